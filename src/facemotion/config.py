@@ -1,0 +1,218 @@
+"""Typed settings: frozen dataclasses whose fields carry unit, range and meaning, read from and written to TOML.
+
+`option()` makes such a field. Environment: FACEMOTION_CONFIG names the settings file (default: `config.toml` in the user's
+configuration folder, used only if it exists).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+import tomlkit
+
+from facemotion.errors import SettingsError
+
+T = TypeVar("T")
+
+
+def option(
+    default: Any, doc: str, *, unit: str = "", minimum: float | None = None, maximum: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """A dataclass field with its documentation and its range; `read_toml` and `check` hold values to them.
+
+    Args:
+        default: the value where none is given.
+        doc: one sentence, without a full stop.
+        unit: such as "s", "px", "MiB"; empty for plain numbers and text.
+        minimum, maximum: inclusive bounds of a number.
+        choices: allowed values of a text.
+    """
+    metadata = {"doc": doc, "unit": unit, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class MediaSettings:
+    """Limits on clips; a clip past one is refused with MediaLimitError or TooShortError."""
+
+    min_seconds: float = option(0.5, "shortest clip, first frame to last", unit="s", minimum=0)
+    max_seconds: float = option(10.0, "longest clip, first frame to last", unit="s", minimum=0.1)
+    max_mebibytes: float = option(64.0, "largest file", unit="MiB", minimum=0.01)
+    max_side_px: int = option(4096, "longest side of a frame as stored", unit="px", minimum=64)
+    max_decoded_megapixels: float = option(2700.0, "pixels decoded over the whole clip", unit="Mpx", minimum=1)
+    analysis_side_px: int = option(960, "frames with a longer side are scaled down to it before any analysis", unit="px", minimum=128)
+    max_rate: float = option(32.0, "frames beyond this rate are skipped", unit="frames/s", minimum=5)
+    decoder_threads: int = option(1, "threads of the video decoder; 0 lets it choose", minimum=0, maximum=64)
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """Detection and tracking of the one face of a clip."""
+
+    min_score: float = option(0.5, "lowest detector confidence", minimum=0.05, maximum=1)
+    nms_iou: float = option(0.3, "detections that overlap more are merged", minimum=0.05, maximum=0.95)
+    min_face_px: float = option(48.0, "smallest usable side of a face box", unit="px", minimum=8)
+    max_fill_seconds: float = option(0.4, "longest run of missed frames that is filled from the last box", unit="s", minimum=0)
+    min_face_share: float = option(0.7, "least share of frames with a face", minimum=0.05, maximum=1)
+    rival_area: float = option(0.4, "a second face of at least this share of the first one's area is a rival", minimum=0.05, maximum=1)
+    rival_share: float = option(0.25, "rivals in more than this share of frames: several faces", minimum=0, maximum=1)
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """What the live guidance asks of a user, and what counts as a motion."""
+
+    dark_luma: float = option(45.0, "median luma of the face below which it is too dark", minimum=0, maximum=255)
+    near_face: float = option(0.14, "box side over the frame's longer side below which the user should come closer", minimum=0, maximum=1)
+    still_travel: float = option(0.12, "box centre's travel within half a second, in box sides, above which to hold still", minimum=0)
+    min_motion_energy: float = option(0.6, "least motion of the landmarks round their median", unit="% of the distance between the eyes", minimum=0)
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """How networks are run."""
+
+    threads: int = option(1, "threads of one network run; 0 lets ONNX Runtime choose", minimum=0, maximum=256)
+    providers: tuple[str, ...] = option(("CPUExecutionProvider",), "ONNX Runtime execution providers, in order of preference")
+    models_folder: str = option("", "folder of pulled model files; empty for the user's data folder")
+
+
+@dataclass(frozen=True)
+class VerifierSettings:
+    """Which models and which operating point decide."""
+
+    extractor: str = option("face-mesh", "feature extractor, by the name of its card")
+    encoder: str = option("encoder-mesh", "sequence encoder, by the name of its card")
+    operating_point: str = option("", "operating point of the encoder's card; empty for the card's default")
+    min_takes: int = option(2, "fewest enrolment takes", minimum=1, maximum=20)
+    max_takes: int = option(5, "most enrolment takes", minimum=1, maximum=20)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of the inference path."""
+
+    media: MediaSettings = field(default_factory=MediaSettings)
+    face: FaceSettings = field(default_factory=FaceSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
+    verifier: VerifierSettings = field(default_factory=VerifierSettings)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from `path`, else from FACEMOTION_CONFIG, else from the user's configuration folder, else defaults.
+
+    Raises:
+        SettingsError: no file where one was named, not TOML, an unknown key or a value out of range.
+    """
+    if path is None and "FACEMOTION_CONFIG" in os.environ:
+        path = Path(os.environ["FACEMOTION_CONFIG"])
+    if path is None:
+        path = platformdirs.user_config_path("facemotion") / "config.toml"
+        if not path.is_file():
+            return Settings()
+    return read_toml(Settings, path)
+
+
+def read_toml(kind: type[T], path: Path) -> T:
+    """Read a dataclass of options from a TOML file.
+
+    Raises:
+        SettingsError: see load_settings.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"Can't read the settings file {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from error
+    return from_table(kind, table, str(path))
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], where: str = "settings") -> T:
+    """Build a dataclass of options from nested mappings, and check it.
+
+    Raises:
+        SettingsError: an unknown key (the nearest known is named), a wrong type or a value out of range.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0)
+            raise SettingsError(f"{where}: unknown key {key!r}; the nearest known is {near[0]!r}.")
+        values[key] = _convert(hints[key], value, f"{where}: {key}")
+        _check_range(known[key], values[key], f"{where}: {key}")
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where}: {error}.") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{where} must be a table.")
+        return from_table(hint, value, where)
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise SettingsError(f"{where} must be a list.")
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, v, where) for v in value)
+    if origin in (typing.Union, types.UnionType):
+        (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
+        return _convert(hint, value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise SettingsError(f"{where} must be of type {hint.__name__}, got {value!r}.")
+    return value
+
+
+def _check_range(spec: dataclasses.Field[Any], value: Any, where: str) -> None:
+    unit = f" {spec.metadata['unit']}" if spec.metadata.get("unit") else ""
+    low, high, choices = (spec.metadata.get(name) for name in ("minimum", "maximum", "choices"))
+    if isinstance(value, float) and value != value:
+        raise SettingsError(f"{where} must be a number.")
+    if low is not None and value < low:
+        raise SettingsError(f"{where} must be at least {low}{unit}, got {value}.")
+    if high is not None and value > high:
+        raise SettingsError(f"{where} must be at most {high}{unit}, got {value}.")
+    if choices and value not in choices:
+        raise SettingsError(f"{where} must be one of {', '.join(choices)}, got {value!r}.")
+
+
+def to_toml(settings: Any) -> str:
+    """The TOML text of a dataclass of options, each value with its unit and meaning as a comment."""
+    document = tomlkit.document()
+    _fill(document, settings)
+    return tomlkit.dumps(document)
+
+
+def _fill(table: Any, settings: Any) -> None:
+    for spec in fields(settings):
+        value = getattr(settings, spec.name)
+        if value is None:
+            continue
+        if dataclasses.is_dataclass(value):
+            inner = tomlkit.table()
+            _fill(inner, value)
+            table[spec.name] = inner
+            continue
+        item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+        note = ", ".join(part for part in (spec.metadata.get("unit"), spec.metadata.get("doc")) if part)
+        if note:
+            item.comment(note)
+        table[spec.name] = item

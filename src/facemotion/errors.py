@@ -1,0 +1,139 @@
+"""Every error that facemotion raises on purpose, by name.
+
+Each message is one sentence that a person can act on; the command line prints it as it stands and the service sends
+it as the body of its answer. `exit_code` is what the command line returns: 2 where the request itself is wrong, 3 where
+no usable face motion could be acquired.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FacemotionError(Exception):
+    """Base of all errors raised on purpose. `str(error)` is fit to show to a user."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UsageError(FacemotionError):
+    """The request can't be carried out as it was put: a wrong argument, file or setting."""
+
+
+class AcquisitionError(FacemotionError):
+    """The clip was read, but no face motion fit for comparison could be taken from it (failure to acquire)."""
+
+    exit_code: ClassVar[int] = 3
+
+
+# Settings and files -------------------------------------------------------------------------------------------------
+
+
+class SettingsError(UsageError):
+    """A settings file or value is wrong; the message names the key and, for an unknown one, the nearest known."""
+
+
+class MediaError(UsageError):
+    """A clip can't be read."""
+
+
+class UnreadableMediaError(MediaError):
+    """The file or bytes aren't a video or image that can be decoded: empty, truncated, of another type."""
+
+
+class NoVideoError(MediaError):
+    """The file is readable but holds no picture: audio only, or an empty folder."""
+
+
+class MediaLimitError(MediaError):
+    """The clip is larger, longer or of more pixels than the settings allow."""
+
+
+class TimestampError(MediaError):
+    """Times don't rise: a stream whose clock runs backwards."""
+
+
+class ModelError(UsageError):
+    """Base of errors about model files and cards."""
+
+
+class UnknownModelError(ModelError):
+    """No card of that name."""
+
+
+class MissingModelError(ModelError):
+    """The card is known, the file isn't there."""
+
+
+class ModelHashError(ModelError):
+    """The file isn't the one that the card describes: its SHA-256 differs."""
+
+
+class ModelMismatchError(ModelError):
+    """Vectors or features of different models meet; they can't be compared."""
+
+
+class MissingExtraError(UsageError):
+    """A command needs an optional dependency that isn't installed; the message gives the pip line."""
+
+
+# Acquisition --------------------------------------------------------------------------------------------------------
+
+
+class TooShortError(AcquisitionError):
+    """Too few frames or seconds with a face."""
+
+
+class NoFaceError(AcquisitionError):
+    """No frame, or too few frames, have a face."""
+
+
+class SeveralFacesError(AcquisitionError):
+    """Two faces of similar size stand before the camera."""
+
+
+class NoMotionError(AcquisitionError):
+    """The face doesn't move: a still picture, or a person who did nothing."""
+
+
+# Store, enrolment, data ---------------------------------------------------------------------------------------------
+
+
+class StoreError(UsageError):
+    """Base of errors about the template store."""
+
+
+class StoreCorruptError(StoreError):
+    """The file isn't a facemotion store, or a row of it was altered."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full or the store can't be written; what was stored before is intact."""
+
+
+class StoreKeyError(StoreError):
+    """The key of the store is missing or isn't the one that its rows were written with."""
+
+
+class UnknownUserError(StoreError):
+    """No templates under that user name."""
+
+
+class EnrolmentError(UsageError):
+    """The takes can't become a template: too few, too many, or unlike each other."""
+
+
+class DataError(UsageError):
+    """Base of errors about manifests, caches, splits and training sets."""
+
+
+class ManifestError(DataError):
+    """A manifest has a missing column, a bad row, a missing file, or the same clip under two labels."""
+
+
+class EvidenceError(DataError):
+    """A figure was asked for that the number of independent trials can't support (rule of 3)."""
+
+
+class TrainingError(FacemotionError):
+    """Training can't start or go on; the last good checkpoint is kept."""

@@ -1,0 +1,324 @@
+"""The nouns of facemotion: frozen dataclasses that check themselves when made.
+
+Pixels: x to the right, y down, in pixels of the frame, the centre of the top-left pixel at (0.5, 0.5).
+Colour: RGB, uint8. Frames are never mirrored: the subject's left is on the right of the frame.
+Time: seconds, float64, from the time stamps of the clip; never a frame count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Factor = Literal["motion", "appearance"]
+FloatArray = NDArray[np.float32]
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _freeze(*arrays: NDArray[np.generic]) -> None:
+    for array in arrays:
+        array.flags.writeable = False
+
+
+def _check_times(times: NDArray[np.float64], length: int) -> None:
+    _check(times.dtype == np.float64 and times.shape == (length,), f"times must be ({length},) float64, got {times.shape}")
+    _check(bool(np.isfinite(times).all()), "times must be finite")
+    _check(bool((np.diff(times) > 0).all()), "times must increase strictly")
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A short video, decoded.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB, unmirrored, T >= 1.
+        times: (T,) float64 seconds, strictly increasing; the first is usually 0.
+    """
+
+    frames: NDArray[np.uint8]
+    times: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shape = self.frames.shape
+        _check(self.frames.dtype == np.uint8, f"frames must be uint8, got {self.frames.dtype}")
+        _check(len(shape) == 4 and shape[3] == 3 and min(shape) > 0, f"frames must be (T, H, W, 3), got {shape}")
+        _check_times(self.times, shape[0])
+        _freeze(self.frames, self.times)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first frame to the last, in seconds."""
+        return float(self.times[-1] - self.times[0])
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """One face followed through T frames. A frame without a detection carries the last box found (the first one
+    found, before it), with `found` false and `scores` 0.
+
+    Attributes:
+        boxes: (T, 4) float32, x0 y0 x1 y1 in pixels; may reach past the frame's border.
+        keypoints: (T, 6, 2) float32 pixels: subject's right eye, left eye, nose tip, mouth centre, right ear tragion,
+            left ear tragion.
+        scores: (T,) float32 detector confidence, 0..1.
+        found: (T,) bool, whether the detector fired on that frame.
+    """
+
+    boxes: FloatArray
+    keypoints: FloatArray
+    scores: FloatArray
+    found: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        length = len(self.boxes)
+        _check(length > 0, "a track has at least one frame")
+        _check(self.boxes.shape == (length, 4) and self.boxes.dtype == np.float32, "boxes must be (T, 4) float32")
+        _check(self.keypoints.shape == (length, 6, 2), f"keypoints must be (T, 6, 2), got {self.keypoints.shape}")
+        _check(self.scores.shape == (length,), f"scores must be (T,), got {self.scores.shape}")
+        _check(self.found.shape == (length,) and self.found.dtype == np.bool_, "found must be (T,) bool")
+        _check(bool((self.boxes[:, 2:] > self.boxes[:, :2]).all()), "boxes must be x0 y0 x1 y1 with x1 > x0 and y1 > y0")
+        _freeze(self.boxes, self.keypoints, self.scores, self.found)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSequence:
+    """One feature vector per frame, by one front end.
+
+    Attributes:
+        values: (T, D) float32, finite.
+        times: (T,) float64 seconds, strictly increasing.
+        frontend_id: what made them (detector, crop and extractor); sequences of two front ends never meet.
+    """
+
+    values: FloatArray
+    times: NDArray[np.float64]
+    frontend_id: str
+
+    def __post_init__(self) -> None:
+        _check(self.values.ndim == 2 and self.values.dtype == np.float32, "values must be (T, D) float32")
+        _check(min(self.values.shape) > 0, "values must have at least one frame and one feature")
+        _check(bool(np.isfinite(self.values).all()), "values must be finite")
+        _check(bool(self.frontend_id), "frontend_id must not be empty")
+        _check_times(self.times, len(self.values))
+        _freeze(self.values, self.times)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A unit vector. Two of the same model are compared by their dot product, the cosine, -1..1.
+
+    Attributes:
+        vector: (E,) float32, norm 1 within 1e-3.
+        model_id: the network that made it.
+    """
+
+    vector: FloatArray
+    model_id: str
+
+    def __post_init__(self) -> None:
+        _check(self.vector.ndim == 1 and self.vector.dtype == np.float32, "vector must be (E,) float32")
+        _check(abs(float(np.linalg.norm(self.vector)) - 1) < 1e-3, "vector must have norm 1")
+        _check(bool(self.model_id), "model_id must not be empty")
+        _freeze(self.vector)
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What is stored of a user for one factor: the embeddings of K enrolment takes.
+
+    Attributes:
+        user: name given by the integrator, 1 to 128 characters.
+        factor: "motion" or "appearance".
+        vectors: (K, E) float32, rows of norm 1.
+        model_id: the one network that made all K.
+    """
+
+    user: str
+    factor: Factor
+    vectors: FloatArray
+    model_id: str
+
+    def __post_init__(self) -> None:
+        _check(1 <= len(self.user) <= 128, "user must have 1 to 128 characters")
+        _check(self.factor in ("motion", "appearance"), f"factor must be motion or appearance, got {self.factor!r}")
+        _check(self.vectors.ndim == 2 and self.vectors.dtype == np.float32, "vectors must be (K, E) float32")
+        _check(len(self.vectors) >= 1, "a template has at least one take")
+        norms = np.linalg.norm(self.vectors, axis=1)
+        _check(bool((np.abs(norms - 1) < 1e-3).all()), "rows of vectors must have norm 1")
+        _check(bool(self.model_id), "model_id must not be empty")
+        _freeze(self.vectors)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold and the evidence behind it.
+
+    Attributes:
+        name: such as "fmr-1e-2".
+        threshold: cosine, -1..1; a probe is accepted where score >= threshold.
+        fmr: share of impostor trials accepted at it on the evidence, 0..1.
+        fnmr: share of genuine trials rejected at it on the evidence, 0..1.
+        genuine_trials, impostor_trials, subjects: how many the two figures rest on.
+        source: the data they were measured on.
+    """
+
+    name: str
+    threshold: float
+    fmr: float
+    fnmr: float
+    genuine_trials: int
+    impostor_trials: int
+    subjects: int
+    source: str
+
+    def __post_init__(self) -> None:
+        _check(-1 <= self.threshold <= 1, f"threshold must be a cosine, got {self.threshold}")
+        _check(0 <= self.fmr <= 1 and 0 <= self.fnmr <= 1, "fmr and fnmr must be within 0..1")
+        _check(min(self.genuine_trials, self.impostor_trials, self.subjects) >= 1, "evidence must not be empty")
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """How well the face could be seen in one clip.
+
+    Attributes:
+        frames: frames read. seconds: from the first to the last.
+        face_share: share of frames with a detected face, 0..1.
+        face_px: median side of the face box, in pixels of the frame.
+        brightness: median luma of the face, 0..255.
+        sharpness: median variance of the Laplacian of the face's luma at 112 px.
+        motion_energy: mean absolute change of the feature landmarks round their median over time, in percent of the distance between the eyes.
+    """
+
+    frames: int
+    seconds: float
+    face_share: float
+    face_px: float
+    brightness: float
+    sharpness: float
+    motion_energy: float
+
+
+@dataclass(frozen=True)
+class FactorResult:
+    """The comparison of one factor.
+
+    Attributes:
+        factor: "motion" or "appearance".
+        score: cosine, -1..1 (mean over the takes of a template).
+        operating_point: the threshold used, with its evidence.
+    """
+
+    factor: Factor
+    score: float
+    operating_point: OperatingPoint
+
+    @property
+    def threshold(self) -> float:
+        """Cosine at or above which the factor passes."""
+        return self.operating_point.threshold
+
+    @property
+    def accepted(self) -> bool:
+        """The one rule, written once: score >= threshold."""
+        return self.score >= self.threshold
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer, with its evidence.
+
+    Attributes:
+        factors: one result per factor compared; at least one.
+        quality: report of the probe clip, or of both clips in the order given.
+        milliseconds: wall time a stage, in order of the chain.
+    """
+
+    factors: tuple[FactorResult, ...]
+    quality: tuple[QualityReport, ...] = ()
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(len(self.factors) >= 1, "a decision compares at least one factor")
+
+    @property
+    def accepted(self) -> bool:
+        """True only if every factor compared passes."""
+        return all(result.accepted for result in self.factors)
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """A row of a manifest.
+
+    Attributes:
+        path: of the clip, relative to the manifest's folder.
+        subject: who performs. motion: what is performed; the same name by two subjects is two motions unless
+            `kind` is "mimic".
+        kind: "facial", "lip", "near-miss" or "mimic".
+        repetition: number of the take, from 0. session: number of the recording session, from 1.
+        split: "train", "test" or "" where the data set fixes none.
+    """
+
+    path: str
+    subject: str
+    motion: str
+    kind: str
+    repetition: int
+    session: int
+    split: str = ""
+
+
+TRIAL_KINDS = (
+    "genuine",
+    "same person, other motion",
+    "other person, other motion",
+    "mimic",
+    "near miss",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredTrials:
+    """Scores of many comparisons: the seam between a model and its evaluation.
+
+    Attributes:
+        scores: (N,) float32 cosine.
+        labels: (N,) bool, true for genuine trials.
+        kinds: (N,) uint8 index into TRIAL_KINDS; 0 exactly where the label is true.
+        subjects: (N, 2) int32 subject number of each side, for bootstrap over subjects.
+    """
+
+    scores: FloatArray
+    labels: NDArray[np.bool_]
+    kinds: NDArray[np.uint8]
+    subjects: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        _check(self.scores.shape == (count,) and self.scores.dtype == np.float32, "scores must be (N,) float32")
+        _check(self.labels.shape == (count,) and self.labels.dtype == np.bool_, "labels must be (N,) bool")
+        _check(self.kinds.shape == (count,), "kinds must be (N,)")
+        _check(self.subjects.shape == (count, 2), "subjects must be (N, 2)")
+        _check(bool(np.isfinite(self.scores).all()), "scores must be finite: a failed probe is no score")
+        _check(bool(((self.kinds == 0) == self.labels).all()), "kind 0 is genuine, and only that")
+        _freeze(self.scores, self.labels, self.kinds, self.subjects)
+
+    def __len__(self) -> int:
+        return len(self.scores)
