@@ -223,7 +223,7 @@ class Converter:
 
 
 def convert(data: bytes) -> onnx.ModelProto:
-    """Return the ONNX model of one TensorFlow Lite flatbuffer; raises ValueError or AttributeError for an operator not covered."""
+    """The ONNX model of one TensorFlow Lite flatbuffer; ValueError or AttributeError for an operator not covered."""
     return Converter(data).run()
 
 

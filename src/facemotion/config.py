@@ -1,13 +1,14 @@
 """Typed settings: frozen dataclasses whose fields carry unit, range and meaning, read from and written to TOML.
 
-`option()` makes such a field. Environment: FACEMOTION_CONFIG names the settings file (default: `config.toml` in the user's
-configuration folder, used only if it exists).
+`option()` makes such a field. Environment: FACEMOTION_CONFIG names the settings file (default: `config.toml` in the
+user's configuration folder, used only if it exists).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
 import types
@@ -207,7 +208,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _check_range(spec: dataclasses.Field[Any], value: Any, where: str) -> None:
     unit = f" {spec.metadata['unit']}" if spec.metadata.get("unit") else ""
     low, high, choices = (spec.metadata.get(name) for name in ("minimum", "maximum", "choices"))
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         raise SettingsError(f"{where} must be a number.")
     if low is not None and value < low:
         raise SettingsError(f"{where} must be at least {low}{unit}, got {value}.")

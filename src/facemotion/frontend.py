@@ -167,7 +167,8 @@ class LiveSession:
         least = self._settings.quality.min_motion_energy
         if energy < least:
             raise NoMotionError(
-                f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); make your motion and record again."
+                f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
+                "make your motion and record again."
             )
         quality = QualityReport(
             frames=self._tracker.frames,

@@ -1,4 +1,5 @@
-"""BlazeFace, short range: anchors, decoding and weighted non-maximum suppression of our own round the published network.
+"""BlazeFace, short range: anchors, decoding and weighted non-maximum suppression of our own round the published
+network.
 
 Reference: Bazarevsky et al., BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs, arXiv:1907.05047;
 section 2 of the paper asks for it on every frame.
@@ -112,13 +113,14 @@ def overlap(box: FloatArray, boxes: FloatArray) -> FloatArray:
 def weighted_nms(
     boxes: FloatArray, keypoints: FloatArray, scores: FloatArray, iou: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Merge overlapping detections into their mean weighted by score; the mean jitters less over time than the best one.
+    """Merge overlapping detections into their mean weighted by score; it jitters less over time than the best one.
 
     Args:
         boxes (N, 4), keypoints (N, 6, 2), scores (N,): float32.
         iou: detections that overlap the best one left by more than this are merged with it, 0..1.
     Returns:
-        boxes (M, 4), keypoints (M, 6, 2), scores (M,), M <= N, best score first; a merged score is the best of its group.
+        boxes (M, 4), keypoints (M, 6, 2), scores (M,), M <= N, best score first; a merged score is the best of its
+        group.
     Reference: section 2.2 of the BlazeFace paper ("tie resolution").
     """
     order = np.argsort(-scores, kind="stable")

@@ -18,8 +18,8 @@ FloatArray = NDArray[np.float32]
 SIDE = 256
 MARGIN = 1.5  # the square of the network's own pipeline, in box sides
 
-# Points that expressions hardly move: forehead, nose bridge, temples, eye corners; x to the subject's left, y down, z away
-# from the camera, in distances between the outer eye corners. Mean over 123 frontal CC0 portraits, made symmetric.
+# Points that expressions hardly move: forehead, nose bridge, temples, eye corners; x to the subject's left, y down, z
+# away from the camera, in distances between the outer eye corners. Mean over 123 frontal CC0 portraits, made symmetric.
 RIGID = np.array([
     (10, 0.000, -0.526, -0.334),
     (151, 0.000, -0.347, -0.333),
@@ -72,7 +72,7 @@ POINTS = np.array([point for group in MOVING.values() for point in group])
 
 
 class FaceMesh:
-    """FeatureExtractor of the moving points of the mesh: D = 3 x len(POINTS), in distances between the outer eye corners."""
+    """FeatureExtractor of the moving points of the mesh: D = 3 x len(POINTS), in distances between eye corners."""
 
     def __init__(self, runtime: RuntimeSettings | None = None) -> None:
         """Raises MissingModelError or ModelHashError if the shipped file was lost or altered."""
@@ -82,7 +82,7 @@ class FaceMesh:
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """See FeatureExtractor."""
-        return align(self.landmarks(frame, box, keypoints))[POINTS].ravel()
+        return np.asarray(align(self.landmarks(frame, box, keypoints))[POINTS].ravel(), np.float32)
 
     def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """All points of the mesh on one face.
@@ -111,8 +111,8 @@ class FaceMesh:
 
 
 def align(landmarks: FloatArray) -> FloatArray:
-    """Free a mesh of the head's position, rotation and size: the similarity that brings its rigid points nearest to their
-    mean places.
+    """Free a mesh of the head's position, rotation and size: apply the similarity that brings its rigid points nearest
+    to their mean places.
 
     Args:
         landmarks: (478, 3) float32, any unit.

@@ -1,14 +1,14 @@
 """Decoding of files, bytes and folders of images, as a stream: memory doesn't grow with the file.
 
-Files are opened here and handed to the decoder as bytes, never by name, and only containers that hold their own pictures
-are read: a playlist or a concatenation script could make the decoder open other files or addresses.
+Files are opened here and handed to the decoder as bytes, never by name, and only containers that hold their own
+pictures are read: a playlist or a concatenation script could make the decoder open other files or addresses.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -68,7 +68,7 @@ def read_frames(
     if isinstance(source, Path) and source.is_dir():
         if rate is None:
             raise MediaError(f"{source} is a folder: give a video, or a folder of images with its rate in frames/s.")
-        frames = _folder_frames(source, rate, settings)
+        frames: Iterator[tuple[float, Callable[[], Frame]]] = _folder_frames(source, rate, settings)
     elif rate is not None:
         raise MediaError("A rate goes with a folder of images only; a video has its own times.")
     else:
@@ -114,7 +114,10 @@ def _video_frames(source: Path | bytes, settings: MediaSettings) -> Iterator[tup
         _refuse_still_image(stream, settings)
         try:
             with av.open(
-                stream, metadata_errors="ignore", options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
+                stream,
+                mode="r",
+                metadata_errors="ignore",
+                options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
             ) as container:
                 if not container.streams.video:
                     raise NoVideoError(
@@ -124,7 +127,8 @@ def _video_frames(source: Path | bytes, settings: MediaSettings) -> Iterator[tup
                 check_size(video.codec_context.width, video.codec_context.height, settings)
                 if container.duration is not None and container.duration / 1e6 > settings.max_seconds + 1:
                     raise MediaLimitError(
-                        f"The clip lasts {container.duration / 1e6:.0f} s; the longest allowed is {settings.max_seconds:g} s."
+                        f"The clip lasts {container.duration / 1e6:.0f} s; "
+                        f"the longest allowed is {settings.max_seconds:g} s."
                     )
                 video.codec_context.thread_count = settings.decoder_threads
                 first: tuple[int, int] | None = None
@@ -142,7 +146,8 @@ def _video_frames(source: Path | bytes, settings: MediaSettings) -> Iterator[tup
                     yield seconds, _Picture(frame, first, round(frame.rotation / 90) % 4)
         except av.error.FFmpegError as error:
             raise UnreadableMediaError(
-                f"This isn't a video that can be read, or it is damaged or cut off ({error.strerror}); record or export it again."
+                f"This isn't a video that can be read, or it is damaged or cut off ({error.strerror}); "
+                "record or export it again."
             ) from error
 
 

@@ -65,5 +65,6 @@ def check_size(width: int, height: int, settings: MediaSettings) -> None:
     """Raise MediaLimitError if a side is longer than the settings allow."""
     if max(width, height) > settings.max_side_px:
         raise MediaLimitError(
-            f"The picture is {width} x {height} pixels; the longest side allowed is {settings.max_side_px}. Record it smaller."
+            f"The picture is {width} x {height} pixels; "
+            f"the longest side allowed is {settings.max_side_px}. Record it smaller."
         )

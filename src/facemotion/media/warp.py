@@ -45,7 +45,7 @@ def warp(frame: Frame, matrix: Matrix, size: int) -> Frame:
     height, width = frame.shape[:2]
     corners = matrix @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]], np.float64)
     factor = max(1, int(np.hypot(matrix[0, 0], matrix[1, 0])))
-    # Only the part of the frame under the square is handed over: a copy of a whole large frame costs more than the warp.
+    # Only the part of the frame under the square is handed over: copying a whole large frame costs more than the warp.
     left, top = np.maximum(np.floor(corners.min(axis=1)).astype(int) - 2 * factor, 0)
     right, bottom = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + 2 * factor, [width, height])
     if left >= right or top >= bottom:

@@ -1,7 +1,7 @@
 """Model cards: a model travels with its hash, licence, preprocessing and measured figures.
 
-The cards of the models that ship stand in `cards.toml`; further ones (a deployment's own encoder, a recogniser) are read
-from `*.toml` in the folder of pulled models, and may not take a shipped name.
+The cards of the models that ship stand in `cards.toml`; further ones (a deployment's own encoder, a recogniser) are
+read from `*.toml` in the folder of pulled models, and may not take a shipped name.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def model_path(name: str, settings: RuntimeSettings | None = None) -> Path:
         raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there; {how}.")
     if file_sha256(path) != entry.sha256:
         raise ModelHashError(
-            f"{path} isn't the file that the card of {name!r} describes (its SHA-256 differs); reinstall or pull it again."
+            f"{path} isn't the file that the card of {name!r} describes (its SHA-256 differs); "
+            "reinstall or pull it again."
         )
     return path
 
