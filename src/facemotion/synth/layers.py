@@ -114,11 +114,18 @@ def _paint_lid(
     down = down if down[1] > 0 else -down
     # Upper lashes reach farther than lower ones; corners are kept a little wider than the opening.
     corners = lower[[0, -1]] + (lower[[0, -1]] - lower.mean(0)) * np.array([[0.22], [0.08]])
-    region = np.concatenate([corners[:1], lower[1:-1] + 0.10 * width * down, corners[1:], upper - 0.20 * width * down])
+    region = np.concatenate([corners[:1], lower[1:-1] + 0.10 * width * down, corners[1:], upper - 0.22 * width * down])
     x0, y0, x1, y1 = _window(picture, region, 0.35 * width)
     window = picture[y0:y1, x0:x1].copy()
     mask = _mask(window.shape[:2], region, (x0, y0))
     skin = fill(window, mask > 0.02)
+    # Lashes round the hole have dirtied its border: lean to the skin between the lid's fold and the brow, and below.
+    sample = np.concatenate([upper - 0.27 * width * down, lower[2:-2] + 0.2 * width * down])
+    columns = np.clip(sample[:, 0].astype(int), 0, picture.shape[1] - 1)
+    lines = np.clip(sample[:, 1].astype(int), 0, picture.shape[0] - 1)
+    tone = np.median(picture[lines, columns], axis=0)
+    luma = skin.mean(-1, keepdims=True)
+    skin = 0.45 * skin + 0.55 * tone * (0.35 + 0.65 * luma / max(float(tone.mean()), 1.0)) * 0.95
     yy, xx = np.mgrid[0 : window.shape[0], 0 : window.shape[1]] + 0.5
     place = np.stack([xx + x0, yy + y0], -1)
     line = np.array(lash_line, np.float64)
@@ -126,11 +133,11 @@ def _paint_lid(
     # The ball under the lid: lighter across its middle, darker towards the crease above and the lashes below.
     height = np.clip(-below / (0.42 * width), -0.4, 1.2)
     bulge = 1 + 0.05 * np.exp(-(((height - 0.5) / 0.3) ** 2)) - 0.06 * np.exp(-((height / 0.13) ** 2))
-    crease = 1 - 0.13 * np.exp(-(((height - 1.0) / 0.05) ** 2))
+    crease = 1 - 0.07 * np.exp(-(((height - 1.0) / 0.06) ** 2))
     along = np.clip(1 - (2 * np.linalg.norm(place - line.mean(0), axis=-1) / (1.15 * width)) ** 4, 0, 1)
     grain = _blur(random.standard_normal(window.shape[:2]).astype(np.float32), 0.7) * 4.0
     skin = skin * (1 + (bulge * crease - 1) * along)[..., None] + grain[..., None]
-    soft = np.clip(_blur(mask, 0.02 * width) * 1.15, 0, 1)[..., None]
+    soft = np.clip(_blur(mask, 0.045 * width) * 1.25 - 0.1, 0, 1)[..., None]
     window += soft * (skin - window)
     # Lashes: a soft dark line, thicker and fringed downwards towards the outer corner.
     fringe = np.clip(below / (0.05 * width), 0, 1)

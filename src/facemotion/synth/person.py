@@ -109,9 +109,13 @@ def make_person(
     lines = [closed_places[head.mesh[list(LOWER[side])]] for side in range(2)]
     layers = paint_layers(portrait, fit.landmarks, lines, seed)
     normals = vertex_normals(head.face, photographed @ fit.rotation.T, head.faces_count)
+    # Skin that the portrait sees edge-on has no texture worth keeping, and lies at many depths in one place.
+    visible = np.zeros(len(shape), bool)
+    visible[: head.faces_count] = normals[:, 2] > 0.3
     shell, portion = head_shell()
-    rim = np.where((head.rim < 0.6) | ((head.rim > 2.2) & (head.rim < 2.6)))[0][::3].astype(np.int32)
-    inner = head.landmarks[[0, 2, 4, 6, 8, 10, 12, 14, 16, 19, 24, 30, 33, 48, 54, 57, 36, 45]]
+    outline = visible & (shape[:, 1] > -9) & (head.rim < 4.5)
+    rim = np.where(outline)[0][::9].astype(np.int32)
+    inner = head.landmarks[[4, 6, 8, 10, 12, 19, 24, 30, 33, 48, 54, 57, 36, 45]]
     controls = np.unique(np.concatenate([rim, inner])).astype(np.int32)
     sheet = make_sheet(
         head, places[controls], project(shell, fit.rotation, fit.scale, fit.shift), shell, portion, controls, fit.size
@@ -175,7 +179,7 @@ def _lid_factor(head: HeadModel, shape: FloatArray, side: int) -> float:
 
     blink = head.expression[INDEX["eyeBlink_" + "LR"[side]]]
     travel = opening(blink)
-    return float(np.clip((opening(shape) - 0.02) / max(-travel, 0.1), 0.4, 1.8))
+    return float(np.clip((opening(shape) + 0.05) / max(-travel, 0.1), 0.4, 1.8))
 
 
 def _morph(

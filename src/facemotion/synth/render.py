@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.synth.head import INDEX, FloatArray, HeadModel, IntArray
+from facemotion.synth.layers import LOWER, UPPER
 from facemotion.synth.person import Person, scaled
 from facemotion.synth.raster import blend_shapes, draw_coloured, draw_textured, vertex_normals
 
@@ -68,9 +69,14 @@ class Renderer:
         attributes[:, 0:2] = person.places[:count] * texture
         attributes[:, 2:4] = person.closed_places[:count] * texture
         chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
-        attributes[:, 8] = _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1)) * _smooth(chin)
+        attributes[:, 8] = (
+            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1)) * _smooth(chin) * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
+        )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
         self._attributes = attributes
+        self._opacity = attributes[:, 8].copy()
+        # Lips, lids and nostrils turn away too, but must stay opaque.
+        self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
         sheet = person.sheet
         self._sheet_attributes = np.zeros((len(sheet.places), 9), np.float32)
         self._sheet_attributes[:, 0:2] = sheet.places * texture
@@ -82,6 +88,7 @@ class Renderer:
             points = person.eyes[side] + person.eye_radius * self._ball
             table = np.zeros((len(points), 9), np.float32)
             table[:, 0:2] = self._in_portrait(points, person.rotation, np.zeros(3, np.float32)) * texture
+            table[:, 2:4] = table[:, 0:2]
             table[:, 8] = 1
             self._ball_attributes.append(table)
         loop = head.mouth_loop
@@ -143,12 +150,18 @@ class Renderer:
         attributes[:, 5:8] = shade(self.person, self.person.normals, normals, state.light)
         attributes[:, 4] = 0
         for side in range(2):
+            # (a lid that turns down while it closes would be relit by the brow's light)
             blink = float(state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]])
             ratio = np.clip((blink - 0.12) / 0.55, 0, 1)
             attributes[:, 4] += self.person.lid[side, : self.head.faces_count] * np.float32(ratio * ratio * (3 - 2 * ratio))
+            calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
+            attributes[:, 5:8] += calm * (state.light.colour - attributes[:, 5:8])
             if blink < 1.05:
-                self._draw_eye(side, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth)
+                self._draw_eye(side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth)
         count = self.head.faces_count
+        # Where the skin turns away it melts into what lies behind, as in any photograph.
+        edge = np.clip((normals[:, 2] - 0.02) / 0.22, 0, 1)
+        attributes[:, 8] = self._opacity * np.maximum(edge, self._hollow)
         draw_textured(self._face, screen[:count], attributes, layers.open, layers.closed, True, picture, depth)
         return shrink(picture, self.height, self.width)
 
@@ -182,19 +195,19 @@ class Renderer:
         fan = np.concatenate([loop, centre]).astype(np.float32)
         fan[:, 2] -= 6.0
         white = self._ivory * light.colour * (light.ambient / max(float(self.person.light[0]), 0.3))
-        dark = np.broadcast_to(white * np.array([0.13, 0.05, 0.05], np.float32), (len(fan), 3)).astype(np.float32)
+        dark = np.broadcast_to(white * np.array([0.16, 0.07, 0.065], np.float32), (len(fan), 3)).astype(np.float32)
         draw_coloured(self._fan, fan, np.ascontiguousarray(dark), False, picture, depth)
         rotation = state.rotation @ self.person.rotation
         lips = points[head.landmarks[[62, 66]]].mean(0)
         inside = points[head.faces_count :]
         # Light falls in between the lips: it fades with the way inside and with the way from the opening's middle.
-        fade = np.exp(-np.maximum(lips[2] - 0.8 - inside[:, 2], 0) / (1.3 + 0.5 * opening))
-        fade *= np.exp(-np.square(inside[:, 0] / 3.2)) * (0.45 + 0.55 * min(opening / 1.2, 1.0))
+        fade = np.exp(-np.maximum(lips[2] - 0.8 - inside[:, 2], 0) / (3.2 + 1.2 * opening))
+        fade *= np.exp(-np.square(inside[:, 0] / 3.6)) * (0.62 + 0.38 * min(opening / 1.0, 1.0))
         # ... and the upper lip throws a shadow on the teeth right below it.
         upper = points[head.landmarks[62], 1]
         fade *= 0.62 + 0.38 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
         for triangles, tone, back in (
-            (head.gums, np.array([0.66, 0.33, 0.32], np.float32), 0.5),
+            (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5),
             (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3),
         ):
             normals = vertex_normals(triangles, points @ rotation.T, len(points))[head.faces_count :]
@@ -206,16 +219,33 @@ class Renderer:
             draw_coloured(triangles, placed, colours, True, picture, depth)
 
     def _draw_eye(
-        self, side: int, state: State, factor: FloatArray, bright: float, picture: FloatArray, depth: FloatArray
+        self, side: int, points: FloatArray, state: State, factor: FloatArray, bright: float, picture: FloatArray, depth: FloatArray
     ) -> None:
         person = self.person
-        ball = self._ball @ gaze_rotation(state.weights, side).T
+        turn = gaze_rotation(state.weights, side)
+        ball = self._ball @ turn.T
         screen = self._screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
         screen[:, 2] -= np.float32(0.18)
         table = self._ball_attributes[side]
-        table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3))
-        layer = person.layers.bare
-        draw_textured(self._ball_triangles, screen.astype(np.float32), table, layer, layer, True, picture, depth)
+        table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        # At rest the photograph itself is the best eye; painted whites are for where it shows none.
+        moved = np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+        table[:, 4] = max(0.0, 1 - float(moved))
+        layers = person.layers
+        draw_textured(self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth)
+
+    def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
+        """Factors (P, 1) by which the lids darken the eyeball along their edges."""
+        y = ball[:, 1] * self.person.eye_radius + self.person.eyes[side, 1]
+        x = ball[:, 0] * self.person.eye_radius + self.person.eyes[side, 0]
+        corners = [LOWER[side][0], LOWER[side][-1]]
+        shadow = np.ones(len(ball), np.float32)
+        for lid, depth, reach in ((UPPER[side], 0.5, 0.22), (LOWER[side][1:-1], 0.25, 0.12)):
+            line = points[self.head.mesh[[*corners, *lid]]]
+            line = line[np.argsort(line[:, 0])]
+            distance = np.abs(np.interp(x, line[:, 0], line[:, 1]) - y)
+            shadow *= 1 - np.float32(depth) * np.exp(-np.square(distance / reach)).astype(np.float32)
+        return shadow[:, None]
 
 
 def shade(person: Person, before: FloatArray, after: FloatArray, light: Light) -> FloatArray:

@@ -90,6 +90,11 @@ def head_shell() -> tuple[FloatArray, FloatArray]:
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         rows.append((9.6 * c, 2.5 + 12.0 * s, 0.0, 1.0))
         rows.append((13.0 * c, 2.5 + 15.0 * s, -2.0, 0.95))
+    for side in (-1.0, 1.0):
+        for y in (4.0, 1.0, -2.0):  # ears
+            rows.append((side * 9.2, y, 1.0, 1.0))
+        rows.append((side * 7.2, -7.0, 1.0, 0.85))
+        rows.append((side * 6.2, -10.0, 1.0, 0.7))
     for x in (-7.0, -3.5, 0.0, 3.5, 7.0):
         rows.append((x, -14.0, 2.0, 0.45))
         rows.append((1.6 * x, -19.0, 1.0, 0.12))
