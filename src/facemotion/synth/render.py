@@ -118,9 +118,10 @@ class Renderer:
         camera."""
         person = self.person
         points = blend_shapes(person.neutral, person.expression, state.weights)
-        return points, self._screen(points, state)
+        return points, self.screen(points, state)
 
-    def _screen(self, points: FloatArray, state: State) -> FloatArray:
+    def screen(self, points: FloatArray, state: State) -> FloatArray:
+        """(P, 3) of points (P, 3) in head coordinates: x, y in pixels of the picture, z in cm towards the camera."""
         rotation = state.rotation @ self.person.rotation
         places = self._in_portrait(points, rotation, state.offset)
         depth = (points - PIVOT) @ rotation[2]
@@ -224,7 +225,7 @@ class Renderer:
         person = self.person
         turn = gaze_rotation(state.weights, side)
         ball = self._ball @ turn.T
-        screen = self._screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
+        screen = self.screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
         screen[:, 2] -= np.float32(0.18)
         table = self._ball_attributes[side]
         table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
