@@ -125,7 +125,7 @@ def _paint_lid(
     lines = np.clip(sample[:, 1].astype(int), 0, picture.shape[0] - 1)
     tone = np.median(picture[lines, columns], axis=0)
     luma = skin.mean(-1, keepdims=True)
-    skin = 0.45 * skin + 0.55 * tone * (0.35 + 0.65 * luma / max(float(tone.mean()), 1.0)) * 0.95
+    skin = 0.45 * skin + 0.55 * tone * (0.35 + 0.65 * luma / max(float(tone.mean()), 1.0)) * 0.9
     yy, xx = np.mgrid[0 : window.shape[0], 0 : window.shape[1]] + 0.5
     place = np.stack([xx + x0, yy + y0], -1)
     line = np.array(lash_line, np.float64)
