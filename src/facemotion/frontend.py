@@ -172,7 +172,7 @@ class LiveSession:
             )
         quality = QualityReport(
             frames=self._tracker.frames,
-            seconds=self._seen[-1] - self._seen[0],
+            seconds=float(self._seen[-1] - self._seen[0]),
             face_share=self._tracker.face_share,
             face_px=float(np.median([look.face_px for look in self._looks])),
             brightness=float(np.median([look.brightness for look in self._looks])),
