@@ -21,7 +21,11 @@ import tflite
 from onnx import TensorProto, helper, numpy_helper
 
 OPERATORS = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
-TENSOR_TYPES = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.FLOAT16: np.float16, tflite.TensorType.INT32: np.int32}
+TENSOR_TYPES = {
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.INT32: np.int32,
+}
 FUSED = {0: None, 1: "Relu", 3: "Relu6"}
 
 
@@ -109,7 +113,11 @@ class Converter:
             self.nodes.append(helper.make_node("Identity", [value], [name]))
             outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, self.shape(index)))
         graph = helper.make_graph(
-            self.nodes, "converted", [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)], outputs, self.initializers
+            self.nodes,
+            "converted",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+            outputs,
+            self.initializers,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="facemotion")
         model.ir_version = 8
@@ -187,7 +195,9 @@ class Converter:
         options.Init(table.Bytes, table.Pos)
         size, stride = (options.FilterHeight(), options.FilterWidth()), (options.StrideH(), options.StrideW())
         pads = self.pads(inputs[0], output, size, stride, options.Padding() == tflite.Padding.SAME)
-        self.values[output] = self.node("MaxPool", [self.value(inputs[0])], kernel_shape=list(size), strides=list(stride), pads=pads)
+        self.values[output] = self.node(
+            "MaxPool", [self.value(inputs[0])], kernel_shape=list(size), strides=list(stride), pads=pads
+        )
 
     def pad(self, operator: object, inputs: list[int], output: int) -> None:
         amounts = self.constant(inputs[1])
@@ -213,7 +223,7 @@ class Converter:
 
 
 def convert(data: bytes) -> onnx.ModelProto:
-    """Return the ONNX model of one TensorFlow Lite flatbuffer; raises ValueError or AttributeError for an operator not covered."""
+    """The ONNX model of one TensorFlow Lite flatbuffer; ValueError or AttributeError for an operator not covered."""
     return Converter(data).run()
 
 

@@ -1,13 +1,14 @@
 """Typed settings: frozen dataclasses whose fields carry unit, range and meaning, read from and written to TOML.
 
-`option()` makes such a field. Environment: FACEMOTION_CONFIG names the settings file (default: `config.toml` in the user's
-configuration folder, used only if it exists).
+`option()` makes such a field. Environment: FACEMOTION_CONFIG names the settings file (default: `config.toml` in the
+user's configuration folder, used only if it exists).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
 import types
@@ -26,7 +27,13 @@ T = TypeVar("T")
 
 
 def option(
-    default: Any, doc: str, *, unit: str = "", minimum: float | None = None, maximum: float | None = None, choices: tuple[str, ...] = ()
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field with its documentation and its range; `read_toml` and `check` hold values to them.
 
@@ -50,7 +57,9 @@ class MediaSettings:
     max_mebibytes: float = option(64.0, "largest file", unit="MiB", minimum=0.01)
     max_side_px: int = option(4096, "longest side of a frame as stored", unit="px", minimum=64)
     max_decoded_megapixels: float = option(2700.0, "pixels decoded over the whole clip", unit="Mpx", minimum=1)
-    analysis_side_px: int = option(960, "frames with a longer side are scaled down to it before any analysis", unit="px", minimum=128)
+    analysis_side_px: int = option(
+        960, "frames with a longer side are scaled down to it before any analysis", unit="px", minimum=128
+    )
     max_rate: float = option(32.0, "frames beyond this rate are skipped", unit="frames/s", minimum=5)
     decoder_threads: int = option(1, "threads of the video decoder; 0 lets it choose", minimum=0, maximum=64)
 
@@ -62,9 +71,13 @@ class FaceSettings:
     min_score: float = option(0.5, "lowest detector confidence", minimum=0.05, maximum=1)
     nms_iou: float = option(0.3, "detections that overlap more are merged", minimum=0.05, maximum=0.95)
     min_face_px: float = option(48.0, "smallest usable side of a face box", unit="px", minimum=8)
-    max_fill_seconds: float = option(0.4, "longest run of missed frames that is filled from the last box", unit="s", minimum=0)
+    max_fill_seconds: float = option(
+        0.4, "longest run of missed frames that is filled from the last box", unit="s", minimum=0
+    )
     min_face_share: float = option(0.7, "least share of frames with a face", minimum=0.05, maximum=1)
-    rival_area: float = option(0.4, "a second face of at least this share of the first one's area is a rival", minimum=0.05, maximum=1)
+    rival_area: float = option(
+        0.4, "a second face of at least this share of the first one's area is a rival", minimum=0.05, maximum=1
+    )
     rival_share: float = option(0.25, "rivals in more than this share of frames: several faces", minimum=0, maximum=1)
 
 
@@ -73,9 +86,18 @@ class QualitySettings:
     """What the live guidance asks of a user, and what counts as a motion."""
 
     dark_luma: float = option(45.0, "median luma of the face below which it is too dark", minimum=0, maximum=255)
-    near_face: float = option(0.14, "box side over the frame's longer side below which the user should come closer", minimum=0, maximum=1)
-    still_travel: float = option(0.12, "box centre's travel within half a second, in box sides, above which to hold still", minimum=0)
-    min_motion_energy: float = option(0.6, "least motion of the landmarks round their median", unit="% of the distance between the eyes", minimum=0)
+    near_face: float = option(
+        0.14, "box side over the frame's longer side below which the user should come closer", minimum=0, maximum=1
+    )
+    still_travel: float = option(
+        0.12, "box centre's travel within half a second, in box sides, above which to hold still", minimum=0
+    )
+    min_motion_energy: float = option(
+        1.0,
+        "least motion of the part of the face that moves most",
+        unit="% of the distance between the outer eye corners",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +105,9 @@ class RuntimeSettings:
     """How networks are run."""
 
     threads: int = option(1, "threads of one network run; 0 lets ONNX Runtime choose", minimum=0, maximum=256)
-    providers: tuple[str, ...] = option(("CPUExecutionProvider",), "ONNX Runtime execution providers, in order of preference")
+    providers: tuple[str, ...] = option(
+        ("CPUExecutionProvider",), "ONNX Runtime execution providers, in order of preference"
+    )
     models_folder: str = option("", "folder of pulled model files; empty for the user's data folder")
 
 
@@ -184,7 +208,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _check_range(spec: dataclasses.Field[Any], value: Any, where: str) -> None:
     unit = f" {spec.metadata['unit']}" if spec.metadata.get("unit") else ""
     low, high, choices = (spec.metadata.get(name) for name in ("minimum", "maximum", "choices"))
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         raise SettingsError(f"{where} must be a number.")
     if low is not None and value < low:
         raise SettingsError(f"{where} must be at least {low}{unit}, got {value}.")

@@ -28,7 +28,9 @@ def _freeze(*arrays: NDArray[np.generic]) -> None:
 
 
 def _check_times(times: NDArray[np.float64], length: int) -> None:
-    _check(times.dtype == np.float64 and times.shape == (length,), f"times must be ({length},) float64, got {times.shape}")
+    _check(
+        times.dtype == np.float64 and times.shape == (length,), f"times must be ({length},) float64, got {times.shape}"
+    )
     _check(bool(np.isfinite(times).all()), "times must be finite")
     _check(bool((np.diff(times) > 0).all()), "times must increase strictly")
 
@@ -86,7 +88,9 @@ class FaceTrack:
         _check(self.keypoints.shape == (length, 6, 2), f"keypoints must be (T, 6, 2), got {self.keypoints.shape}")
         _check(self.scores.shape == (length,), f"scores must be (T,), got {self.scores.shape}")
         _check(self.found.shape == (length,) and self.found.dtype == np.bool_, "found must be (T,) bool")
-        _check(bool((self.boxes[:, 2:] > self.boxes[:, :2]).all()), "boxes must be x0 y0 x1 y1 with x1 > x0 and y1 > y0")
+        _check(
+            bool((self.boxes[:, 2:] > self.boxes[:, :2]).all()), "boxes must be x0 y0 x1 y1 with x1 > x0 and y1 > y0"
+        )
         _freeze(self.boxes, self.keypoints, self.scores, self.found)
 
     def __len__(self) -> int:
@@ -203,7 +207,8 @@ class QualityReport:
         face_px: median side of the face box, in pixels of the frame.
         brightness: median luma of the face, 0..255.
         sharpness: median variance of the Laplacian of the face's luma at 112 px.
-        motion_energy: mean absolute change of the feature landmarks round their median over time, in percent of the distance between the eyes.
+        motion_energy: how far the part of the face that moves most gets from its median place (95th percentile over
+            time), in percent of the distance between the outer eye corners.
     """
 
     frames: int

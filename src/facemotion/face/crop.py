@@ -1,0 +1,43 @@
+"""The square that a spatial feature extractor sees."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.media.warp import Matrix, square_matrix, warp
+from facemotion.types import Clip, FaceTrack
+
+MARGIN = 1.1
+SHIFT_UP = 0.05
+
+
+def crop_matrix(box: NDArray[np.float32], size: int) -> Matrix:
+    """(2, 3) map from crop pixels to frame pixels of the square round one box (4,): side 1.1 x its longer side, moved
+    up by 5% of it."""
+    side = float(max(box[2] - box[0], box[3] - box[1]))
+    centre = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2 - SHIFT_UP * side
+    return square_matrix(centre, MARGIN * side, 0.0, size)
+
+
+def crop_face(frame: NDArray[np.uint8], box: NDArray[np.float32], size: int = 112) -> NDArray[np.uint8]:
+    """Cut one square face, upright as in the frame; black where the square passes the border.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        box: (4,) x0 y0 x1 y1, pixels.
+        size: side of the crop, pixels.
+    Returns:
+        (size, size, 3) uint8 RGB.
+    Reference: crop of section 2 of the paper; the margin is ours.
+    """
+    return warp(frame, crop_matrix(box, size), size)
+
+
+def crop_faces(clip: Clip, track: FaceTrack, size: int = 112) -> NDArray[np.uint8]:
+    """Cut one square face a frame: (T, size, size, 3) uint8 RGB.
+
+    Raises:
+        ValueError: clip and track differ in length.
+    """
+    return np.stack([crop_face(frame, box, size) for frame, box in zip(clip.frames, track.boxes, strict=True)])

@@ -1,0 +1,122 @@
+"""One face followed through a clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import FaceSettings
+from facemotion.errors import NoFaceError, SeveralFacesError
+from facemotion.face.blazeface import BlazeFace, Detections, overlap
+from facemotion.types import Clip, FaceTrack
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFace:
+    """The face of one frame.
+
+    Attributes:
+        box: (4,) float32 pixels. keypoints: (6, 2) float32 pixels. score: 0..1, 0 where filled.
+        found: whether the detector fired here; else the last box stands in.
+    """
+
+    box: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    score: float
+    found: bool
+
+
+class FaceTracker:
+    """Follows the main face frame by frame: the largest at first, then the one that overlaps the last box most."""
+
+    def __init__(self, settings: FaceSettings | None = None) -> None:
+        self._settings = settings or FaceSettings()
+        self._last: TrackedFace | None = None
+        self._last_found = -np.inf
+        self.frames = 0
+        self.found = 0
+        self.rivals = 0
+        self.rival_now = False
+
+    def push(self, detections: Detections, seconds: float) -> TrackedFace | None:
+        """Choose the face of the next frame.
+
+        Args:
+            detections: all faces of the frame. seconds: its time.
+        Returns:
+            The face; the last one again (`found` false) if a miss is short enough to fill; None before the first face
+            and in a long gap.
+        """
+        self.frames += 1
+        self.rival_now = False
+        if len(detections) == 0:
+            if self._last is None or seconds - self._last_found > self._settings.max_fill_seconds:
+                return None
+            return TrackedFace(self._last.box, self._last.keypoints, 0.0, False)
+        areas = np.prod(detections.boxes[:, 2:] - detections.boxes[:, :2], axis=1)
+        chosen = int(np.argmax(areas))
+        if self._last is not None:
+            shared = overlap(self._last.box, detections.boxes)
+            chosen = int(np.argmax(shared)) if shared.max() > 0 else chosen
+        rivals = np.delete(areas, chosen) >= self._settings.rival_area * areas[chosen]
+        self.rival_now = bool(rivals.any())
+        self.rivals += self.rival_now
+        self.found += 1
+        self._last_found = seconds
+        self._last = TrackedFace(
+            detections.boxes[chosen], detections.keypoints[chosen], float(detections.scores[chosen]), True
+        )
+        return self._last
+
+    @property
+    def face_share(self) -> float:
+        """Share of frames in which the detector fired, 0..1."""
+        return self.found / max(self.frames, 1)
+
+    def check(self) -> None:
+        """Hold the whole clip to the settings.
+
+        Raises:
+            NoFaceError: the face is missing in too many frames.
+            SeveralFacesError: a second face of similar size in too many.
+        """
+        if self.found == 0:
+            raise NoFaceError("No face was found; sit facing the camera, in the light, and record again.")
+        if self.face_share < self._settings.min_face_share:
+            raise NoFaceError(
+                f"The face was seen in only {self.face_share:.0%} of the frames; keep it in view and record again."
+            )
+        if self.rivals > self._settings.rival_share * self.frames:
+            raise SeveralFacesError("Two faces of similar size are before the camera; only one person may be in view.")
+
+
+def track_clip(clip: Clip, detector: BlazeFace, settings: FaceSettings | None = None) -> FaceTrack:
+    """Follow the one face of a clip.
+
+    Args:
+        clip: T frames.
+        detector: run on every frame.
+        settings: limits; should be those of the detector.
+    Returns:
+        FaceTrack of length T; frames before the first face carry the first box, misses the last.
+    Raises:
+        NoFaceError, SeveralFacesError: see FaceTracker.check.
+    """
+    tracker = FaceTracker(settings)
+    faces = [
+        tracker.push(detector.detect(frame), seconds) for frame, seconds in zip(clip.frames, clip.times, strict=True)
+    ]
+    tracker.check()
+    last = next(face for face in faces if face is not None)
+    filled = []
+    for face in faces:
+        last = face if face is not None else TrackedFace(last.box, last.keypoints, 0.0, False)
+        filled.append(last)
+    return FaceTrack(
+        boxes=np.stack([face.box for face in filled]),
+        keypoints=np.stack([face.keypoints for face in filled]),
+        scores=np.array([face.score for face in filled], np.float32),
+        found=np.array([face.found for face in filled], np.bool_),
+    )

@@ -1,0 +1,45 @@
+"""What a spatial feature extractor is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FeatureExtractor(Protocol):
+    """Turns the face of one frame into one vector.
+
+    Attributes:
+        frontend_id: names detector, crop, network and its hash; features of two ids never meet.
+        dimension: D, length of the vector.
+    """
+
+    frontend_id: str
+    dimension: int
+
+    def __call__(
+        self, frame: NDArray[np.uint8], box: NDArray[np.float32], keypoints: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Features of one face.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            box: (4,) float32 x0 y0 x1 y1, pixels.
+            keypoints: (6, 2) float32 pixels, in the order of FaceTrack.
+        Returns:
+            (D,) float32, finite.
+        """
+        ...
+
+    def motion_energy(self, values: NDArray[np.float32]) -> float:
+        """How much the face moves in a clip.
+
+        Args:
+            values: (T, D) features of its frames.
+        Returns:
+            How far the part of the face that moves most (a lid, the lips, a brow) gets from its median place: 95th
+            percentile over time, in percent of the distance between the outer eye corners; 0 for a still picture.
+        """
+        ...

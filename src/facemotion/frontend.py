@@ -1,0 +1,219 @@
+"""From pictures to features, frame by frame: one chain for files and for live cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import Settings
+from facemotion.errors import NoMotionError, TooShortError
+from facemotion.face import BlazeFace, FaceLook, FaceTracker, TrackedFace, look_at
+from facemotion.features import FeatureExtractor, load_extractor
+from facemotion.media import FrameGate, Source, check_frame, read_frames
+from facemotion.types import FeatureSequence, QualityReport
+
+
+class Guidance(StrEnum):
+    """What the user should do now; the value is the sentence to show."""
+
+    NO_FACE = "Look at the camera."
+    SEVERAL_FACES = "Only one person may be in view."
+    CLOSER = "Come closer."
+    TOO_DARK = "More light, please."
+    HOLD_STILL = "Hold your head still."
+    GO = "Go: make your motion."
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """The answer to one pushed frame.
+
+    Attributes:
+        guidance: what the user should do now.
+        box: (4,) float32 pixels of the face, or None.
+        used: whether the frame entered the sequence.
+    """
+
+    guidance: Guidance
+    box: NDArray[np.float32] | None
+    used: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Acquisition:
+    """What one clip gave.
+
+    Attributes:
+        features: one vector per frame with a face.
+        quality: how well the face could be seen.
+        milliseconds: wall time a stage, summed over the frames.
+    """
+
+    features: FeatureSequence
+    quality: QualityReport
+    milliseconds: dict[str, float]
+
+
+class Frontend:
+    """Detector and extractor, loaded once; sessions share it. Safe to use from several threads."""
+
+    def __init__(self, detector: BlazeFace, extractor: FeatureExtractor, settings: Settings) -> None:
+        self.detector = detector
+        self.extractor = extractor
+        self.settings = settings
+
+    @classmethod
+    def load(cls, settings: Settings | None = None) -> Frontend:
+        """Load the detector and the extractor that the settings name.
+
+        Raises:
+            UnknownModelError, MissingModelError, ModelHashError.
+        """
+        settings = settings or Settings()
+        detector = BlazeFace(settings.face, settings.runtime)
+        return cls(detector, load_extractor(settings.verifier.extractor, settings.runtime), settings)
+
+    def acquire(self, source: Source, rate: float | None = None) -> Acquisition:
+        """Read a clip through the whole front end, one frame in memory at a time.
+
+        Args:
+            source: path of a video or folder of images, or bytes. rate: frames/s of a folder of images.
+        Raises:
+            MediaError and its kinds: the clip can't be read. AcquisitionError and its kinds: no usable face motion.
+        """
+        session = LiveSession(self)
+        for frame, seconds in session.timed_frames(read_frames(source, self.settings.media, rate)):
+            session.push(frame, seconds)
+        return session.finish()
+
+    def features(self, source: Source, rate: float | None = None) -> FeatureSequence:
+        """The features alone; see acquire. A clip in which nothing moves is no error here."""
+        session = LiveSession(self)
+        for frame, seconds in read_frames(source, self.settings.media, rate):
+            session.push(frame, seconds)
+        return session.sequence()
+
+
+class LiveSession:
+    """The chain fed frame by frame, so that a live verdict costs only the last frame and the encoder."""
+
+    def __init__(self, frontend: Frontend) -> None:
+        self._frontend = frontend
+        self._settings = frontend.settings
+        self._gate = FrameGate(frontend.settings.media)
+        self._tracker = FaceTracker(frontend.settings.face)
+        self._values: list[NDArray[np.float32]] = []
+        self._times: list[float] = []
+        self._seen: list[float] = []
+        self._looks: list[FaceLook] = []
+        self._centres: list[tuple[float, float, float]] = []
+        self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
+
+    def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+        """Take in one frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, unmirrored.
+            seconds: its capture time on any clock that doesn't run backwards.
+        Raises:
+            MediaError: not an RGB frame. TimestampError: the clock ran backwards.
+            MediaLimitError: a side too long, or the session longer than the settings allow.
+        """
+        check_frame(frame, self._settings.media)
+        if not self._gate.admit(seconds):
+            return LiveFrame(Guidance.GO if self._values else Guidance.NO_FACE, None, False)
+        self._seen.append(seconds)
+        with self._clock("detect"):
+            face = self._tracker.push(self._frontend.detector.detect(frame), seconds)
+        if face is None:
+            return LiveFrame(Guidance.NO_FACE, None, False)
+        with self._clock("extract"):
+            self._values.append(self._frontend.extractor(frame, face.box, face.keypoints))
+            self._times.append(seconds)
+        with self._clock("quality"):
+            guidance = self._guide(frame, face, seconds)
+        return LiveFrame(guidance, face.box, True)
+
+    def sequence(self) -> FeatureSequence:
+        """The features so far.
+
+        Raises:
+            NoFaceError, SeveralFacesError, TooShortError: not fit to be compared.
+        """
+        self._tracker.check()
+        seconds = self._times[-1] - self._times[0]
+        if seconds < self._settings.media.min_seconds:
+            raise TooShortError(
+                f"The face was in view for {seconds:.2f} s; at least {self._settings.media.min_seconds:g} s are needed."
+            )
+        start = self._times[0]
+        times = np.array([t - start for t in self._times], np.float64)
+        return FeatureSequence(np.stack(self._values).astype(np.float32), times, self._frontend.extractor.frontend_id)
+
+    def finish(self) -> Acquisition:
+        """End the session.
+
+        Raises:
+            NoFaceError, SeveralFacesError, TooShortError: see sequence. NoMotionError: nothing moves.
+        """
+        features = self.sequence()
+        energy = self._frontend.extractor.motion_energy(features.values)
+        least = self._settings.quality.min_motion_energy
+        if energy < least:
+            raise NoMotionError(
+                f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
+                "make your motion and record again."
+            )
+        quality = QualityReport(
+            frames=self._tracker.frames,
+            seconds=self._seen[-1] - self._seen[0],
+            face_share=self._tracker.face_share,
+            face_px=float(np.median([look.face_px for look in self._looks])),
+            brightness=float(np.median([look.brightness for look in self._looks])),
+            sharpness=float(np.median([look.sharpness for look in self._looks])),
+            motion_energy=energy,
+        )
+        return Acquisition(features, quality, dict(self._milliseconds))
+
+    def timed_frames(
+        self, frames: Iterator[tuple[NDArray[np.uint8], float]]
+    ) -> Iterator[tuple[NDArray[np.uint8], float]]:
+        """The same frames, their decoding counted in the session's times."""
+        while True:
+            with self._clock("decode"):
+                pair = next(frames, None)
+            if pair is None:
+                return
+            yield pair
+
+    def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, seconds: float) -> Guidance:
+        look = look_at(frame, face.box)
+        self._looks.append(look)
+        x, y = (face.box[:2] + face.box[2:]) / 2
+        self._centres = [c for c in self._centres if seconds - c[0] <= 0.5] + [(seconds, float(x), float(y))]
+        places = np.array(self._centres)[:, 1:]
+        travel = float(np.linalg.norm(places.max(axis=0) - places.min(axis=0)))
+        quality = self._settings.quality
+        if self._tracker.rival_now:
+            return Guidance.SEVERAL_FACES
+        if look.face_px < max(quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px):
+            return Guidance.CLOSER
+        if look.brightness < quality.dark_luma:
+            return Guidance.TOO_DARK
+        if travel > quality.still_travel * look.face_px:
+            return Guidance.HOLD_STILL
+        return Guidance.GO
+
+    @contextmanager
+    def _clock(self, stage: str) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self._milliseconds[stage] += 1000 * (perf_counter() - start)

@@ -1,0 +1,70 @@
+"""What a frame and its time must be, for a file and for a camera alike."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import MediaSettings
+from facemotion.errors import MediaError, MediaLimitError, TimestampError
+
+
+class FrameGate:
+    """Admits the frames of one clip, in order, by their times.
+
+    Frames beyond the highest rate are skipped, so that a 120 frames/s camera costs no more than one of 30, and repeated
+    times (some recorders write them after a pause) are skipped too.
+    """
+
+    def __init__(self, settings: MediaSettings) -> None:
+        self._max_seconds = settings.max_seconds
+        # Cameras jitter: 8% under the spacing still passes, or a 30 frames/s stream would lose every other frame.
+        self._spacing = 0.92 / settings.max_rate
+        self._first = math.nan
+        self._latest = math.nan
+        self._admitted = -math.inf
+
+    def admit(self, seconds: float) -> bool:
+        """Whether the frame taken at `seconds` is to be used.
+
+        Raises:
+            TimestampError: the time isn't a number or lies before the last one.
+            MediaLimitError: the clip is longer than the settings allow.
+        """
+        if not math.isfinite(seconds):
+            raise TimestampError("A frame has no valid time stamp; record the clip again.")
+        if math.isnan(self._first):
+            self._first = seconds
+        elif seconds < self._latest - 1e-6:
+            raise TimestampError(
+                f"The clip's clock runs backwards (from {self._latest:.3f} to {seconds:.3f} s); record the clip again."
+            )
+        self._latest = seconds
+        if seconds - self._first > self._max_seconds:
+            raise MediaLimitError(f"The clip is longer than {self._max_seconds:g} s; record a shorter one.")
+        if seconds - self._admitted < self._spacing:
+            return False
+        self._admitted = seconds
+        return True
+
+
+def check_frame(frame: NDArray[np.uint8], settings: MediaSettings) -> None:
+    """Hold a frame that comes from outside to (H, W, 3) uint8 and to the size limits.
+
+    Raises:
+        MediaError: another shape or type. MediaLimitError: a side is too long.
+    """
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or min(frame.shape) == 0:
+        raise MediaError(f"A frame must be (height, width, 3) uint8 RGB, got {frame.shape} {frame.dtype}.")
+    check_size(frame.shape[1], frame.shape[0], settings)
+
+
+def check_size(width: int, height: int, settings: MediaSettings) -> None:
+    """Raise MediaLimitError if a side is longer than the settings allow."""
+    if max(width, height) > settings.max_side_px:
+        raise MediaLimitError(
+            f"The picture is {width} x {height} pixels; "
+            f"the longest side allowed is {settings.max_side_px}. Record it smaller."
+        )
