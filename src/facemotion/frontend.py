@@ -179,7 +179,12 @@ class LiveSession:
             sharpness=float(np.median([look.sharpness for look in self._looks])),
             motion_energy=energy,
         )
-        return Acquisition(features, quality, dict(self._milliseconds))
+        return Acquisition(features, quality, self.milliseconds)
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Wall time spent so far, a stage."""
+        return dict(self._milliseconds)
 
     def timed_frames(
         self, frames: Iterator[tuple[NDArray[np.uint8], float]]

@@ -22,7 +22,7 @@ def mesh() -> FaceMesh:
 
 
 def test_parity_with_the_original_network():
-    """Stored answers of the TensorFlow Lite interpreter; made by tools/reference_outputs.py. Pixels of a 256 px input."""
+    """Stored answers of the TensorFlow Lite interpreter, in input pixels; made by tools/reference_outputs.py."""
     session = open_session("face-mesh")
     with np.load(Path(__file__).with_name("mesh_reference.npz")) as stored:
         for number, image in enumerate(stored["images"]):

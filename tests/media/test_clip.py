@@ -7,6 +7,7 @@ import os
 import struct
 import tracemalloc
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -137,7 +138,7 @@ def test_limits(talking_frames, encode, change, error):
 
 def test_a_long_clip_is_refused_by_its_declared_length_before_it_is_decoded(encode):
     data = encode(np.zeros((12, 64, 64, 3), np.uint8), np.arange(12) * 327.0)
-    with pytest.raises(MediaLimitError, match="3597 s|36\\d\\d s"):
+    with pytest.raises(MediaLimitError, match="3597 s"):
         next(read_frames(data))
 
 
@@ -245,7 +246,7 @@ def test_admitted_times_rise_and_keep_the_rate(steps, rate):
     times = np.cumsum(steps)
     admitted = [float(t) for t in times if gate.admit(float(t))]
     assert admitted[0] == times[0]
-    assert all(later - earlier > 0.9 / rate for earlier, later in zip(admitted, admitted[1:], strict=False))
+    assert all(later - earlier > 0.9 / rate for earlier, later in pairwise(admitted))
 
 
 def test_frames_from_outside_are_checked():
