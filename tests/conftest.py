@@ -86,7 +86,7 @@ def encode() -> Callable[..., bytes]:
 def clips(
     drawn_face: NDArray[np.uint8], encode: Callable[..., bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder with talk1.mp4, talk2.mp4 (the drawing opens its mouth, a little differently), brow.mp4 (another motion),
+    """A folder with talk1.mp4 and talk2.mp4 (the drawing opens its mouth), brow.mp4 (it shuts its right eye),
     still.mp4, nobody.mp4 and crowd.mp4."""
     folder = tmp_path_factory.mktemp("clips")
 
