@@ -93,7 +93,7 @@ class QualitySettings:
         0.12, "box centre's travel within half a second, in box sides, above which to hold still", minimum=0
     )
     min_motion_energy: float = option(
-        1.0,
+        1.5,
         "least motion of the part of the face that moves most",
         unit="% of the distance between the outer eye corners",
         minimum=0,
