@@ -235,6 +235,14 @@ def _fill(table: Any, settings: Any) -> None:
             _fill(inner, value)
             table[spec.name] = inner
             continue
+        if isinstance(value, tuple) and value and all(dataclasses.is_dataclass(entry) for entry in value):
+            array = tomlkit.aot()
+            for entry in value:
+                inner = tomlkit.table()
+                _fill(inner, entry)
+                array.append(inner)
+            table[spec.name] = array
+            continue
         item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
         note = ", ".join(part for part in (spec.metadata.get("unit"), spec.metadata.get("doc")) if part)
         if note:
