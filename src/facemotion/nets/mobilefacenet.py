@@ -15,7 +15,7 @@ FEATURES = 512
 
 
 class ChannelPReLU(nn.Module):
-    """PReLU with one slope a channel, as (1 - a) relu(x) + a x: the same function as torch's, whose backward pass takes a
+    """PReLU with one slope a channel, as (1 - a) relu(x) + a x: the function of torch's, whose backward pass takes a
     third of a training step on a CPU, and ONNX Runtime's, which is a slow broadcast."""
 
     def __init__(self, channels: int) -> None:
