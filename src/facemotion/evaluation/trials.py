@@ -17,7 +17,12 @@ PAIR_POLICIES: tuple[PairPolicy, ...] = ("all", "within-subject")
 SAME_PERSON, OTHER_PERSON, MIMIC, NEAR_MISS = range(1, len(TRIAL_KINDS))
 
 
-def score_pairs(vectors: FloatArray, records: Sequence[ClipRecord], policy: PairPolicy = "all") -> ScoredTrials:
+def score_pairs(
+    vectors: FloatArray,
+    records: Sequence[ClipRecord],
+    policy: PairPolicy = "all",
+    among: Sequence[ClipRecord] | None = None,
+) -> ScoredTrials:
     """Cosine of every pair of different clips, each pair once.
 
     Genuine are two takes of one motion by one subject. A mimic trial is the same motion by two people, one of whom
@@ -27,32 +32,40 @@ def score_pairs(vectors: FloatArray, records: Sequence[ClipRecord], policy: Pair
         vectors: (N, E) float32, rows of norm 1, in the order of `records`.
         records: labels of the N clips.
         policy: "all" pairs, or only those "within-subject", as the paper forms them.
+        among: subjects and motions are numbered in the order of these records, which hold the N; give the whole
+            manifest where trials of several folds are to be joined.
     Raises:
         DataError: fewer than two clips, or numbers of vectors and records that differ.
     """
     if len(vectors) != len(records):
         raise DataError(f"{len(vectors)} vectors for {len(records)} clips; embed the same manifest that is evaluated.")
-    return matrix_trials(vectors @ vectors.T, records, policy)
+    return matrix_trials(vectors @ vectors.T, records, policy, among)
 
 
-def matrix_trials(scores: FloatArray, records: Sequence[ClipRecord], policy: PairPolicy = "all") -> ScoredTrials:
+def matrix_trials(
+    scores: FloatArray,
+    records: Sequence[ClipRecord],
+    policy: PairPolicy = "all",
+    among: Sequence[ClipRecord] | None = None,
+) -> ScoredTrials:
     """The pairs above the diagonal of a matrix of scores, for systems whose score is no cosine.
 
     Args:
         scores: (N, N) float32, symmetric; a higher score is more alike.
-        records, policy: as in `score_pairs`.
+        records, policy, among: as in `score_pairs`.
     Raises:
         DataError: fewer than two clips.
     """
     if len(records) < 2:
         raise DataError("A trial compares two clips; give at least two.")
     first, second = np.triu_indices(len(records), k=1)
-    subjects = _numbers(r.subject for r in records)
+    among = records if among is None else among
+    subjects = _numbers((r.subject for r in records), (r.subject for r in among))
     if policy == "within-subject":
         kept = subjects[first] == subjects[second]
         first, second = first[kept], second[kept]
     kinds = _kinds(records, subjects, first, second)
-    motions = _numbers((r.subject, r.motion) for r in records)
+    motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
     return ScoredTrials(
         scores=np.ascontiguousarray(scores[first, second], dtype=np.float32),
         labels=kinds == 0,
@@ -100,16 +113,16 @@ def independent_impostors(trials: ScoredTrials) -> int:
     return len(np.unique(impostors[:, 0] << 32 | impostors[:, 1]))
 
 
-def _numbers(names: Iterable[Hashable]) -> NDArray[np.int32]:
-    number: dict[Hashable, int] = {}
-    return np.array([number.setdefault(name, len(number)) for name in names], dtype=np.int32)
+def _numbers(names: Iterable[Hashable], among: Iterable[Hashable]) -> NDArray[np.int32]:
+    number = {name: i for i, name in enumerate(dict.fromkeys(among))}
+    return np.array([number[name] for name in names], dtype=np.int32)
 
 
 def _kinds(
     records: Sequence[ClipRecord], subjects: NDArray[np.int32], first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> NDArray[np.uint8]:
-    names = _numbers(r.motion for r in records)
-    originals = _numbers(original_motion(r) for r in records)
+    names = np.unique([r.motion for r in records], return_inverse=True)[1]
+    originals = np.unique([original_motion(r) for r in records], return_inverse=True)[1]
     mimics = np.array([r.kind == "mimic" for r in records])
     same_subject = subjects[first] == subjects[second]
     same_name = names[first] == names[second]
