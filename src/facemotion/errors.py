@@ -111,6 +111,10 @@ class StoreFullError(StoreError):
     """The disk is full or the store can't be written; what was stored before is intact."""
 
 
+class StoreUnavailableError(StoreError):
+    """The database can't be reached, or another process holds it; the same request may succeed later."""
+
+
 class StoreKeyError(StoreError):
     """The key of the store is missing or isn't the one that its rows were written with."""
 

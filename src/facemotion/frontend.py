@@ -172,14 +172,19 @@ class LiveSession:
             )
         quality = QualityReport(
             frames=self._tracker.frames,
-            seconds=self._seen[-1] - self._seen[0],
+            seconds=float(self._seen[-1] - self._seen[0]),
             face_share=self._tracker.face_share,
             face_px=float(np.median([look.face_px for look in self._looks])),
             brightness=float(np.median([look.brightness for look in self._looks])),
             sharpness=float(np.median([look.sharpness for look in self._looks])),
             motion_energy=energy,
         )
-        return Acquisition(features, quality, dict(self._milliseconds))
+        return Acquisition(features, quality, self.milliseconds)
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Wall time spent so far, a stage."""
+        return dict(self._milliseconds)
 
     def timed_frames(
         self, frames: Iterator[tuple[NDArray[np.uint8], float]]

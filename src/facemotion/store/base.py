@@ -1,0 +1,95 @@
+"""What a template store does, whatever holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from facemotion.errors import StoreError
+from facemotion.types import Factor, Template
+
+
+@dataclass(frozen=True)
+class UserSummary:
+    """One enrolled user, without any vector.
+
+    Attributes:
+        user: name given by the integrator.
+        takes: number of enrolment takes of each factor that the user has.
+        model_ids: the network behind each factor.
+        enrolled: when the oldest of the templates was first stored, UTC.
+        changed: when the newest of them was last replaced, UTC.
+    """
+
+    user: str
+    takes: dict[Factor, int]
+    model_ids: dict[Factor, str]
+    enrolled: datetime
+    changed: datetime
+
+
+class TemplateStore(Protocol):
+    """Templates by user and factor. Every method is atomic: a process killed inside one leaves the state before
+    it or the state after it. All raise StoreFullError, StoreCorruptError or StoreUnavailableError where the medium
+    fails.
+    """
+
+    def put(self, *templates: Template) -> None:
+        """Store templates, all of them or none; each replaces the one of the same user and factor.
+
+        Raises:
+            StoreError: a user name that `check_user` refuses.
+        """
+        ...
+
+    def get(self, user: str, factor: Factor) -> Template:
+        """The template of a user for one factor.
+
+        Raises:
+            UnknownUserError: the user has no template of that factor.
+        """
+        ...
+
+    def factors(self, user: str) -> tuple[Factor, ...]:
+        """Factors that the user has a template of, in alphabetical order; empty for an unknown user."""
+        ...
+
+    def users(self) -> list[UserSummary]:
+        """Everyone enrolled, by name."""
+        ...
+
+    def delete(self, user: str) -> None:
+        """Remove every template of a user, and overwrite what they left in the file.
+
+        Raises:
+            UnknownUserError: nothing is stored under that name.
+        """
+        ...
+
+    @property
+    def schema_version(self) -> str:
+        """Revision of the tables, as Alembic names it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all connections; closing twice does no harm."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def check_user(user: str) -> str:
+    """The name itself, if it can be stored: 1 to 128 printable characters, no space at either end.
+
+    Raises:
+        StoreError: it can't; control characters and look-alike spaces would let two names look the same in a log.
+    """
+    if not 1 <= len(user) <= 128 or not user.isprintable() or user != user.strip():
+        raise StoreError("Give a user name of 1 to 128 printable characters without spaces at its ends.")
+    return user

@@ -1,0 +1,219 @@
+"""One database, SQLite or PostgreSQL: connections, transactions, the schema's version, and named errors in place of
+the driver's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, exc
+from sqlalchemy.engine import URL, make_url
+
+from facemotion.errors import (
+    MissingExtraError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from facemotion.store import schema
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10.0
+"""How long a transaction waits for another process's write."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",  # readers don't wait for a writer, and a kill leaves the old or the new state
+    "PRAGMA synchronous=FULL",  # an enrolment that was acknowledged survives a power cut
+    "PRAGMA secure_delete=ON",  # freed bytes are overwritten with zeros
+    "PRAGMA temp_store=MEMORY",  # no vector in a temporary file
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA cell_size_check=ON",
+)
+
+
+class Database:
+    """A pool of connections to one store, at the schema of this version."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+
+    @classmethod
+    def open(cls, url: str | Path) -> Database:
+        """Connect, make what is missing and bring an older schema up to date; see `facemotion.store.open_store`."""
+        parsed = parse_url(url)
+        name = (
+            parsed.database or ""
+            if parsed.get_backend_name() == "sqlite"
+            else parsed.render_as_string(hide_password=True)
+        )
+        if parsed.get_backend_name() == "sqlite":
+            _prepare_file(Path(name))
+        # hide_parameters: no vector in the text of an exception.
+        engine = sqlalchemy.create_engine(
+            parsed, hide_parameters=True, pool_pre_ping=parsed.get_backend_name() != "sqlite", **_options(parsed)
+        )
+        if parsed.get_backend_name() == "sqlite":
+            event.listen(engine, "connect", _set_pragmas)
+            event.listen(engine, "begin", _begin_sqlite)
+        database = cls(engine, name)
+        try:
+            with named_errors(name):
+                schema.upgrade(engine, name)
+        except BaseException:
+            engine.dispose()
+            raise
+        return database
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store and changes nothing."""
+        with named_errors(self.name), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write: all of it is kept, or nothing. On SQLite there is one at a time."""
+        with named_errors(self.name), self.engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    def scrub(self) -> None:
+        """Overwrite what earlier deletions and replacements left behind outside the live rows.
+
+        SQLite: the write-ahead log is written back and cut to nothing. PostgreSQL: dead rows are vacuumed; its own
+        write-ahead log and backups are its administrator's (see docs/store.md).
+
+        What was committed stays committed if this fails for want of room or of a free moment; the next call, or
+        closing the store, makes up for it.
+        """
+        try:
+            with named_errors(self.name), self.engine.connect() as connection:
+                raw = connection.execution_options(isolation_level="AUTOCOMMIT")
+                if self.is_sqlite:
+                    raw.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+                else:
+                    raw.exec_driver_sql("VACUUM facemotion_templates")
+        except (StoreFullError, StoreUnavailableError) as error:
+            log.warning("Old bytes stay in %s until its next change: %s", self.name, error)
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self.engine.dispose()
+
+
+def parse_url(url: str | Path) -> URL:
+    """The SQLAlchemy URL of a path or a URL.
+
+    Raises:
+        StoreError: not a path, nor the URL of an SQLite file or a PostgreSQL database.
+    """
+    text = str(url)
+    if "://" not in text:
+        return URL.create("sqlite", database=str(Path(text).expanduser()))
+    try:
+        parsed = make_url(text)
+    except (exc.ArgumentError, ValueError) as error:
+        raise StoreError(
+            f"{text.split('://', maxsplit=1)[0]}://... is not a database URL; use sqlite:///PATH or postgresql://...."
+        ) from error
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if parsed.database in (None, "", ":memory:"):
+            raise StoreError("A store in memory would be lost at once; name a file, such as sqlite:///facemotion.db.")
+        return parsed.set(drivername="sqlite")
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    raise StoreError(
+        f"A store on {parsed.get_backend_name()} is not supported; use sqlite:///PATH or postgresql://...."
+    )
+
+
+def _options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}}
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("A PostgreSQL store needs its driver: pip install 'facemotion[serve]'.") from error
+    return {"connect_args": {"connect_timeout": int(BUSY_SECONDS)}}
+
+
+def _prepare_file(path: Path) -> None:
+    """Refuse what can't be a store file, with the reason, and make a new one readable by its owner alone."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; name a file in it, such as {path / 'facemotion.db'}.")
+    if not path.parent.is_dir():
+        raise StoreError(f"The folder {path.parent} doesn't exist; make it, or name the store elsewhere.")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"Can't open the store {path} for writing: {error.strerror}.") from error
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(pragma).fetchall()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that reads and then writes can fail half-way on another's write; one that says so at
+    # once waits its turn.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Turn the driver's errors into ours; what has no name of ours passes."""
+    try:
+        yield
+    except (exc.DBAPIError, exc.TimeoutError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", error)
+        named = _sqlite_error(cause, name) if isinstance(cause, sqlite3.Error) else _postgres_error(cause, name)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _sqlite_error(cause: sqlite3.Error, name: str) -> StoreError | None:
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+        return StoreFullError(
+            f"The store {name} can't be written ({cause}); make room on its disk or fix its permissions."
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return StoreCorruptError(
+            f"{name} isn't a facemotion store ({cause}); name another file or restore it from a backup."
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreUnavailableError(f"Another process holds the store {name}; try again shortly.")
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return StoreError(f"Can't open the store {name}: {cause}; check the permissions of the file and its folder.")
+    return None
+
+
+def _postgres_error(cause: object, name: str) -> StoreError | None:
+    state = getattr(cause, "sqlstate", None) or "08000"
+    if state == "53100":
+        return StoreFullError(f"The disk of the database {name} is full; make room on it.")
+    if state[:2] in ("08", "53", "57", "40", "55"):
+        return StoreUnavailableError(f"The database {name} can't be reached or is busy; try again shortly.")
+    if state[:2] in ("28", "3D", "42"):
+        return StoreError(
+            f"The database {name} refuses the request; check the user, password, database name and rights in its URL."
+        )
+    if state[:2] == "XX":
+        return StoreCorruptError(f"The database {name} reports damaged data; restore it from a backup.")
+    return None

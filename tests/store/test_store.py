@@ -1,0 +1,134 @@
+"""What every TemplateStore does, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError
+from facemotion.store import open_store
+
+from .samples import make_template
+
+
+def test_a_template_comes_back_as_it_was_put(store_url):
+    put = make_template(takes=3)
+    with open_store(store_url) as store:
+        store.put(put)
+    with open_store(store_url) as store:
+        got = store.get("alice", "motion")
+    assert (got.user, got.factor, got.model_id) == ("alice", "motion", "encoder-1")
+    assert got.vectors.dtype == np.float32
+    np.testing.assert_allclose(got.vectors, put.vectors, atol=1e-6)
+
+
+def test_each_factor_is_kept_apart_and_a_second_put_replaces(store_url):
+    with open_store(store_url) as store:
+        store.put(
+            make_template(factor="motion"), make_template(factor="appearance", takes=2, dimension=64, model_id="sface")
+        )
+        assert store.factors("alice") == ("appearance", "motion")
+        newer = make_template(seed=1, takes=5, model_id="encoder-2")
+        store.put(newer)
+        np.testing.assert_allclose(store.get("alice", "motion").vectors, newer.vectors, atol=1e-6)
+        assert store.get("alice", "motion").model_id == "encoder-2"
+        assert store.get("alice", "appearance").vectors.shape == (2, 64)
+
+
+def test_users_are_listed_by_name_without_vectors(store_url):
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    with open_store(store_url) as store:
+        assert store.users() == []
+        store.put(make_template("bob"))
+        store.put(make_template("Zoë", takes=4), make_template("Zoë", "appearance", takes=2, model_id="sface"))
+        store.put(make_template("alice"))
+        users = store.users()
+        first = users[2].enrolled
+        store.put(make_template("bob", seed=9))
+        again = store.users()[2]
+    assert [user.user for user in users] == ["Zoë", "alice", "bob"]
+    assert users[0].takes == {"motion": 4, "appearance": 2}
+    assert users[0].model_ids == {"motion": "encoder-1", "appearance": "sface"}
+    assert before <= users[2].enrolled <= datetime.now(UTC) + timedelta(seconds=1)
+    assert again.enrolled == first < again.changed
+
+
+def test_unknown_users_have_a_name_for_it(store_url):
+    with open_store(store_url) as store:
+        store.put(make_template())
+        for ask in (
+            lambda: store.get("eve", "motion"),
+            lambda: store.get("alice", "appearance"),
+            lambda: store.delete("eve"),
+        ):
+            with pytest.raises(UnknownUserError):
+                ask()
+        assert store.factors("eve") == ()
+        store.delete("alice")
+        with pytest.raises(UnknownUserError):
+            store.get("alice", "motion")
+        assert store.users() == []
+
+
+@pytest.mark.parametrize("name", ["a\nb", " a", "a ", "a\x00b", "a\u200bb", "\ud800"])
+def test_names_that_could_hide_in_a_log_are_refused_and_nothing_of_the_call_is_kept(store_url, name):
+    with open_store(store_url) as store:
+        with pytest.raises(StoreError, match="printable"):
+            store.put(make_template("alice"), make_template(name))
+        assert store.users() == []
+
+
+def test_names_are_data_never_sql(store_url):
+    name = "x'; DROP TABLE facemotion_templates; -- %s"
+    with open_store(store_url) as store:
+        store.put(make_template(name), make_template("alice"))
+        assert store.get(name, "motion").user == name
+        store.delete(name)
+        assert [user.user for user in store.users()] == ["alice"]
+
+
+def test_threads_and_stores_at_once_lose_nothing(store_url):
+    failures = []
+
+    def work(number):
+        try:
+            with open_store(store_url) as store:
+                for turn in range(5):
+                    store.put(make_template(f"user{number}", seed=turn), make_template("shared", seed=turn))
+                    store.get("shared", "motion")
+        except StoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with open_store(store_url) as store:
+        assert [user.user for user in store.users()] == ["shared", "user0", "user1", "user2", "user3"]
+
+
+def test_a_server_that_stops_is_named_and_found_again(postgres):
+    with open_store(postgres.database()) as store:
+        store.put(make_template())
+        postgres.stop()
+        with pytest.raises(StoreUnavailableError):
+            store.get("alice", "motion")
+        postgres.start()
+        np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template().vectors, atol=1e-6)
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(StoreUnavailableError, match="can't be reached"):
+        open_store("postgresql://nobody:secret@127.0.0.1:1/none")
+
+
+def test_an_unknown_database_is_named_without_its_password(postgres):
+    url = f"postgresql://facemotion:hunter2@127.0.0.1:{postgres.port}/none"
+    with pytest.raises(StoreError) as caught:
+        open_store(url)
+    assert "hunter2" not in str(caught.value)
