@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facemotion.synth.head import INDEX, FloatArray, HeadModel, IntArray
 from facemotion.synth.layers import LOWER, UPPER
 from facemotion.synth.person import Person, scaled
-from facemotion.synth.raster import blend_shapes, draw_coloured, draw_textured, vertex_normals
+from facemotion.synth.raster import blend_shapes, draw_coloured, draw_sheet, draw_textured, vertex_normals
 
 OVERSAMPLE = 1.5
 PIVOT = np.array([0.0, -6.0, -1.0], np.float32)  # the head turns about the upper neck, cm
@@ -80,9 +80,8 @@ class Renderer:
         # Lips, lids and nostrils turn away too, but must stay opaque.
         self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
         sheet = person.sheet
-        self._sheet_attributes = np.zeros((len(sheet.places), 9), np.float32)
+        self._sheet_attributes = np.zeros((len(sheet.places), 5), np.float32)
         self._sheet_attributes[:, 0:2] = sheet.places * texture
-        self._sheet_attributes[:, 8] = 1
         self._dome = self._dome_normals()
         self._ball, self._ball_triangles = _ball()
         self._ball_attributes = []
@@ -166,14 +165,12 @@ class Renderer:
         still = in_portrait(person, sheet.shell, person.rotation, np.zeros(3, np.float32))
         shell = (in_portrait(person, sheet.shell, rotation, state.offset) - still) * sheet.share[:, None]
         places = sheet.places + sheet.displaced(np.concatenate([face, shell]))
-        screen = np.zeros((len(places), 3), np.float32)
-        screen[:, :2] = to_picture(places, state, self.width, self.height) * factor
+        screen = (to_picture(places, state, self.width, self.height) * factor).astype(np.float32)
         lit = shade(person, self._dome, self._dome, state.light)
         near = sheet.nearness[:, None]
         table = self._sheet_attributes
-        table[:, 5:8] = near * lit + (1 - near) * state.light.background
-        free = np.full(picture.shape[:2], -1e9, np.float32)
-        draw_textured(sheet.triangles, screen, table, person.layers.open, person.layers.open, False, picture, free)
+        table[:, 2:5] = near * lit + (1 - near) * state.light.background
+        draw_sheet(sheet.triangles, screen, table, person.layers.open, picture)
 
     def _mouth_opening(self, points: FloatArray) -> float:
         """Largest gap between the lips, cm."""
