@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,3 +34,93 @@ def data_folder() -> Path:
 def assets_folder() -> Path:
     """Head model, portraits, priors: FACEMOTION_ASSETS, else ../shared/assets."""
     return _shared("FACEMOTION_ASSETS", "assets")
+
+
+@pytest.fixture(scope="session")
+def drawn_face() -> NDArray[np.uint8]:
+    """(256, 256, 3) a plain drawing of a face on which the detector fires."""
+    with np.load(ROOT / "tests" / "features" / "mesh_reference.npz") as stored:
+        return stored["images"][0]
+
+
+@pytest.fixture(scope="session")
+def talking_frames(drawn_face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(30, 240, 320, 3) the drawing, its mouth opening and closing once."""
+    frames = []
+    for number in range(30):
+        image = Image.fromarray(drawn_face)
+        gape = 14 * np.sin(np.pi * number / 29)
+        ImageDraw.Draw(image).ellipse((108, 162 - gape / 3, 148, 166 + gape), fill=(60, 15, 20))
+        canvas = Image.new("RGB", (320, 240), (90, 120, 150))
+        canvas.paste(image.resize((240, 240)), (40, 0))
+        frames.append(np.asarray(canvas))
+    return np.stack(frames)
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """encode(frames, times=None, container="mp4", codec="libx264", **options) -> the bytes of a video."""
+
+    def make(
+        frames: NDArray[np.uint8], times: Sequence[float] | None = None, container: str = "mp4", codec: str = "libx264"
+    ) -> bytes:
+        stream = io.BytesIO()
+        with av.open(stream, "w", format=container) as out:
+            video = out.add_stream(codec, rate=25)
+            video.width, video.height, video.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+            video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+            if codec == "libx264":
+                video.options = {"crf": "18", "preset": "ultrafast"}
+            for number, array in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format="yuv420p")
+                frame.pts = round(1000 * (times[number] if times is not None else number / 25))
+                frame.time_base = Fraction(1, 1000)
+                out.mux(video.encode(frame))
+            out.mux(video.encode(None))
+        return stream.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def clips(
+    drawn_face: NDArray[np.uint8], encode: Callable[..., bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with talk1.mp4 and talk2.mp4 (the drawing opens its mouth), brow.mp4 (it shuts its right eye),
+    still.mp4, nobody.mp4 and crowd.mp4."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def perform(gape: float, shut: float, length: int, phase: float = 0.0) -> NDArray[np.uint8]:
+        frames = []
+        for number in range(length):
+            part = np.sin(np.pi * np.clip((number / (length - 1) - phase) / (1 - phase), 0, 1))
+            image = Image.fromarray(drawn_face)
+            draw = ImageDraw.Draw(image)
+            if gape:
+                draw.ellipse((108, 162 - gape * part / 3, 148, 166 + gape * part), fill=(60, 15, 20))
+            if shut and part > 0.3:
+                draw.ellipse((88, 98, 120, 116), fill=(214, 170, 140))
+                draw.line((92, 110, 116, 110), fill=(60, 40, 30), width=2)
+            canvas = Image.new("RGB", (320, 240), (90, 120, 150))
+            canvas.paste(image.resize((240, 240)), (40, 0))
+            frames.append(np.asarray(canvas))
+        return np.stack(frames)
+
+    takes = {
+        "talk1": perform(14, 0, 32),
+        "talk2": perform(15, 0, 34),
+        "brow": perform(0, 1, 30),
+        "still": perform(0, 0, 25),
+        "nobody": np.zeros((25, 120, 160, 3), np.uint8),
+    }
+    takes["crowd"] = np.concatenate([takes["talk1"], takes["talk1"]], axis=2)
+    for name, frames in takes.items():
+        (folder / f"{name}.mp4").write_bytes(encode(frames))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and the key files of stores are looked for in a folder of the test, never in the user's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("FACEMOTION_STORE_KEY", raising=False)

@@ -1,1 +1,68 @@
-"""Verify a person by who they are and by a secret facial motion that they make before a camera."""
+"""Verify a person by who they are and by a secret facial motion that they make before a camera.
+
+>>> import facemotion as fm
+>>> verifier = fm.Verifier.load()  # doctest: +SKIP
+>>> verifier.verify("a.mp4", "b.mp4").accepted  # doctest: +SKIP
+True
+
+Names resolve when first used: `import facemotion` alone loads neither ONNX Runtime nor any model.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facemotion.config import Settings, load_settings
+    from facemotion.errors import FacemotionError
+    from facemotion.frontend import Frontend, Guidance, LiveSession
+    from facemotion.media import load_clip
+    from facemotion.store import open_store
+    from facemotion.types import Clip, Decision, Embedding, FaceTrack, FeatureSequence, Template
+    from facemotion.verifier import Verifier, cosine
+
+__version__ = version("facemotion")
+
+_ROOMS = {
+    "config": ("Settings", "load_settings"),
+    "errors": ("FacemotionError",),
+    "frontend": ("Frontend", "Guidance", "LiveSession"),
+    "media": ("load_clip",),
+    "store": ("open_store",),
+    "types": ("Clip", "Decision", "Embedding", "FaceTrack", "FeatureSequence", "Template"),
+    "verifier": ("Verifier", "cosine"),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Clip",
+    "Decision",
+    "Embedding",
+    "FaceTrack",
+    "FacemotionError",
+    "FeatureSequence",
+    "Frontend",
+    "Guidance",
+    "LiveSession",
+    "Settings",
+    "Template",
+    "Verifier",
+    "cosine",
+    "load_clip",
+    "load_settings",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'facemotion' has no attribute {name!r}")
+    value = getattr(import_module(f"facemotion.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -93,7 +93,7 @@ class QualitySettings:
         0.12, "box centre's travel within half a second, in box sides, above which to hold still", minimum=0
     )
     min_motion_energy: float = option(
-        1.0,
+        1.5,
         "least motion of the part of the face that moves most",
         unit="% of the distance between the outer eye corners",
         minimum=0,
@@ -234,6 +234,14 @@ def _fill(table: Any, settings: Any) -> None:
             inner = tomlkit.table()
             _fill(inner, value)
             table[spec.name] = inner
+            continue
+        if isinstance(value, tuple) and value and all(dataclasses.is_dataclass(entry) for entry in value):
+            array = tomlkit.aot()
+            for entry in value:
+                inner = tomlkit.table()
+                _fill(inner, entry)
+                array.append(inner)
+            table[spec.name] = array
             continue
         item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
         note = ", ".join(part for part in (spec.metadata.get("unit"), spec.metadata.get("doc")) if part)

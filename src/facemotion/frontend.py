@@ -19,6 +19,9 @@ from facemotion.media import FrameGate, Source, check_frame, read_frames
 from facemotion.types import FeatureSequence, QualityReport
 
 
+LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
+
+
 class Guidance(StrEnum):
     """What the user should do now; the value is the sentence to show."""
 
@@ -172,14 +175,19 @@ class LiveSession:
             )
         quality = QualityReport(
             frames=self._tracker.frames,
-            seconds=self._seen[-1] - self._seen[0],
+            seconds=float(self._seen[-1] - self._seen[0]),
             face_share=self._tracker.face_share,
             face_px=float(np.median([look.face_px for look in self._looks])),
             brightness=float(np.median([look.brightness for look in self._looks])),
             sharpness=float(np.median([look.sharpness for look in self._looks])),
             motion_energy=energy,
         )
-        return Acquisition(features, quality, dict(self._milliseconds))
+        return Acquisition(features, quality, self.milliseconds)
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Wall time spent so far, a stage."""
+        return dict(self._milliseconds)
 
     def timed_frames(
         self, frames: Iterator[tuple[NDArray[np.uint8], float]]
@@ -193,8 +201,10 @@ class LiveSession:
             yield pair
 
     def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, seconds: float) -> Guidance:
-        look = look_at(frame, face.box)
-        self._looks.append(look)
+        if (len(self._values) - 1) % LOOK_EVERY == 0:
+            self._looks.append(look_at(frame, face.box))
+        look = self._looks[-1]
+        side = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
         x, y = (face.box[:2] + face.box[2:]) / 2
         self._centres = [c for c in self._centres if seconds - c[0] <= 0.5] + [(seconds, float(x), float(y))]
         places = np.array(self._centres)[:, 1:]
@@ -202,11 +212,11 @@ class LiveSession:
         quality = self._settings.quality
         if self._tracker.rival_now:
             return Guidance.SEVERAL_FACES
-        if look.face_px < max(quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px):
+        if side < max(quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px):
             return Guidance.CLOSER
         if look.brightness < quality.dark_luma:
             return Guidance.TOO_DARK
-        if travel > quality.still_travel * look.face_px:
+        if travel > quality.still_travel * side:
             return Guidance.HOLD_STILL
         return Guidance.GO
 

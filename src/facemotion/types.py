@@ -308,12 +308,15 @@ class ScoredTrials:
         labels: (N,) bool, true for genuine trials.
         kinds: (N,) uint8 index into TRIAL_KINDS; 0 exactly where the label is true.
         subjects: (N, 2) int32 subject number of each side, for bootstrap over subjects.
+        motions: (N, 2) int32 motion number of each side; motions of two subjects have two numbers. Takes of the same
+            two motions are not independent trials of each other.
     """
 
     scores: FloatArray
     labels: NDArray[np.bool_]
     kinds: NDArray[np.uint8]
     subjects: NDArray[np.int32]
+    motions: NDArray[np.int32]
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -321,9 +324,10 @@ class ScoredTrials:
         _check(self.labels.shape == (count,) and self.labels.dtype == np.bool_, "labels must be (N,) bool")
         _check(self.kinds.shape == (count,), "kinds must be (N,)")
         _check(self.subjects.shape == (count, 2), "subjects must be (N, 2)")
+        _check(self.motions.shape == (count, 2), "motions must be (N, 2)")
         _check(bool(np.isfinite(self.scores).all()), "scores must be finite: a failed probe is no score")
         _check(bool(((self.kinds == 0) == self.labels).all()), "kind 0 is genuine, and only that")
-        _freeze(self.scores, self.labels, self.kinds, self.subjects)
+        _freeze(self.scores, self.labels, self.kinds, self.subjects, self.motions)
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -25,10 +25,3 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'store.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.database()
-
-
-@pytest.fixture(autouse=True)
-def own_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key files of the tests' stores go into the test's folder."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("FACEMOTION_STORE_KEY", raising=False)

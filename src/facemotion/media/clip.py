@@ -189,7 +189,9 @@ def _refuse_still_image(stream: BinaryIO, settings: MediaSettings) -> None:
         with Image.open(stream) as image:  # reads the header alone
             width, height = image.size
             animated = getattr(image, "is_animated", False)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaLimitError(f"The picture is too large ({error}); record a video instead.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         width, height, animated = 0, 0, True
     finally:
         stream.seek(0)
@@ -227,7 +229,9 @@ class _Image:
                 if upright.size != self._first[0]:
                     upright = upright.resize(self._first[0], Image.Resampling.BOX, reducing_gap=None)
                 return np.array(upright, np.uint8)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise MediaLimitError(f"{self._path} is too large ({error}).") from error
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise UnreadableMediaError(f"{self._path} isn't an image that can be read: {error}.") from error
 
 

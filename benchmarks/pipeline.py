@@ -1,0 +1,161 @@
+"""Milliseconds a frame of every stage, frames/s end to end, arithmetic floors and peak memory.
+
+    python benchmarks/pipeline.py [--json FILE] [CLIP]
+
+Without a clip, a 640 x 480 video is made of the package's own sample. The floor of a network is its multiply-adds over
+the multiply-add rate that one large matrix product reaches on this machine in the same run: no implementation on this
+machine can be faster without doing less arithmetic. Medians over the frames; other load on the machine moves all
+figures, so read them as ratios within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from time import perf_counter
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import av
+import numpy as np
+import onnx
+from facemotion.encoder import Encoder
+from PIL import Image
+
+from facemotion.config import RuntimeSettings, Settings
+from facemotion.frontend import Frontend, LiveSession
+from facemotion.media import read_frames
+from facemotion.models import load_cards, model_path
+
+SAMPLES = Path(__file__).parents[1] / "src" / "facemotion" / "samples"
+
+
+def multiply_adds(path: Path, time: int = 75) -> float:
+    """Multiply-adds of one run: convolutions and matrix products, from the shapes that ONNX infers."""
+    model = onnx.load(path)
+    for entry in model.graph.input:
+        for dim in entry.type.tensor_type.shape.dim:
+            if not dim.dim_value:
+                dim.dim_value = 1 if dim.dim_param == "batch" else time
+    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    graph = model.graph
+    shapes = {init.name: tuple(init.dims) for init in graph.initializer}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        shapes[value.name] = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+    total = 0.0
+    for node in graph.node:
+        if node.op_type in ("Conv", "FusedConv"):
+            weight, out = shapes[node.input[1]], shapes[node.output[0]]
+            total += float(np.prod(weight[1:], dtype=float) * np.prod(out, dtype=float))
+        elif node.op_type in ("MatMul", "Gemm"):
+            a, out = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
+            if a and out:
+                total += float(np.prod(out, dtype=float) * a[-1])
+    return total
+
+
+def machine_rate() -> float:
+    """Multiply-adds a second of a 1024 x 1024 float32 product on one thread, the best of ten."""
+    a = np.random.default_rng(0).random((1024, 1024), np.float32)
+    best = np.inf
+    for _ in range(10):
+        start = perf_counter()
+        a @ a
+        best = min(best, perf_counter() - start)
+    return 1024**3 / best
+
+
+def video(frames: list[np.ndarray], size: tuple[int, int], seconds: float, rate: int) -> bytes:
+    """H.264 of `frames`, repeated to and fro, at another size."""
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="mp4") as out:
+        track = out.add_stream("libx264", rate=rate)
+        track.width, track.height, track.pix_fmt = *size, "yuv420p"
+        loop = frames + frames[::-1]
+        for number in range(round(seconds * rate)):
+            picture = Image.fromarray(loop[number % len(loop)]).resize(size, Image.Resampling.BICUBIC)
+            frame = av.VideoFrame.from_image(picture)
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    return stream.getvalue()
+
+
+def stages(data: bytes, threads: int) -> dict[str, float]:
+    """Median milliseconds a frame of each stage, and frames/s end to end."""
+    settings = Settings(runtime=RuntimeSettings(threads=threads))
+    frontend = Frontend.load(settings)
+    encoder = Encoder.load(settings.verifier.encoder, settings.runtime)
+    spent: dict[str, list[float]] = {}
+    ends = []
+    for _ in range(5):
+        session = LiveSession(frontend)
+        before: dict[str, float] = {}
+        start = perf_counter()
+        for frame, seconds in session.timed_frames(read_frames(data, settings.media)):
+            session.push(frame, seconds)
+            now = session.milliseconds
+            for stage, value in now.items():
+                spent.setdefault(stage, []).append(value - before.get(stage, 0.0))
+            before = now
+        sequence = session.sequence()
+        begin = perf_counter()
+        encoder(sequence)
+        done = perf_counter()
+        spent.setdefault("encode (whole clip)", []).append(1000 * (done - begin))
+        ends.append(len(sequence) / (done - start))
+    return {stage: float(np.median(values)) for stage, values in spent.items()} | {"frames/s": float(np.median(ends))}
+
+
+PEAK = """
+import resource, sys
+from facemotion.verifier import Verifier
+verifier = Verifier.load()
+verifier.verify(sys.argv[1], sys.argv[2])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clip", type=Path, nargs="?", default=None)
+    parser.add_argument("--json", type=Path, default=None)
+    arguments = parser.parse_args()
+    source = arguments.clip or sorted(SAMPLES.glob("*.mp4"))[0]
+    frames = [frame for frame, _ in read_frames(source)]
+    data = video(frames, (640, 480), 3.0, 25)
+    rate = machine_rate()
+    result: dict[str, object] = {"multiply-adds per second, one thread": rate}
+    print(f"one thread reaches {rate / 1e9:.1f} G multiply-adds/s\n\nnetwork            M multiply-adds   floor, ms")
+    for name, card in load_cards().items():
+        if card.role == "recogniser":
+            continue
+        work = multiply_adds(model_path(name))
+        result[f"floor {name}, ms"] = 1000 * work / rate
+        print(f"{name:18} {work / 1e6:15.1f} {1000 * work / rate:11.2f}")
+    for threads in (1, 2):
+        print(f"\n640 x 480, 25 frames/s, 3 s, {threads} thread{'s' if threads > 1 else ''}: median ms a frame")
+        result[f"{threads} threads"] = measured = stages(data, threads)
+        for stage, value in measured.items():
+            print(f"  {stage:20} {value:8.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.mp4" for number in (1, 2)]
+        for path in paths:
+            path.write_bytes(video(frames, (1920, 1080), 9.9, 30))
+        peak = float(subprocess.check_output([sys.executable, "-c", PEAK, *map(str, paths)], text=True))
+    result["peak memory, two 10-s 1080p clips, MiB"] = peak
+    print(f"\npeak memory of verifying two 10-s 1080p clips: {peak:.0f} MiB")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

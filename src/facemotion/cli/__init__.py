@@ -1,0 +1,36 @@
+"""The command line: `facemotion COMMAND`. Each command group is a file here; heavy imports stand inside the commands.
+
+Exit codes: 0 accepted or done, 1 rejected, 2 usage or unreadable input, 3 no usable face motion could be acquired.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from facemotion.cli import data, demo, evaluate, features, models, train, users, verify
+from facemotion.cli.console import report_error
+from facemotion.errors import FacemotionError
+
+app = typer.Typer(
+    name="facemotion",
+    help="Verify a person by a secret facial motion made before a camera.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for group in (demo, verify, users, models, data, features, train, evaluate):
+    group.register(app)
+
+
+def main() -> None:
+    """Entry point: run a command, print a named error as its one sentence."""
+    try:
+        app()
+    except FacemotionError as error:
+        sys.exit(report_error(error, as_json="--json" in sys.argv))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nothing more can be said
+        sys.exit(0)

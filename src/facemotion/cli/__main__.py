@@ -1,0 +1,5 @@
+"""`python -m facemotion.cli`."""
+
+from facemotion.cli import main
+
+main()

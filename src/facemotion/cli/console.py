@@ -1,0 +1,110 @@
+"""What all commands share: options, tables of a decision, errors as one sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facemotion.errors import FacemotionError
+
+if TYPE_CHECKING:
+    from facemotion.types import Decision, QualityReport
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Settings file (TOML); default: $FACEMOTION_CONFIG or the user's own.")
+]
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="FACEMOTION_STORE",
+        help="Template store: a file or a database URL; default: a file in the user's data folder.",
+    ),
+]
+
+MOTION_ALONE = "Motion alone was compared; who performed it was not."
+
+
+def report_error(error: FacemotionError, *, as_json: bool) -> int:
+    """Print an error, as a sentence or as JSON, and return its exit code."""
+    if as_json:
+        print_json({"error": type(error).__name__, "message": str(error)})
+    else:
+        print(f"facemotion: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def default_store() -> str:
+    """Path of the user's own store; its folder is made."""
+    import platformdirs
+
+    return str(platformdirs.user_data_path("facemotion", ensure_exists=True) / "facemotion.db")
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision as plain values."""
+    from dataclasses import asdict
+
+    return {
+        "accepted": decision.accepted,
+        "factors": [
+            {
+                "factor": result.factor,
+                "score": round(result.score, 6),
+                "threshold": result.threshold,
+                "accepted": result.accepted,
+                "operating_point": asdict(result.operating_point),
+            }
+            for result in decision.factors
+        ],
+        "quality": [asdict(report) for report in decision.quality],
+        "milliseconds": {stage: round(spent, 2) for stage, spent in decision.milliseconds.items()},
+        "note": MOTION_ALONE,
+    }
+
+
+def print_decision(decision: Decision) -> None:
+    """A decision as a table: score, threshold, verdict, quality, milliseconds a stage."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    for result in decision.factors:
+        point = result.operating_point
+        sign = "≥" if result.accepted else "<"
+        table.add_row(result.factor, f"score {result.score:.3f} {sign} threshold {result.threshold:.3f}")
+        table.add_row(
+            "operating point",
+            f"{point.name}: false accepts {point.fmr:.1%}, false rejects {point.fnmr:.1%}, measured on "
+            f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials, "
+            f"{point.subjects} subject{'s' if point.subjects > 1 else ''}",
+        )
+        table.add_row("", point.source)
+    for number, report in enumerate(decision.quality):
+        label = f"clip {number + 1}" if len(decision.quality) > 1 else "clip"
+        table.add_row(label, quality_line(report))
+    spent = "  ".join(f"{stage} {value:.0f}" for stage, value in decision.milliseconds.items())
+    table.add_row("milliseconds", spent)
+    console = Console()
+    console.print(table)
+    colour, word = ("green", "ACCEPTED") if decision.accepted else ("red", "REJECTED")
+    console.print(f"[bold {colour}]{word}[/]  {MOTION_ALONE}")
+
+
+def quality_line(report: QualityReport) -> str:
+    """Quality of a clip in one line."""
+    return (
+        f"{report.frames} frames, {report.seconds:.2f} s, face in {report.face_share:.0%}, {report.face_px:.0f} px, "
+        f"brightness {report.brightness:.0f}, sharpness {report.sharpness:.0f}, motion {report.motion_energy:.1f}"
+    )

@@ -1,0 +1,94 @@
+"""`facemotion evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facemotion.cli.console import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from facemotion.evaluation.report import Report
+    from facemotion.types import ScoredTrials
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    what: Annotated[Path, typer.Argument(help="Score file (.npz or .csv), or the folder of a training run.")],
+    manifest: Annotated[Path | None, typer.Option(help="Clips to evaluate a run on.")] = None,
+    features: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
+    split: Annotated[str, typer.Option(help="Rows of this split of the manifest only.")] = "",
+    within_subject: Annotated[
+        bool, typer.Option("--within-subject", help="Pairs inside one subject only, as in the paper.")
+    ] = False,
+    scores: Annotated[Path | None, typer.Option(help="Also write the scores to this file (.npz or .csv).")] = None,
+    fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,
+    replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,
+    json: JsonOption = False,
+) -> None:
+    """Figures of a score file, or of a trained encoder on a manifest: AP, F1, EER, FNMR at fixed FMR, intervals."""
+    from facemotion.errors import DataError
+    from facemotion.evaluation.report import make_report
+    from facemotion.evaluation.scores import read_scores, write_scores
+
+    if what.is_dir():
+        if manifest is None:
+            raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")
+        trials = _score_run(what, manifest, features, split, within_subject)
+    else:
+        trials = read_scores(what)
+    if scores:
+        write_scores(scores, trials)
+    report = make_report(trials, tuple(fmr or (0.01, 0.001)), replicates)
+    if json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+
+
+def _score_run(path: Path, manifest: Path, features: Path, split: str, within_subject: bool) -> ScoredTrials:
+    from facemotion.cli.train import INSTALL
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.training.encoder import embed, load_encoder
+        from facemotion.training.runs import RunFolder
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.data.cache import FeatureCache, read_features
+    from facemotion.data.manifest import read_manifest
+    from facemotion.evaluation.trials import score_pairs
+
+    net, frontend_id = load_encoder(RunFolder(path))
+    chosen = read_manifest(manifest).select(split=split or None)
+    acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
+    return score_pairs(embed(net, sequences), acquired.records, "within-subject" if within_subject else "all")
+
+
+def _print(report: Report) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", "95% interval", box=box.SIMPLE, pad_edge=False)
+    for name, interval in report.figures.items():
+        table.add_row(name, f"{interval.value:.3f}", f"{interval.low:.3f} to {interval.high:.3f}, over {interval.unit}")
+    table.add_row("prevalence", f"{report.prevalence:.3f}", "average precision of a guess")
+    for rate in report.rates:
+        value = "refused" if rate.fnmr is None else f"{rate.fnmr:.3f}"
+        table.add_row(f"FNMR at FMR {rate.fmr:g}", value, rate.reason or f"threshold {rate.threshold:.3f}")
+    for kind, (count, error_rate) in report.kinds.items():
+        table.add_row(f"EER, {kind}", f"{error_rate:.3f}", f"{count} impostor trials")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{report.genuine} genuine and {report.impostor} impostor trials of {report.subjects} "
+        f"subject{'' if report.subjects == 1 else 's'}; {report.independent} different pairs of motions.",
+        highlight=False,
+    )

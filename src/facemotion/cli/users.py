@@ -1,0 +1,70 @@
+"""`facemotion users`, `forget`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.console import JsonOption, StoreOption, default_store, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(users)
+    app.command()(forget)
+
+
+def users(store: StoreOption = "", json: JsonOption = False) -> None:
+    """List the enrolled users."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from facemotion.store import open_store
+
+    with open_store(store or default_store()) as opened:
+        summaries = opened.users()
+    if json:
+        print_json(
+            {
+                "users": [
+                    {
+                        "user": one.user,
+                        "takes": one.takes,
+                        "model_ids": one.model_ids,
+                        "enrolled": one.enrolled.isoformat(),
+                        "changed": one.changed.isoformat(),
+                    }
+                    for one in summaries
+                ]
+            }
+        )
+        return
+    if not summaries:
+        print("Nobody is enrolled.")
+        return
+    table = Table("user", "takes", "model", "enrolled", box=box.SIMPLE, pad_edge=False)
+    for one in summaries:
+        takes = ", ".join(f"{count} {factor}" for factor, count in one.takes.items())
+        table.add_row(one.user, takes, ", ".join(one.model_ids.values()), f"{one.enrolled:%Y-%m-%d %H:%M} UTC")
+    Console().print(table)
+
+
+def forget(
+    user: Annotated[str, typer.Argument(help="Name of an enrolled user.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    store: StoreOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Delete everything stored of a user."""
+    from facemotion.store import open_store
+
+    with open_store(store or default_store()) as opened:
+        if not (yes or json):
+            typer.confirm(f"Delete every template of {user}?", abort=True)
+        opened.delete(user)
+    if json:
+        print_json({"user": user, "forgotten": True})
+    else:
+        print(f"{user} is forgotten.")

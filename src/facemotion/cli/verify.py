@@ -1,0 +1,104 @@
+"""`facemotion verify`, `enrol`, `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.console import (
+    ConfigOption,
+    JsonOption,
+    StoreOption,
+    decision_json,
+    default_store,
+    print_decision,
+    print_json,
+    quality_line,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(verify)
+    app.command()(enrol)
+    app.command()(check)
+
+
+def verify(
+    a: Annotated[Path, typer.Argument(help="First clip.")],
+    b: Annotated[Path, typer.Argument(help="Second clip.")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare the motions of two clips: the same or not."""
+    from facemotion.config import load_settings
+    from facemotion.verifier import Verifier
+
+    decision = Verifier.load(load_settings(config)).verify(a, b)
+    if json:
+        print_json(decision_json(decision))
+    else:
+        print_decision(decision)
+    raise typer.Exit(0 if decision.accepted else 1)
+
+
+def enrol(
+    user: Annotated[str, typer.Argument(help="Name of the user.")],
+    clips: Annotated[list[Path], typer.Argument(help="Takes of the same motion, 2 to 5.")],
+    store: StoreOption = "",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Store several takes of a user's motion as their template; an older one is replaced."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from facemotion.config import load_settings
+    from facemotion.store import open_store
+    from facemotion.verifier import Verifier
+
+    verifier = Verifier.load(load_settings(config))
+    progress = Progress(transient=True, disable=json, console=Console(stderr=True))
+    with open_store(store or default_store()) as opened, progress as bar:
+        task = bar.add_task("reading takes", total=len(clips))
+        enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
+    if json:
+        print_json(
+            {
+                "user": user,
+                "takes": len(clips),
+                "model_id": enrolment.template.model_id,
+                "agreement": [round(float(value), 6) for value in enrolment.agreement],
+                "quality": [asdict(report) for report in enrolment.quality],
+            }
+        )
+        return
+    console = Console()
+    for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
+        console.print(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}", highlight=False)
+    console.print(f"[bold green]ENROLLED[/]  {user} with {len(clips)} takes")
+
+
+def check(
+    user: Annotated[str, typer.Argument(help="Name of an enrolled user.")],
+    clip: Annotated[Path, typer.Argument(help="Clip of the motion, the probe.")],
+    store: StoreOption = "",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare a clip with a user's template."""
+    from facemotion.config import load_settings
+    from facemotion.store import open_store
+    from facemotion.verifier import Verifier
+
+    with open_store(store or default_store()) as opened:
+        decision = Verifier.load(load_settings(config)).check(opened, user, clip)
+    if json:
+        print_json(decision_json(decision))
+    else:
+        print_decision(decision)
+    raise typer.Exit(0 if decision.accepted else 1)

@@ -1,0 +1,175 @@
+"""Features on disk, so that a clip goes through the front end once, however often it is trained on.
+
+The key is the SHA-256 of the clip's bytes together with the front end's id: a renamed clip is found again, a changed
+clip or front end is not. Raw faces can be deleted once their features are here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facemotion.data.manifest import Manifest, clip_digest
+from facemotion.errors import AcquisitionError, DataError, ModelMismatchError
+from facemotion.types import ClipRecord, FeatureSequence
+
+Extract = Callable[[Path], FeatureSequence]
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """A folder of feature sequences made by one front end.
+
+    Attributes:
+        folder: made on the first write.
+        frontend_id: of every sequence kept here under this cache.
+    """
+
+    folder: Path
+    frontend_id: str
+
+    def path(self, digest: str) -> Path:
+        """File of the sequence of a clip, by the SHA-256 of the clip's bytes."""
+        key = hashlib.sha256(f"{digest}\n{self.frontend_id}".encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.npz"
+
+    def read(self, digest: str) -> FeatureSequence | None:
+        """The sequence kept for a clip; None if there is none, or if its file is damaged."""
+        try:
+            with np.load(io.BytesIO(self.path(digest).read_bytes()), allow_pickle=False) as file:
+                return FeatureSequence(file["values"], file["times"], str(file["frontend_id"]))
+        except (FileNotFoundError, zipfile.BadZipFile, EOFError, KeyError, ValueError):
+            return None
+
+    def read_failure(self, digest: str) -> str | None:
+        """Why nothing could be acquired from a clip, if that is what became of it."""
+        try:
+            return self.path(digest).with_suffix(".failed").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+
+    def write(self, digest: str, features: FeatureSequence) -> None:
+        """Keep a sequence. A reader sees all of it or nothing of it, even if the process is killed.
+
+        Raises:
+            ModelMismatchError: it was made by another front end.
+            DataError: the disk is full or the folder can't be written.
+        """
+        if features.frontend_id != self.frontend_id:
+            raise ModelMismatchError(
+                f"These features were made by {features.frontend_id}, the cache is for {self.frontend_id}; "
+                "extract them again."
+            )
+        buffer = io.BytesIO()
+        np.savez(buffer, values=features.values, times=features.times, frontend_id=np.array(self.frontend_id))
+        self._put(self.path(digest), buffer.getvalue())
+
+    def write_failure(self, digest: str, error: AcquisitionError) -> None:
+        """Keep the reason why nothing could be acquired from a clip, so that it isn't decoded again.
+
+        Raises:
+            DataError: as in `write`.
+        """
+        self._put(self.path(digest).with_suffix(".failed"), str(error).encode())
+
+    def get(self, clip: Path, extract: Extract) -> FeatureSequence:
+        """The sequence of a clip, extracted and kept if it isn't here yet.
+
+        Raises:
+            DataError: the clip isn't there, or the cache can't be written.
+            AcquisitionError: nothing could be acquired from the clip, now or when it was first tried.
+            MediaError: what `extract` raises.
+        """
+        digest = _digest(clip)
+        features = self.read(digest)
+        if features is not None:
+            return features
+        reason = self.read_failure(digest)
+        if reason is not None:
+            raise AcquisitionError(reason)
+        try:
+            features = extract(clip)
+        except AcquisitionError as error:
+            self.write_failure(digest, error)
+            raise
+        self.write(digest, features)
+        return features
+
+    def _put(self, path: Path, content: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                os.replace(part, path)
+            finally:
+                Path(part).unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"Can't write features to {self.folder}: {error.strerror}; free some space or choose another folder."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What became of one clip: its features, or the reason why none could be acquired."""
+
+    record: ClipRecord
+    features: FeatureSequence | None
+    failure: str = ""
+
+
+def fill_cache(cache: FeatureCache, manifest: Manifest, extract: Extract) -> Iterator[Extraction]:
+    """Extract every clip of a manifest that isn't kept yet; yields one result per clip, in order.
+
+    A clip without a usable face is a failure to acquire: it is reported, not raised, and never becomes a score.
+
+    Raises:
+        DataError, MediaError: as in FeatureCache.get.
+    """
+    for record in manifest.records:
+        try:
+            yield Extraction(record, cache.get(manifest.file(record), extract))
+        except AcquisitionError as error:
+            yield Extraction(record, None, str(error))
+
+
+def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, list[FeatureSequence]]:
+    """The clips of a manifest that could be acquired, and their kept sequences, in order; nothing is extracted.
+
+    Raises:
+        DataError: a clip isn't there, wasn't extracted yet, or none could be acquired.
+    """
+    acquired, sequences = [], []
+    for record in manifest.records:
+        digest = _digest(manifest.file(record))
+        features = cache.read(digest)
+        if features is not None:
+            acquired.append(record)
+            sequences.append(features)
+        elif cache.read_failure(digest) is None:
+            raise DataError(
+                f"No features of {record.path} by {cache.frontend_id} in {cache.folder}; "
+                "run `facemotion features` on its manifest first."
+            )
+    if not acquired:
+        raise DataError(
+            f"No clip of {manifest.folder} shows a usable face; check the recordings with `facemotion features`."
+        )
+    return Manifest(manifest.folder, tuple(acquired)), sequences
+
+
+def _digest(clip: Path) -> str:
+    try:
+        return clip_digest(clip)
+    except OSError as error:
+        raise DataError(f"Can't read the clip {clip}: {error.strerror}.") from error

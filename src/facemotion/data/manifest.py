@@ -1,0 +1,183 @@
+"""A manifest: one CSV row per clip, read into `ClipRecord`s and checked before any training starts.
+
+Columns: path (relative to the manifest's folder), subject, motion, kind, repetition, session, and optionally split.
+Other columns are left alone. Two conventions bind the harder impostors to what they imitate:
+
+- a near miss (kind "near-miss") of the motion X is named `X~something`, by the same subject;
+- a mimic (kind "mimic") carries the imitated motion's own name and the imitator as subject, so a motion that is
+  mimicked has a name that no other subject uses.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from facemotion.errors import ManifestError
+from facemotion.types import ClipRecord
+
+KINDS = ("facial", "lip", "near-miss", "mimic")
+COLUMNS = tuple(f.name for f in fields(ClipRecord))
+_REQUIRED = COLUMNS[:-1]
+_SPLITS = ("train", "validation", "test", "")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The clips of a data set.
+
+    Attributes:
+        folder: that the paths of the records are relative to.
+        records: one per clip, in the order of the file.
+    """
+
+    folder: Path
+    records: tuple[ClipRecord, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def file(self, record: ClipRecord) -> Path:
+        """Where the clip of a record lies."""
+        return self.folder / record.path
+
+    def select(self, *, split: str | None = None, kinds: Iterable[str] | None = None) -> Manifest:
+        """The records of one split and of some kinds, in the same order.
+
+        Raises:
+            ManifestError: no record is left.
+        """
+        wanted = set(KINDS if kinds is None else kinds)
+        kept = tuple(r for r in self.records if r.kind in wanted and split in (None, r.split))
+        if not kept:
+            raise ManifestError(
+                f"{self.folder} has no clip with split {split!r} and kind {' or '.join(sorted(wanted))}."
+            )
+        return Manifest(self.folder, kept)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest. The clips themselves are looked at by `check_manifest`.
+
+    Raises:
+        ManifestError: no such file, a missing column, a bad row (its line is named) or no row at all.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in _REQUIRED if c not in (reader.fieldnames or ())]
+            if missing:
+                raise ManifestError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(_REQUIRED)}.")
+            records = tuple(_record(row, f"{path}, line {reader.line_num}") for row in reader)
+    except OSError as error:
+        raise ManifestError(f"Can't read the manifest {path}: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+    if not records:
+        raise ManifestError(f"{path} names no clip; it needs one row per clip.")
+    return Manifest(path.parent, records)
+
+
+def write_manifest(path: Path, records: Iterable[ClipRecord]) -> None:
+    """Write records as CSV; a reader sees the old file or the whole new one, never a part."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(record, column) for column in COLUMNS] for record in records)
+    os.replace(part, path)
+
+
+def clip_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def original_motion(record: ClipRecord) -> str:
+    """Name of the motion that a near miss comes near to; of any other clip, its motion."""
+    return record.motion.partition("~")[0] if record.kind == "near-miss" else record.motion
+
+
+def find_problems(manifest: Manifest) -> Iterator[str]:
+    """One sentence per fault: missing files, the same take twice, the same bytes twice (both rows are named), motions
+    of a single take, mimics and near misses of nothing."""
+    yield from _label_problems(manifest.records)
+    seen: dict[str, ClipRecord] = {}
+    for record in manifest.records:
+        if not manifest.file(record).is_file():
+            yield f"The clip {record.path} is in the manifest but not in {manifest.folder}; restore it or drop its row."
+            continue
+        first = seen.setdefault(clip_digest(manifest.file(record)), record)
+        if first is not record:
+            yield (
+                f"{first.path} ({first.subject}, {first.motion}) and {record.path} ({record.subject}, {record.motion}) "
+                "are the same bytes; keep one."
+            )
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Hold a manifest to `find_problems`.
+
+    Raises:
+        ManifestError: the first fault, and how many more there are.
+    """
+    problems = list(find_problems(manifest))
+    if problems:
+        more = f" ({len(problems) - 1} more; see `facemotion data check`)" if len(problems) > 1 else ""
+        raise ManifestError(problems[0] + more)
+
+
+def _record(row: dict[str, str], where: str) -> ClipRecord:
+    texts = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    for name in ("path", "subject", "motion"):
+        if not texts[name]:
+            raise ManifestError(f"{where}: {name} is empty.")
+    if texts["kind"] not in KINDS:
+        raise ManifestError(f"{where}: kind must be one of {', '.join(KINDS)}, got {texts['kind']!r}.")
+    if texts["split"] not in _SPLITS:
+        raise ManifestError(f"{where}: split must be train, validation, test or empty, got {texts['split']!r}.")
+    numbers = {}
+    for name in ("repetition", "session"):
+        if not texts[name].isdecimal():
+            raise ManifestError(f"{where}: {name} must be a whole number, got {texts[name]!r}.")
+        numbers[name] = int(texts[name])
+    return ClipRecord(
+        path=texts["path"],
+        subject=texts["subject"],
+        motion=texts["motion"],
+        kind=texts["kind"],
+        split=texts["split"],
+        **numbers,
+    )
+
+
+def _label_problems(records: Sequence[ClipRecord]) -> Iterator[str]:
+    for path, times in Counter(r.path for r in records).items():
+        if times > 1:
+            yield f"The clip {path} stands in {times} rows; keep one."
+    takes = defaultdict(list)
+    for record in records:
+        takes[record.subject, record.motion].append(record)
+    owners = defaultdict(set)
+    for record in records:
+        if record.kind != "mimic":
+            owners[record.motion].add(record.subject)
+    for (subject, motion), group in takes.items():
+        if len(group) == 1:
+            yield f"{subject} makes the motion {motion} only once ({group[0].path}); record it again or drop its row."
+        for repetition, times in Counter(r.repetition for r in group).items():
+            if times > 1:
+                yield f"{subject} has {times} clips of {motion} with repetition {repetition}; number the takes apart."
+        if len({r.kind for r in group}) > 1:
+            yield f"The motion {motion} of {subject} has clips of several kinds; give each kind a name of its own."
+        kind = group[0].kind
+        if kind == "mimic" and len(owners[motion] - {subject}) != 1:
+            yield f"{subject} mimics {motion}, which must be a motion of exactly one other subject."
+        if kind == "near-miss" and (subject, original_motion(group[0])) not in takes:
+            yield f"{motion} of {subject} is a near miss of no motion that {subject} makes; call it MOTION~VARIANT."

@@ -1,0 +1,68 @@
+"""Intervals by bootstrap over subjects: clips of one person aren't independent draws, people are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.errors import EvidenceError
+from facemotion.evaluation.metrics import Curve, curve, sorted_curve
+from facemotion.types import ScoredTrials
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95% interval.
+
+    Attributes:
+        value: on all trials. low, high: 2.5 and 97.5 percentiles over the replicates.
+        unit: what was drawn: "subjects" or, where there is one subject, "motions".
+    """
+
+    value: float
+    low: float
+    high: float
+    unit: str
+
+
+def bootstrap(
+    trials: ScoredTrials, metric: Callable[[Curve], float], replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """A metric and its 95% interval over subjects drawn with replacement.
+
+    A trial between two subjects weighs the product of the times that both were drawn, a trial within one subject the
+    times that it was drawn. Where all trials are of one subject, motions are drawn instead: the interval then says
+    nothing about other people.
+
+    Args:
+        trials: scored trials.
+        metric: of a curve, such as `average_precision`.
+        replicates: number of draws; a draw without a genuine or an impostor trial is drawn again.
+        seed: of the draws.
+    Raises:
+        EvidenceError: no genuine or no impostor trial, or fewer than two motions.
+    """
+    value = metric(curve(trials))
+    unit, sides = ("subjects", trials.subjects) if len(np.unique(trials.subjects)) > 1 else ("motions", trials.motions)
+    numbers, flat = np.unique(sides, return_inverse=True)
+    if len(numbers) < 2:
+        raise EvidenceError("An interval needs trials of at least two subjects or motions; record more.")
+    order = np.argsort(-trials.scores, kind="stable")
+    first, second = flat.reshape(sides.shape)[order].T
+    scores, labels, rng = trials.scores[order], trials.labels[order], np.random.default_rng(seed)
+    draws: list[float] = []
+    while len(draws) < replicates:
+        times = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers))).astype(np.float64)
+        weights = _weights(times, first, second)
+        if weights[labels].any() and weights[~labels].any():
+            draws.append(metric(sorted_curve(scores, labels, weights)))
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Interval(value, float(low), float(high), unit)
+
+
+def _weights(times: NDArray[np.float64], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+    weights = times[first]
+    return np.where(first == second, weights, weights * times[second])

@@ -1,0 +1,100 @@
+"""All figures of a score file at once, as a plain table for JSON and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from facemotion.errors import EvidenceError
+from facemotion.evaluation.bootstrap import Interval, bootstrap
+from facemotion.evaluation.metrics import (
+    Curve,
+    average_precision,
+    curve,
+    equal_error_rate,
+    fnmr_at_fmr,
+    peak_f1,
+    prevalence,
+)
+from facemotion.evaluation.trials import independent_impostors, select_trials
+from facemotion.types import TRIAL_KINDS, ScoredTrials
+
+FIGURES: dict[str, Callable[[Curve], float]] = {
+    "average precision": average_precision,
+    "peak F1": lambda accepted: peak_f1(accepted)[0],
+    "EER": lambda accepted: equal_error_rate(accepted)[0],
+}
+
+
+@dataclass(frozen=True)
+class FixedRate:
+    """FNMR at a wanted FMR; both figures are None, with the reason, where the evidence can't support it."""
+
+    fmr: float
+    fnmr: float | None
+    threshold: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a set of trials says.
+
+    Attributes:
+        genuine, impostor: number of trials. independent: different pairs of motions among the impostor trials.
+        subjects: number of people. prevalence: share of genuine trials, the AP of a guess.
+        figures: by name, with 95% intervals. rates: FNMR at fixed FMRs.
+        kinds: per kind of impostor, its number of trials and the EER of genuine trials against it alone.
+    """
+
+    genuine: int
+    impostor: int
+    independent: int
+    subjects: int
+    prevalence: float
+    figures: dict[str, Interval]
+    rates: tuple[FixedRate, ...]
+    kinds: dict[str, tuple[int, float]]
+
+    def to_json(self) -> dict[str, object]:
+        """Nested dicts, lists and numbers."""
+        return asdict(self)
+
+
+def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), replicates: int = 1000) -> Report:
+    """Compute every figure of a set of trials.
+
+    Args:
+        trials: with genuine and impostor trials of at least two motions.
+        fmrs: false match rates at which FNMR is wanted.
+        replicates: of the bootstrap; trials by the million take about a second for ten.
+    Raises:
+        EvidenceError: no genuine or no impostor trial.
+    """
+    kinds = {}
+    for number, kind in enumerate(TRIAL_KINDS[1:], start=1):
+        count = int((trials.kinds == number).sum())
+        if count:
+            part = select_trials(trials, trials.labels | (trials.kinds == number))
+            kinds[kind] = (count, equal_error_rate(curve(part))[0])
+    genuine = int(trials.labels.sum())
+    return Report(
+        genuine=genuine,
+        impostor=len(trials) - genuine,
+        independent=independent_impostors(trials),
+        subjects=len(np.unique(trials.subjects)),
+        prevalence=prevalence(curve(trials)),
+        figures={name: bootstrap(trials, metric, replicates) for name, metric in FIGURES.items()},
+        rates=tuple(_fixed_rate(trials, fmr) for fmr in fmrs),
+        kinds=kinds,
+    )
+
+
+def _fixed_rate(trials: ScoredTrials, fmr: float) -> FixedRate:
+    try:
+        fnmr, threshold = fnmr_at_fmr(trials, fmr)
+    except EvidenceError as error:
+        return FixedRate(fmr, None, None, str(error))
+    return FixedRate(fmr, fnmr, threshold)

@@ -1,0 +1,88 @@
+"""Score files: scored trials on disk, as npz (exact, small) or CSV (for other tools). The suffix decides."""
+
+from __future__ import annotations
+
+import csv
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from facemotion.errors import DataError
+from facemotion.types import TRIAL_KINDS, ScoredTrials
+
+COLUMNS = ("score", "kind", "subject_a", "subject_b", "motion_a", "motion_b")
+
+
+def write_scores(path: Path, trials: ScoredTrials) -> None:
+    """Write trials to `path`, whose suffix is .npz or .csv, whole or not at all.
+
+    Raises:
+        DataError: another suffix, or the file can't be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        if path.suffix == ".npz":
+            with part.open("wb") as file:
+                np.savez_compressed(
+                    file, scores=trials.scores, kinds=trials.kinds, subjects=trials.subjects, motions=trials.motions
+                )
+        elif path.suffix == ".csv":
+            with part.open("w", newline="", encoding="utf-8") as text:
+                writer = csv.writer(text, lineterminator="\n")
+                writer.writerow(COLUMNS)
+                kinds = [TRIAL_KINDS[k] for k in trials.kinds]
+                sides = np.hstack([trials.subjects, trials.motions]).tolist()
+                writer.writerows(
+                    [repr(float(score)), kind, *side]
+                    for score, kind, side in zip(trials.scores, kinds, sides, strict=True)
+                )
+        else:
+            raise DataError(f"A score file ends in .npz or .csv, not {path.suffix or 'nothing'}; rename {path}.")
+        os.replace(part, path)
+    except OSError as error:
+        raise DataError(f"Can't write the score file {path}: {error.strerror}.") from error
+
+
+def read_scores(path: Path) -> ScoredTrials:
+    """Read a score file that `write_scores` or another tool wrote.
+
+    A CSV has the columns score, kind (a name of TRIAL_KINDS), subject_a, subject_b, motion_a and motion_b (whole
+    numbers; motions of two subjects have two numbers).
+
+    Raises:
+        DataError: no such file, another suffix, a missing column or a bad value.
+    """
+    if path.suffix not in (".npz", ".csv"):
+        raise DataError(f"A score file ends in .npz or .csv, not {path.suffix or 'nothing'}; rename {path}.")
+    try:
+        return _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+    except OSError as error:
+        raise DataError(f"Can't read the score file {path}: {error.strerror or error}.") from error
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a score file: {error}; see `facemotion evaluate --help`.") from error
+
+
+def _read_npz(path: Path) -> ScoredTrials:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        kinds = file["kinds"]
+        return ScoredTrials(file["scores"], kinds == 0, kinds, file["subjects"], file["motions"])
+
+
+def _read_csv(path: Path) -> ScoredTrials:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"it lacks the column {missing[0]!r}")
+        rows = [[row[c] for c in COLUMNS] for row in reader]
+    kinds = np.array([TRIAL_KINDS.index(row[1]) for row in rows], dtype=np.uint8)
+    sides = np.array([row[2:] for row in rows], dtype=np.int32).reshape(len(rows), 4)
+    return ScoredTrials(
+        np.array([row[0] for row in rows], dtype=np.float32),
+        kinds == 0,
+        kinds,
+        sides[:, :2].copy(),
+        sides[:, 2:].copy(),
+    )

@@ -1,0 +1,133 @@
+"""Embeddings and labels become scored trials: every pair of clips, with the kind of impostor that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.data.manifest import original_motion
+from facemotion.errors import DataError
+from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
+
+PairPolicy = Literal["all", "within-subject"]
+PAIR_POLICIES: tuple[PairPolicy, ...] = ("all", "within-subject")
+SAME_PERSON, OTHER_PERSON, MIMIC, NEAR_MISS = range(1, len(TRIAL_KINDS))
+
+
+def score_pairs(
+    vectors: FloatArray,
+    records: Sequence[ClipRecord],
+    policy: PairPolicy = "all",
+    among: Sequence[ClipRecord] | None = None,
+) -> ScoredTrials:
+    """Cosine of every pair of different clips, each pair once.
+
+    Genuine are two takes of one motion by one subject. A mimic trial is the same motion by two people, one of whom
+    imitates; a near-miss trial is a motion against one that its owner made to come near it.
+
+    Args:
+        vectors: (N, E) float32, rows of norm 1, in the order of `records`.
+        records: labels of the N clips.
+        policy: "all" pairs, or only those "within-subject", as the paper forms them.
+        among: subjects and motions are numbered in the order of these records, which hold the N; give the whole
+            manifest where trials of several folds are to be joined.
+    Raises:
+        DataError: fewer than two clips, or numbers of vectors and records that differ.
+    """
+    if len(vectors) != len(records):
+        raise DataError(f"{len(vectors)} vectors for {len(records)} clips; embed the same manifest that is evaluated.")
+    return matrix_trials(vectors @ vectors.T, records, policy, among)
+
+
+def matrix_trials(
+    scores: FloatArray,
+    records: Sequence[ClipRecord],
+    policy: PairPolicy = "all",
+    among: Sequence[ClipRecord] | None = None,
+) -> ScoredTrials:
+    """The pairs above the diagonal of a matrix of scores, for systems whose score is no cosine.
+
+    Args:
+        scores: (N, N) float32, symmetric; a higher score is more alike.
+        records, policy, among: as in `score_pairs`.
+    Raises:
+        DataError: fewer than two clips.
+    """
+    if len(records) < 2:
+        raise DataError("A trial compares two clips; give at least two.")
+    first, second = np.triu_indices(len(records), k=1)
+    among = records if among is None else among
+    subjects = _numbers((r.subject for r in records), (r.subject for r in among))
+    if policy == "within-subject":
+        kept = subjects[first] == subjects[second]
+        first, second = first[kept], second[kept]
+    kinds = _kinds(records, subjects, first, second)
+    motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
+    return ScoredTrials(
+        scores=np.ascontiguousarray(scores[first, second], dtype=np.float32),
+        labels=kinds == 0,
+        kinds=kinds,
+        subjects=np.stack([subjects[first], subjects[second]], axis=1),
+        motions=np.stack([motions[first], motions[second]], axis=1),
+    )
+
+
+def select_trials(trials: ScoredTrials, chosen: NDArray[np.bool_]) -> ScoredTrials:
+    """The trials where `chosen` (N,) is true."""
+    return ScoredTrials(
+        trials.scores[chosen],
+        trials.labels[chosen],
+        trials.kinds[chosen],
+        trials.subjects[chosen],
+        trials.motions[chosen],
+    )
+
+
+def join_trials(parts: Sequence[ScoredTrials]) -> ScoredTrials:
+    """Trials of several folds as one set. Subject and motion numbers must mean the same in all parts.
+
+    Raises:
+        DataError: no part.
+    """
+    if not parts:
+        raise DataError("There are no trials to join.")
+    return ScoredTrials(
+        np.concatenate([p.scores for p in parts]),
+        np.concatenate([p.labels for p in parts]),
+        np.concatenate([p.kinds for p in parts]),
+        np.concatenate([p.subjects for p in parts]),
+        np.concatenate([p.motions for p in parts]),
+    )
+
+
+def independent_impostors(trials: ScoredTrials) -> int:
+    """Number of different pairs of motions among the impostor trials.
+
+    Ten takes against ten takes are a hundred trials, and one draw of two motions: what can be said of a false match
+    rate rests on the latter. (Pairs that share a motion aren't independent either; this is the generous count.)
+    """
+    impostors = np.sort(trials.motions[~trials.labels], axis=1).astype(np.int64)
+    return len(np.unique(impostors[:, 0] << 32 | impostors[:, 1]))
+
+
+def _numbers(names: Iterable[Hashable], among: Iterable[Hashable]) -> NDArray[np.int32]:
+    number = {name: i for i, name in enumerate(dict.fromkeys(among))}
+    return np.array([number[name] for name in names], dtype=np.int32)
+
+
+def _kinds(
+    records: Sequence[ClipRecord], subjects: NDArray[np.int32], first: NDArray[np.intp], second: NDArray[np.intp]
+) -> NDArray[np.uint8]:
+    names = np.unique([r.motion for r in records], return_inverse=True)[1]
+    originals = np.unique([original_motion(r) for r in records], return_inverse=True)[1]
+    mimics = np.array([r.kind == "mimic" for r in records])
+    same_subject = subjects[first] == subjects[second]
+    same_name = names[first] == names[second]
+    kinds = np.where(same_subject, SAME_PERSON, OTHER_PERSON).astype(np.uint8)
+    kinds[~same_subject & same_name & (mimics[first] | mimics[second])] = MIMIC
+    kinds[same_subject & ~same_name & (originals[first] == originals[second])] = NEAR_MISS
+    kinds[same_subject & same_name] = 0
+    return kinds

@@ -1,0 +1,1 @@
+"""Networks in torch; only training knows them (extra: train)."""

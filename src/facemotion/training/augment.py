@@ -1,0 +1,135 @@
+"""What a repetition may do to a clip that leaves its motion the same. Each augmentation is a function of its own on
+(values, times), in training only; none mirrors, since left and right are part of the secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import option
+from facemotion.types import FloatArray
+
+Times = NDArray[np.float64]
+Sequence = tuple[FloatArray, Times]
+
+WINDOWS = (0.16, 0.32, 0.64)  # seconds over which the standard deviation is taken
+QUIET_SHARE = 0.15  # of the range between the stillest and the liveliest windows, still counted as neutral
+SHORTEST = 4  # frames that every augmentation leaves
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """Strength of each augmentation; 0 leaves it out."""
+
+    trimming: float = option(
+        1.0, "share of clips whose neutral ends are cut at random, as in the paper", minimum=0, maximum=1
+    )
+    tempo: float = option(0.0, "range of the logarithm of the tempo, the same over a clip", minimum=0, maximum=1.5)
+    warp: float = option(0.0, "range of the logarithm of the tempo, changing within a clip", minimum=0, maximum=1.5)
+    drop: float = option(0.0, "largest share of frames dropped from a clip", minimum=0, maximum=0.9)
+    amplitude: float = option(0.0, "spread of the logarithm of the motion's size", minimum=0, maximum=1)
+    shift: float = option(0.0, "spread of a constant offset of each feature", unit="standard deviations", minimum=0)
+    noise: float = option(0.0, "spread of noise on each feature and frame", unit="standard deviations", minimum=0)
+
+
+def augment(
+    values: FloatArray, times: Times, settings: AugmentSettings, spread: FloatArray, rng: np.random.Generator
+) -> Sequence:
+    """All augmentations of the settings, one after the other.
+
+    Args:
+        values: (T, D) float32. times: (T,) seconds.
+        settings: strengths.
+        spread: (D,) standard deviation of each feature over the training set.
+        rng: source of the draws.
+    Returns:
+        Another sequence, of another length perhaps; the arguments are left as they are.
+    """
+    if settings.trimming and rng.random() < settings.trimming:
+        values, times = trim(values, times, rng)
+    if settings.tempo:
+        values, times = change_tempo(values, times, settings.tempo, rng)
+    if settings.warp:
+        values, times = warp_time(values, times, settings.warp, rng)
+    if settings.drop:
+        values, times = drop_frames(values, times, settings.drop, rng)
+    if settings.amplitude:
+        values, times = scale_motion(values, times, settings.amplitude, rng)
+    if settings.shift:
+        values = values + (settings.shift * spread * rng.standard_normal(values.shape[1])).astype(np.float32)
+    if settings.noise:
+        values = values + (settings.noise * spread * rng.standard_normal(values.shape)).astype(np.float32)
+    return values, times
+
+
+def active_span(values: FloatArray, times: Times) -> tuple[int, int]:
+    """First and last frame of the motion itself; what lies outside is a neutral face.
+
+    A frame is active if, for any of several window sizes, the standard deviation of the features round it stands out
+    from that of the clip's stillest windows.
+
+    Args:
+        values: (T, D). times: (T,) seconds.
+    Returns:
+        (onset, offset) with 0 <= onset <= offset < T; the whole clip where nothing stands out.
+    Reference: section 3.4 of the paper; the windows and the share are ours.
+    """
+    active = np.zeros(len(values), bool)
+    for window in WINDOWS:
+        first = np.searchsorted(times, times - window / 2, side="left")
+        last = np.searchsorted(times, times + window / 2, side="right")
+        activity = _windowed_deviation(values, first, last)
+        low, high = np.percentile(activity, [5, 95])
+        active |= activity > low + QUIET_SHARE * (high - low) + 1e-9
+    found = np.flatnonzero(active)
+    return (int(found[0]), int(found[-1])) if len(found) else (0, len(values) - 1)
+
+
+def trim(values: FloatArray, times: Times, rng: np.random.Generator) -> Sequence:
+    """Random trimming: drop any number of the neutral frames before the onset and after the offset (section 3.4)."""
+    onset, offset = active_span(values, times)
+    start = int(rng.integers(0, onset + 1))
+    stop = int(rng.integers(offset, len(values))) + 1
+    if stop - start < SHORTEST:
+        return values, times
+    return values[start:stop], times[start:stop]
+
+
+def change_tempo(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:
+    """The whole motion faster or slower, by a factor whose logarithm is within +-strength."""
+    return values, times[0] + (times - times[0]) * np.exp(rng.uniform(-strength, strength))
+
+
+def warp_time(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:
+    """Parts of the motion faster or slower: the logarithm of the tempo runs on lines between random knots."""
+    if len(times) < 2:
+        return values, times
+    knots = np.linspace(times[0], times[-1], 5)
+    log_tempo = np.interp(times[1:], knots, rng.uniform(-strength, strength, size=len(knots)))
+    return values, times[0] + np.append(0.0, np.cumsum(np.diff(times) * np.exp(log_tempo)))
+
+
+def drop_frames(values: FloatArray, times: Times, share: float, rng: np.random.Generator) -> Sequence:
+    """Lose frames as a busy camera does, up to `share` of them; the first and the last stay, and so do all times."""
+    kept = rng.random(len(values)) >= rng.uniform(0, share)
+    kept[[0, -1]] = True
+    return (values[kept], times[kept]) if kept.sum() >= SHORTEST else (values, times)
+
+
+def scale_motion(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:
+    """A larger or smaller motion round the clip's median face, by a log-normal factor."""
+    median = np.median(values, axis=0)
+    return (median + (values - median) * np.float32(np.exp(strength * rng.standard_normal()))).astype(np.float32), times
+
+
+def _windowed_deviation(values: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
+    centred = (values - values.mean(axis=0)).astype(np.float64)
+    sums = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred, axis=0)])
+    squares = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred**2, axis=0)])
+    count = (last - first)[:, None]
+    variance = (squares[last] - squares[first]) / count - ((sums[last] - sums[first]) / count) ** 2
+    deviation: NDArray[np.float64] = np.sqrt(variance.clip(0)).mean(axis=1)
+    return deviation

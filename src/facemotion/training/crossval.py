@@ -1,0 +1,114 @@
+"""Cross-validation: every clip is scored by a network that never saw its subject (or motion)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from facemotion.data.splits import Fold
+from facemotion.evaluation.metrics import (
+    average_precision,
+    curve,
+    equal_error_rate,
+    f1_at,
+    peak_f1,
+    prevalence,
+    rates_at,
+)
+from facemotion.evaluation.trials import PairPolicy, join_trials, score_pairs
+from facemotion.training.dataset import make_training_set
+from facemotion.training.encoder import embed, train_encoder
+from facemotion.training.sampling import SamplerSettings
+from facemotion.training.settings import TrainingSettings
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
+
+
+@dataclass(frozen=True)
+class FoldFigures:
+    """Figures of one held-out fold.
+
+    Attributes:
+        average_precision, prevalence, peak_f1, eer: on the fold's own trials; peak F1 and EER choose their threshold
+            on them.
+        f1, fmr, fnmr: at the threshold of the peak F1 of the other folds' trials, which is what a deployment gets.
+    """
+
+    average_precision: float
+    prevalence: float
+    peak_f1: float
+    eer: float
+    f1: float
+    fmr: float
+    fnmr: float
+
+
+def cross_validate(
+    settings: TrainingSettings,
+    records: Sequence[ClipRecord],
+    sequences: Sequence[FeatureSequence],
+    folds: Sequence[Fold],
+    batch: SamplerSettings,
+    progress: Callable[[int], None] | None = None,
+) -> list[FloatArray]:
+    """Train once per fold and embed its held-out clips.
+
+    Args:
+        settings: of every training; fold k is trained with seed + k.
+        records, sequences: N clips of one front end.
+        folds: positions to train on and to hold out.
+        batch: what a batch takes.
+        progress: called with the number of folds done.
+    Returns:
+        Per fold, (M, n) float32 embeddings of its held-out clips.
+    Raises:
+        TrainingError: as in `train_encoder`.
+    """
+    vectors = []
+    for number, fold in enumerate(folds):
+        source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
+        net = train_encoder(dataclasses.replace(settings, seed=settings.seed + number), make_training_set([source]))
+        vectors.append(embed(net, [sequences[i] for i in fold.test]))
+        if progress:
+            progress(number + 1)
+    return vectors
+
+
+def held_out_trials(
+    vectors: Sequence[FloatArray], records: Sequence[ClipRecord], folds: Sequence[Fold], policy: PairPolicy = "all"
+) -> list[ScoredTrials]:
+    """Trials within each held-out fold; subjects and motions are numbered alike in all of them.
+
+    Embeddings of two folds come from two networks and never meet.
+    """
+    return [
+        score_pairs(own, [records[i] for i in fold.test], policy, among=records)
+        for own, fold in zip(vectors, folds, strict=True)
+    ]
+
+
+def fold_figures(parts: Sequence[ScoredTrials]) -> list[FoldFigures]:
+    """Figures of each fold, with the threshold of the others applied to it.
+
+    Raises:
+        EvidenceError: a fold without genuine or impostor trials.
+        DataError: a single fold.
+    """
+    figures = []
+    for number, part in enumerate(parts):
+        own = curve(part)
+        others = curve(join_trials([p for i, p in enumerate(parts) if i != number]))
+        threshold = peak_f1(others)[1]
+        fmr, fnmr = rates_at(own, threshold)
+        figures.append(
+            FoldFigures(
+                average_precision(own),
+                prevalence(own),
+                peak_f1(own)[0],
+                equal_error_rate(own)[0],
+                f1_at(own, threshold),
+                fmr,
+                fnmr,
+            )
+        )
+    return figures

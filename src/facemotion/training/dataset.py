@@ -1,0 +1,124 @@
+"""Cached features of one or several manifests as training material."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemotion.data.cache import FeatureCache, read_features
+from facemotion.data.manifest import check_manifest, read_manifest
+from facemotion.encoder import resample
+from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.training.augment import AugmentSettings, augment
+from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
+from facemotion.training.settings import TrainingSettings
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Clips to train on.
+
+    Attributes:
+        records, sequences: N clips, all of one front end.
+        labels: numbers of their subjects and motions.
+        samplers: one per source; a batch takes from each.
+        spread: (D,) float32 standard deviation of each feature over all frames.
+    """
+
+    records: tuple[ClipRecord, ...]
+    sequences: tuple[FeatureSequence, ...]
+    labels: Labels
+    samplers: tuple[BatchSampler, ...]
+    spread: FloatArray
+
+    @property
+    def frontend_id(self) -> str:
+        """Of all sequences."""
+        return self.sequences[0].frontend_id
+
+    @property
+    def dimension(self) -> int:
+        """D, features per frame."""
+        return int(self.sequences[0].values.shape[1])
+
+
+Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
+
+
+def make_training_set(sources: Sequence[Source]) -> TrainingSet:
+    """Put clips and the make-up of batches together; subjects of two sources are two people, whatever their names.
+
+    Args:
+        sources: records, their sequences in the same order, and what a batch takes of them.
+    Raises:
+        ModelMismatchError: features of two front ends.
+        TrainingError: no source, or one without a pair to learn from.
+    """
+    records = tuple(record for source in sources for record in source[0])
+    sequences = tuple(sequence for source in sources for sequence in source[1])
+    if not records or len(records) != len(sequences):
+        raise TrainingError(f"{len(records)} clips and {len(sequences)} sequences make no training set.")
+    ids = sorted({sequence.frontend_id for sequence in sequences})
+    if len(ids) > 1:
+        raise ModelMismatchError(
+            f"Features of {ids[0]} and of {ids[1]} can't be trained on together; extract them anew."
+        )
+    samplers, parts, offset = [], [], 0
+    for own, _, settings in sources:
+        labels = number_labels(own)
+        samplers.append(BatchSampler(labels, settings, offset))
+        parts.append(Labels(labels.subjects + offset, labels.motions + offset))
+        offset += len(own)
+    joined = Labels(np.concatenate([p.subjects for p in parts]), np.concatenate([p.motions for p in parts]))
+    spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
+    return TrainingSet(records, sequences, joined, tuple(samplers), spread)
+
+
+def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingSet:
+    """Read the manifests of the settings, check them, and take their features from the cache.
+
+    Raises:
+        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet. TrainingError: nothing to learn.
+    """
+    cache = FeatureCache(Path(settings.features), frontend_id)
+    sources: list[Source] = []
+    for source in settings.sources:
+        manifest = read_manifest(Path(source.manifest))
+        check_manifest(manifest)
+        acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
+        sources.append((acquired.records, sequences, source.batch))
+    return make_training_set(sources)
+
+
+def draw_batch(
+    data: TrainingSet, augmentation: AugmentSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One batch, augmented and brought to the encoder's rate.
+
+    Returns:
+        values (B, L, D) float32, mask (B, L) bool, subjects (B,) and motions (B,) int64.
+    """
+    chosen = np.concatenate([sampler.draw(rng) for sampler in data.samplers])
+    clips = []
+    for position in chosen:
+        sequence = data.sequences[position]
+        clips.append(resample(*augment(sequence.values, sequence.times, augmentation, data.spread, rng)))
+    values, mask = pad(clips)
+    return values, mask, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(data.labels.motions[chosen])
+
+
+def pad(clips: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
+    """(L_i, D) clips -> (B, L, D) float32 with zeros behind each, and the (B, L) bool mask of its frames."""
+    longest = max(len(clip) for clip in clips)
+    values = np.zeros((len(clips), longest, clips[0].shape[1]), np.float32)
+    mask = np.zeros((len(clips), longest), np.bool_)
+    for row, clip in enumerate(clips):
+        values[row, : len(clip)] = clip
+        mask[row, : len(clip)] = True
+    return torch.from_numpy(values), torch.from_numpy(mask)

@@ -1,0 +1,191 @@
+"""Training the sequence encoder over cached features: one loop, top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facemotion.encoder import resample
+from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.nets.sequence_encoder import SequenceEncoder
+from facemotion.training.dataset import TrainingSet, draw_batch, pad
+from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
+from facemotion.training.runs import Checkpoint, RunFolder
+from facemotion.training.settings import LossSettings, OptimiserSettings, TrainingSettings
+from facemotion.types import FeatureSequence, FloatArray
+
+Progress = Callable[[int, float], None]  # steps done, loss
+
+
+def train_encoder(
+    settings: TrainingSettings, data: TrainingSet, run: RunFolder | None = None, progress: Progress | None = None
+) -> SequenceEncoder:
+    """Train an encoder, or go on with a run that was cut off.
+
+    Every step draws its batch, augmentations and dropout from (seed, step), so that a run that goes on ends where an
+    unbroken one does.
+
+    Args:
+        settings: all that the result depends on.
+        data: clips with features.
+        run: where to keep checkpoints and the curve; nothing is kept if not given.
+        progress: called after every step.
+    Returns:
+        The trained network, on the CPU, in evaluation mode.
+    Raises:
+        TrainingError: the loss is no longer a number, or the run folder doesn't fit.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    begun = run.start(settings) if run else None
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        net = _new_network(settings, data).to(device)
+        averaged = copy.deepcopy(net)
+        optimiser = _adamw(net, settings.optimiser)
+        step = _restore(begun, net, averaged, optimiser, data) if begun else 0
+        curve: list[tuple[int, float, float]] = []
+        net.train()
+        while step < settings.optimiser.steps:
+            rng = np.random.default_rng([settings.seed, step])
+            torch.manual_seed(int(rng.integers(2**62)))
+            rate = learning_rate(step, settings.optimiser)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+            values, mask, subjects, motions = (t.to(device) for t in draw_batch(data, settings.augmentation, rng))
+            loss = batch_loss(net(values, mask), subjects, motions, settings.loss)
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"The loss is {loss.item()} at step {step}; lower the learning rate and start again from the "
+                    "last checkpoint, which is kept."
+                )
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), settings.optimiser.gradient_norm)
+            optimiser.step()
+            _update_average(averaged, net, settings.optimiser.average)
+
+            step += 1
+            curve.append((step, loss.item(), rate))
+            if progress:
+                progress(step, loss.item())
+            if run and (step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
+                run.write_curve(curve, step - len(curve))
+                run.save(_checkpoint(step, net, averaged, optimiser, data))
+                curve = []
+    return averaged.cpu().eval()
+
+
+def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
+    """The network of a run, and the id of the front end that it takes features of.
+
+    Raises:
+        TrainingError: no checkpoint, or one of another architecture. SettingsError: no such run.
+    """
+    checkpoint = run.load()
+    net = SequenceEncoder(checkpoint.dimension, run.settings.encoder)
+    _load_state(net, checkpoint, "average.")
+    return net.eval(), checkpoint.frontend_id
+
+
+@torch.no_grad()
+def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int = 64) -> FloatArray:
+    """Encode clips; (N, n) float32, rows of norm 1, in the order given.
+
+    Raises:
+        ModelMismatchError: features of another size than the network takes.
+    """
+    if any(sequence.values.shape[1] != net.dimension for sequence in sequences):
+        raise ModelMismatchError(f"The encoder takes {net.dimension} features a frame; extract the clips anew.")
+    net.eval()
+    clips = [resample(sequence.values, sequence.times) for sequence in sequences]
+    order = np.argsort([len(clip) for clip in clips], kind="stable")
+    vectors = np.empty((len(clips), net.settings.embedding), np.float32)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        vectors[chosen] = net(*pad([clips[i] for i in chosen])).numpy()
+    return vectors
+
+
+def batch_loss(embeddings: Tensor, subjects: Tensor, motions: Tensor, settings: LossSettings) -> Tensor:
+    """The loss of the settings over a batch: (B, n) embeddings, (B,) subject and motion numbers -> scalar."""
+    pairs = same_subject_pairs(subjects) if settings.pairs == "within-subject" else all_pairs(subjects)
+    if settings.name == "contrastive":
+        return contrastive_loss(embeddings, motions, pairs, settings.margin)
+    return n_pair_loss(embeddings, motions, pairs, settings.temperature)
+
+
+def learning_rate(step: int, settings: OptimiserSettings) -> float:
+    """Linear rise to the peak, then a cosine to nothing."""
+    rise = settings.rise * settings.steps
+    if step < rise:
+        return settings.learning_rate * (step + 1) / (rise + 1)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(settings.steps - rise, 1)))
+
+
+def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
+    try:
+        net = SequenceEncoder(data.dimension, settings.encoder)
+    except ValueError as error:
+        raise TrainingError(f"No such encoder: {error}; change width or heads.") from error
+    net.standardise(*pad([resample(sequence.values, sequence.times) for sequence in data.sequences]))
+    return net
+
+
+def _adamw(net: SequenceEncoder, settings: OptimiserSettings) -> torch.optim.AdamW:
+    matrices = [p for p in net.parameters() if p.ndim >= 2]
+    vectors = [p for p in net.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+@torch.no_grad()
+def _update_average(averaged: SequenceEncoder, net: SequenceEncoder, decay: float) -> None:
+    for mean, now in zip(averaged.parameters(), net.parameters(), strict=True):
+        mean.lerp_(now, 1 - decay)
+
+
+def _checkpoint(
+    step: int, net: SequenceEncoder, averaged: SequenceEncoder, optimiser: torch.optim.AdamW, data: TrainingSet
+) -> Checkpoint:
+    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in averaged.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
+    return Checkpoint(tensors, step, data.frontend_id, data.dimension)
+
+
+def _restore(
+    begun: Checkpoint, net: SequenceEncoder, averaged: SequenceEncoder, optimiser: torch.optim.AdamW, data: TrainingSet
+) -> int:
+    if begun.frontend_id != data.frontend_id:
+        raise ModelMismatchError(
+            f"The run was begun on features of {begun.frontend_id}, these are of {data.frontend_id}; start another run."
+        )
+    _load_state(net, begun, "net.")
+    _load_state(averaged, begun, "average.")
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in begun.tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimiser":
+            number, _, key = rest.partition(".")
+            states.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+    return begun.step
+
+
+def _load_state(net: SequenceEncoder, checkpoint: Checkpoint, prefix: str) -> None:
+    own = {n.removeprefix(prefix): t for n, t in checkpoint.tensors.items() if n.startswith(prefix)}
+    try:
+        net.load_state_dict(own)
+    except RuntimeError as error:
+        raise TrainingError(
+            "The checkpoint is of another architecture than its settings; start another run."
+        ) from error

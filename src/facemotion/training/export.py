@@ -1,0 +1,105 @@
+"""A trained encoder as an ONNX file that holds to the torch network."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from facemotion.errors import TrainingError
+from facemotion.nets.sequence_encoder import SequenceEncoder
+
+OPSET = 18
+TOLERANCE = 1e-4
+
+
+def export_encoder(net: SequenceEncoder, path: Path) -> None:
+    """Write the network as ONNX: input "values" (1, L, D) float32 of any L, output "embedding" (1, n).
+
+    One clip a run: without a mask the graph is leaner, and a verifier sees one clip at a time.
+
+    Raises:
+        TrainingError: the file doesn't agree with the network to 1e-4, or can't be written.
+    """
+    net = net.cpu().eval()
+    example = torch.zeros(1, 50, net.dimension)
+    length = torch.export.Dim("frames", min=2, max=4096)
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            net,
+            (example,),
+            input_names=["values"],
+            output_names=["embedding"],
+            dynamic_shapes=({1: length},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise TrainingError("The encoder can't be exported; report the settings of its run.")
+    model = program.model_proto
+    _strip(model)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(model.SerializeToString())
+        check_parity(net, part)
+        onnx.checker.check_model(model)
+        os.replace(part, path)
+    except OSError as error:
+        raise TrainingError(f"Can't write {path}: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_parity(net: SequenceEncoder, path: Path, lengths: tuple[int, ...] = (1, 2, 25, 300)) -> float:
+    """Largest difference between the file and the network over clips of these lengths.
+
+    Raises:
+        TrainingError: it is above 1e-4.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for length in lengths:
+        values = rng.normal(net.input_mean.mean().item(), 1, size=(1, length, net.dimension)).astype(np.float32)
+        (found,) = session.run(["embedding"], {"values": values})
+        with torch.no_grad():
+            wanted = net(torch.from_numpy(values)).numpy()
+        worst = max(worst, float(np.abs(found - wanted).max()))
+    if worst > TOLERANCE:
+        raise TrainingError(f"{path} differs from the network by {worst:.2g}, more than {TOLERANCE:g}; don't ship it.")
+    return worst
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter warns of its own internals and of packages that the encoder doesn't need."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out what the exporter notes of the machine it ran on: source paths and stack traces."""
+    for holder in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    del model.graph.value_info[:]
+    for initializer in model.graph.initializer:
+        del initializer.metadata_props[:]
+        initializer.doc_string = ""

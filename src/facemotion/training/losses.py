@@ -1,0 +1,63 @@
+"""The paper's two losses over the pairs of a batch (section 3.3).
+
+A pair counts if `pairs` says so: the paper forms positives and negatives inside one subject, so that identity can't
+be the cue. Both losses are 0, with gradient 0, where a batch has no pair that counts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def same_subject_pairs(subjects: Tensor) -> Tensor:
+    """(B,) subject numbers -> (B, B) bool, true for two different clips of one subject."""
+    same = subjects[:, None] == subjects[None, :]
+    return same & ~torch.eye(len(subjects), dtype=torch.bool, device=subjects.device)
+
+
+def all_pairs(subjects: Tensor) -> Tensor:
+    """(B,) subject numbers -> (B, B) bool, true for any two different clips."""
+    return ~torch.eye(len(subjects), dtype=torch.bool, device=subjects.device)
+
+
+def contrastive_loss(embeddings: Tensor, motions: Tensor, pairs: Tensor, margin: float) -> Tensor:
+    """Equations 1 and 2: (1 - S) for two takes of one motion, max(0, S - m_c) for two motions; the mean over i of the
+    mean over its pairs.
+
+    Args:
+        embeddings: (B, n), rows of norm 1; S is their cosine.
+        motions: (B,) motion numbers; equal numbers are the same motion of the same subject.
+        pairs: (B, B) bool, which pairs count.
+        margin: m_c, the cosine below which two different motions are far enough apart.
+    Returns:
+        Scalar, at least 0.
+    """
+    similarity = embeddings @ embeddings.T
+    same = motions[:, None] == motions[None, :]
+    terms = torch.where(same, 1 - similarity, (similarity - margin).clamp_min(0))
+    return _mean_of_row_means(terms, pairs)
+
+
+def n_pair_loss(embeddings: Tensor, motions: Tensor, pairs: Tensor, temperature: float) -> Tensor:
+    """Equations 5 and 6: -log exp(S_ij / tau) / sum over k != i of exp(S_ik / tau), the mean over i of the mean over
+    its positive pairs. Other positives stay in the denominator.
+
+    Args:
+        embeddings, motions, pairs: as in `contrastive_loss`; the denominator runs over the pairs of i that count.
+        temperature: tau.
+    Returns:
+        Scalar, at least 0.
+    """
+    logits = (embeddings @ embeddings.T / temperature).masked_fill(~pairs, float("-inf"))
+    # A clip without any pair has an empty denominator; its row is taken out before it can make a NaN.
+    lonely = ~pairs.any(dim=1, keepdim=True)
+    log_share = logits - logits.masked_fill(lonely, 0.0).logsumexp(dim=1, keepdim=True)
+    positives = pairs & (motions[:, None] == motions[None, :])
+    return _mean_of_row_means(-log_share.masked_fill(~positives, 0.0), positives)
+
+
+def _mean_of_row_means(terms: Tensor, chosen: Tensor) -> Tensor:
+    counts = chosen.sum(dim=1)
+    means = (terms * chosen).sum(dim=1) / counts.clamp_min(1)
+    return means.sum() / (counts > 0).sum().clamp_min(1)

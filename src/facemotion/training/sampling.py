@@ -1,0 +1,88 @@
+"""Batches of S subjects x M motions x K takes, so that every clip has a partner and hard company."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import option
+from facemotion.errors import TrainingError
+from facemotion.types import ClipRecord
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """Make-up of a batch."""
+
+    subjects: int = option(8, "S, subjects in a batch; fewer where the set has fewer", minimum=1, maximum=1024)
+    motions: int = option(5, "M, motions of each subject in a batch; fewer where it has fewer", minimum=2, maximum=1024)
+    takes: int = option(2, "K, takes of each motion in a batch; fewer where it has fewer", minimum=2, maximum=256)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Numbers of the subject and of the motion of each clip; a motion's number is its own, whoever shares its name.
+
+    Attributes:
+        subjects, motions: (N,) int64.
+    """
+
+    subjects: NDArray[np.int64]
+    motions: NDArray[np.int64]
+
+
+def number_labels(records: Sequence[ClipRecord]) -> Labels:
+    """Number the subjects and motions of records in order of appearance."""
+    subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in records))}
+    motions = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in records))}
+    return Labels(
+        np.array([subjects[r.subject] for r in records], dtype=np.int64),
+        np.array([motions[r.subject, r.motion] for r in records], dtype=np.int64),
+    )
+
+
+class BatchSampler:
+    """Draws batches of positions.
+
+    Subjects and motions are drawn evenly, takes without replacement. A motion of a single take is never drawn; nor is a
+    subject with fewer than two motions left, since it has no negative pair inside itself.
+
+    Args:
+        labels: of the training clips.
+        settings: S, M and K.
+        offset: added to the positions, for a source that stands behind others in a training set.
+    Raises:
+        TrainingError: no subject has two motions of two takes.
+    """
+
+    def __init__(self, labels: Labels, settings: SamplerSettings, offset: int = 0) -> None:
+        self.settings = settings
+        self.takes: list[list[NDArray[np.int64]]] = []
+        for subject in np.unique(labels.subjects):
+            own = np.unique(labels.motions[labels.subjects == subject])
+            groups = [np.flatnonzero(labels.motions == motion) + offset for motion in own]
+            groups = [group for group in groups if len(group) >= 2]
+            if len(groups) >= 2:
+                self.takes.append(groups)
+        if not self.takes:
+            raise TrainingError(
+                "No subject has two motions of two takes each; record more takes or check the manifest."
+            )
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """(at most S * M * K,) int64 positions of clips."""
+        batch = []
+        for groups in _some(rng, self.takes, self.settings.subjects):
+            for takes in _some(rng, groups, self.settings.motions):
+                batch.append(rng.permutation(takes)[: self.settings.takes])
+        return np.concatenate(batch)
+
+
+def _some(rng: np.random.Generator, items: Sequence[T], count: int) -> list[T]:
+    return [items[i] for i in rng.permutation(len(items))[:count]]

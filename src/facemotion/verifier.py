@@ -1,0 +1,193 @@
+"""The story: clips become embeddings, embeddings become templates and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import Settings, load_settings
+from facemotion.encoder import Encoder
+from facemotion.errors import EnrolmentError, ModelMismatchError
+from facemotion.frontend import Acquisition, Frontend, LiveSession
+from facemotion.media import Source
+from facemotion.models import card
+from facemotion.store import TemplateStore
+from facemotion.thresholds import operating_point
+from facemotion.types import Decision, Embedding, FactorResult, OperatingPoint, QualityReport, Template
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolment:
+    """What an enrolment stored.
+
+    Attributes:
+        template: the vectors of the takes, as stored.
+        agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
+        quality: one report a take.
+    """
+
+    template: Template
+    agreement: NDArray[np.float32]
+    quality: tuple[QualityReport, ...]
+
+
+class Verifier:
+    """Compares facial motions. Loaded once, safe to use from several threads.
+
+    Only motion is compared: who performs it is not.
+    """
+
+    def __init__(self, frontend: Frontend, encoder: Encoder, point: OperatingPoint, settings: Settings) -> None:
+        self.frontend = frontend
+        self.encoder = encoder
+        self.point = point
+        self.settings = settings
+
+    @classmethod
+    def load(cls, settings: Settings | None = None) -> Verifier:
+        """Load the models that the settings name (default: facemotion.config.load_settings).
+
+        Raises:
+            SettingsError; UnknownModelError, MissingModelError, ModelHashError.
+            ModelMismatchError: the encoder was made for another extractor.
+        """
+        settings = settings or load_settings()
+        frontend = Frontend.load(settings)
+        encoder = Encoder.load(settings.verifier.encoder, settings.runtime)
+        if encoder.frontend_id != frontend.extractor.frontend_id:
+            raise ModelMismatchError(
+                f"The encoder {settings.verifier.encoder!r} takes the features of {encoder.frontend_id!r}, but the "
+                f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
+            )
+        point = operating_point(card(settings.verifier.encoder, settings.runtime), settings.verifier.operating_point)
+        return cls(frontend, encoder, point, settings)
+
+    def live(self) -> LiveSession:
+        """A session to push camera frames into; hand what its `finish` gives to `embed`."""
+        return LiveSession(self.frontend)
+
+    def embed(self, acquisition: Acquisition) -> Embedding:
+        """One unit vector for one acquired motion."""
+        return self.encoder(acquisition.features)
+
+    def verify(self, a: Source, b: Source) -> Decision:
+        """Compare the motions of two clips.
+
+        Args:
+            a, b: paths or bytes of two clips.
+        Raises:
+            MediaError and its kinds: a clip can't be read. AcquisitionError and its kinds: no usable face motion.
+        """
+        first, second = (self.frontend.acquire(source) for source in (a, b))
+        (one, other), encode = _timed(lambda: (self.embed(first), self.embed(second)))
+        return self._decide(cosine(one, other), (first, second), encode)
+
+    def enrol(
+        self, store: TemplateStore, user: str, clips: Sequence[Source], *, progress: Callable[[int], None] | None = None
+    ) -> Enrolment:
+        """Make a template of several takes of one motion and store it; a user's older template is replaced.
+
+        Args:
+            store: where the template goes; nothing is written unless every take is good.
+            user: a name, 1 to 128 characters.
+            clips: `min_takes` to `max_takes` clips of the same motion.
+            progress: called with the number of takes read so far.
+        Raises:
+            EnrolmentError: too few or many takes, or one that isn't like the others; its number is named, from 1.
+            MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
+        """
+        limits = self.settings.verifier
+        if not limits.min_takes <= len(clips) <= limits.max_takes:
+            raise EnrolmentError(
+                f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {len(clips)}."
+            )
+        acquisitions: list[Acquisition] = []
+        for clip in clips:
+            acquisitions.append(self.frontend.acquire(clip))
+            if progress is not None:
+                progress(len(acquisitions))
+        embeddings = [self.embed(acquisition) for acquisition in acquisitions]
+        vectors = np.stack([embedding.vector for embedding in embeddings])
+        agreement = mutual_agreement(vectors)
+        worst = int(np.argmin(agreement))
+        if agreement[worst] < self.point.threshold:
+            raise EnrolmentError(
+                f"Take {worst + 1} isn't like the others (agreement {agreement[worst]:.2f}, at least "
+                f"{self.point.threshold:.2f} is needed); make the same motion in every take and record it again."
+            )
+        template = Template(user, "motion", vectors, embeddings[0].model_id)
+        store.put(template)
+        return Enrolment(template, agreement, tuple(a.quality for a in acquisitions))
+
+    def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
+        """Compare a clip with a user's template.
+
+        Raises:
+            UnknownUserError: nobody of that name is enrolled.
+            ModelMismatchError: the template was made with another model; the user must enrol again.
+            MediaError, AcquisitionError: see verify.
+        """
+        template = store.get(user, "motion")
+        if template.model_id != self.encoder.model_id:
+            raise ModelMismatchError(
+                f"User {user!r} was enrolled with the model {template.model_id}, this is {self.encoder.model_id}; "
+                "enrol again."
+            )
+        acquisition = self.frontend.acquire(clip)
+        probe, encode = _timed(lambda: self.embed(acquisition))
+        return self._decide(template_score(template, probe), (acquisition,), encode)
+
+    def _decide(self, score: float, acquisitions: Sequence[Acquisition], encode: float) -> Decision:
+        milliseconds: dict[str, float] = {}
+        for acquisition in acquisitions:
+            for stage, spent in acquisition.milliseconds.items():
+                milliseconds[stage] = milliseconds.get(stage, 0.0) + spent
+        milliseconds["encode"] = encode
+        result = FactorResult("motion", score, self.point)
+        return Decision((result,), tuple(a.quality for a in acquisitions), milliseconds)
+
+
+def cosine(a: Embedding, b: Embedding) -> float:
+    """Cosine of two embeddings, -1..1 (eq. 4 of the paper).
+
+    Raises:
+        ModelMismatchError: they are of different models.
+    """
+    if a.model_id != b.model_id:
+        raise ModelMismatchError(f"A vector of {a.model_id} can't be compared with one of {b.model_id}.")
+    return float(np.clip(a.vector @ b.vector, -1, 1))
+
+
+def template_score(template: Template, probe: Embedding) -> float:
+    """Mean cosine of a probe with the K takes of a template, -1..1. A maximum would grow with K for impostors too.
+
+    Raises:
+        ModelMismatchError: they are of different models.
+    """
+    if template.model_id != probe.model_id:
+        raise ModelMismatchError(
+            f"A template of {template.model_id} can't be compared with a probe of {probe.model_id}."
+        )
+    return float(np.clip((template.vectors @ probe.vector).mean(), -1, 1))
+
+
+def mutual_agreement(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean cosine of each of K unit vectors (K, E) with the others, (K,); 1 where K is 1."""
+    count = len(vectors)
+    if count == 1:
+        return np.ones(1, np.float32)
+    scores = vectors @ vectors.T
+    return np.asarray((scores.sum(axis=1) - np.diag(scores)) / (count - 1), np.float32)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    start = perf_counter()
+    result = work()
+    return result, 1000 * (perf_counter() - start)

@@ -1,0 +1,131 @@
+"""The command line as a user meets it: real processes, exit codes, JSON, sentences instead of tracebacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from facemotion.cli import app, main
+from facemotion.errors import FacemotionError
+
+
+def facemotion(*arguments: str | Path, store: Path | None = None) -> tuple[int, str, str]:
+    """Run a command as `main` does, in this process: exit code, standard output, standard error."""
+    environment = {"FACEMOTION_STORE": str(store)} if store else {}
+    result = CliRunner().invoke(app, [str(a) for a in arguments], env=environment)
+    if isinstance(result.exception, FacemotionError):
+        return result.exception.exit_code, result.stdout, str(result.exception)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_verify_accepts_and_rejects(clips):
+    code, out, _ = facemotion("verify", clips / "talk1.mp4", clips / "talk2.mp4")
+    assert code == 0
+    for word in ("ACCEPTED", "score", "threshold", "genuine", "brightness", "milliseconds", "Motion alone"):
+        assert word in out
+    code, out, _ = facemotion("verify", clips / "talk1.mp4", clips / "brow.mp4", "--json")
+    answer = json.loads(out)
+    assert code == 1
+    assert answer["accepted"] is False
+    assert -1 <= answer["factors"][0]["score"] < answer["factors"][0]["threshold"]
+    assert answer["factors"][0]["operating_point"]["impostor_trials"] > 0
+    assert len(answer["quality"]) == 2
+    assert answer["milliseconds"]["extract"] > 0
+
+
+def test_enrol_check_users_forget(clips, tmp_path):
+    store = tmp_path / "store.db"
+    assert facemotion("users", store=store)[1] == "Nobody is enrolled.\n"
+    code, out, _ = facemotion("enrol", "alice", clips / "talk1.mp4", clips / "talk2.mp4", store=store)
+    assert code == 0
+    assert "ENROLLED" in out
+    assert facemotion("check", "alice", clips / "talk1.mp4", store=store)[0] == 0
+    assert facemotion("check", "alice", clips / "brow.mp4", "--json", store=store)[0] == 1
+    assert "alice" in facemotion("users", store=store)[1]
+    listed = json.loads(facemotion("users", "--json", store=store)[1])["users"][0]
+    assert listed["takes"] == {"motion": 2}
+    again = json.loads(facemotion("enrol", "alice", clips / "talk2.mp4", clips / "talk1.mp4", "--json", store=store)[1])
+    assert len(again["agreement"]) == 2
+    code, out, _ = facemotion("forget", "alice", "--yes", store=store)
+    assert (code, out) == (0, "alice is forgotten.\n")
+    code, _, message = facemotion("check", "alice", clips / "talk1.mp4", store=store)
+    assert code == 2
+    assert "enrol first" in message
+    assert facemotion("forget", "alice", "--json", store=store)[0] == 2
+
+
+def test_forget_asks(clips, tmp_path):
+    store = tmp_path / "store.db"
+    facemotion("enrol", "alice", clips / "talk1.mp4", clips / "talk2.mp4", store=store)
+    result = CliRunner().invoke(app, ["forget", "alice", "--store", str(store)], input="n\n")
+    assert result.exit_code == 1
+    assert "alice" in facemotion("users", store=store)[1]
+
+
+@pytest.mark.parametrize(
+    ("clip", "code"),
+    [("still", 3), ("nobody", 3), ("crowd", 3), ("absent", 2)],
+)
+def test_exit_codes_of_clips_that_can_not_be_used(clips, clip, code):
+    got, _, message = facemotion("verify", clips / "talk1.mp4", clips / f"{clip}.mp4")
+    assert got == code
+    assert message.endswith(".")
+
+
+def test_models_lists_and_shows_cards():
+    code, out, _ = facemotion("models")
+    assert code == 0
+    assert "blazeface" in out
+    assert "ready" in out
+    assert "Apache-2.0" in facemotion("models", "face-mesh")[1]
+    assert json.loads(facemotion("models", "encoder-mesh", "--json")[1])["operating_points"]
+    assert json.loads(facemotion("models", "--json")[1])["models"][0]["state"] == "ready"
+    assert facemotion("models", "nothing")[0] == 2
+
+
+def test_models_says_which_file_is_missing(tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        f'[mine]\nfile = "m.onnx"\nbytes = 1\nrole = "encoder"\nsha256 = "{"0" * 64}"\n'
+    )
+    config = tmp_path / "config.toml"
+    config.write_text(f'[runtime]\nmodels_folder = "{tmp_path}"\n')
+    listed = json.loads(facemotion("models", "--config", config, "--json")[1])["models"]
+    assert "isn't there" in next(entry["state"] for entry in listed if entry["name"] == "mine")
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facemotion.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_real_process_prints_one_sentence_and_no_traceback(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    result = run("verify", text, text)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("facemotion: This isn't a video")
+    assert len(result.stderr.strip().splitlines()) == 1
+    result = run("verify", text, text, "--json")
+    assert json.loads(result.stdout)["error"] == "UnreadableMediaError"
+    assert result.returncode == 2
+
+
+def test_wrong_usage_is_two():
+    assert run("verify", "one.mp4").returncode == 2
+    assert run("no-such-command").returncode == 2
+
+
+def test_main_in_this_process(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["facemotion", "verify", "absent-a.mp4", "absent-b.mp4"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "absent-a.mp4" in capsys.readouterr().err

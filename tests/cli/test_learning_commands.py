@@ -1,0 +1,141 @@
+"""The chain of a researcher: check a manifest, extract, train, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from facemotion.cli import app
+from facemotion.config import read_toml, to_toml
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
+from facemotion.errors import DataError, FacemotionError, ManifestError
+from facemotion.features import load_extractor
+from facemotion.training.settings import TrainingSettings
+from facemotion.types import ClipRecord, FeatureSequence
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, FacemotionError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of clips whose features are in the cache already."""
+    folder = tmp_path_factory.mktemp("world")
+    rng = np.random.default_rng(0)
+    extractor = load_extractor("face-mesh")
+    cache = FeatureCache(folder / "features", extractor.frontend_id)
+    records = []
+    for s in range(2):
+        for m in range(3):
+            shape = rng.normal(size=extractor.dimension)
+            for k in range(3):
+                record = ClipRecord(f"{s}{m}{k}.mp4", f"s{s}", f"m{m}", "facial", k, 1, "train" if s else "test")
+                (folder / record.path).write_bytes(record.path.encode())
+                bump = np.sin(np.linspace(0, np.pi, 20))[:, None] * shape
+                values = (bump + 0.1 * rng.normal(size=bump.shape)).astype(np.float32)
+                features = FeatureSequence(values, np.arange(20) / 20, extractor.frontend_id)
+                cache.write(clip_digest(folder / record.path), features)
+                records.append(record)
+    write_manifest(folder / "manifest.csv", records)
+    (folder / "tiny.toml").write_text(
+        f"""
+        features = "{folder}/features"
+        threads = 1
+        [[sources]]
+        manifest = "{folder}/manifest.csv"
+        split = "train"
+        [encoder]
+        width = 8
+        layers = 1
+        heads = 2
+        feedforward = 8
+        embedding = 8
+        [optimiser]
+        steps = 3
+        """
+    )
+    return folder
+
+
+def test_train_then_evaluate(world: Path) -> None:
+    told = json.loads(run("train", "encoder", world / "tiny.toml", "--run", world / "run", "--json"))
+    assert (told["clips"], told["steps"]) == (9, 3)
+    at = ("--manifest", world / "manifest.csv", "--features", world / "features", "--split", "test")
+    scores = world / "scores.csv"
+    report = json.loads(run("evaluate", world / "run", *at, "--scores", scores, "--replicates", 20, "--json"))
+    assert (report["genuine"], report["impostor"], report["subjects"]) == (9, 27, 1)
+    assert 0 <= report["figures"]["average precision"]["value"] <= 1
+    assert report["rates"][0]["fnmr"] is None
+    again = json.loads(run("evaluate", scores, "--replicates", 20, "--json"))
+    assert again["figures"] == report["figures"]
+    table = run("evaluate", scores, "--replicates", 20, "--fmr", 1)
+    assert "average precision" in table
+    assert "9 genuine and 27 impostor trials of 1 subject" in table
+
+
+def test_training_exports_what_it_trained(world: Path) -> None:
+    told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", world / "encoder.onnx")
+    assert "facemotion evaluate" in told
+    assert (world / "encoder.onnx").stat().st_size > 1000
+
+
+def test_a_run_needs_a_manifest(world: Path) -> None:
+    with pytest.raises(DataError, match="--manifest"):
+        run("evaluate", world)
+
+
+def test_data_check_lists_every_problem(world: Path, tmp_path: Path) -> None:
+    good = json.loads(run("data", "check", world / "manifest.csv", "--json"))
+    assert good == {
+        "clips": 18, "subjects": 2, "motions": 6, "kinds": {"facial": 18}, "splits": {"test": 9, "train": 9},
+        "problems": [],
+    }  # fmt: skip
+    write_manifest(tmp_path / "bad.csv", [*read_manifest(world / "manifest.csv").records[:2]])
+    result = CliRunner().invoke(app, ["data", "check", str(tmp_path / "bad.csv")])
+    assert result.exit_code == 2
+    assert "2 problems found" in result.output
+
+
+def test_nothing_is_extracted_from_a_bad_manifest(world: Path, tmp_path: Path) -> None:
+    write_manifest(tmp_path / "bad.csv", read_manifest(world / "manifest.csv").records)
+    with pytest.raises(ManifestError, match="restore it or drop its row"):
+        run("features", tmp_path / "bad.csv", "--cache", tmp_path / "features")
+
+
+@pytest.mark.shared
+def test_features_of_real_clips_are_kept(data_folder: Path, tmp_path: Path) -> None:
+    records = read_manifest(data_folder / "grid_s1" / "manifest.csv").records[:2]
+    for record in records:
+        (tmp_path / record.path).parent.mkdir(exist_ok=True)
+        (tmp_path / record.path).write_bytes((data_folder / "grid_s1" / record.path).read_bytes())
+    write_manifest(tmp_path / "manifest.csv", records)
+    for _ in range(2):
+        told = json.loads(run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--json"))
+        assert (told["clips"], told["failures"]) == (2, {})
+    told = run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features")
+    assert "0 (0.0%) could not be acquired" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_loads(path: Path, tmp_path: Path) -> None:
+    settings = read_toml(TrainingSettings, path)
+    (tmp_path / "again.toml").write_text(to_toml(settings))
+    assert read_toml(TrainingSettings, tmp_path / "again.toml") == settings
+
+
+def test_the_paper_is_the_default() -> None:
+    paper = read_toml(TrainingSettings, CONFIGS[0].with_name("paper.toml"))
+    assert (paper.loss, paper.augmentation) == (TrainingSettings().loss, TrainingSettings().augmentation)
+    assert (paper.encoder.inputs, paper.encoder.width, paper.encoder.pooling) == ("position", 0, "maximum")

@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facemotion.data.manifest import (
+    KINDS,
+    check_manifest,
+    find_problems,
+    original_motion,
+    read_manifest,
+    write_manifest,
+)
+from facemotion.errors import ManifestError
+from facemotion.types import ClipRecord
+
+HEADER = "path,subject,motion,kind,repetition,session,split\n"
+
+
+def take(subject: str, motion: str, repetition: int, kind: str = "facial", split: str = "") -> ClipRecord:
+    return ClipRecord(f"{subject}-{motion}-{repetition}.mp4", subject, motion, kind, repetition, 1, split)
+
+
+def save(folder: Path, records: list[ClipRecord]) -> Path:
+    for record in records:
+        (folder / record.path).write_bytes(record.path.encode())
+    write_manifest(folder / "manifest.csv", records)
+    return folder / "manifest.csv"
+
+
+def problems(folder: Path, records: list[ClipRecord]) -> list[str]:
+    return list(find_problems(read_manifest(save(folder, records))))
+
+
+GOOD = [take("ann", "wink", 0), take("ann", "wink", 1), take("bob", "pout", 0), take("bob", "pout", 1)]
+
+
+def test_a_good_manifest_has_no_problem(tmp_path: Path) -> None:
+    manifest = read_manifest(save(tmp_path, GOOD))
+    check_manifest(manifest)
+    assert list(manifest.records) == GOOD
+    assert manifest.file(manifest.records[0]) == tmp_path / "ann-wink-0.mp4"
+
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Z")), min_size=1, max_size=12)
+
+
+@given(
+    st.lists(
+        st.builds(ClipRecord, names, names, names, st.sampled_from(KINDS), st.integers(0, 99), st.integers(1, 9)),
+        min_size=1,
+    )
+)
+def test_written_records_are_read_back(tmp_path_factory: pytest.TempPathFactory, records: list[ClipRecord]) -> None:
+    path = tmp_path_factory.mktemp("manifest") / "manifest.csv"
+    write_manifest(path, records)
+    assert list(read_manifest(path).records) == records
+
+
+def test_columns_that_facemotion_does_not_know_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("frames,session,repetition,kind,motion,subject,path\n27,2,1,lip,hello,ann,a.mp4\n")
+    assert read_manifest(path).records == (ClipRecord("a.mp4", "ann", "hello", "lip", 1, 2, ""),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,subject,kind,repetition,session\n", "lacks the column 'motion'"),
+        (HEADER, "names no clip"),
+        (HEADER + "a.mp4,,wink,facial,0,1,\n", "line 2: subject is empty"),
+        (HEADER + "a.mp4,ann,wink,facial,0,1,\nb.mp4,ann,wink,grimace,0,1,\n", "line 3: kind must be one of"),
+        (HEADER + "a.mp4,ann,wink,facial,x,1,\n", "repetition must be a whole number, got 'x'"),
+        (HEADER + "a.mp4,ann,wink,facial,0,,\n", "session must be a whole number"),
+        (HEADER + "a.mp4,ann,wink,facial,0,1,dev\n", "split must be"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_unreadable_manifests(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="No such file"):
+        read_manifest(tmp_path / "none.csv")
+    (tmp_path / "m.csv").write_bytes(b"\xff\xfe\x00path")
+    with pytest.raises(ManifestError, match="not a CSV file"):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_a_missing_clip_is_named(tmp_path: Path) -> None:
+    manifest = read_manifest(save(tmp_path, GOOD))
+    (tmp_path / "bob-pout-1.mp4").unlink()
+    with pytest.raises(ManifestError, match=r"bob-pout-1\.mp4"):
+        check_manifest(manifest)
+
+
+def test_the_same_bytes_under_two_labels_name_both(tmp_path: Path) -> None:
+    manifest = read_manifest(save(tmp_path, GOOD))
+    (tmp_path / "bob-pout-0.mp4").write_bytes((tmp_path / "ann-wink-1.mp4").read_bytes())
+    with pytest.raises(ManifestError, match=r"ann-wink-1\.mp4 \(ann, wink\) and bob-pout-0\.mp4 \(bob, pout\)"):
+        check_manifest(manifest)
+
+
+def test_one_take_of_a_motion(tmp_path: Path) -> None:
+    assert problems(tmp_path, GOOD[:3]) == [
+        "bob makes the motion pout only once (bob-pout-0.mp4); record it again or drop its row."
+    ]
+
+
+def test_the_same_repetition_twice(tmp_path: Path) -> None:
+    again = ClipRecord("other.mp4", "ann", "wink", "facial", 1, 1)
+    assert problems(tmp_path, [*GOOD, again]) == ["ann has 2 clips of wink with repetition 1; number the takes apart."]
+
+
+def test_mimics_and_near_misses_name_what_they_imitate(tmp_path: Path) -> None:
+    hard = [take("bob", "wink", i, "mimic") for i in range(2)] + [
+        take("ann", "wink~other-eye", i, "near-miss") for i in range(2)
+    ]
+    assert problems(tmp_path, GOOD + hard) == []
+    assert original_motion(hard[-1]) == "wink"
+    stray = [take("bob", "grin", i, "mimic") for i in range(2)] + [
+        take("ann", "grin~late", i, "near-miss") for i in range(2)
+    ]
+    found = problems(tmp_path, GOOD + stray)
+    assert "exactly one other subject" in found[0]
+    assert "near miss of no motion that ann makes" in found[1]
+
+
+def test_selection(tmp_path: Path) -> None:
+    rows = [take("ann", "wink", 0, split="train"), take("ann", "hello", 0, "lip", "test")]
+    manifest = read_manifest(save(tmp_path, rows))
+    assert manifest.select(split="test").records == (rows[1],)
+    assert manifest.select(kinds=["facial"]).records == (rows[0],)
+    with pytest.raises(ManifestError, match="no clip with split 'test' and kind facial"):
+        manifest.select(split="test", kinds=["facial"])
+
+
+@pytest.mark.shared
+def test_the_grid_manifest(data_folder: Path) -> None:
+    manifest = read_manifest(data_folder / "grid_s1" / "manifest.csv")
+    check_manifest(manifest)
+    assert len(manifest) == 690
+    assert len({r.motion for r in manifest.select(split="test").records}) == 14

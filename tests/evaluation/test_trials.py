@@ -1,0 +1,87 @@
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facemotion.errors import DataError
+from facemotion.evaluation.trials import join_trials, matrix_trials, score_pairs, select_trials
+from facemotion.types import TRIAL_KINDS, ClipRecord
+
+
+def record(subject: str, motion: str, kind: str = "facial", take: int = 0) -> ClipRecord:
+    return ClipRecord(f"{subject}/{motion}/{take}", subject, motion, kind, take, 1)
+
+
+WORLD = [
+    record("ann", "wink"),
+    record("ann", "wink", take=1),
+    record("ann", "pout"),
+    record("ann", "wink~left", "near-miss"),
+    record("bob", "wink", "mimic"),
+    record("bob", "grin"),
+]
+
+
+def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, 8))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def naive_kind(a: ClipRecord, b: ClipRecord) -> str:
+    if a.subject == b.subject:
+        if a.motion == b.motion:
+            return "genuine"
+        near = a.motion.split("~")[0] == b.motion.split("~")[0] and "near-miss" in (a.kind, b.kind)
+        return "near miss" if near else "same person, other motion"
+    mimic = a.motion == b.motion and "mimic" in (a.kind, b.kind)
+    return "mimic" if mimic else "other person, other motion"
+
+
+@given(st.lists(st.sampled_from(WORLD), min_size=2, max_size=12), st.booleans())
+def test_every_pair_once_with_its_kind(records: list[ClipRecord], within: bool) -> None:
+    vectors = unit_vectors(len(records))
+    pairs = [
+        (i, j)
+        for i, j in itertools.combinations(range(len(records)), 2)
+        if not within or records[i].subject == records[j].subject
+    ]
+    trials = score_pairs(vectors, records, "within-subject" if within else "all")
+    assert [TRIAL_KINDS[k] for k in trials.kinds] == [naive_kind(records[i], records[j]) for i, j in pairs]
+    np.testing.assert_allclose(trials.scores, [vectors[i] @ vectors[j] for i, j in pairs], atol=1e-6)
+    same_subject = [records[i].subject == records[j].subject for i, j in pairs]
+    assert (trials.subjects[:, 0] == trials.subjects[:, 1]).tolist() == same_subject
+    same_motion = [(records[i].subject, records[i].motion) == (records[j].subject, records[j].motion) for i, j in pairs]
+    assert (trials.motions[:, 0] == trials.motions[:, 1]).tolist() == same_motion
+
+
+def test_one_motion_name_of_two_subjects_is_two_motions() -> None:
+    trials = score_pairs(unit_vectors(2), [record("ann", "smile"), record("bob", "smile")])
+    assert not trials.labels[0]
+    assert TRIAL_KINDS[trials.kinds[0]] == "other person, other motion"
+
+
+def test_too_few_or_mismatched() -> None:
+    with pytest.raises(DataError, match="two clips"):
+        matrix_trials(np.ones((1, 1), np.float32), WORLD[:1])
+    with pytest.raises(DataError, match="3 vectors for 2 clips"):
+        score_pairs(unit_vectors(3), WORLD[:2])
+    with pytest.raises(DataError, match="no trials"):
+        join_trials([])
+
+
+def test_join_undoes_select() -> None:
+    trials = score_pairs(unit_vectors(6), WORLD)
+    joined = join_trials([select_trials(trials, trials.labels), select_trials(trials, ~trials.labels)])
+    assert sorted(joined.scores) == sorted(trials.scores)
+    assert joined.labels.sum() == trials.labels.sum()
+
+
+@pytest.mark.slow
+def test_5900_clips_take_seconds() -> None:
+    records = [record(f"s{s}", f"m{m}", take=k) for s in range(59) for m in range(10) for k in range(10)]
+    start = time.perf_counter()
+    assert len(score_pairs(unit_vectors(5900), records)) == 5900 * 5899 // 2
+    assert time.perf_counter() - start < 20

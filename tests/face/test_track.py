@@ -1,0 +1,125 @@
+"""Tracking: fills, gaps, rivals, and the crop and quality of what is tracked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemotion.config import FaceSettings
+from facemotion.errors import NoFaceError, SeveralFacesError
+from facemotion.face import BlazeFace, Detections, FaceTracker, crop_face, crop_faces, look_at, track_clip
+from facemotion.types import Clip
+
+
+def seen(*boxes: tuple[float, float, float, float]) -> Detections:
+    array = np.array(boxes, np.float32).reshape(-1, 4)
+    return Detections(array, np.zeros((len(array), 6, 2), np.float32), np.full(len(array), 0.9, np.float32))
+
+
+A, B = (10, 10, 60, 60), (100, 10, 150, 60)
+
+
+def test_a_short_miss_is_filled_and_counted_a_long_one_is_a_gap():
+    tracker = FaceTracker(FaceSettings(max_fill_seconds=0.1, min_face_share=0.3))
+    assert tracker.push(seen(), 0.0) is None  # nothing to fill from
+    first = tracker.push(seen(A), 0.04)
+    filled = tracker.push(seen(), 0.08)
+    assert first is not None
+    assert filled is not None
+    assert not filled.found
+    assert filled.score == 0
+    np.testing.assert_array_equal(filled.box, first.box)
+    assert tracker.push(seen(), 0.12) is not None
+    assert tracker.push(seen(), 0.16) is None
+    assert tracker.face_share == pytest.approx(0.2)
+    with pytest.raises(NoFaceError, match="20%"):
+        tracker.check()
+
+
+def test_the_track_stays_on_one_person_when_a_larger_face_comes_by():
+    tracker = FaceTracker()
+    tracker.push(seen(A), 0.0)
+    larger = (100, 0, 200, 100)
+    face = tracker.push(seen(larger, (12, 10, 62, 60)), 0.04)
+    assert face is not None
+    assert face.box[0] == 12
+
+
+def test_two_faces_of_similar_size_in_many_frames_are_refused():
+    tracker = FaceTracker()
+    for number in range(20):
+        tracker.push(seen(A, B) if number % 2 else seen(A), number / 25)
+    with pytest.raises(SeveralFacesError):
+        tracker.check()
+
+
+def test_a_small_face_in_the_background_is_no_rival():
+    tracker = FaceTracker()
+    for number in range(20):
+        tracker.push(seen(A, (100, 10, 120, 30)), number / 25)
+    tracker.check()
+    assert tracker.rivals == 0
+
+
+def test_no_face_at_all():
+    tracker = FaceTracker()
+    tracker.push(seen(), 0.0)
+    with pytest.raises(NoFaceError, match="No face"):
+        tracker.check()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_counts_add_up(pattern):
+    tracker = FaceTracker()
+    faces = [tracker.push(seen(A) if hit else seen(), number / 25) for number, hit in enumerate(pattern)]
+    assert tracker.frames == len(pattern)
+    assert tracker.found == sum(pattern)
+    assert sum(face is not None and face.found for face in faces) == sum(pattern)
+    # A filled frame always follows a found one by no more than the setting allows.
+    for number, face in enumerate(faces):
+        if face is not None and not face.found:
+            assert any(pattern[max(0, number - 11) : number])
+
+
+def test_track_and_crops_of_a_clip(talking_frames):
+    frames = talking_frames.copy()
+    frames[0] = 0  # a camera that opens its shutter late
+    frames[7] = 0
+    clip = Clip(frames, np.arange(30) / 25)
+    track = track_clip(clip, BlazeFace())
+    assert len(track) == 30
+    assert not track.found[0]
+    assert not track.found[7]
+    assert track.found.sum() == 28
+    np.testing.assert_array_equal(track.boxes[0], track.boxes[1])
+    np.testing.assert_array_equal(track.boxes[7], track.boxes[6])
+    crops = crop_faces(clip, track)
+    assert crops.shape == (30, 112, 112, 3)
+    assert crops[15].std() > 20
+    with pytest.raises(ValueError, match="longer"):
+        crop_faces(Clip(frames[:5].copy(), np.arange(5) / 25), track)
+
+
+def test_a_crop_is_centred_above_its_box():
+    frame = np.zeros((200, 200, 3), np.uint8)
+    frame[95:105, 95:105] = 255
+    crop = crop_face(frame, np.array([50, 55, 150, 155], np.float32), 110)
+    row = int(np.argmax(crop[..., 0].sum(axis=1)))
+    column = int(np.argmax(crop[..., 0].sum(axis=0)))
+    assert 49 <= row <= 56
+    assert 49 <= column <= 56
+    assert crop_face(frame, np.array([-500, -500, -400, -400], np.float32)).max() == 0
+
+
+def test_quality_tells_dark_from_bright_and_blurred_from_sharp(drawn_face):
+    box = BlazeFace().detect(drawn_face).boxes[0]
+    plain, dark = look_at(drawn_face, box), look_at(drawn_face // 5, box)
+    assert dark.brightness < 45 < plain.brightness
+    blurred = drawn_face.astype(np.float32)
+    for _ in range(12):
+        blurred = (blurred + np.roll(blurred, 1, 0) + np.roll(blurred, 1, 1) + np.roll(blurred, -1, 1)) / 4
+    assert look_at(blurred.astype(np.uint8), box).sharpness < plain.sharpness / 4
+    assert plain.face_px == pytest.approx(max(box[2] - box[0], box[3] - box[1]))

@@ -1,0 +1,278 @@
+"""Decoding: real containers and codecs, the limits, and files that aren't what they say."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import tracemalloc
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from facemotion.config import MediaSettings
+from facemotion.errors import (
+    MediaError,
+    MediaLimitError,
+    NoVideoError,
+    TimestampError,
+    TooShortError,
+    UnreadableMediaError,
+)
+from facemotion.media import FrameGate, check_frame, load_clip, read_frames
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("webm", "libvpx"),
+        ("webm", "libvpx-vp9"),
+        ("webm", "libsvtav1"),
+        ("mp4", "libx264"),
+        ("mp4", "libsvtav1"),
+        ("matroska", "libx264"),
+        ("avi", "mpeg4"),
+    ],
+)
+def test_containers_and_codecs_of_browsers_and_cameras(talking_frames, encode, container, codec):
+    clip = load_clip(encode(talking_frames, container=container, codec=codec))
+    assert clip.frames.shape == talking_frames.shape
+    np.testing.assert_allclose(np.diff(clip.times), 0.04, atol=2e-3)
+    # Colours arrive in RGB order and unmirrored: the error against the source is small, against its mirror large.
+    error = np.abs(clip.frames[10].astype(int) - talking_frames[10]).mean()
+    assert error < 6
+    assert np.abs(clip.frames[10].astype(int) - talking_frames[10][..., ::-1]).mean() > 3 * error
+
+
+def test_variable_rate_and_gaps_keep_their_times(talking_frames, encode):
+    times = np.cumsum([0.0, *np.tile([0.033, 0.04, 0.05, 0.4, 0.035], 6)])[:30]
+    clip = load_clip(encode(talking_frames, times, "webm", "libvpx"))
+    np.testing.assert_allclose(clip.times, times, atol=1.5e-3)
+
+
+def test_a_live_webm_has_no_duration_and_is_read(talking_frames):
+    """MediaRecorder writes a stream that it can't seek back in, so the header holds no duration."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.parts: list[bytes] = []
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data) -> int:
+            self.parts.append(bytes(data))
+            return len(data)
+
+    pipe = Pipe()
+    with av.open(pipe, "w", format="webm", options={"live": "1"}) as out:
+        video = out.add_stream("libvpx", rate=25)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        for number, array in enumerate(talking_frames):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    data = b"".join(pipe.parts)
+    with av.open(io.BytesIO(data)) as container:
+        assert container.duration is None
+    assert len(load_clip(data)) == 30
+
+
+def test_rotation_metadata_is_honoured(encode):
+    """A phone held upright stores a lying picture and a matrix that turns it a quarter clockwise."""
+    frames = np.zeros((20, 64, 96, 3), np.uint8)
+    frames[:, :, :20] = 255  # white band on the left of the stored picture
+    data = encode(frames)
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    quarter = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 64 << 16, 0, 1 << 30)
+    place = data.index(identity, data.index(b"tkhd"))
+    turned = load_clip(data[:place] + quarter + data[place + 36 :])
+    assert turned.frames.shape == (20, 96, 64, 3)
+    # Turned clockwise, the left edge becomes the top one.
+    assert turned.frames[5, :15].mean() > 200
+    assert turned.frames[5, 40:].mean() < 50
+
+
+def test_high_rates_are_thinned_and_large_frames_scaled(encode):
+    frames = np.zeros((100, 64, 128, 3), np.uint8)
+    clip = load_clip(encode(frames, np.arange(100) / 100), MediaSettings(analysis_side_px=128))
+    assert 25 <= (len(clip) - 1) / clip.seconds <= 34
+    small = load_clip(encode(frames[:30]), MediaSettings(analysis_side_px=128, max_side_px=128))
+    assert small.frames.shape[1:] == (64, 128, 3)
+    scaled = load_clip(encode(np.zeros((20, 320, 640, 3), np.uint8)), MediaSettings(analysis_side_px=128))
+    assert scaled.frames.shape[1:] == (64, 128, 3)
+
+
+def test_memory_does_not_grow_with_the_clip(encode):
+    data = encode(np.zeros((240, 240, 320, 3), np.uint8))
+    tracemalloc.start()
+    count = sum(1 for _ in read_frames(data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 240
+    assert peak < 8 * 240 * 320 * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"max_seconds": 0.5}, MediaLimitError),
+        ({"min_seconds": 5.0}, TooShortError),
+        ({"max_mebibytes": 0.01}, MediaLimitError),
+        ({"max_side_px": 100}, MediaLimitError),
+        ({"max_decoded_megapixels": 1.0}, MediaLimitError),
+    ],
+)
+def test_limits(talking_frames, encode, change, error):
+    with pytest.raises(error):
+        load_clip(encode(talking_frames), MediaSettings(**change))
+
+
+def test_a_long_clip_is_refused_by_its_declared_length_before_it_is_decoded(encode):
+    data = encode(np.zeros((12, 64, 64, 3), np.uint8), np.arange(12) * 327.0)
+    with pytest.raises(MediaLimitError, match="3597 s"):
+        next(read_frames(data))
+
+
+def test_named_errors_for_files_that_are_no_clips(tmp_path, talking_frames, encode):
+    good = encode(talking_frames)
+    text = tmp_path / "text.mp4"
+    text.write_text("this is not a video\n" * 100)
+    (tmp_path / "cut.mp4").write_bytes(good[: len(good) // 2])
+    for source in (b"", text, tmp_path / "cut.mp4", tmp_path / "absent.mp4", "nul\0character.mp4"):
+        with pytest.raises(UnreadableMediaError):
+            load_clip(source)
+    with pytest.raises(MediaError, match="folder"):
+        load_clip(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    holder = os.open(tmp_path / "pipe", os.O_RDWR)  # else opening it would wait for a writer
+    try:
+        with pytest.raises(UnreadableMediaError, match="regular"):
+            load_clip(tmp_path / "pipe")
+    finally:
+        os.close(holder)
+
+
+def test_sound_alone_is_no_video():
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="mp4") as out:
+        sound = out.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    with pytest.raises(NoVideoError):
+        load_clip(stream.getvalue())
+
+
+def test_a_single_frame_or_picture_is_too_short(tmp_path, talking_frames, encode):
+    with pytest.raises(TooShortError):
+        load_clip(encode(talking_frames[:1]))
+    Image.fromarray(talking_frames[0]).save(tmp_path / "one.png")
+    with pytest.raises(TooShortError, match="single picture"):
+        load_clip(tmp_path / "one.png")
+
+
+def test_a_huge_image_is_refused_by_its_header(tmp_path):
+    Image.new("L", (20000, 20000)).save(tmp_path / "huge.png")
+    with pytest.raises(MediaLimitError, match="too large"):
+        load_clip(tmp_path / "huge.png")
+    for number in range(3):
+        Image.new("L", (5000, 10)).save(tmp_path / f"wide{number}.jpg")
+    (tmp_path / "huge.png").unlink()
+    with pytest.raises(MediaLimitError):
+        load_clip(tmp_path, rate=25)
+
+
+def test_a_playlist_opens_nothing(tmp_path, talking_frames, encode):
+    (tmp_path / "secret.mp4").write_bytes(encode(talking_frames))
+    playlist = f"#EXTM3U\n#EXTINF:1,\n{tmp_path}/secret.mp4\n#EXT-X-ENDLIST\n"
+    script = f"ffconcat version 1.0\nfile {tmp_path}/secret.mp4\n"
+    for text in (playlist, script):
+        with pytest.raises(UnreadableMediaError):
+            load_clip(text.encode())
+
+
+def test_a_folder_of_images_is_a_clip_in_natural_order(tmp_path):
+    for number in range(12):
+        Image.new("RGB", (40, 30), (20 * number, 0, 0)).save(tmp_path / f"frame{number}.png")
+    clip = load_clip(tmp_path, rate=10)
+    np.testing.assert_allclose(clip.times, np.arange(12) / 10)
+    assert [int(frame[0, 0, 0]) for frame in clip.frames] == [20 * number for number in range(12)]
+    with pytest.raises(MediaError, match="rate"):
+        load_clip(tmp_path, rate=0.1)
+    with pytest.raises(MediaError, match="rate"):
+        load_clip(b"video", rate=25)
+    (tmp_path / "frame3.png").write_bytes(b"broken")
+    with pytest.raises(UnreadableMediaError, match="frame3"):
+        load_clip(tmp_path, rate=10)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(NoVideoError):
+        load_clip(empty, rate=10)
+
+
+def test_images_of_a_folder_take_the_size_of_the_first(tmp_path):
+    for number in range(10):
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{number}.png")
+    Image.new("RGB", (80, 60)).save(tmp_path / "5.png")
+    assert load_clip(tmp_path, rate=10).frames.shape == (10, 30, 40, 3)
+
+
+def test_the_gate_refuses_clocks_that_run_backwards_and_skips_repeats():
+    gate = FrameGate(MediaSettings())
+    assert gate.admit(5.0)
+    assert not gate.admit(5.0)
+    assert gate.admit(5.04)
+    with pytest.raises(TimestampError, match="backwards"):
+        gate.admit(4.0)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(TimestampError):
+            FrameGate(MediaSettings()).admit(value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 0.5), min_size=1, max_size=200), st.floats(5, 60))
+def test_admitted_times_rise_and_keep_the_rate(steps, rate):
+    gate = FrameGate(MediaSettings(max_rate=rate, max_seconds=1000))
+    times = np.cumsum(steps)
+    admitted = [float(t) for t in times if gate.admit(float(t))]
+    assert admitted[0] == times[0]
+    assert all(later - earlier > 0.9 / rate for earlier, later in pairwise(admitted))
+
+
+def test_frames_from_outside_are_checked():
+    check_frame(np.zeros((4, 4, 3), np.uint8), MediaSettings())
+    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(MediaError):
+            check_frame(bad, MediaSettings())
+    with pytest.raises(MediaLimitError):
+        check_frame(np.zeros((1, 5000, 3), np.uint8), MediaSettings())
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_damaged_clips_give_named_errors_or_a_clip(data, talking_frames, encode):
+    good = bytearray(encode(talking_frames[:20]))
+    for _ in range(data.draw(st.integers(1, 30))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        clip = load_clip(bytes(good))
+    except (MediaError, TooShortError):
+        return
+    assert clip.frames.dtype == np.uint8
+
+
+@pytest.mark.shared
+def test_real_recordings(data_folder: Path):
+    clip = load_clip(data_folder / "grid_people" / "bbaf2n.mpg")
+    assert clip.frames.shape == (75, 288, 360, 3)
+    np.testing.assert_allclose(np.diff(clip.times), 0.04, atol=1e-6)

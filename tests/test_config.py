@@ -1,0 +1,66 @@
+"""Settings: TOML in and out, and errors that name the key."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+
+import pytest
+
+from facemotion.config import MediaSettings, Settings, from_table, load_settings, read_toml, to_toml
+from facemotion.errors import SettingsError
+
+
+def test_toml_round_trip_with_units():
+    changed = dataclasses.replace(Settings(), media=MediaSettings(max_seconds=4.5))
+    text = to_toml(changed)
+    assert "max_seconds = 4.5 # s, longest clip" in text
+    assert from_table(Settings, tomllib.loads(text)) == changed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[media]\nmax_secondz = 3", "unknown key 'max_secondz'; the nearest known is 'max_seconds'"),
+        ("[medias]\n", "nearest known is 'media'"),
+        ("media = 3", "must be a table"),
+        ("[media]\nmax_seconds = 'long'", "must be of type float"),
+        ("[media]\nmax_seconds = nan", "must be a number"),
+        ("[media]\nmax_seconds = 0.01", "at least 0.1 s"),
+        ("[face]\nmin_score = 1.5", "at most 1"),
+        ("[runtime]\nthreads = true", "must be of type int"),
+        ("[runtime]\nproviders = 'CPU'", "must be a list"),
+        ("[media", "not valid TOML"),
+    ],
+)
+def test_errors_name_the_key(tmp_path, text, message):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=message.replace("'", ".")):
+        read_toml(Settings, path)
+
+
+def test_the_environment_names_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "mine.toml"
+    path.write_text("[runtime]\nthreads = 2\nproviders = ['CPUExecutionProvider']\n")
+    monkeypatch.setenv("FACEMOTION_CONFIG", str(path))
+    assert load_settings().runtime.threads == 2
+    monkeypatch.setenv("FACEMOTION_CONFIG", str(tmp_path / "absent.toml"))
+    with pytest.raises(SettingsError, match="absent"):
+        load_settings()
+    monkeypatch.delenv("FACEMOTION_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert load_settings() == Settings()
+
+
+def every_option(kind: type) -> list[dataclasses.Field]:
+    found = []
+    for spec in dataclasses.fields(kind):
+        default = spec.default_factory() if spec.default_factory is not dataclasses.MISSING else spec.default
+        found += every_option(type(default)) if dataclasses.is_dataclass(default) else [spec]
+    return found
+
+
+@pytest.mark.parametrize("spec", every_option(Settings), ids=lambda spec: spec.name)
+def test_every_setting_says_what_it_is(spec):
+    assert len(spec.metadata["doc"]) > 8

@@ -1,0 +1,96 @@
+"""The chain frame by frame and by file, and what it says when no motion can be acquired."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from facemotion.config import FaceSettings, MediaSettings, QualitySettings, Settings
+from facemotion.errors import (
+    MediaLimitError,
+    NoFaceError,
+    NoMotionError,
+    SeveralFacesError,
+    TimestampError,
+    TooShortError,
+)
+from facemotion.frontend import Frontend, Guidance, LiveSession
+from facemotion.media import load_clip
+
+
+@pytest.fixture(scope="module")
+def frontend() -> Frontend:
+    return Frontend.load()
+
+
+def test_live_and_file_give_the_same_features(frontend, talking_frames, encode):
+    data = encode(talking_frames)
+    by_file = frontend.acquire(data)
+    clip = load_clip(data)
+    session = LiveSession(frontend)
+    answers = [session.push(frame, 100 + seconds) for frame, seconds in zip(clip.frames, clip.times, strict=True)]
+    by_frame = session.finish()
+    np.testing.assert_allclose(by_frame.features.values, by_file.features.values, atol=1e-6)
+    np.testing.assert_allclose(by_frame.features.times, by_file.features.times, atol=1e-9)
+    assert all(answer.guidance is Guidance.GO and answer.used for answer in answers)
+    assert by_frame.quality.brightness == by_file.quality.brightness
+    assert by_frame.quality.motion_energy == pytest.approx(by_file.quality.motion_energy)
+    assert by_frame.quality.seconds == pytest.approx(by_file.quality.seconds)
+    assert by_file.quality.frames == 30
+    assert by_file.quality.face_share == 1
+    assert by_file.quality.seconds == pytest.approx(29 / 25)
+    assert set(by_file.milliseconds) == {"decode", "detect", "extract", "quality"}
+    assert min(by_file.milliseconds.values()) > 0
+
+
+def test_a_still_face_is_no_motion(frontend, talking_frames, encode):
+    with pytest.raises(NoMotionError, match="hardly moves"):
+        frontend.acquire(encode(np.repeat(talking_frames[:1], 25, axis=0)))
+    assert len(frontend.features(encode(np.repeat(talking_frames[:1], 25, axis=0)))) == 25
+
+
+def test_no_face(frontend, talking_frames, encode):
+    with pytest.raises(NoFaceError):
+        frontend.acquire(encode(np.zeros((25, 120, 160, 3), np.uint8)))
+    half = talking_frames.copy()
+    half[::2] = 0
+    with pytest.raises(NoFaceError, match="50%"):
+        frontend.acquire(encode(half))
+
+
+def test_two_faces(frontend, talking_frames, encode):
+    with pytest.raises(SeveralFacesError):
+        frontend.acquire(encode(np.concatenate([talking_frames, talking_frames], axis=2)))
+
+
+def test_a_face_that_is_in_view_too_briefly(talking_frames, encode):
+    frontend = Frontend.load(Settings(face=FaceSettings(min_face_share=0.05, max_fill_seconds=0.0)))
+    frames = np.zeros_like(talking_frames)
+    frames[:8] = talking_frames[:8]
+    with pytest.raises(TooShortError, match="in view"):
+        frontend.acquire(encode(frames))
+
+
+def test_guidance(frontend, talking_frames):
+    def first(frames, step=0):
+        session = LiveSession(frontend)
+        return [session.push(np.roll(f, step * n, axis=1), n / 25).guidance for n, f in enumerate(frames)][-1]
+
+    assert first(np.zeros((3, 240, 320, 3), np.uint8)) is Guidance.NO_FACE
+    assert first(talking_frames[:3] // 5) is Guidance.TOO_DARK
+    assert first(talking_frames[:6], step=12) is Guidance.HOLD_STILL
+    assert first(np.concatenate([talking_frames[:2]] * 2, axis=2)) is Guidance.SEVERAL_FACES
+    near = Frontend.load(Settings(quality=QualitySettings(near_face=0.5)))
+    assert LiveSession(near).push(talking_frames[0], 0.0).guidance is Guidance.CLOSER
+    assert first(talking_frames[:3]) is Guidance.GO
+
+
+def test_a_live_session_holds_to_the_limits(talking_frames):
+    frontend = Frontend.load(Settings(media=MediaSettings(max_seconds=0.6)))
+    session = LiveSession(frontend)
+    session.push(talking_frames[0], 1.0)
+    assert not session.push(talking_frames[1], 1.001).used  # beyond the highest rate
+    with pytest.raises(TimestampError):
+        session.push(talking_frames[1], 0.5)
+    with pytest.raises(MediaLimitError):
+        session.push(talking_frames[1], 1.7)

@@ -1,0 +1,159 @@
+"""Verify, enrol and check, with the shipped models and a real store."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+import facemotion as fm
+from facemotion.config import RuntimeSettings, Settings, VerifierSettings
+from facemotion.errors import (
+    EnrolmentError,
+    MissingModelError,
+    ModelHashError,
+    ModelMismatchError,
+    NoFaceError,
+    NoMotionError,
+    SeveralFacesError,
+    UnknownModelError,
+    UnknownUserError,
+)
+from facemotion.media import load_clip
+from facemotion.models import card, model_path
+from facemotion.types import Embedding, Template
+from facemotion.verifier import cosine, mutual_agreement, template_score
+
+
+@pytest.fixture(scope="module")
+def verifier() -> fm.Verifier:
+    return fm.Verifier.load(Settings())
+
+
+def test_two_takes_of_a_motion_score_higher_than_two_motions(verifier, clips):
+    same = verifier.verify(clips / "talk1.mp4", str(clips / "talk2.mp4"))
+    other = verifier.verify(clips / "talk1.mp4", (clips / "brow.mp4").read_bytes())
+    assert same.factors[0].score > other.factors[0].score
+    assert same.accepted
+    assert not other.accepted
+    assert len(same.quality) == 2
+    assert set(same.milliseconds) == {"decode", "detect", "extract", "quality", "encode"}
+
+
+def test_a_clip_against_itself_scores_one_and_order_does_not_matter(verifier, clips):
+    itself = verifier.verify(clips / "talk1.mp4", clips / "talk1.mp4")
+    assert itself.factors[0].score == pytest.approx(1, abs=1e-5)
+    one = verifier.verify(clips / "talk1.mp4", clips / "talk2.mp4").factors[0].score
+    two = verifier.verify(clips / "talk2.mp4", clips / "talk1.mp4").factors[0].score
+    assert one == pytest.approx(two, abs=1e-6)
+
+
+def test_live_and_file_give_the_same_embedding(verifier, clips):
+    by_file = verifier.embed(verifier.frontend.acquire(clips / "talk1.mp4"))
+    clip = load_clip(clips / "talk1.mp4")
+    session = verifier.live()
+    for frame, seconds in zip(clip.frames, clip.times, strict=True):
+        session.push(frame, seconds)
+    by_frame = verifier.embed(session.finish())
+    np.testing.assert_allclose(by_frame.vector, by_file.vector, atol=1e-4)
+
+
+def test_enrol_check_and_forget(verifier, clips, tmp_path):
+    with fm.open_store(tmp_path / "store.db") as store:
+        counted: list[int] = []
+        enrolment = verifier.enrol(store, "alice", [clips / "talk1.mp4", clips / "talk2.mp4"], progress=counted.append)
+        assert counted == [1, 2]
+        assert enrolment.template.vectors.shape[0] == 2
+        assert (enrolment.agreement >= verifier.point.threshold).all()
+        assert verifier.check(store, "alice", clips / "talk2.mp4").accepted
+        assert not verifier.check(store, "alice", clips / "brow.mp4").accepted
+        with pytest.raises(UnknownUserError, match="bob"):
+            verifier.check(store, "bob", clips / "talk1.mp4")
+        store.delete("alice")
+        with pytest.raises(UnknownUserError):
+            verifier.check(store, "alice", clips / "talk1.mp4")
+
+
+def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_path):
+    takes = [clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4"]
+    with fm.open_store(tmp_path / "store.db") as store:
+        with pytest.raises(EnrolmentError, match="Take 3"):
+            verifier.enrol(store, "alice", takes)
+        for count in (1, 6):
+            with pytest.raises(EnrolmentError, match="2 to 5"):
+                verifier.enrol(store, "alice", takes[:1] * count)
+        with pytest.raises(NoFaceError):
+            verifier.enrol(store, "alice", [*takes[:2], clips / "nobody.mp4"])
+        assert store.users() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("still", NoMotionError), ("nobody", NoFaceError), ("crowd", SeveralFacesError)]
+)
+def test_failure_to_acquire_is_never_a_score(verifier, clips, name, error):
+    with pytest.raises(error):
+        verifier.verify(clips / "talk1.mp4", clips / f"{name}.mp4")
+
+
+def test_vectors_of_other_models_never_meet(verifier, clips, tmp_path):
+    vector = np.eye(128, dtype=np.float32)[0]
+    with pytest.raises(ModelMismatchError):
+        cosine(Embedding(vector.copy(), "a@1"), Embedding(vector.copy(), "b@1"))
+    template = Template("alice", "motion", vector[None].copy(), "old@1")
+    with pytest.raises(ModelMismatchError):
+        template_score(template, Embedding(vector.copy(), "new@1"))
+    with fm.open_store(tmp_path / "store.db") as store:
+        store.put(template)
+        with pytest.raises(ModelMismatchError, match="enrol again"):
+            verifier.check(store, "alice", clips / "talk1.mp4")
+
+
+def test_scores_by_hand():
+    angles = np.array([0.0, 0.1, 1.2], np.float32)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    expected = [(np.cos(0.1) + np.cos(1.2)) / 2, (np.cos(0.1) + np.cos(1.1)) / 2, (np.cos(1.2) + np.cos(1.1)) / 2]
+    np.testing.assert_allclose(mutual_agreement(vectors), expected, atol=1e-6)
+    assert mutual_agreement(vectors[:1]) == [1]
+    probe = Embedding(np.array([1, 0], np.float32), "m")
+    score = template_score(Template("u", "motion", vectors, "m"), probe)
+    assert score == pytest.approx(np.cos(angles).mean(), abs=1e-6)
+
+
+def test_models_that_the_settings_name_wrongly(tmp_path, verifier):
+    with pytest.raises(UnknownModelError, match="encoder-mush"):
+        fm.Verifier.load(Settings(verifier=VerifierSettings(encoder="encoder-mush")))
+    entry = card(Settings().verifier.encoder)
+    text = f'file = "{entry.file}"\nbytes = {entry.bytes}\nrole = "encoder"\nfrontend = "{entry.frontend}"\n'
+    (tmp_path / "mine.toml").write_text(f'[mine]\n{text}sha256 = "{"0" * 64}"\n')
+    settings = Settings(verifier=VerifierSettings(encoder="mine"), runtime=RuntimeSettings(models_folder=str(tmp_path)))
+    with pytest.raises(ModelHashError):
+        fm.Verifier.load(settings)
+    (tmp_path / "mine.toml").write_text(f'[mine]\n{text.replace(entry.file, "gone.onnx")}sha256 = "{"0" * 64}"\n')
+    with pytest.raises(MissingModelError):
+        fm.Verifier.load(settings)
+
+
+def test_an_encoder_of_another_front_end_is_refused(tmp_path, verifier):
+    entry = card(Settings().verifier.encoder)
+    shutil.copy(model_path(entry.name), tmp_path / "mine.onnx")
+    (tmp_path / "mine.toml").write_text(
+        f'[mine]\nfile = "mine.onnx"\nbytes = {entry.bytes}\nrole = "encoder"\nsha256 = "{entry.sha256}"\n'
+        'frontend = "other/front@end"\n'
+    )
+    settings = dataclasses.replace(
+        Settings(),
+        verifier=VerifierSettings(encoder="mine"),
+        runtime=RuntimeSettings(models_folder=str(tmp_path)),
+    )
+    with pytest.raises(ModelMismatchError, match="front end"):
+        fm.Verifier.load(settings)
+
+
+def test_the_public_face_is_whole():
+    for name in fm.__all__:
+        assert getattr(fm, name) is not None
+    assert set(fm.__all__) <= set(dir(fm))
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = fm.no_such_name
