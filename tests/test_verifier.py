@@ -76,6 +76,17 @@ def test_enrol_check_and_forget(verifier, clips, tmp_path):
             verifier.check(store, "alice", clips / "talk1.mp4")
 
 
+def test_what_a_live_session_acquired_enrols_and_is_checked(verifier, clips, tmp_path):
+    takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2")]
+    with fm.open_store(tmp_path / "store.db") as store:
+        with pytest.raises(EnrolmentError, match="2 to 5"):
+            verifier.enrol_acquired(store, "alice", takes[:1])
+        verifier.enrol_acquired(store, "alice", takes)
+        by_clip = verifier.check(store, "alice", clips / "brow.mp4")
+        by_frame = verifier.check_acquired(store, "alice", verifier.frontend.acquire(clips / "brow.mp4"))
+        assert by_frame.factors[0].score == pytest.approx(by_clip.factors[0].score, abs=1e-6)
+
+
 def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_path):
     takes = [clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4"]
     with fm.open_store(tmp_path / "store.db") as store:

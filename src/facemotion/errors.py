@@ -141,3 +141,14 @@ class EvidenceError(DataError):
 
 class TrainingError(FacemotionError):
     """Training can't start or go on; the last good checkpoint is kept."""
+
+
+# Simulation ---------------------------------------------------------------------------------------------------------
+
+
+class AssetError(DataError):
+    """An asset of the data engine (head model, portrait, prior) is missing or isn't what it should be."""
+
+
+class MotionProgramError(UsageError):
+    """A motion program names an unknown shape, or a weight or time out of range."""

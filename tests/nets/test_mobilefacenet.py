@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from facemotion.nets.mobilefacenet import MobileFaceNet, multiply_adds
+from facemotion.nets.mobilefacenet import ChannelPReLU, MobileFaceNet, multiply_adds
 
 
 def test_parameters_and_multiply_adds_are_the_published_ones():
@@ -37,3 +37,12 @@ def test_gradients_reach_every_parameter():
     network = MobileFaceNet(136, 0.25)
     network(torch.rand(4, 3, 112, 112)).square().mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_the_activation_is_prelu():
+    ours, theirs = ChannelPReLU(3), torch.nn.PReLU(3)
+    with torch.no_grad():
+        ours.slope.copy_(torch.tensor([-0.3, 0.2, 1.4]).view(3, 1, 1))
+        theirs.weight.copy_(ours.slope.flatten())
+    x = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(ours(x), theirs(x))

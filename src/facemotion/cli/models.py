@@ -32,12 +32,12 @@ def models(
 
     settings = load_settings(config).runtime
     if name:
-        entry = asdict(card(name, settings))
+        whole = asdict(card(name, settings))
         if json:
-            print_json(entry)
+            print_json(whole)
             return
         table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
-        for key, value in entry.items():
+        for key, value in whole.items():
             if value:
                 table.add_row(key.replace("_", " "), _plain(value))
         Console().print(table)

@@ -1,0 +1,74 @@
+"""Where the head model, the portraits and the priors lie. None is part of the package."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from facemotion.errors import AssetError
+
+HEAD = "ict_facekit_light.npz"
+MESH = "mediapipe468_to_ict.npz"
+CAPTURE = "arkit_range_of_motion.npz"
+EXPRESSIONS = "grammatical_facial_expressions.npz"
+PORTRAITS = "portraits"
+PORTRAIT_LIST = "portraits.csv"
+
+
+@dataclass(frozen=True)
+class Assets:
+    """The folder of assets, checked to hold what every command needs.
+
+    Attributes:
+        folder: holds the files named by this module's constants (see docs/synth.md for sources and licences).
+    """
+
+    folder: Path
+
+    @classmethod
+    def find(cls, folder: Path | None = None) -> Assets:
+        """The folder given, else the one that FACEMOTION_ASSETS names.
+
+        Raises:
+            AssetError: neither is given, or a file is missing.
+        """
+        if folder is None:
+            named = os.environ.get("FACEMOTION_ASSETS")
+            if not named:
+                raise AssetError("Give the assets folder by --assets or set FACEMOTION_ASSETS to it (see docs/synth.md).")
+            folder = Path(named)
+        assets = cls(folder)
+        for name in (HEAD, MESH, PORTRAIT_LIST):
+            assets.file(name)
+        return assets
+
+    def file(self, name: str) -> Path:
+        """Path of one file of the folder.
+
+        Raises:
+            AssetError: it isn't there.
+        """
+        path = self.folder / name
+        if not path.exists():
+            raise AssetError(f"{path} is missing; put the assets listed in docs/synth.md into that folder.")
+        return path
+
+    def portrait(self, name: str) -> Path:
+        """Path of a portrait, `name` without its suffix.
+
+        Raises:
+            AssetError: no such portrait.
+        """
+        return self.file(f"{PORTRAITS}/{name}.jpg")
+
+    def portrait_names(self) -> list[str]:
+        """Names of all portraits, without suffix, sorted."""
+        with self.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
+            return sorted(Path(row["file"]).stem for row in csv.DictReader(file))
+
+    def closed_mouths(self) -> set[str]:
+        """Names of the portraits flagged as frontal with a closed mouth."""
+        with self.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
+            return {Path(row["file"]).stem for row in csv.DictReader(file) if row["frontal_closed_mouth"] == "1"}

@@ -1,0 +1,306 @@
+"""One state of a person becomes one picture.
+
+Order of drawing: the sheet with hair and background, then, with a z-buffer, the hollow of the mouth, gums, teeth, the
+eyeballs and the face. All is drawn `OVERSAMPLE` times larger and averaged down, which smooths lips, lids and teeth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.synth.head import INDEX, FloatArray, HeadModel, IntArray
+from facemotion.synth.layers import LOWER, UPPER
+from facemotion.synth.person import Person, scaled
+from facemotion.synth.raster import blend_shapes, draw_coloured, draw_textured, vertex_normals
+
+OVERSAMPLE = 1.5
+PIVOT = np.array([0.0, -6.0, -1.0], np.float32)  # the head turns about the upper neck, cm
+GAZE_DEGREES = {"Up": 22.0, "Down": 24.0, "In": 28.0, "Out": 30.0}  # of the eyeball at weight 1 of eyeLook
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """Light on a face, in camera coordinates: brightness = ambient + direction . normal.
+
+    Attributes:
+        ambient: about 0.6..1. direction: (3,) float32, length up to about 0.6.
+        colour: (3,) float32 factors of red, green, blue on everything. background: the same on what is far away.
+    """
+
+    ambient: float
+    direction: FloatArray
+    colour: FloatArray
+    background: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One moment.
+
+    Attributes:
+        weights: (S,) float32 of the expression shapes. rotation: (3, 3) float32 of the head against the portrait's.
+        offset: (3,) float32 cm, of the head. light: on it.
+        zoom: pixels of the picture per pixel of the portrait. centre: (2,) portrait pixels in the picture's middle.
+        roll: radians by which the camera is turned.
+    """
+
+    weights: FloatArray
+    rotation: FloatArray
+    offset: FloatArray
+    light: Light
+    zoom: float
+    centre: FloatArray
+    roll: float = 0.0
+
+
+class Renderer:
+    """Draws one person at one picture size."""
+
+    def __init__(self, head: HeadModel, person: Person, width: int, height: int, zoom: float) -> None:
+        """`zoom` is about the zoom of the states to come; it sets the sharpness of the pictures drawn from."""
+        self.head, self.width, self.height = head, width, height
+        self.person = scaled(person, min(1.0, 1.1 * zoom * OVERSAMPLE))
+        texture = np.float32(self.person.layers.open.shape[1] / person.size[0])
+        count = head.faces_count
+        attributes = np.zeros((count, 9), np.float32)
+        attributes[:, 0:2] = person.places[:count] * texture
+        attributes[:, 2:4] = person.closed_places[:count] * texture
+        chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
+        attributes[:, 8] = (
+            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1)) * _smooth(chin) * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
+        )
+        self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
+        self._attributes = attributes
+        self._opacity = attributes[:, 8].copy()
+        # Lips, lids and nostrils turn away too, but must stay opaque.
+        self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
+        sheet = person.sheet
+        self._sheet_attributes = np.zeros((len(sheet.places), 9), np.float32)
+        self._sheet_attributes[:, 0:2] = sheet.places * texture
+        self._sheet_attributes[:, 8] = 1
+        self._dome = self._dome_normals()
+        self._ball, self._ball_triangles = _ball()
+        self._ball_attributes = []
+        for side in range(2):
+            points = person.eyes[side] + person.eye_radius * self._ball
+            table = np.zeros((len(points), 9), np.float32)
+            table[:, 0:2] = self._in_portrait(points, person.rotation, np.zeros(3, np.float32)) * texture
+            table[:, 2:4] = table[:, 0:2]
+            table[:, 8] = 1
+            self._ball_attributes.append(table)
+        loop = head.mouth_loop
+        fan = np.arange(len(loop), dtype=np.int32)
+        self._fan = np.stack([np.full_like(fan, len(loop)), fan, np.roll(fan, -1)], 1).astype(np.int32)
+        self._ivory = _eye_white(person)
+
+    def _in_portrait(self, points: FloatArray, rotation: FloatArray, offset: FloatArray) -> FloatArray:
+        person = self.person
+        turned = (points - PIVOT) @ rotation.T + PIVOT @ person.rotation.T + offset
+        flip = np.array([person.scale, -person.scale], np.float32)
+        return np.asarray(turned[:, :2] * flip + person.shift, np.float32)
+
+    def _dome_normals(self) -> FloatArray:
+        """Normals of a dome over the head, for the light on hair and ears."""
+        person = self.person
+        middle = person.places[self.head.landmarks[27]]
+        radius = person.scale * 13
+        offset = (person.sheet.places - middle) / radius
+        length = np.linalg.norm(offset, axis=1, keepdims=True)
+        offset = offset / np.maximum(length / 0.8, 1)
+        z = np.sqrt(1 - np.square(offset).sum(1))
+        return np.stack([offset[:, 0], -offset[:, 1], z], 1).astype(np.float32)
+
+    def geometry(self, state: State) -> tuple[FloatArray, FloatArray]:
+        """Vertices (V, 3) in head coordinates, and (V, 3) on screen: x, y in pixels of the picture, z in cm towards the
+        camera."""
+        person = self.person
+        points = blend_shapes(person.neutral, person.expression, state.weights)
+        return points, self.screen(points, state)
+
+    def screen(self, points: FloatArray, state: State) -> FloatArray:
+        """(P, 3) of points (P, 3) in head coordinates: x, y in pixels of the picture, z in cm towards the camera."""
+        rotation = state.rotation @ self.person.rotation
+        places = self._in_portrait(points, rotation, state.offset)
+        depth = (points - PIVOT) @ rotation[2]
+        return np.concatenate([self._to_picture(places, state), depth[:, None]], 1).astype(np.float32)
+
+    def _to_picture(self, places: FloatArray, state: State) -> FloatArray:
+        c, s = np.cos(state.roll) * state.zoom, np.sin(state.roll) * state.zoom
+        turn = np.array([[c, s], [-s, c]], np.float32)
+        return np.asarray((places - state.centre) @ turn + np.array([self.width / 2, self.height / 2], np.float32), np.float32)
+
+    def draw(self, state: State) -> FloatArray:
+        """(H, W, 3) float32 0..255 picture of the state."""
+        points, screen = self.geometry(state)
+        width, height = round(self.width * OVERSAMPLE), round(self.height * OVERSAMPLE)
+        factor = np.array([width / self.width, height / self.height, 1], np.float32)
+        screen = screen * factor
+        picture = np.zeros((height, width, 3), np.float32)
+        depth = np.full((height, width), -1e9, np.float32)
+        layers = self.person.layers
+        self._draw_sheet(points, state, factor[:2], picture)
+        opening = self._mouth_opening(points)
+        if opening > 0.1:
+            self._draw_mouth(points, screen, state, opening, picture, depth)
+        attributes = self._attributes
+        rotation = state.rotation @ self.person.rotation
+        normals = vertex_normals(self.head.face, points @ rotation.T, self.head.faces_count)
+        attributes[:, 5:8] = shade(self.person, self.person.normals, normals, state.light)
+        attributes[:, 4] = 0
+        for side in range(2):
+            # (a lid that turns down while it closes would be relit by the brow's light)
+            blink = float(state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]])
+            ratio = np.clip((blink - 0.12) / 0.55, 0, 1)
+            attributes[:, 4] += self.person.lid[side, : self.head.faces_count] * np.float32(ratio * ratio * (3 - 2 * ratio))
+            calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
+            attributes[:, 5:8] += calm * (state.light.colour - attributes[:, 5:8])
+            if blink < 1.05:
+                self._draw_eye(side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth)
+        count = self.head.faces_count
+        # Where the skin turns away it melts into what lies behind, as in any photograph.
+        edge = np.clip((normals[:, 2] - 0.02) / 0.22, 0, 1)
+        attributes[:, 8] = self._opacity * np.maximum(edge, self._hollow)
+        draw_textured(self._face, screen[:count], attributes, layers.open, layers.closed, True, picture, depth)
+        return shrink(picture, self.height, self.width)
+
+    def _draw_sheet(self, points: FloatArray, state: State, factor: FloatArray, picture: FloatArray) -> None:
+        person, sheet = self.person, self.person.sheet
+        rotation = state.rotation @ person.rotation
+        face = self._in_portrait(points[sheet.vertices], rotation, state.offset) - person.places[sheet.vertices]
+        still = self._in_portrait(sheet.shell, person.rotation, np.zeros(3, np.float32))
+        shell = (self._in_portrait(sheet.shell, rotation, state.offset) - still) * sheet.share[:, None]
+        places = sheet.places + sheet.displaced(np.concatenate([face, shell]))
+        screen = np.zeros((len(places), 3), np.float32)
+        screen[:, :2] = self._to_picture(places, state) * factor
+        lit = shade(person, self._dome, self._dome, state.light)
+        near = sheet.nearness[:, None]
+        table = self._sheet_attributes
+        table[:, 5:8] = near * lit + (1 - near) * state.light.background
+        free = np.full(picture.shape[:2], -1e9, np.float32)
+        draw_textured(sheet.triangles, screen, table, person.layers.open, person.layers.open, False, picture, free)
+
+    def _mouth_opening(self, points: FloatArray) -> float:
+        """Largest gap between the lips, cm."""
+        marks = self.head.landmarks
+        return float(np.max(points[marks[[61, 62, 63]], 1] - points[marks[[67, 66, 65]], 1]))
+
+    def _draw_mouth(
+        self, points: FloatArray, screen: FloatArray, state: State, opening: float, picture: FloatArray, depth: FloatArray
+    ) -> None:
+        head, light = self.head, state.light
+        loop = screen[head.mouth_loop]
+        centre = loop.mean(0, keepdims=True)
+        fan = np.concatenate([loop, centre]).astype(np.float32)
+        fan[:, 2] -= 6.0
+        white = self._ivory * light.colour * (light.ambient / max(float(self.person.light[0]), 0.3))
+        dark = np.broadcast_to(white * np.array([0.16, 0.07, 0.065], np.float32), (len(fan), 3)).astype(np.float32)
+        draw_coloured(self._fan, fan, np.ascontiguousarray(dark), False, picture, depth)
+        rotation = state.rotation @ self.person.rotation
+        lips = points[head.landmarks[[62, 66]]].mean(0)
+        inside = points[head.faces_count :]
+        # Light falls in between the lips: it fades with the way inside and with the way from the opening's middle.
+        fade = np.exp(-np.maximum(lips[2] - 0.8 - inside[:, 2], 0) / (3.2 + 1.2 * opening))
+        fade *= np.exp(-np.square(inside[:, 0] / 3.6)) * (0.62 + 0.38 * min(opening / 1.0, 1.0))
+        # ... and the upper lip throws a shadow on the teeth right below it.
+        upper = points[head.landmarks[62], 1]
+        fade *= 0.62 + 0.38 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
+        for triangles, tone, back in (
+            (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5),
+            (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3),
+        ):
+            normals = vertex_normals(triangles, points @ rotation.T, len(points))[head.faces_count :]
+            bright = 0.55 + 0.45 * np.clip(0.25 * normals[:, 1] + normals[:, 2], 0, 1)
+            colours = np.zeros((len(points), 3), np.float32)
+            colours[head.faces_count :] = (white * tone) * (bright * fade)[:, None]
+            placed = screen.copy()
+            placed[:, 2] -= np.float32(back)
+            draw_coloured(triangles, placed, colours, True, picture, depth)
+
+    def _draw_eye(
+        self, side: int, points: FloatArray, state: State, factor: FloatArray, bright: float, picture: FloatArray, depth: FloatArray
+    ) -> None:
+        person = self.person
+        turn = gaze_rotation(state.weights, side)
+        ball = self._ball @ turn.T
+        screen = self.screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
+        screen[:, 2] -= np.float32(0.18)
+        table = self._ball_attributes[side]
+        table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        # At rest the photograph itself is the best eye; painted whites are for where it shows none.
+        moved = np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+        table[:, 4] = max(0.0, 1 - float(moved))
+        layers = person.layers
+        draw_textured(self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth)
+
+    def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
+        """Factors (P, 1) by which the lids darken the eyeball along their edges."""
+        y = ball[:, 1] * self.person.eye_radius + self.person.eyes[side, 1]
+        x = ball[:, 0] * self.person.eye_radius + self.person.eyes[side, 0]
+        corners = [LOWER[side][0], LOWER[side][-1]]
+        shadow = np.ones(len(ball), np.float32)
+        for lid, depth, reach in ((UPPER[side], 0.5, 0.22), (LOWER[side][1:-1], 0.25, 0.12)):
+            line = points[self.head.mesh[[*corners, *lid]]]
+            line = line[np.argsort(line[:, 0])]
+            distance = np.abs(np.interp(x, line[:, 0], line[:, 1]) - y)
+            shadow *= 1 - np.float32(depth) * np.exp(-np.square(distance / reach)).astype(np.float32)
+        return shadow[:, None]
+
+
+def shade(person: Person, before: FloatArray, after: FloatArray, light: Light) -> FloatArray:
+    """Factors (N, 3) that turn the portrait's light on normals `before` into `light` on normals `after`, both (N, 3) in
+    camera coordinates."""
+    old = person.light[0] + before @ person.light[1:]
+    new = light.ambient + after @ light.direction
+    ratio = np.clip(np.maximum(new, 0.12) / np.maximum(old, 0.25), 0.4, 1.9)
+    return np.asarray(ratio[:, None] * light.colour, np.float32)
+
+
+def gaze_rotation(weights: FloatArray, side: int) -> FloatArray:
+    """(3, 3) rotation of an eyeball in the head for the eyeLook weights; side 0 is the subject's left."""
+    suffix = "LR"[side]
+    pitch = weights[INDEX["eyeLookUp_" + suffix]] * GAZE_DEGREES["Up"] - weights[INDEX["eyeLookDown_" + suffix]] * GAZE_DEGREES["Down"]
+    out = weights[INDEX["eyeLookOut_" + suffix]] * GAZE_DEGREES["Out"] - weights[INDEX["eyeLookIn_" + suffix]] * GAZE_DEGREES["In"]
+    yaw = np.radians(out if side == 0 else -out)
+    pitch = np.radians(pitch)
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+    return np.asarray(about_y @ about_x, np.float32)
+
+
+def shrink(picture: FloatArray, height: int, width: int) -> FloatArray:
+    """Average a picture (H, W, 3) down to (height, width, 3), float32."""
+    from PIL import Image
+
+    small = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small, np.float32)
+
+
+def _smooth(value: NDArray[np.floating]) -> NDArray[np.floating]:
+    return value * value * (3 - 2 * value)
+
+
+def _ball() -> tuple[FloatArray, IntArray]:
+    """The front of a unit sphere: points (P, 3) and triangles."""
+    steps = np.radians(np.linspace(-68, 68, 17))
+    yaw, pitch = np.meshgrid(steps, steps)
+    points = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], -1).reshape(-1, 3)
+    index = np.arange(17 * 17).reshape(17, 17)
+    a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
+    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    return points.astype(np.float32), triangles.astype(np.int32)
+
+
+def _eye_white(person: Person) -> FloatArray:
+    """(3,) colour of the white of the eyes: what white looks like in the portrait's light, for the teeth."""
+    tones = []
+    for side in range(2):
+        x, y = person.places[:, 0][person.lid[side] > 0.9], person.places[:, 1][person.lid[side] > 0.9]
+        picture = person.layers.bare[int(y.min()) : int(y.max()) + 1, int(x.min()) : int(x.max()) + 1].reshape(-1, 3)
+        if len(picture):
+            luma = picture.mean(1)
+            tones.append(picture[luma >= np.percentile(luma, 80)].mean(0))
+    tone = np.mean(tones, axis=0) if tones else np.array([190.0, 182.0, 175.0])
+    return np.asarray(np.clip(tone * 1.05, 110, 235), np.float32)

@@ -1,0 +1,60 @@
+"""What the README says can be typed, can be typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)
+PYTHON = [text for kind, text in BLOCKS if kind == "python"]
+COMMANDS = [line[2:] for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line[:2] == "$ "]
+
+
+@pytest.fixture(scope="module")
+def desk(clips, tmp_path_factory) -> Path:
+    """A folder with the clips that the README names."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name, take in {"a": 1, "b": 2, "1": 1, "2": 2, "3": 1, "probe": 2}.items():
+        shutil.copy(clips / f"talk{take}.mp4", folder / f"{name}.mp4")
+    return folder
+
+
+def run(desk: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"FACEMOTION_STORE": str(desk / "users.db"), "XDG_CONFIG_HOME": str(desk)}
+    return subprocess.run(
+        [sys.executable, *command], cwd=desk, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_there_are_blocks_to_run():
+    assert len(PYTHON) >= 2
+    assert len(COMMANDS) >= 6
+
+
+def test_the_commands_run_in_the_order_shown(desk):
+    for line in COMMANDS:
+        program, *arguments = shlex.split(line)
+        assert program == "facemotion"
+        result = run(desk, "-m", "facemotion.cli", *arguments)
+        assert result.returncode == 0, (line, result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=[f"block{number}" for number in range(len(PYTHON))])
+def test_the_python_runs(desk, code):
+    result = run(desk, "-W", "error", "-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
