@@ -74,7 +74,12 @@ def test_train_then_evaluate(world: Path) -> None:
     assert (told["clips"], told["steps"]) == (9, 3)
     at = ("--manifest", world / "manifest.csv", "--features", world / "features", "--split", "test")
     scores = world / "scores.csv"
-    report = json.loads(run("evaluate", world / "run", *at, "--scores", scores, "--replicates", 20, "--json"))
+    report = json.loads(
+        run(
+            "evaluate", world / "run", *at, "--scores", scores, "--plots", world / "plots", "--replicates", 20, "--json"
+        )
+    )
+    assert sorted(p.name for p in (world / "plots").iterdir()) == ["embeddings.png", "scores.png"]
     assert (report["genuine"], report["impostor"], report["subjects"]) == (9, 27, 1)
     assert 0 <= report["figures"]["average precision"]["value"] <= 1
     assert report["rates"][0]["fnmr"] is None
@@ -106,6 +111,17 @@ def test_crossval_reports_both_pair_policies(world: Path) -> None:
         run("crossval", config)
     with pytest.raises(DataError, match="no fold policy 'clip'"):
         run("crossval", config, "--policy", "clip")
+
+
+def test_failures_of_a_run_are_sorted_and_counted(world: Path) -> None:
+    run("train", "encoder", world / "tiny.toml", "--run", world / "run3")
+    at = ("--manifest", world / "manifest.csv", "--features", world / "features", "--most", 3)
+    told = json.loads(run("failures", world / "run3", *at, "--json"))
+    assert 0 < len(told["failures"]) <= 6
+    assert sum(told["categories"].values()) == len(told["failures"])
+    for failure in told["failures"]:
+        assert failure["accepted"] is (failure["score"] >= told["threshold"])
+    assert next(iter(told["categories"])) in run("failures", world / "run3", *at)
 
 
 def test_a_run_needs_a_manifest(world: Path) -> None:
