@@ -32,6 +32,7 @@ def test_each_category_is_told_by_its_cue() -> None:
     assert explain(clip(BUMP, 25, 33), clip(ZIGZAG, 25, 33), same=False) == "flash motions"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind="near-miss") == "near miss or mimic"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False) == "other false accept"
+    assert explain(clip(BUMP, 5, 55), clip(BUMP, 7, 57), same=False) == "alike motions"
     assert explain(whole, clip(RISE, 40, 60), same=True) == "other ending"
     assert explain(whole, clip(BUMP, size=2), same=True) == "other intensity"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55, 0.8), same=True) == "inconsistent repetition"

@@ -17,10 +17,12 @@ FLASH_SHARE = 0.7  # the paper's own figure: more than 70% of the frames are neu
 ENDING_GAP = 0.4
 INTENSITY_RATIO = 1.5
 WARP_RESIDUAL = 0.5
+ALIKE_RESIDUAL = 0.35
 
 CATEGORIES = (
     "flash motions",
     "near miss or mimic",
+    "alike motions",
     "other false accept",
     "other ending",
     "other intensity",
@@ -105,8 +107,10 @@ def _explain(
         kinds = {records[first].kind, records[second].kind}
         if min(c.neutral_share for c in cues) > FLASH_SHARE:
             category = "flash motions"
+        elif kinds & {"near-miss", "mimic"}:
+            category = "near miss or mimic"
         else:
-            category = "near miss or mimic" if kinds & {"near-miss", "mimic"} else "other false accept"
+            category = "alike motions" if residual < ALIKE_RESIDUAL else "other false accept"
     elif abs(cues[0].ending - cues[1].ending) > ENDING_GAP:
         category = "other ending"
     elif ratio > INTENSITY_RATIO:

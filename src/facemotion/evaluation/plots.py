@@ -20,7 +20,7 @@ def plot_scores(trials: ScoredTrials, path: Path) -> None:
         path: picture to write; its suffix decides the format.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import FuncFormatter
 
     accepted = curve(trials)
     figure = Figure(figsize=(15, 4.6), layout="constrained")
@@ -40,8 +40,9 @@ def plot_scores(trials: ScoredTrials, path: Path) -> None:
         det.legend(loc="lower left")
     det.set(xlabel="false match rate", ylabel="false non-match rate", title="DET")
     det.grid(which="both", alpha=0.25)
-    det.xaxis.set_major_formatter(PercentFormatter(1.0))
-    det.yaxis.set_major_formatter(PercentFormatter(1.0))
+    percent = FuncFormatter(lambda rate, _: f"{100 * rate:g}%")
+    det.xaxis.set_major_formatter(percent)
+    det.yaxis.set_major_formatter(percent)
 
     bins = np.linspace(float(trials.scores.min()), float(trials.scores.max()), 60)
     for number, kind in enumerate(TRIAL_KINDS):
