@@ -148,17 +148,25 @@ def test_nothing_is_extracted_from_a_bad_manifest(world: Path, tmp_path: Path) -
 
 
 @pytest.mark.shared
-def test_features_of_real_clips_are_kept(data_folder: Path, tmp_path: Path) -> None:
-    records = read_manifest(data_folder / "grid_s1" / "manifest.csv").records[:2]
+def test_real_clips_from_manifest_to_failures(data_folder: Path, world: Path, tmp_path: Path) -> None:
+    every = read_manifest(data_folder / "grid_s1" / "manifest.csv").records
+    records = [r for r in every if r.motion in ("bin_blue_by", "set_red_with") and r.repetition < 2]
     for record in records:
         (tmp_path / record.path).parent.mkdir(exist_ok=True)
         (tmp_path / record.path).write_bytes((data_folder / "grid_s1" / record.path).read_bytes())
-    write_manifest(tmp_path / "manifest.csv", records)
+    manifest, cache = tmp_path / "manifest.csv", tmp_path / "features"
+    write_manifest(manifest, records)
     for _ in range(2):
-        told = json.loads(run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--json"))
-        assert (told["clips"], told["failures"]) == (2, {})
-    told = run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features")
-    assert "0 (0.0%) could not be acquired" in " ".join(told.split())
+        told = json.loads(run("features", manifest, "--cache", cache, "--json"))
+        assert (told["clips"], told["failures"]) == (4, {})
+    assert "0 (0.0%) could not be acquired" in " ".join(run("features", manifest, "--cache", cache).split())
+    run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
+    at = ("--manifest", manifest, "--features", cache, "--threshold", -1)
+    run("failures", tmp_path / "run", *at, "--html", tmp_path / "page")
+    page = (tmp_path / "page" / "failures.html").read_text()
+    assert page.count("data:image/jpeg") == 8  # four impostor pairs, all accepted at -1
+    for record in records:
+        assert record.path in page
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

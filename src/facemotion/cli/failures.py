@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from facemotion.data.manifest import Manifest
     from facemotion.types import ClipRecord
 
-STRIP_FRAMES = 10
+STRIP_FRAMES, STRIP_PX = 10, 112
 
 
 def register(app: typer.Typer) -> None:
@@ -94,17 +94,25 @@ def failures(
 
 
 def _strips(manifest: Manifest, settings: Settings) -> Callable[[ClipRecord], list[NDArray[np.uint8]]]:
-    """Gives STRIP_FRAMES frames of a clip, evenly spread, 112 px high."""
+    """Gives STRIP_FRAMES squares round the face of a clip, evenly spread over it, STRIP_PX a side."""
     import numpy as np
     from PIL import Image
 
+    from facemotion.face import BlazeFace
     from facemotion.media import read_frames
 
+    detector = BlazeFace(settings.face, settings.runtime)
+
     def strip(record: ClipRecord) -> list[NDArray[np.uint8]]:
-        frames = []
-        for frame, _ in read_frames(manifest.file(record), settings.media):
-            size = (round(frame.shape[1] * 112 / frame.shape[0]), 112)
-            frames.append(np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR)))
-        return [frames[i] for i in np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int)]
+        frames = [frame for frame, _ in read_frames(manifest.file(record), settings.media)]
+        chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int)]
+        boxes = [found[0] for found in (detector.detect(frame).boxes for frame in chosen) if len(found)]
+        height, width = frames[0].shape[:2]
+        x0, y0, x1, y1 = np.median(boxes, axis=0) if boxes else (0, 0, width, height)
+        half = 0.8 * max(x1 - x0, y1 - y0)
+        area = ((x0 + x1) / 2 - half, (y0 + y1) / 2 - half, (x0 + x1) / 2 + half, (y0 + y1) / 2 + half)
+        side = (STRIP_PX, STRIP_PX)
+        # Reaching past the border is fine: PIL fills with black.
+        return [np.asarray(Image.fromarray(f).crop(tuple(map(round, area))).resize(side)) for f in chosen]
 
     return strip
