@@ -124,3 +124,4 @@ def own_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Settings and the key files of stores are looked for in a folder of the test, never in the user's own."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("FACEMOTION_STORE_KEY", raising=False)
+    monkeypatch.delenv("FACEMOTION_STORE_TRANSFORM_KEY", raising=False)

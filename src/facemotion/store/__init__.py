@@ -14,10 +14,11 @@ def open_store(url: str | Path, *, key: str = "", transform_key: str = "") -> Te
 
     Args:
         url: path of an SQLite file, `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
-        key: where the key that encrypts comes from: `file:PATH`, `env:NAME` or `command:COMMAND LINE`. Empty: the
-            environment variable FACEMOTION_STORE_KEY if it is set, else a key file that is made with the store, in
-            the user's configuration folder, mode 0600.
-        transform_key: where the secret that turns the vectors comes from, in the same form; empty: from `key`.
+        key: where the key that encrypts comes from: `file:PATH`, `env:NAME` or `command:COMMAND LINE`. Empty: what the
+            environment variable FACEMOTION_STORE_KEY holds (a key, or such a name) if it is set, else a key file that
+            is made with the store, in the user's configuration folder, mode 0600.
+        transform_key: where the secret that turns the vectors comes from, in the same form; empty: what
+            FACEMOTION_STORE_TRANSFORM_KEY holds, else the same as `key`.
     Returns:
         A store that is safe to use from several threads and processes at once; close it, or use it with `with`.
     Raises:

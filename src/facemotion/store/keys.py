@@ -26,7 +26,10 @@ from facemotion.errors import StoreKeyError
 log = logging.getLogger(__name__)
 
 ENVIRONMENT = "FACEMOTION_STORE_KEY"
-"""Environment variable that holds the key itself; used where no source is named."""
+TRANSFORM_ENVIRONMENT = "FACEMOTION_STORE_TRANSFORM_KEY"
+"""Environment variables that hold a key itself or the name of a source; used where no source is named."""
+
+_KINDS = ("file", "env", "command")
 
 COMMAND_SECONDS = 30.0
 _NOTE = "# Key of a facemotion store. Whoever has it and the store can read the templates; without it nobody can.\n"
@@ -83,6 +86,12 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"facemotion key id\0" + key).hexdigest()[:16]
 
 
+def configured(variable: str) -> str:
+    """Name of the source that an environment variable stands for; empty where it isn't set."""
+    value = os.environ.get(variable, "")
+    return value if not value or value.partition(":")[0] in _KINDS else f"env:{variable}"
+
+
 class KeySource:
     """A place that holds keys, named `file:PATH`, `env:NAME` or `command:COMMAND LINE`.
 
@@ -92,7 +101,7 @@ class KeySource:
 
     def __init__(self, name: str) -> None:
         kind, _, self._place = name.partition(":")
-        if kind not in ("file", "env", "command") or not self._place:
+        if kind not in _KINDS or not self._place:
             raise StoreKeyError("Name the store's key as file:PATH, env:NAME or command:COMMAND.")
         self.name = name
         self._kind = kind
@@ -144,7 +153,7 @@ class KeyFile(KeySource):
             os.close(folder)
         except OSError as error:
             raise StoreKeyError(
-                f"Can't write the key file {self.path}: {error.strerror}; name a key with --key."
+                f"Can't write the key file {self.path}: {error.strerror}; set FACEMOTION_STORE_KEY."
             ) from error
         self._ring = ring
 

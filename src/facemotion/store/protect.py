@@ -158,8 +158,8 @@ def turn(vector: FloatArray, secret: bytes) -> NDArray[np.float64]:
     """
     turned = vector.astype(np.float64)
     reflectors, signs = _reflections(secret, len(turned))
-    for start, reflector in enumerate(reflectors):
-        turned[start:] -= 2 * (reflector @ turned[start:]) * reflector
+    for reflector in reflectors:
+        turned -= (2 * (reflector @ turned)) * reflector
     return turned * signs
 
 
@@ -167,24 +167,21 @@ def turn_back(vector: NDArray[np.float64], secret: bytes) -> NDArray[np.float64]
     """The inverse of `turn`, to rounding (1e-12)."""
     reflectors, signs = _reflections(secret, len(vector))
     back = vector * signs
-    for start, reflector in reversed(list(enumerate(reflectors))):
-        back[start:] -= 2 * (reflector @ back[start:]) * reflector
+    for reflector in reflectors[::-1]:
+        back -= (2 * (reflector @ back)) * reflector
     return back
 
 
-def _reflections(secret: bytes, dimension: int) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """Stewart's construction: reflection k acts on the last dimension - k coordinates, and its direction is that of a
-    Gaussian vector carried to the first axis; then signs.
+def _reflections(secret: bytes, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Stewart's construction: reflection k leaves the first k coordinates alone, and carries a Gaussian vector of the
+    others to their first axis; then signs. (E, E) unit normals of the mirrors, row by row, and (E,) signs.
     """
-    gaussian = _gaussian(secret, dimension * (dimension + 1) // 2)
-    reflectors, signs, used = [], np.empty(dimension), 0
-    for start in range(dimension):
-        direction = gaussian[used : used + dimension - start].copy()
-        used += len(direction)
-        signs[start] = -1.0 if direction[0] > 0 else 1.0
-        direction[0] -= signs[start] * np.linalg.norm(direction)
-        reflectors.append(direction / np.linalg.norm(direction))
-    return reflectors, signs
+    mirrors = np.zeros((dimension, dimension))
+    mirrors[np.triu_indices(dimension)] = _gaussian(secret, dimension * (dimension + 1) // 2)
+    axis = np.arange(dimension)
+    signs = np.where(mirrors[axis, axis] > 0, -1.0, 1.0)
+    mirrors[axis, axis] -= signs * np.linalg.norm(mirrors, axis=1)
+    return mirrors / np.linalg.norm(mirrors, axis=1, keepdims=True), signs
 
 
 def _gaussian(secret: bytes, count: int) -> NDArray[np.float64]:

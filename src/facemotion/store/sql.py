@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,7 +14,7 @@ from facemotion.errors import StoreKeyError, UnknownUserError
 from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user
 from facemotion.store.database import Database
-from facemotion.store.keys import ENVIRONMENT, KeyFile, KeySource
+from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.protect import Protector
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
@@ -34,8 +33,8 @@ class SqlStore:
 
     def __init__(self, database: Database, key: str = "", transform_key: str = "") -> None:
         self.database = database
-        if not key and ENVIRONMENT in os.environ:
-            key = f"env:{ENVIRONMENT}"
+        key = key or configured(ENVIRONMENT)
+        transform_key = transform_key or configured(TRANSFORM_ENVIRONMENT)
         with database.read() as connection:
             found = connection.execute(select(stores)).one_or_none()
         if found is None:
