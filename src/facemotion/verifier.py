@@ -149,13 +149,8 @@ class Verifier:
         """
         # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
         probe, encode = _timed(lambda: self.embed(acquisition))
-        template = store.get(user, "motion")
-        if template.model_id != self.encoder.model_id:
-            raise ModelMismatchError(
-                f"User {user!r} was enrolled with the model {template.model_id}, this is {self.encoder.model_id}; "
-                "enrol again."
-            )
-        return self._decide(template_score(template, probe), (acquisition,), encode)
+        score = template_score(store.compare(user, "motion", probe))
+        return self._decide(score, (acquisition,), encode)
 
     def _check_count(self, takes: int) -> None:
         limits = self.settings.verifier
@@ -185,17 +180,11 @@ def cosine(a: Embedding, b: Embedding) -> float:
     return float(np.clip(a.vector @ b.vector, -1, 1))
 
 
-def template_score(template: Template, probe: Embedding) -> float:
-    """Mean cosine of a probe with the K takes of a template, -1..1. A maximum would grow with K for impostors too.
-
-    Raises:
-        ModelMismatchError: they are of different models.
+def template_score(cosines: NDArray[np.float32]) -> float:
+    """Score of a probe against a template, -1..1: the mean of its cosines (K,) with the template's takes. A maximum
+    would grow with K for impostors too.
     """
-    if template.model_id != probe.model_id:
-        raise ModelMismatchError(
-            f"A template of {template.model_id} can't be compared with a probe of {probe.model_id}."
-        )
-    return float(np.clip((template.vectors @ probe.vector).mean(), -1, 1))
+    return float(np.clip(cosines.mean(), -1, 1))
 
 
 def mutual_agreement(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
