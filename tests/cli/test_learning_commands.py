@@ -91,6 +91,23 @@ def test_training_exports_what_it_trained(world: Path) -> None:
     assert (world / "encoder.onnx").stat().st_size > 1000
 
 
+def test_crossval_reports_both_pair_policies(world: Path) -> None:
+    config = world / "all.toml"
+    config.write_text((world / "tiny.toml").read_text().replace('split = "train"', ""))
+    at = ("--out", world / "crossval", "--folds", 2, "--replicates", 10)
+    told = json.loads(run("crossval", config, *at, "--json"))
+    assert told == json.loads((world / "crossval" / "crossval.json").read_text())
+    assert told["all"]["mean"]["prevalence"] == pytest.approx(0.25)
+    assert len(told["within-subject"]["folds"]) == 2
+    pooled = json.loads(run("evaluate", world / "crossval" / "scores-all.npz", "--replicates", 10, "--json"))
+    assert pooled["subjects"] == 2
+    assert "average precision" in run("crossval", config, *at, "--policy", "paper")
+    with pytest.raises(DataError, match="needs at least 10 subjects|need at least 10 subjects"):
+        run("crossval", config)
+    with pytest.raises(DataError, match="no fold policy 'clip'"):
+        run("crossval", config, "--policy", "clip")
+
+
 def test_a_run_needs_a_manifest(world: Path) -> None:
     with pytest.raises(DataError, match="--manifest"):
         run("evaluate", world)

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from facemotion.cli import data, demo, evaluate, features, models, train, users, verify
+from facemotion.cli import crossval, data, demo, evaluate, features, models, store, train, users, verify
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -21,7 +21,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (demo, verify, users, models, data, features, train, evaluate):
+# In the order of `facemotion --help`; one a line.
+GROUPS = (
+    demo,
+    verify,
+    users,
+    store,
+    models,
+   
+    data,
+    features,
+    train,
+    crossval,
+    evaluate,
+)
+for group in GROUPS:
     group.register(app)
 
 

@@ -21,6 +21,7 @@ Picture = NDArray[np.uint8]
 LOWER = ((263, 249, 390, 373, 374, 380, 381, 382, 362), (33, 7, 163, 144, 145, 153, 154, 155, 133))
 UPPER = ((398, 384, 385, 386, 387, 388, 466), (173, 157, 158, 159, 160, 161, 246))
 IRIS = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
+CHEEK = ((280, 330, 347), (50, 101, 118))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +120,11 @@ def _paint_lid(
     window = picture[y0:y1, x0:x1].copy()
     mask = _mask(window.shape[:2], region, (x0, y0))
     skin = fill(window, mask > 0.02)
-    # Lashes round the hole have dirtied its border: lean to the skin between the lid's fold and the brow, and below.
-    sample = np.concatenate([upper - 0.27 * width * down, lower[2:-2] + 0.2 * width * down])
-    columns = np.clip(sample[:, 0].astype(int), 0, picture.shape[1] - 1)
-    lines = np.clip(sample[:, 1].astype(int), 0, picture.shape[0] - 1)
-    tone = np.median(picture[lines, columns], axis=0)
-    luma = skin.mean(-1, keepdims=True)
-    skin = 0.45 * skin + 0.55 * tone * (0.35 + 0.65 * luma / max(float(tone.mean()), 1.0)) * 0.9
+    # Lashes round the hole have dirtied its border: lean to the skin above the lid's fold, and to the cheek's.
+    tone = 0.5 * _tone(picture, upper - 0.24 * width * down, 0.03 * width)
+    tone = tone + 0.5 * _tone(picture, landmarks[list(CHEEK[side]), :2], 0.1 * width)
+    luma = skin.mean(-1, keepdims=True) / max(float(tone.mean()), 1.0)
+    skin = 0.3 * skin + 0.7 * tone * (0.62 + 0.32 * np.clip(luma, 0.5, 1.2))
     yy, xx = np.mgrid[0 : window.shape[0], 0 : window.shape[1]] + 0.5
     place = np.stack([xx + x0, yy + y0], -1)
     line = np.array(lash_line, np.float64)
@@ -145,6 +144,16 @@ def _paint_lid(
     lash = np.exp(-((distance / thickness) ** 2)) * (1 - 0.35 * fringe) * along
     window *= 1 - 0.72 * np.clip(lash, 0, 1)[..., None]
     picture[y0:y1, x0:x1] = window
+
+
+def _tone(picture: FloatArray, places: FloatArray, radius: float) -> FloatArray:
+    """Median colour (3,) of discs round places (P, 2)."""
+    pixels = []
+    reach = max(1, round(radius))
+    for x, y in places:
+        i, j = max(0, int(x) - reach), max(0, int(y) - reach)
+        pixels.append(picture[j : int(y) + reach + 1, i : int(x) + reach + 1].reshape(-1, 3))
+    return np.asarray(np.median(np.concatenate(pixels), axis=0), np.float32)
 
 
 def _to_line(place: NDArray[np.float64], line: NDArray[np.float64], down: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -87,7 +87,7 @@ class Renderer:
         for side in range(2):
             points = person.eyes[side] + person.eye_radius * self._ball
             table = np.zeros((len(points), 9), np.float32)
-            table[:, 0:2] = self._in_portrait(points, person.rotation, np.zeros(3, np.float32)) * texture
+            table[:, 0:2] = in_portrait(person, points, person.rotation, np.zeros(3, np.float32)) * texture
             table[:, 2:4] = table[:, 0:2]
             table[:, 8] = 1
             self._ball_attributes.append(table)
@@ -95,12 +95,6 @@ class Renderer:
         fan = np.arange(len(loop), dtype=np.int32)
         self._fan = np.stack([np.full_like(fan, len(loop)), fan, np.roll(fan, -1)], 1).astype(np.int32)
         self._ivory = _eye_white(person)
-
-    def _in_portrait(self, points: FloatArray, rotation: FloatArray, offset: FloatArray) -> FloatArray:
-        person = self.person
-        turned = (points - PIVOT) @ rotation.T + PIVOT @ person.rotation.T + offset
-        flip = np.array([person.scale, -person.scale], np.float32)
-        return np.asarray(turned[:, :2] * flip + person.shift, np.float32)
 
     def _dome_normals(self) -> FloatArray:
         """Normals of a dome over the head, for the light on hair and ears."""
@@ -118,19 +112,10 @@ class Renderer:
         camera."""
         person = self.person
         points = blend_shapes(person.neutral, person.expression, state.weights)
-        return points, self.screen(points, state)
+        return points, self._screen(points, state)
 
-    def screen(self, points: FloatArray, state: State) -> FloatArray:
-        """(P, 3) of points (P, 3) in head coordinates: x, y in pixels of the picture, z in cm towards the camera."""
-        rotation = state.rotation @ self.person.rotation
-        places = self._in_portrait(points, rotation, state.offset)
-        depth = (points - PIVOT) @ rotation[2]
-        return np.concatenate([self._to_picture(places, state), depth[:, None]], 1).astype(np.float32)
-
-    def _to_picture(self, places: FloatArray, state: State) -> FloatArray:
-        c, s = np.cos(state.roll) * state.zoom, np.sin(state.roll) * state.zoom
-        turn = np.array([[c, s], [-s, c]], np.float32)
-        return np.asarray((places - state.centre) @ turn + np.array([self.width / 2, self.height / 2], np.float32), np.float32)
+    def _screen(self, points: FloatArray, state: State) -> FloatArray:
+        return on_screen(self.person, points, state, self.width, self.height)
 
     def draw(self, state: State) -> FloatArray:
         """(H, W, 3) float32 0..255 picture of the state."""
@@ -169,12 +154,12 @@ class Renderer:
     def _draw_sheet(self, points: FloatArray, state: State, factor: FloatArray, picture: FloatArray) -> None:
         person, sheet = self.person, self.person.sheet
         rotation = state.rotation @ person.rotation
-        face = self._in_portrait(points[sheet.vertices], rotation, state.offset) - person.places[sheet.vertices]
-        still = self._in_portrait(sheet.shell, person.rotation, np.zeros(3, np.float32))
-        shell = (self._in_portrait(sheet.shell, rotation, state.offset) - still) * sheet.share[:, None]
+        face = in_portrait(person, points[sheet.vertices], rotation, state.offset) - person.places[sheet.vertices]
+        still = in_portrait(person, sheet.shell, person.rotation, np.zeros(3, np.float32))
+        shell = (in_portrait(person, sheet.shell, rotation, state.offset) - still) * sheet.share[:, None]
         places = sheet.places + sheet.displaced(np.concatenate([face, shell]))
         screen = np.zeros((len(places), 3), np.float32)
-        screen[:, :2] = self._to_picture(places, state) * factor
+        screen[:, :2] = to_picture(places, state, self.width, self.height) * factor
         lit = shade(person, self._dome, self._dome, state.light)
         near = sheet.nearness[:, None]
         table = self._sheet_attributes
@@ -225,7 +210,7 @@ class Renderer:
         person = self.person
         turn = gaze_rotation(state.weights, side)
         ball = self._ball @ turn.T
-        screen = self.screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
+        screen = self._screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
         screen[:, 2] -= np.float32(0.18)
         table = self._ball_attributes[side]
         table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
@@ -247,6 +232,28 @@ class Renderer:
             distance = np.abs(np.interp(x, line[:, 0], line[:, 1]) - y)
             shadow *= 1 - np.float32(depth) * np.exp(-np.square(distance / reach)).astype(np.float32)
         return shadow[:, None]
+
+
+def in_portrait(person: Person, points: FloatArray, rotation: FloatArray, offset: FloatArray) -> FloatArray:
+    """Portrait pixels (P, 2) of points (P, 3) in head coordinates, for a head turned to `rotation` and moved."""
+    turned = (points - PIVOT) @ rotation.T + PIVOT @ person.rotation.T + offset
+    flip = np.array([person.scale, -person.scale], np.float32)
+    return np.asarray(turned[:, :2] * flip + person.shift, np.float32)
+
+
+def to_picture(places: FloatArray, state: State, width: int, height: int) -> FloatArray:
+    """Pixels of a picture (P, 2) from portrait pixels."""
+    c, s = np.cos(state.roll) * state.zoom, np.sin(state.roll) * state.zoom
+    turn = np.array([[c, s], [-s, c]], np.float32)
+    return np.asarray((places - state.centre) @ turn + np.array([width / 2, height / 2], np.float32), np.float32)
+
+
+def on_screen(person: Person, points: FloatArray, state: State, width: int, height: int) -> FloatArray:
+    """(P, 3) of points (P, 3) in head coordinates: x, y in pixels of the picture, z in cm towards the camera."""
+    rotation = state.rotation @ person.rotation
+    places = in_portrait(person, points, rotation, state.offset)
+    depth = (points - PIVOT) @ rotation[2]
+    return np.concatenate([to_picture(places, state, width, height), depth[:, None]], 1).astype(np.float32)
 
 
 def shade(person: Person, before: FloatArray, after: FloatArray, light: Light) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,13 @@ class SceneSettings:
 
     width: int = option(224, "width of a frame", unit="px", minimum=64, maximum=1280)
     height: int = option(224, "height of a frame", unit="px", minimum=64, maximum=1280)
-    nearest: float = option(0.56, "tallest face, brows to chin, over the frame's height", minimum=0.2, maximum=0.9)
-    farthest: float = option(0.36, "smallest face", minimum=0.1, maximum=0.9)
+    nearest: float = option(0.6, "tallest face, brows to chin, over the frame's height", minimum=0.2, maximum=0.9)
+    farthest: float = option(0.4, "smallest face", minimum=0.1, maximum=0.9)
     yaw_degrees: float = option(5.0, "standard deviation of a session's yaw; pitch and roll have half", unit="degrees", minimum=0, maximum=10)
     most_degrees: float = option(20.0, "no pose is turned further", unit="degrees", minimum=1, maximum=25)
     light: float = option(0.3, "longest direction added to the portrait's light", minimum=0, maximum=0.6)
     exposure: float = option(0.12, "sigma of exposure between sessions", minimum=0, maximum=0.5)
-    white_balance: float = option(0.05, "sigma of each colour's gain", minimum=0, maximum=0.3)
+    white_balance: float = option(0.05, "sigma of red against blue", minimum=0, maximum=0.3)
     slowest: float = option(15.0, "lowest frame rate", unit="frames/s", minimum=5, maximum=60)
     fastest: float = option(30.0, "highest frame rate", unit="frames/s", minimum=5, maximum=60)
     jitter: float = option(0.12, "sigma of a frame's delay, in frame intervals", minimum=0, maximum=0.45)
@@ -74,7 +74,9 @@ def make_session(random: np.random.Generator, settings: SceneSettings) -> Sessio
     direction = random.standard_normal(3) * [1.0, 0.7, 0.4]
     direction *= random.uniform(0, settings.light) / np.linalg.norm(direction)
     exposure = float(np.exp(random.normal(0, settings.exposure)))
-    balance = np.exp(random.normal(0, settings.white_balance, 3))
+    # Lamps differ along one line, from warm to cold; green tints are rarer.
+    warm, tint = random.normal(0, settings.white_balance), random.normal(0, settings.white_balance / 4)
+    balance = np.exp([warm, tint, -warm])
     rate = random.uniform(settings.slowest, settings.fastest)
     if random.random() < 0.45:
         rate = settings.fastest
@@ -125,38 +127,59 @@ def frame_times(seconds: float, session: Session, settings: SceneSettings, rando
     return np.asarray(np.round((times - times[0]) * 1000) / 1000)
 
 
-def film(
-    take: Take, person: Person, head: HeadModel, session: Session, settings: SceneSettings, random: np.random.Generator
-) -> Shot:
-    """Decide what each frame of a take shows."""
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What a performer does at the frames' moments, whoever wears the motion.
+
+    Attributes:
+        times: (T,) float64 seconds from 0, whole milliseconds. weights: (T, S) float32. turn: (T, 3) float32 degrees of
+        pitch, yaw, roll against the portrait's pose. phase: (T,) uint8 as in Take.
+    """
+
+    times: NDArray[np.float64]
+    weights: FloatArray
+    turn: FloatArray
+    phase: NDArray[np.uint8]
+
+
+def sample(take: Take, session: Session, settings: SceneSettings, random: np.random.Generator) -> Moments:
+    """Take a performance at the moments of the frames."""
     times = frame_times(take.seconds, session, settings, random)
     index = np.minimum((times / TICK).astype(int), len(take.times) - 2)
     part = (times / TICK - index).astype(np.float32)[:, None]
     weights = take.weights[index] * (1 - part) + take.weights[index + 1] * part
     turn = take.head[index] * (1 - part) + take.head[index + 1] * part + session.pose
     turn = np.clip(turn, -settings.most_degrees, settings.most_degrees)
+    return Moments(times, weights.astype(np.float32), turn.astype(np.float32), take.phase[index])
+
+
+def film(
+    moments: Moments, person: Person, head: HeadModel, session: Session, settings: SceneSettings, random: np.random.Generator
+) -> Shot:
+    """Decide what each frame shows."""
+    times = moments.times
     sway = _sway(random, times)
     zoom, centre = framing(person, head, session, settings)
     shake = np.cumsum(random.standard_normal((len(times), 2)), 0) * session.shake * settings.height / zoom
+    direction = person.light[1:] * np.float32(0.75) + session.light
+    # A face seen from the front stays as bright as the session's exposure says, wherever the light comes from.
+    front = float(person.light[0] + person.light[3]) * session.ambient
     light = Light(
-        float(person.light[0]) * session.ambient,
-        person.light[1:] * np.float32(0.75) + session.light,
+        max(front - float(direction[2]), 0.3),
+        direction,
         session.colour,
         session.background,
     )
     drift = 1 + session.drift * np.sin(2 * np.pi * (times / 3.0 + random.random()))
-    states = []
-    for k in range(len(times)):
-        states.append(
-            State(
-                np.ascontiguousarray(weights[k], np.float32), rotation(turn[k]), sway[k], light, zoom,
-                (centre + shake[k]).astype(np.float32),
-            )
-        )  # fmt: skip
+    states = [
+        State(
+            np.ascontiguousarray(weights), rotation(turn), sway[k], light, zoom, (centre + shake[k]).astype(np.float32)
+        )
+        for k, (weights, turn) in enumerate(zip(moments.weights, moments.turn, strict=True))
+    ]
     nose = np.array([_nose(state, person) for state in states], np.float32)
-    gaps = np.gradient(times)[:, None] if len(times) > 1 else np.ones((1, 1))
-    speed = np.gradient(nose, axis=0) / np.maximum(gaps, 1e-3)
-    return Shot(times, tuple(states), speed.astype(np.float32), take.phase[index], drift.astype(np.float32))
+    speed = np.gradient(nose, axis=0) / np.maximum(np.gradient(times), 1e-3)[:, None]
+    return Shot(times, tuple(states), speed.astype(np.float32), moments.phase, drift.astype(np.float32))
 
 
 def rotation(degrees: FloatArray) -> FloatArray:
@@ -191,8 +214,3 @@ def _sway(random: np.random.Generator, times: NDArray[np.float64]) -> FloatArray
 def _nose(state: State, person: Person) -> FloatArray:
     turned = state.rotation @ person.rotation @ np.array([0, 6.0, 12.0], np.float32) + state.offset
     return np.asarray((turned[:2] * np.array([1, -1], np.float32) * person.scale - state.centre) * state.zoom, np.float32)
-
-
-def sized(settings: SceneSettings, width: int, height: int) -> SceneSettings:
-    """The same settings for frames of another size."""
-    return replace(settings, width=width, height=height)

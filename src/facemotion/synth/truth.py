@@ -15,7 +15,7 @@ from facemotion.synth.camera import slant
 from facemotion.synth.head import FloatArray, HeadModel
 from facemotion.synth.person import Person
 from facemotion.synth.raster import blend_shapes
-from facemotion.synth.render import Renderer
+from facemotion.synth.render import on_screen
 from facemotion.synth.scene import Session, Shot
 
 
@@ -85,21 +85,21 @@ def load_truth(path: Path) -> Truth:
 class Surveyor:
     """Projects the 68 landmarks of one person without drawing anything."""
 
-    def __init__(self, head: HeadModel, person: Person, renderer: Renderer) -> None:
-        self._person, self._renderer = person, renderer
+    def __init__(self, head: HeadModel, person: Person, width: int, height: int) -> None:
+        """Frames are `width` by `height` pixels."""
+        self._person, self._size = person, (width, height)
         marks = head.landmarks
         self._neutral = np.ascontiguousarray(person.neutral[marks])
         self._expression = np.ascontiguousarray(person.expression[:, marks])
 
     def survey(self, shot: Shot, session: Session, flags: tuple[str, ...]) -> Truth:
         """Ground truth of a shot."""
-        height = self._renderer.height
         rows, pose = [], []
         for k, state in enumerate(shot.states):
             points = blend_shapes(self._neutral, self._expression, state.weights)
-            places = self._renderer.screen(points, state)[:, :2]
+            places = on_screen(self._person, points, state, *self._size)[:, :2]
             lag = slant(session, shot.speed[k])
-            rows.append(places + (places[:, 1:] / height - 0.5) * lag)
+            rows.append(places + (places[:, 1:] / self._size[1] - 0.5) * lag)
             pose.append(angles(state.rotation @ self._person.rotation))
         weights = np.stack([state.weights for state in shot.states])
         return Truth(shot.times, np.stack(rows).astype(np.float32), weights, np.array(pose, np.float32), shot.phase, flags)

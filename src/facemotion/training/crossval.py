@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from facemotion.evaluation.metrics import (
     prevalence,
     rates_at,
 )
+from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PairPolicy, join_trials, score_pairs
 from facemotion.training.dataset import make_training_set
 from facemotion.training.encoder import embed, train_encoder
@@ -112,3 +114,27 @@ def fold_figures(parts: Sequence[ScoredTrials]) -> list[FoldFigures]:
             )
         )
     return figures
+
+
+def summarise(
+    parts: Sequence[ScoredTrials], fmrs: tuple[float, ...], replicates: int
+) -> tuple[dict[str, object], ScoredTrials]:
+    """Figures of all folds: each, their mean and standard deviation, and a report on the pooled trials.
+
+    Args:
+        parts: trials of each fold.
+        fmrs, replicates: as in `make_report`.
+    Returns:
+        Nested dicts of plain values, and the pooled trials.
+    Raises:
+        EvidenceError: a fold without genuine or impostor trials.
+    """
+    figures = [dataclasses.asdict(own) for own in fold_figures(parts)]
+    pooled = join_trials(parts)
+    names = list(figures[0])
+    return {
+        "folds": figures,
+        "mean": {name: statistics.fmean(own[name] for own in figures) for name in names},
+        "deviation": {name: statistics.stdev(own[name] for own in figures) for name in names},
+        "pooled": make_report(pooled, fmrs, replicates).to_json(),
+    }, pooled

@@ -1,0 +1,188 @@
+"""Many clips: who performs what how often, planned first, then rendered by several processes, resumable at any moment.
+
+Every clip has a seed of its own, made of what it is and not of when it is rendered: a run that was killed and taken up
+again leaves the same manifest and ground truth, byte for byte, as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facemotion.config import option
+from facemotion.errors import SettingsError
+from facemotion.synth.lips import invent_phrases
+from facemotion.synth.motion import Program, invent_program, near_miss, parse_program
+from facemotion.synth.people import Recruit, cast
+from facemotion.synth.scene import Moments, SceneSettings, Session, make_session, sample
+from facemotion.synth.takes import Habits, Spreads, Take, make_habits, make_take
+from facemotion.types import ClipRecord
+
+VERSION = 1  # of what a seed means; raised when a change would alter a clip
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """What a data set holds."""
+
+    subjects: int = option(59, "people", minimum=1, maximum=100000)
+    motions: int = option(5, "facial motions per person", minimum=0, maximum=100)
+    lips: int = option(5, "lip movements per person", minimum=0, maximum=100)
+    takes: int = option(10, "takes per motion", minimum=1, maximum=1000)
+    sessions: int = option(2, "recording sessions that the takes are spread over", minimum=1, maximum=20)
+    near_misses: int = option(2, "motions per person that get a near miss", minimum=0, maximum=100)
+    mimics: int = option(2, "motions per person that another person mimics", minimum=0, maximum=100)
+    impostor_takes: int = option(5, "takes per near miss and mimic", minimum=1, maximum=1000)
+    part: str = option("benchmark", "portraits that people are made from", choices=("train", "validation", "benchmark"))
+    seed: int = option(0, "seed of everything", minimum=0)
+    quality: int = option(23, "constant rate factor of H.264", minimum=0, maximum=51)
+    spreads: Spreads = field(default_factory=Spreads)
+    scene: SceneSettings = field(default_factory=SceneSettings)
+
+
+SYNTH_59 = DatasetSettings(scene=SceneSettings(width=160, height=160))
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """One clip to be made.
+
+    Attributes:
+        record: its row of the manifest. motion: program or words, as text. stream: numbers that seed it.
+        of: the subject whose motion it is or imitates.
+    """
+
+    record: ClipRecord
+    motion: str
+    stream: tuple[int, ...]
+    of: str
+
+    @property
+    def truth(self) -> str:
+        """Path of its ground truth, relative to the data set's folder."""
+        return f"truth/{self.record.path.removeprefix('clips/').removesuffix('.mp4')}.npz"
+
+    def program(self) -> Program | str:
+        """What is performed."""
+        return self.motion if self.record.kind == "lip" else parse_program(self.motion)
+
+
+def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
+    """All clips of a data set, in the order of its manifest.
+
+    Raises:
+        SettingsError: more near misses or mimics than motions, or mimics of a single person.
+    """
+    if max(settings.near_misses, settings.mimics) > settings.motions:
+        raise SettingsError("near_misses and mimics must not exceed motions.")
+    if settings.mimics and settings.subjects < 2:
+        raise SettingsError("Mimics need at least two subjects; set mimics to 0.")
+    plan = []
+    for number in range(settings.subjects):
+        subject = _name(number)
+        random = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 21, number]))
+        taken: set[str] = set()
+        programs = [invent_program(random, taken) for _ in range(settings.motions)]
+        for index, program in enumerate(programs):
+            motion = f"{subject}-fm{index + 1}"
+            plan += _clips(settings, number, motion, "facial", str(program), settings.takes, 1, index, number)
+        for index, phrase in enumerate(invent_phrases(random, settings.lips) if settings.lips else []):
+            motion = f"{subject}-lm{index + 1}"
+            plan += _clips(settings, number, motion, "lip", phrase, settings.takes, 2, index, number)
+        for index in range(settings.near_misses):
+            motion = f"{subject}-fm{index + 1}~near"
+            other = str(near_miss(programs[index], random))
+            plan += _clips(settings, number, motion, "near-miss", other, settings.impostor_takes, 3, index, number)
+        for index in range(settings.mimics):
+            mimic = (number + 1 + index) % settings.subjects
+            if mimic == number:
+                continue
+            motion = f"{subject}-fm{index + 1}"
+            plan += _clips(settings, mimic, motion, "mimic", str(programs[index]), settings.impostor_takes, 4, index, number)
+    return plan
+
+
+def _name(number: int) -> str:
+    return f"s{number + 1:03d}"
+
+
+def _clips(
+    settings: DatasetSettings, performer: int, motion: str, kind: str, text: str, takes: int, code: int, index: int, owner: int
+) -> list[PlannedClip]:  # fmt: skip
+    subject = _name(performer)
+    clips = []
+    for take in range(takes):
+        path = f"clips/{subject}/{motion.replace('~', '-')}-{take:02d}.mp4"
+        session = take * settings.sessions // takes + 1
+        record = ClipRecord(path, subject, motion, kind, take, session)
+        clips.append(PlannedClip(record, text, (owner, performer, code, index, take), _name(owner)))
+    return clips
+
+
+@dataclass(frozen=True, eq=False)
+class Performer:
+    """What a subject brings to every clip: habits, and one scene per session."""
+
+    recruit: Recruit
+    habits: Habits
+    sessions: tuple[Session, ...]
+
+
+def make_performers(settings: DatasetSettings) -> dict[str, Performer]:
+    """Performers by subject."""
+    performers = {}
+    for number, recruit in enumerate(cast(settings.subjects, settings.part, settings.seed)):
+        random = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 22, number]))
+        habits = make_habits(random, settings.spreads)
+        sessions = tuple(make_session(random, settings.scene) for _ in range(settings.sessions))
+        performers[recruit.name] = Performer(recruit, habits, sessions)
+    return performers
+
+
+def clip_random(settings: DatasetSettings, clip: PlannedClip, purpose: int) -> np.random.Generator:
+    """A generator of the clip's own for one purpose: 0 the performance, 1 its frames, 2 the scene, 3 the sensor."""
+    return np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 23, *clip.stream, purpose]))
+
+
+def perform(settings: DatasetSettings, clip: PlannedClip, performer: Performer) -> tuple[Take, Moments]:
+    """The performance of a clip and its frames; needs no assets and draws nothing."""
+    take = make_take(clip.program(), performer.habits, settings.spreads, clip_random(settings, clip, 0))
+    session = performer.sessions[clip.record.session - 1]
+    return take, sample(take, session, settings.scene, clip_random(settings, clip, 1))
+
+
+def plan_digest(settings: DatasetSettings, subjects: int | None = None) -> str:
+    """SHA-256 over the manifest, the motions and all that is performed, frame by frame: times, weights, head poses,
+    phases and flags. Pixels and landmarks follow from it and from the assets.
+
+    Args:
+        subjects: only the clips performed by the first so many; all by default.
+    """
+    performers = make_performers(settings)
+    chosen = set(list(performers)[:subjects])
+    total = hashlib.sha256()
+    for clip in make_plan(settings):
+        if clip.record.subject in chosen:
+            total.update(clip_digest_line(settings, clip, performers[clip.record.subject]).encode())
+    return total.hexdigest()
+
+
+def clip_digest_line(settings: DatasetSettings, clip: PlannedClip, performer: Performer) -> str:
+    """One line that changes whenever the clip's row, motion or performance does."""
+    take, moments = perform(settings, clip, performer)
+    inner = hashlib.sha256()
+    # Rounded, so that the last bit of another processor's logarithm changes nothing.
+    for values, unit in ((moments.times, 1000), (moments.weights, 1000), (moments.turn, 100), (moments.phase, 1)):
+        inner.update(np.round(np.asarray(values, np.float64) * unit).astype("<i4").tobytes())
+    return f"{clip.record}|{clip.motion}|{','.join(take.flags)}|{inner.hexdigest()}\n"
+
+
+def by_subject(plan: list[PlannedClip]) -> Iterator[list[PlannedClip]]:
+    """The clips of each performer together, so that each person is built once."""
+    groups: dict[str, list[PlannedClip]] = {}
+    for clip in plan:
+        groups.setdefault(clip.record.subject, []).append(clip)
+    yield from groups.values()

@@ -1,0 +1,219 @@
+"""Planned clips become files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facemotion.config import to_toml
+from facemotion.data.manifest import write_manifest
+from facemotion.errors import DataError, StoreFullError
+from facemotion.synth.assets import Assets
+from facemotion.synth.camera import Camera, Frame, write_mp4
+from facemotion.synth.dataset import (
+    DatasetSettings,
+    Performer,
+    PlannedClip,
+    by_subject,
+    clip_random,
+    make_performers,
+    make_plan,
+    perform,
+)
+from facemotion.synth.head import HeadModel, load_head
+from facemotion.synth.people import Nursery, fit_portraits
+from facemotion.synth.person import Person
+from facemotion.synth.render import Renderer
+from facemotion.synth.scene import Session, Shot, film, framing
+from facemotion.synth.truth import Surveyor, Truth
+
+Progress = Callable[[int, int], None]
+
+
+class Studio:
+    """Films one person in one session."""
+
+    def __init__(self, head: HeadModel, person: Person, session: Session, settings: DatasetSettings) -> None:
+        self._head, self._person, self._session, self._settings = head, person, session, settings
+        scene = settings.scene
+        zoom, _ = framing(person, head, session, scene)
+        self._camera = Camera(session, scene.width, scene.height, 0)
+        width, height = self._camera.seen
+        self._scale = width / scene.width
+        self._renderer = Renderer(head, person, width, height, zoom * self._scale)
+        self._surveyor = Surveyor(head, person, scene.width, scene.height)
+
+    def shoot(self, clip: PlannedClip, performer: Performer) -> tuple[Shot, Truth]:
+        """What each frame of a clip shows, and its ground truth; draws nothing."""
+        take, moments = perform(self._settings, clip, performer)
+        random = clip_random(self._settings, clip, 2)
+        shot = film(moments, self._person, self._head, self._session, self._settings.scene, random)
+        return shot, self._surveyor.survey(shot, self._session, take.flags)
+
+    def frames(self, shot: Shot, seed: int) -> Iterator[Frame]:
+        """The frames of a shot, one at a time, as the camera delivers them."""
+        scene = self._settings.scene
+        camera = Camera(self._session, scene.width, scene.height, seed)
+        for state, speed, exposure in zip(shot.states, shot.speed, shot.exposure, strict=True):
+            picture = self._renderer.draw(replace(state, zoom=state.zoom * self._scale))
+            yield camera.expose(picture, speed, float(exposure))
+
+
+def sensor_seed(settings: DatasetSettings, clip: PlannedClip) -> int:
+    """Seed of the sensor's noise in a clip."""
+    return int(clip_random(settings, clip, 3).integers(2**31))
+
+
+@dataclass(frozen=True)
+class Job:
+    """The clips of one performer, and where they go."""
+
+    out: Path
+    assets: Path
+    cache: Path
+    settings: DatasetSettings
+    clips: tuple[PlannedClip, ...]
+    performer: Performer
+    video: bool
+
+
+def produce(
+    out: Path, assets: Assets, cache: Path, settings: DatasetSettings, workers: int, video: bool = True,
+    progress: Progress | None = None,
+) -> int:  # fmt: skip
+    """Make a data set, or go on with one that was broken off.
+
+    Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz.
+
+    Args:
+        out: folder. assets, cache: see `people.fit_portraits`. workers: processes. video: whether clips are drawn;
+            without, only ground truth is written. progress: called with clips done and clips of all.
+    Returns:
+        Number of clips made now; those that were there already are not made again.
+    Raises:
+        DataError: the folder holds a data set of other settings. StoreFullError: it can't be written.
+        AssetError: an asset is missing.
+    """
+    plan = make_plan(settings)
+    fit_portraits(assets, cache)
+    _claim(out, settings)
+    performers = make_performers(settings)
+    jobs = []
+    for clips in by_subject(plan):
+        missing = tuple(clip for clip in clips if not _done(out, clip, video))
+        if missing:
+            performer = performers[missing[0].record.subject]
+            jobs.append(Job(out, assets.folder, cache, settings, missing, performer, video))
+    todo = sum(len(job.clips) for job in jobs)
+    done = 0
+    for made in _run(jobs, workers):
+        done += made
+        if progress is not None:
+            progress(done, todo)
+    write_manifest(out / "manifest.csv", [clip.record for clip in plan])
+    _write_motions(out / "motions.csv", plan)
+    return todo
+
+
+def _run(jobs: list[Job], workers: int) -> Iterator[int]:
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield from _film_all(job)
+        return
+    # Spawned, not forked: a forked copy of numba's and ONNX Runtime's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        for future in as_completed([pool.submit(film_job, job) for job in jobs]):
+            yield future.result()
+
+
+def film_job(job: Job) -> int:
+    """Make the clips of one performer; returns how many."""
+    return sum(_film_all(job))
+
+
+def _film_all(job: Job) -> Iterator[int]:
+    assets = Assets(job.assets)
+    head = load_head(assets)
+    person = Nursery(assets, head, fit_portraits(assets, job.cache)).build(job.performer.recruit)
+    studios: dict[int, Studio] = {}
+    for clip in job.clips:
+        number = clip.record.session
+        if number not in studios:
+            studios[number] = Studio(head, person, job.performer.sessions[number - 1], job.settings)
+        studio = studios[number]
+        shot, truth = studio.shoot(clip, job.performer)
+        path = job.out / clip.record.path
+        for folder in (path.parent, (job.out / clip.truth).parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        if job.video:
+            frames = studio.frames(shot, sensor_seed(job.settings, clip))
+            write_mp4(frames, shot.times, path, job.settings.quality)
+        truth.save(job.out / clip.truth)  # last: a clip with ground truth is whole
+        yield 1
+
+
+def _done(out: Path, clip: PlannedClip, video: bool) -> bool:
+    return (out / clip.truth).exists() and (not video or (out / clip.record.path).exists())
+
+
+def _claim(out: Path, settings: DatasetSettings) -> None:
+    text = to_toml(settings)
+    path = out / "settings.toml"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.read_text("utf-8") != text:
+            raise DataError(f"{out} holds a data set of other settings (settings.toml); choose another folder.")
+        part = path.with_name("settings.toml.part")
+        part.write_text(text, "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise StoreFullError(f"Can't write to {out}: {error.strerror}; choose another folder or make room.") from error
+
+
+def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
+    rows = {}
+    for clip in plan:
+        if clip.record.kind != "mimic":
+            rows[clip.record.motion] = (clip.record.motion, clip.of, clip.record.kind, clip.motion)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["motion", "subject", "kind", "program"])
+    writer.writerows(rows.values())
+    part = path.with_name("motions.csv.part")
+    part.write_text(text.getvalue(), "utf-8")
+    os.replace(part, path)
+
+
+def landmark_arrays(plan: list[PlannedClip], truths: list[Truth]) -> dict[str, np.ndarray]:
+    """Ground truth of many clips as flat arrays, for training on landmarks alone.
+
+    Returns:
+        landmarks (N, 68, 2) float32 pixels and times (N,) float64 of all frames, one clip after the other; start
+        (C + 1,) int64, first frame of each clip; subject, motion, kind (C,) text; repetition, session (C,) int64.
+    """
+    records = [clip.record for clip in plan]
+    return {
+        "landmarks": np.concatenate([truth.landmarks for truth in truths]),
+        "times": np.concatenate([truth.times for truth in truths]),
+        "start": np.cumsum([0] + [len(truth.times) for truth in truths]),
+        "subject": np.array([record.subject for record in records]),
+        "motion": np.array([record.motion for record in records]),
+        "kind": np.array([record.kind for record in records]),
+        "repetition": np.array([record.repetition for record in records]),
+        "session": np.array([record.session for record in records]),
+    }
+
+
+def stable_seed(*parts: str) -> int:
+    """A seed from text, the same in every process."""
+    return zlib.crc32("\0".join(parts).encode())
