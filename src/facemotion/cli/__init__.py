@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from facemotion.cli import crossval, data, demo, evaluate, failures, features, models, store, train, users, verify
+from facemotion.cli import crossval, data, demo, evaluate, failures, features, models, store, synth, train, users, verify
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -28,6 +28,7 @@ GROUPS = (
     users,
     store,
     models,
+    synth,
     data,
     features,
     train,
