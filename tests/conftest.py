@@ -117,3 +117,11 @@ def clips(
     for name, frames in takes.items():
         (folder / f"{name}.mp4").write_bytes(encode(frames))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and the key files of stores are looked for in a folder of the test, never in the user's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("FACEMOTION_STORE_KEY", raising=False)
+    monkeypatch.delenv("FACEMOTION_STORE_TRANSFORM_KEY", raising=False)

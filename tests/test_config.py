@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from facemotion.config import MediaSettings, Settings, from_table, load_settings, read_toml, to_toml
+from facemotion.config import MediaSettings, Settings, from_table, load_settings, option, read_toml, to_toml
 from facemotion.errors import SettingsError
 
 
@@ -64,3 +64,26 @@ def every_option(kind: type) -> list[dataclasses.Field]:
 @pytest.mark.parametrize("spec", every_option(Settings), ids=lambda spec: spec.name)
 def test_every_setting_says_what_it_is(spec):
     assert len(spec.metadata["doc"]) > 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Wheel:
+    size: int = option(1, "its diameter", unit="in", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cart:
+    wheels: tuple[Wheel, ...] = option((Wheel(), Wheel(2)), "all of its wheels")
+    notes: dict[str, object] = dataclasses.field(default_factory=dict)
+
+
+def test_lists_of_tables_and_free_tables_are_written_and_read_back(tmp_path):
+    path = tmp_path / "cart.toml"
+    written = to_toml(Cart((Wheel(3), Wheel(4)), {"colour": "red", "age": 3}))
+    assert "# in, its diameter" in written
+    path.write_text(written)
+    assert read_toml(Cart, path) == Cart((Wheel(3), Wheel(4)), {"colour": "red", "age": 3})
+    with pytest.raises(SettingsError, match="size must be at least 1 in, got 0"):
+        from_table(Cart, {"wheels": [{"size": 0}]})
+    with pytest.raises(SettingsError, match="notes must be a table"):
+        from_table(Cart, {"notes": 3})

@@ -195,6 +195,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise SettingsError(f"{where} must be a list.")
         item = typing.get_args(hint)[0]
         return tuple(_convert(item, v, where) for v in value)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{where} must be a table.")
+        return dict(value)
     if origin in (typing.Union, types.UnionType):
         (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
         return _convert(hint, value, where)

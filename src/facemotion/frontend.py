@@ -19,6 +19,9 @@ from facemotion.media import FrameGate, Source, check_frame, read_frames
 from facemotion.types import FeatureSequence, QualityReport
 
 
+LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
+
+
 class Guidance(StrEnum):
     """What the user should do now; the value is the sentence to show."""
 
@@ -198,8 +201,10 @@ class LiveSession:
             yield pair
 
     def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, seconds: float) -> Guidance:
-        look = look_at(frame, face.box)
-        self._looks.append(look)
+        if (len(self._values) - 1) % LOOK_EVERY == 0:
+            self._looks.append(look_at(frame, face.box))
+        look = self._looks[-1]
+        side = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
         x, y = (face.box[:2] + face.box[2:]) / 2
         self._centres = [c for c in self._centres if seconds - c[0] <= 0.5] + [(seconds, float(x), float(y))]
         places = np.array(self._centres)[:, 1:]
@@ -207,11 +212,11 @@ class LiveSession:
         quality = self._settings.quality
         if self._tracker.rival_now:
             return Guidance.SEVERAL_FACES
-        if look.face_px < max(quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px):
+        if side < max(quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px):
             return Guidance.CLOSER
         if look.brightness < quality.dark_luma:
             return Guidance.TOO_DARK
-        if travel > quality.still_travel * look.face_px:
+        if travel > quality.still_travel * side:
             return Guidance.HOLD_STILL
         return Guidance.GO
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from facemotion.errors import ModelError, UnknownModelError
+from collections.abc import Sequence
+
+import numpy as np
+
+from facemotion.errors import EvidenceError, ModelError, UnknownModelError
 from facemotion.models import ModelCard
-from facemotion.types import OperatingPoint
+from facemotion.types import OperatingPoint, ScoredTrials
 
 
 def operating_point(card: ModelCard, name: str = "") -> OperatingPoint:
@@ -21,3 +25,89 @@ def operating_point(card: ModelCard, name: str = "") -> OperatingPoint:
     if wanted not in points:
         raise UnknownModelError(f"{card.name!r} has no operating point {wanted!r}; choose among {', '.join(points)}.")
     return points[wanted]
+
+
+def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str) -> tuple[OperatingPoint, ...]:
+    """Operating points for wanted false match rates: for each, the lowest threshold that keeps to it on the trials.
+
+    Args:
+        trials: scores of clips like those that the thresholds are for.
+        fmrs: wanted rates, each above 0 and below 1.
+        source: the data that the trials come from, in words.
+    Raises:
+        EvidenceError: no genuine trial; a rate that the impostor trials can't support, or that no threshold keeps to.
+    Reference: FMR and FNMR, ISO/IEC 19795-1.
+    """
+    genuine = np.sort(trials.scores[trials.labels])
+    impostor = np.sort(trials.scores[~trials.labels])
+    if not len(genuine):
+        raise EvidenceError("A threshold needs genuine trials too; give at least two takes of one motion.")
+    points = []
+    for fmr in fmrs:
+        check_evidence(trials, fmr)
+        # Only scores that occurred: between two of them the evidence is silent.
+        candidates = np.unique(trials.scores)
+        accepted = (len(impostor) - np.searchsorted(impostor, candidates, side="left")) / len(impostor)
+        kept = np.flatnonzero(accepted <= fmr)
+        if not len(kept):
+            raise EvidenceError(f"No threshold keeps to an FMR of {fmr:g} on these trials; ask for a higher FMR.")
+        threshold = candidates[kept[0]]
+        points.append(
+            OperatingPoint(
+                name=point_name(fmr),
+                threshold=float(np.clip(threshold, -1, 1)),
+                fmr=float(accepted[kept[0]]),
+                fnmr=float(np.searchsorted(genuine, threshold, side="left") / len(genuine)),
+                genuine_trials=len(genuine),
+                impostor_trials=len(impostor),
+                subjects=len(np.unique(trials.subjects)),
+                source=source,
+            )
+        )
+    return tuple(points)
+
+
+def point_name(fmr: float) -> str:
+    """How the operating point of a wanted FMR is called.
+
+    >>> point_name(0.01), point_name(0.025)
+    ('fmr-1e-2', 'fmr-2.5e-2')
+    """
+    digits, exponent = f"{fmr:e}".split("e")
+    return f"fmr-{float(digits):g}e{int(exponent)}"
+
+
+def independent_impostors(trials: ScoredTrials) -> int:
+    """Number of different pairs of motions among the impostor trials.
+
+    Ten takes against ten takes are a hundred trials, and one draw of two motions: what can be said of a false match
+    rate rests on the latter. (Pairs that share a motion aren't independent either; this is the generous count.)
+    """
+    impostors = np.sort(trials.motions[~trials.labels], axis=1).astype(np.int64)
+    return len(np.unique(impostors[:, 0] << 32 | impostors[:, 1]))
+
+
+def lowest_supported_fmr(independent: int) -> float:
+    """Rule of 3: without one error in n independent trials, the rate is below 3/n with 95% confidence; no lower rate
+    can be claimed.
+
+    >>> lowest_supported_fmr(300)
+    0.01
+    """
+    return 3 / independent if independent else 1.0
+
+
+def check_evidence(trials: ScoredTrials, fmr: float) -> None:
+    """Refuse an FMR that the trials can't support.
+
+    Raises:
+        EvidenceError: `fmr` is below 3 over the number of independent impostor trials.
+    Reference: rule of 3, ISO/IEC 19795-1, annex B.
+    """
+    independent = independent_impostors(trials)
+    lowest = lowest_supported_fmr(independent)
+    if fmr < lowest:
+        raise EvidenceError(
+            f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials; "
+            f"ask for {lowest:.2g} or more, or record more motions."
+        )

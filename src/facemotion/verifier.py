@@ -103,16 +103,21 @@ class Verifier:
             EnrolmentError: too few or many takes, or one that isn't like the others; its number is named, from 1.
             MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
-        limits = self.settings.verifier
-        if not limits.min_takes <= len(clips) <= limits.max_takes:
-            raise EnrolmentError(
-                f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {len(clips)}."
-            )
+        self._check_count(len(clips))
         acquisitions: list[Acquisition] = []
         for clip in clips:
             acquisitions.append(self.frontend.acquire(clip))
             if progress is not None:
                 progress(len(acquisitions))
+        return self.enrol_acquired(store, user, acquisitions)
+
+    def enrol_acquired(self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition]) -> Enrolment:
+        """The same for takes that were acquired already, from a live session say.
+
+        Raises:
+            EnrolmentError, StoreError: see enrol.
+        """
+        self._check_count(len(acquisitions))
         embeddings = [self.embed(acquisition) for acquisition in acquisitions]
         vectors = np.stack([embedding.vector for embedding in embeddings])
         agreement = mutual_agreement(vectors)
@@ -134,15 +139,25 @@ class Verifier:
             ModelMismatchError: the template was made with another model; the user must enrol again.
             MediaError, AcquisitionError: see verify.
         """
-        template = store.get(user, "motion")
-        if template.model_id != self.encoder.model_id:
-            raise ModelMismatchError(
-                f"User {user!r} was enrolled with the model {template.model_id}, this is {self.encoder.model_id}; "
-                "enrol again."
-            )
-        acquisition = self.frontend.acquire(clip)
+        return self.check_acquired(store, user, self.frontend.acquire(clip))
+
+    def check_acquired(self, store: TemplateStore, user: str, acquisition: Acquisition) -> Decision:
+        """The same for a probe that was acquired already, from a live session say.
+
+        Raises:
+            UnknownUserError, ModelMismatchError: see check.
+        """
+        # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
         probe, encode = _timed(lambda: self.embed(acquisition))
-        return self._decide(template_score(template, probe), (acquisition,), encode)
+        score = template_score(store.compare(user, "motion", probe))
+        return self._decide(score, (acquisition,), encode)
+
+    def _check_count(self, takes: int) -> None:
+        limits = self.settings.verifier
+        if not limits.min_takes <= takes <= limits.max_takes:
+            raise EnrolmentError(
+                f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {takes}."
+            )
 
     def _decide(self, score: float, acquisitions: Sequence[Acquisition], encode: float) -> Decision:
         milliseconds: dict[str, float] = {}
@@ -165,17 +180,11 @@ def cosine(a: Embedding, b: Embedding) -> float:
     return float(np.clip(a.vector @ b.vector, -1, 1))
 
 
-def template_score(template: Template, probe: Embedding) -> float:
-    """Mean cosine of a probe with the K takes of a template, -1..1. A maximum would grow with K for impostors too.
-
-    Raises:
-        ModelMismatchError: they are of different models.
+def template_score(cosines: NDArray[np.float32]) -> float:
+    """Score of a probe against a template, -1..1: the mean of its cosines (K,) with the template's takes. A maximum
+    would grow with K for impostors too.
     """
-    if template.model_id != probe.model_id:
-        raise ModelMismatchError(
-            f"A template of {template.model_id} can't be compared with a probe of {probe.model_id}."
-        )
-    return float(np.clip((template.vectors @ probe.vector).mean(), -1, 1))
+    return float(np.clip(cosines.mean(), -1, 1))
 
 
 def mutual_agreement(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,6 @@ from facemotion.errors import EvidenceError
 from facemotion.evaluation import metrics
 from facemotion.evaluation.metrics import (
     average_precision,
-    check_evidence,
     curve,
     equal_error_rate,
     f1_at,
@@ -20,7 +19,7 @@ from facemotion.evaluation.metrics import (
     rates_at,
     threshold_at_fmr,
 )
-from facemotion.evaluation.trials import independent_impostors
+from facemotion.thresholds import check_evidence, independent_impostors
 from facemotion.types import ScoredTrials
 
 

@@ -100,3 +100,14 @@ def test_a_feature_that_never_moves_does_not_explode() -> None:
     values[:, :, 0] = 7.0
     net.standardise(values, torch.ones(2, 5, dtype=torch.bool))
     assert torch.isfinite(net(values)).all()
+
+
+def test_a_stream_keeps_the_proportions_of_its_features() -> None:
+    net = encoder(scaling="stream")
+    values = clips(4, 30) * torch.tensor([1.0, 1, 1, 1, 1, 10])
+    mask = torch.ones(4, 30, dtype=torch.bool)
+    net.standardise(values, mask)
+    deviation = (values / net.input_scale).flatten(0, 1).std(0)
+    before = values.flatten(0, 1).std(0)
+    torch.testing.assert_close(deviation / deviation[0], before / before[0])
+    assert deviation.square().mean() == pytest.approx(1, rel=1e-3)

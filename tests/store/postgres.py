@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import psycopg
 
 
 def binaries() -> Path | None:
@@ -52,7 +55,7 @@ class Postgres:
         self._run(
             "initdb", "-D", str(self.folder / "data"), "-U", "facemotion", "-A", "trust", "--no-sync", "-E", "UTF8"
         )
-        self._count = 0
+        self.url = f"postgresql://facemotion@127.0.0.1:{self.port}/postgres"
         self.start()
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -67,7 +70,18 @@ class Postgres:
 
     def start(self) -> None:
         """Start, or start again, and wait until it answers."""
-        options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder), "-c", "shared_buffers=16MB"]
+        options = [
+            "-p",
+            str(self.port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            str(self.folder),
+            "-c",
+            "shared_buffers=16MB",
+            "-c",
+            "fsync=off",
+        ]
         program = [self._bin / "postgres", "-D", self.folder / "data", *options]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
@@ -81,15 +95,16 @@ class Postgres:
         raise RuntimeError((self.folder / "log").read_text())
 
     def stop(self) -> None:
-        """Stop at once, as a failing machine would; the data stays."""
-        self._server.send_signal(3)  # SIGQUIT: immediate shutdown
+        """Stop and cut every connection; the data stays."""
+        self._server.send_signal(signal.SIGINT)  # "fast" shutdown
         self._server.wait()
 
     def database(self) -> str:
-        """URL of a new, empty database."""
-        self._count += 1
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "facemotion", f"t{self._count}")
-        return f"postgresql://facemotion@127.0.0.1:{self.port}/t{self._count}"
+        """URL of an empty database; what an earlier call gave is emptied."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        return self.url
 
     def remove(self) -> None:
         """Stop and delete everything."""

@@ -14,7 +14,7 @@ from facemotion.training.export import check_parity, export_encoder
 from facemotion.types import FeatureSequence
 
 PAPER = EncoderSettings(layers=2, heads=2, feedforward=32, embedding=16)
-OURS = EncoderSettings("position+difference", True, 24, 1, 4, 32, 16, pooling="maximum+mean")
+OURS = EncoderSettings("position+difference", True, "stream", 24, 1, 4, 32, 16, pooling="maximum+mean")
 
 
 @pytest.fixture(scope="module", params=[PAPER, OURS], ids=["paper", "ours"])

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from facemotion.cli import data, demo, evaluate, features, models, synth, train, users, verify
+from facemotion.cli import crossval, data, demo, evaluate, failures, features, models, store, synth, train, users, verify
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -21,7 +21,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (demo, verify, users, models, data, features, synth, train, evaluate):
+# In the order of `facemotion --help`; one a line.
+GROUPS = (
+    demo,
+    verify,
+    users,
+    store,
+    models,
+    synth,
+    data,
+    features,
+    train,
+    crossval,
+    evaluate,
+    failures,
+)
+for group in GROUPS:
     group.register(app)
 
 

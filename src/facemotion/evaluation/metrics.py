@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import EvidenceError
-from facemotion.evaluation.trials import independent_impostors
+from facemotion.thresholds import check_evidence
 from facemotion.types import ScoredTrials
 
 Array = NDArray[np.float64]
@@ -162,16 +162,6 @@ def threshold_at_fmr(accepted: Curve, fmr: float) -> float:
     return float(accepted.thresholds[allowed[-1]])
 
 
-def lowest_supported_fmr(independent: int) -> float:
-    """Rule of 3: without one error in n independent trials, the rate is below 3/n with 95% confidence; no lower rate
-    can be claimed.
-
-    >>> lowest_supported_fmr(300)
-    0.01
-    """
-    return 3 / independent if independent else 1.0
-
-
 def fnmr_at_fmr(trials: ScoredTrials, fmr: float) -> tuple[float, float]:
     """FNMR at the lowest threshold whose FMR is at most `fmr`, and that threshold.
 
@@ -183,21 +173,6 @@ def fnmr_at_fmr(trials: ScoredTrials, fmr: float) -> tuple[float, float]:
     accepted = curve(trials)
     threshold = threshold_at_fmr(accepted, fmr)
     return rates_at(accepted, threshold)[1], threshold
-
-
-def check_evidence(trials: ScoredTrials, fmr: float) -> None:
-    """Refuse an FMR that the trials can't support.
-
-    Raises:
-        EvidenceError: `fmr` is below 3 over the number of independent impostor trials.
-    """
-    independent = independent_impostors(trials)
-    lowest = lowest_supported_fmr(independent)
-    if fmr < lowest:
-        raise EvidenceError(
-            f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials; "
-            f"ask for {lowest:.2g} or more, or record more motions."
-        )
 
 
 def _accepted_at(accepted: Curve, threshold: float) -> tuple[float, float]:

@@ -18,7 +18,8 @@ from facemotion.evaluation.metrics import (
     peak_f1,
     prevalence,
 )
-from facemotion.evaluation.trials import independent_impostors, select_trials
+from facemotion.evaluation.trials import select_trials
+from facemotion.thresholds import independent_impostors
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
 FIGURES: dict[str, Callable[[Curve], float]] = {

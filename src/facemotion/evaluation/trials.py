@@ -103,16 +103,6 @@ def join_trials(parts: Sequence[ScoredTrials]) -> ScoredTrials:
     )
 
 
-def independent_impostors(trials: ScoredTrials) -> int:
-    """Number of different pairs of motions among the impostor trials.
-
-    Ten takes against ten takes are a hundred trials, and one draw of two motions: what can be said of a false match
-    rate rests on the latter. (Pairs that share a motion aren't independent either; this is the generous count.)
-    """
-    impostors = np.sort(trials.motions[~trials.labels], axis=1).astype(np.int64)
-    return len(np.unique(impostors[:, 0] << 32 | impostors[:, 1]))
-
-
 def _numbers(names: Iterable[Hashable], among: Iterable[Hashable]) -> NDArray[np.int32]:
     number = {name: i for i, name in enumerate(dict.fromkeys(among))}
     return np.array([number[name] for name in names], dtype=np.int32)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from facemotion.config import option
 
 INPUTS = ("position", "position+difference", "difference")
+SCALINGS = ("feature", "stream")
 POOLINGS = ("maximum", "maximum+mean", "attention", "mean")
 
 
@@ -22,6 +23,9 @@ class EncoderSettings:
         "position", "what is fed of each feature: its value, its change over time, or both", choices=INPUTS
     )
     centre: bool = option(False, "subtract the clip's mean over time from the values, which removes the resting face")
+    scaling: str = option(
+        "feature", "inputs are divided by their own deviation, or by that of their stream", choices=SCALINGS
+    )
     width: int = option(
         0, "m, the size of the vectors between layers; 0 for that of the input", minimum=0, maximum=4096
     )
@@ -96,8 +100,13 @@ class SequenceEncoder(nn.Module):
     def standardise(self, values: Tensor, mask: Tensor) -> None:
         """Set the standardisation of the inputs from training clips: (N, L, D) values, (N, L) mask."""
         inputs = self._streams(values.masked_fill(~mask[..., None], 0.0), mask)[mask]
+        deviation = inputs.std(0)
+        if self.settings.scaling == "stream":
+            # What moves far is then heard more than what hardly moves and is mostly noise.
+            streams = deviation.reshape(-1, self.dimension)
+            deviation = streams.square().mean(1, keepdim=True).sqrt().expand_as(streams).flatten()
         self.input_mean.copy_(inputs.mean(0))
-        self.input_scale.copy_(inputs.std(0).clamp_min(1e-4 * float(inputs.std(0).max())))
+        self.input_scale.copy_(deviation.clamp_min(1e-4 * float(deviation.max())))
 
     def _streams(self, values: Tensor, mask: Tensor | None) -> Tensor:
         if self.settings.inputs != "position":

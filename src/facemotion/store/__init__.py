@@ -9,11 +9,16 @@ from facemotion.store.base import TemplateStore, UserSummary, check_user
 __all__ = ["TemplateStore", "UserSummary", "check_user", "open_store"]
 
 
-def open_store(url: str | Path) -> TemplateStore:
+def open_store(url: str | Path, *, key: str = "", transform_key: str = "") -> TemplateStore:
     """Open the template store at `url`, and make it where there is none yet.
 
     Args:
         url: path of an SQLite file, `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
+        key: where the key that encrypts comes from: `file:PATH`, `env:NAME` or `command:COMMAND LINE`. Empty: what the
+            environment variable FACEMOTION_STORE_KEY holds (a key, or such a name) if it is set, else a key file that
+            is made with the store, in the user's configuration folder, mode 0600.
+        transform_key: where the secret that turns the vectors comes from, in the same form; empty: what
+            FACEMOTION_STORE_TRANSFORM_KEY holds, else the same as `key`.
     Returns:
         A store that is safe to use from several threads and processes at once; close it, or use it with `with`.
     Raises:
@@ -21,10 +26,16 @@ def open_store(url: str | Path) -> TemplateStore:
         StoreCorruptError: the file isn't a facemotion store.
         StoreFullError: the disk is full or the file can't be written.
         StoreUnavailableError: the database server can't be reached, or another process holds the file.
+        StoreKeyError: a key is missing, or isn't the one that the store was written with.
         MissingExtraError: a PostgreSQL URL without its driver.
     """
     # SQLAlchemy takes a third of a second to import; whoever opens no store shouldn't wait for it.
     from facemotion.store.database import Database
     from facemotion.store.sql import SqlStore
 
-    return SqlStore(Database.open(url))
+    database = Database.open(url)
+    try:
+        return SqlStore(database, key, transform_key)
+    except BaseException:
+        database.close()
+        raise

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from facemotion.errors import StoreError
-from facemotion.types import Factor, Template
+from facemotion.types import Embedding, Factor, FloatArray, Template
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,23 @@ class TemplateStore(Protocol):
         ...
 
     def get(self, user: str, factor: Factor) -> Template:
-        """The template of a user for one factor.
+        """The template of a user for one factor; to compare a probe with it, `compare` is safer.
 
         Raises:
             UnknownUserError: the user has no template of that factor.
+            StoreCorruptError: the row was altered, or belongs to another user, factor or store.
+            StoreKeyError: the key that the row was written with is gone.
+        """
+        ...
+
+    def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
+        """Cosine of a probe with each take of a user's template, without the stored vectors ever being laid open.
+
+        Returns:
+            (K,) float32, -1..1; the same as with the vectors of `get`, to rounding (1e-6).
+        Raises:
+            ModelMismatchError: the probe is of another model than the template.
+            UnknownUserError, StoreCorruptError, StoreKeyError: see get.
         """
         ...
 
@@ -65,6 +78,24 @@ class TemplateStore(Protocol):
 
         Raises:
             UnknownUserError: nothing is stored under that name.
+        """
+        ...
+
+    def revoke(self, user: str) -> None:
+        """Turn a user's vectors by new secrets: whatever leaked of the old ones can't be compared with anything.
+
+        Raises:
+            UnknownUserError: nothing is stored under that name.
+        """
+        ...
+
+    def rotate(self) -> None:
+        """Encrypt and turn everything anew, under the newest key of the source (a key file that facemotion made gets
+        a new key, and loses the old one when all is done). A process killed on the way leaves a store that opens,
+        and the rotation can be run again.
+
+        Raises:
+            StoreKeyError: the source holds no newer key.
         """
         ...
 

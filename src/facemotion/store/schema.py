@@ -32,9 +32,7 @@ def upgrade(engine: Engine, name: str, target: str = "head") -> None:
         StoreError: the store was made by a later version of facemotion.
         StoreCorruptError: an SQLite database that holds something else.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    script = ScriptDirectory.from_config(config)
+    config, script = _revisions()
     with engine.begin() as connection:
         if _settled(connection, name, script, target):
             return
@@ -54,6 +52,17 @@ def upgrade(engine: Engine, name: str, target: str = "head") -> None:
             environment.run_migrations()
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def newest() -> str:
+    """The revision that this version of facemotion brings a store to."""
+    return _revisions()[1].get_current_head() or ""
+
+
+def _revisions() -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config, ScriptDirectory.from_config(config)
 
 
 def version(connection: Connection) -> str | None:

@@ -2,51 +2,94 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
-import numpy as np
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from facemotion.errors import StoreCorruptError, UnknownUserError
+from facemotion.errors import StoreKeyError, UnknownUserError
 from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user
 from facemotion.store.database import Database
+from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
+from facemotion.store.protect import Protector
+from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
-from facemotion.types import Factor, Template
+from facemotion.types import Embedding, Factor, FloatArray, Template
 
 
 class SqlStore:
-    """A TemplateStore in a Database; safe to use from several threads and processes at once."""
+    """A TemplateStore in a Database; safe to use from several threads and processes at once.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: open; the store closes it.
+        key, transform_key: names of key sources; see `facemotion.store.open_store`.
+    Raises:
+        StoreKeyError: a source can't be read, or doesn't hold the key that the store was written with.
+    """
+
+    def __init__(self, database: Database, key: str = "", transform_key: str = "") -> None:
         self.database = database
+        key = key or configured(ENVIRONMENT)
+        transform_key = transform_key or configured(TRANSFORM_ENVIRONMENT)
+        with database.read() as connection:
+            found = connection.execute(select(stores)).one_or_none()
+        if found is None:
+            found = self._found(key, transform_key)
+        self.protector = _protector(found.store_id, key, transform_key)
+        self.protector.key.find(found.key_id)
+        self.protector.transform_key.find(found.transform_id)
+
+    def _found(self, key: str, transform_key: str) -> Row[Any]:
+        """Write the row that makes tables a store, unless another process just did."""
+        with self.database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("LOCK TABLE facemotion_store IN EXCLUSIVE MODE")
+            if (found := connection.execute(select(stores)).one_or_none()) is None:
+                protector = _protector(secrets.token_hex(16), key, transform_key)
+                key_id = protector.key.add() if isinstance(protector.key, KeyFile) else protector.key.load().newest
+                transform_id = protector.transform_key.load().newest
+                row = {"one": 1, "store_id": protector.store_id, "key_id": key_id, "transform_id": transform_id}
+                connection.execute(insert(stores).values(**row))
+                found = connection.execute(select(stores)).one()
+            return found
 
     def put(self, *templates: Template) -> None:
         """See TemplateStore.put."""
         now = datetime.now(UTC).replace(tzinfo=None)
         replaced = False
         with self.database.write() as connection:
+            # Shared lock on PostgreSQL: a rotation waits for this row, or this row for the rotation.
+            current = connection.execute(select(stores).with_for_update(read=True)).one()
             for template in templates:
                 check_user(template.user)
-                replaced |= _write(connection, template, now)
+                here = _here(template.user, template.factor)
+                enrolled = connection.execute(select(table.c.enrolled).where(here)).scalar_one_or_none()
+                replaced |= enrolled is not None
+                _write(
+                    connection,
+                    self.protector.seal(template, current.key_id, current.transform_id, enrolled or now, now),
+                )
         if replaced:
             self.database.scrub()
 
     def get(self, user: str, factor: Factor) -> Template:
         """See TemplateStore.get."""
+        return self.protector.restore(self._row(user, factor))
+
+    def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
+        """See TemplateStore.compare."""
+        return self.protector.compare(self._row(user, factor), probe)
+
+    def _row(self, user: str, factor: Factor) -> dict[str, Any]:
         with self.database.read() as connection:
-            row = connection.execute(select(table).where(table.c.user == user, table.c.factor == factor)).one_or_none()
+            row = connection.execute(select(table).where(_here(user, factor))).mappings().one_or_none()
         if row is None:
             raise UnknownUserError(f"There is no {factor} template of user {user!r}; enrol first.")
-        vectors = np.frombuffer(row.payload, "<f4").astype(np.float32)
-        if vectors.size != row.takes * row.dimension:
-            raise StoreCorruptError(
-                f"The {factor} template of user {user!r} is damaged; delete the user and enrol again."
-            )
-        return Template(user, factor, vectors.reshape(row.takes, row.dimension), row.model_id)
+        return dict(row)
 
     def factors(self, user: str) -> tuple[Factor, ...]:
         """See TemplateStore.factors."""
@@ -59,17 +102,16 @@ class SqlStore:
         columns = (table.c.user, table.c.factor, table.c.takes, table.c.model_id, table.c.enrolled, table.c.changed)
         with self.database.read() as connection:
             rows = connection.execute(select(*columns)).all()
-        # Sorted here: databases sort letters by rules of their own.
-        by_user: dict[str, list[tuple[Factor, int, str, datetime, datetime]]] = {}
-        for user, *rest in sorted(map(tuple, rows)):
-            by_user.setdefault(user, []).append(cast(tuple[Factor, int, str, datetime, datetime], tuple(rest)))
+        by_user: dict[str, list[Any]] = {}
+        for row in sorted(rows, key=lambda row: (row.user, row.factor)):  # databases sort letters by rules of their own
+            by_user.setdefault(row.user, []).append(row)
         return [
             UserSummary(
                 user=user,
-                takes={factor: takes for factor, takes, *_ in found},
-                model_ids={factor: model_id for factor, _, model_id, *_ in found},
-                enrolled=min(enrolled for *_, enrolled, _ in found).replace(tzinfo=UTC),
-                changed=max(changed for *_, changed in found).replace(tzinfo=UTC),
+                takes={row.factor: row.takes for row in found},
+                model_ids={row.factor: row.model_id for row in found},
+                enrolled=min(row.enrolled for row in found).replace(tzinfo=UTC),
+                changed=max(row.changed for row in found).replace(tzinfo=UTC),
             )
             for user, found in by_user.items()
         ]
@@ -81,6 +123,40 @@ class SqlStore:
         if not gone:
             raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
         self.database.scrub()
+
+    def revoke(self, user: str) -> None:
+        """See TemplateStore.revoke."""
+        with self.database.write() as connection:
+            current = connection.execute(select(stores).with_for_update(read=True)).one()
+            rows = connection.execute(select(table).where(table.c.user == user).with_for_update()).mappings().all()
+            self._seal_again(connection, rows, current.key_id, current.transform_id)
+        if not rows:
+            raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
+        self.database.scrub()
+
+    def rotate(self) -> None:
+        """See TemplateStore.rotate."""
+        key, transform_key = self.protector.key, self.protector.transform_key
+        with self.database.write() as connection:
+            current = connection.execute(select(stores).with_for_update()).one()
+            # The new key is durable in its file before the first row depends on it.
+            key_id = key.add() if isinstance(key, KeyFile) else key.load().newest
+            transform_id = transform_key.load().newest
+            if key_id == current.key_id:
+                raise StoreKeyError(f"Add a new key behind the present one in {key.name} first; see docs/store.md.")
+            rows = connection.execute(select(table).with_for_update()).mappings().all()
+            self._seal_again(connection, rows, key_id, transform_id)
+            connection.execute(update(stores).values(key_id=key_id, transform_id=transform_id))
+        self.database.scrub()
+        if isinstance(key, KeyFile):
+            with self.database.write() as connection:
+                # Asked again under the lock: another rotation may have come between.
+                key.drop_all_but(connection.execute(select(stores.c.key_id).with_for_update()).scalar_one())
+
+    def _seal_again(self, connection: Connection, rows: Any, key_id: str, transform_id: str) -> None:
+        for row in rows:
+            template = self.protector.restore(dict(row))
+            _write(connection, self.protector.seal(template, key_id, transform_id, row["enrolled"], row["changed"]))
 
     @property
     def schema_version(self) -> str:
@@ -101,20 +177,17 @@ class SqlStore:
         self.close()
 
 
-def _write(connection: Connection, template: Template, now: datetime) -> bool:
-    """Put one row; true if it replaced another."""
-    takes, dimension = template.vectors.shape
-    key = {"user": template.user, "factor": template.factor}
-    values = {
-        "model_id": template.model_id,
-        "takes": takes,
-        "dimension": dimension,
-        "payload": template.vectors.astype("<f4").tobytes(),
-        "changed": now,
-    }
-    here = (table.c.user == template.user) & (table.c.factor == template.factor)
-    replaces = connection.execute(select(table.c.takes).where(here)).one_or_none() is not None
+def _protector(store_id: str, key: str, transform_key: str) -> Protector:
+    source = KeySource(key) if key else KeyFile(store_id)
+    return Protector(store_id, source, KeySource(transform_key) if transform_key else source)
+
+
+def _here(user: str, factor: str) -> Any:
+    return (table.c.user == user) & (table.c.factor == factor)
+
+
+def _write(connection: Connection, row: dict[str, Any]) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    row = dialect.insert(table).values(**key, enrolled=now, **values)
-    connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))
-    return replaces
+    connection.execute(
+        dialect.insert(table).values(**row).on_conflict_do_update(index_elements=["user", "factor"], set_=row)
+    )

@@ -1,0 +1,195 @@
+"""What a row of the store looks like to someone who steals it.
+
+Three layers, each for its own thief (docs/store.md tells the threat model in plain words):
+
+1. every take is turned by an orthogonal matrix of its own, drawn from a secret and the row's random salt. Cosines are
+   unchanged by it, so a probe turned the same way is compared without the stored vector ever being turned back. A new
+   salt makes a leaked vector worthless for comparison, and two stores share nothing that could be matched;
+2. the turned vectors are encrypted with AES-256-GCM under a key of the row's own;
+3. everything else in the row (whose it is, which factor and model, when) is authenticated with them, so that no row
+   can be moved to another user, factor or store.
+
+Sources: AES-GCM, NIST SP 800-38D; HKDF, RFC 5869; random orthogonal matrices from Householder reflections, Stewart,
+SIAM J. Numer. Anal. 17 (1980); cancelable templates, ISO/IEC 24745.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from facemotion.errors import ModelMismatchError, StoreCorruptError
+from facemotion.store.keys import KeySource
+from facemotion.types import Embedding, FloatArray, Template
+
+
+@dataclass(frozen=True)
+class Label:
+    """All of a row that isn't encrypted; every field is authenticated with the vectors.
+
+    Attributes:
+        row_id: random, new with every writing of the row.
+        salt: 32 random bytes, new with every writing of the row.
+        key_id, transform_id: ids of the keys that encrypt and that turn.
+        enrolled, changed: UTC, without a zone.
+    """
+
+    row_id: str
+    user: str
+    factor: str
+    model_id: str
+    takes: int
+    dimension: int
+    key_id: str
+    transform_id: str
+    salt: bytes
+    enrolled: datetime
+    changed: datetime
+
+    def bytes_to_bind(self, store_id: str) -> bytes:
+        """One unambiguous text of all fields, and of the store that the row belongs to."""
+        values = asdict(self) | {"salt": self.salt.hex(), "enrolled": str(self.enrolled), "changed": str(self.changed)}
+        return json.dumps(["facemotion template 1", store_id, *values.items()]).encode()
+
+
+class Protector:
+    """Turns and encrypts templates of one store, and back.
+
+    Args:
+        store_id: of the store.
+        key: source of the keys that encrypt.
+        transform_key: source of the keys that turn; may be the same source.
+    """
+
+    def __init__(self, store_id: str, key: KeySource, transform_key: KeySource) -> None:
+        self.store_id = store_id
+        self.key = key
+        self.transform_key = transform_key
+
+    def seal(
+        self, template: Template, key_id: str, transform_id: str, enrolled: datetime, changed: datetime
+    ) -> dict[str, Any]:
+        """The columns of a row for a template.
+
+        Raises:
+            StoreKeyError: a source doesn't hold the key of that id.
+        """
+        takes, dimension = template.vectors.shape
+        label = Label(
+            secrets.token_hex(16), template.user, template.factor, template.model_id, takes, dimension,
+            key_id, transform_id, secrets.token_bytes(32), enrolled, changed,
+        )  # fmt: skip
+        turned = np.stack([turn(v, s) for v, s in zip(template.vectors, self._secrets(label), strict=True)])
+        nonce = secrets.token_bytes(12)
+        sealed = self._cipher(label).encrypt(nonce, turned.astype("<f4").tobytes(), label.bytes_to_bind(self.store_id))
+        return asdict(label) | {"payload": nonce + sealed}
+
+    def restore(self, row: dict[str, Any]) -> Template:
+        """The template of a row, turned back.
+
+        Raises:
+            StoreKeyError: a source doesn't hold the row's key.
+            StoreCorruptError: the row was altered, or belongs to another user, factor or store.
+        """
+        label, turned = self._open(row)
+        vectors = np.stack([turn_back(v, s) for v, s in zip(turned, self._secrets(label), strict=True)])
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Template(label.user, label.factor, vectors.astype(np.float32), label.model_id)  # type: ignore[arg-type]
+
+    def compare(self, row: dict[str, Any], probe: Embedding) -> FloatArray:
+        """Cosine of a probe with every take of a row, found without turning the takes back.
+
+        Returns:
+            (K,) float32, -1..1.
+        Raises:
+            ModelMismatchError: the probe is of another model.
+            StoreKeyError, StoreCorruptError: see restore.
+        """
+        label, turned = self._open(row)
+        if probe.model_id != label.model_id:
+            raise ModelMismatchError(
+                f"User {label.user!r} enrolled with {label.model_id}, the probe is of {probe.model_id}; enrol again."
+            )
+        pairs = zip(turned, self._secrets(label), strict=True)
+        cosines = [float(take @ turn(probe.vector, secret)) for take, secret in pairs]
+        return np.clip(np.array(cosines, np.float32), -1, 1)
+
+    def _open(self, row: dict[str, Any]) -> tuple[Label, NDArray[np.float64]]:
+        label = Label(**{name: value for name, value in row.items() if name != "payload"})
+        nonce, sealed = row["payload"][:12], row["payload"][12:]
+        try:
+            plain = self._cipher(label).decrypt(nonce, sealed, label.bytes_to_bind(self.store_id))
+        except (InvalidTag, ValueError) as error:
+            raise StoreCorruptError(
+                f"The {label.factor} template of user {label.user!r} was altered; delete the user and enrol again."
+            ) from error
+        return label, np.frombuffer(plain, "<f4").reshape(label.takes, label.dimension).astype(np.float64)
+
+    def _cipher(self, label: Label) -> AESGCM:
+        return AESGCM(_derive(self.key.find(label.key_id), label.salt, "template encryption"))
+
+    def _secrets(self, label: Label) -> list[bytes]:
+        master = self.transform_key.find(label.transform_id)
+        return [_derive(master, label.salt, f"transform {label.factor} {take}") for take in range(label.takes)]
+
+
+def _derive(master: bytes, salt: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt, b"facemotion " + purpose.encode()).derive(master)
+
+
+def turn(vector: FloatArray, secret: bytes) -> NDArray[np.float64]:
+    """A vector times the orthogonal matrix of a secret.
+
+    Args:
+        vector: (E,) float. secret: 32 bytes.
+    Returns:
+        (E,) float64 of the same norm; the matrix is uniform (Haar) over all orthogonal E x E matrices.
+    """
+    turned = vector.astype(np.float64)
+    reflectors, signs = _reflections(secret, len(turned))
+    for reflector in reflectors:
+        turned -= (2 * (reflector @ turned)) * reflector
+    return turned * signs
+
+
+def turn_back(vector: NDArray[np.float64], secret: bytes) -> NDArray[np.float64]:
+    """The inverse of `turn`, to rounding (1e-12)."""
+    reflectors, signs = _reflections(secret, len(vector))
+    back = vector * signs
+    for reflector in reflectors[::-1]:
+        back -= (2 * (reflector @ back)) * reflector
+    return back
+
+
+def _reflections(secret: bytes, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Stewart's construction: reflection k leaves the first k coordinates alone, and carries a Gaussian vector of the
+    others to their first axis; then signs. (E, E) unit normals of the mirrors, row by row, and (E,) signs.
+    """
+    mirrors = np.zeros((dimension, dimension))
+    mirrors[np.triu_indices(dimension)] = _gaussian(secret, dimension * (dimension + 1) // 2)
+    axis = np.arange(dimension)
+    signs = np.where(mirrors[axis, axis] > 0, -1.0, 1.0)
+    mirrors[axis, axis] -= signs * np.linalg.norm(mirrors, axis=1)
+    return mirrors / np.linalg.norm(mirrors, axis=1, keepdims=True), signs
+
+
+def _gaussian(secret: bytes, count: int) -> NDArray[np.float64]:
+    """Normal deviates from the AES-CTR stream of a secret (Box and Muller); the same on every machine, for ever, which
+    no library promises of its own generator.
+    """
+    pairs = (count + 1) // 2
+    stream = Cipher(algorithms.AES(secret), modes.CTR(bytes(16))).encryptor().update(bytes(16 * pairs))
+    uniform = ((np.frombuffer(stream, "<u8") >> np.uint64(11)) + 0.5) / 2**53
+    radius, angle = np.sqrt(-2 * np.log(uniform[:pairs])), 2 * np.pi * uniform[pairs:]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]

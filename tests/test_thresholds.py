@@ -1,0 +1,89 @@
+"""Operating points by wanted FMR, and the refusal of figures without evidence."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facemotion import thresholds
+from facemotion.errors import EvidenceError, ModelError, UnknownModelError
+from facemotion.models import ModelCard
+from facemotion.thresholds import calibrate, operating_point
+from facemotion.types import OperatingPoint, ScoredTrials
+
+
+def make_trials(genuine, impostor) -> ScoredTrials:
+    """Every impostor trial is a pair of motions of its own."""
+    scores = np.array([*genuine, *impostor], np.float32)
+    labels = np.arange(len(scores)) < len(genuine)
+    motions = np.stack([np.zeros(len(scores)), np.arange(len(scores)) * ~labels], axis=1).astype(np.int32)
+    subjects = np.stack([np.zeros(len(scores)), np.arange(len(scores)) % 7], axis=1).astype(np.int32)
+    return ScoredTrials(scores, labels, np.where(labels, 0, 1).astype(np.uint8), subjects, motions)
+
+
+def test_examples():
+    assert doctest.testmod(thresholds).failed == 0
+
+
+def test_the_lowest_threshold_that_keeps_to_the_rate_with_its_evidence():
+    impostor = np.linspace(-0.5, 0.49, 100)
+    (point,) = calibrate(make_trials([0.3, 0.6, 0.7, 0.9], impostor), [0.05], "a hundred pairs")
+    assert point.name == "fmr-5e-2"
+    assert point.fmr == 0.05
+    assert point.threshold == pytest.approx(0.45, abs=1e-6)
+    assert point.fnmr == 0.25
+    assert (point.genuine_trials, point.impostor_trials, point.subjects) == (4, 100, 7)
+    assert point.source == "a hundred pairs"
+
+
+@given(
+    st.lists(st.floats(-1, 1, width=16), min_size=1, max_size=20),
+    st.lists(st.floats(-1, 1, width=16), min_size=4, max_size=60),
+    st.floats(0.01, 0.99),
+)
+def test_no_lower_score_that_occurred_keeps_to_the_rate(genuine, impostor, fmr):
+    trials = make_trials(genuine, impostor)
+    kept = [s for s in trials.scores if np.mean(trials.scores[~trials.labels] >= s) <= fmr]
+    if fmr < 3 / len(impostor) or not kept:
+        with pytest.raises(EvidenceError):
+            calibrate(trials, [fmr], "drawn")
+        return
+    (point,) = calibrate(trials, [fmr], "drawn")
+    assert point.threshold == min(kept)
+    assert point.fmr == np.mean(trials.scores[~trials.labels] >= point.threshold)
+    assert point.fnmr == np.mean(trials.scores[trials.labels] < point.threshold)
+
+
+def test_a_rate_beyond_the_evidence_is_refused_and_says_what_would_do():
+    trials = make_trials([0.9] * 5, np.linspace(-0.5, 0.5, 100))
+    calibrate(trials, [0.03], "x")
+    with pytest.raises(EvidenceError, match=r"100 independent.*ask for 0.03"):
+        calibrate(trials, [0.03, 0.01], "x")
+
+
+def test_a_hundred_scores_of_one_pair_are_one_trial():
+    trials = make_trials([0.9], np.linspace(0, 0.5, 100))
+    motions = np.minimum(trials.motions, 1)
+    same = ScoredTrials(trials.scores, trials.labels, trials.kinds, trials.subjects, motions)
+    with pytest.raises(EvidenceError, match="1 independent"):
+        calibrate(same, [0.5], "x")
+
+
+def test_no_genuine_trial_no_threshold():
+    with pytest.raises(EvidenceError, match="genuine"):
+        calibrate(make_trials([], np.linspace(0, 0.5, 100)), [0.1], "x")
+
+
+def test_points_of_a_card_are_found_by_name():
+    points = [OperatingPoint(name, 0.5, 0.1, 0.1, 10, 10, 2, "x") for name in ("fmr-1e-1", "fmr-1e-2")]
+    card = ModelCard("m", "m.onnx", "0" * 64, operating_points=tuple(points), default_point="fmr-1e-2")
+    assert operating_point(card) is points[1]
+    assert operating_point(card, "fmr-1e-1") is points[0]
+    with pytest.raises(UnknownModelError, match="fmr-1e-1, fmr-1e-2"):
+        operating_point(card, "fmr-1e-9")
+    with pytest.raises(ModelError, match="calibrate"):
+        operating_point(ModelCard("m", "m.onnx", "0" * 64))
