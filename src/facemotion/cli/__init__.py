@@ -28,7 +28,6 @@ GROUPS = (
     users,
     store,
     models,
-   
     data,
     features,
     train,
