@@ -9,7 +9,20 @@ import sys
 
 import typer
 
-from facemotion.cli import crossval, data, demo, evaluate, features, models, store, train, users, verify
+from facemotion.cli import (
+    crossval,
+    data,
+    demo,
+    evaluate,
+    failures,
+    features,
+    models,
+    store,
+    synth,
+    train,
+    users,
+    verify,
+)
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -28,11 +41,13 @@ GROUPS = (
     users,
     store,
     models,
+    synth,
     data,
     features,
     train,
     crossval,
     evaluate,
+    failures,
 )
 for group in GROUPS:
     group.register(app)
