@@ -86,7 +86,8 @@ class Verifier:
                 f"The encoder {settings.verifier.encoder!r} takes the features of {encoder.frontend_id!r}, but the "
                 f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
             )
-        point = operating_point(card(settings.verifier.encoder, settings.runtime), settings.verifier.operating_point)
+        wanted, runtime = settings.verifier, settings.runtime
+        point = operating_point(card(wanted.encoder, runtime), wanted.operating_point, runtime)
         return cls(frontend, encoder, point, settings, _load_appearance(settings))
 
     def live(self) -> LiveSession:
@@ -216,7 +217,7 @@ def _load_appearance(settings: Settings) -> Appearance | None:
     name = settings.verifier.recogniser
     if not name:
         return None
-    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point)
+    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point, settings.runtime)
     return Appearance(Recogniser.load(name, settings.runtime), point)
 
 

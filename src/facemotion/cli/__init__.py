@@ -10,6 +10,7 @@ import sys
 import typer
 
 from facemotion.cli import (
+    calibrate,
     crossval,
     data,
     demo,
@@ -48,6 +49,7 @@ GROUPS = (
     crossval,
     evaluate,
     failures,
+    calibrate,
 )
 for group in GROUPS:
     group.register(app)
