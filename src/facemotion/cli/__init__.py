@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from facemotion.cli import crossval, data, demo, evaluate, features, models, store, train, users, verify
+from facemotion.cli import crossval, data, demo, evaluate, features, landmarks, models, store, train, users, verify
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -28,9 +28,9 @@ GROUPS = (
     users,
     store,
     models,
-   
     data,
     features,
+    landmarks,
     train,
     crossval,
     evaluate,

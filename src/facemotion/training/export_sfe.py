@@ -23,7 +23,9 @@ from facemotion.training.photometric import SIDE
 
 def export_sfe(net: SpatialExtractor, path: Path) -> float:
     """Write the network as ONNX: input "faces" (1, 3, 112, 112) float32 RGB in [0, 1]; outputs "features" (1, 512),
-    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits.
+    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits. With landmarks go
+    "head_weight" (136, 512) and "head_bias" (136,): landmarks = head_weight @ features + head_bias, so that whoever
+    holds features alone can still tell how far the face moved.
 
     Batch norms are folded into the convolutions and the weights kept in half precision, cast where they are used.
 
@@ -42,7 +44,8 @@ def export_sfe(net: SpatialExtractor, path: Path) -> float:
         for tensor in (*folded.parameters(), net.mean, net.spread):
             tensor.copy_(tensor.half().float())
         after = folded(faces)
-    names = ["features", *["landmarks"] * net.has_landmarks, *["emotions"] * net.has_emotions]
+    names = ["features", *(["landmarks", "head_weight", "head_bias"] if net.has_landmarks else [])]
+    names += ["emotions"] if net.has_emotions else []
     with quiet_exporter():
         program = torch.onnx.export(
             folded,
@@ -115,8 +118,16 @@ class _Outputs(nn.Module):
         self.net = net
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
-        features, landmarks, emotions = self.net(faces)
-        return (features, *[landmarks] * self.net.has_landmarks, *[emotions] * self.net.has_emotions)
+        net = self.net
+        features, landmarks, emotions = net(faces)
+        count = landmarks.shape[1]
+        weight = net.trunk.head.weight[:count] * net.spread[:count, None]
+        bias = net.trunk.head.bias[:count] * net.spread[:count] + net.mean[:count]
+        return (
+            features,
+            *([landmarks, weight, bias] if net.has_landmarks else []),
+            *([emotions] if net.has_emotions else []),
+        )
 
 
 class _ConvolvedPReLU(nn.Module):
