@@ -13,12 +13,16 @@ BOX = (255, 190, 0)
 
 
 def mark_face(
-    frame: NDArray[np.uint8], box: NDArray[np.floating] | None, points: NDArray[np.floating] | None
+    frame: NDArray[np.uint8],
+    box: NDArray[np.floating] | None,
+    points: NDArray[np.floating] | None,
+    radius: float = 2.0,
 ) -> NDArray[np.uint8]:
     """Draw a face's box and points.
 
     Args:
         frame: (H, W, 3) uint8 RGB. box: (4,) x0 y0 x1 y1 pixels, or None. points: (P, 2) pixels, or None.
+        radius: of a point's dot, pixels of the result.
     Returns:
         (H * k, W * k, 3) uint8, k the least whole number that brings the shorter side to 360 pixels.
     """
@@ -30,5 +34,5 @@ def mark_face(
         draw.rectangle([float(v) * factor for v in box], outline=BOX)
     if points is not None:
         for x, y in np.asarray(points, np.float64) * factor:
-            draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=INK, outline=SHADOW)
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=INK, outline=SHADOW)
     return np.asarray(image)
