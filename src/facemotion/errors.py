@@ -123,6 +123,64 @@ class UnknownUserError(StoreError):
     """No templates under that user name."""
 
 
+class UserExistsError(StoreError):
+    """Somebody of that name is enrolled already."""
+
+
+class AuditError(StoreError):
+    """The audit trail isn't as it was written: a row was changed, removed or put in."""
+
+
+# Service ------------------------------------------------------------------------------------------------------------
+
+
+class ServiceError(FacemotionError):
+    """Base of what the service refuses for its own reasons; the client raises the same names."""
+
+    retry_seconds: float | None = None
+    """How long to wait before the same request may succeed; None where waiting doesn't help."""
+
+
+class AuthenticationError(ServiceError):
+    """No API key where one is needed, or one that isn't known."""
+
+
+class RightsError(ServiceError):
+    """The API key's role doesn't allow the request, or the request came from a place that may not make it."""
+
+
+class NonceError(ServiceError):
+    """The nonce is unknown, used, expired, or was given for another user, purpose or key."""
+
+
+class LockedError(ServiceError):
+    """Too many failures: wait, or ask an administrator to unlock."""
+
+
+class BusyError(ServiceError):
+    """The service has as much to do as it accepts; the same request may succeed shortly."""
+
+
+class RateError(ServiceError):
+    """The caller asks more often than it may."""
+
+
+class BodyTooLargeError(ServiceError):
+    """The body of a request is larger than the service accepts."""
+
+
+class FormError(ServiceError):
+    """The request isn't what its endpoint takes: a field is missing, twice there, or of a wrong kind."""
+
+
+class UploadTimeoutError(ServiceError):
+    """The body of a request didn't arrive in time."""
+
+
+class ServerFaultError(ServiceError):
+    """The service failed for a reason of its own; its log says more."""
+
+
 class EnrolmentError(UsageError):
     """The takes can't become a template: too few, too many, or unlike each other."""
 

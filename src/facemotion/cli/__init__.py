@@ -9,7 +9,21 @@ import sys
 
 import typer
 
-from facemotion.cli import crossval, data, demo, evaluate, features, landmarks, models, store, train, users, verify
+from facemotion.cli import (
+    crossval,
+    data,
+    demo,
+    evaluate,
+    failures,
+    features,
+    landmarks,
+    models,
+    store,
+    synth,
+    train,
+    users,
+    verify,
+)
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -28,12 +42,14 @@ GROUPS = (
     users,
     store,
     models,
+    synth,
     data,
     features,
     landmarks,
     train,
     crossval,
     evaluate,
+    failures,
 )
 for group in GROUPS:
     group.register(app)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facemotion.synth.head import INDEX, FloatArray, HeadModel, IntArray
 from facemotion.synth.layers import LOWER, UPPER
 from facemotion.synth.person import Person, scaled
-from facemotion.synth.raster import blend_shapes, draw_coloured, draw_textured, vertex_normals
+from facemotion.synth.raster import blend_shapes, draw_coloured, draw_sheet, draw_textured, vertex_normals
 
 OVERSAMPLE = 1.5
 PIVOT = np.array([0.0, -6.0, -1.0], np.float32)  # the head turns about the upper neck, cm
@@ -70,7 +70,9 @@ class Renderer:
         attributes[:, 2:4] = person.closed_places[:count] * texture
         chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
         attributes[:, 8] = (
-            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1)) * _smooth(chin) * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
+            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1))
+            * _smooth(chin)
+            * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
         )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
         self._attributes = attributes
@@ -78,9 +80,8 @@ class Renderer:
         # Lips, lids and nostrils turn away too, but must stay opaque.
         self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
         sheet = person.sheet
-        self._sheet_attributes = np.zeros((len(sheet.places), 9), np.float32)
+        self._sheet_attributes = np.zeros((len(sheet.places), 5), np.float32)
         self._sheet_attributes[:, 0:2] = sheet.places * texture
-        self._sheet_attributes[:, 8] = 1
         self._dome = self._dome_normals()
         self._ball, self._ball_triangles = _ball()
         self._ball_attributes = []
@@ -137,13 +138,19 @@ class Renderer:
         attributes[:, 4] = 0
         for side in range(2):
             # (a lid that turns down while it closes would be relit by the brow's light)
-            blink = float(state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]])
+            blink = float(
+                state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]]
+            )
             ratio = np.clip((blink - 0.12) / 0.55, 0, 1)
-            attributes[:, 4] += self.person.lid[side, : self.head.faces_count] * np.float32(ratio * ratio * (3 - 2 * ratio))
+            attributes[:, 4] += self.person.lid[side, : self.head.faces_count] * np.float32(
+                ratio * ratio * (3 - 2 * ratio)
+            )
             calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
             attributes[:, 5:8] += calm * (state.light.colour - attributes[:, 5:8])
             if blink < 1.05:
-                self._draw_eye(side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth)
+                self._draw_eye(
+                    side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth
+                )
         count = self.head.faces_count
         # Where the skin turns away it melts into what lies behind, as in any photograph.
         edge = np.clip((normals[:, 2] - 0.02) / 0.22, 0, 1)
@@ -158,14 +165,12 @@ class Renderer:
         still = in_portrait(person, sheet.shell, person.rotation, np.zeros(3, np.float32))
         shell = (in_portrait(person, sheet.shell, rotation, state.offset) - still) * sheet.share[:, None]
         places = sheet.places + sheet.displaced(np.concatenate([face, shell]))
-        screen = np.zeros((len(places), 3), np.float32)
-        screen[:, :2] = to_picture(places, state, self.width, self.height) * factor
+        screen = (to_picture(places, state, self.width, self.height) * factor).astype(np.float32)
         lit = shade(person, self._dome, self._dome, state.light)
         near = sheet.nearness[:, None]
         table = self._sheet_attributes
-        table[:, 5:8] = near * lit + (1 - near) * state.light.background
-        free = np.full(picture.shape[:2], -1e9, np.float32)
-        draw_textured(sheet.triangles, screen, table, person.layers.open, person.layers.open, False, picture, free)
+        table[:, 2:5] = near * lit + (1 - near) * state.light.background
+        draw_sheet(sheet.triangles, screen, table, person.layers.open, picture)
 
     def _mouth_opening(self, points: FloatArray) -> float:
         """Largest gap between the lips, cm."""
@@ -173,7 +178,13 @@ class Renderer:
         return float(np.max(points[marks[[61, 62, 63]], 1] - points[marks[[67, 66, 65]], 1]))
 
     def _draw_mouth(
-        self, points: FloatArray, screen: FloatArray, state: State, opening: float, picture: FloatArray, depth: FloatArray
+        self,
+        points: FloatArray,
+        screen: FloatArray,
+        state: State,
+        opening: float,
+        picture: FloatArray,
+        depth: FloatArray,
     ) -> None:
         head, light = self.head, state.light
         loop = screen[head.mouth_loop]
@@ -188,16 +199,16 @@ class Renderer:
         inside = points[head.faces_count :]
         # Light falls in between the lips: it fades with the way inside and with the way from the opening's middle.
         fade = np.exp(-np.maximum(lips[2] - 0.8 - inside[:, 2], 0) / (3.2 + 1.2 * opening))
-        fade *= np.exp(-np.square(inside[:, 0] / 3.6)) * (0.62 + 0.38 * min(opening / 1.0, 1.0))
+        fade *= np.exp(-np.square(inside[:, 0] / 3.8)) * (0.8 + 0.2 * min(opening / 0.8, 1.0))
         # ... and the upper lip throws a shadow on the teeth right below it.
         upper = points[head.landmarks[62], 1]
-        fade *= 0.62 + 0.38 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
+        fade *= 0.74 + 0.26 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
         for triangles, tone, back in (
             (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5),
             (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3),
         ):
             normals = vertex_normals(triangles, points @ rotation.T, len(points))[head.faces_count :]
-            bright = 0.55 + 0.45 * np.clip(0.25 * normals[:, 1] + normals[:, 2], 0, 1)
+            bright = 0.62 + 0.42 * np.clip(0.25 * normals[:, 1] + normals[:, 2], 0, 1)
             colours = np.zeros((len(points), 3), np.float32)
             colours[head.faces_count :] = (white * tone) * (bright * fade)[:, None]
             placed = screen.copy()
@@ -205,7 +216,14 @@ class Renderer:
             draw_coloured(triangles, placed, colours, True, picture, depth)
 
     def _draw_eye(
-        self, side: int, points: FloatArray, state: State, factor: FloatArray, bright: float, picture: FloatArray, depth: FloatArray
+        self,
+        side: int,
+        points: FloatArray,
+        state: State,
+        factor: FloatArray,
+        bright: float,
+        picture: FloatArray,
+        depth: FloatArray,
     ) -> None:
         person = self.person
         turn = gaze_rotation(state.weights, side)
@@ -213,12 +231,18 @@ class Renderer:
         screen = self._screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
         screen[:, 2] -= np.float32(0.18)
         table = self._ball_attributes[side]
-        table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        table[:, 5:8] = (
+            state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        )
         # At rest the photograph itself is the best eye; painted whites are for where it shows none.
-        moved = np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+        moved = (
+            np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+        )
         table[:, 4] = max(0.0, 1 - float(moved))
         layers = person.layers
-        draw_textured(self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth)
+        draw_textured(
+            self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth
+        )
 
     def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
         """Factors (P, 1) by which the lids darken the eyeball along their edges."""
@@ -261,15 +285,21 @@ def shade(person: Person, before: FloatArray, after: FloatArray, light: Light) -
     camera coordinates."""
     old = person.light[0] + before @ person.light[1:]
     new = light.ambient + after @ light.direction
-    ratio = np.clip(np.maximum(new, 0.12) / np.maximum(old, 0.25), 0.4, 1.9)
+    ratio = np.clip(np.maximum(new, 0.12) / np.maximum(old, 0.25), 0.5, 1.5)
     return np.asarray(ratio[:, None] * light.colour, np.float32)
 
 
 def gaze_rotation(weights: FloatArray, side: int) -> FloatArray:
     """(3, 3) rotation of an eyeball in the head for the eyeLook weights; side 0 is the subject's left."""
     suffix = "LR"[side]
-    pitch = weights[INDEX["eyeLookUp_" + suffix]] * GAZE_DEGREES["Up"] - weights[INDEX["eyeLookDown_" + suffix]] * GAZE_DEGREES["Down"]
-    out = weights[INDEX["eyeLookOut_" + suffix]] * GAZE_DEGREES["Out"] - weights[INDEX["eyeLookIn_" + suffix]] * GAZE_DEGREES["In"]
+    pitch = (
+        weights[INDEX["eyeLookUp_" + suffix]] * GAZE_DEGREES["Up"]
+        - weights[INDEX["eyeLookDown_" + suffix]] * GAZE_DEGREES["Down"]
+    )
+    out = (
+        weights[INDEX["eyeLookOut_" + suffix]] * GAZE_DEGREES["Out"]
+        - weights[INDEX["eyeLookIn_" + suffix]] * GAZE_DEGREES["In"]
+    )
     yaw = np.radians(out if side == 0 else -out)
     pitch = np.radians(pitch)
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
@@ -281,12 +311,14 @@ def shrink(picture: FloatArray, height: int, width: int) -> FloatArray:
     """Average a picture (H, W, 3) down to (height, width, 3), float32."""
     from PIL import Image
 
-    small = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
+    small = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)).resize(
+        (width, height), Image.Resampling.BOX
+    )
     return np.asarray(small, np.float32)
 
 
 def _smooth(value: NDArray[np.floating]) -> NDArray[np.floating]:
-    return value * value * (3 - 2 * value)
+    return np.asarray(value * value * (3 - 2 * value))
 
 
 def _ball() -> tuple[FloatArray, IntArray]:
@@ -310,4 +342,10 @@ def _eye_white(person: Person) -> FloatArray:
             luma = picture.mean(1)
             tones.append(picture[luma >= np.percentile(luma, 80)].mean(0))
     tone = np.mean(tones, axis=0) if tones else np.array([190.0, 182.0, 175.0])
-    return np.asarray(np.clip(tone * 1.05, 110, 235), np.float32)
+    # Eyes in the shade of their lids are too dark a witness: teeth are never darker than well-lit skin.
+    height, width = person.layers.open.shape[:2]
+    x = np.clip(person.places[:, 0].astype(int), 0, width - 1)
+    y = np.clip(person.places[:, 1].astype(int), 0, height - 1)
+    skin = float(np.percentile(person.layers.open[y, x].mean(1), 75))
+    tone = tone * max(1.05, 1.08 * skin / max(float(tone.mean()), 1.0))
+    return np.asarray(np.clip(0.5 * tone + 0.5 * tone.mean(), 110, 235), np.float32)

@@ -1,0 +1,1 @@
+"""The REST service and the page: `facemotion serve` (extra `serve`)."""

@@ -1,0 +1,179 @@
+"""The application: parts put together, errors turned into answers, every answer counted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facemotion import __version__
+from facemotion.config import Settings, load_settings, read_toml
+from facemotion.errors import FacemotionError, FormError
+from facemotion.service import schema
+from facemotion.service.desk import Desk
+from facemotion.service.metrics import Metrics
+from facemotion.service.problems import FAULT, problem_of, respond, status_of
+from facemotion.service.replay import AttackDetector, Memory, Secret
+from facemotion.service.routes import Parts, routes
+from facemotion.service.schemas import Problem
+from facemotion.service.settings import ServiceSettings
+from facemotion.store import open_store
+from facemotion.store.database import Database
+from facemotion.verifier import Verifier
+
+log = logging.getLogger("facemotion.service")
+
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""On every answer that doesn't set its own."""
+
+
+def create_app(
+    store: str | Path,
+    settings: ServiceSettings | None = None,
+    inference: Settings | None = None,
+    *,
+    store_key: str = "",
+    detector: AttackDetector | None = None,
+    metrics_folder: Path | None = None,
+) -> FastAPI:
+    """Make the service; models and database are opened when it starts.
+
+    Args:
+        store: path or URL, see `facemotion.open_store`; the service's own tables go into the same database.
+        settings: of the service. inference: of the verifier; default: `load_settings()`.
+        store_key: where the store's key is, see `facemotion.open_store`.
+        detector: of presentation attacks, asked about every attempt and take.
+        metrics_folder: shared by the workers of one server.
+    """
+    settings = settings or ServiceSettings()
+    app = FastAPI(
+        title="facemotion",
+        version=__version__,
+        summary="Verify a person by a secret facial motion made before a camera.",
+        lifespan=_lifespan(store, settings, inference, store_key, detector, metrics_folder),
+        docs_url=None,  # their pages load scripts from other sites
+        redoc_url=None,
+    )
+    app.include_router(routes())
+    app.add_exception_handler(FacemotionError, _named)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+    app.add_middleware(Clerk, app=app)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The app that FACEMOTION_SERVICE, FACEMOTION_CONFIG, FACEMOTION_STORE and so on describe; for worker processes."""
+    service = os.environ.get("FACEMOTION_SERVICE")
+    folder = os.environ.get("FACEMOTION_METRICS")
+    return create_app(
+        os.environ["FACEMOTION_STORE"],
+        read_toml(ServiceSettings, Path(service)) if service else None,
+        load_settings(),
+        store_key=os.environ.get("FACEMOTION_STORE_KEY_SOURCE", ""),
+        metrics_folder=Path(folder) if folder else None,
+    )
+
+
+def _lifespan(
+    store_url: str | Path,
+    settings: ServiceSettings,
+    inference: Settings | None,
+    store_key: str,
+    detector: AttackDetector | None,
+    metrics_folder: Path | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        verifier = Verifier.load(inference)
+        database = Database.open(store_url)
+        try:
+            with open_store(store_url) as store:
+                schema.upgrade(database)
+                memory = Memory(database, Secret.derive(store_key.encode()), settings.replay)
+                desk = Desk(verifier, store, database, memory, settings, detector)
+                desk.tidy()
+                parts = app.state.parts = Parts(desk, settings, Metrics(metrics_folder))
+                yield
+                parts.bench.close()
+        finally:
+            database.close()
+
+    return lifespan
+
+
+class Clerk:
+    """Counts every request, writes one line of log about it without names, and adds the headers that all answers have.
+
+    Plain ASGI: Starlette's own base class would put whole bodies into a queue.
+    """
+
+    def __init__(self, inner: ASGIApp, app: FastAPI) -> None:
+        self._inner = inner
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = 500
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                there = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in there)]
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, stamped)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "other")
+            metrics: Metrics = self._app.state.parts.metrics
+            metrics.count("facemotion_requests_total", route=route, method=scope["method"], status=str(status))
+            metrics.observe("facemotion_request_seconds", seconds, route=route)
+            metrics.save()
+            log.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * seconds)
+
+
+async def _named(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, FacemotionError)
+    status = status_of(error)
+    if status == 500:
+        log.error("%s: %s", type(error).__name__, error)
+    return respond(status, problem_of(error))
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
+    places = sorted({".".join(str(part) for part in one["loc"]) for one in error.errors()})
+    return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return respond(error.status_code, Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None))
+
+
+async def _fault(_request: Request, error: Exception) -> Response:
+    log.error("Unexpected error", exc_info=error)
+    return respond(500, FAULT)

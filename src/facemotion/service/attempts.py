@@ -1,0 +1,172 @@
+"""Nonces and the lock: an attempt is made once, by whom it was given to, and failures cost time.
+
+A failure is charged when the attempt begins, in the transaction that uses up its nonce, and forgiven if the attempt is
+accepted or never came to a comparison. So a hundred attempts at once are charged like a hundred in a row, and a killed
+process forgives nothing. Names that nobody has are counted alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from facemotion.errors import LockedError, NonceError, RateError
+from facemotion.service.settings import AttemptSettings
+from facemotion.service.tables import failures, nonces
+from facemotion.store.database import Database
+
+Purpose = Literal["verify", "enrol"]
+FORGET_SECONDS = 90 * 86400.0
+"""Failures older than this are forgotten, unless they locked the user for good."""
+
+
+@dataclass(frozen=True)
+class LockState:
+    """How a name stands.
+
+    Attributes:
+        failures: in a row.
+        wait_seconds: until the next attempt is let through; 0 if it is now.
+        locked: only an administrator can unlock.
+    """
+
+    failures: int
+    wait_seconds: float
+    locked: bool
+
+
+class Attempts:
+    """Nonces and failures in a service's database; holds across processes."""
+
+    def __init__(self, database: Database, settings: AttemptSettings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def issue(self, user: str, purpose: Purpose, key_id: str) -> str:
+        """Give out a nonce.
+
+        Raises:
+            RateError: the user has too many unused ones.
+            LockedError: attempts of that user are locked; only for the purpose "verify".
+        """
+        nonce, now = secrets.token_urlsafe(24), time.time()
+        with self._database.write() as connection:
+            if purpose == "verify":
+                self._refuse_locked(self._state(connection, user, now))
+            connection.execute(delete(nonces).where(nonces.c.expires < now))
+            held = connection.scalar(select(func.count()).select_from(nonces).where(nonces.c.user == user)) or 0
+            if held >= self._settings.open_nonces:
+                error = RateError(
+                    f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s."
+                )
+                error.retry_seconds = self._settings.nonce_seconds
+                raise error
+            row = {
+                "digest": _digest(nonce),
+                "user": user,
+                "purpose": purpose,
+                "key_id": key_id,
+                "expires": now + self._settings.nonce_seconds,
+            }
+            connection.execute(insert(nonces).values(**row))
+        return nonce
+
+    def begin(self, user: str, purpose: Purpose, key_id: str, nonce: str) -> None:
+        """Use up a nonce and, for "verify", charge a failure beforehand.
+
+        Raises:
+            NonceError: unknown, used, expired, or of another user, purpose or key.
+            LockedError: wait, or see an administrator; the nonce is used up all the same.
+        """
+        now = time.time()
+        with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":  # one attempt of a user at a time; SQLite has one writer anyhow
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+            here = (
+                (nonces.c.digest == _digest(nonce))
+                & (nonces.c.user == user)
+                & (nonces.c.purpose == purpose)
+                & (nonces.c.key_id == key_id)
+                & (nonces.c.expires >= now)
+            )
+            known = connection.execute(delete(nonces).where(here)).rowcount == 1
+            state = self._state(connection, user, now) if purpose == "verify" else LockState(0, 0, False)
+            if known and purpose == "verify" and not (state.locked or state.wait_seconds):
+                self._charge(connection, user, now)
+        if not known:
+            raise NonceError(
+                "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new "
+                "one."
+            )
+        self._refuse_locked(state)
+
+    def forgive(self, connection: Connection, user: str) -> None:
+        """Take back the charge of an attempt that never came to a comparison."""
+        here = (failures.c.user == user) & (failures.c["count"] > 0)
+        connection.execute(update(failures).where(here).values(count=failures.c["count"] - 1))
+
+    def accept(self, connection: Connection, user: str) -> None:
+        """Take back the charge of an accepted attempt, and forget failures before it, unless they locked the user."""
+        self.forgive(connection, user)
+        here = (failures.c.user == user) & (failures.c["count"] < self._settings.lock_failures)
+        connection.execute(delete(failures).where(here))
+
+    def unlock(self, connection: Connection, user: str) -> None:
+        """Forget all failures of a name."""
+        connection.execute(delete(failures).where(failures.c.user == user))
+
+    def forget(self, connection: Connection, user: str) -> None:
+        """Remove everything kept of a name."""
+        self.unlock(connection, user)
+        connection.execute(delete(nonces).where(nonces.c.user == user))
+
+    def state(self, user: str) -> LockState:
+        """How a name stands now."""
+        with self._database.read() as connection:
+            return self._state(connection, user, time.time())
+
+    def tidy(self) -> None:
+        """Forget expired nonces and failures of long ago."""
+        now = time.time()
+        with self._database.write() as connection:
+            connection.execute(delete(nonces).where(nonces.c.expires < now))
+            old = (failures.c.latest < now - FORGET_SECONDS) & (failures.c["count"] < self._settings.lock_failures)
+            connection.execute(delete(failures).where(old))
+
+    def _state(self, connection: Connection, user: str, now: float) -> LockState:
+        row = connection.execute(select(failures).where(failures.c.user == user)).mappings().one_or_none()
+        if row is None:
+            return LockState(0, 0.0, False)
+        settings, count = self._settings, row["count"]
+        if count >= settings.lock_failures:
+            return LockState(count, 0.0, True)
+        if count < settings.free_failures:
+            return LockState(count, 0.0, False)
+        doublings = min(count - settings.free_failures, 60)
+        wait = min(settings.wait_seconds * 2.0**doublings, settings.longest_wait_seconds)
+        return LockState(count, max(0.0, row["latest"] + wait - now), False)
+
+    def _refuse_locked(self, state: LockState) -> None:
+        if state.locked:
+            raise LockedError("Too many failures; an administrator must unlock this user.")
+        if state.wait_seconds:
+            error = LockedError(f"Too many failures; try again in {math.ceil(state.wait_seconds)} s.")
+            error.retry_seconds = state.wait_seconds
+            raise error
+
+    def _charge(self, connection: Connection, user: str, now: float) -> None:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        row = dialect.insert(failures).values(user=user, count=1, latest=now)
+        again = {"count": failures.c["count"] + 1, "latest": now}
+        connection.execute(row.on_conflict_do_update(index_elements=["user"], set_=again))
+
+
+def _digest(nonce: str) -> bytes:
+    return hashlib.sha256(nonce.encode("utf-8", "surrogateescape")).digest()

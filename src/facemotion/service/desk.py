@@ -1,0 +1,233 @@
+"""What the service does for a caller, apart from HTTP: enrol, verify, status, delete, unlock. Called from threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from facemotion.errors import (
+    AcquisitionError,
+    EnrolmentError,
+    FacemotionError,
+    MediaError,
+    ModelMismatchError,
+    UnknownUserError,
+    UserExistsError,
+)
+from facemotion.service import audit
+from facemotion.service.attempts import Attempts, LockState
+from facemotion.service.auth import ApiKeys, Caller
+from facemotion.service.recording import Recorder, Recording, record
+from facemotion.service.replay import AttackDetector, Memory, frozen, looped, same_recording
+from facemotion.service.settings import ServiceSettings
+from facemotion.store import TemplateStore, UserSummary
+from facemotion.store.database import Database
+from facemotion.types import Decision
+from facemotion.verifier import Verifier
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How an attempt ended.
+
+    Attributes:
+        accepted: pass or fail, all that an end user learns.
+        outcome: why, for administrators and the audit trail.
+        decision: the comparison; None where there was nothing to compare with.
+    """
+
+    accepted: bool
+    outcome: str
+    decision: Decision | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a name; `summary` is None where nobody of that name is enrolled."""
+
+    summary: UserSummary | None
+    lock: LockState
+    must_enrol_again: bool
+
+
+class Desk:
+    """Everything one server process needs to answer; safe to use from several threads.
+
+    Args:
+        verifier: loaded. store: open; closed by its owner. database: the same database, open, at the service's schema.
+        memory: of earlier recordings. detector: of presentation attacks, if there is one.
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        store: TemplateStore,
+        database: Database,
+        memory: Memory,
+        settings: ServiceSettings,
+        detector: AttackDetector | None = None,
+    ) -> None:
+        self.verifier = verifier
+        self.store = store
+        self.database = database
+        self.keys = ApiKeys(database)
+        self.attempts = Attempts(database, settings.attempts)
+        self.memory = memory
+        self._replay = settings.replay
+        self._detector = detector
+
+    def recorder(self) -> Recorder:
+        """For a live session; hand what its `finish` gives to `judge`."""
+        return Recorder(self.verifier.frontend, self.memory.secret.frames, self._detector is not None)
+
+    def verify(self, caller: Caller, user: str, clip: bytes) -> Answer:
+        """Judge a clip; `attempts.begin` was called before.
+
+        Raises:
+            MediaError, AcquisitionError and their kinds: there was nothing to compare; the failure is forgiven.
+        """
+        return self.judge(caller, user, lambda: self._record(clip))
+
+    def judge(self, caller: Caller, user: str, acquire: Callable[[], Recording]) -> Answer:
+        """Judge what `acquire` gives; see verify."""
+        try:
+            recording = acquire()
+        except (MediaError, AcquisitionError) as error:
+            self._note(caller, "verify", user, type(error).__name__, {}, self.attempts.forgive)
+            raise
+        embedding = self.verifier.embed(recording.acquisition)
+        attack = self._attack(recording) or ("replay" if self.memory.seen(user, recording, embedding) else "")
+        try:
+            decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
+            outcome = attack or ("accepted" if decision.accepted else "rejected")
+        except UnknownUserError:
+            decision, outcome = None, attack or "unknown user"
+        except ModelMismatchError:
+            decision, outcome = None, attack or "other model"
+        answer = Answer(outcome == "accepted", outcome, decision)
+
+        def settle(connection: Connection, user: str) -> None:
+            self.memory.keep(connection, user, "attempt", recording, embedding)
+            if answer.accepted:
+                self.attempts.accept(connection, user)
+
+        scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
+        quality = asdict(recording.acquisition.quality)
+        self._note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
+        return answer
+
+    def enrol(self, caller: Caller, user: str, takes: Sequence[bytes], replace: bool) -> int:
+        """Store a template of several takes, and give their number; `attempts.begin` was called before.
+
+        Args:
+            replace: whether the user must be enrolled already, or must not.
+        Raises:
+            UserExistsError, UnknownUserError: `replace` says otherwise.
+            EnrolmentError: the takes aren't fit to be a template, or aren't recordings of their own.
+            MediaError, AcquisitionError and their kinds: see Verifier.enrol.
+        """
+        action = "enrol again" if replace else "enrol"
+        try:
+            self._check_presence(user, replace)
+            recordings = [self._record(take) for take in takes]
+            embeddings = [self.verifier.embed(recording.acquisition) for recording in recordings]
+            for number, (recording, embedding) in enumerate(zip(recordings, embeddings, strict=True)):
+                if attack := self._attack(recording):
+                    raise EnrolmentError(f"Take {number + 1} isn't a live recording ({attack}); record it again.")
+                for other in range(number):
+                    earlier = recordings[other].frames
+                    if same_recording(recording, embedding, earlier, embeddings[other], self._replay):
+                        raise EnrolmentError(
+                            f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
+                        )
+            self.verifier.enrol_acquired(self.store, user, [recording.acquisition for recording in recordings])
+        except (FacemotionError, MediaError, AcquisitionError) as error:
+            self._note(caller, action, user, type(error).__name__)
+            raise
+
+        def settle(connection: Connection, user: str) -> None:
+            self.memory.forget(connection, user)
+            self.attempts.unlock(connection, user)
+            for recording, embedding in zip(recordings, embeddings, strict=True):
+                self.memory.keep(connection, user, "take", recording, embedding)
+
+        self._note(caller, action, user, "done", {"takes": len(takes)}, settle)
+        return len(takes)
+
+    def standing(self, user: str) -> Standing:
+        """How a name stands."""
+        summary = next((one for one in self.store.users() if one.user == user), None)
+        running = self.verifier.encoder.model_id
+        again = summary is not None and summary.model_ids.get("motion") != running
+        return Standing(summary, self.attempts.state(user), again)
+
+    def delete(self, caller: Caller, user: str) -> None:
+        """Remove everything kept of a user but the rows of the audit trail.
+
+        Raises:
+            UnknownUserError: nobody of that name is enrolled.
+        """
+        self.store.delete(user)
+
+        def settle(connection: Connection, user: str) -> None:
+            self.memory.forget(connection, user)
+            self.attempts.forget(connection, user)
+
+        self._note(caller, "delete", user, "done", {}, settle)
+        self.database.scrub()
+
+    def unlock(self, caller: Caller, user: str) -> None:
+        """Forget the failures of a name."""
+        self._note(caller, "unlock", user, "done", {}, self.attempts.unlock)
+
+    def tidy(self) -> None:
+        """Forget what is out of date; called when a server starts."""
+        self.attempts.tidy()
+        self.memory.tidy({one.user for one in self.store.users()})
+
+    def _record(self, clip: bytes) -> Recording:
+        return record(self.verifier.frontend, clip, self.memory.secret.frames, self._detector is not None)
+
+    def _attack(self, recording: Recording) -> str:
+        if frozen(recording, self._replay):
+            return "frozen"
+        if looped(recording.acquisition.features, self._replay):
+            return "loop"
+        detector = self._detector
+        if detector is not None and detector.is_attack(recording.pictures, recording.acquisition.features):
+            return "presentation attack"
+        return ""
+
+    def _check_presence(self, user: str, replace: bool) -> None:
+        enrolled = bool(self.store.factors(user))
+        if enrolled and not replace:
+            raise UserExistsError(f"User {user!r} is enrolled already; use PUT to enrol them again.")
+        if replace and not enrolled:
+            raise UnknownUserError(f"There is no user {user!r}; use POST to enrol them.")
+
+    def _note(
+        self,
+        caller: Caller,
+        action: str,
+        user: str,
+        outcome: str,
+        detail: dict[str, Any] | None = None,
+        settle: Callable[[Connection, str], None] | None = None,
+    ) -> None:
+        """One transaction: what the deed leaves behind, and its row of the audit trail."""
+        with self.database.write() as connection:
+            if settle is not None:
+                settle(connection, user)
+            audit.append(connection, caller.label, action, user, outcome, detail)
+
+
+def moment(summary: UserSummary | None, name: str) -> datetime | None:
+    """A date of a summary, None where there is none."""
+    return None if summary is None else getattr(summary, name)

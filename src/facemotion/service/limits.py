@@ -1,0 +1,94 @@
+"""How much at once, and how often: what is too much is refused at once, with how long to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from facemotion.errors import BusyError, RateError
+from facemotion.service.settings import LimitSettings
+
+T = TypeVar("T")
+MOST_CALLERS = 10_000
+
+
+class Bench:
+    """Seats for requests that bring clips, and turns at analysing them. One event loop's own.
+
+    A seat is taken before the body is read, so that memory is bounded by the number of seats.
+    """
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._limits = limits
+        self._seats = limits.concurrency + limits.queue
+        self.taken = 0
+        self._turns = asyncio.Semaphore(limits.concurrency)
+        self._threads = ThreadPoolExecutor(limits.concurrency, "analysis")
+
+    @asynccontextmanager
+    async def seat(self) -> AsyncIterator[None]:
+        """Hold a seat.
+
+        Raises:
+            BusyError: all are taken.
+        """
+        if self.taken >= self._seats:
+            raise self._busy()
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run work in a thread when it is this request's turn.
+
+        Raises:
+            BusyError: the turn didn't come in time. Whatever the work raises.
+        """
+        try:
+            async with asyncio.timeout(self._limits.queue_seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._busy() from error
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        """Wait for what is running, then let go of the threads."""
+        self._threads.shutdown()
+
+    def _busy(self) -> BusyError:
+        error = BusyError("The service is busy; try again shortly.")
+        error.retry_seconds = 2.0
+        return error
+
+
+class Pace:
+    """How often each caller asks: a bucket of one minute's requests that refills steadily."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._per_minute = per_minute
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def spend(self, caller: str) -> None:
+        """
+        Raises:
+            RateError: the caller's bucket is empty.
+        """
+        now = time.monotonic()
+        left, then = self._buckets.get(caller, (self._per_minute, now))
+        left = min(self._per_minute, left + (now - then) * self._per_minute / 60)
+        if left < 1:
+            error = RateError(f"More than {self._per_minute:g} requests a minute; slow down.")
+            error.retry_seconds = (1 - left) * 60 / self._per_minute
+            raise error
+        if len(self._buckets) >= MOST_CALLERS and caller not in self._buckets:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[caller] = (left - 1, now)

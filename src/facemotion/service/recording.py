@@ -1,0 +1,81 @@
+"""One attempt as the service sees it: the acquired motion, and what tells it from an earlier recording."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.frontend import Acquisition, Frontend, LiveFrame, LiveSession
+from facemotion.media import read_frames
+
+PICTURES = 16
+"""At most this many frames are held for a presentation-attack detector."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What was taken from one clip or live session.
+
+    Attributes:
+        acquisition: the motion.
+        frames: one keyed digest of 8 bytes a frame with a face, in order.
+        times: (T,) float64 seconds of these frames.
+        pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
+    """
+
+    acquisition: Acquisition
+    frames: tuple[bytes, ...]
+    times: NDArray[np.float64]
+    pictures: tuple[NDArray[np.uint8], ...] = ()
+
+
+class Recorder:
+    """A live session that also takes the digests of its frames.
+
+    Args:
+        frontend: shared. secret: keys the digests, so that nobody else can test a picture against them.
+        keep_pictures: whether frames are held for a presentation-attack detector.
+    """
+
+    def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
+        self._session = LiveSession(frontend)
+        self._secret = secret
+        self._keep = keep_pictures
+        self._frames: list[bytes] = []
+        self._times: list[float] = []
+        self._pictures: list[NDArray[np.uint8]] = []
+        self._every = 1
+
+    def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+        """Take in one frame; see LiveSession.push."""
+        answer = self._session.push(frame, seconds)
+        if answer.used:
+            digest = hashlib.blake2b(np.ascontiguousarray(frame), digest_size=8, key=self._secret)
+            if self._keep and len(self._frames) % self._every == 0:
+                self._pictures.append(frame)
+                if len(self._pictures) > PICTURES:
+                    self._pictures = self._pictures[::2]
+                    self._every *= 2
+            self._frames.append(digest.digest())
+            self._times.append(seconds)
+        return answer
+
+    def finish(self) -> Recording:
+        """End the attempt; see LiveSession.finish for what it raises."""
+        times = np.array(self._times, np.float64)
+        return Recording(self._session.finish(), tuple(self._frames), times, tuple(self._pictures))
+
+
+def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) -> Recording:
+    """Take a clip through the front end, one frame in memory at a time.
+
+    Raises:
+        MediaError, AcquisitionError and their kinds: see Frontend.acquire.
+    """
+    recorder = Recorder(frontend, secret, keep_pictures)
+    for frame, seconds in read_frames(clip, frontend.settings.media):
+        recorder.push(frame, seconds)
+    return recorder.finish()

@@ -1,0 +1,288 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from facemotion import __version__
+from facemotion.errors import AuthenticationError, RightsError
+from facemotion.models import card
+from facemotion.service import audit, schemas
+from facemotion.service.auth import UNKNOWN_KEY, Caller
+from facemotion.service.desk import Desk, moment
+from facemotion.service.limits import Bench, Pace
+from facemotion.service.metrics import Metrics
+from facemotion.service.problems import WORDS
+from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
+from facemotion.service.uploads import Form, read_form
+from facemotion.verifier import Verifier
+
+BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+UserName = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*$",
+        description="Name given by you: letters, digits and . _ @ + -, best an opaque id.",
+    ),
+]
+
+
+class Parts:
+    """What the endpoints work with; one a server process, at `app.state.parts`."""
+
+    def __init__(self, desk: Desk, settings: ServiceSettings, metrics: Metrics) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.metrics = metrics
+        self.bench = Bench(settings.limits)
+        self.pace = Pace(settings.limits.requests_per_minute)
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that a request came to."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def caller_of(request: Request, credentials: Credentials) -> Caller:
+    """Who makes a request; counts it against their pace.
+
+    Raises:
+        AuthenticationError: no key where one is needed, or an unknown one. RateError: too many requests.
+        RightsError: a page of another site, or a proxy, asks in the name of this machine.
+    """
+    parts = parts_of(request)
+    address = request.client.host if request.client else ""
+    if credentials is not None:
+        # Spent before the key is looked up, so that keys can't be guessed at any speed.
+        parts.pace.spend(f"{address} {credentials.credentials[:11]}")
+        return parts.desk.keys.caller(credentials.credentials)
+    parts.pace.spend(address)
+    return keyless(address, request.headers, parts.settings)
+
+
+def keyless(address: str, headers: Any, settings: ServiceSettings) -> Caller:
+    """A caller without a key: somebody on this machine, if the settings let them.
+
+    Raises:
+        AuthenticationError, RightsError: see caller_of.
+    """
+    if not (settings.server.keyless_on_loopback and is_loopback(address)):
+        raise AuthenticationError(UNKNOWN_KEY)
+    if "forwarded" in headers or "x-forwarded-for" in headers:
+        raise AuthenticationError("Requests through a proxy need an API key; send one as `Authorization: Bearer KEY`.")
+    host = headers.get("host", "")
+    if host.rsplit(":", 1)[0] not in LOOPBACK_NAMES and host not in LOOPBACK_NAMES:
+        raise RightsError("Without a key, call the service by the name localhost.")
+    origin = headers.get("origin", "")
+    if origin and origin.partition("://")[2] != host:
+        raise RightsError("A page of another site may not call the service without a key.")
+    return Caller("", "this machine", "enrol")
+
+
+Who = Annotated[Caller, Depends(caller_of)]
+
+
+def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": schemas.Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
+
+
+def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
+    body = {"type": "object", "required": list(fields), "properties": fields, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
+
+
+_NONCE_FIELD = {"type": "string", "description": "From createNonce, for this user and purpose."}
+_CLIP_FIELD = {"type": "string", "format": "binary", "description": "Any video; RGB, not mirrored."}
+_TAKES_FIELD = {"type": "array", "items": _CLIP_FIELD, "description": "Takes of one motion, each recorded anew."}
+
+
+def routes() -> APIRouter:
+    """A router with every endpoint of the REST interface."""
+    router = APIRouter()
+    add: Any = router.add_api_route
+    clip = _answers(408, 413, 422, 503)
+    add("/v1/users/{user}/nonces", create_nonce, methods=["POST"], status_code=201, operation_id="createNonce",
+        response_model=schemas.Nonce, responses=_answers(422, 503))  # fmt: skip
+    add("/v1/users/{user}/verify", verify, methods=["POST"], operation_id="verify",
+        response_model=schemas.Verdict, responses=clip,
+        openapi_extra=_multipart(nonce=_NONCE_FIELD, clip=_CLIP_FIELD))  # fmt: skip
+    enrolment = _multipart(nonce=_NONCE_FIELD, takes=_TAKES_FIELD)
+    add("/v1/users/{user}/enrolment", enrol, methods=["POST"], status_code=201, operation_id="enrol",
+        response_model=schemas.Enrolled, responses=clip | _answers(409), openapi_extra=enrolment)  # fmt: skip
+    add("/v1/users/{user}/enrolment", enrol_again, methods=["PUT"], operation_id="enrolAgain",
+        response_model=schemas.Enrolled, responses=clip | _answers(404), openapi_extra=enrolment)  # fmt: skip
+    add("/v1/users/{user}", status, methods=["GET"], operation_id="userStatus",
+        response_model=schemas.UserStatus, responses=_answers(422, 503))  # fmt: skip
+    add("/v1/users/{user}", delete, methods=["DELETE"], status_code=204, operation_id="deleteUser",
+        response_class=Response, responses=_answers(404, 422, 503))  # fmt: skip
+    add("/v1/users/{user}/unlock", unlock, methods=["POST"], status_code=204, operation_id="unlockUser",
+        response_class=Response, responses=_answers(422, 503))  # fmt: skip
+    add("/v1/users", users, methods=["GET"], operation_id="listUsers",
+        response_model=schemas.UserList, responses=_answers(503))  # fmt: skip
+    add("/v1/models", models, methods=["GET"], operation_id="listModels",
+        response_model=schemas.Models, responses=_answers())  # fmt: skip
+    add("/v1/audit", read_audit, methods=["GET"], operation_id="readAudit",
+        response_model=schemas.AuditPage, responses=_answers(422, 503))  # fmt: skip
+    add("/health", health, methods=["GET"], operation_id="health", response_model=schemas.Health)
+    add("/ready", ready, methods=["GET"], operation_id="ready", response_model=schemas.Health,
+        responses={503: {"model": schemas.Problem, "description": WORDS[503]}})  # fmt: skip
+    add("/metrics", metrics, methods=["GET"], operation_id="metrics", response_class=Response,
+        responses=_answers() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
+    return router
+
+
+def create_nonce(request: Request, who: Who, user: UserName, wanted: schemas.NonceRequest) -> schemas.Nonce:
+    """Ask for a nonce: it is good for one attempt of one user, and not for long."""
+    who.require(wanted.purpose)
+    parts = parts_of(request)
+    nonce = parts.desk.attempts.issue(user, wanted.purpose, who.key_id)
+    seconds = parts.settings.attempts.nonce_seconds
+    return schemas.Nonce(nonce=nonce, purpose=wanted.purpose, expires_seconds=seconds)
+
+
+async def verify(request: Request, who: Who, user: UserName) -> schemas.Verdict:
+    """Verify a user by a clip of their motion: pass or fail. Unknown users fail like others."""
+    parts = parts_of(request)
+    async with parts.bench.seat():
+        form = await _form(request, parts, {"nonce", "clip"})
+        nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
+        await run_in_threadpool(parts.desk.attempts.begin, user, "verify", who.key_id, nonce)
+        answer = await parts.bench.run(lambda: parts.desk.verify(who, user, clip))
+    parts.metrics.count("facemotion_attempts_total", action="verify", outcome=answer.outcome)
+    evidence = schemas.Evidence.of(answer.outcome, answer.decision) if who.may("admin") else None
+    return schemas.Verdict(accepted=answer.accepted, evidence=evidence)
+
+
+async def enrol(request: Request, who: Who, user: UserName) -> schemas.Enrolled:
+    """Enrol a new user by several takes of their motion."""
+    return await _enrol(request, who, user, replace=False)
+
+
+async def enrol_again(request: Request, who: Who, user: UserName) -> schemas.Enrolled:
+    """Replace an enrolled user's takes; the old ones are gone once the new ones are good."""
+    return await _enrol(request, who, user, replace=True)
+
+
+async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> schemas.Enrolled:
+    who.require("enrol")
+    parts = parts_of(request)
+    async with parts.bench.seat():
+        form = await _form(request, parts, {"nonce", "takes"})
+        nonce = form.text("nonce")
+        takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
+        await run_in_threadpool(parts.desk.attempts.begin, user, "enrol", who.key_id, nonce)
+        count = await parts.bench.run(lambda: parts.desk.enrol(who, user, takes, replace))
+    parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
+    return schemas.Enrolled(user=user, takes=count)
+
+
+async def _form(request: Request, parts: Parts, fields: set[str]) -> Form:
+    form = await read_form(request, parts.settings.limits)
+    form.refuse_others(fields)
+    return form
+
+
+def status(request: Request, who: Who, user: UserName) -> schemas.UserStatus:
+    """How a user stands: enrolled or not, failures, locks."""
+    who.require("enrol")
+    known = parts_of(request).desk.standing(user)
+    return schemas.UserStatus(
+        user=user,
+        enrolled=known.summary is not None,
+        takes={factor: takes for factor, takes in known.summary.takes.items()} if known.summary else {},
+        enrolled_at=moment(known.summary, "enrolled"),
+        changed_at=moment(known.summary, "changed"),
+        must_enrol_again=known.must_enrol_again,
+        failures=known.lock.failures,
+        wait_seconds=known.lock.wait_seconds,
+        locked=known.lock.locked,
+    )
+
+
+def delete(request: Request, who: Who, user: UserName) -> Response:
+    """Delete everything kept of a user; the audit trail keeps the name and what was done."""
+    who.require("enrol")
+    parts_of(request).desk.delete(who, user)
+    return Response(status_code=204)
+
+
+def unlock(request: Request, who: Who, user: UserName) -> Response:
+    """Forget a user's failures; for administrators."""
+    who.require("admin")
+    parts_of(request).desk.unlock(who, user)
+    return Response(status_code=204)
+
+
+def users(request: Request, who: Who) -> schemas.UserList:
+    """List who is enrolled; for administrators."""
+    who.require("admin")
+    return schemas.UserList(users=[one.user for one in parts_of(request).desk.store.users()])
+
+
+def models(request: Request, who: Who) -> schemas.Models:
+    """List the models that decide, and the operating point with its evidence."""
+    verifier = parts_of(request).desk.verifier
+    names = ("blazeface-short", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
+    cards = [card(name, verifier.settings.runtime) for name in names]
+    return schemas.Models(
+        version=__version__,
+        models=[
+            schemas.ModelEntry(name=c.name, model_id=c.model_id, role=c.role, licence=c.licence, note=c.note)
+            for c in cards
+        ],
+        operating_point=_point(verifier),
+        note="Motion alone is compared; who performs it is not.",
+    )
+
+
+def _point(verifier: Verifier) -> schemas.OperatingPointEntry:
+    point = verifier.point
+    return schemas.OperatingPointEntry(
+        name=point.name,
+        threshold=point.threshold,
+        fmr=point.fmr,
+        fnmr=point.fnmr,
+        genuine_trials=point.genuine_trials,
+        impostor_trials=point.impostor_trials,
+        subjects=point.subjects,
+        source=point.source,
+    )
+
+
+def read_audit(
+    request: Request,
+    who: Who,
+    after: Annotated[int, Query(ge=0, le=2**62, description="Number of the last entry that you have.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> schemas.AuditPage:
+    """Read the audit trail; for administrators."""
+    who.require("admin")
+    rows = audit.read(parts_of(request).desk.database, after, limit)
+    return schemas.AuditPage(entries=[schemas.AuditEntry(**vars(row)) for row in rows])
+
+
+async def health() -> schemas.Health:
+    """Whether the process is alive. Needs no key."""
+    return schemas.Health(status="ok")
+
+
+def ready(request: Request) -> schemas.Health:
+    """Whether the database answers and the models are loaded. Needs no key."""
+    parts_of(request).desk.attempts.state("")
+    return schemas.Health(status="ok")
+
+
+async def metrics(request: Request, who: Who) -> Response:
+    """Counts and times in the text format of Prometheus; no names."""
+    parts = parts_of(request)
+    gauges = {"facemotion_seats_taken": float(parts.bench.taken)}
+    return Response(parts.metrics.text(gauges), media_type="text/plain; version=0.0.4")
+

@@ -1,0 +1,157 @@
+"""Bodies of requests and answers, as OpenAPI shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facemotion.types import Decision
+
+
+class Model(BaseModel):
+    """Base: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Model):
+    """Why a request wasn't carried out."""
+
+    error: str = Field(description="Name of the error, such as NoFaceError; see facemotion.errors.")
+    message: str = Field(description="One sentence that says what to do.")
+    retry_seconds: float | None = Field(None, description="When the same request may succeed; null: waiting is no use.")
+
+
+class NonceRequest(Model):
+    """What a nonce is wanted for."""
+
+    purpose: Literal["verify", "enrol"]
+
+
+class Nonce(Model):
+    """Good for one attempt."""
+
+    nonce: str
+    purpose: Literal["verify", "enrol"]
+    expires_seconds: float = Field(description="From now.")
+
+
+class Factor(Model):
+    """The comparison of one factor."""
+
+    factor: Literal["motion", "appearance"]
+    score: float = Field(description="Cosine, -1..1.")
+    threshold: float
+    accepted: bool
+
+
+class Evidence(Model):
+    """What an answer rests on; for administrators only."""
+
+    outcome: str = Field(description="accepted, rejected, unknown user, other model, or a kind of replay.")
+    factors: list[Factor]
+    milliseconds: dict[str, float]
+
+    @classmethod
+    def of(cls, outcome: str, decision: Decision | None) -> Evidence:
+        """Of a decision; None where nothing could be compared."""
+        factors = [
+            Factor(factor=r.factor, score=round(r.score, 6), threshold=r.threshold, accepted=r.accepted)
+            for r in (decision.factors if decision else ())
+        ]
+        spent = {stage: round(value, 2) for stage, value in (decision.milliseconds if decision else {}).items()}
+        return cls(outcome=outcome, factors=factors, milliseconds=spent)
+
+
+class Verdict(Model):
+    """Pass or fail."""
+
+    accepted: bool
+    evidence: Evidence | None = Field(description="Null unless the caller is an administrator.")
+
+
+class Enrolled(Model):
+    """What an enrolment stored."""
+
+    user: str
+    takes: int
+
+
+class UserStatus(Model):
+    """How a user stands."""
+
+    user: str
+    enrolled: bool
+    takes: dict[str, int] = Field(description="Enrolment takes of each factor.")
+    enrolled_at: datetime | None
+    changed_at: datetime | None
+    must_enrol_again: bool = Field(description="Enrolled with another model than the one that runs.")
+    failures: int = Field(description="In a row.")
+    wait_seconds: float = Field(description="Until the next attempt is let through.")
+    locked: bool = Field(description="Only an administrator can unlock.")
+
+
+class UserList(Model):
+    """Everyone enrolled."""
+
+    users: list[str]
+
+
+class ModelEntry(Model):
+    """One model in use."""
+
+    name: str
+    model_id: str
+    role: str
+    licence: str
+    note: str
+
+
+class OperatingPointEntry(Model):
+    """The threshold in use and the evidence behind it."""
+
+    name: str
+    threshold: float
+    fmr: float
+    fnmr: float
+    genuine_trials: int
+    impostor_trials: int
+    subjects: int
+    source: str
+
+
+class Models(Model):
+    """What decides."""
+
+    version: str
+    models: list[ModelEntry]
+    operating_point: OperatingPointEntry
+    note: str
+
+
+class AuditEntry(Model):
+    """One event of the audit trail."""
+
+    number: int
+    at: float
+    actor: str
+    action: str
+    user: str
+    outcome: str
+    detail: str
+    previous: str
+    digest: str
+
+
+class AuditPage(Model):
+    """Events in their order."""
+
+    entries: list[AuditEntry]
+
+
+class Health(Model):
+    """Alive, or ready."""
+
+    status: Literal["ok"]

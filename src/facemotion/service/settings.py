@@ -1,0 +1,119 @@
+"""Settings of the service: a TOML file named by `--service` or FACEMOTION_SERVICE."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from facemotion.config import option
+from facemotion.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where the service listens and who may call it."""
+
+    host: str = option("127.0.0.1", "address to listen on")
+    port: int = option(8470, "port to listen on; 0 takes a free one", minimum=0, maximum=65535)
+    workers: int = option(1, "server processes on the same port", minimum=1, maximum=64)
+    tls_certificate: str = option("", "PEM file of the certificate chain; needed beyond loopback")
+    tls_key: str = option("", "PEM file of the certificate's private key")
+    tls_ended_by_proxy: bool = option(
+        False, "a proxy before the service ends TLS, so plain HTTP beyond loopback is allowed"
+    )
+    keyless_on_loopback: bool = option(
+        True, "callers on this machine may enrol and verify without a key; false behind a proxy"
+    )
+    hosts: tuple[str, ...] = option((), "names that the service is called by, beside this machine's own loopback names")
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """What one caller, and all together, may ask for."""
+
+    body_mebibytes: float = option(40.0, "largest request body, all takes together", unit="MiB", minimum=0.01)
+    head_seconds: float = option(10.0, "a connection must send the head of a request within", unit="s", minimum=0.1)
+    upload_seconds: float = option(20.0, "a body must arrive within", unit="s", minimum=0.1)
+    concurrency: int = option(2, "clips analysed at once, a worker", minimum=1, maximum=256)
+    queue: int = option(8, "requests that may wait for that, a worker; more get 503", minimum=0, maximum=10000)
+    queue_seconds: float = option(10.0, "a request waits no longer for its turn", unit="s", minimum=0.01)
+    connections: int = option(200, "open connections, a worker; more get 503", minimum=1, maximum=100000)
+    requests_per_minute: float = option(
+        600.0, "requests of one key (or address without one), a worker; more get 429", unit="1/min", minimum=1
+    )
+    live_sessions: int = option(10, "live sessions at once, a worker; more get 503", minimum=1, maximum=1000)
+
+
+@dataclass(frozen=True)
+class AttemptSettings:
+    """Nonces and the lock that failures close."""
+
+    nonce_seconds: float = option(120.0, "a nonce is good for", unit="s", minimum=1, maximum=86400)
+    open_nonces: int = option(20, "unused nonces of one user at a time; more get 429", minimum=1, maximum=10000)
+    free_failures: int = option(5, "failures before the first wait", minimum=1, maximum=1000)
+    wait_seconds: float = option(30.0, "first wait; it doubles with every further failure", unit="s", minimum=0.01)
+    longest_wait_seconds: float = option(3600.0, "no wait is longer", unit="s", minimum=0.01)
+    lock_failures: int = option(50, "failures after which only an administrator unlocks", minimum=1, maximum=100000)
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """When an attempt counts as a replay of an earlier one."""
+
+    cosine: float = option(
+        0.9995, "motion embeddings at least this close are of one recording", minimum=0.9, maximum=1.1
+    )
+    frame_share: float = option(
+        0.1, "share of frames that equal frames of an earlier recording, pixel by pixel", minimum=0.001, maximum=1
+    )
+    frozen_seconds: float = option(0.8, "longest run of equal frames", unit="s", minimum=0.1)
+    loop_ratio: float = option(
+        0.3, "the face a period later may differ this little, next to its change from frame to frame", minimum=0
+    )
+    remembered: int = option(100, "attempts remembered of each user", minimum=1, maximum=100000)
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """All settings of the service."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    attempts: AttemptSettings = field(default_factory=AttemptSettings)
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
+
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on, or of a caller, is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(settings: ServerSettings, keys: int) -> None:
+    """Refuse to listen beyond this machine without TLS and a key.
+
+    Args:
+        settings: as the server will run. keys: number of API keys that aren't revoked.
+    Raises:
+        SettingsError: TLS or a key is missing, or only half of TLS is given.
+    """
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise SettingsError("TLS needs both tls_certificate and tls_key; give the other one too.")
+    if is_loopback(settings.host):
+        return
+    if not (settings.tls_certificate or settings.tls_ended_by_proxy):
+        raise SettingsError(
+            f"Listening on {settings.host} needs TLS: give tls_certificate and tls_key, or tls_ended_by_proxy = true "
+            "where a proxy before the service does it."
+        )
+    if not keys:
+        raise SettingsError(
+            f"Listening on {settings.host} needs an API key: make one with `facemotion keys add NAME --role verify`."
+        )

@@ -1,0 +1,73 @@
+"""The service's own tables, beside the store's in one database. Every change comes with a revision in
+`migrations/versions`; a test holds the two to each other. Times are seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# `digest` is the SHA-256 of the secret half of a key, which is itself 32 random bytes and stored nowhere.
+keys = Table(
+    "facemotion_service_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("made", Float, nullable=False),
+    Column("revoked", Float),
+)
+
+# A nonce that was given out and not yet used; `digest` is its SHA-256.
+nonces = Table(
+    "facemotion_service_nonces",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user", String(128), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("expires", Float, nullable=False),
+    Index("facemotion_service_nonces_user", "user"),
+    Index("facemotion_service_nonces_expires", "expires"),
+)
+
+# Failures in a row of a name, whether somebody of that name is enrolled or not.
+failures = Table(
+    "facemotion_service_failures",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("latest", Float, nullable=False),
+)
+
+# What is remembered of an earlier recording: keyed digests of its frames, and its embedding, encrypted.
+recordings = Table(
+    "facemotion_service_recordings",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("user", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("secret_id", String(16), nullable=False),
+    Column("frames", LargeBinary, nullable=False),
+    Column("embedding", LargeBinary, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("facemotion_service_recordings_user", "user"),
+)
+
+# The audit trail: rows are added, never changed (triggers hold that); each carries the digest of the one before.
+audit = Table(
+    "facemotion_service_audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("user", String(128), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("facemotion_service_audit_user", "user"),
+)
