@@ -9,7 +9,21 @@ import sys
 
 import typer
 
-from facemotion.cli import crossval, data, demo, evaluate, features, models, store, train, users, verify
+from facemotion.cli import (
+    audit,
+    crossval,
+    data,
+    demo,
+    evaluate,
+    features,
+    keys,
+    models,
+    serve,
+    store,
+    train,
+    users,
+    verify,
+)
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -28,7 +42,9 @@ GROUPS = (
     users,
     store,
     models,
-   
+    serve,
+    keys,
+    audit,
     data,
     features,
     train,
