@@ -1,11 +1,12 @@
 """Milliseconds a frame of every stage, frames/s end to end, arithmetic floors and peak memory.
 
-    python benchmarks/pipeline.py [--json FILE] [CLIP]
+    python benchmarks/pipeline.py [--write] [CLIP]
 
 Without a clip, a 640 x 480 video is made of the package's own sample. The floor of a network is its multiply-adds over
 the multiply-add rate that one large matrix product reaches on this machine in the same run: no implementation on this
 machine can be faster without doing less arithmetic. Medians over the frames; other load on the machine moves all
-figures, so read them as ratios within one run.
+figures, so read them as ratios within one run. With --write the figures go to docs/results/pipeline.json and into the
+section of README.md between the pipeline marks.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import argparse
 import io
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -27,15 +30,17 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import av
 import numpy as np
 import onnx
-from facemotion.encoder import Encoder
 from PIL import Image
+from sections import write_section
 
 from facemotion.config import RuntimeSettings, Settings
+from facemotion.encoder import Encoder
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import read_frames
 from facemotion.models import load_cards, model_path
 
-SAMPLES = Path(__file__).parents[1] / "src" / "facemotion" / "samples"
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "src" / "facemotion" / "samples"
 
 
 def multiply_adds(path: Path, time: int = 75) -> float:
@@ -71,6 +76,13 @@ def machine_rate() -> float:
         a @ a
         best = min(best, perf_counter() - start)
     return 1024**3 / best
+
+
+def processor() -> str:
+    """Name of the processor and its number of cores."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def video(frames: list[np.ndarray], size: tuple[int, int], seconds: float, rate: int) -> bytes:
@@ -127,13 +139,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path, nargs="?", default=None)
-    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/results/pipeline.json and the README's section"
+    )
     arguments = parser.parse_args()
     source = arguments.clip or sorted(SAMPLES.glob("*.mp4"))[0]
     frames = [frame for frame, _ in read_frames(source)]
     data = video(frames, (640, 480), 3.0, 25)
     rate = machine_rate()
-    result: dict[str, object] = {"multiply-adds per second, one thread": rate}
+    result: dict[str, Any] = {"processor": processor(), "multiply-adds per second, one thread": rate}
     print(f"one thread reaches {rate / 1e9:.1f} G multiply-adds/s\n\nnetwork            M multiply-adds   floor, ms")
     for name, card in load_cards().items():
         if card.role == "recogniser":
@@ -153,8 +167,36 @@ def main() -> None:
         peak = float(subprocess.check_output([sys.executable, "-c", PEAK, *map(str, paths)], text=True))
     result["peak memory, two 10-s 1080p clips, MiB"] = peak
     print(f"\npeak memory of verifying two 10-s 1080p clips: {peak:.0f} MiB")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    if arguments.write:
+        (ROOT / "docs" / "results" / "pipeline.json").write_text(json.dumps(result, indent=2) + "\n")
+        write_section(ROOT / "README.md", "pipeline", section(result))
+
+
+def section(result: dict[str, Any]) -> str:
+    """The table of the README."""
+    one, two = result["1 threads"], result["2 threads"]
+    lines = [
+        "Median milliseconds a frame of a 640 x 480 clip at 25 frames/s, on the machine of the last run "
+        f"({result['processor']}; `benchmarks/pipeline.py --write`):",
+        "",
+        "| stage | one thread | two threads | floor by arithmetic |",
+        "|---|---|---|---|",
+    ]
+    floors = {
+        "detect": "floor blazeface, ms",
+        "extract": "floor face-mesh, ms",
+        "encode (whole clip)": "floor encoder-mesh, ms",
+    }
+    for stage in [name for name in one if name != "frames/s"]:
+        floor = f"{result[floors[stage]]:.2f}" if stage in floors else ""
+        lines.append(f"| {stage} | {one[stage]:.2f} | {two[stage]:.2f} | {floor} |")
+    lines += [
+        f"| **frames/s, whole chain** | **{one['frames/s']:.0f}** | **{two['frames/s']:.0f}** | |",
+        "",
+        f"Verifying two 10-s clips of 1920 x 1080 needs "
+        f"{result['peak memory, two 10-s 1080p clips, MiB']:.0f} MiB at its peak.",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

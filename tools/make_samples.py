@@ -12,8 +12,8 @@ import numpy as np
 
 from facemotion.data.manifest import write_manifest
 from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.camera import write_mp4
+from facemotion.synth.dataset import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.head import load_head
 from facemotion.synth.people import Nursery, Recruit, default_cache, fit_portraits
 from facemotion.synth.produce import Studio, sensor_seed
@@ -27,7 +27,20 @@ SETTINGS = DatasetSettings(
     quality=24,
     part="train",
     spreads=Spreads(person_reach=0.1, flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0),
-    scene=SceneSettings(width=320, height=240, nearest=0.62, farthest=0.56, softness=0, jpeg=0, noise=1.5, slowest=20, fastest=25, exposure=0.06, white_balance=0.03, yaw_degrees=3.0),
+    scene=SceneSettings(
+        width=320,
+        height=240,
+        nearest=0.62,
+        farthest=0.56,
+        softness=0,
+        jpeg=0,
+        noise=1.5,
+        slowest=20,
+        fastest=25,
+        exposure=0.06,
+        white_balance=0.03,
+        yaw_degrees=3.0,
+    ),
 )
 
 

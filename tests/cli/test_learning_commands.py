@@ -74,7 +74,12 @@ def test_train_then_evaluate(world: Path) -> None:
     assert (told["clips"], told["steps"]) == (9, 3)
     at = ("--manifest", world / "manifest.csv", "--features", world / "features", "--split", "test")
     scores = world / "scores.csv"
-    report = json.loads(run("evaluate", world / "run", *at, "--scores", scores, "--replicates", 20, "--json"))
+    report = json.loads(
+        run(
+            "evaluate", world / "run", *at, "--scores", scores, "--plots", world / "plots", "--replicates", 20, "--json"
+        )
+    )
+    assert sorted(p.name for p in (world / "plots").iterdir()) == ["embeddings.png", "scores.png"]
     assert (report["genuine"], report["impostor"], report["subjects"]) == (9, 27, 1)
     assert 0 <= report["figures"]["average precision"]["value"] <= 1
     assert report["rates"][0]["fnmr"] is None
@@ -108,6 +113,17 @@ def test_crossval_reports_both_pair_policies(world: Path) -> None:
         run("crossval", config, "--policy", "clip")
 
 
+def test_failures_of_a_run_are_sorted_and_counted(world: Path) -> None:
+    run("train", "encoder", world / "tiny.toml", "--run", world / "run3")
+    at = ("--manifest", world / "manifest.csv", "--features", world / "features", "--most", 3)
+    told = json.loads(run("failures", world / "run3", *at, "--json"))
+    assert 0 < len(told["failures"]) <= 6
+    assert sum(told["categories"].values()) == len(told["failures"])
+    for failure in told["failures"]:
+        assert failure["accepted"] is (failure["score"] >= told["threshold"])
+    assert next(iter(told["categories"])) in run("failures", world / "run3", *at)
+
+
 def test_a_run_needs_a_manifest(world: Path) -> None:
     with pytest.raises(DataError, match="--manifest"):
         run("evaluate", world)
@@ -132,17 +148,25 @@ def test_nothing_is_extracted_from_a_bad_manifest(world: Path, tmp_path: Path) -
 
 
 @pytest.mark.shared
-def test_features_of_real_clips_are_kept(data_folder: Path, tmp_path: Path) -> None:
-    records = read_manifest(data_folder / "grid_s1" / "manifest.csv").records[:2]
+def test_real_clips_from_manifest_to_failures(data_folder: Path, world: Path, tmp_path: Path) -> None:
+    every = read_manifest(data_folder / "grid_s1" / "manifest.csv").records
+    records = [r for r in every if r.motion in ("bin_blue_by", "set_red_with") and r.repetition < 2]
     for record in records:
         (tmp_path / record.path).parent.mkdir(exist_ok=True)
         (tmp_path / record.path).write_bytes((data_folder / "grid_s1" / record.path).read_bytes())
-    write_manifest(tmp_path / "manifest.csv", records)
+    manifest, cache = tmp_path / "manifest.csv", tmp_path / "features"
+    write_manifest(manifest, records)
     for _ in range(2):
-        told = json.loads(run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--json"))
-        assert (told["clips"], told["failures"]) == (2, {})
-    told = run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features")
-    assert "0 (0.0%) could not be acquired" in " ".join(told.split())
+        told = json.loads(run("features", manifest, "--cache", cache, "--json"))
+        assert (told["clips"], told["failures"]) == (4, {})
+    assert "0 (0.0%) could not be acquired" in " ".join(run("features", manifest, "--cache", cache).split())
+    run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
+    at = ("--manifest", manifest, "--features", cache, "--threshold", -1)
+    run("failures", tmp_path / "run", *at, "--html", tmp_path / "page")
+    page = (tmp_path / "page" / "failures.html").read_text()
+    assert page.count("data:image/jpeg") == 8  # four impostor pairs, all accepted at -1
+    for record in records:
+        assert record.path in page
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -3,7 +3,7 @@ import pytest
 
 from facemotion.errors import EvidenceError
 from facemotion.evaluation.bootstrap import bootstrap
-from facemotion.evaluation.metrics import average_precision, equal_error_rate
+from facemotion.evaluation.metrics import average_precision, equal_error_rate, prevalence
 from facemotion.evaluation.trials import score_pairs
 from facemotion.types import ClipRecord, ScoredTrials
 
@@ -36,6 +36,13 @@ def test_takes_alone_do_not_narrow_it() -> None:
 
 def equal_error_rate_only(accepted):  # type: ignore[no-untyped-def]
     return equal_error_rate(accepted)[0]
+
+
+def test_the_draws_have_the_prevalence_of_the_data() -> None:
+    trials = simulated(30)
+    interval = bootstrap(trials, prevalence, replicates=400)
+    assert interval.low < interval.value < interval.high
+    assert (interval.low + interval.high) / 2 == pytest.approx(interval.value, rel=0.02)
 
 
 def test_one_subject_draws_motions() -> None:

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facemotion.data.activity import active_span
 from facemotion.training.augment import (
     SHORTEST,
     AugmentSettings,
-    active_span,
     augment,
     change_tempo,
     drop_frames,
@@ -23,19 +23,6 @@ def motion(before: int = 15, during: int = 12, after: int = 20, noise: float = 0
     values = noise * rng.normal(size=(before + during + after, 5))
     values[before : before + during] += np.sin(np.linspace(0, 2 * np.pi, during))[:, None] * np.arange(1, 6)
     return values.astype(np.float32), np.arange(len(values)) / 25
-
-
-@pytest.mark.parametrize(("before", "after"), [(15, 20), (0, 30), (30, 0), (10, 10)])
-def test_onset_and_offset_are_found(before: int, after: int) -> None:
-    values, times = motion(before, 12, after)
-    onset, offset = active_span(values, times)
-    slack = 9  # half of the widest window, in frames
-    assert before - slack <= onset <= before + 2
-    assert before + 12 - 3 <= offset <= min(before + 12 + slack, len(values) - 1)
-
-
-def test_a_still_clip_is_active_throughout() -> None:
-    assert active_span(np.ones((10, 3), np.float32), np.arange(10) / 25) == (0, 9)
 
 
 @given(st.integers(0, 1000))

@@ -36,7 +36,7 @@ def test_every_clip_is_held_out_once_and_new_people_are_told_apart() -> None:
     records, sequences = corpus()
     folds = subject_folds(records, 3)
     done: list[int] = []
-    vectors = cross_validate(SETTINGS, records, sequences, folds, SamplerSettings(4, 3, 3), done.append)
+    vectors = cross_validate(SETTINGS, records, sequences, folds, SamplerSettings(4, 3, 3), progress=done.append)
     assert done == [1, 2, 3]
     within = held_out_trials(vectors, records, folds, "within-subject")
     assert sum(map(len, within)) == 6 * 66

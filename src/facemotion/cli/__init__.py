@@ -15,11 +15,13 @@ from facemotion.cli import (
     data,
     demo,
     evaluate,
+    failures,
     features,
     keys,
     models,
     serve,
     store,
+    synth,
     train,
     users,
     verify,
@@ -45,11 +47,13 @@ GROUPS = (
     serve,
     keys,
     audit,
+    synth,
     data,
     features,
     train,
     crossval,
     evaluate,
+    failures,
 )
 for group in GROUPS:
     group.register(app)

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def crossval(
     config: Annotated[Path, typer.Argument(help="Training settings (TOML) with one source; see configs/.")],
-    out: Annotated[Path, typer.Option(help="Folder for crossval.json and the score files.")] = Path("crossval"),
+    out: Annotated[Path, typer.Option(help="Folder for the figures, the scores and the runs.")] = Path("crossval"),
     folds: Annotated[int, typer.Option(help="Number of folds.", min=2)] = 10,
     policy: Annotated[str, typer.Option(help="What folds never share: subject, or paper for motions.")] = "subject",
     fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,
@@ -61,6 +61,7 @@ def crossval(
             data.sequences,
             cut,
             settings.sources[0].batch,
+            out / f"{policy}-{folds}",
             lambda done: bar.update(task, completed=done),
         )
     summary: dict[str, object] = {"folds": folds, "policy": policy}

@@ -10,8 +10,10 @@ import typer
 from facemotion.cli.console import JsonOption, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facemotion.evaluation.report import Report
-    from facemotion.types import ScoredTrials
+    from facemotion.types import ClipRecord, FloatArray
 
 
 def register(app: typer.Typer) -> None:
@@ -28,23 +30,41 @@ def evaluate(
         bool, typer.Option("--within-subject", help="Pairs inside one subject only, as in the paper.")
     ] = False,
     scores: Annotated[Path | None, typer.Option(help="Also write the scores to this file (.npz or .csv).")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Write PR, DET and histogram, and of a run t-SNE, to this folder.")
+    ] = None,
     fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,
     replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,
     json: JsonOption = False,
 ) -> None:
     """Figures of a score file, or of a trained encoder on a manifest: AP, F1, EER, FNMR at fixed FMR, intervals."""
-    from facemotion.errors import DataError
+    from facemotion.errors import DataError, MissingExtraError
     from facemotion.evaluation.report import make_report
     from facemotion.evaluation.scores import read_scores, write_scores
+    from facemotion.evaluation.trials import score_pairs
 
     if what.is_dir():
         if manifest is None:
             raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")
-        trials = _score_run(what, manifest, features, split, within_subject)
+        vectors, records = _embed_run(what, manifest, features, split)
+        trials = score_pairs(vectors, records, "within-subject" if within_subject else "all")
     else:
         trials = read_scores(what)
     if scores:
         write_scores(scores, trials)
+    if plots:
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError(
+                "Plots need matplotlib; install it with `pip install 'facemotion[train]'`."
+            ) from error
+        from facemotion.evaluation.plots import plot_embeddings, plot_scores
+
+        plots.mkdir(parents=True, exist_ok=True)
+        plot_scores(trials, plots / "scores.png")
+        if what.is_dir():
+            plot_embeddings(vectors, records, plots / "embeddings.png")
     report = make_report(trials, tuple(fmr or (0.01, 0.001)), replicates)
     if json:
         print_json(report.to_json())
@@ -52,7 +72,7 @@ def evaluate(
         _print(report)
 
 
-def _score_run(path: Path, manifest: Path, features: Path, split: str, within_subject: bool) -> ScoredTrials:
+def _embed_run(path: Path, manifest: Path, features: Path, split: str) -> tuple[FloatArray, Sequence[ClipRecord]]:
     from facemotion.cli.train import INSTALL
     from facemotion.errors import MissingExtraError
 
@@ -63,12 +83,11 @@ def _score_run(path: Path, manifest: Path, features: Path, split: str, within_su
         raise MissingExtraError(INSTALL) from error
     from facemotion.data.cache import FeatureCache, read_features
     from facemotion.data.manifest import read_manifest
-    from facemotion.evaluation.trials import score_pairs
 
     net, frontend_id = load_encoder(RunFolder(path))
     chosen = read_manifest(manifest).select(split=split or None)
     acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
-    return score_pairs(embed(net, sequences), acquired.records, "within-subject" if within_subject else "all")
+    return embed(net, sequences), acquired.records
 
 
 def _print(report: Report) -> None:

@@ -1,7 +1,9 @@
-"""`facemotion train encoder`."""
+"""`facemotion train encoder` and `facemotion train sfe`."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help="Train networks (extra: train).", no_args_is_help=True)
     group.command()(encoder)
+    group.command()(sfe)
     group.callback()(_group)
     app.add_typer(group, name="train")
 
@@ -69,4 +72,54 @@ def encoder(
         f"Trained on {len(data.records)} clips for {settings.optimiser.steps} steps; the run is in {run}. Next: "
         f"`facemotion evaluate {run} --manifest MANIFEST`.",
         highlight=False,
+    )
+
+
+def sfe(
+    config: Annotated[Path, typer.Argument(help="Training settings (TOML); see configs/sfe_*.toml.")],
+    run: Annotated[Path, typer.Option(help="Run folder: settings, versions, curves, checkpoint.")] = Path("run"),
+    export: Annotated[Path | None, typer.Option(help="Also write the trained extractor to this ONNX file.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a spatial feature extractor on stills; a run that was cut off goes on where it was."""
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.training.export_sfe import export_sfe
+        from facemotion.training.runs import RunFolder
+        from facemotion.training.sfe import load_stills, train_sfe
+        from facemotion.training.sfe_settings import SfeSettings
+        from facemotion.training.sfe_validation import Validation
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from facemotion.config import read_toml
+
+    settings = read_toml(SfeSettings, config)
+    data = load_stills(settings)
+    stills = sum(len(source) for source in data.sources)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    final, figures = 0.0, None
+    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
+        task = bar.add_task("loss", total=settings.optimiser.steps)
+
+        def show(step: int, loss: float, found: Validation | None) -> None:
+            nonlocal final, figures
+            final, figures = loss, found or figures
+            seen = f", inner NME {figures.nme_51:.2f}%" if figures else ""
+            bar.update(task, completed=step, description=f"loss {loss:.3f}{seen}")
+
+        net = train_sfe(settings, data, RunFolder(run), show)
+    if export:
+        export_sfe(net, export)
+    if json:
+        found = {k: v for k, v in dataclasses.asdict(figures).items() if not math.isnan(v)} if figures else {}
+        steps = settings.optimiser.steps
+        print_json({"run": str(run), "stills": stills, "steps": steps, "loss": final, "validation": found})
+        return
+    told = f" Inner NME {figures.nme_51:.2f}% on {figures.stills} validation stills." if figures else ""
+    Console().print(
+        f"Trained on {stills} stills for {settings.optimiser.steps} steps; the run is in {run}.{told}", highlight=False
     )

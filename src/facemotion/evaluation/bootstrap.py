@@ -64,5 +64,8 @@ def bootstrap(
 
 
 def _weights(times: NDArray[np.float64], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+    # Two different units are both drawn 1 - 1/n times on average, one unit once; without the correction the draws
+    # would hold a larger share of genuine trials than the data.
+    correction = len(times) / (len(times) - 1)
     weights = times[first]
-    return np.where(first == second, weights, weights * times[second])
+    return np.where(first == second, weights, weights * times[second] * correction)

@@ -37,7 +37,9 @@ class Assets:
         if folder is None:
             named = os.environ.get("FACEMOTION_ASSETS")
             if not named:
-                raise AssetError("Give the assets folder by --assets or set FACEMOTION_ASSETS to it (see docs/synth.md).")
+                raise AssetError(
+                    "Give the assets folder by --assets or set FACEMOTION_ASSETS to it (see docs/synth.md)."
+                )
             folder = Path(named)
         assets = cls(folder)
         for name in (HEAD, MESH, PORTRAIT_LIST):

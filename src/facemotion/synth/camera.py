@@ -1,4 +1,4 @@
-"""What an imperfect camera makes of a perfect picture: blur, rolling shutter, vignette, noise, JPEG; and H.264 files."""
+"""What an imperfect camera makes of a perfect picture: blur, rolling shutter, vignette, noise, JPEG; H.264 files."""
 
 from __future__ import annotations
 
@@ -51,9 +51,15 @@ class Camera:
             picture = np.asarray(image.resize((self.width, self.height), Image.Resampling.BILINEAR), np.float32)
         i, j = self._random.integers(0, _TILE, 2)
         frame = _develop(
-            np.ascontiguousarray(picture), self._falloff * np.float32(exposure), self._grain, int(i), int(j),
-            np.float32(session.noise), speed.astype(np.float32) * np.float32(session.shutter), slant(session, speed),
-        )  # fmt: skip
+            np.ascontiguousarray(picture),
+            self._falloff * np.float32(exposure),
+            self._grain,
+            int(i),
+            int(j),
+            session.noise,
+            speed.astype(np.float32) * np.float32(session.shutter),
+            slant(session, speed),
+        )
         if session.quality:
             buffer = io.BytesIO()
             Image.fromarray(frame).save(buffer, "JPEG", quality=session.quality)
@@ -63,7 +69,7 @@ class Camera:
 
 def slant(session: Session, speed: FloatArray) -> FloatArray:
     """(2,) pixels by which the bottom row lags the top one under a rolling shutter; the middle row is in place."""
-    return np.clip(speed * np.float32(session.readout), -6, 6).astype(np.float32)
+    return np.asarray(np.clip(speed * session.readout, -6, 6), np.float32)
 
 
 def _grain() -> FloatArray:
@@ -75,11 +81,18 @@ def _grain() -> FloatArray:
     return np.asarray(grain / grain.std(), np.float32)
 
 
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)
 def _develop(
-    picture: FloatArray, gain: FloatArray, grain: FloatArray, di: int, dj: int, noise: float, blur: FloatArray, lag: FloatArray
+    picture: FloatArray,
+    gain: FloatArray,
+    grain: FloatArray,
+    di: int,
+    dj: int,
+    noise: float,
+    blur: FloatArray,
+    lag: FloatArray,
 ) -> Frame:
-    """Blur along `blur` pixels, slant by `lag`, multiply by `gain`, add noise that grows with the root of the signal."""
+    """Blur along `blur` pixels, slant by `lag`, multiply by `gain`, add noise growing with the root of the signal."""
     height, width = picture.shape[0], picture.shape[1]
     out = np.empty((height, width, 3), np.uint8)
     length = np.sqrt(blur[0] ** 2 + blur[1] ** 2)
@@ -99,9 +112,24 @@ def _develop(
                     a, b = int(x), int(y)
                     fx, fy = x - a, y - b
                     w00, w10, w01, w11 = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                    red += w00 * picture[b, a, 0] + w10 * picture[b, a + 1, 0] + w01 * picture[b + 1, a, 0] + w11 * picture[b + 1, a + 1, 0]
-                    green += w00 * picture[b, a, 1] + w10 * picture[b, a + 1, 1] + w01 * picture[b + 1, a, 1] + w11 * picture[b + 1, a + 1, 1]
-                    blue += w00 * picture[b, a, 2] + w10 * picture[b, a + 1, 2] + w01 * picture[b + 1, a, 2] + w11 * picture[b + 1, a + 1, 2]
+                    red += (
+                        w00 * picture[b, a, 0]
+                        + w10 * picture[b, a + 1, 0]
+                        + w01 * picture[b + 1, a, 0]
+                        + w11 * picture[b + 1, a + 1, 0]
+                    )
+                    green += (
+                        w00 * picture[b, a, 1]
+                        + w10 * picture[b, a + 1, 1]
+                        + w01 * picture[b + 1, a, 1]
+                        + w11 * picture[b + 1, a + 1, 1]
+                    )
+                    blue += (
+                        w00 * picture[b, a, 2]
+                        + w10 * picture[b, a + 1, 2]
+                        + w01 * picture[b + 1, a, 2]
+                        + w11 * picture[b + 1, a + 1, 2]
+                    )
                 red, green, blue = red / taps, green / taps, blue / taps
             g = gain[j, i]
             level = noise * np.sqrt(0.25 + 0.75 * (red + green + blue) * g / 384.0)
@@ -141,4 +169,6 @@ def write_mp4(frames: Iterable[Frame], times: NDArray[np.float64], path: Path, q
             container.mux(stream.encode(None))
         temporary.replace(path)
     except OSError as error:
-        raise StoreFullError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error
+        raise StoreFullError(
+            f"Can't write {path}: {error.strerror}; make room and run the same command again."
+        ) from error

@@ -101,7 +101,9 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
             if mimic == number:
                 continue
             motion = f"{subject}-fm{index + 1}"
-            plan += _clips(settings, mimic, motion, "mimic", str(programs[index]), settings.impostor_takes, 4, index, number)
+            plan += _clips(
+                settings, mimic, motion, "mimic", str(programs[index]), settings.impostor_takes, 4, index, number
+            )
     return plan
 
 
@@ -110,8 +112,16 @@ def _name(number: int) -> str:
 
 
 def _clips(
-    settings: DatasetSettings, performer: int, motion: str, kind: str, text: str, takes: int, code: int, index: int, owner: int
-) -> list[PlannedClip]:  # fmt: skip
+    settings: DatasetSettings,
+    performer: int,
+    motion: str,
+    kind: str,
+    text: str,
+    takes: int,
+    code: int,
+    index: int,
+    owner: int,
+) -> list[PlannedClip]:
     subject = _name(performer)
     clips = []
     for take in range(takes):

@@ -20,8 +20,11 @@ from facemotion.synth.head import IDENTITIES, INDEX, SHAPES, FloatArray, HeadMod
 FITTED = tuple(
     name
     for name in SHAPES
-    if name.startswith(("brow", "eyeBlink", "eyeSquint", "eyeWide", "mouthSmile", "mouthFrown", "mouthUpper", "mouthLower"))
-    or name in ("jawOpen", "jawLeft", "jawRight", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLeft", "mouthRight")
+    if name.startswith(
+        ("brow", "eyeBlink", "eyeSquint", "eyeWide", "mouthSmile", "mouthFrown", "mouthUpper", "mouthLower")
+    )
+    or name
+    in ("jawOpen", "jawLeft", "jawRight", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLeft", "mouthRight")
 )
 LANDMARK_SIGMA = 0.007  # of the face's height: what the mesh errs by, and what the model can't follow
 EXPRESSION_SIGMA = 0.25
@@ -117,14 +120,26 @@ def fit_landmarks(head: HeadModel, name: str, size: tuple[int, int], landmarks: 
         shift = shift + step[4:6]
         weights = weights + step[6:]
         weights[IDENTITIES:] = np.clip(weights[IDENTITIES:], 0, 1)
-    final = project((base + np.tensordot(weights, basis, 1)).astype(np.float32), rotation, scale, shift)
+    final = project(
+        (base + np.tensordot(weights, basis, 1)).astype(np.float32),
+        rotation.astype(np.float32),
+        scale,
+        shift.astype(np.float32),
+    )
     expression = np.zeros(len(SHAPES), np.float32)
     expression[shapes] = weights[IDENTITIES:]
     error = float(np.sqrt(np.square(final - target).sum(1).mean()) / height * 100)
     return Fit(
-        name, size, weights[:IDENTITIES].astype(np.float32), expression, rotation.astype(np.float32), float(scale),
-        shift.astype(np.float32), landmarks.astype(np.float32), error,
-    )  # fmt: skip
+        name,
+        size,
+        weights[:IDENTITIES].astype(np.float32),
+        expression,
+        rotation.astype(np.float32),
+        float(scale),
+        shift.astype(np.float32),
+        landmarks.astype(np.float32),
+        error,
+    )
 
 
 def read_portrait(assets: Assets, name: str) -> NDArray[np.uint8]:

@@ -87,7 +87,9 @@ def _load(head_path: Path, mesh_path: Path) -> HeadModel:
         with np.load(head_path, allow_pickle=False) as data, np.load(mesh_path, allow_pickle=False) as match:
             return _build(dict(data), dict(match))
     except (KeyError, ValueError, OSError, EOFError) as error:
-        raise AssetError(f"{head_path} and {mesh_path} aren't the head model and its face-mesh match: {error}.") from error
+        raise AssetError(
+            f"{head_path} and {mesh_path} aren't the head model and its face-mesh match: {error}."
+        ) from error
 
 
 def _build(data: dict[str, NDArray[np.generic]], match: dict[str, NDArray[np.generic]]) -> HeadModel:
@@ -97,7 +99,7 @@ def _build(data: dict[str, NDArray[np.generic]], match: dict[str, NDArray[np.gen
     neutral = np.asarray(data["neutral"], np.float32)
 
     def quads(name: str) -> NDArray[np.int64]:
-        return faces[part == material.index(name)].astype(np.int64)
+        return np.asarray(faces[part == material.index(name)], np.int64)
 
     # Back teeth and the throat never show at the openings used; a third of the triangles would be theirs.
     teeth = quads("M_Teeth")

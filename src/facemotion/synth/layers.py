@@ -6,6 +6,7 @@ behind the lids) is painted from what it does show around it.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,11 @@ class Layers:
         size = max(8, round(width * factor)), max(8, round(height * factor))
 
         def shrink(picture: Picture) -> Picture:
-            return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX if factor < 0.5 else Image.Resampling.LANCZOS))
+            return np.asarray(
+                Image.fromarray(picture).resize(
+                    size, Image.Resampling.BOX if factor < 0.5 else Image.Resampling.LANCZOS
+                )
+            )
 
         return Layers(shrink(self.open), shrink(self.closed), shrink(self.bare))
 
@@ -66,7 +71,7 @@ def _mask(shape: tuple[int, int], polygon: FloatArray, offset: tuple[int, int]) 
     image = Image.new("L", (shape[1] * 4, shape[0] * 4))
     points = [((float(x) - offset[0]) * 4, (float(y) - offset[1]) * 4) for x, y in polygon]
     ImageDraw.Draw(image).polygon(points, fill=255)
-    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX), np.float32) / 255
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX), np.float32) / np.float32(255)
 
 
 def _window(picture: FloatArray, points: FloatArray, margin: float) -> tuple[int, int, int, int]:
@@ -146,7 +151,7 @@ def _paint_lid(
     picture[y0:y1, x0:x1] = window
 
 
-def _tone(picture: FloatArray, places: FloatArray, radius: float) -> FloatArray:
+def _tone(picture: FloatArray, places: NDArray[np.floating], radius: float) -> FloatArray:
     """Median colour (3,) of discs round places (P, 2)."""
     pixels = []
     reach = max(1, round(radius))
@@ -156,11 +161,13 @@ def _tone(picture: FloatArray, places: FloatArray, radius: float) -> FloatArray:
     return np.asarray(np.median(np.concatenate(pixels), axis=0), np.float32)
 
 
-def _to_line(place: NDArray[np.float64], line: NDArray[np.float64], down: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _to_line(
+    place: NDArray[np.float64], line: NDArray[np.float64], down: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distance of places (h, w, 2) to a polyline, and how far below it (along `down`) they lie."""
     best = np.full(place.shape[:2], np.inf)
     below = np.zeros(place.shape[:2])
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in itertools.pairwise(line):
         step = b - a
         t = np.clip(((place - a) @ step) / max(float(step @ step), 1e-9), 0, 1)
         offset = place - (a + t[..., None] * step)
@@ -207,4 +214,4 @@ def _paint_eye(picture: FloatArray, opening: FloatArray, iris: FloatArray, radiu
 def _erode(mask: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
     size = 2 * max(1, round(radius)) + 1
     image = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.MinFilter(size))
-    return np.asarray(image, np.float32) / 255
+    return np.asarray(image, np.float32) / np.float32(255)

@@ -1,7 +1,7 @@
 """Lip movements from words: pronunciation, visemes, coarticulation.
 
-Reference: Cohen and Massaro, Modeling coarticulation in synthetic visual speech, 1993 (dominance functions). Visemes and
-durations are ours.
+Reference: Cohen and Massaro, Modeling coarticulation in synthetic visual speech, 1993 (dominance functions). Visemes
+and durations are ours.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from facemotion.synth.head import INDEX, SHAPES, FloatArray
 
 # Targets of each viseme; dominance: how strongly it holds its own against its neighbours; seconds: median length.
 _VISEMES: dict[str, tuple[str, float, float, dict[str, float]]] = {
-    "closed": ("P B M", 1.0, 0.085, {"mouthRollLower": 0.28, "mouthRollUpper": 0.22, "mouthPress": 0.35, "jawOpen": 0.0}),
+    "closed": ("P B M", 1.0, 0.085, {"mouthRollLower": 0.28, "mouthRollUpper": 0.22, "mouthPress": 0.35}),
     "teeth": ("F V", 0.9, 0.095, {"mouthRollLower": 0.5, "mouthUpperUp": 0.22, "jawOpen": 0.05}),
     "tongue": ("TH DH", 0.5, 0.08, {"jawOpen": 0.12, "mouthLowerDown": 0.2, "mouthUpperUp": 0.1}),
     "front": ("T D N L", 0.3, 0.07, {"jawOpen": 0.1, "mouthLowerDown": 0.16, "mouthStretch": 0.06}),
     "back": ("K G NG HH", 0.22, 0.075, {"jawOpen": 0.14, "mouthLowerDown": 0.1}),
     "hiss": ("S Z", 0.6, 0.1, {"jawOpen": 0.03, "mouthStretch": 0.24, "mouthLowerDown": 0.28, "mouthSmile": 0.1}),
-    "hush": ("SH CH JH ZH", 0.75, 0.105, {"jawOpen": 0.06, "mouthFunnel": 0.55, "mouthPucker": 0.2, "mouthUpperUp": 0.1}),
+    "hush": ("SH CH JH ZH", 0.75, 0.105, {"jawOpen": 0.06, "mouthFunnel": 0.6, "mouthPucker": 0.25}),
     "glide": ("W", 0.9, 0.08, {"mouthPucker": 0.85, "mouthFunnel": 0.15, "jawOpen": 0.04}),
     "r": ("R", 0.5, 0.075, {"mouthPucker": 0.4, "mouthFunnel": 0.2, "jawOpen": 0.1}),
     "y": ("Y", 0.4, 0.06, {"mouthStretch": 0.2, "mouthSmile": 0.2, "jawOpen": 0.06}),
@@ -96,7 +96,9 @@ def spell(phrase: str) -> Speech:
     seconds: list[float] = []
     for word in words:
         if word not in lexicon():
-            raise MotionProgramError(f"The word {word!r} isn't in the packaged dictionary (facemotion/synth/lexicon.txt).")
+            raise MotionProgramError(
+                f"The word {word!r} isn't in the packaged dictionary (facemotion/synth/lexicon.txt)."
+            )
         for phoneme in lexicon()[word]:
             name = _OF_PHONEME[phoneme]
             glide = _GLIDES.get(phoneme)
@@ -141,7 +143,7 @@ def articulate(
     gap[:, -1] = np.maximum(rest_after - np.asarray(times), 0)
     pull = weight * np.exp(-((gap / (spread * lengths)) ** 1.4) * 1.2) + 1e-9
     blended = (pull @ targets) / pull.sum(1, keepdims=True)
-    return blended.astype(np.float32)
+    return np.asarray(blended, np.float32)
 
 
 def invent_phrases(random: np.random.Generator, count: int) -> list[str]:

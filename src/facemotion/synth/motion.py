@@ -63,7 +63,8 @@ POSES: dict[str, dict[str, float]] = {
     "look_down": {**_both("eyeLookDown", 0.8)},
     "look_left": {"eyeLookOut_L": 0.85, "eyeLookIn_R": 0.85},
     "look_right": {"eyeLookOut_R": 0.85, "eyeLookIn_L": 0.85},
-    **_sided("wink", {"eyeBlink_L": 1.0, "cheekSquint_L": 0.6, "eyeSquint_L": 0.3, "mouthSmile_L": 0.2, "browDown_L": 0.2}),
+    **_sided("wink", {"eyeBlink_L": 1.0, "cheekSquint_L": 0.6, "eyeSquint_L": 0.3, "mouthSmile_L": 0.2,
+        "browDown_L": 0.2}),
     **_sided("brow", {"browOuterUp_L": 1.0, "browInnerUp_L": 0.5, "browDown_R": 0.35}),
     **_sided("sneer", {"noseSneer_L": 0.9, "mouthUpperUp_L": 0.8, "cheekSquint_L": 0.4}),
     **_sided("smirk", {"mouthSmile_L": 0.85, "mouthDimple_L": 0.35, "cheekSquint_L": 0.35}),
@@ -75,11 +76,13 @@ POSES: dict[str, dict[str, float]] = {
 
 # Poses of one group move the same part; a compound step takes its parts from different groups.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "eyes": ("eyes_shut", "eyes_wide", "squint", "wink_left", "wink_right", "look_up", "look_down", "look_left", "look_right"),
+    "eyes": ("eyes_shut", "eyes_wide", "squint", "wink_left", "wink_right", "look_up", "look_down", "look_left",
+        "look_right"),
     "brows": ("brow_raise", "brow_frown", "brow_worry", "brow_left", "brow_right"),
     "nose": ("nose_wrinkle", "sneer_left", "sneer_right"),
     "mouth": (
-        "smile", "grin", "teeth", "frown", "pout", "kiss", "funnel", "lips_in", "lip_bite", "press", "stretch", "smirk_left",
+        "smile", "grin", "teeth", "frown", "pout", "kiss", "funnel", "lips_in", "lip_bite", "press", "stretch",
+            "smirk_left",
         "smirk_right", "pout_left", "pout_right", "mouth_left", "mouth_right", "cheek_puff", "puff_left", "puff_right",
         "chin_raise",
     ),
@@ -156,7 +159,9 @@ def _number(text: str, default: float, low: float, high: float, what: str, whole
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise MotionProgramError(f"The {what} {text!r} in the motion {whole!r} must be a number from {low:g} to {high:g}.")
+        raise MotionProgramError(
+            f"The {what} {text!r} in the motion {whole!r} must be a number from {low:g} to {high:g}."
+        )
     return value
 
 

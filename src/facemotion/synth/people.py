@@ -63,6 +63,7 @@ def cast(count: int, part: str, seed: int) -> list[Recruit]:
         first = names[order[number % len(names)]]
         again = number >= len(names)
         kin = [name for name in names if name != first and name.split("_")[0] == first.split("_")[0]]
+        kin = kin or [name for name in names if name != first]
         second = kin[int(random.integers(len(kin)))]
         share = float(random.uniform(0.35, 0.5) if again else random.uniform(0.1, 0.4))
         noise = random.standard_normal(IDENTITIES) * SHAPE_NOISE
@@ -87,9 +88,16 @@ class Nursery:
         """
         other = self._fits.get(recruit.second)
         return make_person(
-            self._head, self._assets, self._fits[recruit.first], self._bias, recruit.name, recruit.noise, other,
-            recruit.share, recruit.seed,
-        )  # fmt: skip
+            self._head,
+            self._assets,
+            self._fits[recruit.first],
+            self._bias,
+            recruit.name,
+            recruit.noise,
+            other,
+            recruit.share,
+            recruit.seed,
+        )
 
     def portrait(self, name: str) -> Person:
         """A portrait as itself."""

@@ -62,9 +62,16 @@ def mean_expression(fits: dict[str, Fit]) -> FloatArray:
 
 
 def make_person(
-    head: HeadModel, assets: Assets, fit: Fit, bias: FloatArray, name: str, shape_noise: FloatArray | None = None,
-    other: Fit | None = None, share: float = 0.0, seed: int = 0,
-) -> Person:  # fmt: skip
+    head: HeadModel,
+    assets: Assets,
+    fit: Fit,
+    bias: FloatArray,
+    name: str,
+    shape_noise: FloatArray | None = None,
+    other: Fit | None = None,
+    share: float = 0.0,
+    seed: int = 0,
+) -> Person:
     """Build a person from one portrait, or from two.
 
     Args:
@@ -122,9 +129,24 @@ def make_person(
     )
     light = fit_light(portrait, places[: head.faces_count], normals, head.rim[: head.faces_count])
     return Person(
-        name, np.ascontiguousarray(shape, np.float32), expression, eyes.astype(np.float32), head.eye_radius, fit.rotation,
-        fit.scale, fit.shift, places, closed_places, lid, photographed, normals, light, layers, sheet, fit.size,
-    )  # fmt: skip
+        name,
+        np.ascontiguousarray(shape, np.float32),
+        expression,
+        eyes.astype(np.float32),
+        head.eye_radius,
+        fit.rotation,
+        fit.scale,
+        fit.shift,
+        places,
+        closed_places,
+        lid,
+        photographed,
+        normals,
+        light,
+        layers,
+        sheet,
+        fit.size,
+    )
 
 
 def _blinks(fit: Fit, bias: FloatArray) -> FloatArray:
@@ -146,7 +168,7 @@ def _shape(head: HeadModel, fit: Fit, bias: FloatArray) -> tuple[FloatArray, Flo
     # Pixels say nothing about depth: the remainder is a move in the picture's plane, turned back into the head's frame.
     move = np.stack([miss[:, 0], -miss[:, 1], np.zeros(len(miss))], 1) @ fit.rotation
     unique, first = np.unique(chosen, return_index=True)
-    warp = RBFInterpolator(state[unique], move[first], neighbors=48, smoothing=0.15, kernel="linear")
+    warp = RBFInterpolator(state[unique], move[first], smoothing=0.15, kernel="linear")
     remainder = warp(state).astype(np.float32)
     # Far from the landmarks (neck, crown) it fades.
     reach = np.clip(1.5 - np.maximum(0, -8.5 - state[:, 1]) / 4, 0, 1)[:, None].astype(np.float32)
@@ -183,9 +205,14 @@ def _lid_factor(head: HeadModel, shape: FloatArray, side: int) -> float:
 
 
 def _morph(
-    head: HeadModel, portrait: Picture, places: FloatArray, other: Picture, their_places: FloatArray, share: float,
+    head: HeadModel,
+    portrait: Picture,
+    places: FloatArray,
+    other: Picture,
+    their_places: FloatArray,
+    share: float,
     state: FloatArray,
-) -> Picture:  # fmt: skip
+) -> Picture:
     """Blend the other portrait's face, warped to this one's places and matched in colour, into this portrait."""
     height, width = portrait.shape[:2]
     count = head.faces_count
@@ -200,7 +227,9 @@ def _morph(
     drawn = portrait.astype(np.float32)
     theirs = np.zeros_like(drawn)
     mask = np.zeros_like(drawn)
-    draw_textured(head.face, points, _solid(attributes), other, other, True, theirs, np.full((height, width), -1e9, np.float32))
+    draw_textured(
+        head.face, points, _solid(attributes), other, other, True, theirs, np.full((height, width), -1e9, np.float32)
+    )
     white = np.full((2, 2, 3), 255, np.uint8)
     draw_textured(head.face, points, attributes, white, white, True, mask, np.full((height, width), -1e9, np.float32))
     alpha = mask[..., :1] / 255

@@ -186,13 +186,18 @@ def repetition_priors(assets: Assets) -> RepetitionPriors:
             durations.extend(np.log(lengths) - np.median(np.log(lengths)))
             sizes.extend(np.log(along) - np.median(np.log(along)))
             angles.extend(
-                float(np.degrees(np.arccos(np.clip(move.ravel() @ mean.ravel() / max(np.linalg.norm(move), 1e-9), -1, 1)))) for move in moves
+                float(
+                    np.degrees(np.arccos(np.clip(move.ravel() @ mean.ravel() / max(np.linalg.norm(move), 1e-9), -1, 1)))
+                )
+                for move in moves
             )
     quartiles = [0.7413 * float(np.subtract(*np.percentile(values, [75, 25]))) for values in (durations, sizes)]
     return RepetitionPriors(quartiles[0], quartiles[1], float(np.mean(angles)), expressions, len(durations))
 
 
-def _repetitions(points: FloatArray, label: NDArray[np.generic], time: FloatArray) -> tuple[list[FloatArray], list[float]]:
+def _repetitions(
+    points: FloatArray, label: NDArray[np.generic], time: FloatArray
+) -> tuple[list[FloatArray], list[float]]:
     active = np.concatenate([[0], (np.asarray(label) > 0).astype(int), [0]])
     starts, ends = np.where(np.diff(active) == 1)[0], np.where(np.diff(active) == -1)[0]
     moves, lengths = [], []

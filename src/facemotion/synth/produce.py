@@ -6,7 +6,6 @@ import csv
 import io
 import multiprocessing
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -87,9 +86,14 @@ class Job:
 
 
 def produce(
-    out: Path, assets: Assets, cache: Path, settings: DatasetSettings, workers: int, video: bool = True,
+    out: Path,
+    assets: Assets,
+    cache: Path,
+    settings: DatasetSettings,
+    workers: int,
+    video: bool = True,
     progress: Progress | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Make a data set, or go on with one that was broken off.
 
     Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz.
@@ -194,6 +198,30 @@ def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
     os.replace(part, path)
 
 
+def survey(
+    assets: Assets, cache: Path, settings: DatasetSettings, progress: Progress | None = None
+) -> tuple[list[PlannedClip], list[Truth]]:
+    """Ground truth of all clips of a plan, in its order, without drawing one.
+
+    Raises:
+        AssetError: an asset is missing.
+    """
+    plan = make_plan(settings)
+    performers = make_performers(settings)
+    head = load_head(assets)
+    nursery = Nursery(assets, head, fit_portraits(assets, cache))
+    truths: dict[str, Truth] = {}
+    for clips in by_subject(plan):
+        performer = performers[clips[0].record.subject]
+        person = nursery.build(performer.recruit)
+        studios = [Studio(head, person, session, settings) for session in performer.sessions]
+        for clip in clips:
+            truths[clip.record.path] = studios[clip.record.session - 1].shoot(clip, performer)[1]
+            if progress is not None:
+                progress(len(truths), len(plan))
+    return plan, [truths[clip.record.path] for clip in plan]
+
+
 def landmark_arrays(plan: list[PlannedClip], truths: list[Truth]) -> dict[str, np.ndarray]:
     """Ground truth of many clips as flat arrays, for training on landmarks alone.
 
@@ -212,8 +240,3 @@ def landmark_arrays(plan: list[PlannedClip], truths: list[Truth]) -> dict[str, n
         "repetition": np.array([record.repetition for record in records]),
         "session": np.array([record.session for record in records]),
     }
-
-
-def stable_seed(*parts: str) -> int:
-    """A seed from text, the same in every process."""
-    return zlib.crc32("\0".join(parts).encode())

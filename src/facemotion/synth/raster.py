@@ -20,7 +20,7 @@ U, V, U2, V2, MIX, RED, GREEN, BLUE, ALPHA = range(9)
 ATTRIBUTES = 9
 
 
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)
 def draw_textured(
     triangles: IntArray,
     points: FloatArray,
@@ -90,7 +90,7 @@ def draw_textured(
                 picture[j, i, 2] += alpha * (blue - picture[j, i, 2])
 
 
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)
 def _sample(texture: NDArray[np.uint8], u: float, v: float) -> tuple[float, float, float]:
     """Bilinear colour at (u, v) pixels; places outside take the nearest border."""
     height, width = texture.shape[0], texture.shape[1]
@@ -99,15 +99,28 @@ def _sample(texture: NDArray[np.uint8], u: float, v: float) -> tuple[float, floa
     i, j = int(x), int(y)
     fx, fy = x - i, y - j
     w00, w10, w01, w11 = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-    red = w00 * texture[j, i, 0] + w10 * texture[j, i + 1, 0] + w01 * texture[j + 1, i, 0] + w11 * texture[j + 1, i + 1, 0]
-    green = (
-        w00 * texture[j, i, 1] + w10 * texture[j, i + 1, 1] + w01 * texture[j + 1, i, 1] + w11 * texture[j + 1, i + 1, 1]
+    red = (
+        w00 * texture[j, i, 0]
+        + w10 * texture[j, i + 1, 0]
+        + w01 * texture[j + 1, i, 0]
+        + w11 * texture[j + 1, i + 1, 0]
     )
-    blue = w00 * texture[j, i, 2] + w10 * texture[j, i + 1, 2] + w01 * texture[j + 1, i, 2] + w11 * texture[j + 1, i + 1, 2]
+    green = (
+        w00 * texture[j, i, 1]
+        + w10 * texture[j, i + 1, 1]
+        + w01 * texture[j + 1, i, 1]
+        + w11 * texture[j + 1, i + 1, 1]
+    )
+    blue = (
+        w00 * texture[j, i, 2]
+        + w10 * texture[j, i + 1, 2]
+        + w01 * texture[j + 1, i, 2]
+        + w11 * texture[j + 1, i + 1, 2]
+    )
     return red, green, blue
 
 
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)
 def draw_coloured(
     triangles: IntArray, points: FloatArray, colours: FloatArray, cull: bool, picture: FloatArray, depth: FloatArray
 ) -> None:
@@ -140,7 +153,7 @@ def draw_coloured(
                     picture[j, i, k] = wa * colours[a, k] + wb * colours[b, k] + wc * colours[c, k]
 
 
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)
 def vertex_normals(triangles: IntArray, points: FloatArray, count: int) -> FloatArray:
     """Unit normals (count, 3) of the first `count` vertices, each the area-weighted mean of its triangles'."""
     normals = np.zeros((count, 3), np.float32)
@@ -160,7 +173,7 @@ def vertex_normals(triangles: IntArray, points: FloatArray, count: int) -> Float
     return normals
 
 
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)
 def blend_shapes(neutral: FloatArray, shapes: FloatArray, weights: FloatArray) -> FloatArray:
     """neutral (V, 3) + sum of weights (S,) times shapes (S, V, 3), skipping weights of 0."""
     points = neutral.copy()

@@ -70,7 +70,9 @@ class Renderer:
         attributes[:, 2:4] = person.closed_places[:count] * texture
         chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
         attributes[:, 8] = (
-            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1)) * _smooth(chin) * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
+            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1))
+            * _smooth(chin)
+            * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
         )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
         self._attributes = attributes
@@ -137,13 +139,19 @@ class Renderer:
         attributes[:, 4] = 0
         for side in range(2):
             # (a lid that turns down while it closes would be relit by the brow's light)
-            blink = float(state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]])
+            blink = float(
+                state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]]
+            )
             ratio = np.clip((blink - 0.12) / 0.55, 0, 1)
-            attributes[:, 4] += self.person.lid[side, : self.head.faces_count] * np.float32(ratio * ratio * (3 - 2 * ratio))
+            attributes[:, 4] += self.person.lid[side, : self.head.faces_count] * np.float32(
+                ratio * ratio * (3 - 2 * ratio)
+            )
             calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
             attributes[:, 5:8] += calm * (state.light.colour - attributes[:, 5:8])
             if blink < 1.05:
-                self._draw_eye(side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth)
+                self._draw_eye(
+                    side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth
+                )
         count = self.head.faces_count
         # Where the skin turns away it melts into what lies behind, as in any photograph.
         edge = np.clip((normals[:, 2] - 0.02) / 0.22, 0, 1)
@@ -173,7 +181,13 @@ class Renderer:
         return float(np.max(points[marks[[61, 62, 63]], 1] - points[marks[[67, 66, 65]], 1]))
 
     def _draw_mouth(
-        self, points: FloatArray, screen: FloatArray, state: State, opening: float, picture: FloatArray, depth: FloatArray
+        self,
+        points: FloatArray,
+        screen: FloatArray,
+        state: State,
+        opening: float,
+        picture: FloatArray,
+        depth: FloatArray,
     ) -> None:
         head, light = self.head, state.light
         loop = screen[head.mouth_loop]
@@ -188,16 +202,16 @@ class Renderer:
         inside = points[head.faces_count :]
         # Light falls in between the lips: it fades with the way inside and with the way from the opening's middle.
         fade = np.exp(-np.maximum(lips[2] - 0.8 - inside[:, 2], 0) / (3.2 + 1.2 * opening))
-        fade *= np.exp(-np.square(inside[:, 0] / 3.6)) * (0.62 + 0.38 * min(opening / 1.0, 1.0))
+        fade *= np.exp(-np.square(inside[:, 0] / 3.8)) * (0.8 + 0.2 * min(opening / 0.8, 1.0))
         # ... and the upper lip throws a shadow on the teeth right below it.
         upper = points[head.landmarks[62], 1]
-        fade *= 0.62 + 0.38 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
+        fade *= 0.74 + 0.26 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
         for triangles, tone, back in (
             (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5),
             (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3),
         ):
             normals = vertex_normals(triangles, points @ rotation.T, len(points))[head.faces_count :]
-            bright = 0.55 + 0.45 * np.clip(0.25 * normals[:, 1] + normals[:, 2], 0, 1)
+            bright = 0.62 + 0.42 * np.clip(0.25 * normals[:, 1] + normals[:, 2], 0, 1)
             colours = np.zeros((len(points), 3), np.float32)
             colours[head.faces_count :] = (white * tone) * (bright * fade)[:, None]
             placed = screen.copy()
@@ -205,7 +219,14 @@ class Renderer:
             draw_coloured(triangles, placed, colours, True, picture, depth)
 
     def _draw_eye(
-        self, side: int, points: FloatArray, state: State, factor: FloatArray, bright: float, picture: FloatArray, depth: FloatArray
+        self,
+        side: int,
+        points: FloatArray,
+        state: State,
+        factor: FloatArray,
+        bright: float,
+        picture: FloatArray,
+        depth: FloatArray,
     ) -> None:
         person = self.person
         turn = gaze_rotation(state.weights, side)
@@ -213,12 +234,18 @@ class Renderer:
         screen = self._screen((person.eyes[side] + person.eye_radius * ball).astype(np.float32), state) * factor
         screen[:, 2] -= np.float32(0.18)
         table = self._ball_attributes[side]
-        table[:, 5:8] = state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        table[:, 5:8] = (
+            state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        )
         # At rest the photograph itself is the best eye; painted whites are for where it shows none.
-        moved = np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+        moved = (
+            np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+        )
         table[:, 4] = max(0.0, 1 - float(moved))
         layers = person.layers
-        draw_textured(self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth)
+        draw_textured(
+            self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth
+        )
 
     def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
         """Factors (P, 1) by which the lids darken the eyeball along their edges."""
@@ -261,15 +288,21 @@ def shade(person: Person, before: FloatArray, after: FloatArray, light: Light) -
     camera coordinates."""
     old = person.light[0] + before @ person.light[1:]
     new = light.ambient + after @ light.direction
-    ratio = np.clip(np.maximum(new, 0.12) / np.maximum(old, 0.25), 0.4, 1.9)
+    ratio = np.clip(np.maximum(new, 0.12) / np.maximum(old, 0.25), 0.5, 1.5)
     return np.asarray(ratio[:, None] * light.colour, np.float32)
 
 
 def gaze_rotation(weights: FloatArray, side: int) -> FloatArray:
     """(3, 3) rotation of an eyeball in the head for the eyeLook weights; side 0 is the subject's left."""
     suffix = "LR"[side]
-    pitch = weights[INDEX["eyeLookUp_" + suffix]] * GAZE_DEGREES["Up"] - weights[INDEX["eyeLookDown_" + suffix]] * GAZE_DEGREES["Down"]
-    out = weights[INDEX["eyeLookOut_" + suffix]] * GAZE_DEGREES["Out"] - weights[INDEX["eyeLookIn_" + suffix]] * GAZE_DEGREES["In"]
+    pitch = (
+        weights[INDEX["eyeLookUp_" + suffix]] * GAZE_DEGREES["Up"]
+        - weights[INDEX["eyeLookDown_" + suffix]] * GAZE_DEGREES["Down"]
+    )
+    out = (
+        weights[INDEX["eyeLookOut_" + suffix]] * GAZE_DEGREES["Out"]
+        - weights[INDEX["eyeLookIn_" + suffix]] * GAZE_DEGREES["In"]
+    )
     yaw = np.radians(out if side == 0 else -out)
     pitch = np.radians(pitch)
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
@@ -281,12 +314,14 @@ def shrink(picture: FloatArray, height: int, width: int) -> FloatArray:
     """Average a picture (H, W, 3) down to (height, width, 3), float32."""
     from PIL import Image
 
-    small = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
+    small = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)).resize(
+        (width, height), Image.Resampling.BOX
+    )
     return np.asarray(small, np.float32)
 
 
 def _smooth(value: NDArray[np.floating]) -> NDArray[np.floating]:
-    return value * value * (3 - 2 * value)
+    return np.asarray(value * value * (3 - 2 * value))
 
 
 def _ball() -> tuple[FloatArray, IntArray]:
@@ -310,4 +345,10 @@ def _eye_white(person: Person) -> FloatArray:
             luma = picture.mean(1)
             tones.append(picture[luma >= np.percentile(luma, 80)].mean(0))
     tone = np.mean(tones, axis=0) if tones else np.array([190.0, 182.0, 175.0])
-    return np.asarray(np.clip(tone * 1.05, 110, 235), np.float32)
+    # Eyes in the shade of their lids are too dark a witness: teeth are never darker than well-lit skin.
+    height, width = person.layers.open.shape[:2]
+    x = np.clip(person.places[:, 0].astype(int), 0, width - 1)
+    y = np.clip(person.places[:, 1].astype(int), 0, height - 1)
+    skin = float(np.percentile(person.layers.open[y, x].mean(1), 75))
+    tone = tone * max(1.05, 1.08 * skin / max(float(tone.mean()), 1.0))
+    return np.asarray(np.clip(0.5 * tone + 0.5 * tone.mean(), 110, 235), np.float32)

@@ -23,7 +23,9 @@ class SceneSettings:
     height: int = option(224, "height of a frame", unit="px", minimum=64, maximum=1280)
     nearest: float = option(0.6, "tallest face, brows to chin, over the frame's height", minimum=0.2, maximum=0.9)
     farthest: float = option(0.4, "smallest face", minimum=0.1, maximum=0.9)
-    yaw_degrees: float = option(5.0, "standard deviation of a session's yaw; pitch and roll have half", unit="degrees", minimum=0, maximum=10)
+    yaw_degrees: float = option(
+        5.0, "standard deviation of a session's yaw; pitch and roll have half", unit="degrees", minimum=0, maximum=10
+    )
     most_degrees: float = option(20.0, "no pose is turned further", unit="degrees", minimum=1, maximum=25)
     light: float = option(0.3, "longest direction added to the portrait's light", minimum=0, maximum=0.6)
     exposure: float = option(0.12, "sigma of exposure between sessions", minimum=0, maximum=0.5)
@@ -33,7 +35,7 @@ class SceneSettings:
     jitter: float = option(0.12, "sigma of a frame's delay, in frame intervals", minimum=0, maximum=0.45)
     dropped: float = option(0.01, "share of frames that the camera drops", minimum=0, maximum=0.3)
     noise: float = option(2.5, "median sensor noise at mid grey", unit="grey levels", minimum=0, maximum=20)
-    softness: float = option(0.5, "share of cameras that see fewer pixels than they deliver", minimum=0, maximum=1)
+    softness: float = option(0.5, "share of cameras that see fewer pixels than delivered", minimum=0, maximum=1)
     jpeg: float = option(0.5, "share of cameras that compress each frame as JPEG", minimum=0, maximum=1)
 
 
@@ -45,7 +47,7 @@ class Session:
         pose: (3,) degrees of pitch (up), yaw (to the subject's left), roll. size: face height over frame height.
         place: (2,) of the face's middle off the frame's, in frame heights.
         light: ambient factor and (3,) direction added to the portrait's. colour, background: (3,) gains.
-        rate: frames/s. noise: grey levels. sharpness: pixels seen over pixels delivered, 0.4..1. quality: of JPEG, 0 for
+        rate: frames/s. noise: grey levels. sharpness: pixels seen over delivered, 0.4..1. quality: of JPEG, 0 for
         none. drift: relative exposure drift within a take. shutter: seconds open. readout: seconds from the top row to
         the bottom one. shake: of the camera, frame heights. vignette: loss in the corners, 0..1.
     """
@@ -117,7 +119,9 @@ class Shot:
     exposure: FloatArray
 
 
-def frame_times(seconds: float, session: Session, settings: SceneSettings, random: np.random.Generator) -> NDArray[np.float64]:
+def frame_times(
+    seconds: float, session: Session, settings: SceneSettings, random: np.random.Generator
+) -> NDArray[np.float64]:
     """Moments of the frames of a take, whole milliseconds, strictly increasing, the first at 0."""
     count = max(2, int(seconds * session.rate))
     times = (np.arange(count) + random.normal(0, settings.jitter, count).clip(-0.4, 0.4)) / session.rate
@@ -154,7 +158,12 @@ def sample(take: Take, session: Session, settings: SceneSettings, random: np.ran
 
 
 def film(
-    moments: Moments, person: Person, head: HeadModel, session: Session, settings: SceneSettings, random: np.random.Generator
+    moments: Moments,
+    person: Person,
+    head: HeadModel,
+    session: Session,
+    settings: SceneSettings,
+    random: np.random.Generator,
 ) -> Shot:
     """Decide what each frame shows."""
     times = moments.times
@@ -178,14 +187,20 @@ def film(
         for k, (weights, turn) in enumerate(zip(moments.weights, moments.turn, strict=True))
     ]
     nose = np.array([_nose(state, person) for state in states], np.float32)
-    speed = np.gradient(nose, axis=0) / np.maximum(np.gradient(times), 1e-3)[:, None]
+    speed = np.zeros_like(nose)
+    if len(times) > 1:
+        speed = np.gradient(nose, axis=0) / np.maximum(np.gradient(times), 1e-3)[:, None]
     return Shot(times, tuple(states), speed.astype(np.float32), moments.phase, drift.astype(np.float32))
 
 
 def rotation(degrees: FloatArray) -> FloatArray:
     """(3, 3) of pitch (up), yaw (to the subject's left), roll (to the subject's left shoulder), degrees."""
     pitch, yaw, roll = np.radians(degrees)
-    turn = rodrigues(np.array([0.0, yaw, 0.0])) @ rodrigues(np.array([-pitch, 0.0, 0.0])) @ rodrigues(np.array([0.0, 0.0, -roll]))
+    turn = (
+        rodrigues(np.array([0.0, yaw, 0.0]))
+        @ rodrigues(np.array([-pitch, 0.0, 0.0]))
+        @ rodrigues(np.array([0.0, 0.0, -roll]))
+    )
     return np.asarray(turn, np.float32)
 
 
@@ -207,10 +222,14 @@ def _sway(random: np.random.Generator, times: NDArray[np.float64]) -> FloatArray
     """(T, 3) cm of slow movement of the upper body."""
     phase, rate = random.uniform(0, 2 * np.pi, (2, 3)), random.uniform(0.15, 0.5, (2, 3))
     size = np.abs(random.normal(0, 1, 3)) * [0.35, 0.2, 0.2]
-    wave = np.sin(2 * np.pi * times[:, None] * rate[0] + phase[0]) + 0.4 * np.sin(4 * np.pi * times[:, None] * rate[1] + phase[1])
+    wave = np.sin(2 * np.pi * times[:, None] * rate[0] + phase[0]) + 0.4 * np.sin(
+        4 * np.pi * times[:, None] * rate[1] + phase[1]
+    )
     return np.asarray(wave * size, np.float32)
 
 
 def _nose(state: State, person: Person) -> FloatArray:
     turned = state.rotation @ person.rotation @ np.array([0, 6.0, 12.0], np.float32) + state.offset
-    return np.asarray((turned[:2] * np.array([1, -1], np.float32) * person.scale - state.centre) * state.zoom, np.float32)
+    return np.asarray(
+        (turned[:2] * np.array([1, -1], np.float32) * person.scale - state.centre) * state.zoom, np.float32
+    )

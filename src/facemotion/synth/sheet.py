@@ -43,9 +43,14 @@ class Sheet:
 
 
 def make_sheet(
-    head: HeadModel, places: FloatArray, shell_places: FloatArray, shell: FloatArray, share: FloatArray, vertices: IntArray,
+    head: HeadModel,
+    places: FloatArray,
+    shell_places: FloatArray,
+    shell: FloatArray,
+    share: FloatArray,
+    vertices: IntArray,
     size: tuple[int, int],
-) -> Sheet:  # fmt: skip
+) -> Sheet:
     """Lay the grid and solve for the interpolation.
 
     Args:
@@ -73,13 +78,18 @@ def make_sheet(
     triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
     moving = np.concatenate([np.ones(len(places)), share, np.zeros(len(still))])
     return Sheet(
-        grid.astype(np.float32), triangles, follow.astype(np.float32), vertices, shell, share,
+        grid.astype(np.float32),
+        triangles,
+        follow.astype(np.float32),
+        vertices,
+        shell,
+        share,
         np.clip(follow @ moving, 0, 1).astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(a[:, None] - b[None], axis=2)
+    return np.asarray(np.linalg.norm(a[:, None] - b[None], axis=2))
 
 
 def head_shell() -> tuple[FloatArray, FloatArray]:

@@ -7,6 +7,7 @@ changes between takes. Spreads were fitted as docs/synth.md tells (`facemotion s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +39,15 @@ class Spreads:
     tremor: float = option(0.023, "standard deviation of a held weight, relative", minimum=0, maximum=0.2)
     stray: float = option(0.025, "mean size of movements that mean nothing", minimum=0, maximum=0.2)
     blinks: float = option(0.22, "spontaneous blinks", unit="1/s", minimum=0, maximum=2)
-    head_degrees: float = option(2.2, "standard deviation of the head's drift within a take", unit="degrees", minimum=0, maximum=10)
+    head_degrees: float = option(
+        2.2, "standard deviation of the head's drift within a take", unit="degrees", minimum=0, maximum=10
+    )
     flash: float = option(0.05, "share of takes of over 70% neutral", minimum=0, maximum=1)
     other_ending: float = option(0.05, "share of takes that stop at the apex", minimum=0, maximum=1)
     other_intensity: float = option(0.05, "share of takes much weaker or stronger", minimum=0, maximum=1)
-    inconsistent: float = option(0.04, "share of takes with a step left out, repeated or out of order", minimum=0, maximum=1)
+    inconsistent: float = option(
+        0.04, "share of takes with a step left out, repeated or out of order", minimum=0, maximum=1
+    )
     unfinished: float = option(0.04, "share of steps that reach half their size", minimum=0, maximum=1)
 
 
@@ -52,16 +57,19 @@ COMPANIONS = (
     ("eyeBlink_L", "cheekSquint_L", 0.45), ("eyeBlink_R", "cheekSquint_R", 0.45), ("eyeBlink_L", "mouthSmile_L", 0.25),
     ("eyeBlink_R", "mouthSmile_R", 0.25), ("eyeBlink_L", "browDown_L", 0.4), ("eyeBlink_R", "browDown_R", 0.4),
     ("eyeBlink_L", "eyeSquint_R", 0.35), ("eyeBlink_R", "eyeSquint_L", 0.35), ("eyeBlink_L", "jawLeft", 0.12),
-    ("mouthSmile_L", "cheekSquint_L", 0.45), ("mouthSmile_R", "cheekSquint_R", 0.45), ("mouthSmile_L", "eyeSquint_L", 0.3),
+    ("mouthSmile_L", "cheekSquint_L", 0.45), ("mouthSmile_R", "cheekSquint_R", 0.45), ("mouthSmile_L", "eyeSquint_L",
+    0.3),
     ("mouthSmile_R", "browOuterUp_R", 0.25), ("mouthSmile_R", "eyeSquint_R", 0.3), ("mouthPress_L", "browDown_L", 0.4),
-    ("mouthPress_R", "browDown_R", 0.4), ("mouthPress_L", "mouthDimple_L", 0.4), ("mouthPress_R", "mouthShrugLower", 0.4),
+    ("mouthPress_R", "browDown_R", 0.4), ("mouthPress_L", "mouthDimple_L", 0.4), ("mouthPress_R", "mouthShrugLower",
+    0.4),
     ("noseSneer_L", "browDown_L", 0.45), ("noseSneer_R", "browDown_R", 0.45), ("noseSneer_L", "eyeSquint_L", 0.4),
     ("noseSneer_R", "mouthUpperUp_R", 0.4), ("mouthPucker", "browInnerUp_L", 0.2), ("mouthPucker", "eyeSquint_L", 0.15),
     ("mouthPucker", "jawForward", 0.25), ("mouthLeft", "cheekSquint_L", 0.3), ("mouthRight", "cheekSquint_R", 0.3),
     ("mouthLeft", "mouthDimple_L", 0.35), ("mouthRight", "mouthDimple_R", 0.35), ("jawOpen", "browInnerUp_L", 0.3),
     ("jawOpen", "browInnerUp_R", 0.3), ("jawOpen", "mouthLowerDown_L", 0.4), ("jawOpen", "eyeWide_L", 0.3),
     ("jawLeft", "mouthLeft", 0.4), ("jawRight", "mouthRight", 0.4), ("jawLeft", "eyeSquint_L", 0.2),
-    ("browInnerUp_L", "eyeWide_L", 0.4), ("browInnerUp_R", "eyeWide_R", 0.4), ("browOuterUp_L", "mouthShrugUpper", 0.15),
+    ("browInnerUp_L", "eyeWide_L", 0.4), ("browInnerUp_R", "eyeWide_R", 0.4), ("browOuterUp_L", "mouthShrugUpper",
+    0.15),
     ("browDown_L", "noseSneer_L", 0.35), ("browDown_R", "noseSneer_R", 0.35), ("browDown_L", "mouthPress_L", 0.25),
     ("cheekPuff_L", "browInnerUp_L", 0.25), ("cheekPuff_R", "eyeWide_R", 0.25), ("mouthFunnel", "browInnerUp_R", 0.2),
     ("mouthFrown_L", "browDown_L", 0.3), ("mouthFrown_R", "browInnerUp_R", 0.3), ("mouthStretch_L", "jawOpen", 0.2),
@@ -153,9 +161,11 @@ def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: n
     """
     flags: list[str] = []
     for name, share in (
-        ("flash", spreads.flash), ("other-ending", spreads.other_ending), ("intensity", spreads.other_intensity),
+        ("flash", spreads.flash),
+        ("other-ending", spreads.other_ending),
+        ("intensity", spreads.other_intensity),
         ("inconsistent", spreads.inconsistent),
-    ):  # fmt: skip
+    ):
         if random.random() < share:
             flags.append(name)
     tempo = habits.tempo * float(np.exp(random.normal(0, spreads.take_tempo)))
@@ -175,7 +185,9 @@ def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: n
         tail = max(tail, active * 2.6 - lead)
     length = max(int((end + tail) / TICK), int(0.9 / TICK)) + 1
     weights, phase = _resize(weights, length), _resize(phase, length)
-    weights += weights @ habits.companions * (0.6 + 0.4 * random.random())
+    # In float64: a digest of what follows must not hang on how a processor adds up float32.
+    weights = weights.astype(np.float64)
+    weights += weights @ habits.companions.astype(np.float64) * (0.6 + 0.4 * random.random())
     effort = np.clip(weights.sum(1) / 1.5, 0, 1)
     weights = weights * (1 + _noise(random, length, len(SHAPES), 0.25) * spreads.tremor * 2)
     weights += np.abs(_noise(random, length, len(SHAPES), 0.9)) * spreads.stray * _stray_mask(random) + habits.rest
@@ -184,7 +196,7 @@ def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: n
     head = _noise(random, length, 3, 1.1) * [spreads.head_degrees, spreads.head_degrees, spreads.head_degrees * 0.6]
     head = head * habits.still + np.outer(_smooth(effort, 12), habits.nod) * random.uniform(0.5, 1.2)
     return Take(
-        np.arange(length) * TICK,
+        np.arange(length, dtype=np.float64) * TICK,
         np.clip(weights, 0, 1.3).astype(np.float32),
         np.clip(head, -18, 18).astype(np.float32),
         phase,
@@ -193,9 +205,15 @@ def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: n
 
 
 def _perform(
-    program: Program, habits: Habits, spreads: Spreads, random: np.random.Generator, tempo: float, size: float, lead: float,
+    program: Program,
+    habits: Habits,
+    spreads: Spreads,
+    random: np.random.Generator,
+    tempo: float,
+    size: float,
+    lead: float,
     flags: list[str],
-) -> tuple[FloatArray, NDArray[np.uint8], float]:  # fmt: skip
+) -> tuple[FloatArray, NDArray[np.uint8], float]:
     order = list(range(len(program.steps)))
     if "inconsistent" in flags:
         if len(order) == 1:
@@ -209,7 +227,11 @@ def _perform(
     for place, index in enumerate(order):
         step = program.steps[index]
         vary = np.exp(random.normal(0, spreads.step_timing, 4)) * tempo
-        onset, hold, offset = spreads.onset_seconds * 1.6 * vary[0], step.hold * vary[1], spreads.offset_seconds * 1.6 * vary[2]
+        onset, hold, offset = (
+            spreads.onset_seconds * 1.6 * vary[0],
+            step.hold * vary[1],
+            spreads.offset_seconds * 1.6 * vary[2],
+        )
         apex = step.weights() * habits.reach * np.exp(random.normal(0, spreads.shape_intensity, len(SHAPES)))
         factor = size * float(np.exp(random.normal(0, spreads.step_intensity)))
         if random.random() < spreads.unfinished:
@@ -243,9 +265,15 @@ def _perform(
 
 
 def _speak(
-    speech: Speech, habits: Habits, spreads: Spreads, random: np.random.Generator, tempo: float, size: float, lead: float,
+    speech: Speech,
+    habits: Habits,
+    spreads: Spreads,
+    random: np.random.Generator,
+    tempo: float,
+    size: float,
+    lead: float,
     flags: list[str],
-) -> tuple[FloatArray, NDArray[np.uint8], float]:  # fmt: skip
+) -> tuple[FloatArray, NDArray[np.uint8], float]:
     count = len(speech.seconds)
     seconds = speech.seconds * tempo * np.exp(random.normal(0, spreads.step_timing, count))
     if "inconsistent" in flags:  # a hesitation
@@ -255,7 +283,9 @@ def _speak(
     cut = lead + 0.75 * float(seconds.sum()) if "other-ending" in flags else end + 0.3
     times = np.arange(int(cut / TICK) + 1) * TICK
     slur = habits.slur * float(np.exp(random.normal(0, 0.1)))
-    weights = articulate(speech, seconds.astype(np.float32), lead, times, slur, effort.astype(np.float32)) * habits.reach
+    weights = (
+        articulate(speech, seconds.astype(np.float32), lead, times, slur, effort.astype(np.float32)) * habits.reach
+    )
     phase = np.zeros(len(times), np.uint8)
     phase[(times >= lead - 0.1) & (times < lead + 0.1)] = 1
     phase[(times >= lead + 0.1) & (times < end - 0.1)] = 2
@@ -263,14 +293,14 @@ def _speak(
     return weights.astype(np.float32), phase, min(cut, end + 0.15)
 
 
-def _resize(values: NDArray[np.generic], length: int) -> NDArray[np.generic]:
+def _resize(values: NDArray[Any], length: int) -> NDArray[Any]:
     """Cut, or hold the last row."""
     if length <= len(values):
         return values[:length].copy()
     return np.concatenate([values, np.repeat(values[-1:], length - len(values), axis=0)])
 
 
-def _ease(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ease(x: NDArray[Any]) -> NDArray[Any]:
     """Minimum-jerk rise from 0 to 1 (Flash and Hogan, 1985)."""
     x = np.clip(x, 0, 1)
     return np.asarray(x**3 * (10 - 15 * x + 6 * x * x))
@@ -328,7 +358,13 @@ def _gaze(weights: FloatArray, random: np.random.Generator) -> None:
         at = random.normal(0, 0.06, 2)
     x, y = _smooth(x, 3) * (1 - np.clip(asked * 3, 0, 1)), _smooth(y, 3) * (1 - np.clip(asked * 3, 0, 1))
     for name, value in (
-        ("eyeLookOut_L", x), ("eyeLookIn_R", x), ("eyeLookIn_L", -x), ("eyeLookOut_R", -x), ("eyeLookUp_L", y),
-        ("eyeLookUp_R", y), ("eyeLookDown_L", -y), ("eyeLookDown_R", -y),
-    ):  # fmt: skip
+        ("eyeLookOut_L", x),
+        ("eyeLookIn_R", x),
+        ("eyeLookIn_L", -x),
+        ("eyeLookOut_R", -x),
+        ("eyeLookUp_L", y),
+        ("eyeLookUp_R", y),
+        ("eyeLookDown_L", -y),
+        ("eyeLookDown_R", -y),
+    ):
         weights[:, INDEX[name]] += np.maximum(value, 0).astype(np.float32)

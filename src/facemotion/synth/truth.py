@@ -58,7 +58,9 @@ class Truth:
             temporary.write_bytes(buffer.getvalue())
             temporary.replace(path)
         except OSError as error:
-            raise StoreFullError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error
+            raise StoreFullError(
+                f"Can't write {path}: {error.strerror}; make room and run the same command again."
+            ) from error
 
 
 def load_truth(path: Path) -> Truth:
@@ -102,7 +104,9 @@ class Surveyor:
             rows.append(places + (places[:, 1:] / self._size[1] - 0.5) * lag)
             pose.append(angles(state.rotation @ self._person.rotation))
         weights = np.stack([state.weights for state in shot.states])
-        return Truth(shot.times, np.stack(rows).astype(np.float32), weights, np.array(pose, np.float32), shot.phase, flags)
+        return Truth(
+            shot.times, np.stack(rows).astype(np.float32), weights, np.array(pose, np.float32), shot.phase, flags
+        )
 
 
 def angles(rotation: FloatArray) -> tuple[float, float, float]:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import option
+from facemotion.data.activity import active_span
 from facemotion.types import FloatArray
 
 Times = NDArray[np.float64]
 Sequence = tuple[FloatArray, Times]
 
-WINDOWS = (0.16, 0.32, 0.64)  # seconds over which the standard deviation is taken
-QUIET_SHARE = 0.15  # of the range between the stillest and the liveliest windows, still counted as neutral
 SHORTEST = 4  # frames that every augmentation leaves
 
 
@@ -65,29 +64,6 @@ def augment(
     return values, times
 
 
-def active_span(values: FloatArray, times: Times) -> tuple[int, int]:
-    """First and last frame of the motion itself; what lies outside is a neutral face.
-
-    A frame is active if, for any of several window sizes, the standard deviation of the features round it stands out
-    from that of the clip's stillest windows.
-
-    Args:
-        values: (T, D). times: (T,) seconds.
-    Returns:
-        (onset, offset) with 0 <= onset <= offset < T; the whole clip where nothing stands out.
-    Reference: section 3.4 of the paper; the windows and the share are ours.
-    """
-    active = np.zeros(len(values), bool)
-    for window in WINDOWS:
-        first = np.searchsorted(times, times - window / 2, side="left")
-        last = np.searchsorted(times, times + window / 2, side="right")
-        activity = _windowed_deviation(values, first, last)
-        low, high = np.percentile(activity, [5, 95])
-        active |= activity > low + QUIET_SHARE * (high - low) + 1e-9
-    found = np.flatnonzero(active)
-    return (int(found[0]), int(found[-1])) if len(found) else (0, len(values) - 1)
-
-
 def trim(values: FloatArray, times: Times, rng: np.random.Generator) -> Sequence:
     """Random trimming: drop any number of the neutral frames before the onset and after the offset (section 3.4)."""
     onset, offset = active_span(values, times)
@@ -123,13 +99,3 @@ def scale_motion(values: FloatArray, times: Times, strength: float, rng: np.rand
     """A larger or smaller motion round the clip's median face, by a log-normal factor."""
     median = np.median(values, axis=0)
     return (median + (values - median) * np.float32(np.exp(strength * rng.standard_normal()))).astype(np.float32), times
-
-
-def _windowed_deviation(values: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
-    centred = (values - values.mean(axis=0)).astype(np.float64)
-    sums = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred, axis=0)])
-    squares = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred**2, axis=0)])
-    count = (last - first)[:, None]
-    variance = (squares[last] - squares[first]) / count - ((sums[last] - sums[first]) / count) ** 2
-    deviation: NDArray[np.float64] = np.sqrt(variance.clip(0)).mean(axis=1)
-    return deviation

@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from facemotion.data.splits import Fold
 from facemotion.evaluation.metrics import (
@@ -21,6 +22,7 @@ from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PairPolicy, join_trials, score_pairs
 from facemotion.training.dataset import make_training_set
 from facemotion.training.encoder import embed, train_encoder
+from facemotion.training.runs import RunFolder
 from facemotion.training.sampling import SamplerSettings
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
@@ -51,6 +53,7 @@ def cross_validate(
     sequences: Sequence[FeatureSequence],
     folds: Sequence[Fold],
     batch: SamplerSettings,
+    runs: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[FloatArray]:
     """Train once per fold and embed its held-out clips.
@@ -60,6 +63,8 @@ def cross_validate(
         records, sequences: N clips of one front end.
         folds: positions to train on and to hold out.
         batch: what a batch takes.
+        runs: where to keep a run folder per fold, so that a cut-off cross-validation goes on; nothing is kept if not
+            given.
         progress: called with the number of folds done.
     Returns:
         Per fold, (M, n) float32 embeddings of its held-out clips.
@@ -69,7 +74,9 @@ def cross_validate(
     vectors = []
     for number, fold in enumerate(folds):
         source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
-        net = train_encoder(dataclasses.replace(settings, seed=settings.seed + number), make_training_set([source]))
+        own = dataclasses.replace(settings, seed=settings.seed + number)
+        run = RunFolder(runs / f"fold-{number}") if runs else None
+        net = train_encoder(own, make_training_set([source]), run)
         vectors.append(embed(net, [sequences[i] for i in fold.test]))
         if progress:
             progress(number + 1)

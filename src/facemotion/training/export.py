@@ -32,7 +32,7 @@ def export_encoder(net: SequenceEncoder, path: Path) -> None:
     net = net.cpu().eval()
     example = torch.zeros(1, 50, net.dimension)
     length = torch.export.Dim("frames", min=2, max=4096)
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             net,
             (example,),
@@ -46,7 +46,7 @@ def export_encoder(net: SequenceEncoder, path: Path) -> None:
     if program is None:
         raise TrainingError("The encoder can't be exported; report the settings of its run.")
     model = program.model_proto
-    _strip(model)
+    strip(model)
     part = path.with_name(path.name + ".part")
     try:
         part.write_bytes(model.SerializeToString())
@@ -80,7 +80,7 @@ def check_parity(net: SequenceEncoder, path: Path, lengths: tuple[int, ...] = (1
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """The exporter warns of its own internals and of packages that the encoder doesn't need."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
@@ -94,7 +94,7 @@ def _quiet_exporter() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _strip(model: onnx.ModelProto) -> None:
+def strip(model: onnx.ModelProto) -> None:
     """Take out what the exporter notes of the machine it ran on: source paths and stack traces."""
     for holder in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del holder.metadata_props[:]

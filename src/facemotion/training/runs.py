@@ -9,6 +9,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,6 +18,8 @@ from torch import Tensor
 from facemotion.config import read_toml, to_toml
 from facemotion.errors import TrainingError
 from facemotion.training.settings import TrainingSettings
+
+T = TypeVar("T")
 
 PACKAGES = ("facemotion", "numpy", "torch", "safetensors", "onnx", "onnxruntime")
 
@@ -43,14 +46,22 @@ class RunFolder:
 
     @property
     def settings(self) -> TrainingSettings:
-        """The resolved settings that the run was started with.
+        """The resolved settings that a run of the sequence encoder was started with.
 
         Raises:
             SettingsError: no such run, or an altered file.
         """
-        return read_toml(TrainingSettings, self.path / "config.toml")
+        return self.read_settings(TrainingSettings)
 
-    def start(self, settings: TrainingSettings) -> Checkpoint | None:
+    def read_settings(self, kind: type[T]) -> T:
+        """The resolved settings of a run of any kind, a dataclass of options.
+
+        Raises:
+            SettingsError: no such run, one of another kind, or an altered file.
+        """
+        return read_toml(kind, self.path / "config.toml")
+
+    def start(self, settings: Any) -> Checkpoint | None:
         """Make the folder, or go on with a run of the same settings.
 
         Returns:
@@ -78,7 +89,7 @@ class RunFolder:
         """
         path = self.path / "checkpoint.safetensors"
         if not path.is_file():
-            raise TrainingError(f"{self.path} has no checkpoint; train it first with `facemotion train encoder`.")
+            raise TrainingError(f"{self.path} has no checkpoint; train it first with `facemotion train`.")
         try:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata()
@@ -118,6 +129,20 @@ class RunFolder:
         kept = [line for line in kept if int(line.split(",")[0]) <= step]
         lines = ["step,loss,learning_rate", *kept, *(f"{n},{loss:.6f},{rate:.3e}" for n, loss, rate in rows)]
         self._write_atomic("curve.csv", ("\n".join(lines) + "\n").encode())
+
+    def append(self, name: str, header: str, step: int, row: str) -> None:
+        """Append one row, the step before it, to a table of the run, after dropping rows of this step or later.
+
+        Raises:
+            TrainingError: it can't be written.
+        """
+        path = self.path / name
+        kept = path.read_text("utf-8").splitlines()[1:] if path.exists() else []
+        kept = [line for line in kept if int(line.split(",")[0]) < step]
+        try:
+            self._write_atomic(name, ("\n".join([f"step,{header}", *kept, f"{step},{row}"]) + "\n").encode())
+        except OSError as error:
+            raise TrainingError(f"Can't write {path}: {error.strerror}; the last checkpoint is kept.") from error
 
     def _write_atomic(self, name: str, content: bytes) -> None:
         part = self.path / f"{name}.part"

@@ -1,0 +1,118 @@
+"""`facemotion failures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facemotion.cli.console import ConfigOption, JsonOption, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facemotion.config import Settings
+    from facemotion.data.manifest import Manifest
+    from facemotion.types import ClipRecord
+
+STRIP_FRAMES, STRIP_PX = 10, 112
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(failures)
+
+
+def failures(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    manifest: Annotated[Path, typer.Option(help="Clips to look for failures in.")],
+    threshold: Annotated[
+        float | None, typer.Option(help="Cosine at which clips are accepted; default: that of the EER on them.")
+    ] = None,
+    features: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
+    split: Annotated[str, typer.Option(help="Rows of this split of the manifest only.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="Write failures.html with frames of both clips to this folder.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="Worst false accepts, and as many false rejects.", min=1)] = 20,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The worst false accepts and false rejects of a run, sorted into the paper's categories by measured cues."""
+    from dataclasses import asdict
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from facemotion.cli.train import INSTALL
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.training.encoder import embed, load_encoder
+        from facemotion.training.runs import RunFolder
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.config import load_settings
+    from facemotion.data.cache import FeatureCache, read_features
+    from facemotion.data.manifest import read_manifest
+    from facemotion.evaluation.failure_page import failure_page
+    from facemotion.evaluation.failures import count_categories, find_failures
+    from facemotion.evaluation.metrics import curve, equal_error_rate
+    from facemotion.evaluation.trials import score_pairs
+
+    net, frontend_id = load_encoder(RunFolder(run))
+    chosen = read_manifest(manifest).select(split=split or None)
+    acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
+    vectors = embed(net, sequences)
+    if threshold is None:
+        threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
+    found = find_failures(vectors, acquired.records, sequences, threshold, most)
+    page = None
+    if html:
+        html.mkdir(parents=True, exist_ok=True)
+        page = html / "failures.html"
+        strip = _strips(acquired, load_settings(config))
+        page.write_text(failure_page(found, acquired.records, threshold, strip), "utf-8")
+    if json:
+        records = acquired.records
+        entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]
+        print_json({"threshold": threshold, "categories": count_categories(found), "failures": entries})
+        return
+    table = Table("category", "of the worst", box=box.SIMPLE, pad_edge=False)
+    for category, count in count_categories(found).items():
+        table.add_row(category, str(count))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"threshold {threshold:.3f}" + (f"; both clips of each are in {page}" if page else ""), highlight=False
+    )
+
+
+def _strips(manifest: Manifest, settings: Settings) -> Callable[[ClipRecord], list[NDArray[np.uint8]]]:
+    """Gives STRIP_FRAMES squares round the face of a clip, evenly spread over it, STRIP_PX a side."""
+    import numpy as np
+    from PIL import Image
+
+    from facemotion.face import BlazeFace
+    from facemotion.media import read_frames
+
+    detector = BlazeFace(settings.face, settings.runtime)
+
+    def strip(record: ClipRecord) -> list[NDArray[np.uint8]]:
+        frames = [frame for frame, _ in read_frames(manifest.file(record), settings.media)]
+        chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int)]
+        boxes = [found[0] for found in (detector.detect(frame).boxes for frame in chosen) if len(found)]
+        height, width = frames[0].shape[:2]
+        x0, y0, x1, y1 = np.median(boxes, axis=0) if boxes else (0, 0, width, height)
+        half = 0.8 * max(x1 - x0, y1 - y0)
+        area = ((x0 + x1) / 2 - half, (y0 + y1) / 2 - half, (x0 + x1) / 2 + half, (y0 + y1) / 2 + half)
+        side = (STRIP_PX, STRIP_PX)
+        # Reaching past the border is fine: PIL fills with black.
+        return [np.asarray(Image.fromarray(f).crop(tuple(map(round, area))).resize(side)) for f in chosen]
+
+    return strip

@@ -1,0 +1,329 @@
+"""`facemotion synth ...`: simulated people performing facial motions (extra: synth)."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facemotion.cli.console import JsonOption, print_json
+from facemotion.errors import MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facemotion.synth.assets import Assets
+    from facemotion.synth.dataset import DatasetSettings
+    from facemotion.synth.people import Nursery
+    from facemotion.synth.sheets import Preview
+
+AssetsOption = Annotated[
+    Path | None,
+    typer.Option("--assets", help="Folder of head model, portraits and priors; default: $FACEMOTION_ASSETS."),
+]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="File of fitted portraits; default: in the user's cache folder.")
+]
+SettingsOption = Annotated[Path | None, typer.Option("--settings", help="Settings of the data set (TOML).")]
+SizeOption = Annotated[str | None, typer.Option("--size", help="Width x height of the frames, such as 224x224.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of everything.")]
+PartOption = Annotated[
+    str | None, typer.Option("--part", help="Portraits that people are made from: train, validation or benchmark.")
+]
+
+group = typer.Typer(help="Simulated people performing facial motions, with ground truth.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="synth")
+
+
+@group.command()
+def fit(assets: AssetsOption = None, cache: CacheOption = None, json: JsonOption = False) -> None:
+    """Fit the head to all portraits and keep the fits; the other commands do so on first use."""
+    found, file = _places(assets, cache)
+    fits = _fits(found, file, quiet=json)
+    errors = sorted(item.error for item in fits.values())
+    answer = {"portraits": len(fits), "median_error_percent": round(errors[len(errors) // 2], 3), "cache": str(file)}
+    _answer(
+        json, answer, f"{len(fits)} portraits are fitted (median error {answer['median_error_percent']}%) in {file}."
+    )
+
+
+@group.command()
+def preview(
+    motion: Annotated[str, typer.Argument(help="A motion program or words of the dictionary, in quotes.")],
+    out: Annotated[Path, typer.Option(help="Folder of the contact sheet and the video.")] = Path("preview"),
+    person: Annotated[int, typer.Option(help="Number of the person, from 1.", min=1)] = 1,
+    takes: Annotated[int, typer.Option(help="Takes, one row of the sheet each.", min=1, max=20)] = 3,
+    part: PartOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = None,
+    assets: AssetsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Film one person performing one motion: a contact sheet of several takes and a short mp4 of the first."""
+    import numpy as np
+
+    from facemotion.synth.camera import write_mp4
+    from facemotion.synth.sheets import as_motion, save_picture, strip
+
+    as_motion(motion)
+    view = _preview(assets, cache, size, seed or 0, quiet=json)
+    recruit = view.recruits(person, part or "benchmark")[-1]
+    figure = view.person(recruit)
+    rows = []
+    for take in range(takes):
+        frames, shot, _ = view.clip(figure, recruit, motion, view.session(take), take)
+        rows.append(strip(frames, 8))
+        if take == 0:
+            out.mkdir(parents=True, exist_ok=True)
+            write_mp4(frames, shot.times, out / "preview.mp4")
+    save_picture(np.concatenate(rows, axis=0), out / "preview.png")
+    _answer(
+        json, {"sheet": str(out / "preview.png"), "video": str(out / "preview.mp4")}, f"See {out}/preview.png and .mp4."
+    )
+
+
+@group.command()
+def dataset(
+    out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
+    benchmark: Annotated[
+        bool, typer.Option("--synth-59", help="Make Synth-59 version 1; other options are ignored.")
+    ] = False,
+    subjects: Annotated[int | None, typer.Option(help="People.")] = None,
+    motions: Annotated[int | None, typer.Option(help="Facial motions per person.")] = None,
+    lips: Annotated[int | None, typer.Option(help="Lip movements per person.")] = None,
+    takes: Annotated[int | None, typer.Option(help="Takes per motion.")] = None,
+    sessions: Annotated[int | None, typer.Option(help="Recording sessions.")] = None,
+    near_misses: Annotated[int | None, typer.Option(help="Motions per person that get a near miss.")] = None,
+    mimics: Annotated[int | None, typer.Option(help="Motions per person that another person mimics.")] = None,
+    part: PartOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = None,
+    settings: SettingsOption = None,
+    video: Annotated[
+        bool, typer.Option("--video/--no-video", help="Without video only ground truth is written.")
+    ] = True,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=256)] = 1,
+    assets: AssetsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make clips with a manifest and ground truth; run again to go on after a kill."""
+    from facemotion.synth.dataset import SYNTH_59
+    from facemotion.synth.produce import produce
+
+    given = {
+        "subjects": subjects,
+        "motions": motions,
+        "lips": lips,
+        "takes": takes,
+        "sessions": sessions,
+        "near_misses": near_misses,
+        "mimics": mimics,
+        "part": part,
+        "seed": seed,
+    }
+    chosen = SYNTH_59 if benchmark else _settings(settings, size, given)
+    found, file = _places(assets, cache)
+    _fits(found, file, quiet=json)
+    with _bar("clips", quiet=json) as report:
+        made = produce(out, found, file, chosen, jobs, video, report)
+    _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
+
+
+@group.command()
+def landmarks(
+    out: Annotated[Path, typer.Argument(help="The npz file to write.")],
+    subjects: Annotated[int | None, typer.Option(help="People.")] = None,
+    motions: Annotated[int | None, typer.Option(help="Facial motions per person.")] = None,
+    lips: Annotated[int | None, typer.Option(help="Lip movements per person.")] = None,
+    takes: Annotated[int | None, typer.Option(help="Takes per motion.")] = None,
+    part: PartOption = None,
+    seed: SeedOption = None,
+    settings: SettingsOption = None,
+    assets: AssetsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write sequences of the 68 landmarks of simulated clips without drawing them."""
+    import numpy as np
+
+    from facemotion.synth.produce import landmark_arrays, survey
+
+    given = {"subjects": subjects, "motions": motions, "lips": lips, "takes": takes, "part": part, "seed": seed}
+    chosen = _settings(settings, None, given)
+    found, file = _places(assets, cache)
+    _fits(found, file, quiet=json)
+    with _bar("clips", quiet=json) as report:
+        plan, truths = survey(found, file, chosen, report)
+    arrays = landmark_arrays(plan, truths)
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    frames = len(arrays["times"])
+    _answer(
+        json, {"clips": len(plan), "frames": frames, "file": str(out)}, f"{len(plan)} clips, {frames} frames in {out}."
+    )
+
+
+@group.command()
+def stills(
+    out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
+    people: Annotated[int, typer.Option(help="People.", min=1)] = 100,
+    each: Annotated[int, typer.Option(help="Pictures per person.", min=1)] = 28,
+    posed: Annotated[float, typer.Option(help="Share of pictures with an emotion.", min=0, max=1)] = 0.5,
+    part: PartOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = None,
+    assets: AssetsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make single pictures with landmarks, expression weights and an emotion; run again to go on after a kill."""
+    from facemotion.synth.stills import StillSettings, make_stills
+    from facemotion.synth.takes import Spreads
+
+    scene = _settings(None, size or "160x160", {}).scene
+    found, file = _places(assets, cache)
+    _fits(found, file, quiet=json)
+    wanted = StillSettings(people, each, posed, part or "train", seed or 0)
+    with _bar("people", quiet=json) as report:
+        for done in make_stills(out, found, file, wanted, scene, Spreads()):
+            report(done, people)
+    _answer(
+        json,
+        {"people": people, "pictures": people * each, "folder": str(out)},
+        f"{people * each} pictures are in {out}.",
+    )
+
+
+@group.command()
+def sheets(
+    out: Annotated[Path, typer.Argument(help="Folder of the contact sheets.")],
+    assets: AssetsOption = None,
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make the contact sheets of the documentation: people, motions, cameras, near misses."""
+    from facemotion.synth.documents import write_documents
+
+    written = write_documents(_preview(assets, cache, "224x224", 0, quiet=json), out)
+    _answer(json, {"sheets": [str(path) for path in written]}, f"{len(written)} sheets are in {out}.")
+
+
+@group.command()
+def probe(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of a data set made by `synth dataset`.")],
+    clips: Annotated[int, typer.Option(help="Clips to look at, evenly spread.", min=1)] = 100,
+    json: JsonOption = False,
+) -> None:
+    """Measure detection, and whether lids and lips measured on the renders follow the ground truth."""
+    from facemotion.synth.probes import probe as look
+
+    report = asdict(look(manifest, clips))
+    _answer(json, report, "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
+
+
+@group.command()
+def priors(assets: AssetsOption = None, json: JsonOption = False) -> None:
+    """Measure the spreads of human movement on the two captures among the assets."""
+    from facemotion.synth.assets import Assets
+    from facemotion.synth.priors import capture_priors, repetition_priors
+
+    found = Assets.find(assets)
+    capture, repetition = capture_priors(found), repetition_priors(found)
+    report: dict[str, Any] = {
+        "onset": asdict(capture.onset),
+        "offset": asdict(capture.offset),
+        "hold": asdict(capture.hold),
+        "movements": capture.movements,
+        "tremor": capture.tremor,
+        "repetitions": asdict(repetition),
+    }
+    _answer(json, report, "\n".join(f"{name}: {value}" for name, value in report.items()))
+
+
+@group.command()
+def digest(
+    subjects: Annotated[int | None, typer.Option(help="Only the first so many performers.", min=1)] = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the digest of Synth-59: manifest, motions and all that is performed. Needs no assets."""
+    from facemotion.synth.dataset import SYNTH_59, VERSION, plan_digest
+
+    value = plan_digest(SYNTH_59, subjects)
+    _answer(json, {"version": VERSION, "subjects": subjects or SYNTH_59.subjects, "sha256": value}, value)
+
+
+def _answer(as_json: bool, value: dict[str, Any], sentence: str) -> None:
+    if as_json:
+        print_json(value)
+    else:
+        typer.echo(sentence)
+
+
+def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
+    for module in ("numba", "scipy"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError("The data engine needs an extra: pip install 'facemotion[synth]'.")
+    from facemotion.synth.assets import Assets
+    from facemotion.synth.people import default_cache
+
+    return Assets.find(assets), cache or default_cache()
+
+
+def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:
+    from facemotion.synth.people import fit_portraits
+
+    with _bar("portraits", quiet=quiet) as report:
+        return dict(fit_portraits(assets, cache, report))
+
+
+def _preview(assets: Path | None, cache: Path | None, size: str | None, seed: int, *, quiet: bool) -> Preview:
+    from facemotion.synth.head import load_head
+    from facemotion.synth.people import Nursery
+    from facemotion.synth.sheets import Preview
+
+    found, file = _places(assets, cache)
+    head = load_head(found)
+    nursery: Nursery = Nursery(found, head, _fits(found, file, quiet=quiet))
+    return Preview(head, nursery, _settings(None, size or "224x224", {}).scene, seed)
+
+
+def _settings(path: Path | None, size: str | None, given: dict[str, Any]) -> DatasetSettings:
+    from facemotion.config import from_table, read_toml
+    from facemotion.synth.dataset import DatasetSettings
+
+    settings = read_toml(DatasetSettings, path) if path else DatasetSettings()
+    settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+    if size is not None:
+        width, _, height = size.lower().partition("x")
+        if not (width.isdigit() and height.isdigit()) or int(width) % 2 or int(height) % 2:
+            raise SettingsError(f"The size must be two even numbers such as 224x224, got {size!r}.")
+        settings = replace(settings, scene=replace(settings.scene, width=int(width), height=int(height)))
+    return from_table(DatasetSettings, asdict(settings), "options")
+
+
+class _bar:  # noqa: N801 - used as a function
+    """A progress bar with the time left; called with the number done and the number of all."""
+
+    def __init__(self, what: str, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, transient=True, disable=quiet, console=Console(stderr=True))
+        self._what = what
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._progress.start()
+        task = self._progress.add_task(self._what, total=None)
+        return lambda done, total: self._progress.update(task, completed=done, total=total)
+
+    def __exit__(self, *details: object) -> None:
+        self._progress.stop()

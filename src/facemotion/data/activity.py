@@ -1,0 +1,76 @@
+"""When a face moves within a clip, how far, and how the clip ends; told from features alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.types import FeatureSequence, FloatArray
+
+Times = NDArray[np.float64]
+
+WINDOWS = (0.16, 0.32, 0.64)  # seconds over which the standard deviation is taken
+QUIET_SHARE = 0.15  # of the range between the stillest and the liveliest windows, still counted as neutral
+
+
+@dataclass(frozen=True)
+class Cues:
+    """What may explain an error on a clip.
+
+    Attributes:
+        neutral_share: share of frames near the resting face, 0..1; above .7 the paper calls the motion a flash.
+        ending: distance of the last frames from the resting face over the largest of the clip, 0..1; near 1 the clip
+            stops at the apex.
+        intensity: largest distance from the resting face (95th percentile), in units of the features.
+    """
+
+    neutral_share: float
+    ending: float
+    intensity: float
+
+
+def measure_cues(features: FeatureSequence) -> Cues:
+    """Cues of one clip. The resting face is the median of the frames outside the active span, or the first frame."""
+    onset, offset = active_span(features.values, features.times)
+    outside = np.r_[0:onset, offset + 1 : len(features)]
+    rest = np.median(features.values[outside], axis=0) if len(outside) >= 3 else features.values[0]
+    away = np.linalg.norm(features.values - rest, axis=1)
+    intensity = float(np.percentile(away, 95))
+    if intensity == 0:
+        return Cues(1.0, 0.0, 0.0)
+    return Cues(float(np.mean(away < 0.35 * intensity)), min(float(away[-3:].mean()) / intensity, 1.0), intensity)
+
+
+def active_span(values: FloatArray, times: Times) -> tuple[int, int]:
+    """First and last frame of the motion itself; what lies outside is a neutral face.
+
+    A frame is active if, for any of several window sizes, the standard deviation of the features round it stands out
+    from that of the clip's stillest windows.
+
+    Args:
+        values: (T, D). times: (T,) seconds.
+    Returns:
+        (onset, offset) with 0 <= onset <= offset < T; the whole clip where nothing stands out.
+    Reference: section 3.4 of the paper; the windows and the share are ours.
+    """
+    active = np.zeros(len(values), bool)
+    for window in WINDOWS:
+        first = np.searchsorted(times, times - window / 2, side="left")
+        last = np.searchsorted(times, times + window / 2, side="right")
+        activity = _windowed_deviation(values, first, last)
+        low, high = np.percentile(activity, [5, 95])
+        active |= activity > low + QUIET_SHARE * (high - low) + 1e-9
+    found = np.flatnonzero(active)
+    return (int(found[0]), int(found[-1])) if len(found) else (0, len(values) - 1)
+
+
+def _windowed_deviation(values: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
+    centred = (values - values.mean(axis=0)).astype(np.float64)
+    sums = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred, axis=0)])
+    squares = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred**2, axis=0)])
+    count = (last - first)[:, None]
+    variance = (squares[last] - squares[first]) / count - ((sums[last] - sums[first]) / count) ** 2
+    deviation: NDArray[np.float64] = np.sqrt(variance.clip(0)).mean(axis=1)
+    return deviation

@@ -1,0 +1,120 @@
+"""The worst errors at a threshold, each in the category of the paper (section 4.2) that its measured cues tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facemotion.data.activity import Cues, measure_cues
+from facemotion.encoder import resample
+from facemotion.evaluation.dtw import dtw_scores
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+FLASH_SHARE = 0.7  # the paper's own figure: more than 70% of the frames are neutral
+ENDING_GAP = 0.4
+INTENSITY_RATIO = 1.5
+WARP_RESIDUAL = 0.5
+ALIKE_RESIDUAL = 0.35
+
+CATEGORIES = (
+    "flash motions",
+    "near miss or mimic",
+    "alike motions",
+    "other false accept",
+    "other ending",
+    "other intensity",
+    "inconsistent repetition",
+    "other false reject",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One wrong decision.
+
+    Attributes:
+        first, second: positions of the two clips.
+        score: their cosine. accepted: true for a false accept, false for a false reject.
+        cues: of both clips.
+        intensity_ratio: of the larger motion to the smaller, at least 1.
+        warp_residual: what is left between the two after time warping, over the mean intensity.
+        category: one of CATEGORIES.
+    """
+
+    first: int
+    second: int
+    score: float
+    accepted: bool
+    cues: tuple[Cues, Cues]
+    intensity_ratio: float
+    warp_residual: float
+    category: str
+
+
+def find_failures(
+    vectors: FloatArray,
+    records: Sequence[ClipRecord],
+    sequences: Sequence[FeatureSequence],
+    threshold: float,
+    most: int = 20,
+) -> list[Failure]:
+    """The worst false accepts and the worst false rejects at a threshold.
+
+    Args:
+        vectors: (N, E) embeddings, rows of norm 1.
+        records, sequences: labels and features of the N clips.
+        threshold: accepted = score >= threshold.
+        most: of each of the two sorts; the highest-scored impostors and the lowest-scored genuine pairs come first.
+    """
+    scores = vectors @ vectors.T
+    first, second = np.triu_indices(len(records), k=1)
+    names = np.unique([f"{r.subject}\n{r.motion}" for r in records], return_inverse=True)[1]
+    genuine, values = names[first] == names[second], scores[first, second]
+    accepts = np.flatnonzero(~genuine & (values >= threshold))
+    rejects = np.flatnonzero(genuine & (values < threshold))
+    accepts = accepts[np.argsort(-values[accepts], kind="stable")][:most]
+    rejects = rejects[np.argsort(values[rejects], kind="stable")][:most]
+    return [
+        _explain(int(first[i]), int(second[i]), float(values[i]), not genuine[i], records, sequences)
+        for i in (*accepts, *rejects)
+    ]
+
+
+def count_categories(failures: Sequence[Failure]) -> dict[str, int]:
+    """Number of failures in each category that has any, in the order of CATEGORIES."""
+    counts = Counter(failure.category for failure in failures)
+    return {category: counts[category] for category in CATEGORIES if counts[category]}
+
+
+def _explain(
+    first: int,
+    second: int,
+    score: float,
+    accepted: bool,
+    records: Sequence[ClipRecord],
+    sequences: Sequence[FeatureSequence],
+) -> Failure:
+    pair = sequences[first], sequences[second]
+    cues = measure_cues(pair[0]), measure_cues(pair[1])
+    low, high = sorted(c.intensity for c in cues)
+    ratio = high / low if low > 0 else float("inf")
+    distance = -float(dtw_scores([resample(s.values, s.times) for s in pair])[0, 1])
+    residual = distance / max((low + high) / 2, 1e-12)
+    if accepted:
+        kinds = {records[first].kind, records[second].kind}
+        if min(c.neutral_share for c in cues) > FLASH_SHARE:
+            category = "flash motions"
+        elif kinds & {"near-miss", "mimic"}:
+            category = "near miss or mimic"
+        else:
+            category = "alike motions" if residual < ALIKE_RESIDUAL else "other false accept"
+    elif abs(cues[0].ending - cues[1].ending) > ENDING_GAP:
+        category = "other ending"
+    elif ratio > INTENSITY_RATIO:
+        category = "other intensity"
+    else:
+        category = "inconsistent repetition" if residual > WARP_RESIDUAL else "other false reject"
+    return Failure(first, second, score, accepted, cues, ratio, residual, category)

@@ -1,0 +1,152 @@
+"""A trained spatial feature extractor as one ONNX file with its outputs side by side, half the size of its weights."""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from facemotion.errors import TrainingError
+from facemotion.nets.mobilefacenet import ChannelPReLU
+from facemotion.nets.sfe import SpatialExtractor
+from facemotion.training.export import OPSET, TOLERANCE, quiet_exporter, strip
+from facemotion.training.photometric import SIDE
+
+
+def export_sfe(net: SpatialExtractor, path: Path) -> float:
+    """Write the network as ONNX: input "faces" (1, 3, 112, 112) float32 RGB in [0, 1]; outputs "features" (1, 512),
+    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits.
+
+    Batch norms are folded into the convolutions and the weights kept in half precision, cast where they are used.
+
+    Returns:
+        The largest difference that half precision makes to the landmarks, in crop sides, or to the features of a
+        network without.
+    Raises:
+        TrainingError: the file doesn't agree with the network of rounded weights to 1e-4, or can't be written.
+    """
+    net = copy.deepcopy(net).cpu().eval()
+    faces = torch.from_numpy(np.random.default_rng(0).random((4, 3, SIDE, SIDE), np.float32))
+    with torch.no_grad():
+        before = net(faces)
+    folded = _Outputs(_fold(net)).eval()
+    with torch.no_grad():
+        for tensor in (*folded.parameters(), net.mean, net.spread):
+            tensor.copy_(tensor.half().float())
+        after = folded(faces)
+    names = ["features", *["landmarks"] * net.has_landmarks, *["emotions"] * net.has_emotions]
+    with quiet_exporter():
+        program = torch.onnx.export(
+            folded,
+            (faces[:1],),
+            input_names=["faces"],
+            output_names=names,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise TrainingError("The extractor can't be exported; report the settings of its run.")
+    model = program.model_proto
+    strip(model)
+    halve(model)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(model.SerializeToString())
+        check_sfe_parity(folded, part, faces)
+        onnx.checker.check_model(model)
+        os.replace(part, path)
+    except OSError as error:
+        raise TrainingError(f"Can't write {path}: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    which = 1 if net.has_landmarks else 0
+    return float((before[which] - after[which]).abs().max())
+
+
+def check_sfe_parity(net: nn.Module, path: Path, faces: Tensor) -> float:
+    """Largest difference between the file and the network over faces (B, 3, 112, 112), relative to the largest value
+    of an output where that is above 1.
+
+    Raises:
+        TrainingError: it is above 1e-4.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    with torch.no_grad():
+        for face in faces:
+            for found, wanted in zip(session.run(None, {"faces": face[None].numpy()}), net(face[None]), strict=True):
+                scale = max(1.0, float(wanted.abs().max()))
+                worst = max(worst, float(np.abs(found - wanted.numpy()).max()) / scale)
+    if worst > TOLERANCE:
+        raise TrainingError(f"{path} differs from the network by {worst:.2g}, more than {TOLERANCE:g}; don't ship it.")
+    return worst
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Keep float32 initialisers of 64 values or more in half precision, cast to float32 when the file is loaded."""
+    casts = []
+    for initializer in model.graph.initializer:
+        array = numpy_helper.to_array(initializer)
+        if array.dtype != np.float32 or array.size < 64:
+            continue
+        name = initializer.name
+        half = numpy_helper.from_array(array.astype(np.float16), f"{name}_half")
+        initializer.CopyFrom(half)
+        casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+
+
+class _Outputs(nn.Module):
+    """The outputs that the task has, without the empty ones."""
+
+    def __init__(self, net: SpatialExtractor) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
+        features, landmarks, emotions = self.net(faces)
+        return (features, *[landmarks] * self.net.has_landmarks, *[emotions] * self.net.has_emotions)
+
+
+class _ConvolvedPReLU(nn.Module):
+    """ChannelPReLU as two 1 x 1 depthwise convolutions, which stay in the blocked layout of the convolutions round
+    them; the element-wise form makes ONNX Runtime reorder every activation."""
+
+    def __init__(self, activation: ChannelPReLU) -> None:
+        super().__init__()
+        slope = activation.slope.detach().reshape(-1, 1, 1, 1)
+        channels = len(slope)
+        self.kept = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        self.rest = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        self.kept.weight = nn.Parameter(slope)
+        self.rest.weight = nn.Parameter(1 - slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.kept(x) + self.rest(torch.relu(x))
+        return y
+
+
+def _fold(net: SpatialExtractor) -> SpatialExtractor:
+    """Batch norms folded into their convolutions, activations in the form that runs fastest; changes `net`."""
+    for module in list(net.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        for place, layer in enumerate(module):
+            before = module[place - 1]
+            if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+                module[place - 1] = fuse_conv_bn_eval(before, layer)
+                module[place] = nn.Identity()
+            elif isinstance(layer, ChannelPReLU):
+                module[place] = _ConvolvedPReLU(layer)
+    return net

@@ -1,0 +1,63 @@
+"""Losses of the spatial feature extractors. Landmarks are in crop sides."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def wing_loss(found: Tensor, wanted: Tensor, known: Tensor, width: float = 0.05, curvature: float = 0.01) -> Tensor:
+    """Logarithmic for small errors, so that they go on mattering, linear for large ones.
+
+    Args:
+        found, wanted: (B, 68, 2) crop sides. known: (B, 68) 1 where a point counts, else 0.
+        width: errors below it are in the logarithmic part. curvature: of that part; smaller is steeper at nothing.
+    Returns:
+        Scalar: mean over known coordinates, in units of `width`; a differentiable 0 where none is known.
+    Reference: Feng et al., Wing Loss for Robust Facial Landmark Localisation, CVPR 2018, equation 5.
+    """
+    error = (found - wanted).abs()
+    offset = width - width * math.log(1 + width / curvature)
+    loss = torch.where(error < width, width * torch.log1p(error / curvature), error - offset)
+    return _mean_known(loss / width, known)
+
+
+def smooth_l1_loss(found: Tensor, wanted: Tensor, known: Tensor, width: float = 0.05) -> Tensor:
+    """Quadratic below `width`, linear above; arguments and result as in wing_loss. Girshick, Fast R-CNN, 2015."""
+    return _mean_known(F.smooth_l1_loss(found, wanted, reduction="none", beta=width) / width, known)
+
+
+def emotion_loss(logits: Tensor, shares: Tensor) -> Tensor:
+    """Cross-entropy with soft labels.
+
+    Args:
+        logits: (B, 7). shares: (B, 7), rows that sum to 1, or of zeros where the expression has no name.
+    Returns:
+        Scalar: mean over the named rows; a differentiable 0 where there is none.
+    """
+    named = (shares.sum(dim=1) > 0).float()
+    each = -(shares * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return (each * named).sum() / named.sum().clamp_min(1)
+
+
+class UncertaintyWeights(nn.Module):
+    """Two losses added with weights that are learned: sum of exp(-s) L + s / 2, s the logarithm of a task's variance.
+
+    Reference: Kendall, Gal, Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses, CVPR 2018.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_variance = nn.Parameter(torch.zeros(2))
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two scalar losses -> scalar."""
+        losses = torch.stack([first, second])
+        return (torch.exp(-self.log_variance) * losses + self.log_variance / 2).sum()
+
+
+def _mean_known(loss: Tensor, known: Tensor) -> Tensor:
+    return (loss * known[..., None]).sum() / (2 * known.sum()).clamp_min(1)

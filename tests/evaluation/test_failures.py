@@ -1,0 +1,77 @@
+import numpy as np
+
+from facemotion.evaluation.failure_page import failure_page
+from facemotion.evaluation.failures import count_categories, find_failures
+from facemotion.types import ClipRecord, FeatureSequence
+
+LENGTH = 60
+
+
+def clip(shape: np.ndarray, start: int = 20, stop: int = 40, size: float = 1.0) -> FeatureSequence:
+    values = 0.002 * np.random.default_rng(start).normal(size=(LENGTH, 2))
+    values[start:stop] += size * shape[np.linspace(0, len(shape) - 1, stop - start).astype(int)]
+    return FeatureSequence(values.astype(np.float32), np.arange(LENGTH) / 25, "front")
+
+
+BUMP = np.sin(np.linspace(0, np.pi, 40))[:, None] * [1.0, 0.5]
+RISE = np.sin(np.linspace(0, np.pi / 2, 40))[:, None] * [1.0, 0.5]
+ZIGZAG = np.sin(np.linspace(0, 4 * np.pi, 40))[:, None] * [1.0, -1.0]
+
+
+def explain(first: FeatureSequence, second: FeatureSequence, same: bool, kind: str = "facial") -> str:
+    records = [ClipRecord("a", "ann", "m", "facial", 0, 1), ClipRecord("b", "ann", "m" if same else "n", kind, 1, 1)]
+    cosine = 0.1 if same else 0.9
+    vectors = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
+    (failure,) = find_failures(vectors, records, [first, second], 0.5)
+    assert failure.accepted is not same
+    return failure.category
+
+
+def test_each_category_is_told_by_its_cue() -> None:
+    whole = clip(BUMP)
+    assert explain(clip(BUMP, 25, 33), clip(ZIGZAG, 25, 33), same=False) == "flash motions"
+    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind="near-miss") == "near miss or mimic"
+    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False) == "other false accept"
+    assert explain(clip(BUMP, 5, 55), clip(BUMP, 7, 57), same=False) == "alike motions"
+    assert explain(whole, clip(RISE, 40, 60), same=True) == "other ending"
+    assert explain(whole, clip(BUMP, size=2), same=True) == "other intensity"
+    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55, 0.8), same=True) == "inconsistent repetition"
+    assert explain(whole, clip(BUMP, 18, 38), same=True) == "other false reject"
+
+
+def test_the_worst_come_first_and_right_decisions_not_at_all() -> None:
+    rng = np.random.default_rng(0)
+    records = [ClipRecord(str(i), "ann", f"m{i % 3}", "facial", i // 3, 1) for i in range(12)]
+    vectors = rng.normal(size=(12, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    failures = find_failures(vectors, records, [clip(BUMP, 10 + i) for i in range(12)], 0.2, most=5)
+    accepts = [f.score for f in failures if f.accepted]
+    rejects = [f.score for f in failures if not f.accepted]
+    assert len(accepts) == len(rejects) == 5
+    assert accepts == sorted(accepts, reverse=True)
+    assert rejects == sorted(rejects)
+    assert min(accepts) >= 0.2 > max(rejects)
+    for failure in failures:
+        same = records[failure.first].motion == records[failure.second].motion
+        assert same is not failure.accepted
+    assert sum(count_categories(failures).values()) == 10
+
+
+def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
+    records = [ClipRecord("a<b>.mp4", "ann", "m", "facial", 0, 1), ClipRecord("b.mp4", "ann", "n", "facial", 1, 1)]
+    sequences = [clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55)]
+    failures = find_failures(np.eye(2, dtype=np.float32), records, sequences, -0.5)
+    shown: list[str] = []
+
+    def strip(record: ClipRecord) -> list[np.ndarray]:
+        shown.append(record.path)
+        return [np.full((8, 6, 3), 90, np.uint8)] * 4
+
+    page = failure_page(failures, records, -0.5, strip)
+    assert shown == ["a<b>.mp4", "b.mp4"]
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "http" not in page
+    assert "a<b>" not in page
+    assert "a&lt;b&gt;.mp4" in page
+    assert "<td>other false accept<td>1" in page
+    assert "<p>None.</p>" in page

@@ -1,0 +1,45 @@
+"""People for the tests, built once."""
+
+from __future__ import annotations
+
+import pytest
+
+from facemotion.synth.assets import Assets
+from facemotion.synth.fit import PortraitFitter, save_fits
+from facemotion.synth.head import load_head
+from facemotion.synth.people import Nursery
+
+NAMES = ("female_10", "male_12", "male_52")
+
+
+@pytest.fixture(scope="session")
+def assets(assets_folder):
+    return Assets.find(assets_folder)
+
+
+@pytest.fixture(scope="session")
+def head(assets):
+    return load_head(assets)
+
+
+@pytest.fixture(scope="session")
+def fits(assets):
+    fitter = PortraitFitter(assets)
+    return {name: fitter(name) for name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def nursery(assets, head, fits):
+    return Nursery(assets, head, fits)
+
+
+@pytest.fixture(scope="session")
+def person(nursery):
+    return nursery.portrait("male_52")
+
+
+@pytest.fixture(scope="session")
+def fits_file(fits, tmp_path_factory):
+    path = tmp_path_factory.mktemp("fits") / "fits.npz"
+    save_fits(list(fits.values()), path)
+    return path

@@ -1,0 +1,148 @@
+"""Data sets on disk: truth, resuming, cameras; needs the assets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facemotion.data.manifest import check_manifest, read_manifest
+from facemotion.errors import DataError, ManifestError
+from facemotion.media import load_clip
+from facemotion.synth import people, produce
+from facemotion.synth.camera import Camera, write_mp4
+from facemotion.synth.dataset import DatasetSettings, make_plan
+from facemotion.synth.probes import probe
+from facemotion.synth.scene import SceneSettings, make_session
+from facemotion.synth.truth import digest, load_truth
+
+TINY = DatasetSettings(
+    subjects=2, motions=0, lips=1, takes=2, near_misses=0, mimics=0, scene=SceneSettings(width=128, height=128)
+)
+
+
+@pytest.fixture(autouse=True)
+def three_portraits(monkeypatch, fits):
+    """People are made of three portraits, so that the tests need not fit two hundred."""
+    monkeypatch.setattr(people, "parents", lambda: {part: tuple(fits) for part in people.PARTS})
+    monkeypatch.setattr(produce, "fit_portraits", lambda assets, cache, progress=None: fits)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return tmp_path_factory.mktemp("whole") / "set"
+
+
+def make(out: Path, assets, fits_file, settings=TINY, **options) -> int:
+    return produce.produce(out, assets, fits_file, settings, 1, **options)
+
+
+def ground_truth(folder: Path) -> str:
+    return digest([folder / "manifest.csv", folder / "motions.csv", *sorted((folder / "truth").rglob("*.npz"))])
+
+
+def test_a_broken_run_taken_up_again_equals_an_unbroken_one(tmp_path, whole, assets, fits_file):
+    assert make(whole, assets, fits_file) == 4
+    clips = []
+
+    class KilledError(Exception):
+        pass
+
+    def stop(done, total):
+        clips.append(done)
+        if done == 2:
+            raise KilledError
+
+    broken = tmp_path / "set"
+    with pytest.raises(KilledError):
+        make(broken, assets, fits_file, progress=stop)
+    assert not (broken / "manifest.csv").exists()
+    half = next(broken.glob("clips/*/*.mp4"))
+    half.with_name("s002-lm1-00.part.mp4").write_bytes(b"half a file")
+    assert make(broken, assets, fits_file) == 2
+    assert ground_truth(broken) == ground_truth(whole)
+    assert make(broken, assets, fits_file) == 0
+    names = sorted(path.relative_to(whole) for path in whole.rglob("*.mp4"))
+    frames = [load_clip(folder / names[-1]).frames for folder in (broken, whole)]
+    np.testing.assert_array_equal(*frames)
+
+
+def test_clips_fit_their_manifest_and_truth(whole, assets, fits_file):
+    make(whole, assets, fits_file)
+    manifest = read_manifest(whole / "manifest.csv")
+    check_manifest(manifest)
+    for record in manifest.records:
+        clip = load_clip(manifest.file(record))
+        truth = load_truth(whole / f"truth/{record.path.removeprefix('clips/').removesuffix('.mp4')}.npz")
+        assert clip.frames.shape[1:] == (128, 128, 3)
+        assert truth.landmarks.shape == (len(truth.times), 68, 2)
+        # The reader skips frames that follow too fast; the others are where the truth says.
+        assert len(clip) > 0.7 * len(truth.times)
+        assert set(np.round(clip.times * 1000)) <= set(np.round(truth.times * 1000))
+        assert -20.1 <= truth.pose[:, 1].min() <= truth.pose[:, 1].max() <= 20.1
+        assert (truth.landmarks[:, 30] > 20).all()
+        assert (truth.landmarks[:, 30] < 108).all()
+
+
+def test_renders_are_faces_that_do_as_the_truth_says(whole, assets, fits_file):
+    make(whole, assets, fits_file)
+    report = probe(whole / "manifest.csv", 4)
+    assert report.detected == 1
+    assert report.landmarks < 12
+    assert report.mouth > 0.8
+
+
+def test_another_data_set_is_not_overwritten(whole, assets, fits_file):
+    make(whole, assets, fits_file)
+    with pytest.raises(DataError, match="other settings"):
+        make(whole, assets, fits_file, replace(TINY, seed=5))
+
+
+def test_without_video_only_truth_is_written(tmp_path, assets, fits_file, whole):
+    make(whole, assets, fits_file)
+    make(tmp_path / "dry", assets, fits_file, video=False)
+    assert not list(tmp_path.rglob("*.mp4"))
+    assert ground_truth(tmp_path / "dry") == ground_truth(whole)
+
+
+def test_landmarks_need_no_drawing(assets, fits_file, whole):
+    make(whole, assets, fits_file)
+    plan, truths = produce.survey(assets, fits_file, TINY)
+    arrays = produce.landmark_arrays(plan, truths)
+    assert [clip.record for clip in plan] == [clip.record for clip in make_plan(TINY)]
+    assert arrays["landmarks"].shape == (arrays["start"][-1], 68, 2)
+    saved = load_truth(whole / plan[2].truth)
+    np.testing.assert_allclose(arrays["landmarks"][arrays["start"][2] : arrays["start"][3]], saved.landmarks, atol=0.04)
+
+
+def test_what_is_no_truth_is_named(tmp_path):
+    (tmp_path / "x.npz").write_bytes(b"x")
+    with pytest.raises(ManifestError, match="ground truth"):
+        load_truth(tmp_path / "x.npz")
+
+
+def test_time_stamps_survive_the_file(tmp_path):
+    times = np.array([0, 0.033, 0.1, 0.141, 0.6])
+    frames = [np.full((64, 64, 3), 40 * k, np.uint8) for k in range(5)]
+    write_mp4(frames, times, tmp_path / "a.mp4")
+    clip = load_clip(tmp_path / "a.mp4")
+    np.testing.assert_allclose(clip.times - clip.times[0], times, atol=2e-3)
+
+
+def test_a_camera_adds_its_noise_and_repeats_itself():
+    session = replace(
+        make_session(np.random.default_rng(0), SceneSettings()),
+        noise=6.0, sharpness=1.0, quality=0, vignette=0.0, shutter=0.0, readout=0.0,
+    )  # fmt: skip
+    grey = np.full((96, 96, 3), 128, np.float32)
+    still = np.zeros(2, np.float32)
+    first, again = (Camera(session, 96, 96, 7).expose(grey, still, 1.0) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert 4 < first.std() < 8
+    assert first.mean() == pytest.approx(128, abs=1)
+    blurred = Camera(replace(session, noise=0.0, shutter=0.02), 96, 96, 7)
+    edge = np.where(np.arange(96)[None, :, None] < 48, 0, 255).astype(np.float32).repeat(96, 0).repeat(3, 2)
+    row = blurred.expose(edge, np.array([300, 0], np.float32), 1.0)[48, :, 0]
+    assert 3 <= ((row > 5) & (row < 250)).sum() <= 9

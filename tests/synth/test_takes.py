@@ -1,0 +1,161 @@
+"""Takes, frames of takes, and plans: no assets needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facemotion.config import to_toml
+from facemotion.data.manifest import find_problems, read_manifest, write_manifest
+from facemotion.errors import SettingsError
+from facemotion.synth.dataset import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
+from facemotion.synth.head import INDEX
+from facemotion.synth.motion import parse_program
+from facemotion.synth.people import PARTS, cast, parents
+from facemotion.synth.scene import SceneSettings, frame_times, make_session
+from facemotion.synth.takes import Spreads, make_habits, make_take
+
+CALM = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0, blinks=0)
+
+
+def habits(seed=0):
+    return make_habits(np.random.default_rng(seed), CALM)
+
+
+def test_a_take_has_onset_apex_and_offset_in_order():
+    take = make_take(parse_program("smile"), habits(), CALM, np.random.default_rng(2))
+    smile = take.weights[:, INDEX["mouthSmile_L"]]
+    assert [int(p) for p in take.phase[np.r_[True, np.diff(take.phase) != 0]]] == [0, 1, 2, 3, 0]
+    assert smile[take.phase == 2].min() > 3 * smile[0]
+    assert smile[-1] < 0.25 * smile.max()
+
+
+def test_no_two_takes_are_alike_but_their_median_is_the_program():
+    random = np.random.default_rng(3)
+    apexes = np.array([make_take(parse_program("jaw_open"), habits(), CALM, random).weights.max(0) for _ in range(60)])
+    jaw = apexes[:, INDEX["jawOpen"]]
+    assert len(np.unique(jaw)) == 60
+    assert 0.12 < np.std(np.log(jaw)) < 0.45
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("flash", lambda take: (take.phase == 0).mean() > 0.7),
+        ("other_ending", lambda take: take.weights[-1, INDEX["mouthSmile_L"]] > 0.3),
+    ],
+)
+def test_failures_of_the_paper_can_be_asked_for(name, check):
+    spreads = replace(CALM, **{name: 1.0})
+    for seed in range(10):
+        take = make_take(parse_program("smile"), habits(seed), spreads, np.random.default_rng(seed))
+        assert take.flags == (name.replace("_", "-"),)
+        assert check(take)
+
+
+def test_an_inconsistent_take_changes_its_steps():
+    spreads = replace(CALM, inconsistent=1.0)
+    program = parse_program("wink_left > smile")
+    usual = make_take(program, habits(), CALM, np.random.default_rng(5))
+    order = np.argmax(usual.weights[:, INDEX["eyeBlink_L"]]) < np.argmax(usual.weights[:, INDEX["mouthSmile_R"]])
+    assert order
+    changed = 0
+    for seed in range(12):
+        take = make_take(program, habits(), spreads, np.random.default_rng(seed))
+        wink, smile = take.weights[:, INDEX["eyeBlink_L"]], take.weights[:, INDEX["mouthSmile_R"]]
+        changed += wink.max() < 0.3 or smile.max() < 0.4 or np.argmax(wink) > np.argmax(smile)
+    assert changed == 12
+
+
+def test_lids_told_to_close_close():
+    take = make_take(parse_program("wink_right"), habits(4), CALM, np.random.default_rng(1))
+    assert take.weights[:, INDEX["eyeBlink_R"]].max() > 0.85
+    assert take.weights[:, INDEX["eyeBlink_L"]].max() < 0.3
+
+
+def test_frames_come_at_whole_milliseconds_and_in_order():
+    settings = SceneSettings(jitter=0.4, dropped=0.2)
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        times = frame_times(3.0, make_session(random, settings), settings, random)
+        assert times[0] == 0
+        assert (np.diff(times) > 0).all()
+        np.testing.assert_allclose(times * 1000, np.round(times * 1000), atol=1e-9)
+
+
+def test_nobody_has_parents_on_two_sides():
+    sets = [set(names) for names in parents().values()]
+    assert len(sets[0] | sets[1] | sets[2]) == sum(map(len, sets))
+    for part in PARTS:
+        for recruit in cast(150, part, 3):
+            assert {recruit.first, recruit.second} <= set(parents()[part])
+            assert recruit.first != recruit.second
+
+
+def test_the_first_people_have_scenes_of_their_own():
+    recruits = cast(59, "benchmark", 0)
+    assert len({recruit.first for recruit in recruits}) == 59
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(SettingsError, match="benchmark"):
+        cast(3, "test", 0)
+
+
+def test_synth_59_has_the_clips_that_it_promises(tmp_path):
+    plan = make_plan(SYNTH_59)
+    kinds = [clip.record.kind for clip in plan]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "facial": 59 * 5 * 10,
+        "lip": 59 * 5 * 10,
+        "near-miss": 59 * 2 * 5,
+        "mimic": 59 * 2 * 5,
+    }
+    assert len({clip.record.path for clip in plan}) == len(plan)
+    write_manifest(tmp_path / "manifest.csv", [clip.record for clip in plan])
+    problems = [text for text in find_problems(read_manifest(tmp_path / "manifest.csv")) if "not in" not in text]
+    assert problems == []
+
+
+def test_mimics_are_performed_by_others():
+    for clip in make_plan(replace(SYNTH_59, subjects=4)):
+        assert (clip.record.subject == clip.of) == (clip.record.kind != "mimic")
+        assert clip.record.motion.startswith(clip.of)
+
+
+def test_synth_59_is_frozen():
+    """The first three performers; `make check` runs over all."""
+    assert plan_digest(SYNTH_59, 3) == "ad65cbb71c38d5ad3bdf6d5e09f1c8fdfb4ea7c753ff8894c596b054d021ee7f"
+
+
+@pytest.mark.slow
+def test_all_of_synth_59_is_frozen():
+    assert plan_digest(SYNTH_59) == "983a33a8d2b014dee2045a41a7a640c452694391da3660cfbb67d2e95a981de6"
+
+
+def test_a_digest_sees_the_seed():
+    assert plan_digest(replace(SYNTH_59, seed=1, subjects=2), 1) != plan_digest(replace(SYNTH_59, subjects=2), 1)
+
+
+def test_clips_do_not_depend_on_each_other():
+    """A clip of a small data set is the same clip in a larger one of the same people."""
+    small = DatasetSettings(subjects=3, motions=3, lips=1, takes=2, near_misses=0, mimics=0)
+    large = replace(small, takes=2, lips=3)
+    one, two = make_plan(small)[0], make_plan(large)[0]
+    first = perform(small, one, make_performers(small)["s001"])[1]
+    second = perform(large, two, make_performers(large)["s001"])[1]
+    np.testing.assert_array_equal(first.weights, second.weights)
+
+
+def test_impossible_plans_are_refused():
+    with pytest.raises(SettingsError):
+        make_plan(DatasetSettings(motions=1, near_misses=2, mimics=0))
+    with pytest.raises(SettingsError):
+        make_plan(DatasetSettings(subjects=1))
+
+
+def test_settings_are_documented(request):
+    text = (request.config.rootpath / "docs" / "synth.md").read_text("utf-8")
+    assert to_toml(SYNTH_59).strip() in text
