@@ -118,6 +118,8 @@ class VerifierSettings:
     extractor: str = option("face-mesh", "feature extractor, by the name of its card")
     encoder: str = option("encoder-mesh", "sequence encoder, by the name of its card")
     operating_point: str = option("", "operating point of the encoder's card; empty for the card's default")
+    recogniser: str = option("", "face recogniser, by the name of its card; empty: motion alone is compared")
+    recogniser_point: str = option("", "operating point of the recogniser's card; empty for the card's default")
     min_takes: int = option(2, "fewest enrolment takes", minimum=1, maximum=20)
     max_takes: int = option(5, "most enrolment takes", minimum=1, maximum=20)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
 from facemotion.encoder import Encoder
 from facemotion.errors import EnrolmentError, ModelMismatchError
@@ -18,7 +19,7 @@ from facemotion.media import Source
 from facemotion.models import card
 from facemotion.store import TemplateStore
 from facemotion.thresholds import operating_point
-from facemotion.types import Decision, Embedding, FactorResult, OperatingPoint, QualityReport, Template
+from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, QualityReport, Template
 
 T = TypeVar("T")
 
@@ -38,17 +39,36 @@ class Enrolment:
     quality: tuple[QualityReport, ...]
 
 
-class Verifier:
-    """Compares facial motions. Loaded once, safe to use from several threads.
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """The second factor: who performs the motion.
 
-    Only motion is compared: who performs it is not.
+    Attributes:
+        recogniser: turns portraits into a vector. point: the threshold for it.
     """
 
-    def __init__(self, frontend: Frontend, encoder: Encoder, point: OperatingPoint, settings: Settings) -> None:
+    recogniser: Recogniser
+    point: OperatingPoint
+
+
+class Verifier:
+    """Compares facial motions and, where the settings name a recogniser, who performs them; without one, motion alone
+    is compared. Loaded once, safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        frontend: Frontend,
+        encoder: Encoder,
+        point: OperatingPoint,
+        settings: Settings,
+        appearance: Appearance | None = None,
+    ) -> None:
         self.frontend = frontend
         self.encoder = encoder
         self.point = point
         self.settings = settings
+        self.appearance = appearance
 
     @classmethod
     def load(cls, settings: Settings | None = None) -> Verifier:
@@ -67,7 +87,7 @@ class Verifier:
                 f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
             )
         point = operating_point(card(settings.verifier.encoder, settings.runtime), settings.verifier.operating_point)
-        return cls(frontend, encoder, point, settings)
+        return cls(frontend, encoder, point, settings, _load_appearance(settings))
 
     def live(self) -> LiveSession:
         """A session to push camera frames into; hand what its `finish` gives to `embed`."""
@@ -76,6 +96,13 @@ class Verifier:
     def embed(self, acquisition: Acquisition) -> Embedding:
         """One unit vector for one acquired motion."""
         return self.encoder(acquisition.features)
+
+    def embed_all(self, acquisition: Acquisition) -> dict[Factor, Embedding]:
+        """One unit vector for each factor that is compared."""
+        vectors: dict[Factor, Embedding] = {"motion": self.embed(acquisition)}
+        if self.appearance is not None:
+            vectors["appearance"] = self.appearance.recogniser(acquisition.portraits)
+        return vectors
 
     def verify(self, a: Source, b: Source) -> Decision:
         """Compare the motions of two clips.
@@ -86,8 +113,9 @@ class Verifier:
             MediaError and its kinds: a clip can't be read. AcquisitionError and its kinds: no usable face motion.
         """
         first, second = (self.frontend.acquire(source) for source in (a, b))
-        (one, other), encode = _timed(lambda: (self.embed(first), self.embed(second)))
-        return self._decide(cosine(one, other), (first, second), encode)
+        (one, other), encode = _timed(lambda: (self.embed_all(first), self.embed_all(second)))
+        scores = {factor: cosine(one[factor], other[factor]) for factor in one}
+        return self._decide(scores, (first, second), encode)
 
     def enrol(
         self, store: TemplateStore, user: str, clips: Sequence[Source], *, progress: Callable[[int], None] | None = None
@@ -118,18 +146,14 @@ class Verifier:
             EnrolmentError, StoreError: see enrol.
         """
         self._check_count(len(acquisitions))
-        embeddings = [self.embed(acquisition) for acquisition in acquisitions]
-        vectors = np.stack([embedding.vector for embedding in embeddings])
-        agreement = mutual_agreement(vectors)
-        worst = int(np.argmin(agreement))
-        if agreement[worst] < self.point.threshold:
-            raise EnrolmentError(
-                f"Take {worst + 1} isn't like the others (agreement {agreement[worst]:.2f}, at least "
-                f"{self.point.threshold:.2f} is needed); make the same motion in every take and record it again."
-            )
-        template = Template(user, "motion", vectors, embeddings[0].model_id)
-        store.put(template)
-        return Enrolment(template, agreement, tuple(a.quality for a in acquisitions))
+        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
+        templates = {}
+        for factor, first in takes[0].items():
+            vectors = np.stack([take[factor].vector for take in takes])
+            templates[factor] = Template(user, factor, vectors, first.model_id)
+        agreement = self._check_agreement(templates)
+        store.put(*templates.values())
+        return Enrolment(templates["motion"], agreement, tuple(a.quality for a in acquisitions))
 
     def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
         """Compare a clip with a user's template.
@@ -148,9 +172,9 @@ class Verifier:
             UnknownUserError, ModelMismatchError: see check.
         """
         # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
-        probe, encode = _timed(lambda: self.embed(acquisition))
-        score = template_score(store.compare(user, "motion", probe))
-        return self._decide(score, (acquisition,), encode)
+        probes, encode = _timed(lambda: self.embed_all(acquisition))
+        scores = {factor: template_score(store.compare(user, factor, probe)) for factor, probe in probes.items()}
+        return self._decide(scores, (acquisition,), encode)
 
     def _check_count(self, takes: int) -> None:
         limits = self.settings.verifier
@@ -159,14 +183,41 @@ class Verifier:
                 f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {takes}."
             )
 
-    def _decide(self, score: float, acquisitions: Sequence[Acquisition], encode: float) -> Decision:
+    def _check_agreement(self, templates: dict[Factor, Template]) -> NDArray[np.float32]:
+        """Mean cosine of each take's motion with the others, once every factor of every take passed."""
+        problems: dict[Factor, str] = {
+            "motion": "isn't like the others",
+            "appearance": "shows another face than the others",
+        }
+        agreements = {factor: mutual_agreement(template.vectors) for factor, template in templates.items()}
+        for factor, agreement in agreements.items():
+            worst, least = int(np.argmin(agreement)), self._point(factor).threshold
+            if agreement[worst] < least:
+                raise EnrolmentError(
+                    f"Take {worst + 1} {problems[factor]} (agreement {agreement[worst]:.2f}, at least {least:.2f} is "
+                    "needed); make the same motion in every take and record it again."
+                )
+        return agreements["motion"]
+
+    def _point(self, factor: Factor) -> OperatingPoint:
+        return self.appearance.point if factor == "appearance" and self.appearance is not None else self.point
+
+    def _decide(self, scores: dict[Factor, float], acquisitions: Sequence[Acquisition], encode: float) -> Decision:
         milliseconds: dict[str, float] = {}
         for acquisition in acquisitions:
             for stage, spent in acquisition.milliseconds.items():
                 milliseconds[stage] = milliseconds.get(stage, 0.0) + spent
         milliseconds["encode"] = encode
-        result = FactorResult("motion", score, self.point)
-        return Decision((result,), tuple(a.quality for a in acquisitions), milliseconds)
+        results = tuple(FactorResult(factor, score, self._point(factor)) for factor, score in scores.items())
+        return Decision(results, tuple(a.quality for a in acquisitions), milliseconds)
+
+
+def _load_appearance(settings: Settings) -> Appearance | None:
+    name = settings.verifier.recogniser
+    if not name:
+        return None
+    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point)
+    return Appearance(Recogniser.load(name, settings.runtime), point)
 
 
 def cosine(a: Embedding, b: Embedding) -> float:
