@@ -10,6 +10,7 @@ Names resolve when first used: `import facemotion` alone loads neither ONNX Runt
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from facemotion.store import open_store
     from facemotion.types import Clip, Decision, Embedding, FaceTrack, FeatureSequence, Template
     from facemotion.verifier import Verifier, cosine
+
+# ONNX Runtime's wheels report to their maker's servers unless told not to, from the moment they are imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = version("facemotion")
 

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from facemotion.cli import (
+    audit,
     calibrate,
     crossval,
     data,
@@ -17,8 +18,10 @@ from facemotion.cli import (
     evaluate,
     failures,
     features,
+    keys,
     landmarks,
     models,
+    serve,
     store,
     synth,
     train,
@@ -43,6 +46,9 @@ GROUPS = (
     users,
     store,
     models,
+    serve,
+    keys,
+    audit,
     synth,
     data,
     features,

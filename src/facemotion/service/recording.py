@@ -53,7 +53,7 @@ class Recorder:
         """Take in one frame; see LiveSession.push."""
         answer = self._session.push(frame, seconds)
         if answer.used:
-            digest = hashlib.blake2b(np.ascontiguousarray(frame), digest_size=8, key=self._secret)
+            digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=8, key=self._secret)
             if self._keep and len(self._frames) % self._every == 0:
                 self._pictures.append(frame)
                 if len(self._pictures) > PICTURES:

@@ -84,9 +84,7 @@ class Memory:
             for row in rows
         )
 
-    def keep(
-        self, connection: Connection, user: str, kind: str, recording: Recording, embedding: Embedding
-    ) -> None:
+    def keep(self, connection: Connection, user: str, kind: str, recording: Recording, embedding: Embedding) -> None:
         """Remember a recording: kind "take" for good, kind "attempt" until enough others came after."""
         nonce = secrets.token_bytes(12)
         plain = embedding.model_id.encode() + b"\0" + embedding.vector.astype("<f4").tobytes()

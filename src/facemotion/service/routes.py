@@ -197,7 +197,7 @@ def status(request: Request, who: Who, user: UserName) -> schemas.UserStatus:
     return schemas.UserStatus(
         user=user,
         enrolled=known.summary is not None,
-        takes={factor: takes for factor, takes in known.summary.takes.items()} if known.summary else {},
+        takes={str(factor): takes for factor, takes in known.summary.takes.items()} if known.summary else {},
         enrolled_at=moment(known.summary, "enrolled"),
         changed_at=moment(known.summary, "changed"),
         must_enrol_again=known.must_enrol_again,
@@ -230,7 +230,7 @@ def users(request: Request, who: Who) -> schemas.UserList:
 def models(request: Request, who: Who) -> schemas.Models:
     """List the models that decide, and the operating point with its evidence."""
     verifier = parts_of(request).desk.verifier
-    names = ("blazeface-short", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
+    names = ("blazeface", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
     cards = [card(name, verifier.settings.runtime) for name in names]
     return schemas.Models(
         version=__version__,
@@ -285,4 +285,3 @@ async def metrics(request: Request, who: Who) -> Response:
     parts = parts_of(request)
     gauges = {"facemotion_seats_taken": float(parts.bench.taken)}
     return Response(parts.metrics.text(gauges), media_type="text/plain; version=0.0.4")
-

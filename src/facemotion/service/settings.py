@@ -24,7 +24,6 @@ class ServerSettings:
     keyless_on_loopback: bool = option(
         True, "callers on this machine may enrol and verify without a key; false behind a proxy"
     )
-    hosts: tuple[str, ...] = option((), "names that the service is called by, beside this machine's own loopback names")
 
 
 @dataclass(frozen=True)
