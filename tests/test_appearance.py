@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import facemotion as fm
 from facemotion.appearance import KEPT, PLACES, SIZE, Portraits, Recogniser, alignment, frontality
 from facemotion.config import RuntimeSettings, Settings, VerifierSettings
-from facemotion.errors import EnrolmentError, MissingModelError, UnknownUserError
+from facemotion.errors import EnrolmentError, MissingModelError, SettingsError, UnknownUserError
 from facemotion.features import load_extractor
 from facemotion.media.warp import apply
 from facemotion.models import model_path
@@ -162,6 +162,51 @@ def test_a_user_without_a_face_is_not_checked_by_motion_alone(settings, taken, t
         assert len(fm.Verifier.load(alone).check_acquired(store, "anna", taken["anna 2"]).factors) == 1
         with pytest.raises(UnknownUserError, match="appearance"):
             fm.Verifier.load(settings).check_acquired(store, "anna", taken["anna 2"])
+
+
+def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(settings, drawn, tmp_path):
+    verifier = fm.Verifier.load(settings)
+    anna = [drawn["anna 1"], drawn["anna 2"]]
+    with open_store(tmp_path / "s.db") as store:
+        with pytest.raises(UnknownUserError):
+            verifier.change_motion(store, "anna", anna)
+        verifier.enrol(store, "anna", anna)
+        face = store.get("anna", "appearance").vectors
+        with pytest.raises(EnrolmentError, match="Take 2 shows another face"):
+            verifier.change_motion(store, "anna", [drawn["anna 1"], drawn["ben"]])
+        verifier.change_motion(store, "anna", [drawn["anna 2"], drawn["anna 1"], drawn["anna 1"]])
+        assert store.users()[0].takes == {"motion": 3, "appearance": 2}
+        np.testing.assert_allclose(store.get("anna", "appearance").vectors, face, atol=1e-6)
+        alone = Settings(runtime=settings.runtime, verifier=VerifierSettings(encoder="flat"))
+        with pytest.raises(EnrolmentError, match="recogniser"):
+            fm.Verifier.load(alone).change_motion(store, "anna", anna)
+
+
+def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path):
+    anna = [taken["anna 1"], taken["anna 2"]]
+    common = tmp_path / "common"
+    common.mkdir()
+    (common / "plain talk.mp4").write_bytes(drawn["ben"])
+
+    def verifier(**limits) -> fm.Verifier:
+        limits = {"weak_energy": 0.0, "weak_neutral_share": 1.0} | limits
+        wanted = VerifierSettings(encoder="flat", **limits)
+        return fm.Verifier.load(Settings(runtime=settings.runtime, verifier=wanted))
+
+    with open_store(tmp_path / "s.db") as store:
+        assert verifier().enrol_acquired(store, "anna", anna).warnings == ()
+        for limits, word in (
+            ({"weak_energy": 50.0}, "small"),
+            ({"weak_neutral_share": 0.0}, "rests"),
+            ({"common_motions": str(common)}, "'plain talk'"),
+        ):
+            (warning,) = verifier(**limits).enrol_acquired(store, "anna", anna).warnings
+            assert word in warning
+            with pytest.raises(EnrolmentError, match=word):
+                verifier(weak_motion="refuse", **limits).enrol_acquired(store, "bob", anna)
+        assert store.factors("bob") == ()
+        with pytest.raises(SettingsError, match="no folder"):
+            verifier(common_motions=str(tmp_path / "absent")).enrol_acquired(store, "anna", anna)
 
 
 def test_sface_tells_speakers_apart(data_folder):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
@@ -12,8 +14,9 @@ from numpy.typing import NDArray
 
 from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
+from facemotion.data.activity import measure_cues
 from facemotion.encoder import Encoder
-from facemotion.errors import EnrolmentError, ModelMismatchError
+from facemotion.errors import EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import Source
 from facemotion.models import card
@@ -32,11 +35,13 @@ class Enrolment:
         template: the vectors of the takes, as stored.
         agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
         quality: one report a take.
+        warnings: why the motion is easy to guess, a sentence each; empty for a strong one.
     """
 
     template: Template
     agreement: NDArray[np.float32]
     quality: tuple[QualityReport, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +91,8 @@ class Verifier:
                 f"The encoder {settings.verifier.encoder!r} takes the features of {encoder.frontend_id!r}, but the "
                 f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
             )
-        point = operating_point(card(settings.verifier.encoder, settings.runtime), settings.verifier.operating_point)
+        wanted, runtime = settings.verifier, settings.runtime
+        point = operating_point(card(wanted.encoder, runtime), wanted.operating_point, runtime)
         return cls(frontend, encoder, point, settings, _load_appearance(settings))
 
     def live(self) -> LiveSession:
@@ -145,6 +151,32 @@ class Verifier:
         Raises:
             EnrolmentError, StoreError: see enrol.
         """
+        return self._enrol(store, user, acquisitions, ("motion", "appearance"))
+
+    def change_motion(self, store: TemplateStore, user: str, clips: Sequence[Source]) -> Enrolment:
+        """Give a user another motion without enrolling the face again: the takes must show the face that is enrolled,
+        and only the motion's template is replaced.
+
+        Raises:
+            UnknownUserError: nobody of that name is enrolled with a face.
+            EnrolmentError: no recogniser compares faces, a take shows another face, or see enrol.
+            MediaError, AcquisitionError, StoreError: see enrol.
+        """
+        if self.appearance is None:
+            raise EnrolmentError("Without a recogniser a motion can't be changed apart from the face; enrol again.")
+        self._check_count(len(clips))
+        acquisitions = [self.frontend.acquire(clip) for clip in clips]
+        for number, acquisition in enumerate(acquisitions, 1):
+            face = self.appearance.recogniser(acquisition.portraits)
+            if template_score(store.compare(user, "appearance", face)) < self.appearance.point.threshold:
+                raise EnrolmentError(
+                    f"Take {number} shows another face than the one that is enrolled; record it again."
+                )
+        return self._enrol(store, user, acquisitions, ("motion",))
+
+    def _enrol(
+        self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition], kept: tuple[Factor, ...]
+    ) -> Enrolment:
         self._check_count(len(acquisitions))
         takes = [self.embed_all(acquisition) for acquisition in acquisitions]
         templates = {}
@@ -152,8 +184,11 @@ class Verifier:
             vectors = np.stack([take[factor].vector for take in takes])
             templates[factor] = Template(user, factor, vectors, first.model_id)
         agreement = self._check_agreement(templates)
-        store.put(*templates.values())
-        return Enrolment(templates["motion"], agreement, tuple(a.quality for a in acquisitions))
+        warnings = tuple(self._weaknesses(acquisitions, templates["motion"]))
+        if warnings and self.settings.verifier.weak_motion == "refuse":
+            raise EnrolmentError(" ".join(warnings))
+        store.put(*(template for factor, template in templates.items() if factor in kept))
+        return Enrolment(templates["motion"], agreement, tuple(a.quality for a in acquisitions), warnings)
 
     def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
         """Compare a clip with a user's template.
@@ -199,6 +234,26 @@ class Verifier:
                 )
         return agreements["motion"]
 
+    def _weaknesses(self, acquisitions: Sequence[Acquisition], motion: Template) -> Iterator[str]:
+        limits = self.settings.verifier
+        if float(np.median([a.quality.motion_energy for a in acquisitions])) < limits.weak_energy:
+            yield "The motion is small, so others may hit it by chance; make a larger one."
+        if float(np.median([measure_cues(a.features).neutral_share for a in acquisitions])) > limits.weak_neutral_share:
+            yield "The face rests during most of the clip; make a longer motion, or record closer round it."
+        for name, common in self._common_motions:
+            if template_score(motion.vectors @ common.vector) >= self.point.threshold:
+                yield f"The motion resembles {name!r}, which everybody makes; add something of your own."
+
+    @cached_property
+    def _common_motions(self) -> list[tuple[str, Embedding]]:
+        folder = Path(self.settings.verifier.common_motions)
+        if not self.settings.verifier.common_motions:
+            return []
+        if not folder.is_dir():
+            raise SettingsError(f"There is no folder {folder} of common motions; correct it in the settings.")
+        clips = sorted(path for path in folder.iterdir() if path.is_file())
+        return [(path.stem, self.embed(self.frontend.acquire(path))) for path in clips]
+
     def _point(self, factor: Factor) -> OperatingPoint:
         return self.appearance.point if factor == "appearance" and self.appearance is not None else self.point
 
@@ -216,7 +271,7 @@ def _load_appearance(settings: Settings) -> Appearance | None:
     name = settings.verifier.recogniser
     if not name:
         return None
-    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point)
+    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point, settings.runtime)
     return Appearance(Recogniser.load(name, settings.runtime), point)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from facemotion.cli import (
     audit,
+    calibrate,
     crossval,
     data,
     demo,
@@ -18,6 +19,7 @@ from facemotion.cli import (
     failures,
     features,
     keys,
+    landmarks,
     models,
     serve,
     store,
@@ -50,10 +52,12 @@ GROUPS = (
     synth,
     data,
     features,
+    landmarks,
     train,
     crossval,
     evaluate,
     failures,
+    calibrate,
 )
 for group in GROUPS:
     group.register(app)
