@@ -114,6 +114,17 @@ def test_a_live_motion_is_accepted_another_is_not(enrolled, takes, brow):
     enrolled.call("POST", "/v1/users/lea/unlock")
 
 
+def test_frames_before_go_are_forgotten(enrolled, takes, film):
+    placing = [jpeg(np.full((240, 320, 3), 90, np.uint8), number / 25) for number in range(12)]
+    with Socket(enrolled, "lea") as socket:
+        socket.take(placing)
+        socket.say("go")
+        answers = socket.take(messages(film("talk", 35)))
+        assert answers[0]["frames"] <= 1
+        socket.say("done")
+        assert socket.hear()["accepted"] is True
+
+
 def test_the_nonce_says_who_may_and_once(enrolled, takes):
     nonce = enrolled.nonce("lea", "verify", "verify")
     for user, purpose in (("lea", "enrol"), ("mallory", "verify")):

@@ -22,6 +22,7 @@ from facemotion.service import schema
 from facemotion.service.desk import Desk
 from facemotion.service.live import Live
 from facemotion.service.metrics import Metrics
+from facemotion.service.page import page
 from facemotion.service.problems import FAULT, problem_of, respond, status_of
 from facemotion.service.replay import AttackDetector, Memory, Secret
 from facemotion.service.routes import Parts, routes
@@ -70,6 +71,7 @@ def create_app(
         redoc_url=None,
     )
     app.include_router(routes())
+    app.include_router(page())
     app.add_api_websocket_route("/v1/live", _live)
     app.exception_handler(FacemotionError)(_named)
     app.exception_handler(RequestValidationError)(_invalid)

@@ -1,9 +1,10 @@
 """The live socket: frames go up while the user moves, guidance comes back, the verdict a moment after the last frame.
 
 Messages to the service: first `{"user": ..., "nonce": ..., "purpose": "verify" or "enrol"}` as text; then frames as
-binary, each the capture time in seconds (float64, little-endian) followed by a JPEG; then `{"done": true}`. Messages
-from it: one `{"guidance": ...}` a frame that was looked at, `{"accepted": ...}` at the end, or a problem as REST gives
-it. For "enrol", `{"done": true}` ends a take and is answered `{"takes": n}`, and `{"enrol": true}` stores them.
+binary, each the capture time in seconds (float64, little-endian) followed by a JPEG; `{"go": true}` forgets those so
+far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a frame that was looked at, `{"accepted": ...}`
+at the end, or a problem as REST gives it. For "enrol", `{"done": true}` ends a take and is answered `{"takes": n}`, and
+`{"enrol": true}` stores them.
 
 The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
 frames, oldest first, and never lags.
@@ -18,6 +19,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -108,6 +110,7 @@ class Session:
         self._dropped = 0
         self._arrived = asyncio.Event()
         self._takes: list[Recording] = []
+        self._recorder = self._parts.desk.recorder()
 
     async def run(self) -> None:
         """
@@ -158,12 +161,11 @@ class Session:
 
     async def _take(self) -> tuple[Recorder, str]:
         """One take: read and look at frames side by side until the client ends it, by "done" or "enrol"."""
-        recorder = self._parts.desk.recorder()
-        self._pending.clear()
+        self._start_over()
         reading = asyncio.create_task(self._read())
         try:
-            await self._look(recorder, reading)
-            return recorder, await reading
+            await self._look(reading)
+            return self._recorder, await reading
         finally:
             reading.cancel()
 
@@ -180,6 +182,9 @@ class Session:
                     words = _json(message.get("text") or "")
                     if words in ({"done": True}, {"enrol": True}):
                         return str(next(iter(words)))
+                    if words == {"go": True}:
+                        self._start_over()
+                        continue
                     raise FormError('After the first message send frames, then {"done": true}.')
                 if len(self._pending) >= PENDING:
                     self._pending.popleft()
@@ -190,7 +195,12 @@ class Session:
         finally:
             self._arrived.set()
 
-    async def _look(self, recorder: Recorder, reading: asyncio.Task[str]) -> None:
+    def _start_over(self) -> None:
+        """Forget the frames so far: they showed somebody finding their place."""
+        self._pending.clear()
+        self._recorder = self._parts.desk.recorder()
+
+    async def _look(self, reading: asyncio.Task[str]) -> None:
         media = self._parts.desk.verifier.settings.media
         while True:
             if not self._pending:
@@ -199,10 +209,10 @@ class Session:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            data = self._pending.popleft()
-            answer, size = await self._live.run(lambda data=data: _look_at(recorder, data, media))  # type: ignore[misc]
+            look = partial(_look_at, self._recorder, self._pending.popleft(), media)
+            answer, size = await self._live.run(look)
             self._parts.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
-            await _say(self._socket, _guidance(answer, size, recorder.frames, self._dropped))
+            await _say(self._socket, _guidance(answer, size, self._recorder.frames, self._dropped))
 
     async def _text(self) -> Any:
         async with asyncio.timeout(SILENCE_SECONDS):
