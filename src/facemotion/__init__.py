@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facemotion.client import Client
     from facemotion.config import Settings, load_settings
     from facemotion.errors import FacemotionError
     from facemotion.frontend import Frontend, Guidance, LiveSession
@@ -30,6 +31,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 __version__ = version("facemotion")
 
 _ROOMS = {
+    "client": ("Client",),
     "config": ("Settings", "load_settings"),
     "errors": ("FacemotionError",),
     "frontend": ("Frontend", "Guidance", "LiveSession"),
@@ -41,6 +43,7 @@ _ROOMS = {
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Client",
     "Clip",
     "Decision",
     "Embedding",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import uvicorn
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from facemotion.models import card, model_path
 from facemotion.service.app import create_app
 from facemotion.service.auth import ApiKeys
 from facemotion.service.schema import open_database
@@ -83,8 +85,36 @@ def running(store: Path, settings: ServiceSettings | None = None, **more: Any) -
 
 @pytest.fixture(scope="session")
 def session_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Folders of our own, and the shipped encoder with a threshold that tells drawings apart."""
+    folder = tmp_path_factory.mktemp("config")
+    entry = card("encoder-mesh")
+    shutil.copy(model_path(entry.name), folder / "drawings.onnx")
+    (folder / "drawings.toml").write_text(
+        f"""[drawings]
+file = "drawings.onnx"
+bytes = {entry.bytes}
+role = "encoder"
+sha256 = "{entry.sha256}"
+frontend = "{entry.frontend}"
+default_point = "drawings"
+[[drawings.operating_points]]
+name = "drawings"
+threshold = 0.97
+fmr = 0.1
+fnmr = 0.1
+genuine_trials = 15
+impostor_trials = 18
+subjects = 1
+source = "takes of two motions by a drawing"
+""",
+        "utf-8",
+    )
+    (folder / "config.cfg").write_text(
+        f'[runtime]\nmodels_folder = "{folder}"\n[verifier]\nencoder = "drawings"\n', "utf-8"
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        patch.setenv("FACEMOTION_CONFIG", str(folder / "config.cfg"))
         patch.delenv("FACEMOTION_STORE_KEY", raising=False)
         yield
 

@@ -24,6 +24,7 @@ def described(tmp_path) -> dict:
 
 
 def test_every_endpoint_is_documented(tmp_path):
+    assert "`WS /v1/live`" in TEXT
     for path, methods in described(tmp_path)["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in TEXT, f"{method} {path}"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -20,7 +20,9 @@ from facemotion.config import Settings, load_settings, read_toml
 from facemotion.errors import FacemotionError, FormError
 from facemotion.service import schema
 from facemotion.service.desk import Desk
+from facemotion.service.live import Live
 from facemotion.service.metrics import Metrics
+from facemotion.service.page import page
 from facemotion.service.problems import FAULT, problem_of, respond, status_of
 from facemotion.service.replay import AttackDetector, Memory, Secret
 from facemotion.service.routes import Parts, routes
@@ -69,6 +71,8 @@ def create_app(
         redoc_url=None,
     )
     app.include_router(routes())
+    app.include_router(page())
+    app.add_api_websocket_route("/v1/live", _live)
     app.exception_handler(FacemotionError)(_named)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
@@ -107,7 +111,9 @@ def _lifespan(
             desk = Desk(verifier, store, store.database, memory, settings, detector)
             desk.tidy()
             parts = app.state.parts = Parts(desk, settings, Metrics(metrics_folder))
+            live = app.state.live = Live(parts)
             yield {"limits": settings.limits}
+            live.close()
             parts.bench.close()
 
     return lifespan
@@ -148,6 +154,11 @@ class Clerk:
             metrics.observe("facemotion_request_seconds", seconds, route=route)
             metrics.save()
             log.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * seconds)
+
+
+async def _live(socket: WebSocket) -> None:
+    live: Live = socket.app.state.live
+    await live.serve(socket)
 
 
 async def _named(_request: Request, error: FacemotionError) -> Response:

@@ -63,6 +63,11 @@ class Recorder:
             self._times.append(seconds)
         return answer
 
+    @property
+    def frames(self) -> int:
+        """How many frames were of use so far."""
+        return len(self._frames)
+
     def finish(self) -> Recording:
         """End the attempt; see LiveSession.finish for what it raises."""
         times = np.array(self._times, np.float64)
