@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from facemotion.synth.camera import Frame
 from facemotion.synth.motion import near_miss, parse_program
@@ -46,7 +47,8 @@ def motions_sheet(preview: Preview) -> Frame:
         session = replace(clean(preview.session(number)), size=0.58)
         frames, _, _ = preview.clip(preview.person(recruit), recruit, motion, session, 0)
         rows.append(strip(frames[int(len(frames) * 0.12) : int(len(frames) * 0.92)], 8))
-    return np.concatenate(rows, axis=0)
+    whole = Image.fromarray(np.concatenate(rows, axis=0))
+    return np.asarray(whole.resize((whole.width * 2 // 3, whole.height * 2 // 3), Image.Resampling.LANCZOS))
 
 
 def cameras_sheet(preview: Preview) -> Frame:

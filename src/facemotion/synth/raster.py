@@ -94,30 +94,63 @@ def draw_textured(
 def _sample(texture: NDArray[np.uint8], u: float, v: float) -> tuple[float, float, float]:
     """Bilinear colour at (u, v) pixels; places outside take the nearest border."""
     height, width = texture.shape[0], texture.shape[1]
-    x = min(max(u - 0.5, 0.0), width - 1.001)
-    y = min(max(v - 0.5, 0.0), height - 1.001)
+    x = min(max(u - np.float32(0.5), np.float32(0)), np.float32(width) - np.float32(1.001))
+    y = min(max(v - np.float32(0.5), np.float32(0)), np.float32(height) - np.float32(1.001))
     i, j = int(x), int(y)
-    fx, fy = x - i, y - j
-    w00, w10, w01, w11 = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-    red = (
-        w00 * texture[j, i, 0]
-        + w10 * texture[j, i + 1, 0]
-        + w01 * texture[j + 1, i, 0]
-        + w11 * texture[j + 1, i + 1, 0]
-    )
-    green = (
-        w00 * texture[j, i, 1]
-        + w10 * texture[j, i + 1, 1]
-        + w01 * texture[j + 1, i, 1]
-        + w11 * texture[j + 1, i + 1, 1]
-    )
-    blue = (
-        w00 * texture[j, i, 2]
-        + w10 * texture[j, i + 1, 2]
-        + w01 * texture[j + 1, i, 2]
-        + w11 * texture[j + 1, i + 1, 2]
-    )
+    fx, fy = x - np.float32(i), y - np.float32(j)
+    gx, gy = np.float32(1) - fx, np.float32(1) - fy
+    w00, w10, w01, w11 = gx * gy, fx * gy, gx * fy, fx * fy
+    upper, lower = texture[j], texture[j + 1]
+    red = w00 * upper[i, 0] + w10 * upper[i + 1, 0] + w01 * lower[i, 0] + w11 * lower[i + 1, 0]
+    green = w00 * upper[i, 1] + w10 * upper[i + 1, 1] + w01 * lower[i, 1] + w11 * lower[i + 1, 1]
+    blue = w00 * upper[i, 2] + w10 * upper[i + 1, 2] + w01 * lower[i, 2] + w11 * lower[i + 1, 2]
     return red, green, blue
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def draw_sheet(
+    triangles: IntArray, points: FloatArray, attributes: FloatArray, texture: NDArray[np.uint8], picture: FloatArray
+) -> None:
+    """Draw large opaque triangles without depth; the faster way for what fills the picture.
+
+    Args:
+        triangles: (N, 3) int32. points: (V, 2) float32 pixels of `picture`. attributes: (V, 5) float32: place in
+        `texture` (pixels), factors for red, green and blue. texture: (h, w, 3) uint8. picture: (H, W, 3) float32.
+    """
+    height, width = picture.shape[0], picture.shape[1]
+    start, step = np.empty(5, np.float32), np.empty(5, np.float32)
+    for n in range(triangles.shape[0]):
+        a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
+        x0, y0, x1, y1, x2, y2 = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area == 0:
+            continue
+        left, right = max(0, math.ceil(min(x0, x1, x2) - 0.5)), min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
+        top, bottom = max(0, math.ceil(min(y0, y1, y2) - 0.5)), min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
+        if left > right or top > bottom:
+            continue
+        db, dc = (y2 - y0) / area, (y0 - y1) / area
+        for k in range(5):
+            step[k] = db * (attributes[b, k] - attributes[a, k]) + dc * (attributes[c, k] - attributes[a, k])
+        for j in range(top, bottom + 1):
+            px, py = left + 0.5, j + 0.5
+            wb = ((px - x0) * (y2 - y0) - (x2 - x0) * (py - y0)) / area
+            wc = ((x1 - x0) * (py - y0) - (px - x0) * (y1 - y0)) / area
+            for k in range(5):
+                start[k] = attributes[a, k] + wb * (attributes[b, k] - attributes[a, k])
+                start[k] += wc * (attributes[c, k] - attributes[a, k])
+            u, v, red, green, blue = start[0], start[1], start[2], start[3], start[4]
+            for i in range(left, right + 1):
+                if wb >= 0 and wc >= 0 and wb + wc <= 1:
+                    x, y, z = _sample(texture, u, v)
+                    picture[j, i, 0], picture[j, i, 1], picture[j, i, 2] = x * red, y * green, z * blue
+                wb += db
+                wc += dc
+                u += step[0]
+                v += step[1]
+                red += step[2]
+                green += step[3]
+                blue += step[4]
 
 
 @njit(cache=True, fastmath=True, nogil=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facemotion.synth.head import INDEX, FloatArray, HeadModel, IntArray
 from facemotion.synth.layers import LOWER, UPPER
 from facemotion.synth.person import Person, scaled
-from facemotion.synth.raster import blend_shapes, draw_coloured, draw_textured, vertex_normals
+from facemotion.synth.raster import blend_shapes, draw_coloured, draw_sheet, draw_textured, vertex_normals
 
 OVERSAMPLE = 1.5
 PIVOT = np.array([0.0, -6.0, -1.0], np.float32)  # the head turns about the upper neck, cm
@@ -69,9 +69,12 @@ class Renderer:
         attributes[:, 0:2] = person.places[:count] * texture
         attributes[:, 2:4] = person.closed_places[:count] * texture
         chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
+        # What lies behind the ears was never seen; the sheet shows it better.
+        front = _smooth(np.clip((head.neutral[:count, 2] - 0.8) / 2.0, 0, 1))
         attributes[:, 8] = (
             _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1))
             * _smooth(chin)
+            * front
             * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
         )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
@@ -80,9 +83,8 @@ class Renderer:
         # Lips, lids and nostrils turn away too, but must stay opaque.
         self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
         sheet = person.sheet
-        self._sheet_attributes = np.zeros((len(sheet.places), 9), np.float32)
+        self._sheet_attributes = np.zeros((len(sheet.places), 5), np.float32)
         self._sheet_attributes[:, 0:2] = sheet.places * texture
-        self._sheet_attributes[:, 8] = 1
         self._dome = self._dome_normals()
         self._ball, self._ball_triangles = _ball()
         self._ball_attributes = []
@@ -97,6 +99,10 @@ class Renderer:
         fan = np.arange(len(loop), dtype=np.int32)
         self._fan = np.stack([np.full_like(fan, len(loop)), fan, np.roll(fan, -1)], 1).astype(np.int32)
         self._ivory = _eye_white(person)
+        marks = person.places[head.landmarks[[50, 51, 52, 56, 57, 58]]].astype(int)
+        limit = np.array(person.size) - 1
+        x, y = np.clip(marks, 0, limit).T
+        self._lips = (0.45 * person.layers.open[y, x].mean(0)).astype(np.float32)
 
     def _dome_normals(self) -> FloatArray:
         """Normals of a dome over the head, for the light on hair and ears."""
@@ -136,9 +142,11 @@ class Renderer:
         rotation = state.rotation @ self.person.rotation
         normals = vertex_normals(self.head.face, points @ rotation.T, self.head.faces_count)
         attributes[:, 5:8] = shade(self.person, self.person.normals, normals, state.light)
+        turned = self.person.normals @ state.rotation.T
+        resting = shade(self.person, self.person.normals, turned, state.light)
         attributes[:, 4] = 0
         for side in range(2):
-            # (a lid that turns down while it closes would be relit by the brow's light)
+            # A lid turns down as it closes; the lamp that lit the open one would leave it dark.
             blink = float(
                 state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]]
             )
@@ -147,7 +155,7 @@ class Renderer:
                 ratio * ratio * (3 - 2 * ratio)
             )
             calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
-            attributes[:, 5:8] += calm * (state.light.colour - attributes[:, 5:8])
+            attributes[:, 5:8] += calm * (resting - attributes[:, 5:8])
             if blink < 1.05:
                 self._draw_eye(
                     side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth
@@ -166,14 +174,12 @@ class Renderer:
         still = in_portrait(person, sheet.shell, person.rotation, np.zeros(3, np.float32))
         shell = (in_portrait(person, sheet.shell, rotation, state.offset) - still) * sheet.share[:, None]
         places = sheet.places + sheet.displaced(np.concatenate([face, shell]))
-        screen = np.zeros((len(places), 3), np.float32)
-        screen[:, :2] = to_picture(places, state, self.width, self.height) * factor
+        screen = (to_picture(places, state, self.width, self.height) * factor).astype(np.float32)
         lit = shade(person, self._dome, self._dome, state.light)
         near = sheet.nearness[:, None]
         table = self._sheet_attributes
-        table[:, 5:8] = near * lit + (1 - near) * state.light.background
-        free = np.full(picture.shape[:2], -1e9, np.float32)
-        draw_textured(sheet.triangles, screen, table, person.layers.open, person.layers.open, False, picture, free)
+        table[:, 2:5] = near * lit + (1 - near) * state.light.background
+        draw_sheet(sheet.triangles, screen, table, person.layers.open, picture)
 
     def _mouth_opening(self, points: FloatArray) -> float:
         """Largest gap between the lips, cm."""
@@ -195,8 +201,11 @@ class Renderer:
         fan = np.concatenate([loop, centre]).astype(np.float32)
         fan[:, 2] -= 6.0
         white = self._ivory * light.colour * (light.ambient / max(float(self.person.light[0]), 0.3))
-        dark = np.broadcast_to(white * np.array([0.16, 0.07, 0.065], np.float32), (len(fan), 3)).astype(np.float32)
-        draw_coloured(self._fan, fan, np.ascontiguousarray(dark), False, picture, depth)
+        # Between lips that barely part one sees lip; the wider they part, the more of the dark behind.
+        deep = min(max((opening - 0.1) / 0.6, 0.0), 1.0)
+        hollow = (1 - deep) * self._lips * light.colour + deep * white * np.array([0.16, 0.07, 0.065], np.float32)
+        dark = np.ascontiguousarray(np.broadcast_to(hollow, (len(fan), 3)), np.float32)
+        draw_coloured(self._fan, fan, dark, False, picture, depth)
         rotation = state.rotation @ self.person.rotation
         lips = points[head.landmarks[[62, 66]]].mean(0)
         inside = points[head.faces_count :]

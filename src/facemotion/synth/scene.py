@@ -187,7 +187,7 @@ def film(
         for k, (weights, turn) in enumerate(zip(moments.weights, moments.turn, strict=True))
     ]
     nose = np.array([_nose(state, person) for state in states], np.float32)
-    speed = np.zeros_like(nose)
+    speed = np.zeros(nose.shape)
     if len(times) > 1:
         speed = np.gradient(nose, axis=0) / np.maximum(np.gradient(times), 1e-3)[:, None]
     return Shot(times, tuple(states), speed.astype(np.float32), moments.phase, drift.astype(np.float32))

@@ -1,0 +1,104 @@
+"""`facemotion synth ...` from the outside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from facemotion.cli import app
+from facemotion.errors import AssetError, MotionProgramError, SettingsError
+from facemotion.synth import people
+from facemotion.synth.assets import Assets
+from facemotion.synth.fit import PortraitFitter, save_fits
+
+NAMES = ("female_10", "female_48", "male_12")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["synth", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def fits(assets_folder):
+    fitter = PortraitFitter(Assets(assets_folder))
+    return {name: fitter(name) for name in NAMES}
+
+
+@pytest.fixture
+def places(assets_folder, fits, tmp_path, monkeypatch):
+    """The assets, with three portraits in use and fitted."""
+    monkeypatch.setattr(people, "parents", lambda: dict.fromkeys(people.PARTS, NAMES))
+    monkeypatch.setattr(Assets, "portrait_names", lambda self: list(NAMES))
+    save_fits(list(fits.values()), tmp_path / "fits.npz")
+    return "--assets", assets_folder, "--cache", tmp_path / "fits.npz"
+
+
+def test_a_preview_is_a_sheet_and_a_video(places, tmp_path):
+    answer = run(
+        "preview",
+        "wink_left",
+        "--out",
+        tmp_path / "p",
+        "--takes",
+        1,
+        "--size",
+        "128x96",
+        "--person",
+        2,
+        *places,
+        "--json",
+    )
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["video"].endswith("preview.mp4")
+    assert (tmp_path / "p" / "preview.png").stat().st_size > 10000
+    assert (tmp_path / "p" / "preview.mp4").stat().st_size > 1000
+
+
+def test_a_data_set_and_its_landmarks(places, tmp_path):
+    counts = ("--subjects", 2, "--motions", 1, "--lips", 1, "--takes", 2)
+    few = ("--near-misses", 1, "--mimics", 1, "--sessions", 1, "--part", "train", "--seed", 3)
+    answer = run("dataset", tmp_path / "d", *counts, *few, "--no-video", "--size", "96x96", *places, "--json")
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["made"] == 2 * (4 + 5 + 5)
+    assert (tmp_path / "d" / "manifest.csv").is_file()
+    (tmp_path / "s.toml").write_text("near_misses = 0\nmimics = 0\n[spreads]\nflash = 0.5\n", "utf-8")
+    answer = run("landmarks", tmp_path / "l.npz", *counts, "--settings", tmp_path / "s.toml", *places, "--json")
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["clips"] == 8
+    assert (tmp_path / "l.npz").is_file()
+
+
+def test_stills(places, tmp_path):
+    answer = run("stills", tmp_path / "s", "--people", 1, "--each", 2, "--size", "64x64", *places, "--json")
+    assert answer.exit_code == 0, answer.output
+    assert len(list((tmp_path / "s" / "images").rglob("*.jpg"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("preview", "winkk_left"), MotionProgramError),
+        (("preview", "smile*9"), MotionProgramError),
+        (("preview", "blue xyzzy"), MotionProgramError),
+        (("dataset", "x", "--size", "201x100"), SettingsError),
+        (("dataset", "x", "--takes", "0"), SettingsError),
+        (("dataset", "x", "--part", "everyone"), SettingsError),
+    ],
+)
+def test_wrong_requests_are_named(arguments, error):
+    answer = run(*arguments)
+    assert isinstance(answer.exception, error), answer.output
+
+
+def test_missing_assets_are_named(tmp_path):
+    answer = run("fit", "--assets", tmp_path)
+    assert isinstance(answer.exception, AssetError)
+
+
+def test_the_digest_needs_no_assets(monkeypatch):
+    monkeypatch.delenv("FACEMOTION_ASSETS", raising=False)
+    answer = run("digest", "--subjects", 1, "--json")
+    assert answer.exit_code == 0
+    assert len(json.loads(answer.stdout)["sha256"]) == 64
