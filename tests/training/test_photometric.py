@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facemotion.face.crop import crop_face, crop_matrix
+from facemotion.face.crop import crop_face
+from facemotion.media.warp import crop_matrix
 from facemotion.training.photometric import SIDE, PhotometricSettings, jitter_crop, photograph, to_crop
 
 STILL = PhotometricSettings(**{field.name: 0.0 for field in fields(PhotometricSettings)})

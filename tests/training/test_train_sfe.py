@@ -210,15 +210,20 @@ def test_the_exported_file_holds_to_the_network(folder: Path, data: StillsSet, t
     rounding = export_sfe(net, path)
     assert 0 < rounding < 0.2
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    wanted = {"features": (1, 64), "landmarks": (1, 136), "emotions": (1, 7)}
-    absent = {"landmarks": "emotions", "emotions": "landmarks", "both": ""}[task]
+    of_landmarks = {"landmarks": (1, 136), "head_weight": (136, 64), "head_bias": (136,)}
+    wanted = {"features": (1, 64)} | (of_landmarks if task != "emotions" else {})
+    wanted |= {"emotions": (1, 7)} if task != "landmarks" else {}
     shapes = {output.name: tuple(output.shape) for output in session.get_outputs()}
-    assert shapes == {name: shape for name, shape in wanted.items() if name != absent}
+    assert shapes == wanted
     face = np.random.default_rng(1).random((1, 3, 112, 112), np.float32)
     with torch.no_grad():
         features = net.features(torch.from_numpy(face)).numpy()
     gap = np.abs(session.run(["features"], {"faces": face})[0] - features).max()
     assert gap < 0.02 * np.abs(features).max()  # half precision; that the file is the rounded network, export checks
+    if task != "emotions":
+        names = ["features", "landmarks", "head_weight", "head_bias"]
+        found, points, weight, bias = session.run(names, {"faces": face})
+        np.testing.assert_allclose(found @ weight.T + bias, points, atol=1e-3)
     graph = onnx.load(path).graph
     assert not any(node.op_type in ("BatchNormalization", "PRelu") for node in graph.node)
     assert path.stat().st_size < 3 * sum(p.numel() for p in net.parameters()) + 60_000

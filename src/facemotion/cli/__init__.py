@@ -9,7 +9,25 @@ import sys
 
 import typer
 
-from facemotion.cli import crossval, data, demo, evaluate, failures, features, models, store, synth, train, users, verify
+from facemotion.cli import (
+    audit,
+    calibrate,
+    crossval,
+    data,
+    demo,
+    evaluate,
+    failures,
+    features,
+    keys,
+    landmarks,
+    models,
+    serve,
+    store,
+    synth,
+    train,
+    users,
+    verify,
+)
 from facemotion.cli.console import report_error
 from facemotion.errors import FacemotionError
 
@@ -28,13 +46,18 @@ GROUPS = (
     users,
     store,
     models,
+    serve,
+    keys,
+    audit,
     synth,
     data,
     features,
+    landmarks,
     train,
     crossval,
     evaluate,
     failures,
+    calibrate,
 )
 for group in GROUPS:
     group.register(app)

@@ -5,19 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.media.warp import Matrix, square_matrix, warp
+from facemotion.media.warp import crop_matrix, warp
 from facemotion.types import Clip, FaceTrack
-
-MARGIN = 1.1
-SHIFT_UP = 0.05
-
-
-def crop_matrix(box: NDArray[np.float32], size: int) -> Matrix:
-    """(2, 3) map from crop pixels to frame pixels of the square round one box (4,): side 1.1 x its longer side, moved
-    up by 5% of it."""
-    side = float(max(box[2] - box[0], box[3] - box[1]))
-    centre = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2 - SHIFT_UP * side
-    return square_matrix(centre, MARGIN * side, 0.0, size)
 
 
 def crop_face(frame: NDArray[np.uint8], box: NDArray[np.float32], size: int = 112) -> NDArray[np.uint8]:

@@ -23,7 +23,9 @@ from facemotion.training.photometric import SIDE
 
 def export_sfe(net: SpatialExtractor, path: Path) -> float:
     """Write the network as ONNX: input "faces" (1, 3, 112, 112) float32 RGB in [0, 1]; outputs "features" (1, 512),
-    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits.
+    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits. With landmarks go
+    "head_weight" (136, 512) and "head_bias" (136,): landmarks = head_weight @ features + head_bias, so that whoever
+    holds features alone can still tell how far the face moved.
 
     Batch norms are folded into the convolutions and the weights kept in half precision, cast where they are used.
 
@@ -39,10 +41,12 @@ def export_sfe(net: SpatialExtractor, path: Path) -> float:
         before = net(faces)
     folded = _Outputs(_fold(net)).eval()
     with torch.no_grad():
-        for tensor in (*folded.parameters(), net.mean, net.spread):
-            tensor.copy_(tensor.half().float())
+        for tensor in folded.parameters():
+            if tensor.ndim > 1:
+                tensor.copy_(tensor.half().float())
         after = folded(faces)
-    names = ["features", *["landmarks"] * net.has_landmarks, *["emotions"] * net.has_emotions]
+    names = ["features", *(["landmarks", "head_weight", "head_bias"] if net.has_landmarks else [])]
+    names += ["emotions"] if net.has_emotions else []
     with quiet_exporter():
         program = torch.onnx.export(
             folded,
@@ -92,11 +96,12 @@ def check_sfe_parity(net: nn.Module, path: Path, faces: Tensor) -> float:
 
 
 def halve(model: onnx.ModelProto) -> None:
-    """Keep float32 initialisers of 64 values or more in half precision, cast to float32 when the file is loaded."""
+    """Keep float32 initialisers of 64 values or more that half precision holds exactly in it, cast to float32 when the
+    file is loaded."""
     casts = []
     for initializer in model.graph.initializer:
         array = numpy_helper.to_array(initializer)
-        if array.dtype != np.float32 or array.size < 64:
+        if array.dtype != np.float32 or array.size < 64 or (array.astype(np.float16) != array).any():
             continue
         name = initializer.name
         half = numpy_helper.from_array(array.astype(np.float16), f"{name}_half")
@@ -115,8 +120,15 @@ class _Outputs(nn.Module):
         self.net = net
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
-        features, landmarks, emotions = self.net(faces)
-        return (features, *[landmarks] * self.net.has_landmarks, *[emotions] * self.net.has_emotions)
+        net = self.net
+        features, landmarks, emotions = net(faces)
+        count = landmarks.shape[1]
+        head = net.trunk.head
+        return (
+            features,
+            *([landmarks, head.weight[:count].clone(), head.bias[:count].clone()] if net.has_landmarks else []),
+            *([emotions] if net.has_emotions else []),
+        )
 
 
 class _ConvolvedPReLU(nn.Module):
@@ -138,7 +150,15 @@ class _ConvolvedPReLU(nn.Module):
 
 
 def _fold(net: SpatialExtractor) -> SpatialExtractor:
-    """Batch norms folded into their convolutions, activations in the form that runs fastest; changes `net`."""
+    """Batch norms folded into their convolutions, the standardisation of landmarks into the head, activations in the
+    form that runs fastest; changes `net`."""
+    if net.has_landmarks:
+        head, count = net.trunk.head, len(net.mean)
+        with torch.no_grad():
+            head.weight[:count] *= net.spread[:, None]
+            head.bias[:count] = head.bias[:count] * net.spread + net.mean
+            net.spread.fill_(1)
+            net.mean.zero_()
     for module in list(net.modules()):
         if not isinstance(module, nn.Sequential):
             continue

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from facemotion.config import option
-from facemotion.face.crop import MARGIN, SHIFT_UP
-from facemotion.media.warp import Matrix, square_matrix, warp
+from facemotion.media.warp import CROP_MARGIN, CROP_SHIFT_UP, Matrix, square_matrix, warp
 
 Picture = NDArray[np.uint8]
 
@@ -76,9 +75,9 @@ def jitter_crop(box: NDArray[np.float32], settings: PhotometricSettings, rng: np
     """(2, 3) map from crop pixels to image pixels of a crop as `face.crop` cuts it, but shifted, zoomed and turned."""
     side = float(max(box[2] - box[0], box[3] - box[1]))
     x, y = rng.normal(0, settings.shift, 2) * side
-    centre = float(box[0] + box[2]) / 2 + x, float(box[1] + box[3]) / 2 + y - SHIFT_UP * side
+    centre = float(box[0] + box[2]) / 2 + x, float(box[1] + box[3]) / 2 + y - CROP_SHIFT_UP * side
     zoom = float(np.exp(rng.normal(0, settings.zoom)))
-    return square_matrix(centre, MARGIN * side * zoom, np.radians(rng.normal(0, settings.turn)), SIDE)
+    return square_matrix(centre, CROP_MARGIN * side * zoom, np.radians(rng.normal(0, settings.turn)), SIDE)
 
 
 def lose_pixels(face: Picture, rng: np.random.Generator) -> Picture:

@@ -73,13 +73,20 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             config = self.path / "config.toml"
-            if config.exists() and config.read_text("utf-8") != text:
+            # Read, not compared as text: an option that came later has its default in a run from before.
+            if config.exists() and self.settings != settings:
                 raise TrainingError(f"{self.path} holds a run of other settings; choose another folder or remove it.")
             config.write_text(text, "utf-8")
             self._write_atomic("versions.json", json.dumps(_versions(), indent=2).encode())
         except OSError as error:
             raise TrainingError(f"Can't write the run folder {self.path}: {error.strerror}.") from error
         return self.load() if (self.path / "checkpoint.safetensors").exists() else None
+
+    def is_complete(self, settings: TrainingSettings) -> bool:
+        """Whether a run of these very settings has ended here."""
+        if not (self.path / "checkpoint.safetensors").is_file():
+            return False
+        return self.settings == settings and self.load().step == settings.optimiser.steps
 
     def load(self) -> Checkpoint:
         """Read the checkpoint.

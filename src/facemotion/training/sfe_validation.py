@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from facemotion.data.stills import Stills
-from facemotion.face.crop import crop_face, crop_matrix
+from facemotion.face.crop import crop_face
+from facemotion.media.warp import crop_matrix
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.training.photometric import SIDE, to_crop
 

@@ -1,0 +1,96 @@
+"""Our own spatial feature extractors: MobileFaceNet trained by `facemotion train sfe`, two ways to use one file.
+
+Reference: section 2.1 of the paper; the crop is that of `media.warp.crop_matrix`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import RuntimeSettings
+from facemotion.errors import ModelError
+from facemotion.features.landmarks68 import align_68, motion_energy_68
+from facemotion.media.warp import Matrix, apply, crop_matrix, warp
+from facemotion.models import card, open_session
+
+FloatArray = NDArray[np.float32]
+
+SIDE = 112
+HEAD = ("head_weight", "head_bias")
+
+
+class SpatialNetwork:
+    """One file of `training.export_sfe`, run on crops."""
+
+    def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
+        """Args:
+            name: of its card.
+        Raises:
+            UnknownModelError, MissingModelError, ModelHashError: no card, no file, another file.
+            ModelError: the file has no landmarks.
+        """
+        self._session = open_session(name, runtime)
+        self.model_id = card(name, runtime).model_id
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        if not {"features", "landmarks", *HEAD} <= shapes.keys():
+            raise ModelError(
+                f"The model {name!r} is no landmark extractor; export one with `facemotion train sfe ... --export`."
+            )
+        self.dimension = int(shapes["features"][1])
+
+    def run(self, frame: NDArray[np.uint8], box: FloatArray, output: str) -> tuple[FloatArray, Matrix]:
+        """One output, "features" or "landmarks", of the face in a box: (D,) float32, and the crop's (2, 3) map from
+        its pixels to the frame's."""
+        matrix = crop_matrix(box, SIDE)
+        face = warp(frame, matrix, SIDE).astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+        return self._session.run([output], {"faces": np.ascontiguousarray(face)})[0][0], matrix
+
+    def head(self) -> tuple[FloatArray, FloatArray]:
+        """Weight (136, D) and bias (136,) that turn features into landmarks in crop sides."""
+        weight, bias = self._session.run(list(HEAD), {"faces": np.zeros((1, 3, SIDE, SIDE), np.float32)})
+        return weight, bias
+
+
+class SpatialLandmarks:
+    """FeatureExtractor of the 68 landmarks, D = 136, similarity-normalised: in distances between the eye corners."""
+
+    dimension = 136
+
+    def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
+        """See SpatialNetwork."""
+        self._network = SpatialNetwork(name, runtime)
+        self.frontend_id = f"blazeface/{self._network.model_id}/landmarks-1"
+
+    def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
+        """See FeatureExtractor."""
+        return align_68(self.landmarks(frame, box, keypoints)).ravel()
+
+    def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
+        """(68, 2) float32 pixels of the frame; arguments as in FeatureExtractor."""
+        points, matrix = self._network.run(frame, box, "landmarks")
+        return apply(matrix, points.reshape(68, 2) * np.float32(SIDE))
+
+    def motion_energy(self, values: FloatArray) -> float:
+        """See FeatureExtractor."""
+        return motion_energy_68(values.reshape(len(values), 68, 2))
+
+
+class SpatialFeatures:
+    """FeatureExtractor of what lies under the landmarks: the 512 outputs of the global depthwise convolution."""
+
+    def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
+        """See SpatialNetwork."""
+        self._network = SpatialNetwork(name, runtime)
+        self._weight, self._bias = self._network.head()
+        self.frontend_id = f"blazeface/{self._network.model_id}/features-1"
+        self.dimension = self._network.dimension
+
+    def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
+        """See FeatureExtractor."""
+        return self._network.run(frame, box, "features")[0]
+
+    def motion_energy(self, values: FloatArray) -> float:
+        """See FeatureExtractor."""
+        points = (values @ self._weight.T + self._bias).reshape(len(values), 68, 2)
+        return motion_energy_68(np.stack([align_68(face) for face in points]))

@@ -1,0 +1,50 @@
+"""Frames into a video file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.errors import StoreFullError
+
+
+def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, quality: int = 20) -> int:
+    """Write H.264 with the given times, frame by frame; whole or not at all.
+
+    Args:
+        timed: frames (H, W, 3) uint8 RGB of one size and their seconds, rising. An odd side loses its last pixel.
+        path: ends in .mp4. quality: constant rate factor, 0 (lossless) to 51.
+    Returns:
+        Number of frames written.
+    Raises:
+        StoreFullError: the file can't be written.
+    """
+    import av
+
+    part = path.with_name(f"{path.stem}.part.mp4")
+    count = 0
+    try:
+        with av.open(str(part), "w") as container:
+            stream = container.add_stream("libx264", rate=1000, options={"crf": str(quality), "preset": "veryfast"})
+            stream.pix_fmt = "yuv420p"
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+            for frame, seconds in timed:
+                height, width = (side - side % 2 for side in frame.shape[:2])
+                if count == 0:
+                    stream.height, stream.width = height, width
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+                picture.pts = round(1000 * seconds)
+                picture.time_base = Fraction(1, 1000)
+                container.mux(stream.encode(picture))
+                count += 1
+            container.mux(stream.encode(None))
+        part.replace(path)
+    except OSError as error:
+        raise StoreFullError(f"Can't write {path}: {error.strerror}; choose another place or make room.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count

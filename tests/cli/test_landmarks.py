@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import json
+
+from typer.testing import CliRunner
+
+from facemotion.cli import app
+from facemotion.errors import NoFaceError, UnknownModelError
+from facemotion.media import load_clip
+
+
+def test_a_clip_with_its_points(clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    answer = CliRunner().invoke(app, ["landmarks", str(clips / "talk1.mp4"), "--video", str(out), "--json"])
+    assert answer.exit_code == 0, answer.output
+    told = json.loads(answer.output)
+    assert told["frames"] == 32
+    assert told["face_share"] == 1
+    green = load_clip(out).frames.astype(int)
+    assert ((green[..., 1] - green[..., 0] > 60) & (green[..., 1] - green[..., 2] > 40)).mean() > 0.002
+
+
+def test_faults_by_name(clips, tmp_path):
+    out = str(tmp_path / "out.mp4")
+    answer = CliRunner().invoke(app, ["landmarks", str(clips / "nobody.mp4"), "--video", out])
+    assert isinstance(answer.exception, NoFaceError)
+    answer = CliRunner().invoke(app, ["landmarks", str(clips / "talk1.mp4"), "--video", out, "--extractor", "mesh"])
+    assert isinstance(answer.exception, UnknownModelError)
