@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion import thresholds
-from facemotion.errors import EvidenceError, ModelError, UnknownModelError
+from facemotion.config import RuntimeSettings
+from facemotion.errors import EvidenceError, ModelError, StoreFullError, UnknownModelError
 from facemotion.models import ModelCard
-from facemotion.thresholds import calibrate, operating_point
+from facemotion.thresholds import calibrate, keep_points, operating_point
 from facemotion.types import OperatingPoint, ScoredTrials
 
 
@@ -87,3 +88,23 @@ def test_points_of_a_card_are_found_by_name():
         operating_point(card, "fmr-1e-9")
     with pytest.raises(ModelError, match="calibrate"):
         operating_point(ModelCard("m", "m.onnx", "0" * 64))
+
+
+def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path):
+    settings = RuntimeSettings(models_folder=str(tmp_path / "models"))
+    card = ModelCard("m", "m.onnx", "0" * 64)
+    points = calibrate(make_trials([0.9, 0.4], np.linspace(-0.5, 0.49, 100)), [0.05, 0.1], 'our "door" camera')
+    path = keep_points(card, points, settings)
+    found = operating_point(card, "own-fmr-5e-2", settings)
+    assert (found.threshold, found.fmr, found.source) == (points[0].threshold, 0.05, 'our "door" camera')
+    keep_points(card, points[:1], settings)
+    with pytest.raises(UnknownModelError, match="choose among own-fmr-5e-2"):
+        operating_point(card, "own-fmr-1e-1", settings)
+    with pytest.raises(ModelError, match="calibrate"):
+        operating_point(ModelCard("m", "m.onnx", "1" * 64), "own-fmr-5e-2", settings)
+    path.write_text("half a fi")
+    with pytest.raises(ModelError, match="calibrate"):
+        operating_point(card, "own-fmr-5e-2", settings)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreFullError, match="Can't write"):
+        keep_points(card, points, RuntimeSettings(models_folder=str(tmp_path / "file")))

@@ -10,11 +10,13 @@ Names resolve when first used: `import facemotion` alone loads neither ONNX Runt
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facemotion.client import Client
     from facemotion.config import Settings, load_settings
     from facemotion.errors import FacemotionError
     from facemotion.frontend import Frontend, Guidance, LiveSession
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
     from facemotion.types import Clip, Decision, Embedding, FaceTrack, FeatureSequence, Template
     from facemotion.verifier import Verifier, cosine
 
+# ONNX Runtime's wheels report to their maker's servers unless told not to, from the moment they are imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 __version__ = version("facemotion")
 
 _ROOMS = {
+    "client": ("Client",),
     "config": ("Settings", "load_settings"),
     "errors": ("FacemotionError",),
     "frontend": ("Frontend", "Guidance", "LiveSession"),
@@ -37,6 +43,7 @@ _ROOMS = {
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Client",
     "Clip",
     "Decision",
     "Embedding",

@@ -118,8 +118,16 @@ class VerifierSettings:
     extractor: str = option("face-mesh", "feature extractor, by the name of its card")
     encoder: str = option("encoder-mesh", "sequence encoder, by the name of its card")
     operating_point: str = option("", "operating point of the encoder's card; empty for the card's default")
+    recogniser: str = option("", "face recogniser, by the name of its card; empty: motion alone is compared")
+    recogniser_point: str = option("", "operating point of the recogniser's card; empty for the card's default")
     min_takes: int = option(2, "fewest enrolment takes", minimum=1, maximum=20)
     max_takes: int = option(5, "most enrolment takes", minimum=1, maximum=20)
+    weak_motion: str = option("warn", "what to do with a motion that is easy to guess", choices=("warn", "refuse"))
+    weak_energy: float = option(
+        2.0, "a motion below this energy is weak", unit="% of the distance between the eyes", minimum=0
+    )
+    weak_neutral_share: float = option(0.7, "a motion with more neutral frames is weak", minimum=0, maximum=1)
+    common_motions: str = option("", "folder of clips of motions that are weak because everybody makes them")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.appearance import Portraits
 from facemotion.config import Settings
 from facemotion.errors import NoMotionError, TooShortError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
 from facemotion.media import FrameGate, Source, check_frame, read_frames
 from facemotion.types import FeatureSequence, QualityReport
-
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
 
@@ -56,11 +56,13 @@ class Acquisition:
         features: one vector per frame with a face.
         quality: how well the face could be seen.
         milliseconds: wall time a stage, summed over the frames.
+        portraits: (N, 112, 112, 3) uint8 RGB, the best aligned pictures of the face.
     """
 
     features: FeatureSequence
     quality: QualityReport
     milliseconds: dict[str, float]
+    portraits: NDArray[np.uint8]
 
 
 class Frontend:
@@ -115,6 +117,7 @@ class LiveSession:
         self._times: list[float] = []
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
+        self._portraits = Portraits()
         self._centres: list[tuple[float, float, float]] = []
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
@@ -182,7 +185,7 @@ class LiveSession:
             sharpness=float(np.median([look.sharpness for look in self._looks])),
             motion_energy=energy,
         )
-        return Acquisition(features, quality, self.milliseconds)
+        return Acquisition(features, quality, self.milliseconds, self._portraits.best())
 
     @property
     def milliseconds(self) -> dict[str, float]:
@@ -203,6 +206,7 @@ class LiveSession:
     def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, seconds: float) -> Guidance:
         if (len(self._values) - 1) % LOOK_EVERY == 0:
             self._looks.append(look_at(frame, face.box))
+            self._portraits.push(frame, face.keypoints, self._looks[-1].sharpness)
         look = self._looks[-1]
         side = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
         x, y = (face.box[:2] + face.box[2:]) / 2

@@ -2,29 +2,86 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+import tomlkit
 
-from facemotion.errors import EvidenceError, ModelError, UnknownModelError
+from facemotion.config import RuntimeSettings, read_toml
+from facemotion.errors import EvidenceError, ModelError, SettingsError, StoreFullError, UnknownModelError
 from facemotion.models import ModelCard
+from facemotion.models.cards import models_folder
 from facemotion.types import OperatingPoint, ScoredTrials
 
 
-def operating_point(card: ModelCard, name: str = "") -> OperatingPoint:
-    """The operating point of that name on a model's card; the card's default where the name is empty.
+def operating_point(card: ModelCard, name: str = "", settings: RuntimeSettings | None = None) -> OperatingPoint:
+    """The operating point of that name, on a model's card or among those that this deployment calibrated; the card's
+    default where the name is empty.
 
     Raises:
-        UnknownModelError: the card has no point of that name; those it has are named.
-        ModelError: the card has no operating point at all.
+        UnknownModelError: there is no point of that name; those that there are are named.
+        ModelError: the model has no operating point at all; see also own_points.
     """
-    points = {point.name: point for point in card.operating_points}
+    points = {point.name: point for point in (*card.operating_points, *own_points(card, settings))}
     if not points:
-        raise ModelError(f"The card of {card.name!r} has no operating point; calibrate it on clips of your own first.")
+        raise ModelError(
+            f"{card.name!r} has no operating point; run `facemotion calibrate` on clips of your own first."
+        )
     wanted = name or card.default_point
     if wanted not in points:
         raise UnknownModelError(f"{card.name!r} has no operating point {wanted!r}; choose among {', '.join(points)}.")
     return points[wanted]
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    model_id: str
+    points: tuple[OperatingPoint, ...]
+
+
+def own_points(card: ModelCard, settings: RuntimeSettings | None = None) -> tuple[OperatingPoint, ...]:
+    """What `keep_points` wrote for a model; nothing if it wasn't called.
+
+    Raises:
+        ModelError: the file can't be read, or it was calibrated for another file of the model.
+    """
+    path = _own_path(card, settings)
+    if not path.is_file():
+        return ()
+    try:
+        kept = read_toml(_Calibration, path)
+    except SettingsError as error:
+        raise ModelError(f"{error} Run `facemotion calibrate` again.") from error
+    if kept.model_id != card.model_id:
+        raise ModelError(
+            f"{path} was calibrated for {kept.model_id}, not for {card.model_id}; run `facemotion calibrate` again."
+        )
+    return kept.points
+
+
+def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: RuntimeSettings | None = None) -> Path:
+    """Keep a deployment's own operating points beside the pulled models, named `own-...`, in place of earlier ones.
+
+    Raises:
+        StoreFullError: the file can't be written.
+    """
+    path = _own_path(card, settings)
+    table = {"model_id": card.model_id, "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points]}
+    draft = path.with_suffix(".draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(tomlkit.dumps(table), "utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        raise StoreFullError(f"Can't write {path}: {error.strerror}; make room there.") from error
+    return path
+
+
+def _own_path(card: ModelCard, settings: RuntimeSettings | None) -> Path:
+    return models_folder(settings or RuntimeSettings()) / "operating-points" / f"{card.name}.toml"
 
 
 def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str) -> tuple[OperatingPoint, ...]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
+from facemotion.data.activity import measure_cues
 from facemotion.encoder import Encoder
-from facemotion.errors import EnrolmentError, ModelMismatchError
+from facemotion.errors import EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import Source
 from facemotion.models import card
 from facemotion.store import TemplateStore
 from facemotion.thresholds import operating_point
-from facemotion.types import Decision, Embedding, FactorResult, OperatingPoint, QualityReport, Template
+from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, QualityReport, Template
 
 T = TypeVar("T")
 
@@ -31,24 +35,45 @@ class Enrolment:
         template: the vectors of the takes, as stored.
         agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
         quality: one report a take.
+        warnings: why the motion is easy to guess, a sentence each; empty for a strong one.
     """
 
     template: Template
     agreement: NDArray[np.float32]
     quality: tuple[QualityReport, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """The second factor: who performs the motion.
+
+    Attributes:
+        recogniser: turns portraits into a vector. point: the threshold for it.
+    """
+
+    recogniser: Recogniser
+    point: OperatingPoint
 
 
 class Verifier:
-    """Compares facial motions. Loaded once, safe to use from several threads.
-
-    Only motion is compared: who performs it is not.
+    """Compares facial motions and, where the settings name a recogniser, who performs them; without one, motion alone
+    is compared. Loaded once, safe to use from several threads.
     """
 
-    def __init__(self, frontend: Frontend, encoder: Encoder, point: OperatingPoint, settings: Settings) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        encoder: Encoder,
+        point: OperatingPoint,
+        settings: Settings,
+        appearance: Appearance | None = None,
+    ) -> None:
         self.frontend = frontend
         self.encoder = encoder
         self.point = point
         self.settings = settings
+        self.appearance = appearance
 
     @classmethod
     def load(cls, settings: Settings | None = None) -> Verifier:
@@ -66,8 +91,9 @@ class Verifier:
                 f"The encoder {settings.verifier.encoder!r} takes the features of {encoder.frontend_id!r}, but the "
                 f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
             )
-        point = operating_point(card(settings.verifier.encoder, settings.runtime), settings.verifier.operating_point)
-        return cls(frontend, encoder, point, settings)
+        wanted, runtime = settings.verifier, settings.runtime
+        point = operating_point(card(wanted.encoder, runtime), wanted.operating_point, runtime)
+        return cls(frontend, encoder, point, settings, _load_appearance(settings))
 
     def live(self) -> LiveSession:
         """A session to push camera frames into; hand what its `finish` gives to `embed`."""
@@ -76,6 +102,13 @@ class Verifier:
     def embed(self, acquisition: Acquisition) -> Embedding:
         """One unit vector for one acquired motion."""
         return self.encoder(acquisition.features)
+
+    def embed_all(self, acquisition: Acquisition) -> dict[Factor, Embedding]:
+        """One unit vector for each factor that is compared."""
+        vectors: dict[Factor, Embedding] = {"motion": self.embed(acquisition)}
+        if self.appearance is not None:
+            vectors["appearance"] = self.appearance.recogniser(acquisition.portraits)
+        return vectors
 
     def verify(self, a: Source, b: Source) -> Decision:
         """Compare the motions of two clips.
@@ -86,8 +119,9 @@ class Verifier:
             MediaError and its kinds: a clip can't be read. AcquisitionError and its kinds: no usable face motion.
         """
         first, second = (self.frontend.acquire(source) for source in (a, b))
-        (one, other), encode = _timed(lambda: (self.embed(first), self.embed(second)))
-        return self._decide(cosine(one, other), (first, second), encode)
+        (one, other), encode = _timed(lambda: (self.embed_all(first), self.embed_all(second)))
+        scores = {factor: cosine(one[factor], other[factor]) for factor in one}
+        return self._decide(scores, (first, second), encode)
 
     def enrol(
         self, store: TemplateStore, user: str, clips: Sequence[Source], *, progress: Callable[[int], None] | None = None
@@ -117,19 +151,44 @@ class Verifier:
         Raises:
             EnrolmentError, StoreError: see enrol.
         """
+        return self._enrol(store, user, acquisitions, ("motion", "appearance"))
+
+    def change_motion(self, store: TemplateStore, user: str, clips: Sequence[Source]) -> Enrolment:
+        """Give a user another motion without enrolling the face again: the takes must show the face that is enrolled,
+        and only the motion's template is replaced.
+
+        Raises:
+            UnknownUserError: nobody of that name is enrolled with a face.
+            EnrolmentError: no recogniser compares faces, a take shows another face, or see enrol.
+            MediaError, AcquisitionError, StoreError: see enrol.
+        """
+        if self.appearance is None:
+            raise EnrolmentError("Without a recogniser a motion can't be changed apart from the face; enrol again.")
+        self._check_count(len(clips))
+        acquisitions = [self.frontend.acquire(clip) for clip in clips]
+        for number, acquisition in enumerate(acquisitions, 1):
+            face = self.appearance.recogniser(acquisition.portraits)
+            if template_score(store.compare(user, "appearance", face)) < self.appearance.point.threshold:
+                raise EnrolmentError(
+                    f"Take {number} shows another face than the one that is enrolled; record it again."
+                )
+        return self._enrol(store, user, acquisitions, ("motion",))
+
+    def _enrol(
+        self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition], kept: tuple[Factor, ...]
+    ) -> Enrolment:
         self._check_count(len(acquisitions))
-        embeddings = [self.embed(acquisition) for acquisition in acquisitions]
-        vectors = np.stack([embedding.vector for embedding in embeddings])
-        agreement = mutual_agreement(vectors)
-        worst = int(np.argmin(agreement))
-        if agreement[worst] < self.point.threshold:
-            raise EnrolmentError(
-                f"Take {worst + 1} isn't like the others (agreement {agreement[worst]:.2f}, at least "
-                f"{self.point.threshold:.2f} is needed); make the same motion in every take and record it again."
-            )
-        template = Template(user, "motion", vectors, embeddings[0].model_id)
-        store.put(template)
-        return Enrolment(template, agreement, tuple(a.quality for a in acquisitions))
+        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
+        templates = {}
+        for factor, first in takes[0].items():
+            vectors = np.stack([take[factor].vector for take in takes])
+            templates[factor] = Template(user, factor, vectors, first.model_id)
+        agreement = self._check_agreement(templates)
+        warnings = tuple(self._weaknesses(acquisitions, templates["motion"]))
+        if warnings and self.settings.verifier.weak_motion == "refuse":
+            raise EnrolmentError(" ".join(warnings))
+        store.put(*(template for factor, template in templates.items() if factor in kept))
+        return Enrolment(templates["motion"], agreement, tuple(a.quality for a in acquisitions), warnings)
 
     def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
         """Compare a clip with a user's template.
@@ -148,9 +207,9 @@ class Verifier:
             UnknownUserError, ModelMismatchError: see check.
         """
         # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
-        probe, encode = _timed(lambda: self.embed(acquisition))
-        score = template_score(store.compare(user, "motion", probe))
-        return self._decide(score, (acquisition,), encode)
+        probes, encode = _timed(lambda: self.embed_all(acquisition))
+        scores = {factor: template_score(store.compare(user, factor, probe)) for factor, probe in probes.items()}
+        return self._decide(scores, (acquisition,), encode)
 
     def _check_count(self, takes: int) -> None:
         limits = self.settings.verifier
@@ -159,14 +218,61 @@ class Verifier:
                 f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {takes}."
             )
 
-    def _decide(self, score: float, acquisitions: Sequence[Acquisition], encode: float) -> Decision:
+    def _check_agreement(self, templates: dict[Factor, Template]) -> NDArray[np.float32]:
+        """Mean cosine of each take's motion with the others, once every factor of every take passed."""
+        problems: dict[Factor, str] = {
+            "motion": "isn't like the others",
+            "appearance": "shows another face than the others",
+        }
+        agreements = {factor: mutual_agreement(template.vectors) for factor, template in templates.items()}
+        for factor, agreement in agreements.items():
+            worst, least = int(np.argmin(agreement)), self._point(factor).threshold
+            if agreement[worst] < least:
+                raise EnrolmentError(
+                    f"Take {worst + 1} {problems[factor]} (agreement {agreement[worst]:.2f}, at least {least:.2f} is "
+                    "needed); make the same motion in every take and record it again."
+                )
+        return agreements["motion"]
+
+    def _weaknesses(self, acquisitions: Sequence[Acquisition], motion: Template) -> Iterator[str]:
+        limits = self.settings.verifier
+        if float(np.median([a.quality.motion_energy for a in acquisitions])) < limits.weak_energy:
+            yield "The motion is small, so others may hit it by chance; make a larger one."
+        if float(np.median([measure_cues(a.features).neutral_share for a in acquisitions])) > limits.weak_neutral_share:
+            yield "The face rests during most of the clip; make a longer motion, or record closer round it."
+        for name, common in self._common_motions:
+            if template_score(motion.vectors @ common.vector) >= self.point.threshold:
+                yield f"The motion resembles {name!r}, which everybody makes; add something of your own."
+
+    @cached_property
+    def _common_motions(self) -> list[tuple[str, Embedding]]:
+        folder = Path(self.settings.verifier.common_motions)
+        if not self.settings.verifier.common_motions:
+            return []
+        if not folder.is_dir():
+            raise SettingsError(f"There is no folder {folder} of common motions; correct it in the settings.")
+        clips = sorted(path for path in folder.iterdir() if path.is_file())
+        return [(path.stem, self.embed(self.frontend.acquire(path))) for path in clips]
+
+    def _point(self, factor: Factor) -> OperatingPoint:
+        return self.appearance.point if factor == "appearance" and self.appearance is not None else self.point
+
+    def _decide(self, scores: dict[Factor, float], acquisitions: Sequence[Acquisition], encode: float) -> Decision:
         milliseconds: dict[str, float] = {}
         for acquisition in acquisitions:
             for stage, spent in acquisition.milliseconds.items():
                 milliseconds[stage] = milliseconds.get(stage, 0.0) + spent
         milliseconds["encode"] = encode
-        result = FactorResult("motion", score, self.point)
-        return Decision((result,), tuple(a.quality for a in acquisitions), milliseconds)
+        results = tuple(FactorResult(factor, score, self._point(factor)) for factor, score in scores.items())
+        return Decision(results, tuple(a.quality for a in acquisitions), milliseconds)
+
+
+def _load_appearance(settings: Settings) -> Appearance | None:
+    name = settings.verifier.recogniser
+    if not name:
+        return None
+    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point, settings.runtime)
+    return Appearance(Recogniser.load(name, settings.runtime), point)
 
 
 def cosine(a: Embedding, b: Embedding) -> float:

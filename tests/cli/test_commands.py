@@ -79,24 +79,33 @@ def test_exit_codes_of_clips_that_can_not_be_used(clips, clip, code):
     assert message.endswith(".")
 
 
+def test_a_motion_cannot_be_changed_apart_from_a_face_that_nobody_compares(clips, tmp_path):
+    code, _, error = facemotion(
+        "enrol", "alice", clips / "talk1.mp4", clips / "talk2.mp4", "--keep-face", store=tmp_path / "s.db"
+    )
+    assert code == 2
+    assert "recogniser" in error
+
+
 def test_models_lists_and_shows_cards():
-    code, out, _ = facemotion("models")
+    code, out, _ = facemotion("models", "list")
     assert code == 0
     assert "blazeface" in out
     assert "ready" in out
-    assert "Apache-2.0" in facemotion("models", "face-mesh")[1]
-    assert json.loads(facemotion("models", "encoder-mesh", "--json")[1])["operating_points"]
-    assert json.loads(facemotion("models", "--json")[1])["models"][0]["state"] == "ready"
-    assert facemotion("models", "nothing")[0] == 2
+    assert "Apache-2.0" in facemotion("models", "show", "face-mesh")[1]
+    assert json.loads(facemotion("models", "show", "encoder-mesh", "--json")[1])["operating_points"]
+    assert json.loads(facemotion("models", "list", "--json")[1])["models"][0]["state"] == "ready"
+    assert facemotion("models", "show", "nothing")[0] == 2
 
 
 def test_models_says_which_file_is_missing(tmp_path):
-    (tmp_path / "mine.toml").write_text(
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.toml").write_text(
         f'[mine]\nfile = "m.onnx"\nbytes = 1\nrole = "encoder"\nsha256 = "{"0" * 64}"\n'
     )
     config = tmp_path / "config.toml"
-    config.write_text(f'[runtime]\nmodels_folder = "{tmp_path}"\n')
-    listed = json.loads(facemotion("models", "--config", config, "--json")[1])["models"]
+    config.write_text(f'[runtime]\nmodels_folder = "{tmp_path / "models"}"\n')
+    listed = json.loads(facemotion("models", "list", "--config", config, "--json")[1])["models"]
     assert "isn't there" in next(entry["state"] for entry in listed if entry["name"] == "mine")
 
 

@@ -99,6 +99,11 @@ class Postgres:
         self._server.send_signal(signal.SIGINT)  # "fast" shutdown
         self._server.wait()
 
+    def crash(self) -> None:
+        """Stop without a checkpoint, as a killed server would; the next start recovers from the write-ahead log."""
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait()
+
     def database(self) -> str:
         """URL of an empty database; what an earlier call gave is emptied."""
         with psycopg.connect(self.url, autocommit=True) as connection:

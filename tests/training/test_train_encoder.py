@@ -90,8 +90,11 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(data: TrainingSet, t
 
 def test_a_run_folder_tells_what_was_done(data: TrainingSet, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
+    assert not run.is_complete(TINY)
     net = train_encoder(TINY, data, run)
     assert run.settings == TINY
+    assert run.is_complete(TINY)
+    assert not run.is_complete(dataclasses.replace(TINY, seed=1))
     assert "torch" in json.loads((run.path / "versions.json").read_text())
     assert len((run.path / "curve.csv").read_text().splitlines()) == 11
     assert not list(run.path.glob("*.part"))

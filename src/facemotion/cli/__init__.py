@@ -10,14 +10,18 @@ import sys
 import typer
 
 from facemotion.cli import (
+    audit,
+    calibrate,
     crossval,
     data,
     demo,
     evaluate,
     failures,
     features,
+    keys,
     landmarks,
     models,
+    serve,
     store,
     synth,
     train,
@@ -42,6 +46,9 @@ GROUPS = (
     users,
     store,
     models,
+    serve,
+    keys,
+    audit,
     synth,
     data,
     features,
@@ -50,6 +57,7 @@ GROUPS = (
     crossval,
     evaluate,
     failures,
+    calibrate,
 )
 for group in GROUPS:
     group.register(app)

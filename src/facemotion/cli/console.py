@@ -28,6 +28,7 @@ StoreOption = Annotated[
 ]
 
 MOTION_ALONE = "Motion alone was compared; who performed it was not."
+BOTH = "Motion and face were compared; both must pass."
 
 
 def report_error(error: FacemotionError, *, as_json: bool) -> int:
@@ -69,7 +70,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         ],
         "quality": [asdict(report) for report in decision.quality],
         "milliseconds": {stage: round(spent, 2) for stage, spent in decision.milliseconds.items()},
-        "note": MOTION_ALONE,
+        "note": _note(decision),
     }
 
 
@@ -99,7 +100,11 @@ def print_decision(decision: Decision) -> None:
     console = Console()
     console.print(table)
     colour, word = ("green", "ACCEPTED") if decision.accepted else ("red", "REJECTED")
-    console.print(f"[bold {colour}]{word}[/]  {MOTION_ALONE}")
+    console.print(f"[bold {colour}]{word}[/]  {_note(decision)}")
+
+
+def _note(decision: Decision) -> str:
+    return BOTH if len(decision.factors) > 1 else MOTION_ALONE
 
 
 def quality_line(report: QualityReport) -> str:

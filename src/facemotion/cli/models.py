@@ -1,25 +1,28 @@
-"""`facemotion models`."""
+"""`facemotion models`: the list, one card, and fetching a file."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
 
+NameArgument = Annotated[str, typer.Argument(help="Name of a model.")]
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(models)
+    """Add the commands."""
+    group = typer.Typer(help="Models, their cards and their files.", no_args_is_help=True, rich_markup_mode=None)
+    group.command(name="list")(list_models)
+    group.command()(show)
+    group.command()(pull)
+    app.add_typer(group, name="models")
 
 
-def models(
-    name: Annotated[str, typer.Argument(help="Show the whole card of one model.")] = "",
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List the models, whether their files are sound, and their cards."""
+def list_models(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """List the models, and whether their files are the ones that their cards describe."""
     from dataclasses import asdict
 
     from rich import box
@@ -28,20 +31,9 @@ def models(
 
     from facemotion.config import load_settings
     from facemotion.errors import ModelError
-    from facemotion.models import card, load_cards, model_path
+    from facemotion.models import load_cards, model_path
 
     settings = load_settings(config).runtime
-    if name:
-        whole = asdict(card(name, settings))
-        if json:
-            print_json(whole)
-            return
-        table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
-        for key, value in whole.items():
-            if value:
-                table.add_row(key.replace("_", " "), _plain(value))
-        Console().print(table)
-        return
     states: dict[str, str] = {}
     for each in load_cards(settings):
         try:
@@ -56,6 +48,45 @@ def models(
     for each, entry in load_cards(settings).items():
         table.add_row(each, entry.role, f"{entry.bytes / 1e6:.1f} MB", entry.licence, states[each])
     Console().print(table)
+
+
+def show(name: NameArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show the whole card of one model."""
+    from dataclasses import asdict
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from facemotion.config import load_settings
+    from facemotion.models import card
+
+    whole = asdict(card(name, load_settings(config).runtime))
+    if json:
+        print_json(whole)
+        return
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    for key, value in whole.items():
+        if value:
+            table.add_row(key.replace("_", " "), _plain(value))
+    Console().print(table)
+
+
+def pull(name: NameArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Fetch the file of a model that doesn't ship; it is kept only if its hash is the card's."""
+    from facemotion.config import load_settings
+    from facemotion.models import card
+    from facemotion.models.pull import pull as fetch
+
+    settings = load_settings(config).runtime
+    path = fetch(name, settings, progress=lambda text: print(text, file=sys.stderr))
+    entry = card(name, settings)
+    if json:
+        print_json({"model": name, "file": str(path), "licence": entry.licence, "note": entry.note})
+        return
+    print(f"{name} is at {path}. Licence: {entry.licence}. {entry.note}".rstrip())
+    if entry.role == "recogniser":
+        print(f'To compare faces too, set recogniser = "{name}" under [verifier]; users must enrol again.')
 
 
 def _plain(value: object) -> str:

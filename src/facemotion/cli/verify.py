@@ -47,6 +47,9 @@ def verify(
 def enrol(
     user: Annotated[str, typer.Argument(help="Name of the user.")],
     clips: Annotated[list[Path], typer.Argument(help="Takes of the same motion, 2 to 5.")],
+    keep_face: Annotated[
+        bool, typer.Option("--keep-face", help="Change the motion of a user whose face is enrolled, and that alone.")
+    ] = False,
     store: StoreOption = "",
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -65,7 +68,10 @@ def enrol(
     progress = Progress(transient=True, disable=json, console=Console(stderr=True))
     with open_store(store or default_store()) as opened, progress as bar:
         task = bar.add_task("reading takes", total=len(clips))
-        enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
+        if keep_face:
+            enrolment = verifier.change_motion(opened, user, clips)
+        else:
+            enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
     if json:
         print_json(
             {
@@ -74,12 +80,15 @@ def enrol(
                 "model_id": enrolment.template.model_id,
                 "agreement": [round(float(value), 6) for value in enrolment.agreement],
                 "quality": [asdict(report) for report in enrolment.quality],
+                "warnings": list(enrolment.warnings),
             }
         )
         return
     console = Console()
     for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
         console.print(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}", highlight=False)
+    for warning in enrolment.warnings:
+        console.print(f"[yellow]Weak:[/] {warning}", highlight=False)
     console.print(f"[bold green]ENROLLED[/]  {user} with {len(clips)} takes")
 
 

@@ -115,7 +115,7 @@ def card(name: str, settings: RuntimeSettings | None = None) -> ModelCard:
     if name not in cards:
         near = difflib.get_close_matches(name, cards, n=1, cutoff=0)
         hint = f"; the nearest known is {near[0]!r}" if near else ""
-        raise UnknownModelError(f"There is no model {name!r}{hint}. See `facemotion models`.")
+        raise UnknownModelError(f"There is no model {name!r}{hint}. See `facemotion models list`.")
     return cards[name]
 
 

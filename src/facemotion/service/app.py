@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -20,14 +20,16 @@ from facemotion.config import Settings, load_settings, read_toml
 from facemotion.errors import FacemotionError, FormError
 from facemotion.service import schema
 from facemotion.service.desk import Desk
+from facemotion.service.live import Live
 from facemotion.service.metrics import Metrics
+from facemotion.service.page import page
 from facemotion.service.problems import FAULT, problem_of, respond, status_of
 from facemotion.service.replay import AttackDetector, Memory, Secret
 from facemotion.service.routes import Parts, routes
 from facemotion.service.schemas import Problem
 from facemotion.service.settings import ServiceSettings
-from facemotion.store import open_store
 from facemotion.store.database import Database
+from facemotion.store.sql import SqlStore
 from facemotion.verifier import Verifier
 
 log = logging.getLogger("facemotion.service")
@@ -69,11 +71,13 @@ def create_app(
         redoc_url=None,
     )
     app.include_router(routes())
-    app.add_exception_handler(FacemotionError, _named)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _fault)
-    app.add_middleware(Clerk, app=app)
+    app.include_router(page())
+    app.add_api_websocket_route("/v1/live", _live)
+    app.exception_handler(FacemotionError)(_named)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(Exception)(_fault)
+    app.add_middleware(Clerk, owner=app)
     return app
 
 
@@ -85,7 +89,6 @@ def from_environment() -> FastAPI:
         os.environ["FACEMOTION_STORE"],
         read_toml(ServiceSettings, Path(service)) if service else None,
         load_settings(),
-        store_key=os.environ.get("FACEMOTION_STORE_KEY_SOURCE", ""),
         metrics_folder=Path(folder) if folder else None,
     )
 
@@ -97,22 +100,21 @@ def _lifespan(
     store_key: str,
     detector: AttackDetector | None,
     metrics_folder: Path | None,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         verifier = Verifier.load(inference)
-        database = Database.open(store_url)
-        try:
-            with open_store(store_url) as store:
-                schema.upgrade(database)
-                memory = Memory(database, Secret.derive(store_key.encode()), settings.replay)
-                desk = Desk(verifier, store, database, memory, settings, detector)
-                desk.tidy()
-                parts = app.state.parts = Parts(desk, settings, Metrics(metrics_folder))
-                yield
-                parts.bench.close()
-        finally:
-            database.close()
+        with SqlStore(Database.open(store_url), store_key) as store:
+            schema.upgrade(store.database)
+            master = store.protector.transform_key
+            memory = Memory(store.database, Secret.derive(master.find(master.load().newest)), settings.replay)
+            desk = Desk(verifier, store, store.database, memory, settings, detector)
+            desk.tidy()
+            parts = app.state.parts = Parts(desk, settings, Metrics(metrics_folder))
+            live = app.state.live = Live(parts)
+            yield {"limits": settings.limits}
+            live.close()
+            parts.bench.close()
 
     return lifespan
 
@@ -123,9 +125,9 @@ class Clerk:
     Plain ASGI: Starlette's own base class would put whole bodies into a queue.
     """
 
-    def __init__(self, inner: ASGIApp, app: FastAPI) -> None:
-        self._inner = inner
-        self._app = app
+    def __init__(self, app: ASGIApp, owner: FastAPI) -> None:
+        self._inner = app
+        self._owner = owner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,30 +149,32 @@ class Clerk:
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
-            metrics: Metrics = self._app.state.parts.metrics
+            metrics: Metrics = self._owner.state.parts.metrics
             metrics.count("facemotion_requests_total", route=route, method=scope["method"], status=str(status))
             metrics.observe("facemotion_request_seconds", seconds, route=route)
             metrics.save()
             log.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * seconds)
 
 
-async def _named(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, FacemotionError)
+async def _live(socket: WebSocket) -> None:
+    live: Live = socket.app.state.live
+    await live.serve(socket)
+
+
+async def _named(_request: Request, error: FacemotionError) -> Response:
     status = status_of(error)
     if status == 500:
         log.error("%s: %s", type(error).__name__, error)
     return respond(status, problem_of(error))
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _invalid(_request: Request, error: RequestValidationError) -> Response:
     # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
     places = sorted({".".join(str(part) for part in one["loc"]) for one in error.errors()})
     return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
 
 
-async def _http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http(_request: Request, error: HTTPException) -> Response:
     return respond(error.status_code, Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None))
 
 

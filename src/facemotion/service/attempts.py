@@ -78,9 +78,14 @@ class Attempts:
             connection.execute(insert(nonces).values(**row))
         return nonce
 
-    def begin(self, user: str, purpose: Purpose, key_id: str, nonce: str) -> None:
+    def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> str:
         """Use up a nonce and, for "verify", charge a failure beforehand.
 
+        Args:
+            key_id: of the caller, who must be the one that the nonce was given to; None where the nonce itself says
+                who calls.
+        Returns:
+            id of the key that the nonce was given to.
         Raises:
             NonceError: unknown, used, expired, or of another user, purpose or key.
             LockedError: wait, or see an administrator; the nonce is used up all the same.
@@ -93,19 +98,22 @@ class Attempts:
                 (nonces.c.digest == _digest(nonce))
                 & (nonces.c.user == user)
                 & (nonces.c.purpose == purpose)
-                & (nonces.c.key_id == key_id)
                 & (nonces.c.expires >= now)
             )
-            known = connection.execute(delete(nonces).where(here)).rowcount == 1
+            if key_id is not None:
+                here &= nonces.c.key_id == key_id
+            holder: str | None = connection.scalar(select(nonces.c.key_id).where(here))
+            known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
             state = self._state(connection, user, now) if purpose == "verify" else LockState(0, 0, False)
             if known and purpose == "verify" and not (state.locked or state.wait_seconds):
                 self._charge(connection, user, now)
-        if not known:
+        if holder is None or not known:
             raise NonceError(
                 "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new "
                 "one."
             )
         self._refuse_locked(state)
+        return holder
 
     def forgive(self, connection: Connection, user: str) -> None:
         """Take back the charge of an attempt that never came to a comparison."""

@@ -70,6 +70,10 @@ class ApiKey:
     revoked: datetime | None
 
 
+KEYLESS = Caller("", "this machine", "enrol")
+"""A caller without a key, where the settings let them in."""
+
+
 class ApiKeys:
     """The keys in a service's database."""
 
@@ -118,6 +122,21 @@ class ApiKeys:
             here = (table.c.id == key_id) & table.c.revoked.is_(None)
             if not connection.execute(update(table).where(here).values(revoked=time.time())).rowcount:
                 raise UsageError(f"There is no valid key {key_id!r}; `facemotion keys list` lists them.")
+
+    def holder(self, key_id: str) -> Caller:
+        """Who holds the key of an id that was checked before; "" is a caller without a key.
+
+        Raises:
+            AuthenticationError: the key was revoked since.
+        """
+        if not key_id:
+            return KEYLESS
+        with self._database.read() as connection:
+            here = (table.c.id == key_id) & table.c.revoked.is_(None)
+            row = connection.execute(select(table).where(here)).one_or_none()
+        if row is None:
+            raise AuthenticationError(UNKNOWN_KEY)
+        return Caller(row.id, row.name, cast(Role, row.role))
 
     def caller(self, text: str) -> Caller:
         """Who holds a key.

@@ -23,7 +23,7 @@ from facemotion.service import audit
 from facemotion.service.attempts import Attempts, LockState
 from facemotion.service.auth import ApiKeys, Caller
 from facemotion.service.recording import Recorder, Recording, record
-from facemotion.service.replay import AttackDetector, Memory, frozen, looped, same_recording
+from facemotion.service.replay import AttackDetector, Memory, frozen, looped
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import TemplateStore, UserSummary
 from facemotion.store.database import Database
@@ -102,8 +102,7 @@ class Desk:
         except (MediaError, AcquisitionError) as error:
             self._note(caller, "verify", user, type(error).__name__, {}, self.attempts.forgive)
             raise
-        embedding = self.verifier.embed(recording.acquisition)
-        attack = self._attack(recording) or ("replay" if self.memory.seen(user, recording, embedding) else "")
+        attack = self._attack(recording) or ("replay" if self.memory.seen(user, recording) else "")
         try:
             decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
             outcome = attack or ("accepted" if decision.accepted else "rejected")
@@ -114,7 +113,7 @@ class Desk:
         answer = Answer(outcome == "accepted", outcome, decision)
 
         def settle(connection: Connection, user: str) -> None:
-            self.memory.keep(connection, user, "attempt", recording, embedding)
+            self.memory.keep(connection, user, "attempt", recording)
             if answer.accepted:
                 self.attempts.accept(connection, user)
 
@@ -123,11 +122,19 @@ class Desk:
         self._note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
         return answer
 
-    def enrol(self, caller: Caller, user: str, takes: Sequence[bytes], replace: bool) -> int:
+    def abandon(self, caller: Caller, user: str, outcome: str) -> None:
+        """Forgive and note a live attempt that never came to a comparison."""
+        self._note(caller, "verify", user, outcome, {}, self.attempts.forgive)
+
+    def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
+        """What takes in clips for `enrol`."""
+        return lambda: [self._record(take) for take in takes]
+
+    def enrol(self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool) -> int:
         """Store a template of several takes, and give their number; `attempts.begin` was called before.
 
         Args:
-            replace: whether the user must be enrolled already, or must not.
+            acquire: gives the takes. replace: whether the user must be enrolled already, or must not.
         Raises:
             UserExistsError, UnknownUserError: `replace` says otherwise.
             EnrolmentError: the takes aren't fit to be a template, or aren't recordings of their own.
@@ -136,14 +143,12 @@ class Desk:
         action = "enrol again" if replace else "enrol"
         try:
             self._check_presence(user, replace)
-            recordings = [self._record(take) for take in takes]
-            embeddings = [self.verifier.embed(recording.acquisition) for recording in recordings]
-            for number, (recording, embedding) in enumerate(zip(recordings, embeddings, strict=True)):
+            recordings = acquire()
+            for number, recording in enumerate(recordings):
                 if attack := self._attack(recording):
                     raise EnrolmentError(f"Take {number + 1} isn't a live recording ({attack}); record it again.")
                 for other in range(number):
-                    earlier = recordings[other].frames
-                    if same_recording(recording, embedding, earlier, embeddings[other], self._replay):
+                    if self.memory.same(recording, recordings[other]):
                         raise EnrolmentError(
                             f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
                         )
@@ -155,11 +160,11 @@ class Desk:
         def settle(connection: Connection, user: str) -> None:
             self.memory.forget(connection, user)
             self.attempts.unlock(connection, user)
-            for recording, embedding in zip(recordings, embeddings, strict=True):
-                self.memory.keep(connection, user, "take", recording, embedding)
+            for recording in recordings:
+                self.memory.keep(connection, user, "take", recording)
 
-        self._note(caller, action, user, "done", {"takes": len(takes)}, settle)
-        return len(takes)
+        self._note(caller, action, user, "done", {"takes": len(recordings)}, settle)
+        return len(recordings)
 
     def standing(self, user: str) -> Standing:
         """How a name stands."""

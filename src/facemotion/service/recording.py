@@ -53,7 +53,7 @@ class Recorder:
         """Take in one frame; see LiveSession.push."""
         answer = self._session.push(frame, seconds)
         if answer.used:
-            digest = hashlib.blake2b(np.ascontiguousarray(frame), digest_size=8, key=self._secret)
+            digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=8, key=self._secret)
             if self._keep and len(self._frames) % self._every == 0:
                 self._pictures.append(frame)
                 if len(self._pictures) > PICTURES:
@@ -62,6 +62,11 @@ class Recorder:
             self._frames.append(digest.digest())
             self._times.append(seconds)
         return answer
+
+    @property
+    def frames(self) -> int:
+        """How many frames were of use so far."""
+        return len(self._frames)
 
     def finish(self) -> Recording:
         """End the attempt; see LiveSession.finish for what it raises."""

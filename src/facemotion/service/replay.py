@@ -1,14 +1,15 @@
 """Replays: a recording that was seen before, a frozen picture, a loop; and the place for a detector of other attacks.
 
-What is remembered of a recording: digests of its frames under a secret, and its embedding encrypted under that secret.
-The secret comes from the store's key and stands in no database; after a rotation of that key older recordings can't be
-read any more and are forgotten.
+What is remembered of a recording: digests of its frames under a secret, and the course of its motion in a few random
+directions, encrypted under that secret. The secret comes from the store's key and stands in no database; after a
+rotation of that key older recordings can't be read any more and are forgotten.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,10 +26,16 @@ from facemotion.service.recording import Recording
 from facemotion.service.settings import ReplaySettings
 from facemotion.service.tables import recordings as table
 from facemotion.store.database import Database
-from facemotion.types import Embedding, FeatureSequence, FloatArray
+from facemotion.types import FeatureSequence, FloatArray
 
-SHORTEST_PERIOD = 0.4
+SHORTEST_PERIOD = 0.6
 """Seconds; quicker repetition is a person's own, such as blinking."""
+
+
+DIRECTIONS = 32
+"""Random directions that the course of a motion is kept in: lengths are true to about an eighth."""
+MOST_SHIFT = 8
+"""Frames of a 25th of a second by which a replay may begin earlier or later."""
 
 
 class AttackDetector(Protocol):
@@ -51,12 +58,12 @@ class Secret:
     Attributes:
         id: tells one secret from another and nothing else about it.
         frames: key of the digests of frames, 32 bytes.
-        embeddings: key of AES-256-GCM, 32 bytes.
+        motions: key of AES-256-GCM, 32 bytes.
     """
 
     id: str
     frames: bytes
-    embeddings: bytes
+    motions: bytes
 
     @classmethod
     def derive(cls, master: bytes) -> Secret:
@@ -71,31 +78,46 @@ class Memory:
     def __init__(self, database: Database, secret: Secret, settings: ReplaySettings) -> None:
         self._database = database
         self.secret = secret
-        self._cipher = AESGCM(secret.embeddings)
+        self._cipher = AESGCM(secret.motions)
         self._settings = settings
 
-    def seen(self, user: str, recording: Recording, embedding: Embedding) -> bool:
-        """Whether an earlier recording of the user is this one, pixel by pixel or by its motion."""
+    def seen(self, user: str, recording: Recording) -> bool:
+        """Whether an earlier recording of the user is this one, by its pixels or by its motion."""
         with self._database.read() as connection:
             mine = (table.c.user == user) & (table.c.secret_id == self.secret.id)
-            rows = connection.execute(select(table.c.frames, table.c.embedding).where(mine)).all()
+            rows = connection.execute(select(table.c.frames, table.c.motion).where(mine)).all()
+        course = self.course(recording)
+        known = set(recording.frames)
         return any(
-            same_recording(recording, embedding, _split(row.frames), self._open(row.embedding, user), self._settings)
+            shared(known, _split(row.frames)) >= self._settings.frame_share
+            or distance(course, self._open(row.motion, user)) < self._settings.motion_ratio
             for row in rows
         )
 
-    def keep(
-        self, connection: Connection, user: str, kind: str, recording: Recording, embedding: Embedding
-    ) -> None:
+    def same(self, one: Recording, other: Recording) -> bool:
+        """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
+        share = shared(set(one.frames), other.frames)
+        far = distance(self.course(one), self.course(other))
+        return share >= self._settings.frame_share or far < self._settings.motion_ratio
+
+    def course(self, recording: Recording) -> FloatArray:
+        """(L, DIRECTIONS) float32: the motion at 25 frames/s in secret random directions."""
+        features = recording.acquisition.features
+        values = resample(features.values, features.times)
+        random = np.random.default_rng(np.frombuffer(self.secret.frames, np.uint32))
+        directions = random.standard_normal((values.shape[1], DIRECTIONS), np.float32) / np.float32(DIRECTIONS**0.5)
+        return np.asarray(values @ directions, np.float32)
+
+    def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording: kind "take" for good, kind "attempt" until enough others came after."""
         nonce = secrets.token_bytes(12)
-        plain = embedding.model_id.encode() + b"\0" + embedding.vector.astype("<f4").tobytes()
+        plain = self.course(recording).astype("<f2").tobytes()
         row = {
             "user": user,
             "kind": kind,
             "secret_id": self.secret.id,
             "frames": b"".join(recording.frames),
-            "embedding": nonce + self._cipher.encrypt(nonce, plain, user.encode()),
+            "motion": nonce + self._cipher.encrypt(nonce, plain, user.encode()),
             "at": time.time(),
         }
         connection.execute(insert(table).values(**row))
@@ -115,33 +137,42 @@ class Memory:
                 if user not in users:
                     self.forget(connection, user)
 
-    def _open(self, sealed: bytes, user: str) -> Embedding | None:
+    def _open(self, sealed: bytes, user: str) -> FloatArray:
         try:
             plain = self._cipher.decrypt(sealed[:12], sealed[12:], user.encode())
         except InvalidTag:  # altered: its frames still count
-            return None
-        model_id, _, vector = plain.partition(b"\0")
-        return Embedding(np.frombuffer(vector, "<f4").astype(np.float32), model_id.decode())
+            return np.zeros((0, DIRECTIONS), np.float32)
+        return np.frombuffer(plain, "<f2").reshape(-1, DIRECTIONS).astype(np.float32)
 
 
-def same_recording(
-    recording: Recording,
-    embedding: Embedding,
-    frames: tuple[bytes, ...],
-    earlier: Embedding | None,
-    settings: ReplaySettings,
-) -> bool:
-    """Whether two recordings are one: they share frames, or their motions are equal almost exactly.
+def shared(frames: set[bytes], others: Sequence[bytes]) -> float:
+    """Share of frames of one recording that stand in another, 0..1."""
+    return len(frames & set(others)) / max(1, min(len(frames), len(set(others))))
 
-    Two recordings by a camera never share a frame, and no person repeats a motion to the last digit.
+
+def distance(course: FloatArray, other: FloatArray) -> float:
+    """How far apart two courses are where they fit best, next to the change of the first from frame to frame.
+
+    Two recordings of one performance, encoded differently, differ by what coding does to the landmarks, a fraction of
+    that change; two performances by several times it.
+
+    Args:
+        course, other: (L, DIRECTIONS) float32 at 25 frames/s.
+    Returns:
+        the smallest ratio over shifts of up to MOST_SHIFT frames; infinite where three fifths of the shorter don't
+        overlap or nothing moves.
     """
-    known = set(frames)
-    share = sum(frame in known for frame in recording.frames) / max(1, len(recording.frames))
-    if share >= settings.frame_share:
-        return True
-    if earlier is None or earlier.model_id != embedding.model_id:
-        return False
-    return float(earlier.vector @ embedding.vector) >= settings.cosine
+    least = max(10, int(0.6 * min(len(course), len(other))))
+    best = np.inf
+    for shift in range(-MOST_SHIFT, MOST_SHIFT + 1):
+        one, two = course[max(0, shift) :], other[max(0, -shift) :]
+        length = min(len(one), len(two))
+        if length < least:
+            continue
+        change = float(np.linalg.norm(np.diff(one[:length], axis=0), axis=1).mean())
+        if change > 0:
+            best = min(best, float(np.linalg.norm(one[:length] - two[:length], axis=1).mean()) / change)
+    return best
 
 
 def frozen(recording: Recording, settings: ReplaySettings) -> bool:

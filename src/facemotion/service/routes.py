@@ -12,7 +12,7 @@ from facemotion import __version__
 from facemotion.errors import AuthenticationError, RightsError
 from facemotion.models import card
 from facemotion.service import audit, schemas
-from facemotion.service.auth import UNKNOWN_KEY, Caller
+from facemotion.service.auth import KEYLESS, UNKNOWN_KEY, Caller
 from facemotion.service.desk import Desk, moment
 from facemotion.service.limits import Bench, Pace
 from facemotion.service.metrics import Metrics
@@ -84,7 +84,7 @@ def keyless(address: str, headers: Any, settings: ServiceSettings) -> Caller:
     origin = headers.get("origin", "")
     if origin and origin.partition("://")[2] != host:
         raise RightsError("A page of another site may not call the service without a key.")
-    return Caller("", "this machine", "enrol")
+    return KEYLESS
 
 
 Who = Annotated[Caller, Depends(caller_of)]
@@ -179,7 +179,7 @@ async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> 
         nonce = form.text("nonce")
         takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
         await run_in_threadpool(parts.desk.attempts.begin, user, "enrol", who.key_id, nonce)
-        count = await parts.bench.run(lambda: parts.desk.enrol(who, user, takes, replace))
+        count = await parts.bench.run(lambda: parts.desk.enrol(who, user, parts.desk.recordings(takes), replace))
     parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
     return schemas.Enrolled(user=user, takes=count)
 
@@ -197,7 +197,7 @@ def status(request: Request, who: Who, user: UserName) -> schemas.UserStatus:
     return schemas.UserStatus(
         user=user,
         enrolled=known.summary is not None,
-        takes={factor: takes for factor, takes in known.summary.takes.items()} if known.summary else {},
+        takes={str(factor): takes for factor, takes in known.summary.takes.items()} if known.summary else {},
         enrolled_at=moment(known.summary, "enrolled"),
         changed_at=moment(known.summary, "changed"),
         must_enrol_again=known.must_enrol_again,
@@ -230,7 +230,7 @@ def users(request: Request, who: Who) -> schemas.UserList:
 def models(request: Request, who: Who) -> schemas.Models:
     """List the models that decide, and the operating point with its evidence."""
     verifier = parts_of(request).desk.verifier
-    names = ("blazeface-short", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
+    names = ("blazeface", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
     cards = [card(name, verifier.settings.runtime) for name in names]
     return schemas.Models(
         version=__version__,
@@ -285,4 +285,3 @@ async def metrics(request: Request, who: Who) -> Response:
     parts = parts_of(request)
     gauges = {"facemotion_seats_taken": float(parts.bench.taken)}
     return Response(parts.metrics.text(gauges), media_type="text/plain; version=0.0.4")
-

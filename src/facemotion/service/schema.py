@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.config import Config
@@ -18,6 +20,21 @@ from facemotion.store.database import Database
 VERSION_TABLE = "facemotion_service_version"
 _ADVISORY_LOCK = 0x464D5356
 _one_at_a_time = threading.Lock()  # alembic's `op` is one for the whole process
+
+
+@contextmanager
+def open_database(store: str | Path) -> Iterator[Database]:
+    """The database of a store with the service's tables in it, for commands that need no template.
+
+    Raises:
+        StoreError and its kinds: see `facemotion.open_store`.
+    """
+    database = Database.open(store)
+    try:
+        upgrade(database)
+        yield database
+    finally:
+        database.close()
 
 
 def upgrade(database: Database) -> None:

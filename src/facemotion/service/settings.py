@@ -24,7 +24,6 @@ class ServerSettings:
     keyless_on_loopback: bool = option(
         True, "callers on this machine may enrol and verify without a key; false behind a proxy"
     )
-    hosts: tuple[str, ...] = option((), "names that the service is called by, beside this machine's own loopback names")
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,19 @@ class AttemptSettings:
 class ReplaySettings:
     """When an attempt counts as a replay of an earlier one."""
 
-    cosine: float = option(
-        0.9995, "motion embeddings at least this close are of one recording", minimum=0.9, maximum=1.1
+    motion_ratio: float = option(
+        0.6,
+        "two courses of a motion that differ less, next to the change from frame to frame, are of one recording",
+        minimum=0,
     )
     frame_share: float = option(
         0.1, "share of frames that equal frames of an earlier recording, pixel by pixel", minimum=0.001, maximum=1
     )
     frozen_seconds: float = option(0.8, "longest run of equal frames", unit="s", minimum=0.1)
     loop_ratio: float = option(
-        0.3, "the face a period later may differ this little, next to its change from frame to frame", minimum=0
+        0.5, "the face a period later may differ this little, next to its change from frame to frame", minimum=0
     )
-    remembered: int = option(100, "attempts remembered of each user", minimum=1, maximum=100000)
+    remembered: int = option(50, "attempts remembered of each user", minimum=1, maximum=100000)
 
 
 @dataclass(frozen=True)

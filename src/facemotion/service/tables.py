@@ -42,7 +42,7 @@ failures = Table(
     Column("latest", Float, nullable=False),
 )
 
-# What is remembered of an earlier recording: keyed digests of its frames, and its embedding, encrypted.
+# What is remembered of an earlier recording: keyed digests of its frames, and its course, encrypted.
 recordings = Table(
     "facemotion_service_recordings",
     metadata,
@@ -51,7 +51,7 @@ recordings = Table(
     Column("kind", String(16), nullable=False),
     Column("secret_id", String(16), nullable=False),
     Column("frames", LargeBinary, nullable=False),
-    Column("embedding", LargeBinary, nullable=False),
+    Column("motion", LargeBinary, nullable=False),
     Column("at", Float, nullable=False),
     Index("facemotion_service_recordings_user", "user"),
 )

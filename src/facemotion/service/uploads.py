@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -11,6 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from facemotion.errors import BodyTooLargeError, FormError, UploadTimeoutError
 from facemotion.service.settings import LimitSettings
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MOST_PARTS = 32
 
@@ -31,7 +35,9 @@ class Form:
             FormError: there is a field that isn't one of these.
         """
         if others := sorted(set(self.parts) - names):
-            raise FormError(f"The form takes the fields {', '.join(sorted(names))}; leave out the {len(others)} others.")
+            raise FormError(
+                f"The form takes the fields {', '.join(sorted(names))}; leave out the {len(others)} others."
+            )
 
     def text(self, name: str) -> str:
         """The one text of a field, up to 256 characters.
@@ -99,9 +105,7 @@ async def read_form(request: Request, limits: LimitSettings) -> Form:
 
 
 def _too_large(limits: LimitSettings) -> BodyTooLargeError:
-    return BodyTooLargeError(
-        f"The body is larger than {limits.body_mebibytes:g} MiB; record smaller or shorter clips."
-    )
+    return BodyTooLargeError(f"The body is larger than {limits.body_mebibytes:g} MiB; record smaller or shorter clips.")
 
 
 class _Collector:
@@ -116,7 +120,7 @@ class _Collector:
         self._data = bytearray()
         self._count = 0
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
@@ -147,8 +151,7 @@ class _Collector:
             raise FormError("A part of the form has no name.")
 
     def _end(self) -> None:
-        assert self._name is not None
-        self.form.parts.setdefault(self._name, []).append(bytes(self._data))
+        self.form.parts.setdefault(self._name or "", []).append(bytes(self._data))
 
     def _finish(self) -> None:
         self.whole = True

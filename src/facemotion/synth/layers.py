@@ -126,10 +126,13 @@ def _paint_lid(
     mask = _mask(window.shape[:2], region, (x0, y0))
     skin = fill(window, mask > 0.02)
     # Lashes round the hole have dirtied its border: lean to the skin above the lid's fold, and to the cheek's.
-    tone = 0.5 * _tone(picture, upper - 0.24 * width * down, 0.03 * width)
-    tone = tone + 0.5 * _tone(picture, landmarks[list(CHEEK[side]), :2], 0.1 * width)
+    fold = _tone(picture, upper - 0.24 * width * down, 0.03 * width)
+    cheek = _tone(picture, landmarks[list(CHEEK[side]), :2], 0.1 * width)
+    # Brightness from both, hue from the cheek alone: brows and their shade reach down to the fold.
+    bright = max(0.5 * float(fold.mean() + cheek.mean()), 0.85 * float(cheek.mean()))
+    tone = cheek * (bright / max(float(cheek.mean()), 1.0)) * np.array([1.04, 0.98, 0.97])
     luma = skin.mean(-1, keepdims=True) / max(float(tone.mean()), 1.0)
-    skin = 0.3 * skin + 0.7 * tone * (0.62 + 0.32 * np.clip(luma, 0.5, 1.2))
+    skin = 0.1 * skin + 0.9 * tone * (0.74 + 0.24 * np.clip(luma, 0.5, 1.2))
     yy, xx = np.mgrid[0 : window.shape[0], 0 : window.shape[1]] + 0.5
     place = np.stack([xx + x0, yy + y0], -1)
     line = np.array(lash_line, np.float64)
@@ -152,13 +155,16 @@ def _paint_lid(
 
 
 def _tone(picture: FloatArray, places: NDArray[np.floating], radius: float) -> FloatArray:
-    """Median colour (3,) of discs round places (P, 2)."""
+    """Colour (3,) of the skin in discs round places (P, 2)."""
     pixels = []
     reach = max(1, round(radius))
     for x, y in places:
         i, j = max(0, int(x) - reach), max(0, int(y) - reach)
         pixels.append(picture[j : int(y) + reach + 1, i : int(x) + reach + 1].reshape(-1, 3))
-    return np.asarray(np.median(np.concatenate(pixels), axis=0), np.float32)
+    colours = np.concatenate(pixels)
+    luma = colours.mean(1)
+    low, high = np.percentile(luma, [20, 60])  # neither lashes nor highlights
+    return np.asarray(colours[(luma >= low) & (luma <= high)].mean(0), np.float32)
 
 
 def _to_line(

@@ -69,9 +69,12 @@ class Renderer:
         attributes[:, 0:2] = person.places[:count] * texture
         attributes[:, 2:4] = person.closed_places[:count] * texture
         chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
+        # What lies behind the ears was never seen; the sheet shows it better.
+        front = _smooth(np.clip((head.neutral[:count, 2] - 0.8) / 2.0, 0, 1))
         attributes[:, 8] = (
             _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1))
             * _smooth(chin)
+            * front
             * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
         )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
@@ -96,6 +99,10 @@ class Renderer:
         fan = np.arange(len(loop), dtype=np.int32)
         self._fan = np.stack([np.full_like(fan, len(loop)), fan, np.roll(fan, -1)], 1).astype(np.int32)
         self._ivory = _eye_white(person)
+        marks = person.places[head.landmarks[[50, 51, 52, 56, 57, 58]]].astype(int)
+        limit = np.array(person.size) - 1
+        x, y = np.clip(marks, 0, limit).T
+        self._lips = (0.45 * person.layers.open[y, x].mean(0)).astype(np.float32)
 
     def _dome_normals(self) -> FloatArray:
         """Normals of a dome over the head, for the light on hair and ears."""
@@ -135,9 +142,11 @@ class Renderer:
         rotation = state.rotation @ self.person.rotation
         normals = vertex_normals(self.head.face, points @ rotation.T, self.head.faces_count)
         attributes[:, 5:8] = shade(self.person, self.person.normals, normals, state.light)
+        turned = self.person.normals @ state.rotation.T
+        resting = shade(self.person, self.person.normals, turned, state.light)
         attributes[:, 4] = 0
         for side in range(2):
-            # (a lid that turns down while it closes would be relit by the brow's light)
+            # A lid turns down as it closes; the lamp that lit the open one would leave it dark.
             blink = float(
                 state.weights[INDEX["eyeBlink_" + "LR"[side]]] + 0.6 * state.weights[INDEX["eyeLookDown_" + "LR"[side]]]
             )
@@ -146,7 +155,7 @@ class Renderer:
                 ratio * ratio * (3 - 2 * ratio)
             )
             calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
-            attributes[:, 5:8] += calm * (state.light.colour - attributes[:, 5:8])
+            attributes[:, 5:8] += calm * (resting - attributes[:, 5:8])
             if blink < 1.05:
                 self._draw_eye(
                     side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth
@@ -192,8 +201,11 @@ class Renderer:
         fan = np.concatenate([loop, centre]).astype(np.float32)
         fan[:, 2] -= 6.0
         white = self._ivory * light.colour * (light.ambient / max(float(self.person.light[0]), 0.3))
-        dark = np.broadcast_to(white * np.array([0.16, 0.07, 0.065], np.float32), (len(fan), 3)).astype(np.float32)
-        draw_coloured(self._fan, fan, np.ascontiguousarray(dark), False, picture, depth)
+        # Between lips that barely part one sees lip; the wider they part, the more of the dark behind.
+        deep = min(max((opening - 0.1) / 0.6, 0.0), 1.0)
+        hollow = (1 - deep) * self._lips * light.colour + deep * white * np.array([0.16, 0.07, 0.065], np.float32)
+        dark = np.ascontiguousarray(np.broadcast_to(hollow, (len(fan), 3)), np.float32)
+        draw_coloured(self._fan, fan, dark, False, picture, depth)
         rotation = state.rotation @ self.person.rotation
         lips = points[head.landmarks[[62, 66]]].mean(0)
         inside = points[head.faces_count :]

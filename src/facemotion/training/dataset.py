@@ -14,9 +14,11 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.encoder import resample
 from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.synth.assets import Assets
 from facemotion.training.augment import AugmentSettings, augment
 from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.settings import TrainingSettings
+from facemotion.training.simulated import simulate
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 
@@ -85,6 +87,7 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
 
     Raises:
         ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet. TrainingError: nothing to learn.
+        AssetError: simulated people are wanted and the assets aren't there.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
     sources: list[Source] = []
@@ -93,6 +96,8 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
         check_manifest(manifest)
         acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
         sources.append((acquired.records, sequences, source.batch))
+    if settings.simulation.subjects:
+        sources.append((*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch))
     return make_training_set(sources)
 
 

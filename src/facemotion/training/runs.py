@@ -81,6 +81,12 @@ class RunFolder:
             raise TrainingError(f"Can't write the run folder {self.path}: {error.strerror}.") from error
         return self.load() if (self.path / "checkpoint.safetensors").exists() else None
 
+    def is_complete(self, settings: TrainingSettings) -> bool:
+        """Whether a run of these very settings has ended here."""
+        if not (self.path / "checkpoint.safetensors").is_file():
+            return False
+        return self.settings == settings and self.load().step == settings.optimiser.steps
+
     def load(self) -> Checkpoint:
         """Read the checkpoint.
 

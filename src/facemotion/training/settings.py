@@ -8,6 +8,7 @@ from facemotion.config import option
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.augment import AugmentSettings
 from facemotion.training.sampling import SamplerSettings
+from facemotion.training.simulated import SimulationSettings
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class TrainingSettings:
     threads: int = option(0, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
     checkpoint_steps: int = option(200, "batches between two checkpoints", minimum=1)
     sources: tuple[SourceSettings, ...] = option((SourceSettings(),), "manifests that every batch takes clips from")
+    simulation: SimulationSettings = field(default_factory=SimulationSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     loss: LossSettings = field(default_factory=LossSettings)

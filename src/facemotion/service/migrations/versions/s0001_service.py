@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("secret_id", sa.String(16), nullable=False),
         sa.Column("frames", sa.LargeBinary, nullable=False),
-        sa.Column("embedding", sa.LargeBinary, nullable=False),
+        sa.Column("motion", sa.LargeBinary, nullable=False),
         sa.Column("at", sa.Float, nullable=False),
     )
     op.create_index("facemotion_service_recordings_user", "facemotion_service_recordings", ["user"])

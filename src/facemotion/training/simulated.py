@@ -1,0 +1,111 @@
+"""Simulated people as mesh points, without a picture: motions, habits and takes of the data engine on the 3-D head.
+
+A thousand clips take a minute. What the face mesh does to a picture (it smooths, it jitters) is stood in for by noise
+that is correlated over time; real or rendered clips stay the judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import option
+from facemotion.features.mesh import POINTS, align
+from facemotion.synth.assets import Assets
+from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
+from facemotion.synth.head import IDENTITIES, HeadModel, load_head
+from facemotion.training.sampling import SamplerSettings
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+# The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
+IRISES = {468: (33, 133), 473: (263, 362)}
+MESH_POINTS = 478
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Simulated people to train on beside the recorded ones; they need the data engine's assets (FACEMOTION_ASSETS)."""
+
+    subjects: int = option(0, "simulated people; 0 for none", minimum=0, maximum=100000)
+    motions: int = option(5, "facial motions of each", minimum=2, maximum=100)
+    lips: int = option(3, "lip movements of each", minimum=0, maximum=100)
+    takes: int = option(4, "takes of each motion", minimum=2, maximum=1000)
+    near_misses: int = option(2, "motions of each that get a near miss, performed as a motion of its own", minimum=0)
+    seed: int = option(0, "of people, motions and takes", minimum=0)
+    shape: float = option(0.8, "spread of the shape of heads", unit="standard deviations of the head model", minimum=0)
+    noise: float = option(
+        0.005, "spread of the noise of a point", unit="distances between the outer eye corners", minimum=0
+    )
+    batch: SamplerSettings = field(default_factory=SamplerSettings)
+
+
+def simulate(
+    settings: SimulationSettings, assets: Assets, frontend_id: str
+) -> tuple[list[ClipRecord], list[FeatureSequence]]:
+    """Perform every clip of a planned data set on heads of random shape.
+
+    Args:
+        settings: how many people, motions and takes. assets: of the data engine.
+        frontend_id: of the face-mesh features that the sequences stand beside.
+    Returns:
+        Records and their sequences, values (T, 3 x len(POINTS)) as FaceMesh makes them.
+    Raises:
+        AssetError: the head model is missing.
+    """
+    head = load_head(assets)
+    plan_settings = DatasetSettings(
+        subjects=settings.subjects,
+        motions=settings.motions,
+        lips=settings.lips,
+        takes=settings.takes,
+        near_misses=settings.near_misses,
+        mimics=0,
+        impostor_takes=settings.takes,
+        part="train",
+        seed=settings.seed,
+    )
+    performers = make_performers(plan_settings)
+    places = _places(head)
+    neutral, expression = head.neutral[places], head.expression[:, places]
+    records, sequences = [], []
+    bodies: dict[str, FloatArray] = {}
+    for number, clip in enumerate(make_plan(plan_settings)):
+        rng = np.random.default_rng([settings.seed, number])
+        subject = clip.record.subject
+        if subject not in bodies:
+            weights = settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32)
+            bodies[subject] = neutral + np.tensordot(weights, head.identity[:, places], axes=1)
+        _, moments = perform(plan_settings, clip, performers[subject])
+        points = bodies[subject] + np.tensordot(moments.weights, expression, axes=1)
+        noise = _noise(rng, len(points), settings.noise)
+        values = np.stack([_features(frame, own) for frame, own in zip(points, noise, strict=True)])
+        records.append(clip.record)
+        sequences.append(FeatureSequence(values, moments.times - moments.times[0], frontend_id))
+    return records, sequences
+
+
+def _places(head: HeadModel) -> NDArray[np.int32]:
+    """(478,) vertex of each mesh point; those of the irises are filled in afterwards."""
+    return np.concatenate([head.mesh, np.zeros(MESH_POINTS - len(head.mesh), np.int32)])
+
+
+def _features(points: FloatArray, noise: FloatArray) -> FloatArray:
+    """(478, 3) head coordinates (y up, z towards the camera) -> what FaceMesh gives of such a face."""
+    for iris, corners in IRISES.items():
+        points[iris] = points[list(corners)].mean(axis=0)
+    seen = align(points * np.array([1, -1, -1], np.float32))[POINTS]
+    return np.asarray(seen + noise, np.float32).ravel()
+
+
+def _noise(rng: np.random.Generator, length: int, spread: float) -> FloatArray:
+    """(T, P, 3): half of the variance white, half that of a first-order process of about five frames."""
+    shape = (length, len(POINTS), 3)
+    slow = np.empty(shape, np.float32)
+    slow[0] = rng.standard_normal(shape[1:])
+    fresh = rng.standard_normal(shape).astype(np.float32)
+    for i in range(1, length):
+        slow[i] = 0.8 * slow[i - 1] + 0.6 * fresh[i]
+    noise = spread * np.sqrt(0.5) * (slow + rng.standard_normal(shape))
+    return np.asarray(noise, np.float32)

@@ -1,0 +1,101 @@
+"""`facemotion calibrate` over cached features and an encoder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
+
+from facemotion.cli import app
+from facemotion.config import RuntimeSettings
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.errors import EvidenceError, FacemotionError
+from facemotion.features import load_extractor
+from facemotion.models import card
+from facemotion.thresholds import operating_point
+from facemotion.types import ClipRecord, FeatureSequence
+
+PEOPLE, MOTIONS, TAKES = 3, 8, 3
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A manifest whose features are cached already, and settings that name a small encoder: the maximum over time."""
+    folder = tmp_path_factory.mktemp("calibrate")
+    extractor = load_extractor("face-mesh")
+    rng = np.random.default_rng(1)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMax", ["values"], ["most"], axes=[1], keepdims=0),
+            helper.make_node("MatMul", ["most", "w"], ["raw"]),
+            helper.make_node("LpNormalization", ["raw"], ["embedding"], axis=1, p=2),
+        ],
+        "peak",
+        [helper.make_tensor_value_info("values", TensorProto.FLOAT, [1, "T", extractor.dimension])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 32])],
+        [numpy_helper.from_array(rng.normal(size=(extractor.dimension, 32)).astype(np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    raw = model.SerializeToString()
+    models = folder / "models"
+    models.mkdir()
+    (models / "peak.onnx").write_bytes(raw)
+    (models / "peak.toml").write_text(
+        f'[peak]\nfile = "peak.onnx"\nsha256 = "{hashlib.sha256(raw).hexdigest()}"\nbytes = {len(raw)}\n'
+        f'role = "encoder"\nfrontend = "{extractor.frontend_id}"\n'
+    )
+    (folder / "config.toml").write_text(f'[runtime]\nmodels_folder = "{models}"\n[verifier]\nencoder = "peak"\n')
+    cache, records = FeatureCache(folder / "features", extractor.frontend_id), []
+    for s in range(PEOPLE):
+        for m in range(MOTIONS):
+            shape = np.abs(rng.normal(size=extractor.dimension)) - 0.8
+            for k in range(TAKES):
+                record = ClipRecord(f"{s}-{m}-{k}.mp4", f"s{s}", f"m{m}", "facial", k, 1)
+                (folder / record.path).write_bytes(record.path.encode())
+                values = np.sin(np.linspace(0, np.pi, 20))[:, None] * shape + 0.1 * rng.normal(size=(20, len(shape)))
+                features = FeatureSequence(values.astype(np.float32), np.arange(20) / 20, extractor.frontend_id)
+                cache.write(clip_digest(folder / record.path), features)
+                records.append(record)
+    write_manifest(folder / "manifest.csv", records)
+    return folder
+
+
+def run(world, *arguments: str) -> str:
+    common = ["calibrate", world / "manifest.csv", "--cache", world / "features", "--config", world / "config.toml"]
+    result = CliRunner().invoke(app, [str(a) for a in (*common, *arguments)])
+    if isinstance(result.exception, FacemotionError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_points_are_found_with_their_evidence_and_kept_where_asked(world):
+    answer = json.loads(run(world, "--fmr", "0.05", "--fmr", "0.1", "--json"))
+    clips = PEOPLE * MOTIONS * TAKES
+    genuine = PEOPLE * MOTIONS * TAKES * (TAKES - 1) // 2
+    assert answer["clips"] == clips
+    assert answer["kept"] is None
+    assert [point["name"] for point in answer["points"]] == ["fmr-5e-2", "fmr-1e-1"]
+    for point in answer["points"]:
+        assert point["genuine_trials"] == genuine
+        assert point["impostor_trials"] == clips * (clips - 1) // 2 - genuine
+        assert point["subjects"] == PEOPLE
+        assert point["fnmr"] < 0.5
+    out = run(world, "--fmr", "0.05", "--source", "the door", "--keep")
+    assert "own-fmr-5e-2" in out
+    settings = RuntimeSettings(models_folder=str(world / "models"))
+    kept = operating_point(card("peak", settings), "own-fmr-5e-2", settings)
+    assert kept.threshold == pytest.approx(answer["points"][0]["threshold"])
+    assert kept.source == "the door"
+
+
+def test_a_rate_beyond_the_evidence_is_refused(world):
+    with pytest.raises(EvidenceError, match="ask for 0.011 or more"):
+        run(world, "--fmr", "0.001")

@@ -1,0 +1,167 @@
+"""A real server on loopback, and takes as a camera would give them: no two alike."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from facemotion.models import card, model_path
+from facemotion.service.app import create_app
+from facemotion.service.auth import ApiKeys
+from facemotion.service.schema import open_database
+from facemotion.service.server import uvicorn_config
+from facemotion.service.settings import ServerSettings, ServiceSettings
+
+PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
+
+
+class Server:
+    """A running service and how to call it."""
+
+    def __init__(self, url: str, keys: dict[str, str], store: Path) -> None:
+        self.url, self.keys, self.store = url, keys, store
+        self.http = httpx.Client(base_url=url, timeout=30)
+
+    def call(self, method: str, path: str, role: str = "admin", **more: Any) -> httpx.Response:
+        """One request with the key of a role; role "" sends none."""
+        head = {"authorization": f"Bearer {self.keys[role]}"} if role else {}
+        return self.http.request(method, path, headers=head | more.pop("headers", {}), **more)
+
+    def nonce(self, user: str, purpose: str = "verify", role: str = "admin") -> str:
+        answer = self.call("POST", f"/v1/users/{user}/nonces", role, json={"purpose": purpose})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["nonce"]
+
+    def enrol(self, user: str, takes: list[bytes], method: str = "POST", role: str = "admin") -> httpx.Response:
+        nonce = self.nonce(user, "enrol", role)
+        return self.call(method, f"/v1/users/{user}/enrolment", role, **form(nonce, takes=takes))
+
+    def verify(self, user: str, clip: bytes, role: str = "admin", nonce: str = "") -> httpx.Response:
+        nonce = nonce or self.nonce(user, "verify", role)
+        return self.call("POST", f"/v1/users/{user}/verify", role, **form(nonce, clip=[clip]))
+
+
+def form(nonce: str, **files: list[bytes]) -> dict[str, Any]:
+    """Arguments of httpx for a multipart body."""
+    parts = [(name, (f"{name}.mp4", data, "video/mp4")) for name, all_of in files.items() for data in all_of]
+    return {"data": {"nonce": nonce}, "files": parts}
+
+
+@contextmanager
+def running(store: Path, settings: ServiceSettings | None = None, **more: Any) -> Iterator[Server]:
+    """Serve a store in a thread, on a free port of loopback."""
+    settings = settings or ServiceSettings()
+    settings = replace(settings, server=replace(settings.server, port=0))
+    with open_database(store) as database:
+        keys = {role: ApiKeys(database).add(f"{role} key", role) for role in ("verify", "enrol", "admin")}
+    uv = uvicorn.Server(uvicorn_config(create_app(store, settings, **more), settings))
+    thread = threading.Thread(target=uv.run)
+    thread.start()
+    try:
+        while not uv.started:
+            assert thread.is_alive(), "the server didn't start"
+            time.sleep(0.01)
+        port = uv.servers[0].sockets[0].getsockname()[1]
+        server = Server(f"http://127.0.0.1:{port}", keys, store)
+        yield server
+        server.http.close()
+    finally:
+        uv.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def session_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Folders of our own, and the shipped encoder with a threshold that tells drawings apart."""
+    folder = tmp_path_factory.mktemp("config")
+    entry = card("encoder-mesh")
+    shutil.copy(model_path(entry.name), folder / "drawings.onnx")
+    (folder / "drawings.toml").write_text(
+        f"""[drawings]
+file = "drawings.onnx"
+bytes = {entry.bytes}
+role = "encoder"
+sha256 = "{entry.sha256}"
+frontend = "{entry.frontend}"
+default_point = "drawings"
+[[drawings.operating_points]]
+name = "drawings"
+threshold = 0.97
+fmr = 0.1
+fnmr = 0.1
+genuine_trials = 15
+impostor_trials = 18
+subjects = 1
+source = "takes of two motions by a drawing"
+""",
+        "utf-8",
+    )
+    (folder / "config.cfg").write_text(
+        f'[runtime]\nmodels_folder = "{folder}"\n[verifier]\nencoder = "drawings"\n', "utf-8"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        patch.setenv("FACEMOTION_CONFIG", str(folder / "config.cfg"))
+        patch.delenv("FACEMOTION_STORE_KEY", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, session_environment: None) -> Iterator[Server]:
+    """One service with the default settings, for tests that don't get in each other's way."""
+    settings = ServiceSettings(server=ServerSettings(keyless_on_loopback=True))
+    with running(tmp_path_factory.mktemp("store") / "store.db", settings) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def film(drawn_face: NDArray[np.uint8], encode: Callable[..., bytes]) -> Callable[..., bytes]:
+    """film(motion, seed) -> bytes of a take of "talk" or "brow" by the drawing, with a camera's noise: the seed
+    decides the noise, the tempo, the size of the motion and where the face is."""
+
+    def make(motion: str, seed: int) -> bytes:
+        random = np.random.default_rng([seed, len(motion)])
+        length, lead = int(random.integers(17, 20)), int(random.integers(0, 3))
+        size, x, y = random.uniform(0.9, 1.1), *random.integers(-6, 7, 2)
+        frames = []
+        for number in range(length):
+            part = np.sin(np.pi * np.clip((number - lead) / (length - 1 - 2 * lead), 0, 1)) * size
+            image = Image.fromarray(drawn_face)
+            draw = ImageDraw.Draw(image)
+            if motion == "talk":
+                draw.ellipse((108, 162 - 5 * part, 148, 166 + 15 * part), fill=(60, 15, 20))
+            elif part > 0.3:
+                draw.ellipse((88, 98, 120, 116), fill=(214, 170, 140))
+                draw.line((92, 110, 116, 110), fill=(60, 40, 30), width=2)
+            canvas = Image.new("RGB", (320, 240), (90, 120, 150))
+            canvas.paste(image.resize((228, 228)), (46 + int(x), 6 + int(y)))
+            noisy = np.asarray(canvas, np.float32) + random.normal(0, 3, (240, 320, 1))
+            frames.append(np.clip(noisy, 0, 255).astype(np.uint8))
+        return encode(np.stack(frames))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def talk(film: Callable[..., bytes]) -> list[bytes]:
+    """Six takes of one motion."""
+    return [film("talk", seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="session")
+def brow(film: Callable[..., bytes]) -> list[bytes]:
+    """Three takes of another motion."""
+    return [film("brow", seed) for seed in range(3)]

@@ -1,0 +1,207 @@
+"""Nonces and locks: through the server, across processes, across restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from facemotion.errors import LockedError, NonceError, RateError
+from facemotion.service.attempts import Attempts
+from facemotion.service.auth import ApiKeys
+from facemotion.service.schema import open_database
+from facemotion.service.settings import AttemptSettings, ServiceSettings
+
+from .conftest import Server, form, running
+
+
+def test_a_nonce_is_good_once_for_its_user_purpose_and_key(server, talk):
+    nonce = server.nonce("alice", role="verify")
+    stolen = server.verify("alice", talk[0], "enrol", nonce)
+    for_another = server.verify("mallory", talk[0], "verify", nonce)
+    for_enrolment = server.call("POST", "/v1/users/alice/enrolment", "enrol", **form(nonce, takes=talk[:2]))
+    for answer in (stolen, for_another, for_enrolment):
+        assert answer.status_code == 422
+        assert answer.json()["error"] == "NonceError"
+    assert server.verify("alice", talk[0], "verify", nonce).status_code == 200
+    used = server.verify("alice", talk[0], "verify", nonce)
+    assert (used.status_code, used.json()["error"]) == (422, "NonceError")
+    assert server.verify("alice", talk[0], "verify", "\u0000").status_code == 422
+
+
+def test_nonces_expire_and_are_not_hoarded(tmp_path, session_environment):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings(nonce_seconds=1, open_nonces=3))
+        old = attempts.issue("alice", "verify", "k")
+        for _ in range(2):
+            attempts.issue("alice", "verify", "k")
+        with pytest.raises(RateError):
+            attempts.issue("alice", "verify", "k")
+        attempts.issue("bob", "verify", "k")
+        time.sleep(1.1)
+        with pytest.raises(NonceError):
+            attempts.begin("alice", "verify", "k", old)
+        attempts.issue("alice", "verify", "k")
+        with database.read() as connection:
+            rows = connection.exec_driver_sql("SELECT count(*) FROM facemotion_service_nonces").scalar_one()
+        assert rows == 1  # the expired ones are gone
+
+
+def fail(attempts: Attempts, user: str) -> None:
+    attempts.begin(user, "verify", "k", attempts.issue(user, "verify", "k"))
+
+
+def test_failures_wait_double_and_lock(tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("facemotion.service.attempts.time.time", lambda: now[0])
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        for _ in range(5):
+            fail(attempts, "alice")
+        waits = []
+        for _ in range(45):
+            with pytest.raises(LockedError) as refused:
+                attempts.issue("alice", "verify", "k")
+            waits.append(refused.value.retry_seconds)
+            now[0] += waits[-1] - 0.01
+            with pytest.raises(LockedError):
+                attempts.issue("alice", "verify", "k")
+            now[0] += 0.02
+            fail(attempts, "alice")
+        assert waits[:8] == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600])
+        now[0] += 1e9
+        with pytest.raises(LockedError, match="administrator"):
+            attempts.issue("alice", "verify", "k")
+        attempts.tidy()
+        assert attempts.state("alice").locked
+        attempts.issue("alice", "enrol", "k")
+        with database.write() as connection:
+            attempts.accept(connection, "alice")  # an attempt begun before the lock doesn't open it
+            connection.exec_driver_sql("UPDATE facemotion_service_failures SET count = 50")
+            attempts.accept(connection, "alice")
+        assert attempts.state("alice").failures == 0  # the fiftieth attempt itself was accepted
+        assert not attempts.state("bob").locked
+
+
+def test_an_accepted_attempt_clears_and_a_failure_to_acquire_is_forgiven(tmp_path):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        for _ in range(3):
+            fail(attempts, "alice")
+        with database.write() as connection:
+            attempts.forgive(connection, "alice")
+        assert attempts.state("alice").failures == 2
+        with database.write() as connection:
+            attempts.accept(connection, "alice")
+        assert attempts.state("alice").failures == 0
+
+
+def test_a_hundred_attempts_at_once_are_charged_like_a_hundred_in_a_row(tmp_path):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings(open_nonces=200))
+        nonces = [attempts.issue("alice", "verify", "k") for _ in range(40)]
+        passed = []
+
+        def attempt(nonce: str) -> None:
+            try:
+                attempts.begin("alice", "verify", "k", nonce)
+            except LockedError:
+                return
+            passed.append(nonce)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(attempt, nonces))
+        assert len(passed) == 5
+        assert attempts.state("alice").failures == 5
+
+
+@contextmanager
+def process(store, settings_file, key: str = ""):
+    """`facemotion serve` as a user starts it."""
+    environment = os.environ | {"FACEMOTION_STORE": str(store)}
+    command = [sys.executable, "-m", "facemotion.cli", "serve", "--port", "0", "--json", "--service", settings_file]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        text = ""
+        while not text.rstrip().endswith("}"):
+            line = child.stdout.readline()
+            assert line, "the server ended"
+            text += line
+        server = Server(json.loads(text)["url"], {"admin": key}, store)
+        for _ in range(300):
+            try:
+                if server.call("GET", "/ready", "").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield server
+        server.http.close()
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(20)
+        child.stdout.close()
+
+
+def test_two_processes_on_one_database_count_together_and_a_restart_forgets_nothing(
+    tmp_path, talk, session_environment
+):
+    store, file = tmp_path / "store.db", tmp_path / "service.toml"
+    file.write_text("[attempts]\nwait_seconds = 3600.0\n", "utf-8")
+    with open_database(store) as database:
+        key = ApiKeys(database).add("test", "admin")
+    with process(store, file, key) as one, process(store, file, key) as two:
+        for number in range(5):
+            server = (one, two)[number % 2]
+            other = (two, one)[number % 2]
+            nonce = server.nonce("alice")
+            answer = other.verify("alice", talk[number], nonce=nonce)  # given by one, used at the other
+            assert answer.json()["accepted"] is False
+        for server in (one, two):
+            locked = server.call("POST", "/v1/users/alice/nonces", json={"purpose": "verify"})
+            assert locked.status_code == 429
+            assert locked.json()["error"] == "LockedError"
+            assert int(locked.headers["retry-after"]) > 3000
+    with process(store, file, key) as three:
+        assert three.call("GET", "/v1/users/alice").json()["failures"] == 5
+        assert three.call("POST", "/v1/users/alice/nonces", json={"purpose": "verify"}).status_code == 429
+        assert three.call("POST", "/v1/users/alice/unlock").status_code == 204
+        assert three.verify("alice", talk[5]).status_code == 200
+
+
+def test_locks_are_the_same_for_names_that_nobody_has(tmp_path, talk, brow, session_environment):
+    settings = ServiceSettings(attempts=AttemptSettings(free_failures=2, wait_seconds=600))
+    with running(tmp_path / "store.db", settings) as server:
+        assert server.enrol("alice", brow[:2]).status_code == 201
+        answers = {}
+        for user in ("alice", "nobody"):
+            told = [server.verify(user, talk[number], "verify") for number in range(2)]
+            told.append(server.call("POST", f"/v1/users/{user}/nonces", "verify", json={"purpose": "verify"}))
+            answers[user] = [(one.status_code, one.json() | {"retry_seconds": 0, "message": ""}) for one in told]
+        assert answers["alice"] == answers["nobody"]
+        assert answers["alice"][2][0] == 429
+
+
+def test_a_burst_of_uploads_can_not_slip_past_the_lock(tmp_path, talk, brow, session_environment):
+    with running(tmp_path / "store.db") as server:
+        server.enrol("alice", brow[:2])
+        nonces = [server.nonce("alice", role="verify") for _ in range(9)]
+        answers: list[int] = []
+
+        def attempt(nonce: str) -> None:
+            answers.append(server.verify("alice", talk[0], "verify", nonce).status_code)
+
+        threads = [threading.Thread(target=attempt, args=(nonce,)) for nonce in nonces]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers) == [200] * 5 + [429] * 4

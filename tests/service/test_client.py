@@ -1,0 +1,84 @@
+"""The client and the curl page, against a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import facemotion as fm
+from facemotion.errors import (
+    AuthenticationError,
+    LockedError,
+    NoMotionError,
+    NonceError,
+    RightsError,
+    ServiceError,
+    UnknownUserError,
+    UnreadableMediaError,
+    UserExistsError,
+)
+
+DOCS = Path(__file__).parents[2] / "docs" / "service.md"
+
+
+def test_the_client_does_what_the_service_does(server, talk, brow, clips, tmp_path):
+    probe = tmp_path / "probe.mp4"
+    probe.write_bytes(talk[4])
+    with fm.Client(server.url, server.keys["admin"]) as client:
+        assert client.enrol("cleo", talk[:3]) == 3
+        with pytest.raises(UserExistsError):
+            client.enrol("cleo", talk[:3])
+        assert client.verify("cleo", probe) is True
+        nonce = client.nonce("cleo")
+        assert client.verify("cleo", brow[0], nonce) is False
+        with pytest.raises(NonceError):
+            client.verify("cleo", talk[5], nonce)
+        assert client.status("cleo")["failures"] == 1
+        assert client.enrol("cleo", brow, replace=True) == 3
+        with pytest.raises(NoMotionError):
+            client.verify("cleo", clips / "still.mp4")
+        with pytest.raises(UnreadableMediaError):
+            client.verify("cleo", tmp_path / "nothing.mp4")
+        assert client.models()["models"]
+        client.delete("cleo")
+        with pytest.raises(UnknownUserError):
+            client.delete("cleo")
+        for number in range(5):
+            assert client.verify("gone", talk[number]) is False
+        with pytest.raises(LockedError) as locked:
+            client.verify("gone", talk[5])
+        assert 0 < locked.value.retry_seconds <= 30
+        client.unlock("gone")
+        assert client.status("gone")["failures"] == 0
+
+
+def test_wrong_keys_roles_and_places_have_names(server):
+    with fm.Client(server.url, "fm_00000000_wrong") as client, pytest.raises(AuthenticationError):
+        client.models()
+    with fm.Client(server.url, server.keys["verify"]) as client, pytest.raises(RightsError):
+        client.unlock("alice")
+    with fm.Client("http://127.0.0.1:9", "x", seconds=1) as client, pytest.raises(ServiceError) as unreachable:
+        client.models()
+    assert unreachable.value.retry_seconds
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_the_curl_page_runs(server, talk, tmp_path):
+    page = re.search(r"<!-- curl:begin -->\n```sh\n(.*?)```", DOCS.read_text("utf-8"), re.S)[1]
+    script = page.replace("http://127.0.0.1:8470", server.url)
+    for name, clip in zip(("1", "2", "3", "probe"), talk, strict=False):
+        (tmp_path / f"{name}.mp4").write_bytes(clip)
+    environment = os.environ | {"FACEMOTION_KEY": server.keys["enrol"]}
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert '"takes":3' in done.stdout
+    assert '"accepted":true' in done.stdout
+    assert '"enrolled":true' in done.stdout
+    assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False

@@ -1,0 +1,166 @@
+"""The endpoints, over a real socket."""
+
+from __future__ import annotations
+
+import pytest
+
+from facemotion.service.auth import ApiKeys
+from facemotion.service.schema import open_database
+from facemotion.service.settings import ServerSettings, ServiceSettings
+
+from .conftest import form, running
+
+
+def test_enrol_verify_status_enrol_again_delete(server, talk, brow):
+    assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False
+    answer = server.enrol("alice", talk[:3])
+    assert answer.status_code == 201, answer.text
+    assert answer.json() == {"user": "alice", "takes": 3}
+    again = server.enrol("alice", talk[:3])
+    assert again.status_code == 409
+    assert again.json()["error"] == "UserExistsError"
+    accepted = server.verify("alice", talk[3]).json()
+    assert accepted["accepted"] is True
+    (factor,) = accepted["evidence"]["factors"]
+    assert factor["score"] >= factor["threshold"]
+    rejected = server.verify("alice", brow[0]).json()
+    assert rejected["accepted"] is False
+    assert rejected["evidence"]["outcome"] == "rejected"
+    status = server.call("GET", "/v1/users/alice", "enrol").json()
+    assert (status["takes"], status["failures"], status["must_enrol_again"]) == ({"motion": 3}, 1, False)
+    assert server.enrol("alice", brow, "PUT").status_code == 200
+    assert server.verify("alice", talk[4]).json()["accepted"] is False
+    assert server.call("GET", "/v1/users").json() == {"users": ["alice"]}
+    assert server.call("DELETE", "/v1/users/alice").status_code == 204
+    assert server.call("DELETE", "/v1/users/alice").status_code == 404
+    assert server.call("GET", "/v1/users").json() == {"users": []}
+
+
+def test_others_than_administrators_learn_pass_or_fail_alone(server, talk):
+    assert server.enrol("bob", talk[:2], role="enrol").status_code == 201
+    for role in ("verify", "enrol"):
+        known = server.verify("bob", talk[3 if role == "verify" else 4], role)
+        unknown = server.verify("nobody", talk[3], role)
+        assert known.json() == {"accepted": True, "evidence": None}
+        assert unknown.json() == {"accepted": False, "evidence": None}
+        assert known.status_code == unknown.status_code == 200
+        assert set(known.headers) == set(unknown.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "least"),
+    [
+        ("GET", "/v1/users/alice", "enrol"),
+        ("DELETE", "/v1/users/carol", "enrol"),
+        ("GET", "/v1/users", "admin"),
+        ("POST", "/v1/users/alice/unlock", "admin"),
+        ("GET", "/v1/audit", "admin"),
+        ("GET", "/v1/models", "verify"),
+        ("GET", "/metrics", "verify"),
+    ],
+)
+def test_roles(server, method, path, least):
+    order = ["verify", "enrol", "admin"]
+    for role in order:
+        answer = server.call(method, path, role)
+        if order.index(role) < order.index(least):
+            assert answer.status_code == 403
+            assert answer.json()["error"] == "RightsError"
+        else:
+            assert answer.status_code in (200, 204, 404)
+
+
+def test_a_verify_key_can_not_enrol(server, talk):
+    assert server.call("POST", "/v1/users/eve/nonces", "verify", json={"purpose": "enrol"}).status_code == 403
+    nonce = server.nonce("eve", "verify", "verify")
+    refused = server.call("POST", "/v1/users/eve/enrolment", "verify", **form(nonce, takes=talk[:2]))
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("key", ["x", "fm_00000000_", "fm__", "fm_\u00e9_\u00e9", "Basic x", "fm_" + "0" * 5000])
+def test_wrong_keys_are_refused_alike(server, key):
+    answer = server.http.get("/v1/models", headers={"authorization": b"Bearer " + key.encode()})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json()["error"] == "AuthenticationError"
+
+
+def test_a_changed_or_revoked_key_is_refused(server):
+    good = server.keys["verify"]
+    for key in (good[:-1] + ("A" if good[-1] != "A" else "B"), good[:11], good.replace("fm_", "mf_", 1)):
+        answer = server.http.get("/v1/models", headers={"authorization": f"Bearer {key}"})
+        assert answer.status_code == 401, key
+    with open_database(server.store) as database:
+        keys = ApiKeys(database)
+        extra = keys.add("extra", "verify")
+        assert server.http.get("/v1/models", headers={"authorization": f"Bearer {extra}"}).status_code == 200
+        keys.revoke(extra.split("_")[1])
+        assert server.http.get("/v1/models", headers={"authorization": f"Bearer {extra}"}).status_code == 401
+        with database.read() as connection:
+            stored = str(connection.exec_driver_sql("SELECT * FROM facemotion_service_keys").all())
+    assert extra.split("_", 2)[2] not in stored
+
+
+def test_without_a_key_this_machine_may_enrol_but_no_page_of_another_site(server):
+    assert server.call("GET", "/v1/users/alice", "").status_code == 200
+    assert server.call("GET", "/v1/users", "").status_code == 403
+    for head in ({"origin": "https://evil.example"}, {"host": "evil.example"}):
+        assert server.call("GET", "/v1/users/alice", "", headers=head).status_code == 403
+    for head in ({"x-forwarded-for": "127.0.0.1"}, {"forwarded": "for=127.0.0.1"}):
+        assert server.call("GET", "/v1/users/alice", "", headers=head).status_code == 401
+    assert server.call("GET", "/v1/users/alice", "", headers={"origin": server.url}).status_code == 200
+
+
+def test_keyless_callers_can_be_shut_out(tmp_path, session_environment):
+    settings = ServiceSettings(server=ServerSettings(keyless_on_loopback=False))
+    with running(tmp_path / "store.db", settings) as server:
+        assert server.call("GET", "/v1/models", "").status_code == 401
+        assert server.call("GET", "/health", "").json() == {"status": "ok"}
+        assert server.call("GET", "/ready", "").json() == {"status": "ok"}
+
+
+def test_models_show_the_evidence(server):
+    answer = server.call("GET", "/v1/models", "verify").json()
+    assert [one["role"] for one in answer["models"]] == ["detector", "extractor", "encoder"]
+    assert answer["operating_point"]["impostor_trials"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("still", "NoMotionError"), ("nobody", "NoFaceError"), ("crowd", "SeveralFacesError")],
+)
+def test_a_clip_without_a_motion_is_no_failure(server, clips, name, error):
+    before = server.call("GET", "/v1/users/dora").json()["failures"]
+    answer = server.verify("dora", (clips / f"{name}.mp4").read_bytes(), "verify")
+    assert answer.status_code == 422
+    assert answer.json()["error"] == error
+    assert server.call("GET", "/v1/users/dora").json()["failures"] == before
+
+
+def test_takes_that_disagree_enrol_nobody(server, talk, brow):
+    refused = server.enrol("fred", [talk[0], talk[1], brow[0]])
+    assert refused.status_code == 422
+    assert refused.json()["error"] == "EnrolmentError"
+    assert server.enrol("fred", talk[:1]).status_code == 422
+    assert server.enrol("fred", talk, "PUT").status_code in (404, 422)
+    assert server.call("GET", "/v1/users/fred").json()["enrolled"] is False
+
+
+def test_metrics_count_and_name_nobody(server, talk):
+    server.verify("zelda", talk[0])
+    text = server.call("GET", "/metrics").text
+    assert 'facemotion_attempts_total{action="verify",outcome="unknown user"}' in text
+    assert 'facemotion_requests_total{method="POST",route="/v1/users/{user}/verify",status="200"}' in text
+    assert "facemotion_request_seconds_bucket" in text
+    assert "zelda" not in text
+    for line in text.splitlines():
+        assert line.startswith("#") or float(line.rsplit(" ", 1)[1]) >= 0
+
+
+def test_every_answer_is_closed_to_browsers_of_others(server):
+    answer = server.call("GET", "/v1/models")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "access-control-allow-origin" not in answer.headers
+    assert "server" not in answer.headers

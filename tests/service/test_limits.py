@@ -1,0 +1,207 @@
+"""What is too big, too slow, too much or not a clip at all is refused with a body that says what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from facemotion.errors import SettingsError
+from facemotion.service.settings import LimitSettings, ServerSettings, ServiceSettings, check_exposure
+
+from .conftest import form, running
+
+MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
+
+
+def problem(answer, status: int, error: str) -> None:
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert body["error"] == error
+    assert body["message"].endswith(".")
+    assert set(body) == {"error", "message", "retry_seconds"}
+
+
+def test_a_body_past_the_limit_is_refused_with_and_without_its_length(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(body_mebibytes=0.5))
+    with running(tmp_path / "store.db", settings) as server:
+        problem(server.verify("alice", bytes(600_000)), 413, "BodyTooLargeError")
+        nonce = server.nonce("alice")
+        request = server.http.build_request("POST", "/v1/users/alice/verify", **form(nonce, clip=[bytes(600_000)]))
+        body = request.read()
+
+        def chunks():
+            for start in range(0, len(body), 65536):
+                yield body[start : start + 65536]
+
+        head = {"content-type": request.headers["content-type"]}
+        problem(server.call("POST", "/v1/users/alice/verify", content=chunks(), headers=head), 413, "BodyTooLargeError")
+        problem(server.verify("alice", bytes(400_000), nonce=nonce), 422, "UnreadableMediaError")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": b""},
+        {"json": {"nonce": "x"}},
+        {"data": {"nonce": "x"}},
+        {"files": [("clip", b"x")]},
+        {"files": [("clip", b"x"), ("nonce", (None, b"x")), ("other", b"y")]},
+        {"files": [("clip", b"x"), ("clip", b"x"), ("nonce", (None, b"x"))]},
+        {"files": [("clip", b"x"), ("nonce", (None, b"x" * 300))]},
+        {"files": [("clip", b"x"), ("nonce", (None, b"\xff"))]},
+        {"files": [("clip", b"x")] * 40},
+        {"content": b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "headers": MULTIPART},
+        {"content": b"--b\r\nContent-Disposition: form-data; name=clip\r\n\r\nx", "headers": MULTIPART},
+        {"content": b"nonsense", "headers": MULTIPART},
+        {"content": b"nonsense", "headers": {"content-type": "multipart/form-data; boundary=" + "b" * 999}},
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_form_that_is_not_as_described(server, body):
+    problem(server.call("POST", "/v1/users/alice/verify", **body), 422, "FormError")
+
+
+@pytest.mark.parametrize("user", ["", "a/b", "..", ".", "%00", "a b", "é", "x" * 129, "%2e%2e%2fetc"])
+def test_names_that_no_user_can_have(server, user):
+    answer = server.call("POST", f"/v1/users/{user}/nonces", json={"purpose": "verify"})
+    assert answer.status_code in (404, 405, 422)
+    assert answer.json()["error"] == "FormError"
+
+
+def test_wrong_json_is_named_without_repeating_it(server):
+    for body in (
+        {"purpose": "secret-word"},
+        {"purpose": "verify", "more": "secret-word"},
+        ["secret-word"],
+        "secret-word",
+    ):
+        answer = server.call("POST", "/v1/users/alice/nonces", json=body)
+        problem(answer, 422, "FormError")
+        assert "secret-word" not in answer.text
+
+
+def test_a_slow_upload_is_cut_off_and_its_seat_freed(tmp_path, talk, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(upload_seconds=0.5, concurrency=1, queue=0))
+    with running(tmp_path / "store.db", settings) as server:
+        address = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((address[0], int(address[1]))) as slow:
+            slow.sendall(
+                b"POST /v1/users/alice/verify HTTP/1.1\r\nHost: localhost\r\ncontent-length: 100000\r\n"
+                b"content-type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+            )
+            time.sleep(0.2)
+            problem(server.verify("alice", talk[0]), 503, "BusyError")  # the only seat is the slow one's
+            slow.settimeout(5)
+            answer = slow.recv(10000)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b"UploadTimeoutError" in answer
+        assert server.verify("alice", talk[0]).status_code == 200
+
+
+def test_a_head_that_never_ends_and_too_many_connections(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(head_seconds=0.5, connections=3))
+    with running(tmp_path / "store.db", settings) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        idle = [socket.create_connection((host, int(port))) for _ in range(3)]
+        idle[0].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        time.sleep(0.1)
+        with socket.create_connection((host, int(port))) as fourth:
+            fourth.settimeout(5)
+            answer = fourth.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"BusyError" in answer
+        for one in idle:
+            one.settimeout(5)
+            assert one.recv(1000) == b""  # closed for being slow
+            one.close()
+        assert server.call("GET", "/health", "").status_code == 200
+
+
+def test_a_full_bench_answers_busy_at_once_and_serves_whom_it_took(tmp_path, talk, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(concurrency=1, queue=1))
+    with running(tmp_path / "store.db", settings) as server:
+        nonces = [server.nonce(f"user{number}") for number in range(6)]
+        answers = []
+
+        def attempt(number: int) -> None:
+            answers.append(server.verify(f"user{number}", talk[0], nonce=nonces[number]))
+
+        threads = [threading.Thread(target=attempt, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        codes = sorted(answer.status_code for answer in answers)
+        assert codes.count(200) >= 2
+        assert set(codes) == {200, 503}
+        busy = next(answer for answer in answers if answer.status_code == 503)
+        problem(busy, 503, "BusyError")
+        assert int(busy.headers["retry-after"]) >= 1
+
+
+def test_a_hasty_caller_is_slowed_down_and_nobody_else(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(requests_per_minute=20))
+    with running(tmp_path / "store.db", settings) as server:
+        codes = [server.call("GET", "/v1/models", "verify").status_code for _ in range(25)]
+        assert codes[:20] == [200] * 20
+        assert codes[-1] == 429
+        hasty = server.call("GET", "/v1/models", "verify")
+        problem(hasty, 429, "RateError")
+        assert server.call("GET", "/v1/models", "admin").status_code == 200
+        assert server.call("GET", "/health", "").status_code == 200
+
+
+def test_no_clip_touches_the_disk_and_no_log_repeats_it(tmp_path, talk, capsys, session_environment, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    opened: list[str] = []
+    before = {os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
+    with running(tmp_path / "store.db") as server:
+        watch = threading.Event()
+
+        def look() -> None:
+            while not watch.is_set():
+                for link in Path("/proc/self/fd").iterdir():
+                    try:
+                        opened.append(os.readlink(link))
+                    except OSError:
+                        continue
+                time.sleep(0.005)
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        big = talk[0] + bytes(3_000_000)  # past the megabyte at which multipart parsers usually go to disk
+        assert server.enrol("alice", [big, talk[1]]).status_code == 201
+        assert server.verify("alice", talk[2] + bytes(3_000_000)).status_code == 200
+        watch.set()
+        watcher.join()
+    files = {name.removesuffix(" (deleted)") for name in set(opened) - before if name.startswith("/")}
+    written = [name for name in files if name.startswith((str(tmp_path), "/tmp/"))]
+    assert list(folder.iterdir()) == []
+    assert all("store.db" in name for name in written), written
+    ours = [line for line in capsys.readouterr().err.splitlines() if " facemotion" in line or " uvicorn" in line]
+    assert len(ours) >= 4
+    for line in ours:
+        assert "alice" not in line
+        assert len(line) < 200
+
+
+def test_beyond_loopback_tls_and_a_key_are_needed():
+    check_exposure(ServerSettings(), 0)
+    check_exposure(ServerSettings(host="::1"), 0)
+    for host in ("0.0.0.0", "192.0.2.1", "::", "example.com"):
+        with pytest.raises(SettingsError, match="TLS"):
+            check_exposure(ServerSettings(host=host), 1)
+        with pytest.raises(SettingsError, match="key"):
+            check_exposure(ServerSettings(host=host, tls_certificate="a", tls_key="b"), 0)
+        check_exposure(ServerSettings(host=host, tls_certificate="a", tls_key="b"), 1)
+        check_exposure(ServerSettings(host=host, tls_ended_by_proxy=True), 1)
+    with pytest.raises(SettingsError, match="both"):
+        check_exposure(ServerSettings(tls_certificate="a"), 1)

@@ -1,0 +1,209 @@
+"""The live socket, over a real connection: guidance while frames arrive, verdict, back-pressure, cut connections."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from facemotion.media import load_clip
+from facemotion.service.settings import AttemptSettings, LimitSettings, ServiceSettings
+
+from .conftest import Server, running
+
+
+def jpeg(frame: NDArray[np.uint8], seconds: float) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(frame).save(out, "JPEG", quality=92)
+    return struct.pack("<d", seconds) + out.getvalue()
+
+
+def messages(clip: bytes) -> list[bytes]:
+    loaded = load_clip(clip)
+    return [jpeg(frame, 100 + seconds) for frame, seconds in zip(loaded.frames, loaded.times, strict=True)]
+
+
+class Socket:
+    """One live session of a client."""
+
+    def __init__(self, server: Server, user: str, purpose: str = "verify", nonce: str = "", role: str = "verify"):
+        nonce = nonce or server.nonce(user, purpose, role)
+        self._open = ExitStack()
+        self.socket = self._open.enter_context(connect(server.url.replace("http", "ws") + "/v1/live"))
+        with suppress(ConnectionClosed):  # a full service closes at once; why is still to be heard
+            self.socket.send(json.dumps({"user": user, "nonce": nonce, "purpose": purpose}))
+
+    def take(self, frames: list[bytes], patient: bool = True) -> list[dict]:
+        """Send a take; a patient client waits for the answer to each frame."""
+        answers = []
+        for frame in frames:
+            self.socket.send(frame)
+            if patient:
+                answers.append(self.hear())
+        return answers
+
+    def say(self, word: str) -> None:
+        self.socket.send(json.dumps({word: True}))
+
+    def hear(self) -> dict:
+        return json.loads(self.socket.recv(timeout=20))
+
+    def until(self, *fields: str) -> dict:
+        """The first message with one of these fields."""
+        while True:
+            heard = self.hear()
+            if any(field in heard for field in fields):
+                return heard
+
+    def __enter__(self) -> Socket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+@pytest.fixture(scope="module")
+def takes(film: Callable[..., bytes]) -> list[list[bytes]]:
+    return [messages(film("talk", seed)) for seed in range(30, 34)]
+
+
+@pytest.fixture(scope="module")
+def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
+    with Socket(server, "lea", "enrol", role="enrol") as socket:
+        for number in range(3):
+            answers = socket.take(takes[number])
+            assert {"guidance", "message", "box", "frames", "dropped"} == set(answers[-1])
+            assert answers[-1]["frames"] == len(takes[number])
+            assert all(0 <= value <= 1 for value in answers[-1]["box"])
+            socket.say("done")
+            assert socket.hear() == {"takes": number + 1, "dropped": 0}
+        socket.say("enrol")
+        assert socket.until("enrolled", "error") == {"enrolled": True, "takes": 3}
+    return server
+
+
+def test_a_live_motion_is_accepted_another_is_not(enrolled, takes, brow):
+    with Socket(enrolled, "lea") as socket:
+        socket.take(takes[3])
+        start = time.perf_counter()
+        socket.say("done")
+        assert socket.hear() == {"accepted": True, "dropped": 0}
+        assert time.perf_counter() - start < 2
+    with Socket(enrolled, "lea") as socket:
+        socket.take(messages(brow[0]))
+        socket.say("done")
+        assert socket.hear()["accepted"] is False
+    with Socket(enrolled, "lea") as socket:
+        socket.take(takes[3])  # the same frames once more
+        socket.say("done")
+        assert socket.hear()["accepted"] is False
+    outcomes = [
+        e["outcome"] for e in enrolled.call("GET", "/v1/audit?limit=1000").json()["entries"] if e["user"] == "lea"
+    ]
+    assert outcomes == ["done", "accepted", "rejected", "replay"]
+    enrolled.call("POST", "/v1/users/lea/unlock")
+
+
+def test_frames_before_go_are_forgotten(enrolled, takes, film):
+    placing = [jpeg(np.full((240, 320, 3), 90, np.uint8), number / 25) for number in range(12)]
+    with Socket(enrolled, "lea") as socket:
+        socket.take(placing)
+        socket.say("go")
+        answers = socket.take(messages(film("talk", 35)))
+        assert answers[0]["frames"] <= 1
+        socket.say("done")
+        assert socket.hear()["accepted"] is True
+
+
+def test_the_nonce_says_who_may_and_once(enrolled, takes):
+    nonce = enrolled.nonce("lea", "verify", "verify")
+    for user, purpose in (("lea", "enrol"), ("mallory", "verify")):
+        with Socket(enrolled, user, purpose, nonce) as socket:
+            assert socket.hear()["error"] == "NonceError"
+    with Socket(enrolled, "lea", "verify", nonce) as socket:
+        socket.take(takes[0][:2])
+    with Socket(enrolled, "lea", "verify", nonce) as socket:
+        assert socket.hear()["error"] == "NonceError"
+
+
+def test_a_cut_connection_and_a_still_face_are_no_failures(enrolled, takes):
+    before = enrolled.call("GET", "/v1/users/lea").json()["failures"]
+    with Socket(enrolled, "lea") as socket:
+        socket.take(takes[0][:3])
+    with Socket(enrolled, "lea") as socket:
+        socket.take([jpeg(np.zeros((120, 160, 3), np.uint8), number / 25) for number in range(20)])
+        socket.say("done")
+        assert socket.hear()["error"] in ("NoFaceError", "NoMotionError")
+    deadline = time.monotonic() + 10
+    while enrolled.call("GET", "/v1/users/lea").json()["failures"] != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        (b"", "FormError"),
+        (b"1234567", "FormError"),
+        (struct.pack("<d", 0) + b"no picture", "UnreadableMediaError"),
+        (struct.pack("<d", float("nan")), "UnreadableMediaError"),
+        (struct.pack("<d", float("nan")) + jpeg(np.zeros((64, 64, 3), np.uint8), 0)[8:], "TimestampError"),
+        (jpeg(np.zeros((8, 5000, 3), np.uint8), 0), "MediaLimitError"),
+        ("nonsense", "FormError"),
+        ('{"done": false}', "FormError"),
+    ],
+    ids=range(8),
+)
+def test_what_is_no_frame_ends_the_session_with_a_reason(enrolled, message, error):
+    with Socket(enrolled, "lea") as socket:
+        socket.socket.send(message)
+        heard = socket.until("error")
+        assert heard["error"] == error
+        with pytest.raises(ConnectionClosed):
+            socket.hear()
+
+
+@pytest.mark.parametrize("hello", ["", "[]", "{}", '{"user": 1, "nonce": "x", "purpose": "verify"}', "\u0000"])
+def test_a_wrong_first_message(server, hello):
+    with connect(server.url.replace("http", "ws") + "/v1/live") as socket:
+        socket.send(hello)
+        assert json.loads(socket.recv(timeout=10))["error"] == "FormError"
+
+
+def test_a_client_that_sends_faster_than_can_be_looked_at_loses_frames_and_never_lags(enrolled, film):
+    frames = messages(film("talk", 40)) * 6
+    frames = [struct.pack("<d", 100 + number / 25) + frame[8:] for number, frame in enumerate(frames)]
+    with Socket(enrolled, "lea") as socket:
+        socket.take(frames, patient=False)
+        sent = time.perf_counter()
+        socket.say("done")
+        verdict = socket.until("accepted", "error")
+        assert time.perf_counter() - sent < 3
+    assert verdict.get("dropped", 1) > 0
+    assert 'facemotion_live_frames_total{outcome="dropped"}' in enrolled.call("GET", "/metrics").text
+    enrolled.call("POST", "/v1/users/lea/unlock")
+
+
+def test_sessions_are_bounded_and_locks_hold(tmp_path, takes, session_environment):
+    settings = ServiceSettings(
+        limits=LimitSettings(live_sessions=1), attempts=AttemptSettings(free_failures=1, wait_seconds=600)
+    )
+    with running(tmp_path / "store.db", settings) as server, Socket(server, "lea") as first:
+        first.take(takes[0])
+        with Socket(server, "other") as second:
+            assert second.hear()["error"] == "BusyError"
+        spare = server.nonce("lea", "enrol", "enrol")
+        assert spare
+        first.say("done")
+        assert first.hear()["accepted"] is False
+        assert server.call("POST", "/v1/users/lea/nonces", json={"purpose": "verify"}).status_code == 429

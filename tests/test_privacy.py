@@ -1,0 +1,16 @@
+"""Nothing is told to anybody's servers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def test_the_runtime_keeps_no_session_for_its_maker(tmp_path):
+    """ONNX Runtime's telemetry leaves a session file in the folder of temporary files as soon as it wakes."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    code = "import facemotion; facemotion.Frontend.load()"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,37 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facemotion.features.mesh import MOVING, POINTS
+from facemotion.synth.assets import Assets
+from facemotion.training.simulated import SimulationSettings, simulate
+
+SMALL = SimulationSettings(subjects=2, motions=2, lips=1, takes=2, near_misses=1)
+
+
+@pytest.mark.shared
+def test_simulated_people_look_like_mesh_features(assets_folder: Path) -> None:
+    records, sequences = simulate(SMALL, Assets(assets_folder), "front")
+    assert len(records) == len(sequences) == 2 * (2 + 1 + 1) * 2
+    assert {r.kind for r in records} == {"facial", "lip", "near-miss"}
+    for sequence in sequences:
+        assert sequence.values.shape[1] == 3 * len(POINTS)
+        assert sequence.times[0] == 0
+    mean = np.concatenate([s.values for s in sequences]).mean(axis=0).reshape(-1, 3)
+    lips, right_eye = mean[: len(MOVING["lips"])], mean[len(MOVING["lips"]) :][: len(MOVING["right eye"])]
+    assert 0.5 < lips[:, 1].mean() < 1.2  # below the eyes, y down
+    assert abs(lips[:, 0].mean()) < 0.1
+    assert -0.6 < right_eye[:, 0].mean() < -0.2  # the subject's right is at negative x
+    again = simulate(SMALL, Assets(assets_folder), "front")[1]
+    np.testing.assert_array_equal(sequences[3].values, again[3].values)
+
+
+@pytest.mark.shared
+def test_noise_is_as_strong_as_the_settings_say(assets_folder: Path) -> None:
+    assets = Assets(assets_folder)
+    clean = simulate(dataclasses.replace(SMALL, noise=0.0), assets, "front")[1]
+    noisy = simulate(dataclasses.replace(SMALL, noise=0.02), assets, "front")[1]
+    difference = np.concatenate([(a.values - b.values).ravel() for a, b in zip(clean, noisy, strict=True)])
+    assert difference.std() == pytest.approx(0.02, rel=0.1)
