@@ -14,7 +14,7 @@ def test_a_clip_with_its_points(clips, tmp_path):
     answer = CliRunner().invoke(app, ["landmarks", str(clips / "talk1.mp4"), "--video", str(out), "--json"])
     assert answer.exit_code == 0, answer.output
     told = json.loads(answer.output)
-    assert told["frames"] == 32
+    assert told["frames"] == len(load_clip(clips / "talk1.mp4").frames)
     assert told["face_share"] == 1
     green = load_clip(out).frames.astype(int)
     assert ((green[..., 1] - green[..., 0] > 60) & (green[..., 1] - green[..., 2] > 40)).mean() > 0.002
