@@ -99,7 +99,7 @@ frontend = "{entry.frontend}"
 default_point = "drawings"
 [[drawings.operating_points]]
 name = "drawings"
-threshold = 0.97
+threshold = 0.6
 fmr = 0.1
 fnmr = 0.1
 genuine_trials = 15
