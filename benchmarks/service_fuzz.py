@@ -138,6 +138,8 @@ def main() -> int:
                     answers[answer.status_code] += 1
                     if answer.status_code >= 500 and answer.status_code != 503:
                         findings.append(f"{number} {kind}: {answer.status_code} {answer.text[:200]}")
+                except httpx.LocalProtocolError:
+                    kinds["not sent: httpx refuses the header"] += 1
                 except httpx.TransportError as error:
                     findings.append(f"{number} {kind}: {error!r}")
                 number += 1

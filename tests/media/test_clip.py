@@ -276,3 +276,9 @@ def test_real_recordings(data_folder: Path):
     clip = load_clip(data_folder / "grid_people" / "bbaf2n.mpg")
     assert clip.frames.shape == (75, 288, 360, 3)
     np.testing.assert_allclose(np.diff(clip.times), 0.04, atol=1e-6)
+
+
+def test_a_codec_that_nobody_knows(encode, talking_frames):
+    clip = encode(talking_frames).replace(b"avc1", b"zzzz")
+    with pytest.raises(UnreadableMediaError, match="unknown kind"):
+        load_clip(clip)

@@ -124,6 +124,8 @@ def _video_frames(source: Path | bytes, settings: MediaSettings) -> Iterator[tup
                         "The file holds no picture, only sound or data; record the clip with the camera on."
                     )
                 video = container.streams.video[0]
+                if video.codec_context is None:  # the container names a codec that nobody knows
+                    raise UnreadableMediaError("The video is of an unknown kind; record or export it again as H.264.")
                 check_size(video.codec_context.width, video.codec_context.height, settings)
                 if container.duration is not None and container.duration / 1e6 > settings.max_seconds + 1:
                     raise MediaLimitError(

@@ -19,6 +19,7 @@ from facemotion import __version__
 from facemotion.config import Settings, load_settings, read_toml
 from facemotion.errors import FacemotionError, FormError
 from facemotion.service import schema
+from facemotion.service.decoy import Decoy
 from facemotion.service.desk import Desk
 from facemotion.service.live import Live
 from facemotion.service.metrics import Metrics
@@ -108,7 +109,8 @@ def _lifespan(
             schema.upgrade(store.database)
             master = store.protector.transform_key
             memory = Memory(store.database, Secret.derive(master.find(master.load().newest)), settings.replay)
-            desk = Desk(verifier, store, store.database, memory, settings, detector)
+            decoy = Decoy(store.protector, verifier)
+            desk = Desk(verifier, store, store.database, memory, settings, detector, decoy)
             desk.tidy()
             parts = app.state.parts = Parts(desk, settings, Metrics(metrics_folder))
             live = app.state.live = Live(parts)

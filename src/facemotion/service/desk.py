@@ -22,6 +22,7 @@ from facemotion.errors import (
 from facemotion.service import audit
 from facemotion.service.attempts import Attempts, LockState
 from facemotion.service.auth import ApiKeys, Caller
+from facemotion.service.decoy import Decoy
 from facemotion.service.recording import Recorder, Recording, record
 from facemotion.service.replay import AttackDetector, Memory, frozen, looped
 from facemotion.service.settings import ServiceSettings
@@ -63,6 +64,7 @@ class Desk:
     Args:
         verifier: loaded. store: open; closed by its owner. database: the same database, open, at the service's schema.
         memory: of earlier recordings. detector: of presentation attacks, if there is one.
+        decoy: makes the answer for an unknown user take as long as for a known one.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class Desk:
         memory: Memory,
         settings: ServiceSettings,
         detector: AttackDetector | None = None,
+        decoy: Decoy | None = None,
     ) -> None:
+        self._decoy = decoy
         self.verifier = verifier
         self.store = store
         self.database = database
@@ -108,6 +112,8 @@ class Desk:
             outcome = attack or ("accepted" if decision.accepted else "rejected")
         except UnknownUserError:
             decision, outcome = None, attack or "unknown user"
+            if self._decoy is not None:
+                self._decoy.compare()
         except ModelMismatchError:
             decision, outcome = None, attack or "other model"
         answer = Answer(outcome == "accepted", outcome, decision)

@@ -2,9 +2,9 @@
 
 Messages to the service: first `{"user": ..., "nonce": ..., "purpose": "verify" or "enrol"}` as text; then frames as
 binary, each the capture time in seconds (float64, little-endian) followed by a JPEG; `{"go": true}` forgets those so
-far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a frame that was looked at, `{"accepted": ...}`
-at the end, or a problem as REST gives it. For "enrol", `{"done": true}` ends a take and is answered `{"takes": n}`, and
-`{"enrol": true}` stores them.
+far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a frame that was looked at,
+`{"accepted": ...}` at the end, or a problem as REST gives it. For "enrol", `{"done": true}` ends a take and is answered
+`{"takes": n}`, and `{"enrol": true}` stores them.
 
 The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
 frames, oldest first, and never lags.
