@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -86,36 +87,18 @@ def encode() -> Callable[..., bytes]:
 def clips(
     drawn_face: NDArray[np.uint8], encode: Callable[..., bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder with talk1.mp4 and talk2.mp4 (the drawing opens its mouth), brow.mp4 (it shuts its right eye),
-    still.mp4, nobody.mp4 and crowd.mp4."""
+    """A folder with talk1.mp4 and talk2.mp4 (two takes of one motion by one simulated person), brow.mp4 (another motion
+    of hers), mimic.mp4 (another person, the first motion), still.mp4, nobody.mp4 and crowd.mp4."""
     folder = tmp_path_factory.mktemp("clips")
-
-    def perform(gape: float, shut: float, length: int, phase: float = 0.0) -> NDArray[np.uint8]:
-        frames = []
-        for number in range(length):
-            part = np.sin(np.pi * np.clip((number / (length - 1) - phase) / (1 - phase), 0, 1))
-            image = Image.fromarray(drawn_face)
-            draw = ImageDraw.Draw(image)
-            if gape:
-                draw.ellipse((108, 162 - gape * part / 3, 148, 166 + gape * part), fill=(60, 15, 20))
-            if shut and part > 0.3:
-                draw.ellipse((88, 98, 120, 116), fill=(214, 170, 140))
-                draw.line((92, 110, 116, 110), fill=(60, 40, 30), width=2)
-            canvas = Image.new("RGB", (320, 240), (90, 120, 150))
-            canvas.paste(image.resize((240, 240)), (40, 0))
-            frames.append(np.asarray(canvas))
-        return np.stack(frames)
-
-    takes = {
-        "talk1": perform(14, 0, 32),
-        "talk2": perform(15, 0, 34),
-        "brow": perform(0, 1, 30),
-        "still": perform(0, 0, 25),
-        "nobody": np.zeros((25, 120, 160, 3), np.uint8),
-    }
-    takes["crowd"] = np.concatenate([takes["talk1"], takes["talk1"]], axis=2)
-    for name, frames in takes.items():
-        (folder / f"{name}.mp4").write_bytes(encode(frames))
+    samples = ROOT / "src" / "facemotion" / "samples"
+    names = {"talk1": "anna-wink-pout-1", "talk2": "anna-wink-pout-2", "brow": "anna-brows-smile-1"}
+    for name, sample in (names | {"mimic": "ben-wink-pout-1"}).items():
+        shutil.copy(samples / f"{sample}.mp4", folder / f"{name}.mp4")
+    canvas = np.full((25, 240, 320, 3), (90, 120, 150), np.uint8)
+    canvas[:, :, 40:280] = np.asarray(Image.fromarray(drawn_face).resize((240, 240)))
+    (folder / "still.mp4").write_bytes(encode(canvas))
+    (folder / "nobody.mp4").write_bytes(encode(np.zeros((25, 120, 160, 3), np.uint8)))
+    (folder / "crowd.mp4").write_bytes(encode(np.concatenate([canvas, canvas], axis=2)))
     return folder
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from time import perf_counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -153,3 +156,29 @@ def test_revoking_makes_what_leaked_worthless_and_keeps_the_user(store_url):
     assert np.abs((turned * turned_now).sum(1)).max() < 0.4
     assert now["bob", "motion"] == leaked["bob", "motion"]
     assert now["alice", "motion"]["enrolled"] == leaked["alice", "motion"]["enrolled"]
+
+
+def test_time_does_not_tell_who_is_enrolled(store_url):
+    probe = Embedding(unit(5), "encoder-1")
+    spent = {"alice": [], "eve": []}
+    with open_store(store_url) as store:
+        store.put(make_template(takes=3))
+        for _ in range(25):
+            for user, times in spent.items():
+                start = perf_counter()
+                with suppress(UnknownUserError):
+                    store.compare(user, "motion", probe)
+                times.append(perf_counter() - start)
+    known, unknown = (float(np.median(times)) for times in spent.values())
+    assert 0.5 < unknown / known < 2
+
+
+def test_an_unknown_user_is_unknown_after_a_rotation_too(store_url):
+    probe = Embedding(unit(5), "encoder-1")
+    with open_store(store_url) as store, open_store(store_url) as other:
+        store.put(make_template())
+        for _ in range(2):
+            store.compare("alice", "motion", probe)
+            with pytest.raises(UnknownUserError):
+                store.compare("eve", "motion", probe)
+            other.rotate()

@@ -76,6 +76,33 @@ def test_a_damaged_file_is_named(tmp_path):
         read()
 
 
+def test_whatever_bits_flip_no_wrong_template_comes_back_and_every_error_has_a_name(tmp_path):
+    path = tmp_path / "s.db"
+    with open_store(path) as store:
+        for number in range(4):
+            store.put(make_template(f"user{number}", seed=number, takes=2, dimension=32))
+    good = path.read_bytes()
+    rng = np.random.default_rng(0)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(150):
+        raw = bytearray(good)
+        for _ in range(rng.choice((1, 3, 30))):
+            raw[rng.integers(len(raw) if rng.random() < 0.7 else 200)] ^= 1 << int(rng.integers(8))
+        (tmp_path / "damaged.db").write_bytes(raw)
+        try:
+            with open_store(tmp_path / "damaged.db") as store:
+                for user in store.users():
+                    vectors = store.get(user.user, "motion").vectors
+                    expected = make_template(seed=int(user.user[4:]), takes=2, dimension=32).vectors
+                    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+                    outcomes["read"] += 1
+        except StoreError:
+            outcomes["refused"] += 1
+        for file in tmp_path.glob("damaged.db*"):
+            file.unlink()
+    assert min(outcomes.values()) > 20
+
+
 def test_a_store_of_a_later_version_is_left_alone(tmp_path):
     path = tmp_path / "s.db"
     open_store(path).close()

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facemotion.data.manifest import check_manifest, read_manifest
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import check_manifest, clip_digest, read_manifest
 from facemotion.errors import DataError, ManifestError
+from facemotion.frontend import Frontend
 from facemotion.media import load_clip
 from facemotion.synth import people, produce
 from facemotion.synth.camera import Camera, write_mp4
@@ -105,6 +107,22 @@ def test_without_video_only_truth_is_written(tmp_path, assets, fits_file, whole)
     make(tmp_path / "dry", assets, fits_file, video=False)
     assert not list(tmp_path.rglob("*.mp4"))
     assert ground_truth(tmp_path / "dry") == ground_truth(whole)
+
+
+def test_features_need_no_video(tmp_path, assets, fits_file):
+    folder, cache = tmp_path / "set", tmp_path / "features"
+    few = replace(TINY, subjects=1, takes=2)
+    assert make(folder, assets, fits_file, few, features=cache) == 2
+    manifest = read_manifest(folder / "manifest.csv")
+    check_manifest(manifest)
+    store = FeatureCache(cache, Frontend.load().extractor.frontend_id)
+    for record in manifest.records:
+        found = store.read(clip_digest(manifest.file(record)))
+        truth = load_truth(folder / f"truth/{record.path.removeprefix('clips/').removesuffix('.json')}.npz")
+        assert len(found) > 0.7 * len(truth.times)
+        assert set(np.round(found.times * 1000)) <= set(np.round(truth.times * 1000))
+    assert not list(folder.rglob("*.mp4"))
+    assert make(folder, assets, fits_file, few, features=cache) == 0
 
 
 def test_landmarks_need_no_drawing(assets, fits_file, whole):

@@ -110,6 +110,9 @@ def dataset(
     video: Annotated[
         bool, typer.Option("--video/--no-video", help="Without video only ground truth is written.")
     ] = True,
+    features: Annotated[
+        Path | None, typer.Option(help="Feature cache: extract features at once and write no video.")
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=256)] = 1,
     assets: AssetsOption = None,
     cache: CacheOption = None,
@@ -134,7 +137,7 @@ def dataset(
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
     with _bar("clips", quiet=json) as report:
-        made = produce(out, found, file, chosen, jobs, video, report)
+        made = produce(out, found, file, chosen, jobs, video, features, report)
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
 
 

@@ -185,6 +185,8 @@ def named_errors(name: str) -> Iterator[None]:
         if named is None:
             raise
         raise named from error
+    except UnicodeDecodeError as error:  # damaged text, in the schema or in SQLite's own message about it
+        raise StoreCorruptError(f"{name} holds damaged text; restore it from a backup.") from error
 
 
 def _sqlite_error(cause: sqlite3.Error, name: str) -> StoreError | None:
@@ -193,7 +195,9 @@ def _sqlite_error(cause: sqlite3.Error, name: str) -> StoreError | None:
         return StoreFullError(
             f"The store {name} can't be written ({cause}); make room on its disk or fix its permissions."
         )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    # Our own statements have no faults: what SQLite finds wrong with them (a column that isn't there, text that isn't
+    # text) is wrong with the file. Errors that its Python driver finds carry no code.
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR, 0):
         return StoreCorruptError(
             f"{name} isn't a facemotion store ({cause}); name another file or restore it from a backup."
         )

@@ -63,6 +63,14 @@ class Label:
         return json.dumps(["facemotion template 1", store_id, *values.items()]).encode()
 
 
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("row_id", "user", "factor", "model_id", "key_id", "transform_id"), str),
+    **dict.fromkeys(("takes", "dimension"), int),
+    **dict.fromkeys(("salt", "payload"), bytes),
+    **dict.fromkeys(("enrolled", "changed"), datetime),
+}
+
+
 class Protector:
     """Turns and encrypts templates of one store, and back.
 
@@ -126,14 +134,18 @@ class Protector:
         return np.clip(np.array(cosines, np.float32), -1, 1)
 
     def _open(self, row: dict[str, Any]) -> tuple[Label, NDArray[np.float64]]:
+        altered = StoreCorruptError(
+            f"The {row['factor']} template of user {row['user']!r} was altered; delete the user and enrol again."
+        )
         label = Label(**{name: value for name, value in row.items() if name != "payload"})
+        # SQLite keeps whatever type a damaged row claims to hold.
+        if not all(isinstance(row[name], kind) for name, kind in _KINDS.items()):
+            raise altered
         nonce, sealed = row["payload"][:12], row["payload"][12:]
         try:
             plain = self._cipher(label).decrypt(nonce, sealed, label.bytes_to_bind(self.store_id))
         except (InvalidTag, ValueError) as error:
-            raise StoreCorruptError(
-                f"The {label.factor} template of user {label.user!r} was altered; delete the user and enrol again."
-            ) from error
+            raise altered from error
         return label, np.frombuffer(plain, "<f4").reshape(label.takes, label.dimension).astype(np.float64)
 
     def _cipher(self, label: Label) -> AESGCM:

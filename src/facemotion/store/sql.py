@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
 
+import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -19,6 +20,8 @@ from facemotion.store.protect import Protector
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
 from facemotion.types import Embedding, Factor, FloatArray, Template
+
+DECOY_TAKES = 3
 
 
 class SqlStore:
@@ -40,6 +43,7 @@ class SqlStore:
         if found is None:
             found = self._found(key, transform_key)
         self.protector = _protector(found.store_id, key, transform_key)
+        self._decoys: dict[tuple[str, int, str, str], dict[str, Any]] = {}
         self.protector.key.find(found.key_id)
         self.protector.transform_key.find(found.transform_id)
 
@@ -82,7 +86,23 @@ class SqlStore:
 
     def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
         """See TemplateStore.compare."""
-        return self.protector.compare(self._row(user, factor), probe)
+        try:
+            row = self._row(user, factor)
+        except UnknownUserError:
+            self.protector.compare(self._decoy(probe), probe)
+            raise
+        return self.protector.compare(row, probe)
+
+    def _decoy(self, probe: Embedding) -> dict[str, Any]:
+        """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists."""
+        with self.database.read() as connection:
+            current = connection.execute(select(stores)).one()
+        known = (probe.model_id, len(probe.vector), current.key_id, current.transform_id)
+        if known not in self._decoys:
+            nobody = Template("nobody", "motion", np.stack([probe.vector] * DECOY_TAKES), probe.model_id)
+            sealed = self.protector.seal(nobody, current.key_id, current.transform_id, datetime.min, datetime.min)
+            self._decoys = {known: sealed}
+        return self._decoys[known]
 
     def _row(self, user: str, factor: Factor) -> dict[str, Any]:
         with self.database.read() as connection:

@@ -4,9 +4,35 @@ test holds the two to each other.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, MetaData, String, Table
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Dialect, Integer, LargeBinary, MetaData, String, Table, TypeDecorator
+
+from facemotion.errors import StoreCorruptError
 
 metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A DateTime, UTC without a zone, whose damage has a name."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """See sqlalchemy.types.TypeDecorator.result_processor."""
+        inner = super().result_processor(dialect, coltype) or (lambda value: value)
+
+        def read(value: Any) -> Any:
+            try:
+                return inner(value)
+            except (ValueError, TypeError) as error:
+                raise StoreCorruptError("A date in the store is damaged; restore it from a backup.") from error
+
+        return read
+
 
 # One row: what the store itself is, and under which keys it writes now.
 store = Table(
@@ -33,6 +59,6 @@ templates = Table(
     Column("transform_id", String(16), nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    Column("enrolled", DateTime, nullable=False),
-    Column("changed", DateTime, nullable=False),
+    Column("enrolled", Moment, nullable=False),
+    Column("changed", Moment, nullable=False),
 )

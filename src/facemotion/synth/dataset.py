@@ -63,7 +63,7 @@ class PlannedClip:
     @property
     def truth(self) -> str:
         """Path of its ground truth, relative to the data set's folder."""
-        return f"truth/{self.record.path.removeprefix('clips/').removesuffix('.mp4')}.npz"
+        return f"truth/{self.record.path.removeprefix('clips/').rpartition('.')[0]}.npz"
 
     def program(self) -> Program | str:
         """What is performed."""

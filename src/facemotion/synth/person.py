@@ -120,7 +120,7 @@ def make_person(
     visible = np.zeros(len(shape), bool)
     visible[: head.faces_count] = normals[:, 2] > 0.3
     shell, portion = head_shell()
-    outline = visible & (shape[:, 1] > -9) & (head.rim < 4.5)
+    outline = visible & (shape[:, 1] > -9) & (head.rim < 4.5) & (head.neutral[:, 2] > 3.0)
     rim = np.where(outline)[0][::9].astype(np.int32)
     inner = head.landmarks[[4, 6, 8, 10, 12, 19, 24, 30, 33, 48, 54, 57, 36, 45]]
     controls = np.unique(np.concatenate([rim, inner])).astype(np.int32)

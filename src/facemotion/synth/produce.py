@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -14,11 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.config import to_toml
-from facemotion.data.manifest import write_manifest
-from facemotion.errors import DataError, StoreFullError
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.errors import AcquisitionError, DataError, StoreFullError
+from facemotion.frontend import Frontend, LiveSession
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera, Frame, write_mp4
 from facemotion.synth.dataset import (
+    VERSION,
     DatasetSettings,
     Performer,
     PlannedClip,
@@ -83,6 +88,7 @@ class Job:
     clips: tuple[PlannedClip, ...]
     performer: Performer
     video: bool
+    features: Path | None
 
 
 def produce(
@@ -92,15 +98,19 @@ def produce(
     settings: DatasetSettings,
     workers: int,
     video: bool = True,
+    features: Path | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Make a data set, or go on with one that was broken off.
 
-    Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz.
+    Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz. With
+    `features`, frames go straight into the default front end: in place of a video each clip is a small recipe
+    (clips/....json), and its features lie in the feature cache under the recipe's digest.
 
     Args:
         out: folder. assets, cache: see `people.fit_portraits`. workers: processes. video: whether clips are drawn;
-            without, only ground truth is written. progress: called with clips done and clips of all.
+            without, only ground truth is written. features: folder of the feature cache.
+        progress: called with clips done and clips of all.
     Returns:
         Number of clips made now; those that were there already are not made again.
     Raises:
@@ -108,6 +118,8 @@ def produce(
         AssetError: an asset is missing.
     """
     plan = make_plan(settings)
+    if features is not None:
+        plan = [_as_recipe(clip) for clip in plan]
     fit_portraits(assets, cache)
     _claim(out, settings)
     performers = make_performers(settings)
@@ -116,7 +128,7 @@ def produce(
         missing = tuple(clip for clip in clips if not _done(out, clip, video))
         if missing:
             performer = performers[missing[0].record.subject]
-            jobs.append(Job(out, assets.folder, cache, settings, missing, performer, video))
+            jobs.append(Job(out, assets.folder, cache, settings, missing, performer, video, features))
     todo = sum(len(job.clips) for job in jobs)
     done = 0
     for made in _run(jobs, workers):
@@ -150,6 +162,7 @@ def _film_all(job: Job) -> Iterator[int]:
     head = load_head(assets)
     person = Nursery(assets, head, fit_portraits(assets, job.cache)).build(job.performer.recruit)
     studios: dict[int, Studio] = {}
+    frontend = Frontend.load() if job.features is not None else None
     for clip in job.clips:
         number = clip.record.session
         if number not in studios:
@@ -159,8 +172,11 @@ def _film_all(job: Job) -> Iterator[int]:
         path = job.out / clip.record.path
         for folder in (path.parent, (job.out / clip.truth).parent):
             folder.mkdir(parents=True, exist_ok=True)
-        if job.video:
-            frames = studio.frames(shot, sensor_seed(job.settings, clip))
+        frames = studio.frames(shot, sensor_seed(job.settings, clip))
+        if frontend is not None and job.features is not None:
+            path.write_text(_recipe(job.settings, clip), "utf-8")
+            _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
+        elif job.video:
             write_mp4(frames, shot.times, path, job.settings.quality)
         truth.save(job.out / clip.truth)  # last: a clip with ground truth is whole
         yield 1
@@ -168,6 +184,33 @@ def _film_all(job: Job) -> Iterator[int]:
 
 def _done(out: Path, clip: PlannedClip, video: bool) -> bool:
     return (out / clip.truth).exists() and (not video or (out / clip.record.path).exists())
+
+
+def _as_recipe(clip: PlannedClip) -> PlannedClip:
+    return replace(clip, record=replace(clip.record, path=clip.record.path.removesuffix(".mp4") + ".json"))
+
+
+def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
+    """All that the clip follows from, so that its digest names its frames as a file's would."""
+    made_by = hashlib.sha256(to_toml(settings).encode()).hexdigest()
+    recipe = {
+        "path": clip.record.path,
+        "motion": clip.motion,
+        "stream": clip.stream,
+        "settings": made_by,
+        "version": VERSION,
+    }
+    return json.dumps(recipe) + "\n"
+
+
+def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iterator[Frame], shot: Shot) -> None:
+    session = LiveSession(frontend)
+    for frame, seconds in zip(frames, shot.times, strict=True):
+        session.push(frame, float(seconds))
+    try:
+        cache.write(clip_digest(recipe), session.sequence())
+    except AcquisitionError as error:
+        cache.write_failure(clip_digest(recipe), error)
 
 
 def _claim(out: Path, settings: DatasetSettings) -> None:

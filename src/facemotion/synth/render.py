@@ -69,9 +69,12 @@ class Renderer:
         attributes[:, 0:2] = person.places[:count] * texture
         attributes[:, 2:4] = person.closed_places[:count] * texture
         chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
+        # What lies behind the ears was never seen; the sheet shows it better.
+        front = _smooth(np.clip((head.neutral[:count, 2] - 0.8) / 2.0, 0, 1))
         attributes[:, 8] = (
             _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1))
             * _smooth(chin)
+            * front
             * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
         )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])

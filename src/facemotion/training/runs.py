@@ -73,7 +73,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             config = self.path / "config.toml"
-            if config.exists() and config.read_text("utf-8") != text:
+            # Read, not compared as text: an option that came later has its default in a run from before.
+            if config.exists() and self.settings != settings:
                 raise TrainingError(f"{self.path} holds a run of other settings; choose another folder or remove it.")
             config.write_text(text, "utf-8")
             self._write_atomic("versions.json", json.dumps(_versions(), indent=2).encode())

@@ -1,0 +1,67 @@
+"""Put a trained extractor among the shipped models: export, file and card.
+
+    python tools/ship_sfe.py RUN NAME --note "what every user of it should know"
+
+Figures are written into the card by `python benchmarks/landmarks.py STILLS DATA NAME`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import tomlkit
+
+from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_sha256
+from facemotion.training.export_sfe import export_sfe
+from facemotion.training.runs import RunFolder
+from facemotion.training.sfe import load_sfe
+from facemotion.training.sfe_settings import SfeSettings
+
+SOURCE = (
+    "trained by facemotion train sfe for {steps} steps of {batch} stills: renders of simulated people (ICT-FaceKit "
+    "head, MIT, wearing AI-generated CC0 portraits; tools/render_stills.py){weak}"
+)
+WEAK = (
+    ", and frames of one speaker of the GRID corpus, s1 (Cooke, Barker, Cunningham, Shao 2006, CC BY 4.0) with weak "
+    "labels of the face mesh for all but the lips (tools/mesh_stills.py)"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--note", default="")
+    parser.add_argument("--earlier-steps", type=int, default=0, help="steps of the run that this one began with")
+    arguments = parser.parse_args()
+    run = RunFolder(arguments.run)
+    settings, net = run.read_settings(SfeSettings), load_sfe(run)
+    path = SHIPPED_FOLDER / f"{arguments.name.replace('-', '_')}.onnx"
+    print(f"half precision moves landmarks by at most {export_sfe(net, path):.1e} crop sides")
+    outputs = [f"features (1, {net.trunk.dimension})"]
+    outputs += ["landmarks (1, 136), x and y of 68 points in crop sides"] if net.has_landmarks else []
+    outputs += ["emotions (1, 7) logits"] if net.has_emotions else []
+    card = {
+        "file": path.name,
+        "sha256": file_sha256(path),
+        "bytes": path.stat().st_size,
+        "role": "extractor",
+        "licence": "MIT",
+        "source": SOURCE.format(
+            steps=run.load().step + arguments.earlier_steps,
+            batch=settings.optimiser.batch,
+            weak=WEAK if len(settings.sources) > 1 else "",
+        ),
+        "preprocessing": "(1, 3, 112, 112) float32 RGB in [0, 1], a square of 1.1 x the detector's box moved up by 5%",
+        "output": "; ".join(outputs),
+        "note": arguments.note,
+    }
+    document = tomlkit.parse(SHIPPED_CARDS.read_text("utf-8"))
+    document.pop(arguments.name, None)
+    document[arguments.name] = tomlkit.item(card)
+    SHIPPED_CARDS.write_text(tomlkit.dumps(document), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
