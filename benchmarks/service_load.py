@@ -104,7 +104,7 @@ def main() -> int:
         )
         or "none",
         "other errors": str(sum(n for name, n in outcomes.items() if name.startswith("unexpected"))),
-        "memory, second against last third": f"{statistics.mean(settled[:half]):.0f} MiB, "
+        "memory after the first quarter, first and second half": f"{statistics.mean(settled[:half]):.0f} MiB, "
         f"{statistics.mean(settled[half:]):.0f} MiB",
     }
     table = "| figure | value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows.items())

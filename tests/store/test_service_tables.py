@@ -1,0 +1,81 @@
+"""The service's own tables, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import DBAPIError
+
+from facemotion.errors import LockedError, NonceError
+from facemotion.service import audit, schema
+from facemotion.service.attempts import Attempts
+from facemotion.service.auth import ApiKeys
+from facemotion.service.settings import AttemptSettings
+from facemotion.service.tables import metadata
+
+
+def test_the_tables_are_those_of_the_code_and_made_once(store_url):
+    def make(_: int) -> None:
+        with schema.open_database(store_url):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:  # several workers start at once
+        list(pool.map(make, range(4)))
+    with schema.open_database(store_url) as database, database.read() as connection:
+        options = {
+            "version_table": schema.VERSION_TABLE,
+            "include_name": lambda name, kind, _: kind != "table" or name.startswith("facemotion_service_"),
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_nonces_and_failures_hold_with_many_at_once(store_url):
+    with schema.open_database(store_url) as database:
+        attempts = Attempts(database, AttemptSettings(open_nonces=100))
+        nonces = [attempts.issue("alice", "verify", "k") for _ in range(12)]
+        passed: list[str] = []
+
+        def attempt(nonce: str) -> None:
+            try:
+                assert attempts.begin("alice", "verify", "k", nonce) == "k"
+            except (LockedError, NonceError):
+                return
+            passed.append(nonce)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(attempt, nonces * 2))
+        assert len(passed) == len(set(passed)) == 5
+        assert attempts.state("alice").failures == 5
+        with database.write() as connection:
+            attempts.unlock(connection, "alice")
+        assert attempts.state("alice").failures == 0
+
+
+def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
+    with schema.open_database(store_url) as database:
+
+        def note(number: int) -> None:
+            with database.write() as connection:
+                audit.append(connection, "k", "verify", f"user{number}", "rejected", {"score": number / 3})
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(note, range(12)))
+        assert audit.check(database).rows == 12
+        for statement in ("UPDATE facemotion_service_audit SET outcome = 'x'", "DELETE FROM facemotion_service_audit"):
+            with pytest.raises(DBAPIError, match="only added to"), database.write() as connection:
+                connection.exec_driver_sql(statement)
+
+
+def test_keys(store_url):
+    with schema.open_database(store_url) as database:
+        keys = ApiKeys(database)
+        text = keys.add("door", "verify")
+        caller = keys.caller(text)
+        assert keys.holder(caller.key_id) == caller
+        assert (caller.name, caller.role, keys.valid()) == ("door", "verify", 1)
+        keys.revoke(caller.key_id)
+        assert keys.valid() == 0
