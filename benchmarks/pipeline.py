@@ -37,7 +37,7 @@ from facemotion.config import RuntimeSettings, Settings
 from facemotion.encoder import Encoder
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import read_frames
-from facemotion.models import load_cards, model_path
+from facemotion.models import load_cards, model_path, open_session
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "src" / "facemotion" / "samples"
@@ -124,7 +124,23 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
         done = perf_counter()
         spent.setdefault("encode (whole clip)", []).append(1000 * (done - begin))
         ends.append(len(sequence) / (done - start))
+    spent["detect: BlazeFace alone"] = network_alone("blazeface", settings.runtime)
+    spent["extract: face mesh alone"] = network_alone("face-mesh", settings.runtime)
     return {stage: float(np.median(values)) for stage, values in spent.items()} | {"frames/s": float(np.median(ends))}
+
+
+def network_alone(name: str, runtime: RuntimeSettings, runs: int = 200) -> list[float]:
+    """Milliseconds of each run of one network, without what prepares its input and reads its output."""
+    session = open_session(name, runtime)
+    entry = session.get_inputs()[0]
+    tensor = np.random.default_rng(0).random(entry.shape, np.float32)
+    session.run(None, {entry.name: tensor})
+    spent = []
+    for _ in range(runs):
+        start = perf_counter()
+        session.run(None, {entry.name: tensor})
+        spent.append(1000 * (perf_counter() - start))
+    return spent
 
 
 PEAK = """
