@@ -199,8 +199,8 @@ def section(result: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     floors = {
-        "detect": "floor blazeface, ms",
-        "extract": "floor face-mesh, ms",
+        "detect: BlazeFace alone": "floor blazeface, ms",
+        "extract: face mesh alone": "floor face-mesh, ms",
         "encode (whole clip)": "floor encoder-mesh, ms",
     }
     for stage in [name for name in one if name != "frames/s"]:
