@@ -79,8 +79,10 @@ def running(store: Path, settings: ServiceSettings | None = None, **more: Any) -
         port = uv.servers[0].sockets[0].getsockname()[1]
         scheme = "https" if settings.server.tls_certificate else "http"
         server = Server(f"{scheme}://127.0.0.1:{port}", keys, store)
-        yield server
-        server.http.close()
+        try:
+            yield server
+        finally:
+            server.http.close()
     finally:
         uv.should_exit = True
         thread.join()
