@@ -18,12 +18,14 @@ import uvicorn
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from facemotion.config import Settings
 from facemotion.models import card, model_path
 from facemotion.service.app import create_app
 from facemotion.service.auth import ApiKeys
 from facemotion.service.schema import open_database
 from facemotion.service.server import uvicorn_config
 from facemotion.service.settings import ServerSettings, ServiceSettings
+from facemotion.verifier import Verifier
 
 PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
 
@@ -75,17 +77,26 @@ def running(store: Path, settings: ServiceSettings | None = None, **more: Any) -
             assert thread.is_alive(), "the server didn't start"
             time.sleep(0.01)
         port = uv.servers[0].sockets[0].getsockname()[1]
-        server = Server(f"http://127.0.0.1:{port}", keys, store)
-        yield server
-        server.http.close()
+        scheme = "https" if settings.server.tls_certificate else "http"
+        server = Server(f"{scheme}://127.0.0.1:{port}", keys, store)
+        try:
+            yield server
+        finally:
+            server.http.close()
     finally:
         uv.should_exit = True
         thread.join()
 
 
 @pytest.fixture(scope="session")
-def session_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Folders of our own, and the shipped encoder with a threshold that tells drawings apart."""
+def session_environment(tmp_path_factory: pytest.TempPathFactory, film: Callable[..., bytes]) -> Iterator[None]:
+    """Folders of our own, and the shipped encoder with a threshold half-way between two motions of the drawing."""
+    shipped = Verifier.load(Settings())
+    takes = [film(motion, seed) for motion in ("talk", "brow") for seed in range(4)]
+    vectors = np.stack([shipped.embed(shipped.frontend.acquire(take)).vector for take in takes])
+    cosines = vectors @ vectors.T
+    same, other = min(cosines[:4, :4].min(), cosines[4:, 4:].min()), cosines[:4, 4:].max()
+    threshold = 0.35 * float(same) + 0.65 * float(other)
     folder = tmp_path_factory.mktemp("config")
     entry = card("encoder-mesh")
     shutil.copy(model_path(entry.name), folder / "drawings.onnx")
@@ -99,7 +110,11 @@ frontend = "{entry.frontend}"
 default_point = "drawings"
 [[drawings.operating_points]]
 name = "drawings"
+<<<<<<< HEAD
 threshold = 0.6
+=======
+threshold = {threshold:.4f}
+>>>>>>> serve
 fmr = 0.1
 fnmr = 0.1
 genuine_trials = 15

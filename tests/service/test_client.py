@@ -6,9 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import facemotion as fm
 from facemotion.errors import (
@@ -22,6 +28,9 @@ from facemotion.errors import (
     UnreadableMediaError,
     UserExistsError,
 )
+from facemotion.service.settings import ServerSettings, ServiceSettings
+
+from .conftest import running
 
 DOCS = Path(__file__).parents[2] / "docs" / "service.md"
 
@@ -65,6 +74,36 @@ def test_wrong_keys_roles_and_places_have_names(server):
     with fm.Client("http://127.0.0.1:9", "x", seconds=1) as client, pytest.raises(ServiceError) as unreachable:
         client.models()
     assert unreachable.value.retry_seconds
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """A certificate of our own for 127.0.0.1, good for an hour."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, SHA256())
+    )
+    (folder / "chain.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(plain)
+    return str(folder / "chain.pem"), str(folder / "key.pem")
+
+
+def test_over_tls(tmp_path, talk, session_environment):
+    chain, key = certificate(tmp_path)
+    settings = ServiceSettings(server=ServerSettings(tls_certificate=chain, tls_key=key))
+    with running(tmp_path / "store.db", settings) as server:
+        with fm.Client(server.url, server.keys["enrol"], ca=chain) as client:
+            assert client.enrol("alice", talk[:2]) == 2
+            assert client.verify("alice", talk[2]) is True
+        with fm.Client(server.url, server.keys["enrol"]) as client, pytest.raises(ServiceError, match="reached"):
+            client.models()
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
