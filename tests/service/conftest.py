@@ -110,11 +110,7 @@ frontend = "{entry.frontend}"
 default_point = "drawings"
 [[drawings.operating_points]]
 name = "drawings"
-<<<<<<< HEAD
-threshold = 0.6
-=======
 threshold = {threshold:.4f}
->>>>>>> serve
 fmr = 0.1
 fnmr = 0.1
 genuine_trials = 15
