@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import facemotion as fm
 from facemotion.cli import app, main
 from facemotion.errors import FacemotionError
 
@@ -65,7 +66,7 @@ def test_forget_asks(clips, tmp_path):
     store = tmp_path / "store.db"
     facemotion("enrol", "alice", clips / "talk1.mp4", clips / "talk2.mp4", store=store)
     result = CliRunner().invoke(app, ["forget", "alice", "--store", str(store)], input="n\n")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "alice" in facemotion("users", store=store)[1]
 
 
@@ -125,6 +126,16 @@ def test_a_real_process_prints_one_sentence_and_no_traceback(tmp_path):
     result = run("verify", text, text, "--json")
     assert json.loads(result.stdout)["error"] == "UnreadableMediaError"
     assert result.returncode == 2
+
+
+def test_the_version_and_a_replaced_template_are_told(clips, tmp_path):
+    assert facemotion("--version")[:2] == (0, f"facemotion {fm.__version__}\n")
+    takes = (clips / "talk1.mp4", clips / "talk2.mp4")
+    first = facemotion("enrol", "alice", *takes, store=tmp_path / "store.db")[1]
+    again = facemotion("enrol", "alice", *takes, store=tmp_path / "store.db")[1]
+    assert "replaced" not in first
+    assert "The template that was stored before is replaced." in again
+    assert "Motion alone is enrolled" in again
 
 
 def test_wrong_usage_is_two():

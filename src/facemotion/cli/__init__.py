@@ -6,9 +6,11 @@ Exit codes: 0 accepted or done, 1 rejected, 2 usage or unreadable input, 3 no us
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+import facemotion
 from facemotion.cli import (
     audit,
     calibrate,
@@ -61,6 +63,21 @@ GROUPS = (
 )
 for group in GROUPS:
     group.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"facemotion {facemotion.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Verify a person by a secret facial motion made before a camera."""
 
 
 def main() -> None:

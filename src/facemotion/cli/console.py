@@ -28,6 +28,7 @@ StoreOption = Annotated[
 ]
 
 MOTION_ALONE = "Motion alone was compared; who performed it was not."
+MOTION_ALONE_ENROLLED = "Motion alone is enrolled; whose face makes it is not."
 BOTH = "Motion and face were compared; both must pass."
 
 

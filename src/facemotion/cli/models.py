@@ -30,7 +30,7 @@ def list_models(config: ConfigOption = None, json: JsonOption = False) -> None:
     from rich.table import Table
 
     from facemotion.config import load_settings
-    from facemotion.errors import ModelError
+    from facemotion.errors import MissingModelError, ModelError
     from facemotion.models import load_cards, model_path
 
     settings = load_settings(config).runtime
@@ -39,6 +39,9 @@ def list_models(config: ConfigOption = None, json: JsonOption = False) -> None:
         try:
             model_path(each, settings)
             states[each] = "ready"
+        except MissingModelError as error:
+            optional = bool(load_cards(settings)[each].sources)
+            states[each] = f"not fetched; optional: models pull {each}" if optional else str(error)
         except ModelError as error:
             states[each] = str(error)
     if json:

@@ -19,8 +19,13 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; default: this machine alone.")] = "",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = -1,
-    workers: Annotated[int, typer.Option(help="Server processes.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option(help="Port; 0 takes a free one; default: that of the settings.", show_default=False),
+    ] = -1,
+    workers: Annotated[
+        int, typer.Option(help="Server processes; default: that of the settings.", show_default=False)
+    ] = 0,
     service: Annotated[
         Path | None, typer.Option("--service", envvar="FACEMOTION_SERVICE", help="Settings file of the service (TOML).")
     ] = None,

@@ -61,8 +61,8 @@ def forget(
     from facemotion.store import open_store
 
     with open_store(store or default_store()) as opened:
-        if not (yes or json):
-            typer.confirm(f"Delete every template of {user}?", abort=True)
+        if not (yes or json) and not typer.confirm(f"Delete every template of {user}?"):
+            raise typer.Exit(2)  # not 1, which says that a motion was rejected
         opened.delete(user)
     if json:
         print_json({"user": user, "forgotten": True})

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import (
+    MOTION_ALONE_ENROLLED,
     ConfigOption,
     JsonOption,
     StoreOption,
@@ -68,6 +69,7 @@ def enrol(
     progress = Progress(transient=True, disable=json, console=Console(stderr=True))
     with open_store(store or default_store()) as opened, progress as bar:
         task = bar.add_task("reading takes", total=len(clips))
+        replaced = "motion" in opened.factors(user)
         if keep_face:
             enrolment = verifier.change_motion(opened, user, clips)
         else:
@@ -81,15 +83,20 @@ def enrol(
                 "agreement": [round(float(value), 6) for value in enrolment.agreement],
                 "quality": [asdict(report) for report in enrolment.quality],
                 "warnings": list(enrolment.warnings),
+                "replaced": replaced,
             }
         )
         return
-    console = Console()
+    console = Console(soft_wrap=True)
     for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
         console.print(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}", highlight=False)
     for warning in enrolment.warnings:
         console.print(f"[yellow]Weak:[/] {warning}", highlight=False)
-    console.print(f"[bold green]ENROLLED[/]  {user} with {len(clips)} takes")
+    console.print(f"[bold green]ENROLLED[/]  {user} with {len(clips)} takes", highlight=False)
+    if replaced:
+        console.print("The template that was stored before is replaced.")
+    if verifier.appearance is None:
+        console.print(MOTION_ALONE_ENROLLED)
 
 
 def check(
