@@ -163,10 +163,14 @@ def read_toml(kind: type[T], path: Path) -> T:
         SettingsError: see load_settings.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise SettingsError(f"The settings file {path} isn't a regular file.")
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"Can't read the settings file {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise SettingsError(f"{path} is not valid TOML: it is nested too deeply.") from error
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of thousands of digits
         raise SettingsError(f"{path} is not valid TOML: {error}.") from error
     return from_table(kind, table, str(path))
 
@@ -211,7 +215,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
         return _convert(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise SettingsError(f"{where} is too large.") from error
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise SettingsError(f"{where} must be of type {hint.__name__}, got {value!r}.")
     return value

@@ -20,7 +20,7 @@ from facemotion.errors import EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import Source
 from facemotion.models import card
-from facemotion.store import TemplateStore
+from facemotion.store import TemplateStore, check_user
 from facemotion.thresholds import operating_point
 from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, QualityReport, Template
 
@@ -137,6 +137,7 @@ class Verifier:
             EnrolmentError: too few or many takes, or one that isn't like the others; its number is named, from 1.
             MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
+        check_user(user)  # before the clips are decoded, which takes seconds
         self._check_count(len(clips))
         acquisitions: list[Acquisition] = []
         for clip in clips:
@@ -151,6 +152,7 @@ class Verifier:
         Raises:
             EnrolmentError, StoreError: see enrol.
         """
+        check_user(user)
         return self._enrol(store, user, acquisitions, ("motion", "appearance"))
 
     def change_motion(self, store: TemplateStore, user: str, clips: Sequence[Source]) -> Enrolment:
@@ -198,6 +200,7 @@ class Verifier:
             ModelMismatchError: the template was made with another model; the user must enrol again.
             MediaError, AcquisitionError: see verify.
         """
+        check_user(user)
         return self.check_acquired(store, user, self.frontend.acquire(clip))
 
     def check_acquired(self, store: TemplateStore, user: str, acquisition: Acquisition) -> Decision:

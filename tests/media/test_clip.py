@@ -282,3 +282,21 @@ def test_a_codec_that_nobody_knows(encode, talking_frames):
     clip = encode(talking_frames).replace(b"avc1", b"zzzz")
     with pytest.raises(UnreadableMediaError, match="unknown kind"):
         load_clip(clip)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of what it skips in a TIFF
+@pytest.mark.parametrize("kind", ["gif", "png", "jpeg", "webp", "tiff"])
+def test_pictures_cut_and_flipped_anywhere_are_named_errors(kind, tmp_path):
+    """Pillow's parsers let more than OSError out on made-up headers."""
+    stream = io.BytesIO()
+    frames = [Image.new("RGB", (20, 20), (number * 40, 0, 0)) for number in range(4)]
+    frames[0].save(stream, kind, **({"save_all": True, "append_images": frames[1:]} if kind in ("gif", "webp") else {}))
+    data, random = stream.getvalue(), np.random.default_rng(0)
+    for number in range(150):
+        bad = bytearray(data[: random.integers(1, len(data) + 1)]) if number % 2 else bytearray(data)
+        for _ in range(int(random.integers(0, 8))):
+            bad[random.integers(0, len(bad))] = random.integers(0, 256)
+        try:
+            load_clip(bytes(bad), MediaSettings(min_seconds=0))
+        except (MediaError, TooShortError):
+            continue

@@ -6,6 +6,7 @@ Exit codes: 0 accepted or done, 1 rejected, 2 usage or unreadable input, 3 no us
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -89,3 +90,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away; nothing more can be said
         sys.exit(0)
+    except Exception:  # noqa: BLE001 - the program's border: 1 says "rejected", so a fault of ours must not exit with it
+        traceback.print_exc()
+        print(
+            "facemotion: that is a fault of facemotion itself; please report it with the lines above.", file=sys.stderr
+        )
+        sys.exit(70)

@@ -47,6 +47,7 @@ def show(
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from facemotion.service import audit
     from facemotion.service.schema import open_database
@@ -59,5 +60,7 @@ def show(
     table = Table("number", "at", "actor", "action", "user", "outcome", box=box.SIMPLE, pad_edge=False)
     for row in rows:
         moment = datetime.fromtimestamp(row.at, UTC)
-        table.add_row(str(row.number), f"{moment:%Y-%m-%d %H:%M:%S}", row.actor, row.action, row.user, row.outcome)
+        table.add_row(
+            str(row.number), f"{moment:%Y-%m-%d %H:%M:%S}", Text(row.actor), row.action, Text(row.user), row.outcome
+        )
     Console().print(table)

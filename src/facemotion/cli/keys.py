@@ -41,6 +41,7 @@ def show(store: StoreOption = "", json: JsonOption = False) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from facemotion.service.auth import ApiKeys
     from facemotion.service.schema import open_database
@@ -66,7 +67,7 @@ def show(store: StoreOption = "", json: JsonOption = False) -> None:
     table = Table("id", "name", "role", "made", "revoked", box=box.SIMPLE, pad_edge=False)
     for key in keys:
         revoked = f"{key.revoked:%Y-%m-%d %H:%M} UTC" if key.revoked else ""
-        table.add_row(key.id, key.name, key.role, f"{key.made:%Y-%m-%d %H:%M} UTC", revoked)
+        table.add_row(key.id, Text(key.name), key.role, f"{key.made:%Y-%m-%d %H:%M} UTC", revoked)
     Console().print(table)
 
 

@@ -20,6 +20,7 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from facemotion.store import open_store
 
@@ -47,7 +48,7 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     table = Table("user", "takes", "model", "enrolled", box=box.SIMPLE, pad_edge=False)
     for one in summaries:
         takes = ", ".join(f"{count} {factor}" for factor, count in one.takes.items())
-        table.add_row(one.user, takes, ", ".join(one.model_ids.values()), f"{one.enrolled:%Y-%m-%d %H:%M} UTC")
+        table.add_row(Text(one.user), takes, ", ".join(one.model_ids.values()), f"{one.enrolled:%Y-%m-%d %H:%M} UTC")
     Console().print(table)
 
 
@@ -58,8 +59,9 @@ def forget(
     json: JsonOption = False,
 ) -> None:
     """Delete everything stored of a user."""
-    from facemotion.store import open_store
+    from facemotion.store import check_user, open_store
 
+    check_user(user)
     with open_store(store or default_store()) as opened:
         if not (yes or json) and not typer.confirm(f"Delete every template of {user}?"):
             raise typer.Exit(2)  # not 1, which says that a motion was rejected

@@ -60,11 +60,13 @@ def enrol(
 
     from rich.console import Console
     from rich.progress import Progress
+    from rich.text import Text
 
     from facemotion.config import load_settings
-    from facemotion.store import open_store
+    from facemotion.store import check_user, open_store
     from facemotion.verifier import Verifier
 
+    check_user(user)
     verifier = Verifier.load(load_settings(config))
     progress = Progress(transient=True, disable=json, console=Console(stderr=True))
     with open_store(store or default_store()) as opened, progress as bar:
@@ -89,10 +91,11 @@ def enrol(
         return
     console = Console(soft_wrap=True)
     for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
-        console.print(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}", highlight=False)
+        console.print(Text(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}"))
     for warning in enrolment.warnings:
         console.print(f"[yellow]Weak:[/] {warning}", highlight=False)
-    console.print(f"[bold green]ENROLLED[/]  {user} with {len(clips)} takes", highlight=False)
+    # Text, never markup: a name may hold brackets or colons, and must be shown as it is stored.
+    console.print(Text("ENROLLED", "bold green") + Text(f"  {user} with {len(clips)} takes", ""))
     if replaced:
         console.print("The template that was stored before is replaced.")
     if verifier.appearance is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -26,6 +27,9 @@ Source = Path | str | bytes
 Frame = NDArray[np.uint8]
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,ivf,ogg,flv,asf,gif,nut"
+PICTURES = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+# What Pillow's parsers let out on made-up headers; UnidentifiedImageError is an OSError.
+PICTURE_FAULTS = (OSError, SyntaxError, ValueError, LookupError, RuntimeError, TypeError, EOFError, struct.error)
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -65,7 +69,7 @@ def read_frames(
     settings = settings or MediaSettings()
     if not isinstance(source, bytes):
         source = Path(source)
-    if isinstance(source, Path) and source.is_dir():
+    if isinstance(source, Path) and _is_folder(source):
         if rate is None:
             raise MediaError(f"{source} is a folder: give a video, or a folder of images with its rate in frames/s.")
         frames: Iterator[tuple[float, Callable[[], Frame]]] = _folder_frames(source, rate, settings)
@@ -165,16 +169,23 @@ def _open_bytes(source: Path | bytes, settings: MediaSettings) -> Iterator[Binar
         yield io.BytesIO(source)
         return
     try:
+        if source.exists() and not source.is_file():  # asked first: opening a pipe waits for its writer
+            raise UnreadableMediaError(f"{source} isn't a regular file.")
         stream = source.open("rb")
     except FileNotFoundError as error:
         raise UnreadableMediaError(f"There is no file {source}.") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UnreadableMediaError(f"Can't open {source}: {error}.") from error
     with stream:
-        if not source.is_file():  # a pipe or device has no size and may never end
-            raise UnreadableMediaError(f"{source} isn't a regular file.")
         _check_bytes(source.stat().st_size, settings)
         yield stream
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a null character
+        raise UnreadableMediaError(f"Can't open {str(path)[:200]}: {error}.") from error
 
 
 def _check_bytes(size: int, settings: MediaSettings) -> None:
@@ -185,16 +196,16 @@ def _check_bytes(size: int, settings: MediaSettings) -> None:
 
 
 def _refuse_still_image(stream: BinaryIO, settings: MediaSettings) -> None:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
-        with Image.open(stream) as image:  # reads the header alone
+        with Image.open(stream, formats=PICTURES) as image:  # reads the header alone
             width, height = image.size
             animated = getattr(image, "is_animated", False)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise MediaLimitError(f"The picture is too large ({error}); record a video instead.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        width, height, animated = 0, 0, True
+    except PICTURE_FAULTS:
+        width, height, animated = 0, 0, True  # the video decoder will say what it is
     finally:
         stream.seek(0)
     check_size(width, height, settings)
@@ -220,10 +231,10 @@ class _Image:
         self._path, self._settings, self._first = path, settings, first
 
     def __call__(self) -> Frame:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, ImageOps
 
         try:
-            with Image.open(self._path) as image:
+            with Image.open(self._path, formats=PICTURES) as image:
                 check_size(image.width, image.height, self._settings)
                 upright = ImageOps.exif_transpose(image).convert("RGB")
                 if not self._first:
@@ -233,7 +244,7 @@ class _Image:
                 return np.array(upright, np.uint8)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise MediaLimitError(f"{self._path} is too large ({error}).") from error
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        except PICTURE_FAULTS as error:
             raise UnreadableMediaError(f"{self._path} isn't an image that can be read: {error}.") from error
 
 

@@ -82,6 +82,8 @@ def _read_cards(path: Path, changed_ns: int) -> dict[str, ModelCard]:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"Can't read the model cards in {path}: {error}.") from error
+    if not all(isinstance(entry, dict) for entry in table.values()):
+        raise ModelError(f"{path} must hold one table a model, such as [my-encoder].")
     try:
         return {
             name: from_table(ModelCard, {"name": name, **entry}, f"{path}: {name}") for name, entry in table.items()

@@ -40,6 +40,7 @@ def open_session(name: str, settings: RuntimeSettings | None = None) -> onnxrunt
         return onnxruntime.InferenceSession(str(path), options, providers=list(settings.providers))
     except (
         state.Fail,
+        state.InvalidArgument,
         state.InvalidGraph,
         state.InvalidProtobuf,
         state.NotImplemented,

@@ -123,7 +123,10 @@ def parse_url(url: str | Path) -> URL:
     """
     text = str(url)
     if "://" not in text:
-        return URL.create("sqlite", database=str(Path(text).expanduser()))
+        try:
+            return URL.create("sqlite", database=str(Path(text).expanduser()))
+        except RuntimeError as error:
+            raise StoreError(f"{text} names the home folder of nobody here; write the path out.") from error
     try:
         parsed = make_url(text)
     except (exc.ArgumentError, ValueError) as error:
@@ -133,6 +136,10 @@ def parse_url(url: str | Path) -> URL:
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         if parsed.database in (None, "", ":memory:"):
             raise StoreError("A store in memory would be lost at once; name a file, such as sqlite:///facemotion.db.")
+        if parsed.query or parsed.database.startswith("file:"):
+            raise StoreError(
+                "An SQLite store is named by its path alone, without options, such as sqlite:///facemotion.db."
+            )
         return parsed.set(drivername="sqlite")
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
@@ -153,14 +160,15 @@ def _options(url: URL) -> dict[str, Any]:
 
 def _prepare_file(path: Path) -> None:
     """Refuse what can't be a store file, with the reason, and make a new one readable by its owner alone."""
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder; name a file in it, such as {path / 'facemotion.db'}.")
-    if not path.parent.is_dir():
-        raise StoreError(f"The folder {path.parent} doesn't exist; make it, or name the store elsewhere.")
     try:
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder; name a file in it, such as {path / 'facemotion.db'}.")
+        if not path.parent.is_dir():
+            raise StoreError(f"The folder {path.parent} doesn't exist; make it, or name the store elsewhere.")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise StoreError(f"Can't open the store {path} for writing: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"Can't open the store {str(path)[:200]} for writing: {reason}.") from error
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:

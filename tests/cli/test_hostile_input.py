@@ -1,0 +1,94 @@
+"""What a hostile or careless caller can type: a named sentence, never a crash that looks like a rejection."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facemotion import cli
+from facemotion.cli import main
+
+
+def run(*arguments: str | Path | bytes, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facemotion.cli", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=timeout, env=os.environ | environment
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], words: str) -> bool:
+    return result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr
+
+
+def test_names_with_markup_are_stored_and_shown_as_they_are(clips, tmp_path):
+    store = str(tmp_path / "store.db")
+    for name in ("x[/y]", ":smile:[red]bob"):
+        result = run("enrol", name, clips / "talk1.mp4", clips / "talk2.mp4", FACEMOTION_STORE=store)
+        assert result.returncode == 0, result.stderr
+        assert f"ENROLLED  {name} with 2 takes" in result.stdout
+    listed = run("users", FACEMOTION_STORE=store)
+    assert "x[/y]" in listed.stdout
+    assert ":smile:[red]bob" in listed.stdout
+
+
+@pytest.mark.parametrize("name", ["", "a" * 10_000, "two\nlines", b"\xff"])
+def test_names_that_can_not_be_stored(clips, tmp_path, name):
+    store = str(tmp_path / "store.db")
+    clip = clips / "talk1.mp4"
+    for command in (("enrol", name, clip, clip), ("check", name, clip), ("forget", "--yes", name)):
+        assert refused(run(*command, FACEMOTION_STORE=store), "user name")
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("sqlite:///file:x?mode=memory&uri=true", "path alone"),
+        ("sqlite:///x.db?foo=bar", "path alone"),
+        ("a" * 5000, "Can't open the store"),
+        ("~nosuchuser/x.db", "home folder"),
+    ],
+)
+def test_stores_that_are_none(store, words):
+    assert refused(run("users", "--store", store), words)
+
+
+def test_clips_that_would_hang_or_have_impossible_names(clips, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert refused(run("verify", tmp_path / "pipe.mp4", clips / "talk1.mp4"), "regular file")
+    assert refused(run("verify", "a" * 5000, clips / "talk1.mp4"), "Can't open")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[media]\nmax_seconds = 1" + 400 * "0", "too large"),
+        ("[media]\nmax_seconds = 1" + 5000 * "0", "not valid TOML"),
+        ("a = " + 5000 * "[", "not valid TOML"),
+    ],
+    ids=["overflow", "digits", "nesting"],
+)
+def test_settings_made_to_hurt(tmp_path, text, words):
+    (tmp_path / "config.toml").write_text(text)
+    assert refused(run("models", "list", "--config", tmp_path / "config.toml"), words)
+
+
+def test_a_fault_of_our_own_does_not_look_like_a_rejection(monkeypatch, capsys):
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 70
+    assert "fault of facemotion itself" in capsys.readouterr().err
+
+
+def test_an_error_as_json_stays_json(tmp_path):
+    result = run("users", "--json", "--store", tmp_path)
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["error"] == "StoreError"
