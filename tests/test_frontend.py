@@ -85,6 +85,15 @@ def test_guidance(frontend, talking_frames):
     assert first(talking_frames[:3]) is Guidance.GO
 
 
+def test_a_frame_beyond_the_highest_rate_repeats_the_last_guidance(frontend, talking_frames):
+    session = LiveSession(frontend)
+    crowd = np.concatenate([talking_frames[0]] * 2, axis=1)
+    first = session.push(crowd, 0.0)
+    again = session.push(crowd, 0.005)
+    assert (again.guidance, again.used) == (Guidance.SEVERAL_FACES, False)
+    np.testing.assert_array_equal(again.box, first.box)
+
+
 def test_a_live_session_holds_to_the_limits(talking_frames):
     frontend = Frontend.load(Settings(media=MediaSettings(max_seconds=0.6)))
     session = LiveSession(frontend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import perf_counter
 
@@ -118,6 +118,7 @@ class LiveSession:
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
         self._portraits = Portraits()
+        self._latest = LiveFrame(Guidance.NO_FACE, None, False)
         self._centres: list[tuple[float, float, float]] = []
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
@@ -133,18 +134,20 @@ class LiveSession:
         """
         check_frame(frame, self._settings.media)
         if not self._gate.admit(seconds):
-            return LiveFrame(Guidance.GO if self._values else Guidance.NO_FACE, None, False)
+            return replace(self._latest, used=False)  # what was true a few milliseconds ago still is
         self._seen.append(seconds)
         with self._clock("detect"):
             face = self._tracker.push(self._frontend.detector.detect(frame), seconds)
         if face is None:
-            return LiveFrame(Guidance.NO_FACE, None, False)
+            self._latest = LiveFrame(Guidance.NO_FACE, None, False)
+            return self._latest
         with self._clock("extract"):
             self._values.append(self._frontend.extractor(frame, face.box, face.keypoints))
             self._times.append(seconds)
         with self._clock("quality"):
             guidance = self._guide(frame, face, seconds)
-        return LiveFrame(guidance, face.box, True)
+        self._latest = LiveFrame(guidance, face.box, True)
+        return self._latest
 
     def sequence(self) -> FeatureSequence:
         """The features so far.
