@@ -25,7 +25,7 @@ check: .venv/dev-ready
 bench: .venv/dev-ready
 	$(BIN)/python benchmarks/pipeline.py
 
-# Users install the package alone, about 250 MB; development adds torch and the test tools.
+# Users install the package alone, under 400 MB; development adds torch and the test tools.
 .venv/demo-ready: pyproject.toml $(LOCK) | .venv/bin/pip
 	$(BIN)/pip install --quiet -c $(LOCK) -e .
 	touch $@

@@ -136,7 +136,7 @@ def dataset(
     chosen = SYNTH_59 if benchmark else _settings(settings, size, given)
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    with _bar("clips", quiet=json) as report:
+    with _Bar("clips", quiet=json) as report:
         made = produce(out, found, file, chosen, jobs, video, features, report)
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
 
@@ -164,7 +164,7 @@ def landmarks(
     chosen = _settings(settings, None, given)
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    with _bar("clips", quiet=json) as report:
+    with _Bar("clips", quiet=json) as report:
         plan, truths = survey(found, file, chosen, report)
     arrays = landmark_arrays(plan, truths)
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ def stills(
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
     wanted = StillSettings(people, each, posed, part or "train", seed or 0)
-    with _bar("people", quiet=json) as report:
+    with _Bar("people", quiet=json) as report:
         for done in make_stills(out, found, file, wanted, scene, Spreads()):
             report(done, people)
     _answer(
@@ -283,7 +283,7 @@ def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
 def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:
     from facemotion.synth.people import fit_portraits
 
-    with _bar("portraits", quiet=quiet) as report:
+    with _Bar("portraits", quiet=quiet) as report:
         return dict(fit_portraits(assets, cache, report))
 
 
@@ -312,7 +312,7 @@ def _settings(path: Path | None, size: str | None, given: dict[str, Any]) -> Dat
     return from_table(DatasetSettings, asdict(settings), "options")
 
 
-class _bar:  # noqa: N801 - used as a function
+class _Bar:
     """A progress bar with the time left; called with the number done and the number of all."""
 
     def __init__(self, what: str, *, quiet: bool) -> None:
