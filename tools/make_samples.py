@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.data.manifest import write_manifest
+from facemotion.media.write import write_video
 from facemotion.synth.assets import Assets
-from facemotion.synth.camera import write_mp4
 from facemotion.synth.dataset import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.head import load_head
 from facemotion.synth.people import Nursery, Recruit, default_cache, fit_portraits
@@ -64,7 +64,8 @@ def main(assets_folder: Path, out: Path) -> None:
                 clip = PlannedClip(record, program, (7, number, index, take), name)
                 studio = Studio(head, person, sessions[take], SETTINGS)
                 shot, _ = studio.shoot(clip, performer)
-                write_mp4(studio.frames(shot, sensor_seed(SETTINGS, clip)), shot.times, out / path, SETTINGS.quality)
+                timed = zip(studio.frames(shot, sensor_seed(SETTINGS, clip)), shot.times, strict=True)
+                write_video(timed, out / path, SETTINGS.quality)
                 records.append(record)
     write_manifest(out / "manifest.csv", records)
 

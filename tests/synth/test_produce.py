@@ -13,8 +13,9 @@ from facemotion.data.manifest import check_manifest, clip_digest, read_manifest
 from facemotion.errors import DataError, ManifestError
 from facemotion.frontend import Frontend
 from facemotion.media import load_clip
+from facemotion.media.write import write_video
 from facemotion.synth import people, produce
-from facemotion.synth.camera import Camera, write_mp4
+from facemotion.synth.camera import Camera
 from facemotion.synth.dataset import DatasetSettings, make_plan
 from facemotion.synth.probes import probe
 from facemotion.synth.scene import SceneSettings, make_session
@@ -144,7 +145,7 @@ def test_what_is_no_truth_is_named(tmp_path):
 def test_time_stamps_survive_the_file(tmp_path):
     times = np.array([0, 0.033, 0.1, 0.141, 0.6])
     frames = [np.full((64, 64, 3), 40 * k, np.uint8) for k in range(5)]
-    write_mp4(frames, times, tmp_path / "a.mp4")
+    write_video(zip(frames, times, strict=True), tmp_path / "a.mp4")
     clip = load_clip(tmp_path / "a.mp4")
     np.testing.assert_allclose(clip.times - clip.times[0], times, atol=2e-3)
 

@@ -70,7 +70,7 @@ def preview(
     """Film one person performing one motion: a contact sheet of several takes and a short mp4 of the first."""
     import numpy as np
 
-    from facemotion.synth.camera import write_mp4
+    from facemotion.media.write import write_video
     from facemotion.synth.sheets import as_motion, save_picture, strip
 
     as_motion(motion)
@@ -83,7 +83,7 @@ def preview(
         rows.append(strip(frames, 8))
         if take == 0:
             out.mkdir(parents=True, exist_ok=True)
-            write_mp4(frames, shot.times, out / "preview.mp4")
+            write_video(zip(frames, shot.times, strict=True), out / "preview.mp4")
     save_picture(np.concatenate(rows, axis=0), out / "preview.png")
     _answer(
         json, {"sheet": str(out / "preview.png"), "video": str(out / "preview.mp4")}, f"See {out}/preview.png and .mp4."

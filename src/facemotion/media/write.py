@@ -29,7 +29,10 @@ def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, qu
     count = 0
     try:
         with av.open(str(part), "w") as container:
-            stream = container.add_stream("libx264", rate=1000, options={"crf": str(quality), "preset": "veryfast"})
+            # The same frames must make the same file: several threads, and x264's macroblock tree (its vector code
+            # adds in an order that hangs on where memory lies), don't.
+            options = {"crf": str(quality), "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+            stream = container.add_stream("libx264", rate=1000, options=options)
             stream.pix_fmt = "yuv420p"
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
             for frame, seconds in timed:

@@ -1,18 +1,14 @@
-"""What an imperfect camera makes of a perfect picture: blur, rolling shutter, vignette, noise, JPEG; H.264 files."""
+"""What an imperfect camera makes of a perfect picture: blur, rolling shutter, vignette, noise, JPEG."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
-from facemotion.errors import StoreFullError
 from facemotion.synth.head import FloatArray
 from facemotion.synth.scene import Session
 
@@ -138,37 +134,3 @@ def _develop(
             out[j, i, 1] = min(max(green * g + level * grain[y, x, 1] + 0.5, 0.0), 255.0)
             out[j, i, 2] = min(max(blue * g + level * grain[y, x, 2] + 0.5, 0.0), 255.0)
     return out
-
-
-def write_mp4(frames: Iterable[Frame], times: NDArray[np.float64], path: Path, quality: int = 24) -> None:
-    """Write an H.264 file with the given time stamps, whole or not at all.
-
-    Args:
-        frames: (H, W, 3) uint8 each, H and W even. times: seconds, whole milliseconds. path: ends in .mp4.
-        quality: constant rate factor, 0 (lossless) to 51.
-    Raises:
-        StoreFullError: the file can't be written.
-    """
-    import av
-
-    temporary = path.with_name(path.stem + ".part.mp4")
-    try:
-        with av.open(str(temporary), "w") as container:
-            stream = container.add_stream("libx264", rate=1000)
-            stream.options = {"crf": str(quality), "preset": "veryfast", "threads": "1"}
-            stream.pix_fmt = "yuv420p"
-            stream.time_base = Fraction(1, 1000)
-            stream.codec_context.time_base = Fraction(1, 1000)
-            for number, (frame, seconds) in enumerate(zip(frames, times, strict=True)):
-                if number == 0:
-                    stream.height, stream.width = frame.shape[:2]
-                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-                picture.pts = round(float(seconds) * 1000)
-                picture.time_base = Fraction(1, 1000)
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreFullError(
-            f"Can't write {path}: {error.strerror}; make room and run the same command again."
-        ) from error

@@ -20,8 +20,9 @@ from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import AcquisitionError, DataError, StoreFullError
 from facemotion.frontend import Frontend, LiveSession
+from facemotion.media.write import write_video
 from facemotion.synth.assets import Assets
-from facemotion.synth.camera import Camera, Frame, write_mp4
+from facemotion.synth.camera import Camera, Frame
 from facemotion.synth.dataset import (
     VERSION,
     DatasetSettings,
@@ -177,7 +178,7 @@ def _film_all(job: Job) -> Iterator[int]:
             path.write_text(_recipe(job.settings, clip), "utf-8")
             _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
         elif job.video:
-            write_mp4(frames, shot.times, path, job.settings.quality)
+            write_video(zip(frames, shot.times, strict=True), path, job.settings.quality)
         truth.save(job.out / clip.truth)  # last: a clip with ground truth is whole
         yield 1
 

@@ -1,0 +1,90 @@
+"""Rendering killed at any moment, or out of room, through the real command; needs the assets."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from facemotion.synth.people import fit_portraits
+from facemotion.synth.truth import digest
+
+SIZE = ["--subjects", "4", "--motions", "2", "--lips", "1", "--takes", "3", "--size", "96x96", "--near-misses", "0"]
+SIZE += ["--mimics", "0"]
+CLIPS = 4 * 3 * 3
+KILLS = 12
+
+
+@pytest.fixture(scope="module")
+def all_fits(assets, tmp_path_factory) -> Path:
+    cache = tmp_path_factory.mktemp("fits") / "fits.npz"
+    fit_portraits(assets, cache)
+    return cache
+
+
+def begin(out: Path, assets, cache: Path, *more: str, limit: int | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "facemotion.cli", "synth", "dataset", str(out), *SIZE, "--json"]
+    command += ["--cache", str(cache), "--assets", str(assets.folder), *more]
+
+    def no_larger_files():
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=no_larger_files
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> int:
+    process.communicate()
+    return process.returncode
+
+
+def ground_truth(folder: Path) -> str:
+    return digest([folder / "manifest.csv", folder / "motions.csv", *sorted((folder / "truth").rglob("*.npz"))])
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_equals_an_unbroken_one(tmp_path, assets, all_fits):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert finish(begin(whole, assets, all_fits, "--jobs", "2")) == 0
+    chance = random.Random(5)
+    killed = 0
+    for _ in range(KILLS):
+        process = begin(broken, assets, all_fits, "--jobs", "2")
+        before = len(list(broken.rglob("*.npz"))) if broken.exists() else 0
+        while process.poll() is None and (not broken.exists() or len(list(broken.rglob("*.npz"))) <= before):
+            time.sleep(0.01)  # starting takes seconds; the moments that matter come after it
+        time.sleep(chance.uniform(0, 0.4))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.communicate()
+    assert killed >= 3
+    assert finish(begin(broken, assets, all_fits)) == 0
+    assert ground_truth(broken) == ground_truth(whole)
+    names = sorted(path.relative_to(whole) for path in whole.rglob("*.mp4"))
+    assert len(names) == CLIPS
+    assert names == sorted(path.relative_to(broken) for path in broken.rglob("*.mp4") if ".part" not in path.name)
+    for name in names:
+        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_no_room_is_named_and_the_run_can_go_on(tmp_path, assets, all_fits):
+    out = tmp_path / "set"
+    process = begin(out, assets, all_fits, limit=6000)
+    said = json.loads(process.communicate()[0])
+    assert process.returncode == 2
+    assert said["error"] == "StoreFullError"
+    assert "make room" in said["message"]
+    assert finish(begin(out, assets, all_fits)) == 0
+    assert len(list(out.rglob("*.mp4"))) == CLIPS
