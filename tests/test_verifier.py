@@ -87,6 +87,19 @@ def test_what_a_live_session_acquired_enrols_and_is_checked(verifier, clips, tmp
         assert by_frame.factors[0].score == pytest.approx(by_clip.factors[0].score, abs=1e-6)
 
 
+def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
+    talk, again, brow = (verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2", "brow"))
+    good = verifier.review([talk, again])
+    assert good.problem == ""
+    assert 0 < good.strength <= 1
+    assert "different" in verifier.review([talk, again, brow]).problem
+    assert verifier.review([talk]).problem == ""
+    wary = Settings(verifier=dataclasses.replace(verifier.settings.verifier, weak_energy=1000.0))
+    weak = fm.Verifier(verifier.frontend, verifier.encoder, verifier.point, wary).review([talk])
+    assert weak.strength < 0.33
+    assert weak.warnings
+
+
 def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_path):
     takes = [clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4"]
     with fm.open_store(tmp_path / "store.db") as store:

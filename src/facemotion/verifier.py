@@ -44,6 +44,21 @@ class Enrolment:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Review:
+    """How the takes so far would do as a template, before anything is stored.
+
+    Attributes:
+        problem: why the last take doesn't go with the ones before, a sentence; "" where it does.
+        strength: 0..1, how much the face moves next to what is easy to guess; below a third where there are warnings.
+        warnings: as in Enrolment.
+    """
+
+    problem: str
+    strength: float
+    warnings: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Appearance:
     """The second factor: who performs the motion.
@@ -54,6 +69,12 @@ class Appearance:
 
     recogniser: Recogniser
     point: OperatingPoint
+
+
+_UNLIKE: dict[Factor, str] = {
+    "motion": "That one was different; make the same motion once more.",
+    "appearance": "That one shows another face; only one person can be enrolled.",
+}
 
 
 class Verifier:
@@ -154,6 +175,20 @@ class Verifier:
         """
         check_user(user)
         return self._enrol(store, user, acquisitions, ("motion", "appearance"))
+
+    def review(self, acquisitions: Sequence[Acquisition]) -> Review:
+        """Look at one or more takes while an enrolment is going on; stores nothing, raises nothing of its own."""
+        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
+        problem = ""
+        for factor in takes[0]:
+            vectors = np.stack([take[factor].vector for take in takes])
+            if len(takes) > 1 and float((vectors[:-1] @ vectors[-1]).mean()) < self._point(factor).threshold:
+                problem = _UNLIKE[factor]
+        motion = Template("-", "motion", np.stack([take["motion"].vector for take in takes]), self.encoder.model_id)
+        warnings = tuple(self._weaknesses(acquisitions, motion))
+        energy = float(np.median([acquisition.quality.motion_energy for acquisition in acquisitions]))
+        strength = min(energy / (3 * self.settings.verifier.weak_energy), 1.0)
+        return Review(problem, min(strength, 0.3) if warnings else strength, warnings)
 
     def change_motion(self, store: TemplateStore, user: str, clips: Sequence[Source]) -> Enrolment:
         """Give a user another motion without enrolling the face again: the takes must show the face that is enrolled,

@@ -6,18 +6,19 @@ import io
 import json
 import struct
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from facemotion.media import load_clip
-from facemotion.service.settings import AttemptSettings, LimitSettings, ServiceSettings
+from facemotion.service.settings import AttemptSettings, LimitSettings, ServerSettings, ServiceSettings
 
 from .conftest import Server, running
 
@@ -86,7 +87,10 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
             assert answers[-1]["frames"] == len(takes[number])
             assert all(0 <= value <= 1 for value in answers[-1]["box"])
             socket.say("done")
-            assert socket.hear() == {"takes": number + 1, "dropped": 0}
+            review = socket.hear()
+            assert (review["takes"], review["dropped"]) == (number + 1, 0)
+            assert 0 < review["strength"] <= 1
+            assert isinstance(review["warnings"], list)
         socket.say("enrol")
         assert socket.until("enrolled", "error") == {"enrolled": True, "takes": 3}
     return server
@@ -112,6 +116,64 @@ def test_a_live_motion_is_accepted_another_is_not(enrolled, takes, brow):
     ]
     assert outcomes == ["done", "accepted", "rejected", "replay"]
     enrolled.call("POST", "/v1/users/lea/unlock")
+
+
+def test_a_take_unlike_the_others_does_not_count(server, takes, brow):
+    with Socket(server, "mia", "enrol", role="enrol") as socket:
+        socket.take(takes[0])
+        socket.say("done")
+        assert socket.hear()["takes"] == 1
+        socket.take(messages(brow[0]))
+        socket.say("done")
+        assert socket.hear() == {"takes": 1, "again": "That one was different; make the same motion once more."}
+        socket.take(takes[1])
+        socket.say("done")
+        assert socket.hear()["takes"] == 2
+        socket.say("enrol")
+        assert socket.until("enrolled", "error") == {"enrolled": True, "takes": 2}
+
+
+@contextmanager
+def visitor(server: Server, **more: Any) -> Iterator[ClientConnection]:
+    with connect(server.url.replace("http", "ws") + "/v1/live", **more) as socket:
+        socket.send(json.dumps({"purpose": "try"}))
+        yield socket
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_visitor_compares_two_takes_and_leaves_no_trace(server, takes, brow, same):
+    before = server.call("GET", "/v1/audit?limit=1000").json()["entries"]
+    with visitor(server) as socket:
+        for number, take in enumerate((takes[0], takes[1] if same else messages(brow[0]))):
+            for frame in take:
+                socket.send(frame)
+                assert "guidance" in json.loads(socket.recv(timeout=20))
+            socket.send(json.dumps({"done": True}))
+            told = json.loads(socket.recv(timeout=20))
+            if number == 0:
+                assert told == {"takes": 1, "dropped": 0}
+    assert told["match"] is same
+    assert told["match"] == (told["score"] >= told["threshold"])
+    first, second = told["curves"]
+    assert max(first + second) == 1
+    ends = [(len(first) - 1) / 25, (len(second) - 1) / 25]
+    assert [told["pairs"][0][:2], told["pairs"][-1][:2]] == [[0, 0], ends]
+    assert all(0 <= apart <= 1 for _, _, apart in told["pairs"])
+    assert server.call("GET", "/v1/audit?limit=1000").json()["entries"] == before
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "error"),
+    [
+        ("off", None, "RightsError"),
+        ("this-machine", "https://evil.example", "RightsError"),
+        ("anyone", "https://evil.example", "RightsError"),
+    ],
+)
+def test_visitors_who_may_not(tmp_path, session_environment, allowed, origin, error):
+    settings = ServiceSettings(server=ServerSettings(try_it=allowed))
+    with running(tmp_path / "store.db", settings) as server, visitor(server, origin=origin) as socket:
+        assert json.loads(socket.recv(timeout=20))["error"] == error
 
 
 def test_frames_before_go_are_forgotten(enrolled, takes, film):

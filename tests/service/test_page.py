@@ -13,7 +13,7 @@ STATIC = Path(facemotion.service.__file__).parent / "static"
 
 
 def test_the_page_and_its_files_are_served_with_a_strict_policy(server):
-    for path in ("/", "/static/app.js", "/static/camera.js", "/static/strings.js", "/static/style.css"):
+    for path in ("/", "/admin", *(f"/static/{one.name}" for one in STATIC.iterdir())):
         answer = server.call("GET", path, "")
         assert answer.status_code == 200
         policy = answer.headers["content-security-policy"]
@@ -28,18 +28,36 @@ def test_no_other_file_is_served(server, name):
     assert server.call("GET", f"/static/{name}", "").status_code == 404
 
 
-def test_what_the_page_names_is_there_and_its_own():
-    html = (STATIC / "index.html").read_text("utf-8")
-    named = re.findall(r'(?:src|href)="([^"]+)"', html)
+@pytest.mark.parametrize(
+    ("page", "scripts"),
+    [("index.html", ("app.js", "stage.js", "session.js", "compare.js")), ("admin.html", ("admin.js",))],
+)
+def test_what_the_page_names_is_there_and_its_own(page, scripts):
+    html = (STATIC / page).read_text("utf-8")
+    named = [name for name in re.findall(r'(?:src|href)="([^"]+)"', html) if name != "/"]
     assert named
     assert all((STATIC / name.removeprefix("/static/")).is_file() for name in named)
     assert not re.search(r"<script>|<style>|\son\w+=|\sstyle=", html)
-    ids = set(re.findall(r'id="(\w+)"', html))
-    script = (STATIC / "app.js").read_text("utf-8")
-    assert set(re.findall(r'\$\("(\w+)"\)', script)) <= ids
+    ids = set(re.findall(r'id="([\w-]+)"', html))
+    for script in scripts:
+        assert set(re.findall(r'\$\("([\w-]+)"\)', (STATIC / script).read_text("utf-8"))) <= ids
+
+
+def test_nothing_leads_elsewhere_and_the_scripts_are_small():
     for path in STATIC.iterdir():
         assert not re.search(r"https?://", path.read_text("utf-8").replace("http://www.w3.org", "")), path.name
     assert sum(path.stat().st_size for path in STATIC.glob("*.js")) < 60_000
+
+
+def test_every_word_is_used_and_every_used_word_is_there():
+    strings = (STATIC / "strings.js").read_text("utf-8")
+    for name, scripts in {"WORDS": ("app.js", "stage.js", "session.js", "compare.js"), "ADMIN": ("admin.js",)}.items():
+        block = strings.split(f"export const {name} = {{")[1].split("\n};")[0]
+        there = set(re.findall(r"^  (\w+):", block, re.M))
+        used = {word for one in scripts for word in re.findall(rf"{name}\.(\w+)", (STATIC / one).read_text("utf-8"))}
+        assert used <= there
+        by_name = {word for word in there if word.endswith("Error")} | {"lost", "cut", "offline", "noTry"}  # of errors
+        assert there - by_name <= used
 
 
 def test_guidance_has_words_for_everything_the_service_says():

@@ -82,11 +82,13 @@ def append(
     connection.execute(insert(table).values(**asdict(row) | {"digest": row.computed()}))
 
 
-def read(database: Database, after: int = 0, limit: int = 1000) -> list[AuditRow]:
-    """Rows in their order, from the one behind `after`."""
-    query = select(table).where(table.c.number > after).order_by(table.c.number).limit(limit)
+def read(database: Database, after: int = 0, limit: int = 1000, newest: bool = False) -> list[AuditRow]:
+    """Rows in their order, from the one behind `after`; with `newest` the last ones behind it."""
+    order = table.c.number.desc() if newest else table.c.number
+    query = select(table).where(table.c.number > after).order_by(order).limit(limit)
     with database.read() as connection:
-        return [AuditRow(**row) for row in connection.execute(query).mappings()]
+        rows = [AuditRow(**row) for row in connection.execute(query).mappings()]
+    return rows[::-1] if newest else rows
 
 
 def check(database: Database, expected: str = "") -> AuditReport:

@@ -4,7 +4,9 @@ Messages to the service: first `{"user": ..., "nonce": ..., "purpose": "verify" 
 binary, each the capture time in seconds (float64, little-endian) followed by a JPEG; `{"go": true}` forgets those so
 far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a frame that was looked at,
 `{"accepted": ...}` at the end, or a problem as REST gives it. For "enrol", `{"done": true}` ends a take and is answered
-`{"takes": n}`, and `{"enrol": true}` stores them.
+`{"takes": n, "strength": ..., "warnings": [...]}`, or `{"takes": n, "again": WHY}` where the take was unlike those
+before and doesn't count, and `{"enrol": true}` stores them. `{"purpose": "try"}` alone begins a session of two
+takes that are compared with each other and forgotten.
 
 The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
 frames, oldest first, and never lags.
@@ -35,6 +37,7 @@ from facemotion.errors import (
     FacemotionError,
     FormError,
     MediaLimitError,
+    RightsError,
     UnreadableMediaError,
     UploadTimeoutError,
 )
@@ -42,7 +45,9 @@ from facemotion.frontend import LiveFrame
 from facemotion.service.auth import Caller
 from facemotion.service.problems import FAULT, problem_of
 from facemotion.service.recording import Recorder, Recording
-from facemotion.service.routes import Parts
+from facemotion.service.routes import Parts, keyless
+from facemotion.service.settings import ServiceSettings
+from facemotion.service.tryit import side_by_side
 
 T = TypeVar("T")
 PENDING = 2
@@ -117,7 +122,12 @@ class Session:
         Raises:
             FacemotionError: whatever ended the session before its time. WebSocketDisconnect: the client went away.
         """
-        user, nonce, purpose = _hello(await self._text())
+        words = await self._text()
+        if words == {"purpose": "try"}:
+            _let_visitor_in(self._socket, self._parts.settings)
+            await self._try()
+            return
+        user, nonce, purpose = _hello(words)
         attempts = self._parts.desk.attempts
         holder = await run_in_threadpool(attempts.begin, user, purpose, None, nonce)
         caller = await run_in_threadpool(self._parts.desk.keys.holder, holder)
@@ -150,14 +160,37 @@ class Session:
             if word == "enrol":
                 break
             try:
+                take = await self._live.run(recorder.finish)
+            except FacemotionError as error:
+                await _say(self._socket, problem_of(error).model_dump())
+                continue
+            takes = [*self._takes, take]
+            review = await self._live.run(partial(desk.verifier.review, [one.acquisition for one in takes]))
+            if review.problem:
+                await _say(self._socket, {"takes": len(self._takes), "again": review.problem})
+                continue
+            self._takes = takes
+            strength = round(review.strength, 3)
+            words = {"takes": len(takes), "strength": strength, "warnings": review.warnings, "dropped": self._dropped}
+            await _say(self._socket, words)
+        count = await self._live.run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
+        self._parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
+        await _say(self._socket, {"enrolled": True, "takes": count})
+
+    async def _try(self) -> None:
+        """Two takes of a visitor, told side by side."""
+        while len(self._takes) < 2:
+            recorder, _ = await self._take()
+            try:
                 self._takes.append(await self._live.run(recorder.finish))
             except FacemotionError as error:
                 await _say(self._socket, problem_of(error).model_dump())
                 continue
-            await _say(self._socket, {"takes": len(self._takes), "dropped": self._dropped})
-        count = await self._live.run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
-        self._parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
-        await _say(self._socket, {"enrolled": True, "takes": count})
+            if len(self._takes) == 1:
+                await _say(self._socket, {"takes": 1, "dropped": self._dropped})
+        first, second = (take.acquisition for take in self._takes)
+        verifier = self._parts.desk.verifier
+        await _say(self._socket, await self._live.run(lambda: side_by_side(verifier, first, second)))
 
     async def _take(self) -> tuple[Recorder, str]:
         """One take: read and look at frames side by side until the client ends it, by "done" or "enrol"."""
@@ -274,6 +307,23 @@ def _hello(words: Any) -> tuple[str, str, Any]:
     if not fit or purpose not in ("verify", "enrol"):
         raise FormError("The first message names a user, a nonce, and verify or enrol as purpose.")
     return user, nonce, purpose
+
+
+def _let_visitor_in(socket: WebSocket, settings: ServiceSettings) -> None:
+    """
+    Raises:
+        AuthenticationError, RightsError: the settings let no visitor in from there.
+    """
+    allowed = settings.server.try_it
+    address = socket.client.host if socket.client else ""
+    if allowed == "anyone":
+        origin = socket.headers.get("origin", "")
+        if origin and origin.partition("://")[2] != socket.headers.get("host", ""):
+            raise RightsError("A page of another site may not try the service.")
+    elif allowed == "this-machine":
+        keyless(address, socket.headers, settings)
+    else:
+        raise RightsError("Trying without an account is switched off here.")
 
 
 def _json(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""The page at `/`: plain files, nothing of other sites."""
+"""The page at `/` and the administrators' at `/admin`: plain files, nothing of other sites."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-KINDS = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript"}
+KINDS = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 def page() -> APIRouter:
     """A router with the page and its files."""
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", index, methods=["GET"])
+    router.add_api_route("/admin", administration, methods=["GET"])
     router.add_api_route("/static/{name}", static, methods=["GET"])
     return router
 
@@ -26,6 +27,11 @@ def page() -> APIRouter:
 async def index() -> Response:
     """The page itself."""
     return _file("index.html")
+
+
+async def administration() -> Response:
+    """The view of administrators; what it shows comes from the REST interface, by their key."""
+    return _file("admin.html")
 
 
 async def static(name: str) -> Response:

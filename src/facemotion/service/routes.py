@@ -262,10 +262,11 @@ def read_audit(
     who: Who,
     after: Annotated[int, Query(ge=0, le=2**62, description="Number of the last entry that you have.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    newest: Annotated[bool, Query(description="The last entries instead of the first, in their order still.")] = False,
 ) -> schemas.AuditPage:
     """Read the audit trail; for administrators."""
     who.require("admin")
-    rows = audit.read(parts_of(request).desk.database, after, limit)
+    rows = audit.read(parts_of(request).desk.database, after, limit, newest)
     return schemas.AuditPage(entries=[schemas.AuditEntry(**vars(row)) for row in rows])
 
 

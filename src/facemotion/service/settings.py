@@ -24,6 +24,11 @@ class ServerSettings:
     keyless_on_loopback: bool = option(
         True, "callers on this machine may enrol and verify without a key; false behind a proxy"
     )
+    try_it: str = option(
+        "this-machine",
+        "who may compare two takes of their own on the page, without an account",
+        choices=("off", "this-machine", "anyone"),
+    )
 
 
 @dataclass(frozen=True)

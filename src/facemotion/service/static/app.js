@@ -1,135 +1,296 @@
-// Sit down, make your face, be let in: one session over the live socket (docs/service.md).
+// Sit down, make your face, be let in.
 
 import { Camera } from "./camera.js";
-import { GUIDANCE, WORDS } from "./strings.js";
+import { play, show } from "./compare.js";
+import { Cut, Refusal, erase, nonce, upload } from "./link.js";
+import { Session } from "./session.js";
+import { Stage } from "./stage.js";
+import { WORDS } from "./strings.js";
+
+/** @typedef {"verify" | "enrol"} Purpose */
+/** @typedef {import("./camera.js").Shot} Shot */
 
 const TAKES = 3;
-const STEADY = 600; // ms of good guidance before "go"
-const TAKE = 3000; // ms of a take
-const RESTART = 5000; // ms after which frames of finding one's place are forgotten
-
+const CLIP = 3500; // ms of a clip that is sent in one piece
+const VIEWS = ["home", "stage", "review", "verdict", "compare"];
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+const stage = new Stage();
+let stop = new AbortController();
+let ticking = 0;
 
-/** @param {string} text @param {"good" | "bad" | ""} kind */
-function tell(text, kind) {
-  $("result").textContent = text;
-  $("result").className = kind;
+/** Show one view, and tell screen readers and keyboards where it begins. @param {string} name */
+function view(name) {
+  for (const one of VIEWS) $(one).hidden = one !== name;
+  document.body.dataset.view = name;
+  $(name).querySelector("h1").focus();
 }
 
-/** @param {string} text */
-function guide(text) {
-  if ($("guidance").textContent !== text) $("guidance").textContent = text;
-}
-
-/** @param {number} share of the ring, 0..1 */
-function fill(share) {
-  $("ring").style.strokeDasharray = `${100 * share} 100`;
-}
-
-/** @param {string} user @param {string} purpose */
-async function askNonce(user, purpose) {
-  const answer = await fetch(`/v1/users/${encodeURIComponent(user)}/nonces`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ purpose }),
+/** The click of one of several buttons, or the end of the session. @param {Record<string, string>} buttons id to value */
+function choice(buttons) {
+  return new Promise((resolve, reject) => {
+    stop.signal.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
+    for (const [id, value] of Object.entries(buttons)) $(id).onclick = () => resolve(value);
   });
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.message);
-  return body.nonce;
 }
 
 /**
- * One session, from the nonce to the verdict.
- * @param {string} user @param {"verify" | "enrol"} purpose @param {AbortSignal} stopped
+ * The last page of a session.
+ * @param {boolean} good @param {string} title @param {string} text
+ * @param {{again?: string, onAgain?: () => void, manage?: string, wait?: number}} [more]
  */
-async function session(user, purpose, stopped) {
+function verdict(good, title, text, { again = WORDS.again, onAgain, manage = "", wait = 0 } = {}) {
+  $("mark").setAttribute("class", good ? "good" : "bad");
+  $("mark-path").setAttribute("d", good ? "M30 52l14 14 27-31" : "M35 35l30 30M65 35L35 65");
+  $("verdict-title").textContent = title;
+  $("verdict-text").textContent = text;
+  $("change").hidden = $("erase").hidden = !manage;
+  $("change").onclick = () => begin("enrol", manage);
+  $("erase").textContent = WORDS.erase;
+  $("erase").onclick = () => {
+    if ($("erase").textContent !== WORDS.eraseSure) $("erase").textContent = WORDS.eraseSure;
+    else erase(manage).then(() => verdict(true, WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), failed);
+  };
+  const button = $("again");
+  $("home-again").hidden = !onAgain;
+  button.onclick = onAgain ?? home;
+  clearInterval(ticking);
+  const until = performance.now() + 1000 * wait;
+  const tick = () => {
+    const left = Math.ceil((until - performance.now()) / 1000);
+    button.disabled = left > 0;
+    button.textContent = left > 0 ? WORDS.countdown(left) : again;
+    if (left <= 0) clearInterval(ticking);
+  };
+  tick();
+  if (wait) ticking = setInterval(tick, 500);
+  view("verdict");
+}
+
+/** @param {unknown} error @param {() => void} [onAgain] */
+function failed(error, onAgain) {
+  const { name, message } = /** @type {Error} */ (error);
+  if (name === "AbortError") return home();
+  const text = /** @type {any} */ (WORDS)[name] ?? (error instanceof Cut ? /** @type {any} */ (WORDS)[message] : message);
+  return verdict(false, WORDS.problem, text, { onAgain, wait: error instanceof Refusal ? error.seconds : 0 });
+}
+
+function home() {
+  view("home");
+}
+
+/**
+ * With the camera open and the stage shown.
+ * @param {string} title @param {(camera: Camera) => Promise<void>} work @param {() => void} again
+ */
+async function filmed(title, work, again) {
+  stop.abort();
+  const mine = (stop = new AbortController());
   const camera = new Camera($("camera"));
+  stage.title(title);
+  stage.hint("");
+  view("stage");
+  /** @type {unknown} */
+  let why = null;
   try {
-    $("stage").hidden = false;
-    guide(WORDS.wait);
-    await camera.open();
-    const nonce = await askNonce(user, purpose);
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/v1/live`);
-    await new Promise((resolve, reject) => {
-      let steady = 0;
-      let placing = performance.now();
-      let going = 0;
-      let take = 1;
-      const say = (/** @type {object} */ words) => socket.send(JSON.stringify(words));
-      const place = () => {
-        going = steady = 0;
-        placing = performance.now();
-        fill(0);
-        if (purpose === "enrol") tell(WORDS.take(take, TAKES), "");
-      };
-      stopped.addEventListener("abort", () => { socket.close(); reject(new Error(WORDS.stopped)); });
-      socket.onopen = () => {
-        say({ user, nonce, purpose });
-        place();
-        camera.run((frame) => {
-          if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > 200_000) return;
-          const now = performance.now();
-          if (going && now - going > TAKE) {
-            if (going !== Infinity) say({ done: true });
-            going = Infinity;
-            guide(WORDS.look);
-            return;
-          }
-          if (going === Infinity) return;
-          if (going) fill(Math.min(1, (now - going) / TAKE));
-          else if (now - placing > RESTART) { say({ go: true }); placing = now; }
-          socket.send(frame);
-        });
-      };
-      socket.onmessage = (event) => {
-        const heard = JSON.parse(event.data);
-        if (heard.guidance) {
-          const ready = heard.guidance === "GO";
-          $("oval").classList.toggle("ready", ready);
-          const now = performance.now();
-          if (going) { guide(going === Infinity ? WORDS.look : WORDS.go); return; }
-          steady = ready ? steady || now : 0;
-          guide(GUIDANCE[/** @type {keyof typeof GUIDANCE} */ (heard.guidance)] ?? heard.message);
-          if (steady && now - steady > STEADY) { say({ go: true }); going = now; guide(WORDS.go); }
-        } else if ("accepted" in heard) {
-          resolve(tell(heard.accepted ? WORDS.accepted : WORDS.rejected, heard.accepted ? "good" : "bad"));
-        } else if (heard.enrolled) {
-          resolve(tell(WORDS.enrolled, "good"));
-        } else if (heard.takes) {
-          take = heard.takes + 1;
-          if (take > TAKES) say({ enrol: true });
-          else place();
-        } else if (heard.error) {
-          if (purpose === "enrol" && going === Infinity && take <= TAKES) { place(); tell(WORDS.again(heard.message), "bad"); }
-          else reject(new Error(heard.message));
-        }
-      };
-      socket.onclose = () => reject(new Error(WORDS.cut));
+    await camera.open(() => {
+      why = Object.assign(new Error(), { name: "lost" });
+      mine.abort();
     });
-    socket.close();
+    stage.fit($("camera"));
+    await work(camera);
+  } catch (error) {
+    if (mine === stop || why) failed(why ?? error, again);
   } finally {
     camera.close();
-    fill(0);
-    $("stage").hidden = true;
-    guide("");
   }
 }
 
-$("who").addEventListener("submit", async (/** @type {SubmitEvent} */ event) => {
-  event.preventDefault();
-  const purpose = /** @type {HTMLButtonElement} */ (event.submitter).value;
-  const stop = new AbortController();
-  $("stop").hidden = false;
-  $("who").hidden = true;
-  $("stop").onclick = () => stop.abort();
-  tell("", "");
+/**
+ * A live session; where it is cut it begins once more, and then clips go up in one piece.
+ * @param {Purpose} purpose @param {string} user
+ */
+function begin(purpose, user) {
+  const again = () => begin(purpose, user);
+  return filmed(purpose === "verify" ? WORDS.verifying(user) : WORDS.enrolling(1, TAKES), async (camera) => {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await live(camera, purpose, user);
+      } catch (error) {
+        if (error instanceof Cut && error.message === "over") {
+          tries = -1;
+          continue;
+        }
+        if (!(error instanceof Cut) || error.message !== "cut") throw error;
+        if (tries === 1) return inOnePiece(camera, purpose, user);
+        view("stage");
+        stage.say(WORDS.retrying);
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+      }
+    }
+  }, again);
+}
+
+/** @param {Camera} camera @param {Purpose} purpose @param {string} user */
+async function live(camera, purpose, user) {
+  const session = new Session(camera, stage, stop.signal);
   try {
-    await session($("user").value, /** @type {"verify" | "enrol"} */ (purpose), stop.signal);
-  } catch (error) {
-    const { name, message } = /** @type {Error} */ (error);
-    tell(/** @type {any} */ (WORDS)[name] ?? message, "bad");
+    await session.open({ user, nonce: await nonce(user, purpose), purpose });
+    if (purpose === "enrol") return await enrol(session, user);
+    stage.title(WORDS.verifying(user));
+    stage.hint(WORDS.hintVerify);
+    const { words, milliseconds } = await session.take();
+    noteVerdict(milliseconds, session);
+    return judged(words.accepted, user);
+  } finally {
+    session.close();
   }
-  $("stop").hidden = true;
-  $("who").hidden = false;
+}
+
+/** @param {boolean} accepted @param {string} user */
+function judged(accepted, user) {
+  if (accepted) verdict(true, WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
+  else verdict(false, WORDS.rejected, WORDS.rejectedText, { onAgain: () => begin("verify", user) });
+}
+
+/** @param {string} user */
+function enrolled(user) {
+  verdict(true, WORDS.enrolled, WORDS.enrolledText, { again: WORDS.verifyNow, onAgain: () => begin("verify", user), manage: user });
+}
+
+/** @param {Session} session @param {string} user */
+async function enrol(session, user) {
+  let done = 0;
+  let note = "";
+  while (done < TAKES) {
+    stage.title(WORDS.enrolling(done + 1, TAKES), done, TAKES);
+    stage.hint(note || (done ? WORDS.hintSame : WORDS.hintFirst));
+    view("stage");
+    let taken;
+    try {
+      taken = await session.take();
+    } catch (error) {
+      if (!(error instanceof Refusal) || !session.ended) throw error;
+      note = error.message;
+      continue;
+    }
+    note = taken.words.again ?? "";
+    done = taken.words.takes;
+    await review(session, taken, done, note);
+  }
+  await session.ask({ enrol: true });
+  enrolled(user);
+}
+
+/**
+ * What the service says of a take; the user goes on, watches it, or begins anew.
+ * @param {Session} session @param {{words: any, shots: Shot[]}} taken @param {number} done @param {string} problem
+ */
+async function review(session, { words, shots }, done, problem) {
+  const level = words.strength < 0.33 ? 0 : words.strength < 0.66 ? 1 : 2;
+  $("review-title").textContent = problem || WORDS.taken(done, TAKES);
+  $("strength").hidden = Boolean(problem);
+  $("meter").value = words.strength ?? 0;
+  $("strength-word").textContent = WORDS.strengths[level];
+  $("warnings").replaceChildren(...(words.warnings ?? []).map((/** @type {string} */ text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+  $("next").textContent = problem ? WORDS.once : WORDS.next(done, TAKES);
+  $("replay").hidden = true;
+  view("review");
+  for (;;) {
+    const what = await choice({ next: "next", watch: "watch", over: "over" });
+    if (what === "next") return;
+    if (what === "over") throw new Cut("over");
+    $("watch").disabled = true;
+    await play(shots, $("replay"));
+    $("watch").disabled = false;
+  }
+}
+
+/** Without a live socket. @param {Camera} camera @param {Purpose} purpose @param {string} user */
+async function inOnePiece(camera, purpose, user) {
+  const clips = [];
+  const of = purpose === "verify" ? 1 : TAKES;
+  while (clips.length < of) {
+    stage.title(of > 1 ? WORDS.enrolling(clips.length + 1, of) : WORDS.verifying(user), clips.length, of > 1 ? of : 0);
+    stage.hint(WORDS.plain);
+    view("stage");
+    for (let left = 3; left; left -= 1) {
+      stage.say(WORDS.count(left));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      stop.signal.throwIfAborted();
+    }
+    stage.mood("going");
+    stage.say(WORDS.go);
+    const start = performance.now();
+    const filling = setInterval(() => stage.fill(Math.min(1, (performance.now() - start) / CLIP)), 40);
+    clips.push(await camera.record(CLIP));
+    clearInterval(filling);
+    stop.signal.throwIfAborted();
+  }
+  stage.mood("done");
+  stage.say(WORDS.sending);
+  const answer = await upload(user, purpose, clips);
+  if (purpose === "enrol") enrolled(user);
+  else judged(answer.accepted, user);
+}
+
+/** Two takes of a visitor, beside each other. */
+function trial() {
+  return filmed(WORDS.trying(1), async (camera) => {
+    const session = new Session(camera, stage, stop.signal);
+    try {
+      await session.open({ purpose: "try" });
+      /** @type {Shot[][]} */
+      const takes = [];
+      let note = "";
+      for (;;) {
+        stage.title(WORDS.trying(takes.length + 1), takes.length, 2);
+        stage.hint(note || (takes.length ? WORDS.hintTrySame : WORDS.hintTry));
+        let taken;
+        try {
+          taken = await session.take();
+        } catch (error) {
+          if (!(error instanceof Refusal) || !session.ended) throw error;
+          note = error.message;
+          continue;
+        }
+        note = "";
+        takes.push(taken.shots);
+        if (takes.length < 2) continue;
+        noteVerdict(taken.milliseconds, session);
+        show(taken.words, takes);
+        view("compare");
+        return;
+      }
+    } catch (error) {
+      throw error instanceof Cut ? new Cut("noTry") : error;
+    } finally {
+      session.close();
+    }
+  }, trial);
+}
+
+/** Figures of the last take, for whoever measures. @param {number} milliseconds from the last frame to the verdict @param {Session} session */
+function noteVerdict(milliseconds, session) {
+  document.body.dataset.verdictMs = milliseconds.toFixed(1);
+  document.body.dataset.guidancePerSecond = (session.answers / ((session.ended - session.began) / 1000)).toFixed(1);
+  document.body.dataset.framesLeftOut = String(session.link.left);
+}
+
+$("who").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
+  begin(button?.value === "enrol" ? "enrol" : "verify", $("user").value);
 });
+$("try").onclick = $("try-again").onclick = trial;
+$("home-again").onclick = $("compare-home").onclick = home;
+$("cancel").onclick = () => stop.abort();
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && ["stage", "review"].includes(document.body.dataset.view ?? "")) stop.abort();
+});
+const handed = new URLSearchParams(location.hash.slice(1));
+if (handed.get("user")) $("user").value = handed.get("user");
+document.body.dataset.view = "home";

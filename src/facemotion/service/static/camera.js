@@ -1,8 +1,15 @@
-// Frames of the camera as JPEGs with their capture times.
+// Frames of the camera as JPEGs with their capture times; or, where they can't go up live, one recording.
 
 const WIDTH = 480;
 const QUALITY = 0.85;
 const SPACING = 36; // ms; a little under 25 frames/s, since cameras jitter
+
+/**
+ * @typedef {object} Shot
+ * @property {number} time capture time in seconds
+ * @property {Blob} jpeg the picture, not mirrored
+ * @property {ArrayBuffer} message what goes up: the time as float64, then the JPEG
+ */
 
 export class Camera {
   /** @param {HTMLVideoElement} video */
@@ -11,13 +18,19 @@ export class Camera {
     this.canvas = document.createElement("canvas");
     /** @type {MediaStream | null} */
     this.stream = null;
-    this.running = false;
+    this.running = 0; // number of the run whose frames are wanted; 0 for none
+    this.runs = 0;
   }
 
-  /** Opens the camera; throws a DOMException with a name when it can't be had. */
-  async open() {
+  /**
+   * Opens the camera; throws an error whose name says why when it can't be had.
+   * @param {() => void} lost called when the camera goes away
+   */
+  async open(lost) {
+    if (!navigator.mediaDevices) throw Object.assign(new Error(), { name: "InsecureError" });
     const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, facingMode: "user" };
     this.stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    this.stream.getVideoTracks()[0].addEventListener("ended", lost);
     this.video.srcObject = this.stream;
     await this.video.play();
     this.canvas.width = WIDTH;
@@ -25,31 +38,31 @@ export class Camera {
   }
 
   /**
-   * Hands over frames until stopped: 8 bytes of capture time in seconds, then the JPEG.
-   * @param {(message: ArrayBuffer) => void} send
+   * Hands over frames until stopped, or until another run begins.
+   * @param {(shot: Shot) => void} take
    */
-  run(send) {
-    this.running = true;
+  run(take) {
+    const mine = (this.running = this.runs += 1);
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { alpha: false }));
     let latest = -Infinity;
     let encoding = false;
     /** @param {number} now @param {{captureTime?: number}} [frame] */
     const look = (now, frame) => {
-      if (!this.running) return;
+      if (this.running !== mine) return;
       this.next(look);
       const time = frame?.captureTime ?? now;
       if (encoding || time - latest < SPACING) return;
       latest = time;
       encoding = true;
       context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
-      this.canvas.toBlob(async (blob) => {
+      this.canvas.toBlob(async (jpeg) => {
         encoding = false;
-        if (!blob || !this.running) return;
-        const jpeg = new Uint8Array(await blob.arrayBuffer());
-        const message = new Uint8Array(8 + jpeg.length);
+        if (!jpeg || this.running !== mine) return;
+        const bytes = new Uint8Array(await jpeg.arrayBuffer());
+        const message = new Uint8Array(8 + bytes.length);
         new DataView(message.buffer).setFloat64(0, time / 1000, true);
-        message.set(jpeg, 8);
-        send(message.buffer);
+        message.set(bytes, 8);
+        take({ time: time / 1000, jpeg, message: message.buffer });
       }, "image/jpeg", QUALITY);
     };
     this.next(look);
@@ -61,8 +74,25 @@ export class Camera {
     else requestAnimationFrame(look);
   }
 
+  /**
+   * Records one clip.
+   * @param {number} milliseconds @returns {Promise<Blob>}
+   */
+  record(milliseconds) {
+    return new Promise((resolve, reject) => {
+      const recorder = new MediaRecorder(/** @type {MediaStream} */ (this.stream), { videoBitsPerSecond: 2_500_000 });
+      /** @type {Blob[]} */
+      const parts = [];
+      recorder.ondataavailable = (event) => parts.push(event.data);
+      recorder.onerror = reject;
+      recorder.onstop = () => resolve(new Blob(parts, { type: recorder.mimeType }));
+      recorder.start();
+      setTimeout(() => recorder.state !== "inactive" && recorder.stop(), milliseconds);
+    });
+  }
+
   close() {
-    this.running = false;
+    this.running = 0;
     this.stream?.getTracks().forEach((track) => track.stop());
     this.video.srcObject = null;
   }

@@ -1,0 +1,228 @@
+// For administrators: who is enrolled, who is locked, how attempts went, and whether the threshold fits.
+
+import { call } from "./link.js";
+import { ADMIN } from "./strings.js";
+
+const NEWEST = 1000; // entries that figures and the list rest on
+const SHOWN = 100; // entries in the list
+const PAGE = 25; // users at a time
+const BINS = 40;
+/** @type {Record<string, number>} */
+const DIGITS = { face_share: 2, motion_energy: 1 };
+const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** @typedef {{number: number, at: number, actor: string, action: string, user: string, outcome: string, detail: string}} Entry */
+
+let key = sessionStorage.getItem("key") ?? "";
+/** @type {string[]} */
+let names = [];
+let shown = 0;
+
+/** @param {string} path @param {string} [method] */
+const ask = (path, method = "GET") => call(path, { method, headers: { authorization: `Bearer ${key}` } });
+
+/** @param {string} name @param {string} [text] @param {string} [style] */
+function element(name, text = "", style = "") {
+  const one = document.createElement(name);
+  one.textContent = text;
+  one.className = style;
+  return one;
+}
+
+/** @param {(string | Node)[]} cells */
+function row(cells) {
+  const line = document.createElement("tr");
+  for (const cell of cells) {
+    const place = document.createElement("td");
+    place.append(cell);
+    line.append(place);
+  }
+  return line;
+}
+
+/** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
+function shape(name, attributes, text = "") {
+  const one = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [what, value] of Object.entries(attributes)) one.setAttribute(what, String(value));
+  one.textContent = text;
+  return one;
+}
+
+const date = (/** @type {string | number} */ value) =>
+  new Date(value).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** Run something that may fail, and say so. @param {() => Promise<void>} work */
+async function daring(work) {
+  $("trouble").textContent = "";
+  try {
+    await work();
+  } catch (error) {
+    $("trouble").textContent = /** @type {Error} */ (error).message;
+    if (/** @type {Error} */ (error).name === "AuthenticationError") leave();
+  }
+}
+
+function leave() {
+  sessionStorage.removeItem("key");
+  key = "";
+  $("board").hidden = $("sign-out").hidden = true;
+  $("door").hidden = false;
+}
+
+async function open() {
+  const [people, models, trail] = await Promise.all([
+    ask("/v1/users"), ask("/v1/models"), ask(`/v1/audit?newest=true&limit=${NEWEST}`),
+  ]);
+  sessionStorage.setItem("key", key);
+  $("door").hidden = true;
+  $("board").hidden = $("sign-out").hidden = false;
+  names = people.users;
+  /** @type {Entry[]} */
+  const entries = trail.entries;
+  const attempts = entries.filter((entry) => entry.action === "verify");
+  numbers(attempts);
+  histogram(attempts, models.operating_point);
+  qualities(attempts);
+  $("entries").replaceChildren(...entries.slice(-SHOWN).reverse().map((entry) => {
+    const score = scoreOf(entry);
+    return row([
+      date(1000 * entry.at), entry.user, ADMIN.actions[/** @type {"verify"} */ (entry.action)] ?? entry.action,
+      element("span", entry.outcome, entry.action !== "verify" ? "" : entry.outcome === "accepted" ? "good" : "bad"),
+      score === null ? "" : score.toFixed(2), entry.actor,
+    ]);
+  }));
+  await list(true);
+}
+
+/** @param {Entry} entry */
+function scoreOf(entry) {
+  return JSON.parse(entry.detail || "{}").scores?.motion ?? null;
+}
+
+/** @param {Entry[]} attempts */
+function numbers(attempts) {
+  const accepted = attempts.filter((entry) => entry.outcome === "accepted").length;
+  const compared = attempts.filter((entry) => scoreOf(entry) !== null).length;
+  const figures = [
+    [ADMIN.users, names.length], [ADMIN.attempts, attempts.length], [ADMIN.accepted, accepted],
+    [ADMIN.rejected, compared - accepted], [ADMIN.unusable, attempts.length - compared],
+  ];
+  $("numbers").replaceChildren(...figures.map(([name, value]) => {
+    const one = document.createElement("div");
+    one.append(element("span", String(name)), element("strong", String(value)));
+    return one;
+  }));
+}
+
+/** @param {Entry[]} attempts @param {any} point the operating point */
+function histogram(attempts, point) {
+  const [low, high, base] = [-0.2, 1, 180];
+  const x = (/** @type {number} */ value) => 20 + (600 * (value - low)) / (high - low);
+  const bins = Array.from({ length: BINS }, () => [0, 0]);
+  for (const entry of attempts) {
+    const score = scoreOf(entry);
+    if (score === null) continue;
+    const bin = Math.min(Math.max(Math.floor((BINS * (score - low)) / (high - low)), 0), BINS - 1);
+    bins[bin][entry.outcome === "accepted" ? 0 : 1] += 1;
+  }
+  const most = Math.max(4, ...bins.map(([a, b]) => a + b));
+  const parts = bins.flatMap(([passed, failed], k) => {
+    const [left, width] = [x(low + ((high - low) * k) / BINS) + 1, 600 / BINS - 2];
+    const [up, over] = [(150 * passed) / most, (150 * failed) / most];
+    return [
+      shape("rect", { class: "passed", x: left, y: base - up, width, height: up }),
+      shape("rect", { class: "failed", x: left, y: base - up - over, width, height: over }),
+    ];
+  });
+  const marks = [0, 0.25, 0.5, 0.75, 1].map((value) => shape("text", { x: x(value), y: 205, "text-anchor": "middle" }, String(value)));
+  $("histogram-title").textContent = ADMIN.histogram;
+  $("histogram").replaceChildren(
+    $("histogram-title"), ...parts, shape("line", { class: "axis", x1: 20, x2: 620, y1: base, y2: base }), ...marks,
+    shape("line", { class: "needed", x1: x(point.threshold), x2: x(point.threshold), y1: 22, y2: base }),
+    shape("text", { x: x(point.threshold), y: 15, "text-anchor": "middle" }, ADMIN.threshold(point.threshold.toFixed(2))),
+  );
+  $("point").textContent = ADMIN.point(point);
+}
+
+/** @param {Entry[]} attempts */
+function qualities(attempts) {
+  /** @type {Record<string, number>[]} */
+  const seen = attempts.map((entry) => JSON.parse(entry.detail || "{}").quality).filter(Boolean);
+  $("qualities").replaceChildren(...Object.entries(ADMIN.qualities).map(([name, words]) => {
+    const values = seen.map((one) => one[name]).filter(Number.isFinite).sort((a, b) => a - b);
+    const at = (/** @type {number} */ share) =>
+      values.length ? values[Math.round(share * (values.length - 1))].toFixed(DIGITS[name] ?? 0) : "\u2013";
+    return row([words, at(0.1), at(0.5), at(0.9)]);
+  }));
+}
+
+/** A page of users, from the first one again or further on. @param {boolean} anew */
+async function list(anew) {
+  if (anew) {
+    shown = 0;
+    $("users").replaceChildren();
+  }
+  const wanted = names.filter((name) => name.includes($("find").value.trim()));
+  const next = wanted.slice(shown, shown + PAGE);
+  shown += next.length;
+  const standings = await Promise.all(next.map((name) => ask(`/v1/users/${encodeURIComponent(name)}`)));
+  $("users").append(...standings.map(userRow));
+  $("more-users").hidden = shown >= wanted.length;
+  if (!wanted.length) $("users").replaceChildren(row([ADMIN.nobody]));
+}
+
+/** @param {any} one */
+function userRow(one) {
+  const state = one.locked ? ADMIN.locked : one.wait_seconds > 0 ? ADMIN.waits(Math.ceil(one.wait_seconds))
+    : one.must_enrol_again ? ADMIN.outdated : ADMIN.open;
+  const buttons = document.createElement("span");
+  if (one.failures) buttons.append(button(ADMIN.unlock, one.user, () => ask(`/v1/users/${encodeURIComponent(one.user)}/unlock`, "POST")));
+  const erase = button(ADMIN.erase, one.user, async () => {
+    if (confirm(ADMIN.sure(one.user))) await ask(`/v1/users/${encodeURIComponent(one.user)}`, "DELETE");
+  });
+  erase.classList.add("danger");
+  buttons.append(erase);
+  const takes = Object.entries(one.takes).map(([factor, count]) => `${count} ${factor}`).join(", ");
+  return row([one.user, one.enrolled_at ? date(one.enrolled_at) : "", takes, String(one.failures),
+    element("span", state, one.locked || one.wait_seconds ? "bad" : ""), buttons]);
+}
+
+/** @param {string} text @param {string} user @param {() => Promise<unknown>} work */
+function button(text, user, work) {
+  const one = /** @type {HTMLButtonElement} */ (element("button", text));
+  one.type = "button";
+  one.setAttribute("aria-label", `${text} ${user}`);
+  one.onclick = () => daring(async () => {
+    await work();
+    await open();
+  });
+  return one;
+}
+
+/** The whole trail as JSON Lines, page by page. */
+async function save() {
+  const lines = [];
+  for (let after = 0; ;) {
+    const { entries } = await ask(`/v1/audit?after=${after}&limit=1000`);
+    if (!entries.length) break;
+    lines.push(...entries.map((/** @type {Entry} */ entry) => `${JSON.stringify(entry)}\n`));
+    after = entries.at(-1).number;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
+  link.download = "facemotion-audit.jsonl";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+$("sign-in").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  key = $("key").value.trim();
+  $("key").value = "";
+  daring(open);
+});
+$("sign-out").onclick = leave;
+$("find").addEventListener("input", () => daring(() => list(true)));
+$("more-users").onclick = () => daring(() => list(false));
+$("export").onclick = () => daring(save);
+if (key) daring(open);

@@ -1,0 +1,116 @@
+// Two takes side by side: how alike, and where along time they part.
+
+import { WORDS } from "./strings.js";
+
+/** @typedef {import("./camera.js").Shot} Shot */
+/** @typedef {{match: boolean, score: number, threshold: number, curves: number[][], pairs: number[][]}} Told */
+
+const RATE = 25; // points a second of the curves
+const MOMENTS = 5;
+const APART = 0.5; // of the larger motion
+const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
+function shape(name, attributes, text = "") {
+  const one = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) one.setAttribute(key, String(value));
+  one.textContent = text;
+  return one;
+}
+
+/** Keep the title, which says it in words, and draw the rest anew. @param {SVGElement} svg @param {Element[]} parts */
+const draw = (svg, parts) => svg.replaceChildren(/** @type {Element} */ (svg.querySelector("title")), ...parts);
+
+/** @param {Told} told @param {Shot[][]} takes frames of both */
+export function show(told, takes) {
+  $("compare-title").textContent = told.match ? WORDS.match : WORDS.differ;
+  $("compare-title").className = told.match ? "good" : "bad";
+  $("compare-text").textContent = told.match ? WORDS.matchText : WORDS.differText;
+  scale(told);
+  curves(told);
+  strips(told, takes);
+}
+
+/** @param {Told} told */
+function scale({ score, threshold, match }) {
+  const x = (/** @type {number} */ value) => 20 + 560 * Math.min(Math.max(value, 0), 1);
+  $("scale-title").textContent = WORDS.scale(score.toFixed(2), threshold.toFixed(2));
+  draw($("scale"), [
+    shape("rect", { class: "rail", x: 20, y: 32, width: 560, height: 8, rx: 4 }),
+    shape("rect", { class: match ? "good" : "bad", x: 20, y: 32, width: Math.max(x(score) - 20, 8), height: 8, rx: 4 }),
+    shape("line", { class: "needed", x1: x(threshold), x2: x(threshold), y1: 24, y2: 48 }),
+    shape("circle", { class: match ? "good" : "bad", cx: x(score), cy: 36, r: 9 }),
+    shape("text", { x: x(threshold), y: 64, "text-anchor": "middle" }, `${WORDS.needed} ${threshold.toFixed(2)}`),
+    shape("text", { x: Math.min(Math.max(x(score), 75), 525), y: 16, "text-anchor": "middle" }, `${WORDS.alike} ${score.toFixed(2)}`),
+  ]);
+}
+
+/** @param {Told} told */
+function curves({ curves: [first, second], pairs }) {
+  const seconds = Math.max(first.length, second.length) / RATE;
+  const x = (/** @type {number} */ time) => 10 + (580 * time) / seconds;
+  const above = (/** @type {number} */ value) => 80 - 70 * value;
+  const below = (/** @type {number} */ value) => 180 - 70 * value;
+  const line = (/** @type {number[]} */ values, /** @type {(value: number) => number} */ y) =>
+    values.map((value, k) => `${k ? "L" : "M"}${x(k / RATE).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const at = (/** @type {number[]} */ values, /** @type {number} */ time) => values[Math.min(Math.round(time * RATE), values.length - 1)];
+  $("curves-title").textContent = WORDS.curves;
+  $("curves-caption").textContent = WORDS.caption;
+  draw($("curves"), [
+    ...pairs.filter((_, k) => k % 2 === 0).map(([a, b, apart]) => shape("line", {
+      class: apart > APART ? "tie apart" : "tie", x1: x(a), y1: above(at(first, a)), x2: x(b), y2: below(at(second, b)),
+    })),
+    shape("path", { class: "curve", d: line(first, above) }),
+    shape("path", { class: "curve", d: line(second, below) }),
+  ]);
+}
+
+/** @param {Told} told @param {Shot[][]} takes */
+function strips({ pairs }, takes) {
+  const chosen = Array.from({ length: MOMENTS }, (_, k) => pairs[Math.round(((k + 0.5) / MOMENTS) * (pairs.length - 1))]);
+  const most = pairs.reduce((a, b) => (b[2] > a[2] ? b : a)); // never leave out where they part most
+  const nearest = chosen.reduce((best, pair, k) => (Math.abs(pair[0] - most[0]) < Math.abs(chosen[best][0] - most[0]) ? k : best), 0);
+  chosen[nearest] = most;
+  $("strips").replaceChildren(...chosen.map(([a, b, apart]) => {
+    const column = document.createElement("figure");
+    column.className = apart > APART ? "apart" : "";
+    [a, b].forEach((time, k) => column.append(picture(takes[k], time)));
+    const words = document.createElement("figcaption");
+    words.textContent = WORDS.moment(a.toFixed(1), apart > APART);
+    column.append(words);
+    return column;
+  }));
+}
+
+/** The frame of a take nearest to a time from its first one. @param {Shot[]} shots @param {number} time */
+function picture(shots, time) {
+  const canvas = document.createElement("canvas");
+  const from = shots[0].time;
+  const shot = shots.reduce((best, one) => (Math.abs(one.time - from - time) < Math.abs(best.time - from - time) ? one : best));
+  createImageBitmap(shot.jpeg).then((image) => {
+    const side = Math.min(image.width, image.height);
+    canvas.width = canvas.height = 160;
+    canvas.getContext("2d")?.drawImage(image, (image.width - side) / 2, (image.height - side) / 2, side, side, 0, 0, 160, 160);
+    image.close();
+  });
+  return canvas;
+}
+
+/**
+ * Play a take on a canvas.
+ * @param {Shot[]} shots @param {HTMLCanvasElement} canvas
+ */
+export async function play(shots, canvas) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  canvas.hidden = false;
+  const start = performance.now();
+  for (const shot of shots) {
+    const image = await createImageBitmap(shot.jpeg);
+    const wait = 1000 * (shot.time - shots[0].time) - (performance.now() - start);
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    canvas.width = image.width;
+    canvas.height = image.height;
+    context.drawImage(image, 0, 0);
+    image.close();
+  }
+}

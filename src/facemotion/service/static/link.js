@@ -1,0 +1,114 @@
+// The service as the page sees it: REST, and the live socket (docs/service.md).
+
+/** A refusal of the service, in its own words. */
+export class Refusal extends Error {
+  /** @param {{error: string, message: string, retry_seconds: number | null}} problem */
+  constructor(problem) {
+    super(problem.message);
+    this.name = problem.error;
+    this.seconds = problem.retry_seconds ?? 0;
+  }
+}
+
+/** The connection went away, or couldn't be had. */
+export class Cut extends Error {}
+
+/**
+ * One request.
+ * @param {string} path @param {RequestInit} [more] @returns {Promise<any>}
+ */
+export async function call(path, more) {
+  let answer;
+  try {
+    answer = await fetch(path, more);
+  } catch {
+    throw new Cut("offline");
+  }
+  const body = answer.status === 204 ? null : await answer.json();
+  if (!answer.ok) throw new Refusal(body);
+  return body;
+}
+
+const of = (/** @type {string} */ user) => `/v1/users/${encodeURIComponent(user)}`;
+
+/** @param {string} user @param {string} purpose @returns {Promise<string>} */
+export async function nonce(user, purpose) {
+  const handed = new URLSearchParams(location.hash.slice(1)).get("nonce");
+  if (handed) {
+    history.replaceState(null, "", location.pathname); // good once
+    return handed;
+  }
+  const body = JSON.stringify({ purpose });
+  return (await call(`${of(user)}/nonces`, { method: "POST", headers: { "content-type": "application/json" }, body })).nonce;
+}
+
+/** @param {string} user */
+export const erase = (user) => call(of(user), { method: "DELETE" });
+
+/**
+ * A verification, or an enrolment, by clips sent in one piece.
+ * @param {string} user @param {"verify" | "enrol"} purpose @param {Blob[]} clips
+ */
+export async function upload(user, purpose, clips) {
+  const send = async (/** @type {string} */ method) => {
+    const form = new FormData();
+    form.append("nonce", await nonce(user, purpose));
+    for (const clip of clips) form.append(purpose === "verify" ? "clip" : "takes", clip, "take.webm");
+    return call(`${of(user)}/${purpose === "verify" ? "verify" : "enrolment"}`, { method, body: form });
+  };
+  try {
+    return await send("POST");
+  } catch (error) {
+    if (error instanceof Refusal && error.name === "UserExistsError") return send("PUT");
+    throw error;
+  }
+}
+
+/** One live session. */
+export class Link {
+  /** @param {(heard: any) => void} hear @param {(error: Error) => void} fail */
+  constructor(hear, fail) {
+    this.hear = hear;
+    this.fail = fail;
+    this.left = 0; // frames that the socket couldn't take
+    this.over = false;
+    /** @type {WebSocket | null} */
+    this.socket = null;
+  }
+
+  /** @param {object} hello */
+  async open(hello) {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = (this.socket = new WebSocket(`${scheme}//${location.host}/v1/live`));
+    await new Promise((resolve, reject) => {
+      socket.onopen = resolve;
+      socket.onerror = () => reject(new Cut("cut"));
+      setTimeout(() => reject(new Cut("cut")), 5000);
+    });
+    socket.onmessage = (event) => {
+      const heard = JSON.parse(event.data);
+      if (heard.error) this.fail(new Refusal(heard));
+      else this.hear(heard);
+    };
+    socket.onerror = null;
+    socket.onclose = () => this.over || this.fail(new Cut("cut"));
+    this.say(hello);
+  }
+
+  /** @param {object} words */
+  say(words) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(words));
+  }
+
+  /** Frames that can't leave at once are left out: what comes late is of no use. @param {ArrayBuffer} message */
+  send(message) {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    if (this.socket.bufferedAmount > 100_000) this.left += 1;
+    else this.socket.send(message);
+  }
+
+  close() {
+    this.over = true;
+    this.socket?.close();
+  }
+}

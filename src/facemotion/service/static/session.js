@@ -1,0 +1,133 @@
+// A live session: find one's place, hold still, go; one take after the other over one socket.
+
+import { Link } from "./link.js";
+import { WORDS } from "./strings.js";
+
+const STEADY = 600; // ms of good guidance before "go"
+const TAKE = 3000; // ms of a take
+const RESTART = 4000; // ms after which frames of finding one's place are forgotten, and by which the service hears of us
+
+/** @typedef {import("./camera.js").Shot} Shot */
+/** @typedef {{words: any, shots: Shot[], milliseconds: number}} Taken */
+
+export class Session {
+  /**
+   * @param {import("./camera.js").Camera} camera open @param {import("./stage.js").Stage} stage
+   * @param {AbortSignal} stopped
+   */
+  constructor(camera, stage, stopped) {
+    this.camera = camera;
+    this.stage = stage;
+    /** @type {(words: any) => void} */
+    this.answer = () => {};
+    /** @type {(error: Error) => void} */
+    this.refuse = () => {};
+    this.link = new Link((heard) => this.hear(heard), (error) => this.refuse(error));
+    this.steady = 0;
+    this.began = 0; // of the take; 0 before
+    this.ended = 0;
+    this.placing = 0;
+    this.answers = 0; // words of guidance in this take
+    /** @type {Shot[]} */
+    this.shots = [];
+    this.idle = true;
+    stopped.addEventListener("abort", () => this.refuse(new DOMException("", "AbortError")));
+    this.awake = setInterval(() => this.idle && this.link.say({ go: true }), RESTART);
+  }
+
+  /** @param {object} hello first words to the service */
+  async open(hello) {
+    await this.link.open(hello);
+    this.camera.run((shot) => this.see(shot));
+  }
+
+  /**
+   * One take; resolves with what the service says of it.
+   * @returns {Promise<Taken>}
+   */
+  take() {
+    this.steady = this.began = this.ended = this.answers = 0;
+    this.shots = [];
+    this.placing = performance.now();
+    this.link.left = 0;
+    this.idle = false;
+    this.stage.fill(0);
+    return new Promise((resolve, reject) => {
+      const rest = () => {
+        this.idle = true;
+        this.answer = this.refuse = () => {};
+      };
+      this.answer = (words) => {
+        rest();
+        resolve({ words, shots: this.shots, milliseconds: performance.now() - this.ended });
+      };
+      this.refuse = (error) => {
+        rest();
+        reject(error);
+      };
+    });
+  }
+
+  /** Say a word and wait for what comes back. @param {object} words @returns {Promise<any>} */
+  ask(words) {
+    return new Promise((resolve, reject) => {
+      this.answer = resolve;
+      this.refuse = reject;
+      this.link.say(words);
+    });
+  }
+
+  /** @param {Shot} shot */
+  see(shot) {
+    if (this.idle || this.ended) return;
+    const now = performance.now();
+    if (!this.began) {
+      if (now - this.placing > RESTART) {
+        this.link.say({ go: true });
+        this.placing = now;
+      }
+      this.link.send(shot.message);
+      return;
+    }
+    const share = (now - this.began) / TAKE;
+    this.link.send(shot.message);
+    this.shots.push(shot);
+    this.stage.fill(Math.min(1, share));
+    if (share > 0.75) this.stage.say(WORDS.rest);
+    if (share < 1) return;
+    this.ended = now;
+    this.link.say({ done: true });
+    this.stage.mood("done");
+    this.stage.say(WORDS.judging);
+  }
+
+  /** @param {any} heard */
+  hear(heard) {
+    if (!heard.guidance) {
+      this.answer(heard);
+      return;
+    }
+    if (this.idle || this.ended) return;
+    this.answers += 1;
+    const now = performance.now();
+    if (this.began) {
+      this.stage.place(heard.box);
+      return;
+    }
+    this.stage.guide(heard);
+    this.steady = heard.guidance === "GO" ? this.steady || now : 0;
+    if (this.steady && now - this.steady > STEADY) {
+      this.link.say({ go: true });
+      this.began = now;
+      this.answers = 0;
+      this.stage.mood("going");
+      this.stage.say(WORDS.go);
+    }
+  }
+
+  close() {
+    clearInterval(this.awake);
+    this.link.close();
+    this.refuse(new DOMException("", "AbortError"));
+  }
+}

@@ -1,0 +1,109 @@
+// What one sees while being filmed: the mirror, an oval that fits the face, a ring that fills, and what to do.
+
+import { GUIDANCE, WORDS } from "./strings.js";
+
+const CALM = 500; // ms that a word of guidance stays, so that it can be read and heard
+const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** Two half arcs from the top, clockwise as seen in the mirror. @param {number[]} oval centre and radii */
+const ellipse = ([x, y, rx, ry]) => `M${x} ${y - ry}a${rx} ${ry} 0 0 0 0 ${2 * ry}a${rx} ${ry} 0 0 0 0 ${-2 * ry}Z`;
+
+export class Stage {
+  constructor() {
+    this.width = 480;
+    this.height = 360;
+    /** @type {number[]} */
+    this.oval = [];
+    /** @type {number[]} */
+    this.wanted = [];
+    this.spoken = 0;
+    this.moving = false;
+    this.quick = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  }
+
+  /** @param {HTMLVideoElement} video playing */
+  fit(video) {
+    this.width = video.videoWidth;
+    this.height = video.videoHeight;
+    $("frame").style.aspectRatio = `${this.width} / ${this.height}`;
+    $("overlay").setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
+    $("ring").setAttribute("pathLength", "100");
+    this.place(null);
+    this.oval = this.wanted;
+    this.draw();
+  }
+
+  /** @param {number[] | null} box of the face in shares of width and height; null where there is none */
+  place(box) {
+    const side = Math.min(this.width, this.height);
+    if (box) {
+      const [x0, y0, x1, y1] = box;
+      const face = Math.max((x1 - x0) * this.width, (y1 - y0) * this.height);
+      this.wanted = [((x0 + x1) / 2) * this.width, ((y0 + y1) / 2) * this.height - 0.07 * face, 0.6 * face, 0.8 * face];
+    } else {
+      this.wanted = [this.width / 2, this.height / 2, 0.3 * side, 0.4 * side];
+    }
+    if (!this.moving) this.move();
+  }
+
+  /** Glide to where the face is. */
+  move() {
+    const far = this.wanted.map((value, k) => value - (this.oval[k] ?? value));
+    this.moving = !this.quick && Math.max(...far.map(Math.abs)) > 0.5;
+    this.oval = this.moving ? this.wanted.map((value, k) => value - 0.75 * far[k]) : this.wanted;
+    this.draw();
+    if (this.moving) requestAnimationFrame(() => this.move());
+  }
+
+  draw() {
+    const path = ellipse(this.oval);
+    $("shade").setAttribute("d", `M0 0H${this.width}V${this.height}H0Z${path}`);
+    $("oval").setAttribute("d", path);
+    $("ring").setAttribute("d", path);
+  }
+
+  /** @param {number} share of the ring, 0..1 */
+  fill(share) {
+    $("ring").style.strokeDasharray = `${100 * share} 100`;
+    $("ring").style.visibility = share ? "visible" : "hidden";
+  }
+
+  /** @param {"" | "ready" | "going" | "done"} state */
+  mood(state) {
+    $("frame").dataset.mood = state;
+  }
+
+  /** Say what to do; changes of mind are held back a little. @param {string} text @param {boolean} [now] */
+  say(text, now = true) {
+    const time = performance.now();
+    if ($("guidance").textContent === text || (!now && time - this.spoken < CALM)) return;
+    $("guidance").textContent = text;
+    this.spoken = time;
+  }
+
+  /** @param {{guidance: keyof typeof GUIDANCE, message: string, box: number[] | null}} heard */
+  guide(heard) {
+    this.place(heard.box);
+    this.mood(heard.guidance === "GO" ? "ready" : "");
+    this.say(GUIDANCE[heard.guidance] ?? heard.message, false);
+  }
+
+  /** @param {string} text */
+  hint(text) {
+    $("hint").textContent = text;
+  }
+
+  /** @param {string} text @param {number} [done] @param {number} [of] dots, where there are several takes */
+  title(text, done = 0, of = 0) {
+    $("heading").textContent = text;
+    $("dots").hidden = !of;
+    $("dots").replaceChildren(...Array.from({ length: of }, (_, k) => {
+      const dot = document.createElement("li");
+      dot.className = k < done ? "full" : k === done ? "now" : "";
+      return dot;
+    }));
+    this.fill(0);
+    this.mood("");
+    this.say(WORDS.wait);
+  }
+}

@@ -1,0 +1,82 @@
+"""Films for a fake camera: the package's sample clips, with grey in between so that a test knows where it is."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import facemotion
+from facemotion.media import load_clip
+
+SAMPLES = Path(facemotion.__file__).parent / "samples"
+RATE = 30  # Chromium plays Motion JPEG at this rate, whatever is in the file
+GREY, LEAD, TAIL = 1.6, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
+
+Frames = list[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Take:
+    """One performance: a sample clip, changed as another take of the same motion would be."""
+
+    clip: str
+    tempo: float = 1.0
+    zoom: float = 1.0
+    side: float = 0.0
+
+
+def play(take: Take, random: np.random.Generator) -> Frames:
+    """Frames (240, 320, 3) of a face at rest, a motion, and the face at rest again, with a camera's noise."""
+    clip = load_clip(SAMPLES / f"{take.clip}.mp4")
+    seconds = float(clip.times[-1] - clip.times[0]) / take.tempo
+    moments = np.arange(-LEAD, seconds + TAIL, 1 / RATE)
+    places = np.searchsorted(clip.times - clip.times[0], np.clip(moments * take.tempo, 0, None))
+    frames = []
+    for place in np.clip(places, 0, len(clip.frames) - 1):
+        image = Image.fromarray(clip.frames[place])
+        width, height = image.size
+        half = np.array([width, height]) / (2 * take.zoom)
+        middle = np.array([width / 2 + take.side, height / 2])
+        box = (*np.clip(middle - half, 0, None), *np.minimum(middle + half, [width, height]))
+        picture = np.asarray(image.resize((320, 240), Image.Resampling.BICUBIC, box), np.float32)
+        noisy = picture + random.normal(0, 2.0, picture.shape)
+        frames.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    return frames
+
+
+def nothing(seconds: float, random: np.random.Generator) -> Frames:
+    """A grey wall."""
+    wall = np.full((240, 320, 3), 118, np.float32)
+    count = round(seconds * RATE)
+    return [np.clip(wall + random.normal(0, 2, wall.shape), 0, 255).astype(np.uint8) for _ in range(count)]
+
+
+def two_faces() -> Frames:
+    """Two people beside each other, for two seconds."""
+    one, other = (load_clip(SAMPLES / f"{name}-wink-pout-1.mp4").frames for name in ("anna", "ben"))
+    return [np.concatenate([a[:, 60:220], b[:, 90:250]], axis=1) for a, b in zip(one[:60], other[:60], strict=True)]
+
+
+def write(path: Path, parts: Sequence[Frames]) -> Path:
+    """Motion JPEG that Chromium takes as a camera; played over and over."""
+    with path.open("wb") as file:
+        for frame in (frame for part in parts for frame in part):
+            buffer = io.BytesIO()
+            Image.fromarray(frame).save(buffer, "JPEG", quality=92)
+            file.write(buffer.getvalue())
+    return path
+
+
+def film(path: Path, takes: Sequence[Take], seed: int = 0) -> Path:
+    """Takes one after the other, grey before each."""
+    random = np.random.default_rng(seed)
+    parts: list[Frames] = []
+    for take in takes:
+        parts += [nothing(GREY, random), play(take, random)]
+    return write(path, parts)

@@ -1,0 +1,171 @@
+"""For everybody: keyboard, screen reader, light and dark; and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import facemotion.service
+
+from . import films
+from .conftest import ANNA_AGAIN, PHONE
+
+STATIC = Path(facemotion.service.__file__).parent / "static"
+VIEWS = ("home", "stage", "review", "verdict", "compare")
+FILL = """() => {
+  for (const name of ["guidance", "hint", "heading", "review-title", "verdict-title", "verdict-text", "compare-title",
+    "compare-text", "again", "next", "erase", "strength-word", "scale-title", "curves-title"])
+    document.getElementById(name).textContent = "Words";
+  for (const one of document.querySelectorAll("button, canvas, #strength")) one.hidden = false;
+}"""
+
+
+def axe(page) -> list[str]:
+    """What axe-core finds wrong, in words."""
+    module = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    found = module.Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_view(server, visit, scheme):
+    with visit(server, None, color_scheme=scheme) as visitor:
+        page = visitor.come().page
+        page.evaluate(FILL)
+        for view in VIEWS:
+            page.evaluate(f"for (const s of document.querySelectorAll('section')) s.hidden = s.id !== '{view}'")
+            assert axe(page) == [], view
+        visitor.come("/admin")
+        assert axe(page) == []
+
+
+def test_by_keyboard_alone(server, visit, filmed):
+    with visit(server, filmed(ANNA_AGAIN)) as visitor:
+        keyboard, focused = (
+            visitor.come().page.keyboard,
+            "document.activeElement.id || document.activeElement.textContent",
+        )
+        order = []
+        for _ in range(5):
+            keyboard.press("Tab")
+            order.append(visitor.page.evaluate(focused))
+        assert order == ["brand", "user", "Let me in", "Enrol, or enrol again", "try"]
+        visitor.page.locator("#user").focus()
+        keyboard.type("nobody")
+        keyboard.press("Enter")
+        visitor.guided("Look at the camera")
+        assert visitor.page.evaluate(focused) == "heading"
+        keyboard.press("Tab")
+        assert visitor.page.evaluate(focused) == "cancel"
+        keyboard.press("Enter")
+        visitor.wait("Your face, and a motion only you know")
+
+
+def test_guidance_is_told_to_screen_readers(server, visit, filmed):
+    with visit(server, filmed(ANNA_AGAIN)) as visitor:
+        visitor.come().name("nobody")
+        told = visitor.page.get_by_role("status").filter(has_text="Look at the camera")
+        told.wait_for()
+        assert told.get_attribute("aria-live") == "polite"
+
+
+def test_nothing_moves_that_needn_t(server, visit):
+    with visit(server, None, reduced_motion="reduce") as visitor:
+        visitor.come()
+        style = "getComputedStyle(document.getElementById('mark-path')).animationName"
+        assert visitor.page.evaluate(style) == "none"
+
+
+def test_the_policy_stops_what_is_not_ours(server, visit):
+    with visit(server, None) as visitor:
+        visitor.come()
+        visitor.page.evaluate(
+            "{const s = document.createElement('script'); s.text = 'window.bad = 1'; document.body.append(s)}"
+        )
+        visitor.page.evaluate("fetch('https://example.org/').catch(() => { window.stopped = 1 })")
+        visitor.page.wait_for_function("window.stopped === 1")
+        assert visitor.page.evaluate("window.bad") is None
+
+
+def test_the_preview_is_mirrored_and_the_frames_are_not(server, visit, tmp_path):
+    left_white = [films.np.zeros((240, 320, 3), films.np.uint8) for _ in range(30)]
+    for frame in left_white:
+        frame[:, :160] = 255
+    film = films.write(tmp_path / "halves.mjpeg", [left_white])
+    with visit(server, film) as visitor:
+        visitor.come().name("nobody")
+        visitor.guided("Look at the camera")
+        shown = visitor.page.locator("#camera").evaluate("video => getComputedStyle(video).transform")
+        assert shown.startswith("matrix(-1")
+        sent = visitor.page.evaluate(
+            """async () => {
+              const { Camera } = await import("/static/camera.js");
+              const camera = new Camera(document.createElement("video"));
+              await camera.open(() => {});
+              const shot = await new Promise((resolve) => camera.run(resolve));
+              const image = await createImageBitmap(shot.jpeg);
+              const canvas = new OffscreenCanvas(image.width, image.height);
+              canvas.getContext("2d").drawImage(image, 0, 0);
+              return [...canvas.getContext("2d").getImageData(40, 40, 1, 1).data];
+            }"""
+        )
+        assert min(sent[:3]) > 200  # what is left stays left
+
+
+def test_the_types_hold(tmp_path):
+    compiler = os.environ.get("TSC") or shutil.which("tsc")
+    if not compiler:
+        pytest.skip("needs the TypeScript compiler: npm install --global typescript, or its path in $TSC")
+    options = {
+        "allowJs": True, "checkJs": True, "noEmit": True, "strict": True, "target": "es2022", "module": "es2022",
+        "moduleResolution": "bundler", "lib": ["es2022", "dom", "dom.iterable"],
+    }  # fmt: skip
+    config = {"compilerOptions": options, "include": [f"{STATIC}/*.js"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps(config), "utf-8")
+    done = subprocess.run([compiler, "-p", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_administrators_see_and_unlock(server, visit):
+    other = (films.SAMPLES / "ben-brows-smile-1.mp4").read_bytes()
+    takes = [(films.SAMPLES / f"ben-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
+    assert server.enrol("rosa", takes).status_code == 201
+    for _ in range(2):
+        assert not server.verify("rosa", other).json()["accepted"]
+    with visit(server, None) as visitor:
+        visitor.come("/admin")
+        visitor.page.get_by_label("Key with the role admin").fill("fm_wrong")
+        visitor.press("Open")
+        visitor.page.get_by_role("alert").filter(has_text="key").wait_for()
+        visitor.page.get_by_label("Key with the role admin").fill(server.keys["admin"])
+        visitor.press("Open")
+        visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
+        visitor.page.get_by_label("Find").fill("rosa")
+        row = visitor.page.locator("#users tr", has_text="rosa")
+        row.filter(has_text="waits").wait_for()
+        visitor.page.wait_for_timeout(300)
+        assert axe(visitor.page) == []
+        visitor.page.get_by_label("Find").fill("")
+        visitor.shot("admin-desktop")
+        visitor.page.get_by_label("Find").fill("rosa")
+        visitor.press("Unlock rosa")
+        row.filter(has_text="free").wait_for()
+        with visitor.page.expect_download() as saved:
+            visitor.press("Export the whole audit trail")
+        lines = Path(saved.value.path()).read_text("utf-8").splitlines()
+        assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
+        assert json.loads(lines[-1])["action"] == "unlock"
+        visitor.page.on("dialog", lambda dialog: dialog.accept())
+        visitor.press("Delete rosa")
+        visitor.page.get_by_text("Nobody of that name.").wait_for()
+        visitor.page.set_viewport_size(PHONE)
+        visitor.page.get_by_label("Find").fill("")
+        visitor.shot("admin-phone")
+        visitor.press("Sign out")
+        assert visitor.page.evaluate("sessionStorage.getItem('key')") is None
+    assert not server.call("GET", "/v1/users/rosa").json()["enrolled"]
