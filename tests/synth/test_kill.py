@@ -79,6 +79,18 @@ def test_a_run_killed_at_random_moments_equals_an_unbroken_one(tmp_path, assets,
 
 
 @pytest.mark.slow
+def test_stills_by_two_processes_equal_those_by_one(tmp_path, assets, all_fits):
+    for name, jobs in (("one", "1"), ("two", "2")):
+        command = [sys.executable, "-m", "facemotion.cli", "synth", "stills", str(tmp_path / name), "--people", "5"]
+        command += ["--each", "3", "--jobs", jobs, "--cache", str(all_fits), "--assets", str(assets.folder), "--json"]
+        assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
+    assert len(files) == 5 * (3 + 1 + 1)
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+@pytest.mark.slow
 def test_no_room_is_named_and_the_run_can_go_on(tmp_path, assets, all_fits):
     out = tmp_path / "set"
     process = begin(out, assets, all_fits, limit=6000)

@@ -47,6 +47,7 @@ def test_stills_resume_and_are_labelled(tmp_path, monkeypatch, assets, fits, fit
     next(first)
     first.close()
     assert list(run(tmp_path / "broken")) == [1, 2]
+    assert list(run(tmp_path / "broken")) == [2]
     names = sorted(path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.*"))
     assert len(names) == 2 * (3 + 1 + 1)
     for name in names:

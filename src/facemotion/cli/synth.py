@@ -29,6 +29,7 @@ CacheOption = Annotated[
 ]
 SettingsOption = Annotated[Path | None, typer.Option("--settings", help="Settings of the data set (TOML).")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Width x height of the frames, such as 224x224.")]
+JobsOption = Annotated[int, typer.Option(help="Processes.", min=1, max=256)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of everything.")]
 PartOption = Annotated[
     str | None, typer.Option("--part", help="Portraits that people are made from: train, validation or benchmark.")
@@ -113,7 +114,7 @@ def dataset(
     features: Annotated[
         Path | None, typer.Option(help="Feature cache: extract features at once and write no video.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=256)] = 1,
+    jobs: JobsOption = 1,
     assets: AssetsOption = None,
     cache: CacheOption = None,
     json: JsonOption = False,
@@ -183,6 +184,7 @@ def stills(
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
+    jobs: JobsOption = 1,
     assets: AssetsOption = None,
     cache: CacheOption = None,
     json: JsonOption = False,
@@ -196,7 +198,7 @@ def stills(
     _fits(found, file, quiet=json)
     wanted = StillSettings(people, each, posed, part or "train", seed or 0)
     with _Bar("people", quiet=json) as report:
-        for done in make_stills(out, found, file, wanted, scene, Spreads()):
+        for done in make_stills(out, found, file, wanted, scene, Spreads(), jobs):
             report(done, people)
     _answer(
         json,

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
+import multiprocessing
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from facemotion.config import option
+from facemotion.data.stills import EMOTIONS
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera
-from facemotion.synth.head import INDEX, SHAPES, FloatArray, HeadModel, load_head
+from facemotion.synth.head import INDEX, SHAPES, FloatArray, load_head
 from facemotion.synth.motion import invent_program
 from facemotion.synth.people import Nursery, Recruit, cast, fit_portraits
 from facemotion.synth.render import Renderer
@@ -27,7 +30,6 @@ from facemotion.synth.sheets import save_picture
 from facemotion.synth.takes import Spreads, make_habits
 from facemotion.synth.truth import Surveyor
 
-EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "anger", "disgust")
 _UNITS: dict[int, dict[str, float]] = {
     1: {"browInnerUp_L": 0.8, "browInnerUp_R": 0.8},
     2: {"browOuterUp_L": 0.8, "browOuterUp_R": 0.8},
@@ -98,10 +100,31 @@ def emotion_weights(emotion: str, intensity: float, random: np.random.Generator)
     return np.clip(weights, 0, 1.2)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One person's stills, and where they go."""
+
+    out: Path
+    assets: Path
+    cache: Path
+    recruit: Recruit
+    settings: StillSettings
+    scene: SceneSettings
+    spreads: Spreads
+
+
 def make_stills(
-    out: Path, assets: Assets, cache: Path, settings: StillSettings, scene: SceneSettings, spreads: Spreads
+    out: Path,
+    assets: Assets,
+    cache: Path,
+    settings: StillSettings,
+    scene: SceneSettings,
+    spreads: Spreads,
+    workers: int = 1,
 ) -> Iterator[int]:
     """Make a set of stills, or go on with one that was broken off; yields the number of people done.
+
+    However many `workers`, processes, there are, the files are the same.
 
     Writes out/images/PERSON/NN.jpg, out/labels/PERSON.csv (path, subject, emotion, intensity, pitch, yaw, roll) and
     out/landmarks/PERSON.npz (landmarks (N, 68, 2) float32 pixels, weights (N, S) float32).
@@ -109,23 +132,30 @@ def make_stills(
     Raises:
         AssetError: an asset is missing. StoreFullError: a file can't be written.
     """
+    fit_portraits(assets, cache)  # once, and not by each process
+    everyone = list(cast(settings.people, settings.part, settings.seed))
+    todo = [recruit for recruit in everyone if not (out / "labels" / f"{recruit.name}.csv").exists()]
+    jobs = [_Job(out, assets.folder, cache, recruit, settings, scene, spreads) for recruit in todo]
+    done = len(everyone) - len(todo)
+    if done:
+        yield done
+    if workers <= 1:
+        for number, job in enumerate(jobs):
+            _one_person(job)
+            yield done + number + 1
+        return
+    # Spawned, not forked: a forked copy of numba's threads can hang.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for number, future in enumerate(as_completed([pool.submit(_one_person, job) for job in jobs])):
+            future.result()
+            yield done + number + 1
+
+
+def _one_person(job: _Job) -> None:
+    out, recruit, settings, scene, spreads = job.out, job.recruit, job.settings, job.scene, job.spreads
+    assets = Assets(job.assets)
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, cache))
-    for number, recruit in enumerate(cast(settings.people, settings.part, settings.seed)):
-        if not (out / "labels" / f"{recruit.name}.csv").exists():
-            _one_person(out, head, nursery, recruit, settings, scene, spreads)
-        yield number + 1
-
-
-def _one_person(
-    out: Path,
-    head: HeadModel,
-    nursery: Nursery,
-    recruit: Recruit,
-    settings: StillSettings,
-    scene: SceneSettings,
-    spreads: Spreads,
-) -> None:
+    nursery = Nursery(assets, head, fit_portraits(assets, job.cache))
     random = np.random.default_rng(np.random.SeedSequence([settings.seed, 41, recruit.seed]))
     person = nursery.build(recruit)
     habits = make_habits(random, spreads)
