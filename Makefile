@@ -17,6 +17,7 @@ lint: .venv/dev-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@if command -v tsc >/dev/null; then tsc -p .; else echo "tsc isn't here: the types of the page's scripts weren't checked"; fi
 
 # The slow tests too: minutes of work.
 check: .venv/dev-ready

@@ -17,6 +17,7 @@ from facemotion.media import load_clip
 SAMPLES = Path(facemotion.__file__).parent / "samples"
 RATE = 30  # Chromium plays Motion JPEG at this rate, whatever is in the file
 GREY, LEAD, TAIL = 1.6, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
+FIRST, LAST = round(RATE * LEAD), round(RATE * TAIL)  # frames at rest of a take, before and after its motion
 
 Frames = list[NDArray[np.uint8]]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import facemotion.errors
 import facemotion.service
 
 STATIC = Path(facemotion.service.__file__).parent / "static"
@@ -34,9 +35,9 @@ def test_no_other_file_is_served(server, name):
 )
 def test_what_the_page_names_is_there_and_its_own(page, scripts):
     html = (STATIC / page).read_text("utf-8")
-    named = [name for name in re.findall(r'(?:src|href)="([^"]+)"', html) if name != "/"]
-    assert named
-    assert all((STATIC / name.removeprefix("/static/")).is_file() for name in named)
+    names = [name for name in re.findall(r'(?:src|href)="([^"]+)"', html) if name != "/"]
+    assert names
+    assert all((STATIC / name.removeprefix("/static/")).is_file() for name in names)
     assert not re.search(r"<script>|<style>|\son\w+=|\sstyle=", html)
     ids = set(re.findall(r'id="([\w-]+)"', html))
     for script in scripts:
@@ -49,15 +50,28 @@ def test_nothing_leads_elsewhere_and_the_scripts_are_small():
     assert sum(path.stat().st_size for path in STATIC.glob("*.js")) < 60_000
 
 
-def test_every_word_is_used_and_every_used_word_is_there():
+def named(block: str) -> set[str]:
+    """What one object of strings.js has words for."""
     strings = (STATIC / "strings.js").read_text("utf-8")
+    return set(re.findall(r"^  (\w+):", strings.split(f"export const {block} = {{")[1].split("\n};")[0], re.M))
+
+
+def test_every_word_is_used_and_every_used_word_is_there():
     for name, scripts in {"WORDS": ("app.js", "stage.js", "session.js", "compare.js"), "ADMIN": ("admin.js",)}.items():
-        block = strings.split(f"export const {name} = {{")[1].split("\n};")[0]
-        there = set(re.findall(r"^  (\w+):", block, re.M))
-        used = {word for one in scripts for word in re.findall(rf"{name}\.(\w+)", (STATIC / one).read_text("utf-8"))}
-        assert used <= there
-        by_name = {word for word in there if word.endswith("Error")} | {"lost", "cut", "offline", "noTry"}  # of errors
-        assert there - by_name <= used
+        used = {word for one in scripts for word in re.findall(rf"\b{name}\.(\w+)", (STATIC / one).read_text("utf-8"))}
+        assert used == named(name)
+    for name in (word for word in named("FAULTS") if word.endswith("Error")):
+        of_browsers = {"InsecureError", "NotAllowedError", "NotFoundError", "NotReadableError", "AbortError"}
+        assert name in of_browsers | {"OverconstrainedError"} or hasattr(facemotion.errors, name), name
+
+
+@pytest.mark.parametrize(("page", "block"), [("index.html", "PAGE"), ("admin.html", "ADMIN_PAGE")])
+def test_the_pages_have_no_words_of_their_own(page, block):
+    html = (STATIC / page).read_text("utf-8")
+    assert set(re.findall(r'data-(?:words|label|hint)="(\w+)"', html)) == named(block)
+    body = re.sub(r"<(noscript|code)>.*?</\1>", "", html.partition("<body>")[2], flags=re.S)
+    assert re.sub(r"<[^>]*>", " ", body).split() == ["facemotion"]
+    assert not re.search(r'\s(aria-label|title|placeholder)="', body)
 
 
 def test_guidance_has_words_for_everything_the_service_says():

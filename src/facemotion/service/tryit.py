@@ -12,6 +12,8 @@ from facemotion.frontend import Acquisition
 from facemotion.types import FeatureSequence
 from facemotion.verifier import Verifier, cosine
 
+RESTING = 0.3
+"""A face is near rest below this share of the largest motion."""
 RATE = 25.0
 """Points a second of the curves that are told."""
 
@@ -29,8 +31,12 @@ def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) ->
     sizes = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     largest = max(float(sizes[0].max()), float(sizes[1].max()), 1e-9)
     path = align(a, b)
-    # Next to the larger motion, so that two still faces don't differ and two opposite motions do by 1.
-    apart = [min(float(np.linalg.norm(a[i] - b[j])) / (1.5 * largest), 1.0) for i, j in path]
+    # Next to the larger motion of that moment, so that the same motion made smaller hardly differs and another one
+    # does; next to a share of the largest where both faces are near rest, so that two still faces don't.
+    apart = [
+        min(float(np.linalg.norm(a[i] - b[j])) / (1.8 * max(sizes[0][i], sizes[1][j], RESTING * largest)), 1.0)
+        for i, j in path
+    ]
     return {
         "match": score >= verifier.point.threshold,
         "score": round(score, 4),

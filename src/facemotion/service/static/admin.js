@@ -1,7 +1,8 @@
 // For administrators: who is enrolled, who is locked, how attempts went, and whether the threshold fits.
 
+import { fillIn } from "./fill.js";
 import { call } from "./link.js";
-import { ADMIN } from "./strings.js";
+import { ADMIN, ADMIN_PAGE } from "./strings.js";
 
 const NEWEST = 1000; // entries that figures and the list rest on
 const SHOWN = 100; // entries in the list
@@ -225,4 +226,5 @@ $("sign-out").onclick = leave;
 $("find").addEventListener("input", () => daring(() => list(true)));
 $("more-users").onclick = () => daring(() => list(false));
 $("export").onclick = () => daring(save);
+fillIn(ADMIN_PAGE);
 if (key) daring(open);

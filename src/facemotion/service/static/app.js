@@ -2,16 +2,18 @@
 
 import { Camera } from "./camera.js";
 import { play, show } from "./compare.js";
+import { fillIn } from "./fill.js";
 import { Cut, Refusal, erase, nonce, upload } from "./link.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
-import { WORDS } from "./strings.js";
+import { FAULTS, PAGE, WORDS } from "./strings.js";
 
 /** @typedef {"verify" | "enrol"} Purpose */
 /** @typedef {import("./camera.js").Shot} Shot */
 
 const TAKES = 3;
 const CLIP = 3500; // ms of a clip that is sent in one piece
+const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
 const VIEWS = ["home", "stage", "review", "verdict", "compare"];
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 const stage = new Stage();
@@ -35,12 +37,12 @@ function choice(buttons) {
 
 /**
  * The last page of a session.
- * @param {boolean} good @param {string} title @param {string} text
- * @param {{again?: string, onAgain?: () => void, manage?: string, wait?: number}} [more]
+ * @param {keyof typeof MARKS} mark @param {string} title @param {string} text
+ * @param {{again?: string, onAgain?: () => void, manage?: string, wait?: number}} [more] without `onAgain` there is one way on
  */
-function verdict(good, title, text, { again = WORDS.again, onAgain, manage = "", wait = 0 } = {}) {
-  $("mark").setAttribute("class", good ? "good" : "bad");
-  $("mark-path").setAttribute("d", good ? "M30 52l14 14 27-31" : "M35 35l30 30M65 35L35 65");
+function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "", wait = 0 } = {}) {
+  $("mark").setAttribute("class", mark);
+  $("mark-path").setAttribute("d", MARKS[mark]);
   $("verdict-title").textContent = title;
   $("verdict-text").textContent = text;
   $("change").hidden = $("erase").hidden = !manage;
@@ -48,10 +50,11 @@ function verdict(good, title, text, { again = WORDS.again, onAgain, manage = "",
   $("erase").textContent = WORDS.erase;
   $("erase").onclick = () => {
     if ($("erase").textContent !== WORDS.eraseSure) $("erase").textContent = WORDS.eraseSure;
-    else erase(manage).then(() => verdict(true, WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), failed);
+    else erase(manage).then(() => verdict("good", WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), failed);
   };
   const button = $("again");
   $("home-again").hidden = !onAgain;
+  $("home-again").textContent = mark === "good" ? WORDS.finish : WORDS.back;
   button.onclick = onAgain ?? home;
   clearInterval(ticking);
   const until = performance.now() + 1000 * wait;
@@ -69,9 +72,11 @@ function verdict(good, title, text, { again = WORDS.again, onAgain, manage = "",
 /** @param {unknown} error @param {() => void} [onAgain] */
 function failed(error, onAgain) {
   const { name, message } = /** @type {Error} */ (error);
-  if (name === "AbortError") return home();
-  const text = /** @type {any} */ (WORDS)[name] ?? (error instanceof Cut ? /** @type {any} */ (WORDS)[message] : message);
-  return verdict(false, WORDS.problem, text, { onAgain, wait: error instanceof Refusal ? error.seconds : 0 });
+  const wait = error instanceof Refusal ? error.seconds : 0;
+  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? message : name];
+  const forGood = name === "AuthenticationError" || (name === "LockedError" && !wait); // trying again is no use
+  const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
+  verdict("note", title, text, forGood ? { again: WORDS.back } : { onAgain, wait });
 }
 
 function home() {
@@ -80,26 +85,32 @@ function home() {
 
 /**
  * With the camera open and the stage shown.
- * @param {string} title @param {(camera: Camera) => Promise<void>} work @param {() => void} again
+ * @param {string} title @param {(camera: Camera, signal: AbortSignal) => Promise<void>} work @param {() => void} again
  */
 async function filmed(title, work, again) {
   stop.abort();
   const mine = (stop = new AbortController());
   const camera = new Camera($("camera"));
+  /** @type {unknown} */
+  let why = null;
+  mine.signal.addEventListener("abort", () => {
+    camera.close(); // also while the browser still asks whether it may be used
+    if (mine === stop && !why) home();
+  });
   stage.title(title);
   stage.hint("");
   view("stage");
-  /** @type {unknown} */
-  let why = null;
   try {
     await camera.open(() => {
       why = Object.assign(new Error(), { name: "lost" });
       mine.abort();
     });
+    mine.signal.throwIfAborted();
     stage.fit($("camera"));
-    await work(camera);
+    await work(camera, mine.signal);
   } catch (error) {
-    if (mine === stop || why) failed(why ?? error, again);
+    if (mine !== stop || (mine.signal.aborted && !why)) return;
+    failed(why ?? error, again);
   } finally {
     camera.close();
   }
@@ -111,28 +122,30 @@ async function filmed(title, work, again) {
  */
 function begin(purpose, user) {
   const again = () => begin(purpose, user);
-  return filmed(purpose === "verify" ? WORDS.verifying(user) : WORDS.enrolling(1, TAKES), async (camera) => {
+  return filmed(purpose === "verify" ? WORDS.verifying(user) : WORDS.enrolling(1, TAKES), async (camera, signal) => {
     for (let tries = 0; ; tries += 1) {
       try {
-        return await live(camera, purpose, user);
+        return await live(camera, signal, purpose, user);
       } catch (error) {
         if (error instanceof Cut && error.message === "over") {
           tries = -1;
           continue;
         }
         if (!(error instanceof Cut) || error.message !== "cut") throw error;
-        if (tries === 1) return inOnePiece(camera, purpose, user);
+        signal.throwIfAborted();
+        if (tries === 1) return inOnePiece(camera, signal, purpose, user);
         view("stage");
         stage.say(WORDS.retrying);
         await new Promise((resolve) => setTimeout(resolve, 1500));
+        signal.throwIfAborted();
       }
     }
   }, again);
 }
 
-/** @param {Camera} camera @param {Purpose} purpose @param {string} user */
-async function live(camera, purpose, user) {
-  const session = new Session(camera, stage, stop.signal);
+/** @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
+async function live(camera, signal, purpose, user) {
+  const session = new Session(camera, stage, signal);
   try {
     await session.open({ user, nonce: await nonce(user, purpose), purpose });
     if (purpose === "enrol") return await enrol(session, user);
@@ -148,13 +161,13 @@ async function live(camera, purpose, user) {
 
 /** @param {boolean} accepted @param {string} user */
 function judged(accepted, user) {
-  if (accepted) verdict(true, WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
-  else verdict(false, WORDS.rejected, WORDS.rejectedText, { onAgain: () => begin("verify", user) });
+  if (accepted) verdict("good", WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
+  else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain: () => begin("verify", user) });
 }
 
 /** @param {string} user */
 function enrolled(user) {
-  verdict(true, WORDS.enrolled, WORDS.enrolledText, { again: WORDS.verifyNow, onAgain: () => begin("verify", user), manage: user });
+  verdict("good", WORDS.enrolled, WORDS.enrolledText, { again: WORDS.verifyNow, onAgain: () => begin("verify", user), manage: user });
 }
 
 /** @param {Session} session @param {string} user */
@@ -209,8 +222,8 @@ async function review(session, { words, shots }, done, problem) {
   }
 }
 
-/** Without a live socket. @param {Camera} camera @param {Purpose} purpose @param {string} user */
-async function inOnePiece(camera, purpose, user) {
+/** Without a live socket. @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
+async function inOnePiece(camera, signal, purpose, user) {
   const clips = [];
   const of = purpose === "verify" ? 1 : TAKES;
   while (clips.length < of) {
@@ -220,7 +233,7 @@ async function inOnePiece(camera, purpose, user) {
     for (let left = 3; left; left -= 1) {
       stage.say(WORDS.count(left));
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      stop.signal.throwIfAborted();
+      signal.throwIfAborted();
     }
     stage.mood("going");
     stage.say(WORDS.go);
@@ -228,19 +241,20 @@ async function inOnePiece(camera, purpose, user) {
     const filling = setInterval(() => stage.fill(Math.min(1, (performance.now() - start) / CLIP)), 40);
     clips.push(await camera.record(CLIP));
     clearInterval(filling);
-    stop.signal.throwIfAborted();
+    signal.throwIfAborted();
   }
   stage.mood("done");
   stage.say(WORDS.sending);
   const answer = await upload(user, purpose, clips);
+  signal.throwIfAborted();
   if (purpose === "enrol") enrolled(user);
   else judged(answer.accepted, user);
 }
 
 /** Two takes of a visitor, beside each other. */
 function trial() {
-  return filmed(WORDS.trying(1), async (camera) => {
-    const session = new Session(camera, stage, stop.signal);
+  return filmed(WORDS.trying(1), async (camera, signal) => {
+    const session = new Session(camera, stage, signal);
     try {
       await session.open({ purpose: "try" });
       /** @type {Shot[][]} */
@@ -291,6 +305,7 @@ $("cancel").onclick = () => stop.abort();
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && ["stage", "review"].includes(document.body.dataset.view ?? "")) stop.abort();
 });
+fillIn(PAGE);
 const handed = new URLSearchParams(location.hash.slice(1));
 if (handed.get("user")) $("user").value = handed.get("user");
 document.body.dataset.view = "home";

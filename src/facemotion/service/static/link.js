@@ -64,13 +64,17 @@ export async function upload(user, purpose, clips) {
   }
 }
 
+const IN_FLIGHT = 4; // frames under way; more would only come late
+
 /** One live session. */
 export class Link {
   /** @param {(heard: any) => void} hear @param {(error: Error) => void} fail */
   constructor(hear, fail) {
     this.hear = hear;
     this.fail = fail;
-    this.left = 0; // frames that the socket couldn't take
+    this.left = 0; // frames that the connection couldn't take
+    this.flying = 0; // frames that nothing was heard of yet
+    this.dropped = 0; // by the service, so far
     this.over = false;
     /** @type {WebSocket | null} */
     this.socket = null;
@@ -87,6 +91,7 @@ export class Link {
     });
     socket.onmessage = (event) => {
       const heard = JSON.parse(event.data);
+      if (heard.guidance) this.land(heard.dropped);
       if (heard.error) this.fail(new Refusal(heard));
       else this.hear(heard);
     };
@@ -97,14 +102,25 @@ export class Link {
 
   /** @param {object} words */
   say(words) {
+    this.flying = 0; // whatever comes next, the service forgets or answers what it has
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(words));
   }
 
   /** Frames that can't leave at once are left out: what comes late is of no use. @param {ArrayBuffer} message */
   send(message) {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    if (this.socket.bufferedAmount > 100_000) this.left += 1;
-    else this.socket.send(message);
+    if (this.flying >= IN_FLIGHT || this.socket.bufferedAmount > 100_000) {
+      this.left += 1;
+      return;
+    }
+    this.flying += 1;
+    this.socket.send(message);
+  }
+
+  /** One frame was looked at, and the service dropped as many as it says. @param {number} dropped since the start */
+  land(dropped) {
+    this.flying = Math.max(0, this.flying - 1 - (dropped - this.dropped));
+    this.dropped = dropped;
   }
 
   close() {

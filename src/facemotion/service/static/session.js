@@ -1,6 +1,6 @@
 // A live session: find one's place, hold still, go; one take after the other over one socket.
 
-import { Link } from "./link.js";
+import { Link, Refusal } from "./link.js";
 import { WORDS } from "./strings.js";
 
 const STEADY = 600; // ms of good guidance before "go"
@@ -18,11 +18,14 @@ export class Session {
   constructor(camera, stage, stopped) {
     this.camera = camera;
     this.stage = stage;
+    this.stopped = stopped;
     /** @type {(words: any) => void} */
     this.answer = () => {};
     /** @type {(error: Error) => void} */
     this.refuse = () => {};
-    this.link = new Link((heard) => this.hear(heard), (error) => this.refuse(error));
+    /** @type {Error | null} what ended the session, also while nothing was asked */
+    this.fault = null;
+    this.link = new Link((heard) => this.hear(heard), (error) => this.fail(error));
     this.steady = 0;
     this.began = 0; // of the take; 0 before
     this.ended = 0;
@@ -31,13 +34,15 @@ export class Session {
     /** @type {Shot[]} */
     this.shots = [];
     this.idle = true;
-    stopped.addEventListener("abort", () => this.refuse(new DOMException("", "AbortError")));
+    stopped.addEventListener("abort", () => this.fail(new DOMException("", "AbortError")));
     this.awake = setInterval(() => this.idle && this.link.say({ go: true }), RESTART);
   }
 
   /** @param {object} hello first words to the service */
   async open(hello) {
+    this.stopped.throwIfAborted();
     await this.link.open(hello);
+    this.stopped.throwIfAborted();
     this.camera.run((shot) => this.see(shot));
   }
 
@@ -53,6 +58,10 @@ export class Session {
     this.idle = false;
     this.stage.fill(0);
     return new Promise((resolve, reject) => {
+      if (this.fault) {
+        reject(this.fault);
+        return;
+      }
       const rest = () => {
         this.idle = true;
         this.answer = this.refuse = () => {};
@@ -68,9 +77,24 @@ export class Session {
     });
   }
 
+  /** @param {Error} error */
+  fail(error) {
+    // A refused take is an answer; a session that has ended stays ended.
+    if (error instanceof Refusal && this.ended) {
+      this.refuse(error);
+      return;
+    }
+    this.fault ??= error;
+    this.refuse(error);
+  }
+
   /** Say a word and wait for what comes back. @param {object} words @returns {Promise<any>} */
   ask(words) {
     return new Promise((resolve, reject) => {
+      if (this.fault) {
+        reject(this.fault);
+        return;
+      }
       this.answer = resolve;
       this.refuse = reject;
       this.link.say(words);
@@ -128,6 +152,6 @@ export class Session {
   close() {
     clearInterval(this.awake);
     this.link.close();
-    this.refuse(new DOMException("", "AbortError"));
+    this.fail(new DOMException("", "AbortError"));
   }
 }

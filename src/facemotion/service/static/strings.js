@@ -1,4 +1,4 @@
-// Every word that the scripts of the page say, to be translated in one place; what stands still is in the HTML.
+// Every word of the pages, to be translated in one place.
 
 /** Guidance by the name that the service gives. */
 export const GUIDANCE = {
@@ -8,6 +8,28 @@ export const GUIDANCE = {
   TOO_DARK: "More light, please",
   HOLD_STILL: "Hold your head still",
   GO: "Good, hold still \u2026",
+};
+
+/** What stands still on the page; the HTML names these by data-words, data-label and data-hint. */
+export const PAGE = {
+  homeTitle: "Your face, and a motion only you know",
+  userName: "Your user name",
+  letMeIn: "Let me in",
+  enrol: "Enrol, or enrol again",
+  or: "or",
+  tryIt: "Try it without an account",
+  privacy: "Your camera's pictures are looked at by this server while you move and are never kept.",
+  cancel: "Cancel",
+  strength: "How hard to guess",
+  watch: "Watch this take",
+  over: "Start over with another motion",
+  change: "Change my motion",
+  tryMore: "Try another pair",
+  secret: "The motion is a secret, like a PIN. Nobody else should see you make it.",
+  done: "Done",
+  cameraLabel: "Your camera, mirrored",
+  takeLabel: "Your take",
+  nameRule: "Letters, digits and . _ @ + -",
 };
 
 export const WORDS = {
@@ -42,6 +64,7 @@ export const WORDS = {
   again: "Try again",
   verifyNow: "Let me in",
   finish: "Done",
+  back: "Back",
 
   match: "These two match",
   differ: "These two don't match",
@@ -56,19 +79,67 @@ export const WORDS = {
 
   problem: "That didn't work",
   countdown: (/** @type {number} */ seconds) => `Try again in ${seconds} s`,
-  InsecureError: "Browsers give the camera to secure pages only: open this page by https, or on the machine itself as localhost.",
-  NotAllowedError: "The camera is blocked for this page. Allow it (the camera sign beside the address) and try again.",
-  NotFoundError: "There is no camera. Connect one and try again.",
-  NotReadableError: "Another program uses the camera. Close it and try again.",
-  OverconstrainedError: "This camera can't be used here. Connect another one and try again.",
-  lost: "The camera was unplugged. Connect it and try again.",
-  cut: "The connection was cut. Check it and try again.",
-  offline: "The server can't be reached. Check the connection and try again.",
-  noTry: "Without the live connection takes can't be compared. Check the connection and try again.",
   retrying: "The connection was cut: once more from the start.",
   plain: "The live connection can't be had, so your clip is sent in one piece.",
   count: (/** @type {number} */ seconds) => `Get ready: ${seconds}`,
   sending: "Sending \u2026",
+};
+
+/** What stops a session before its end: a title, and the way on. Others show the service's own sentence. */
+export const FAULTS = {
+  InsecureError: ["No camera on this address", "Browsers give the camera to secure pages only: open this page by https, or on the machine itself as localhost."],
+  NotAllowedError: ["The camera is blocked", "Allow it for this page (the camera sign beside the address), then try again."],
+  NotFoundError: ["No camera found", "Connect one, or open this page on a device that has one. Then try again."],
+  NotReadableError: ["The camera is in use", "Close the other program or tab that uses it, then try again."],
+  AbortError: ["The camera doesn't start", "Connect it again, or close what else may use it. Then try again."],
+  OverconstrainedError: ["This camera can't be used", "Connect another one and try again."],
+  lost: ["The camera went away", "Connect it again and try again. Nothing was counted."],
+  LockedError: ["Too many tries", "Wait a little before the next one."],
+  BusyError: ["Many people are here just now", "Wait a moment, then try again."],
+  NonceError: ["That took too long", "Begin again."],
+  NoFaceError: ["Your face was out of view", "Look at the camera the whole time. Nothing was counted."],
+  SeveralFacesError: ["Two faces were in view", "Only one person may be before the camera. Nothing was counted."],
+  NoMotionError: ["Your face hardly moved", "Make your motion while the ring fills. Nothing was counted."],
+  UploadTimeoutError: ["No picture came", "Open the camera's cover and stay on this page. Then try again."],
+  AuthenticationError: ["This page can't let you in by itself", "Go back to the site that sent you here, and start there."],
+  cut: ["The connection was cut", "Check it and try again. Nothing was counted."],
+  offline: ["The server can't be reached", "Check the connection and try again."],
+  noTry: ["The connection doesn't hold", "Without it takes can't be compared. Check it and try again."],
+};
+
+/** What stands still in the administrators' view. */
+export const ADMIN_PAGE = {
+  title: "Administration",
+  makeKey: "Make one with",
+  keyStays: "The key stays in this tab and is forgotten when it is closed.",
+  checkTrail: "Check the trail with",
+  inNumbers: "In numbers",
+  cameras: "Cameras",
+  people: "Users",
+  trail: "Attempts and changes",
+  signOut: "Sign out",
+  adminKey: "Key with the role admin",
+  show: "Open",
+  scores: "Scores of the motion",
+  measure: "Measure",
+  low: "10%",
+  median: "Median",
+  high: "90%",
+  find: "Find",
+  name: "Name",
+  enrolled: "Enrolled",
+  takes: "Takes",
+  failures: "Failures",
+  state: "State",
+  do: "Do",
+  more: "More",
+  when: "When",
+  user: "User",
+  what: "What",
+  outcome: "Outcome",
+  score: "Score",
+  by: "By",
+  export: "Export the whole audit trail",
 };
 
 /** Of the administrators' view. */
