@@ -2,8 +2,9 @@
 
     python benchmarks/extractors.py DATA/grid_s1 --cache features NAME... [--seeds 5] [--config FILE]
 
-For each extractor trains the encoder of configs/grid_mesh.toml on the 30 training phrases and measures it on the 14 test
-phrases, all pairs, once a seed; the features must be in the cache (`facemotion features` with `verifier.extractor` set).
+For each extractor trains the encoder of configs/grid_mesh.toml on the 30 training phrases and measures it on the 14
+test phrases, all pairs, once a seed; the features must be in the cache (`facemotion features` with `verifier.extractor`
+set). Writes docs/results/extractors.json and extractors.md.
 """
 
 from __future__ import annotations
@@ -82,9 +83,9 @@ def table(results: dict[str, dict[str, object]]) -> str:
     lines = [
         "# Extractors on real lips",
         "",
-        "Written by `benchmarks/extractors.py`: a small encoder (`configs/grid_mesh.toml`) trained on frozen features of "
-        "the 30 training phrases of GRID s1, measured on 14 other phrases, all pairs, prevalence .068, mean over seeds. "
-        "One speaker, whose frames the extractors of 68 points saw in training (training phrases only, without lips).",
+        "Written by `benchmarks/extractors.py`: a small encoder (`configs/grid_mesh.toml`) trained on frozen features "
+        "of the 30 training phrases of GRID s1, measured on 14 other phrases, all pairs, prevalence .068, mean over "
+        "seeds. One speaker, whose frames the extractors of 68 points saw in training (training phrases only, without lips).",
         "",
         "| extractor | AP | each seed | peak F1 | EER |",
         "|---|---|---|---|---|",
