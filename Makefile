@@ -10,7 +10,7 @@ demo: .venv/demo-ready
 	$(BIN)/facemotion demo
 
 test: .venv/dev-ready
-	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .

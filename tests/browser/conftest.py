@@ -67,10 +67,10 @@ class Visitor:
         self.page.get_by_label("Your user name").fill(user)
         self.page.get_by_role("button", name=button, exact=False).click()
 
-    def wait(self, text: str, seconds: float = 25) -> None:
+    def wait(self, text: str, seconds: float = 60) -> None:
         self.page.get_by_role("heading", name=text).wait_for(timeout=1000 * seconds)
 
-    def guided(self, text: str, seconds: float = 15) -> None:
+    def guided(self, text: str, seconds: float = 45) -> None:
         self.page.locator("#guidance", has_text=text).wait_for(timeout=1000 * seconds)
 
     def shot(self, name: str) -> None:
@@ -85,7 +85,7 @@ class Visitor:
 
     def when_grey(self) -> None:
         """Wait until the film shows nothing: the next take is whole then."""
-        self.page.wait_for_function(GREY, timeout=20_000, polling=50)
+        self.page.wait_for_function(GREY, timeout=60_000, polling=50)
 
 
 GREY = """() => {
@@ -114,7 +114,7 @@ def visit(playwright: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         try:
             context = browser.new_context(viewport=size, **more)
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(45_000)  # machines that run the tests are busy
             yield Visitor(server, context.new_page())
         finally:
             browser.close()

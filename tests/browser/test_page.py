@@ -127,7 +127,7 @@ def test_a_mimic_gets_the_answer_that_the_service_stands_by(server, visit, filme
     with visit(server, filmed(MIMIC)) as visitor:
         clean.append(visitor)
         visitor.come().name("nina")
-        visitor.page.locator("#verdict").wait_for(timeout=25_000)
+        visitor.page.locator("#verdict").wait_for(timeout=60_000)
         title = visitor.page.locator("#verdict-title").inner_text()
     row = [e for e in server.call("GET", "/v1/audit?newest=true").json()["entries"] if e["user"] == "nina"][-1]
     assert {"accepted": "You're in", "rejected": "Not this time"}[row["outcome"]] == title
@@ -268,8 +268,8 @@ def test_a_socket_cut_in_the_middle_of_a_take_is_opened_again(server, visit, alw
     with visit(server, always) as visitor:
         cut_after(visitor, 30, 1)
         visitor.come().name(anna)
-        visitor.guided("The connection was cut", 25)
-        visitor.page.locator("#verdict").wait_for(timeout=40_000)
+        visitor.guided("The connection was cut", 60)
+        visitor.page.locator("#verdict").wait_for(timeout=60_000)
         # The second session begins wherever the film is by then, so the answer may be either.
         assert visitor.page.locator("#verdict-title").inner_text() in ("You're in", "Not this time")
     rows = [r for r in server.call("GET", "/v1/audit?newest=true").json()["entries"] if r["user"] == anna]
@@ -289,12 +289,12 @@ def test_a_socket_cut_while_a_take_is_reviewed_is_opened_again(server, visit, al
 
         visitor.page.route_web_socket("**/v1/live", pass_on)
         visitor.come().name("vera", "Enrol")
-        visitor.wait("Take 1 of 3 is good", 40)
+        visitor.wait("Take 1 of 3 is good", 60)
         closing[0]()
         visitor.page.wait_for_timeout(300)
         visitor.press("On to take")
         visitor.guided("The connection was cut")
-        visitor.guided("Go!", 30)
+        visitor.guided("Go!", 60)
         visitor.press("Cancel")
 
 
@@ -302,9 +302,9 @@ def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):
     with visit(server, always) as visitor:
         cut_after(visitor, 5, 99)
         visitor.come().name(anna)
-        visitor.guided("Get ready", 30)
+        visitor.guided("Get ready", 60)
         visitor.shot("plain-desktop")
-        visitor.page.locator("#verdict").wait_for(timeout=40_000)
+        visitor.page.locator("#verdict").wait_for(timeout=60_000)
         said = visitor.page.locator("#verdict").inner_text()
         assert "You're in" in said or "Not this time" in said
     rows = server.call("GET", "/v1/audit?newest=true").json()["entries"]
@@ -314,7 +314,7 @@ def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):
 def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
     with visit(server, filmed(ANNA_AGAIN)) as visitor:
         visitor.come().name("olga")
-        visitor.guided("Go!", 20)
+        visitor.guided("Go!", 60)
         visitor.page.reload()
         visitor.wait("Your face, and a motion only you know")
         visitor.name("olga")
@@ -341,7 +341,7 @@ def test_try_it(server, visit, filmed, size, clean):
     with visit(server, filmed(films.Take("anna-wink-pout-1"), second), size) as visitor:
         clean.append(visitor)
         visitor.come().press("Try it")
-        visitor.wait("These two match" if size is DESKTOP else "These two don't match", 40)
+        visitor.wait("These two match" if size is DESKTOP else "These two don't match", 60)
         assert visitor.page.locator("#strips canvas").count() == 10
         apart = visitor.page.locator("#strips .apart").count()
         assert apart <= 1 if size is DESKTOP else apart > 0
