@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facemotion.data.cache import FeatureCache, fill_cache, read_features
+from facemotion.data.cache import FeatureCache, read_features
+from facemotion.data.extraction import fill_cache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError, ModelMismatchError, NoFaceError
 from facemotion.types import ClipRecord, FeatureSequence

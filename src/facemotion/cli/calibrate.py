@@ -35,7 +35,8 @@ def calibrate(
     from rich.table import Table
 
     from facemotion.config import load_settings
-    from facemotion.data.cache import FeatureCache, fill_cache
+    from facemotion.data.cache import FeatureCache
+    from facemotion.data.extraction import fill_cache
     from facemotion.data.manifest import check_manifest, read_manifest
     from facemotion.encoder import Encoder
     from facemotion.errors import DataError

@@ -18,27 +18,41 @@ def register(app: typer.Typer) -> None:
 def features(
     manifest: Annotated[Path, typer.Argument(help="CSV file with one row per clip.")],
     cache: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
+    jobs: Annotated[int, typer.Option(help="Processes that extract side by side.", min=1, max=256)] = 1,
+    extractor: Annotated[
+        str, typer.Option(help="Feature extractor, by the name of its card; default: that of the settings.")
+    ] = "",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Extract the features of all clips of a manifest into the cache; clips that are there already cost nothing."""
+    from dataclasses import replace
+
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from facemotion.config import load_settings
-    from facemotion.data.cache import FeatureCache, fill_cache
+    from facemotion.data.cache import FeatureCache
+    from facemotion.data.extraction import fill_cache, fill_cache_by_processes
     from facemotion.data.manifest import check_manifest, read_manifest
     from facemotion.frontend import Frontend
 
-    frontend = Frontend.load(load_settings(config))
+    settings = load_settings(config)
+    if extractor:
+        settings = replace(settings, verifier=replace(settings.verifier, extractor=extractor))
+    frontend = Frontend.load(settings)
     read = read_manifest(manifest)
     check_manifest(read)
     store = FeatureCache(cache, frontend.extractor.frontend_id)
+    if jobs > 1:
+        results = fill_cache_by_processes(store, read, settings, jobs)
+    else:
+        results = fill_cache(store, read, frontend.features)
     failures = {}
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
-        for result in bar.track(fill_cache(store, read, frontend.features), total=len(read)):
-            if result.features is None:
+        for result in bar.track(results, total=len(read)):
+            if result.failure:
                 failures[result.record.path] = result.failure
     if json:
         print_json({"clips": len(read), "frontend_id": store.frontend_id, "failures": failures})

@@ -11,7 +11,7 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from facemotion.data.manifest import Manifest, clip_digest
 from facemotion.errors import AcquisitionError, DataError, ModelMismatchError
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import FeatureSequence
 
 Extract = Callable[[Path], FeatureSequence]
 
@@ -117,30 +117,6 @@ class FeatureCache:
             raise DataError(
                 f"Can't write features to {self.folder}: {error.strerror}; free some space or choose another folder."
             ) from error
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """What became of one clip: its features, or the reason why none could be acquired."""
-
-    record: ClipRecord
-    features: FeatureSequence | None
-    failure: str = ""
-
-
-def fill_cache(cache: FeatureCache, manifest: Manifest, extract: Extract) -> Iterator[Extraction]:
-    """Extract every clip of a manifest that isn't kept yet; yields one result per clip, in order.
-
-    A clip without a usable face is a failure to acquire: it is reported, not raised, and never becomes a score.
-
-    Raises:
-        DataError, MediaError: as in FeatureCache.get.
-    """
-    for record in manifest.records:
-        try:
-            yield Extraction(record, cache.get(manifest.file(record), extract))
-        except AcquisitionError as error:
-            yield Extraction(record, None, str(error))
 
 
 def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, list[FeatureSequence]]:
