@@ -2,8 +2,8 @@
 
     python tools/mesh_stills.py OUT CLIP_OR_MANIFEST... [--split train] [--every 5]
 
-The mesh smooths lips, so theirs are marked as not known: a source of these stills teaches jaw, brows, eyes and nose on
-real faces, and the renders beside it teach lips. Of a manifest, only rows of the split are taken. One shard a clip; a
+The mesh smooths lips: train with a `lip_tolerance` that only says where they are, and let the renders beside teach their
+shape. (Without any label on the lips a network learned to misplace those of the one speaker that it saw.) Of a manifest, only rows of the split are taken. One shard a clip; a
 run that was cut off goes on where it was.
 """
 
@@ -19,7 +19,7 @@ from facemotion.data.manifest import read_manifest
 from facemotion.data.stills import EMOTIONS, POINTS, Shard, StillPerson, write_people, write_shard
 from facemotion.face import BlazeFace, FaceTracker
 from facemotion.features import FaceMesh
-from facemotion.features.landmarks68 import MESH_POINTS, MOVING
+from facemotion.features.landmarks68 import MESH_POINTS
 from facemotion.media import read_frames
 from facemotion.media.warp import square_matrix, warp
 
@@ -46,7 +46,6 @@ def stills_of(path: Path, person: str, every: int, detector: BlazeFace, mesh: Fa
     if not images:
         return None
     known = np.ones((len(images), POINTS), np.bool_)
-    known[:, list(MOVING["lips"])] = False
     return Shard(
         np.stack(images),
         np.stack(boxes).astype(np.float32),

@@ -29,6 +29,19 @@ def test_smooth_l1_loss_against_its_formula() -> None:
 
 
 @pytest.mark.parametrize("loss", [wing_loss, smooth_l1_loss])
+def test_errors_within_the_tolerance_cost_nothing(loss) -> None:  # type: ignore[no-untyped-def]
+    known = torch.ones(2, 68)
+    allowed = torch.zeros(2, 68)
+    allowed[0] = 0.02
+    found = points(0.015).requires_grad_()
+    loss(found, points(0), known, allowed).backward()
+    assert (found.grad[0] == 0).all()
+    assert (found.grad[1] != 0).all()
+    beyond = loss(points(0.05), points(0), known, torch.full((2, 68), 0.02))
+    assert beyond.item() == pytest.approx(loss(points(0.03), points(0), known).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [wing_loss, smooth_l1_loss])
 def test_unknown_points_teach_nothing(loss) -> None:  # type: ignore[no-untyped-def]
     found = points(0.1).requires_grad_()
     known = torch.zeros(2, 68)

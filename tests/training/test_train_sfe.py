@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
+import facemotion
 from facemotion.config import read_toml
 from facemotion.data.stills import EMOTIONS, Shard, StillPerson, write_people, write_shard
 from facemotion.errors import DataError, TrainingError
@@ -169,6 +170,44 @@ def test_a_run_begins_with_the_trunk_of_another(folder: Path, data: StillsSet, t
         train_sfe(tiny(folder, begin=str(run.path), width=0.25), data)
 
 
+@pytest.mark.parametrize(("first", "then"), [("landmarks", "landmarks"), ("landmarks", "both"), ("both", "emotions")])
+def test_a_run_begins_with_an_exported_file(
+    folder: Path, data: StillsSet, tmp_path: Path, first: str, then: str
+) -> None:
+    before = train_sfe(tiny(folder, task=first), data)
+    path = tmp_path / "own.onnx"
+    export_sfe(before, path)
+    still = SfeOptimiserSettings(steps=1, batch=4, learning_rate=1e-7)
+    after = train_sfe(tiny(folder, begin=str(path), task=then, optimiser=still), data)
+    rng = np.random.default_rng(5)
+    seen = torch.cat([draw_stills(data, tiny(folder), rng)[0] for _ in range(8)])
+    with torch.no_grad():
+        gap = (before.features(seen) - after.features(seen)).abs().mean() / before.features(seen).abs().mean()
+        assert gap < 0.05
+        # Batch norms that are measured on what is trained on, as training does, leave the network what it was.
+        assert (after.train().features(seen) - before.features(seen)).abs().mean() < 0.5 * before.features(seen).std()
+        for had, has, place in (
+            (before.has_landmarks, after.has_landmarks, 1),
+            (before.has_emotions, after.has_emotions, 2),
+        ):
+            if had and has:
+                torch.testing.assert_close(after.eval()(seen)[place], before(seen)[place], atol=0.05, rtol=0.05)
+
+
+def test_files_that_no_run_can_begin_with(folder: Path, data: StillsSet, tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    with pytest.raises(TrainingError, match="no extractor that facemotion exported"):
+        train_sfe(tiny(folder, begin=str(path)), data)
+    path.write_bytes(b"this is no graph" * 20)
+    with pytest.raises(TrainingError, match="ONNX file|no extractor"):
+        train_sfe(tiny(folder, begin=str(path)), data)
+    shipped = Path(facemotion.__file__).parent / "models" / "files"
+    with pytest.raises(TrainingError, match="no extractor that facemotion exported"):
+        train_sfe(tiny(folder, begin=str(shipped / "blazeface_short.onnx")), data)
+    with pytest.raises(TrainingError, match="must agree"):
+        train_sfe(tiny(folder, begin=str(shipped / "sfe_l_half.onnx")), data)
+
+
 def test_sources_share_every_batch(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_people(other, [StillPerson("ann", "p1", "train")])
@@ -178,7 +217,7 @@ def test_sources_share_every_batch(folder: Path, tmp_path: Path) -> None:
     settings = tiny(folder, sources=(StillsSource(str(folder), 3.0), StillsSource(str(other), 1.0)))
     data = load_stills(settings)
     assert data.counts == (3, 1)
-    pictures, landmarks, known, emotions = draw_stills(data, settings, np.random.default_rng(0))
+    pictures, landmarks, known, _, emotions = draw_stills(data, settings, np.random.default_rng(0))
     assert pictures.shape == (4, 3, 112, 112)
     assert pictures.is_contiguous(memory_format=torch.channels_last)
     assert 0 <= pictures.min() < pictures.max() <= 1

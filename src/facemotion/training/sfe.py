@@ -13,12 +13,16 @@ from torch import Tensor, nn
 
 from facemotion.data.stills import Stills
 from facemotion.errors import DataError, TrainingError
+from facemotion.features.landmarks68 import MOVING
 from facemotion.nets.sfe import SpatialExtractor
+from facemotion.training.begin_sfe import adopt, read_exported_sfe
 from facemotion.training.photometric import jitter_crop, photograph, to_crop
 from facemotion.training.runs import Checkpoint, RunFolder
 from facemotion.training.sfe_losses import UncertaintyWeights, emotion_loss, smooth_l1_loss, wing_loss
 from facemotion.training.sfe_settings import SfeOptimiserSettings, SfeSettings
 from facemotion.training.sfe_validation import Validation, validate
+
+SETTLING_FACES = 256  # that the batch norms of an exported file are set on
 
 Progress = Callable[[int, float, Validation | None], None]  # steps done, loss, validation if one was just made
 
@@ -135,19 +139,23 @@ def load_sfe(run: RunFolder) -> SpatialExtractor:
 
 def draw_stills(data: StillsSet, settings: SfeSettings, rng: np.random.Generator) -> tuple[Tensor, ...]:
     """One batch: faces (B, 3, 112, 112) float32 in [0, 1], channels last; landmarks (B, 68, 2) in crop sides; known
-    (B, 68); emotions (B, 7)."""
-    faces, landmarks, known, emotions = [], [], [], []
-    for stills, count in zip(data.sources, data.counts, strict=True):
+    (B, 68); tolerance (B, 68) crop sides; emotions (B, 7)."""
+    faces, landmarks, known, tolerance, emotions = [], [], [], [], []
+    for stills, count, source in zip(data.sources, data.counts, settings.sources, strict=True):
+        allowed = np.full(68, source.tolerance, np.float32)
+        allowed[list(MOVING["lips"])] = source.lip_tolerance
         for index in rng.integers(len(stills), size=count):
             face, matrix = photograph(stills.image(index), stills.boxes[index], settings.augmentation, rng)
             faces.append(face)
             landmarks.append(to_crop(stills.landmarks[index], matrix))
             known.append(stills.known[index])
+            tolerance.append(allowed)
             emotions.append(stills.emotions[index])
     return (
         to_tensor(faces),
         torch.from_numpy(np.stack(landmarks)),
         torch.from_numpy(np.stack(known).astype(np.float32)),
+        torch.from_numpy(np.stack(tolerance)),
         torch.from_numpy(np.stack(emotions)),
     )
 
@@ -173,7 +181,7 @@ def _descend(
     device: torch.device,
 ) -> float:
     """One step of the optimiser, unless the loss is no number; the loss."""
-    faces, landmarks, known, emotions = batch
+    faces, landmarks, known, tolerance, emotions = batch
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             _, points, logits = net(faces)
@@ -181,7 +189,7 @@ def _descend(
         of_points = of_emotions = zero
         if net.has_landmarks:
             measure = wing_loss if settings.loss == "wing" else smooth_l1_loss
-            of_points = measure(points.reshape(-1, 68, 2), landmarks, known)
+            of_points = measure(points.reshape(-1, 68, 2), landmarks, known, tolerance)
         if net.has_emotions:
             of_emotions = emotion_loss(logits, emotions)
         loss = balance(of_points, of_emotions) if settings.task == "both" else of_points + of_emotions
@@ -209,17 +217,18 @@ def _new_network(settings: SfeSettings, data: StillsSet) -> SpatialExtractor:
         points = [to_crop(stills.landmarks[i], crop).ravel() for i, crop in zip(chosen, crops, strict=True)]
         net.standardise(torch.from_numpy(np.stack(points)))
     if settings.begin:
-        other = load_sfe(RunFolder(Path(settings.begin)))
-        if other.width != settings.width:
-            raise TrainingError(
-                f"The run {settings.begin} has width {other.width:g}, this one {settings.width:g}; they must agree."
-            )
-        kept = net.state_dict()
-        own = {n: t for n, t in other.state_dict().items() if other.task == net.task or not n.startswith("trunk.head.")}
-        if other.task != net.task:  # without its head, its standardisation means nothing
-            own = {n: t for n, t in own.items() if n.startswith("trunk.")}
-        net.load_state_dict(kept | own)
+        adopt(net, _beginning(settings, data))
     return net
+
+
+def _beginning(settings: SfeSettings, data: StillsSet) -> SpatialExtractor:
+    """What the run begins with: the network of a run folder or of an exported file."""
+    path = Path(settings.begin)
+    if path.suffix != ".onnx":
+        return load_sfe(RunFolder(path))
+    rng = np.random.default_rng(settings.seed)
+    drawn = [draw_stills(data, settings, rng)[0] for _ in range(-(-SETTLING_FACES // settings.optimiser.batch))]
+    return read_exported_sfe(path, torch.cat(drawn))
 
 
 def _adamw(net: nn.Module, balance: nn.Module, settings: SfeOptimiserSettings) -> torch.optim.AdamW:

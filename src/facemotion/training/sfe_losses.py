@@ -9,25 +9,37 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def wing_loss(found: Tensor, wanted: Tensor, known: Tensor, width: float = 0.05, curvature: float = 0.01) -> Tensor:
+def wing_loss(
+    found: Tensor,
+    wanted: Tensor,
+    known: Tensor,
+    tolerance: Tensor | None = None,
+    width: float = 0.05,
+    curvature: float = 0.01,
+) -> Tensor:
     """Logarithmic for small errors, so that they go on mattering, linear for large ones.
 
     Args:
         found, wanted: (B, 68, 2) crop sides. known: (B, 68) 1 where a point counts, else 0.
+        tolerance: (B, 68) crop sides; what of an error stays within it costs nothing: weak labels say where a point
+            is, not exactly where. None: 0 everywhere.
         width: errors below it are in the logarithmic part. curvature: of that part; smaller is steeper at nothing.
     Returns:
         Scalar: mean over known coordinates, in units of `width`; a differentiable 0 where none is known.
     Reference: Feng et al., Wing Loss for Robust Facial Landmark Localisation, CVPR 2018, equation 5.
     """
-    error = (found - wanted).abs()
+    error = _beyond((found - wanted).abs(), tolerance)
     offset = width - width * math.log(1 + width / curvature)
     loss = torch.where(error < width, width * torch.log1p(error / curvature), error - offset)
     return _mean_known(loss / width, known)
 
 
-def smooth_l1_loss(found: Tensor, wanted: Tensor, known: Tensor, width: float = 0.05) -> Tensor:
+def smooth_l1_loss(
+    found: Tensor, wanted: Tensor, known: Tensor, tolerance: Tensor | None = None, width: float = 0.05
+) -> Tensor:
     """Quadratic below `width`, linear above; arguments and result as in wing_loss. Girshick, Fast R-CNN, 2015."""
-    return _mean_known(F.smooth_l1_loss(found, wanted, reduction="none", beta=width) / width, known)
+    error = _beyond((found - wanted).abs(), tolerance)
+    return _mean_known(F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=width) / width, known)
 
 
 def emotion_loss(logits: Tensor, shares: Tensor) -> Tensor:
@@ -57,6 +69,10 @@ class UncertaintyWeights(nn.Module):
         """Two scalar losses -> scalar."""
         losses = torch.stack([first, second])
         return (torch.exp(-self.log_variance) * losses + self.log_variance / 2).sum()
+
+
+def _beyond(error: Tensor, tolerance: Tensor | None) -> Tensor:
+    return error if tolerance is None else F.relu(error - tolerance[..., None])
 
 
 def _mean_known(loss: Tensor, known: Tensor) -> Tensor:

@@ -14,6 +14,10 @@ class StillsSource:
 
     folder: str = option("stills", "data set of stills; relative to the working folder")
     share: float = option(1.0, "its part of every batch, relative to the other sources", minimum=0.001)
+    tolerance: float = option(
+        0.0, "errors up to it cost nothing: for weak labels", unit="crop sides", minimum=0, maximum=0.2
+    )
+    lip_tolerance: float = option(0.0, "the same for the lips", unit="crop sides", minimum=0, maximum=0.2)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class SfeSettings:
     seed: int = option(0, "of the weights, the batches and the augmentations", minimum=0)
     task: str = option("landmarks", "SFE-L, SFE-E or the multi-task SFE-MT", choices=("landmarks", "emotions", "both"))
     width: float = option(1.0, "of MobileFaceNet's channels; 0.5 and 0.25 for small devices", minimum=0.1, maximum=2)
-    begin: str = option("", "run folder of a run of the same width whose trunk this one begins with; empty for none")
+    begin: str = option(
+        "", "run folder, or exported file (.onnx), of the same width that this run begins with; empty for none"
+    )
     loss: str = option("wing", "of the landmarks", choices=("wing", "smooth-l1"))
     precision: str = option("bfloat16", "of the arithmetic; sums stay float32", choices=("bfloat16", "float32"))
     threads: int = option(1, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
