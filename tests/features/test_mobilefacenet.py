@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError, UnknownModelError
-from facemotion.features import SpatialFeatures, SpatialLandmarks, load_extractor
+from facemotion.features import SpatialFeatures, SpatialLandmarks, extractor_names, load_extractor
 from facemotion.features.landmarks68 import MESH_POINTS, MOVING, RIGID, align_68, motion_energy_68
 from facemotion.models.cards import file_sha256
 from facemotion.nets.sfe import SpatialExtractor
@@ -32,7 +32,8 @@ def export(folder: Path, name: str, task: str, width: float) -> None:
         net.train()(torch.rand(16, 3, 112, 112))  # statistics of batch norm, so that outputs have a sane size
     net.mean.copy_(torch.linspace(0.2, 0.8, 136))
     net.spread.fill_(0.05)
-    export_sfe(net, folder / f"{name}.onnx")
+    readout = None if net.has_landmarks else (torch.randn(136, int(512 * width)), torch.randn(136))
+    export_sfe(net, folder / f"{name}.onnx", readout)
     path = folder / f"{name}.onnx"
     with (folder / "own.toml").open("a") as cards:
         cards.write(
@@ -85,9 +86,24 @@ def test_features_and_landmarks_are_of_one_file_under_two_names(runtime, frame):
     assert still == pytest.approx(0, abs=1e-3)
 
 
-def test_a_file_without_landmarks(runtime):
-    with pytest.raises(ModelError, match="is no landmark extractor"):
-        SpatialFeatures("own-e", runtime)
+def test_a_network_of_emotions_gives_features_and_tells_motion(runtime, frame):
+    extractor = load_extractor("own-e", runtime)
+    values = np.stack([extractor(np.roll(frame, k, axis=0), BOX, KEYPOINTS) for k in range(4)])
+    assert values.shape == (4, 64) == (4, extractor.dimension)
+    assert extractor.motion_energy(values) > 0 == extractor.motion_energy(np.repeat(values[:1], 4, axis=0))
+    with pytest.raises(ModelError, match="finds no landmarks"):
+        load_extractor("own-e-landmarks", runtime)
+
+
+def test_a_deployments_own_extractors_are_known_by_name(runtime):
+    assert {"face-mesh", "sfe-l", "sfe-l-landmarks", "own-l", "own-l-landmarks"} <= set(extractor_names(runtime))
+    assert isinstance(load_extractor("own-l-landmarks", runtime), SpatialLandmarks)
+    assert isinstance(load_extractor("own-l", runtime), SpatialFeatures)
+
+
+def test_a_file_that_is_no_extractor_of_ours(runtime):
+    with pytest.raises(ModelError, match="no extractor of ours"):
+        SpatialFeatures("face-mesh", runtime)
 
 
 def test_an_extractor_that_was_not_put_there(runtime):

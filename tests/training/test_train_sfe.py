@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -272,6 +273,17 @@ def test_the_exported_file_holds_to_the_network(folder: Path, data: StillsSet, t
 def test_bfloat16_trains_too(folder: Path, data: StillsSet) -> None:
     net = train_sfe(tiny(folder, precision="bfloat16", loss="smooth-l1"), data)
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in net.parameters())
+
+
+def test_bfloat16_only_where_the_machine_computes_in_it(folder: Path, data: StillsSet, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    used = []
+    monkeypatch.setattr(
+        torch, "autocast", lambda kind, dtype, enabled: used.append(enabled) or contextlib.nullcontext()
+    )
+    for able in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able)
+        train_sfe(tiny(folder, precision="auto", optimiser=SfeOptimiserSettings(steps=1, batch=4)), data)
+    assert used == [True, False]
 
 
 def test_no_such_task() -> None:

@@ -24,7 +24,8 @@ def landmarks(
     clip: Annotated[Path, typer.Argument(help="Video of one face.")],
     video: Annotated[Path, typer.Option(help="MP4 file to write, the points drawn on its frames.")],
     extractor: Annotated[
-        str, typer.Option(help="Extractor that has landmarks: face-mesh, sfe-l-landmarks, sfe-l-half-landmarks.")
+        str,
+        typer.Option(help="Extractor that has landmarks: face-mesh, sfe-l-landmarks, sfe-l-half-landmarks, your own."),
     ] = "face-mesh",
     config: ConfigOption = None,
     json: JsonOption = False,

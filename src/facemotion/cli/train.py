@@ -86,6 +86,7 @@ def sfe(
 
     try:
         from facemotion.training.export_sfe import export_sfe
+        from facemotion.training.readout import fit_readout
         from facemotion.training.runs import RunFolder
         from facemotion.training.sfe import load_stills, train_sfe
         from facemotion.training.sfe_settings import SfeSettings
@@ -113,7 +114,7 @@ def sfe(
 
         net = train_sfe(settings, data, RunFolder(run), show)
     if export:
-        export_sfe(net, export)
+        export_sfe(net, export, None if net.has_landmarks else fit_readout(net, data.sources[0]))
     if json:
         found = {k: v for k, v in dataclasses.asdict(figures).items() if not math.isnan(v)} if figures else {}
         steps = settings.optimiser.steps

@@ -1,32 +1,40 @@
 """Spatial feature extractors: the face of one frame becomes one vector. One file a network."""
 
-from collections.abc import Callable
-from functools import partial
-
 from facemotion.config import RuntimeSettings
 from facemotion.errors import UnknownModelError
 from facemotion.features.base import FeatureExtractor
 from facemotion.features.mesh import FaceMesh
 from facemotion.features.mobilefacenet import SpatialFeatures, SpatialLandmarks
+from facemotion.models import load_cards
 
-# The names of the `sfe-` ones are their card's, with "-landmarks" where the landmarks themselves are the features.
-EXTRACTORS: dict[str, Callable[[RuntimeSettings | None], FeatureExtractor]] = {
-    "face-mesh": FaceMesh,
-    "sfe-l": partial(SpatialFeatures, "sfe-l"),
-    "sfe-l-landmarks": partial(SpatialLandmarks, "sfe-l"),
-    "sfe-l-half": partial(SpatialFeatures, "sfe-l-half"),
-    "sfe-l-half-landmarks": partial(SpatialLandmarks, "sfe-l-half"),
-}
+MESH = "face-mesh"
+OF_LANDMARKS = "-landmarks"  # after a card's name: the landmarks themselves are the features
 
-__all__ = ["EXTRACTORS", "FaceMesh", "FeatureExtractor", "SpatialFeatures", "SpatialLandmarks", "load_extractor"]
+__all__ = ["FaceMesh", "FeatureExtractor", "SpatialFeatures", "SpatialLandmarks", "extractor_names", "load_extractor"]
+
+
+def extractor_names(runtime: RuntimeSettings | None = None) -> list[str]:
+    """What load_extractor knows: the face mesh and every card of an extractor, a deployment's own too.
+
+    Raises:
+        ModelError: a card can't be read.
+    """
+    own = [name for name, entry in load_cards(runtime).items() if entry.role == "extractor" and name != MESH]
+    return [MESH, *(name + suffix for name in own for suffix in ("", OF_LANDMARKS))]
 
 
 def load_extractor(name: str, runtime: RuntimeSettings | None = None) -> FeatureExtractor:
-    """The extractor of that name.
+    """The extractor of that name: "face-mesh", the name of a card, or that name and "-landmarks".
 
     Raises:
-        UnknownModelError: no such extractor. MissingModelError, ModelHashError: its file.
+        UnknownModelError: no such extractor. MissingModelError, ModelHashError: its file. ModelError: a file without
+            landmarks asked for them, or one that `facemotion train sfe` didn't export.
     """
-    if name not in EXTRACTORS:
-        raise UnknownModelError(f"There is no feature extractor {name!r}; choose among {', '.join(EXTRACTORS)}.")
-    return EXTRACTORS[name](runtime)
+    names = extractor_names(runtime)
+    if name not in names:
+        raise UnknownModelError(f"There is no feature extractor {name!r}; choose among {', '.join(names)}.")
+    if name == MESH:
+        return FaceMesh(runtime)
+    if name.endswith(OF_LANDMARKS):
+        return SpatialLandmarks(name.removesuffix(OF_LANDMARKS), runtime)
+    return SpatialFeatures(name, runtime)

@@ -28,15 +28,16 @@ class SpatialNetwork:
             name: of its card.
         Raises:
             UnknownModelError, MissingModelError, ModelHashError: no card, no file, another file.
-            ModelError: the file has no landmarks.
+            ModelError: `facemotion train sfe` didn't export the file.
         """
         self._session = open_session(name, runtime)
         self.model_id = card(name, runtime).model_id
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        if not {"features", "landmarks", *HEAD} <= shapes.keys():
+        if not {"features", *HEAD} <= shapes.keys():
             raise ModelError(
-                f"The model {name!r} is no landmark extractor; export one with `facemotion train sfe ... --export`."
+                f"The model {name!r} is no extractor of ours; export one with `facemotion train sfe ... --export`."
             )
+        self.has_landmarks = "landmarks" in shapes
         self.dimension = int(shapes["features"][1])
 
     def run(self, frame: NDArray[np.uint8], box: FloatArray, output: str) -> tuple[FloatArray, Matrix]:
@@ -58,8 +59,14 @@ class SpatialLandmarks:
     dimension = 136
 
     def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
-        """See SpatialNetwork."""
+        """See SpatialNetwork.
+
+        Raises:
+            ModelError: the network was trained on emotions alone.
+        """
         self._network = SpatialNetwork(name, runtime)
+        if not self._network.has_landmarks:
+            raise ModelError(f"The model {name!r} finds no landmarks; use its features, {name!r}.")
         self.frontend_id = f"blazeface/{self._network.model_id}/landmarks-1"
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:

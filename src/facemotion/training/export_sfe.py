@@ -21,14 +21,16 @@ from facemotion.training.export import OPSET, TOLERANCE, quiet_exporter, strip
 from facemotion.training.photometric import SIDE
 
 
-def export_sfe(net: SpatialExtractor, path: Path) -> float:
+def export_sfe(net: SpatialExtractor, path: Path, readout: tuple[Tensor, Tensor] | None = None) -> float:
     """Write the network as ONNX: input "faces" (1, 3, 112, 112) float32 RGB in [0, 1]; outputs "features" (1, 512),
-    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits. With landmarks go
+    and, as the task has them, "landmarks" (1, 136) in crop sides and "emotions" (1, 7) logits. With them go
     "head_weight" (136, 512) and "head_bias" (136,): landmarks = head_weight @ features + head_bias, so that whoever
     holds features alone can still tell how far the face moved.
 
     Batch norms are folded into the convolutions and the weights kept in half precision, cast where they are used.
 
+    Args:
+        readout: weight and bias of a network without landmarks, see `training.readout`.
     Returns:
         The largest difference that half precision makes to the landmarks, in crop sides, or to the features of a
         network without.
@@ -39,13 +41,14 @@ def export_sfe(net: SpatialExtractor, path: Path) -> float:
     faces = torch.from_numpy(np.random.default_rng(0).random((4, 3, SIDE, SIDE), np.float32))
     with torch.no_grad():
         before = net(faces)
-    folded = _Outputs(_fold(net)).eval()
+    folded = _Outputs(_fold(net), readout).eval()
     with torch.no_grad():
         for tensor in folded.parameters():
             if tensor.ndim > 1:
                 tensor.copy_(tensor.half().float())
         after = folded(faces)
-    names = ["features", *(["landmarks", "head_weight", "head_bias"] if net.has_landmarks else [])]
+    names = ["features", *(["landmarks"] if net.has_landmarks else [])]
+    names += ["head_weight", "head_bias"] if net.has_landmarks or readout else []
     names += ["emotions"] if net.has_emotions else []
     with quiet_exporter():
         program = torch.onnx.export(
@@ -115,18 +118,20 @@ def halve(model: onnx.ModelProto) -> None:
 class _Outputs(nn.Module):
     """The outputs that the task has, without the empty ones."""
 
-    def __init__(self, net: SpatialExtractor) -> None:
+    def __init__(self, net: SpatialExtractor, readout: tuple[Tensor, Tensor] | None) -> None:
         super().__init__()
         self.net = net
+        self.readout = nn.ParameterList(readout or ())
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
         net = self.net
         features, landmarks, emotions = net(faces)
         count = landmarks.shape[1]
-        head = net.trunk.head
+        head = (net.trunk.head.weight[:count], net.trunk.head.bias[:count]) if count else tuple(self.readout)
         return (
             features,
-            *([landmarks, head.weight[:count].clone(), head.bias[:count].clone()] if net.has_landmarks else []),
+            *([landmarks] if net.has_landmarks else []),
+            *(part.clone() for part in head),
             *([emotions] if net.has_emotions else []),
         )
 

@@ -49,7 +49,11 @@ class SfeSettings:
         "", "run folder, or exported file (.onnx), of the same width that this run begins with; empty for none"
     )
     loss: str = option("wing", "of the landmarks", choices=("wing", "smooth-l1"))
-    precision: str = option("bfloat16", "of the arithmetic; sums stay float32", choices=("bfloat16", "float32"))
+    precision: str = option(
+        "auto",
+        "of the arithmetic, sums stay float32; auto: bfloat16 where the machine computes in it, elsewhere it is slow",
+        choices=("auto", "bfloat16", "float32"),
+    )
     threads: int = option(1, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
     checkpoint_steps: int = option(200, "batches between two checkpoints", minimum=1)
     validation_steps: int = option(1000, "batches between two validations", minimum=1)
