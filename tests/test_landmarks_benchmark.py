@@ -77,3 +77,24 @@ def test_gain_of_openings_within_people():
     told = BENCH["openings"](found, true, names)["lips"]
     assert told["correlation"] == 1.0
     assert told["gain"] == pytest.approx(0.6, abs=1e-3)
+
+
+def test_emotions_by_group_and_confusion(stills):
+    """A network that says happiness to everybody: right on the first person's face, wrong on the second's."""
+
+    class Happy:
+        def run(self, names, inputs):
+            assert names == ["emotions"]
+            assert inputs["faces"].shape == (1, 3, 112, 112)
+            return [np.eye(7, dtype=np.float32)[1:2]]
+
+    for index, person in enumerate(stills.people):
+        stills.emotions[index] = np.eye(7)[1 if person == "a" else 6]
+    stills.emotions[5] = 0  # an expression without a name
+    told = BENCH["emotions"](Happy(), stills)
+    assert told["stills"] == 5
+    assert told["accuracy"] == pytest.approx(3 / 5)
+    assert told["groups"]["sex"] == {"female": 1.0, "male": 0.0}
+    assert told["confusion"][1][1] == 3
+    assert told["confusion"][6][1] == 2
+    assert "| anger | 0 | 2 | 0 | 0 | 0 | 0 | 0 |" in BENCH["emotion_table"]("sfe-e", told)

@@ -2,9 +2,9 @@
 
     python tools/mesh_stills.py OUT CLIP_OR_MANIFEST... [--split train] [--every 5]
 
-The mesh smooths lips: train with a `lip_tolerance` that only says where they are, and let the renders beside teach their
-shape. (Without any label on the lips a network learned to misplace those of the one speaker that it saw.) Of a manifest, only rows of the split are taken. One shard a clip; a
-run that was cut off goes on where it was.
+The mesh smooths lips: train with a `lip_tolerance` that only says where they are, and let the renders beside teach
+their shape. (Without any label on the lips a network learned to misplace those of the one speaker that it saw.) Of a
+manifest, only rows of the split are taken. One shard a clip; a run that was cut off goes on where it was.
 """
 
 from __future__ import annotations

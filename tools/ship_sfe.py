@@ -14,8 +14,9 @@ import tomlkit
 
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_sha256
 from facemotion.training.export_sfe import export_sfe
+from facemotion.training.readout import fit_readout
 from facemotion.training.runs import RunFolder
-from facemotion.training.sfe import load_sfe
+from facemotion.training.sfe import load_sfe, load_stills
 from facemotion.training.sfe_settings import SfeSettings
 
 SOURCE = (
@@ -24,7 +25,7 @@ SOURCE = (
 )
 WEAK = (
     ", and frames of one speaker of the GRID corpus, s1 (Cooke, Barker, Cunningham, Shao 2006, CC BY 4.0) with weak "
-    "labels of the face mesh for all but the lips (tools/mesh_stills.py)"
+    "labels of the face mesh (tools/mesh_stills.py)"
 )
 
 
@@ -38,9 +39,12 @@ def main() -> None:
     run = RunFolder(arguments.run)
     settings, net = run.read_settings(SfeSettings), load_sfe(run)
     path = SHIPPED_FOLDER / f"{arguments.name.replace('-', '_')}.onnx"
-    print(f"half precision moves landmarks by at most {export_sfe(net, path):.1e} crop sides")
+    readout = None if net.has_landmarks else fit_readout(net, load_stills(settings).sources[0])
+    moved = export_sfe(net, path, readout)
+    print(f"half precision moves {'landmarks' if net.has_landmarks else 'features'} by at most {moved:.1e}")
     outputs = [f"features (1, {net.trunk.dimension})"]
     outputs += ["landmarks (1, 136), x and y of 68 points in crop sides"] if net.has_landmarks else []
+    outputs += ["landmarks by a linear read-out of the features alone"] if readout else []
     outputs += ["emotions (1, 7) logits"] if net.has_emotions else []
     card = {
         "file": path.name,
