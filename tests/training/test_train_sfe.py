@@ -227,6 +227,18 @@ def test_sources_share_every_batch(folder: Path, tmp_path: Path) -> None:
     assert emotions.shape == (4, len(EMOTIONS))
 
 
+def test_emotions_from_one_source_and_landmarks_from_another(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_people(other, [StillPerson("ann", "p1", "train")])
+    shard = faces(12, 5)
+    nameless = dataclasses.replace(shard, emotions=np.zeros((12, 7), np.float32), people=np.array(["ann"] * 12))
+    write_shard(other, "a", nameless)
+    both = (StillsSource(str(folder), 3.0), StillsSource(str(other), 1.0))
+    assert load_stills(tiny(folder, task="both", sources=both)).counts == (3, 1)
+    with pytest.raises(DataError, match="only none"):
+        load_stills(tiny(folder, task="emotions", sources=both))
+
+
 def test_sets_that_teach_nothing(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data set of stills"):
         load_stills(tiny(tmp_path / "nowhere"))

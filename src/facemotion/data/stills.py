@@ -185,14 +185,21 @@ class Stills:
         shard, row = self._places[index]
         return np.asarray(self._images[shard][row])
 
+    def emotion_count(self) -> int:
+        """How many of the emotions are labelled."""
+        return len(self._named_emotions())
+
+    def _named_emotions(self) -> NDArray[np.int_]:
+        named = self.emotions.sum(axis=1) > 0
+        return np.unique(self.emotions[named].argmax(axis=1))
+
     def check_emotions(self) -> None:
         """Hold the labels to what a classifier needs.
 
         Raises:
             DataError: fewer than two emotions are labelled.
         """
-        named = self.emotions.sum(axis=1) > 0
-        classes = np.unique(self.emotions[named].argmax(axis=1))
+        classes = self._named_emotions()
         if len(classes) < 2:
             found = EMOTIONS[int(classes[0])] if len(classes) else "none"
             raise DataError(

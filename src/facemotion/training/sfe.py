@@ -47,9 +47,11 @@ def load_stills(settings: SfeSettings) -> StillsSet:
         DataError: a set is missing, empty, damaged, or has too few emotions for the task.
     """
     sources = tuple(Stills(Path(source.folder), "train") for source in settings.sources)
-    if settings.task != "landmarks":
+    if settings.task == "emotions":
         for stills in sources:
             stills.check_emotions()
+    if settings.task == "both":  # sources of real faces have landmarks alone
+        max(sources, key=Stills.emotion_count).check_emotions()
     shares = np.array([source.share for source in settings.sources])
     # Rounded so that the batch comes out whole: each boundary between two sources is rounded, not each part.
     edges = np.round(np.append(0.0, np.cumsum(shares) / shares.sum()) * settings.optimiser.batch).astype(int)
