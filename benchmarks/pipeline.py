@@ -126,6 +126,7 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
         ends.append(len(sequence) / (done - start))
     spent["detect: BlazeFace alone"] = network_alone("blazeface", settings.runtime)
     spent["extract: face mesh alone"] = network_alone("face-mesh", settings.runtime)
+    spent["extract: SFE-L alone"] = network_alone("sfe-l", settings.runtime)
     return {stage: float(np.median(values)) for stage, values in spent.items()} | {"frames/s": float(np.median(ends))}
 
 
@@ -204,6 +205,7 @@ def section(result: dict[str, Any]) -> str:
     floors = {
         "detect: BlazeFace alone": "floor blazeface, ms",
         "extract: face mesh alone": "floor face-mesh, ms",
+        "extract: SFE-L alone": "floor sfe-l, ms",
         "encode (whole clip)": "floor encoder-mesh, ms",
     }
     for stage in [name for name in one if name != "frames/s"]:
