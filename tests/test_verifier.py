@@ -100,6 +100,18 @@ def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
     assert weak.warnings
 
 
+def test_takes_that_pass_review_pass_enrolment(verifier, clips, tmp_path):
+    """The last take may go with both others while the first hardly does: better said at once than after the last."""
+    takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("brow", "talk1", "talk2")]
+    first, _, last = mutual_agreement(np.stack([verifier.embed(take).vector for take in takes]))
+    assert first < last
+    between = dataclasses.replace(verifier.point, threshold=float(first + last) / 2)
+    strict = fm.Verifier(verifier.frontend, verifier.encoder, between, verifier.settings)
+    assert strict.review(takes).problem
+    with fm.open_store(tmp_path / "store.db") as store, pytest.raises(EnrolmentError, match="Take 1"):
+        strict.enrol_acquired(store, "alice", takes)
+
+
 def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_path):
     takes = [clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4"]
     with fm.open_store(tmp_path / "store.db") as store:

@@ -182,7 +182,7 @@ class Verifier:
         problem = ""
         for factor in takes[0]:
             vectors = np.stack([take[factor].vector for take in takes])
-            if len(takes) > 1 and float((vectors[:-1] @ vectors[-1]).mean()) < self._point(factor).threshold:
+            if mutual_agreement(vectors).min() < self._point(factor).threshold:  # as enrolment will ask, of every take
                 problem = _UNLIKE[factor]
         motion = Template("-", "motion", np.stack([take["motion"].vector for take in takes]), self.encoder.model_id)
         warnings = tuple(self._weaknesses(acquisitions, motion))

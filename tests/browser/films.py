@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from facemotion.media import load_clip
 
 SAMPLES = Path(facemotion.__file__).parent / "samples"
 RATE = 30  # Chromium plays Motion JPEG at this rate, whatever is in the file
-GREY, LEAD, TAIL = 1.6, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
+GREY, LEAD, TAIL = 2.0, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
 FIRST, LAST = round(RATE * LEAD), round(RATE * TAIL)  # frames at rest of a take, before and after its motion
 
 Frames = list[NDArray[np.uint8]]
@@ -32,6 +33,17 @@ class Take:
     side: float = 0.0
 
 
+def noisy(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """What a camera makes of a picture: no two frames of it are alike."""
+    grain = np.roll(_grain(), random.integers(0, 240 * 320), axis=0).reshape(picture.shape)
+    return np.clip(picture.astype(np.int16) + grain, 0, 255).astype(np.uint8)
+
+
+@cache
+def _grain() -> NDArray[np.int16]:
+    return np.random.default_rng(0).normal(0, 2.0, (240 * 320, 3)).round().astype(np.int16)
+
+
 def play(take: Take, random: np.random.Generator) -> Frames:
     """Frames (240, 320, 3) of a face at rest, a motion, and the face at rest again, with a camera's noise."""
     clip = load_clip(SAMPLES / f"{take.clip}.mp4")
@@ -45,23 +57,24 @@ def play(take: Take, random: np.random.Generator) -> Frames:
         half = np.array([width, height]) / (2 * take.zoom)
         middle = np.array([width / 2 + take.side, height / 2])
         box = (*np.clip(middle - half, 0, None), *np.minimum(middle + half, [width, height]))
-        picture = np.asarray(image.resize((320, 240), Image.Resampling.BICUBIC, box), np.float32)
-        noisy = picture + random.normal(0, 2.0, picture.shape)
-        frames.append(np.clip(noisy, 0, 255).astype(np.uint8))
+        frames.append(noisy(np.asarray(image.resize((320, 240), Image.Resampling.BICUBIC, box)), random))
     return frames
 
 
 def nothing(seconds: float, random: np.random.Generator) -> Frames:
     """A grey wall."""
-    wall = np.full((240, 320, 3), 118, np.float32)
-    count = round(seconds * RATE)
-    return [np.clip(wall + random.normal(0, 2, wall.shape), 0, 255).astype(np.uint8) for _ in range(count)]
+    wall = np.full((240, 320, 3), 118, np.uint8)
+    return [noisy(wall, random) for _ in range(round(seconds * RATE))]
 
 
-def two_faces() -> Frames:
-    """Two people beside each other, for two seconds."""
-    one, other = (load_clip(SAMPLES / f"{name}-wink-pout-1.mp4").frames for name in ("anna", "ben"))
-    return [np.concatenate([a[:, 60:220], b[:, 90:250]], axis=1) for a, b in zip(one[:60], other[:60], strict=True)]
+def two_faces(alone: float = 0.0) -> Frames:
+    """Two people beside each other, for two seconds; before that one of them stands there alone for some."""
+    random = np.random.default_rng(1)
+    one, other = (load_clip(SAMPLES / f"{name}-wink-pout-1.mp4").frames[:60] for name in ("anna", "ben"))
+    wall = np.full((240, 160, 3), 118, np.uint8)
+    first = [np.concatenate([one[0][:, 60:220], wall], axis=1)] * round(alone * RATE)
+    both = [np.concatenate([a[:, 60:220], b[:, 90:250]], axis=1) for a, b in zip(one, other, strict=True)]
+    return [noisy(frame, random) for frame in first + both]
 
 
 def write(path: Path, parts: Sequence[Frames]) -> Path:

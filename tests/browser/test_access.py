@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from . import films
-from .conftest import ANNA_AGAIN, PHONE
+from .conftest import ANNA_AGAIN, axe
 
 ROOT = Path(__file__).parents[2]
 VIEWS = ("home", "stage", "review", "verdict", "compare")
@@ -21,13 +20,6 @@ FILL = """() => {
     document.getElementById(name).textContent = "Words";
   for (const one of document.querySelectorAll("button, canvas, #strength")) one.hidden = false;
 }"""
-
-
-def axe(page) -> list[str]:
-    """What axe-core finds wrong, in words."""
-    module = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
-    found = module.Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -86,7 +78,7 @@ def test_the_policy_stops_what_is_not_ours(server, visit):
             "{const s = document.createElement('script'); s.text = 'window.bad = 1'; document.body.append(s)}"
         )
         visitor.page.evaluate("fetch('https://example.org/').catch(() => { window.stopped = 1 })")
-        visitor.page.wait_for_function("window.stopped === 1")
+        visitor.until("window.stopped === 1")
         assert visitor.page.evaluate("window.bad") is None
 
 
@@ -121,43 +113,3 @@ def test_the_types_hold():
         pytest.skip("needs the TypeScript compiler: npm install --global typescript, or its path in $TSC")
     done = subprocess.run([compiler, "-p", ROOT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-
-
-def test_administrators_see_and_unlock(server, visit):
-    other = (films.SAMPLES / "ben-brows-smile-1.mp4").read_bytes()
-    takes = [(films.SAMPLES / f"ben-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
-    assert server.enrol("rosa", takes).status_code == 201
-    for _ in range(2):
-        assert not server.verify("rosa", other).json()["accepted"]
-    with visit(server, None) as visitor:
-        visitor.come("/admin")
-        visitor.page.get_by_label("Key with the role admin").fill("fm_wrong")
-        visitor.press("Open")
-        visitor.page.get_by_role("alert").filter(has_text="key").wait_for()
-        visitor.page.get_by_label("Key with the role admin").fill(server.keys["admin"])
-        visitor.press("Open")
-        visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
-        visitor.page.get_by_label("Find").fill("rosa")
-        row = visitor.page.locator("#users tr", has_text="rosa")
-        row.filter(has_text="waits").wait_for()
-        visitor.page.wait_for_timeout(300)
-        assert axe(visitor.page) == []
-        visitor.page.get_by_label("Find").fill("")
-        visitor.shot("admin-desktop")
-        visitor.page.get_by_label("Find").fill("rosa")
-        visitor.press("Unlock rosa")
-        row.filter(has_text="free").wait_for()
-        with visitor.page.expect_download() as saved:
-            visitor.press("Export the whole audit trail")
-        lines = Path(saved.value.path()).read_text("utf-8").splitlines()
-        assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
-        assert json.loads(lines[-1])["action"] == "unlock"
-        visitor.page.on("dialog", lambda dialog: dialog.accept())
-        visitor.press("Delete rosa")
-        visitor.page.get_by_text("Nobody of that name.").wait_for()
-        visitor.page.set_viewport_size(PHONE)
-        visitor.page.get_by_label("Find").fill("")
-        visitor.shot("admin-phone")
-        visitor.press("Sign out")
-        assert visitor.page.evaluate("sessionStorage.getItem('key')") is None
-    assert not server.call("GET", "/v1/users/rosa").json()["enrolled"]

@@ -2,113 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.service.conftest import running
 
 from facemotion.config import Settings, VerifierSettings
 from facemotion.errors import MissingModelError
-from facemotion.media.write import write_video
 from facemotion.models import model_path
 from facemotion.service.settings import ServiceSettings
-from facemotion.store import open_store
-from facemotion.verifier import Verifier
 
 from . import films
-from .conftest import ANNA, ANNA_AGAIN, DESKTOP, PHONE
+from .conftest import ANNA, DESKTOP, PHONE, axe, let_in, outcomes
 
 OTHER_MOTION = films.Take("anna-brows-smile-1")
 OTHER_PERSON = films.Take("ben-brows-smile-2")
 MIMIC = films.Take("ben-wink-pout-1")
 
 
-@pytest.fixture(scope="session")
-def anna(server, tmp_path_factory) -> str:
-    """A user who is enrolled; the name tells attempts of different tests apart."""
-    folder, random = tmp_path_factory.mktemp("takes"), np.random.default_rng(7)
-    clips = []
-    for number, take in enumerate(ANNA):
-        frames = films.play(take, random)[12:]
-        write_video(((f, n / films.RATE) for n, f in enumerate(frames)), folder / f"{number}.mp4", 16)
-        clips.append((folder / f"{number}.mp4").read_bytes())
-    verifier = Verifier.load()
-    takes = [verifier.frontend.acquire(clip) for clip in clips]
-    with open_store(str(server.store)) as store:
-        for user in ("anna", "lucy", "mary", "nina", "olga"):
-            verifier.enrol_acquired(store, user, takes)
-    return "anna"
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory) -> Path:
-    return films.write(tmp_path_factory.mktemp("films") / "grey.mjpeg", [films.nothing(3, np.random.default_rng(0))])
-
-
-@pytest.fixture(scope="session")
-def crowd(tmp_path_factory) -> Path:
-    return films.write(tmp_path_factory.mktemp("films") / "two.mjpeg", [films.two_faces()])
-
-
-@pytest.fixture(scope="session")
-def always(tmp_path_factory) -> Path:
-    """A face that moves all the time."""
-    path = tmp_path_factory.mktemp("films") / "face.mjpeg"
-    return films.write(path, [films.play(ANNA_AGAIN, np.random.default_rng(3))[films.FIRST : -films.LAST]])
-
-
-@pytest.fixture
-def clean() -> Iterator[list]:
-    """Visitors put here must leave without an error in the console and without a request to another site."""
-    visitors: list = []
-    yield visitors
-    for visitor in visitors:
-        assert not visitor.errors
-        own = visitor.server.url.replace("127.0.0.1", "localhost"), "blob:", "ws://localhost"
-        assert all(url.startswith(own) for url in visitor.requests)
-
-
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_enrol_watch_a_take_and_be_let_in(server, visit, filmed, size, clean):
-    kind = "phone" if size is PHONE else "desktop"
-    user = f"new-{kind}"
+    user = "new-phone" if size is PHONE else "new-desktop"
     with visit(server, filmed(*ANNA), size) as visitor:
         clean.append(visitor)
-        visitor.come().shot(f"home-{kind}")
+        visitor.come().shot("home")
         visitor.name(user, "Enrol")
         visitor.guided("Look at the camera")
-        visitor.shot(f"looking-{kind}")
+        visitor.shot("looking")
         for number in (1, 2, 3):
-            visitor.guided("Go!")
-            visitor.page.wait_for_timeout(1200)
             if number == 1:
-                visitor.shot(f"going-{kind}")
-            visitor.wait(f"Take {number} of 3 is good")
+                visitor.guided("Go!")
+                visitor.page.wait_for_timeout(1200)
+                visitor.shot("going")
+            visitor.taken(number)
             if number == 1:
                 assert visitor.page.locator("#meter").evaluate("meter => meter.value") > 0.33
                 visitor.press("Watch this take")
                 visitor.page.locator("#replay").wait_for()
                 visitor.page.wait_for_timeout(1500)
-                visitor.shot(f"review-{kind}")
+                visitor.shot("review")
+                assert axe(visitor.page) == []
                 visitor.page.locator("#watch:enabled").wait_for()
             visitor.when_grey()
             visitor.press("On to take" if number < 3 else "Save")
         visitor.wait("You're enrolled")
-        visitor.shot(f"enrolled-{kind}")
+        visitor.shot("enrolled")
     assert server.call("GET", f"/v1/users/{user}").json()["takes"] == {"motion": 3}
-    with visit(server, filmed(ANNA_AGAIN), size) as visitor:
+
+    def leave(visitor) -> None:
         clean.append(visitor)
-        visitor.come().name(user)
-        visitor.wait("You're in")
-        visitor.shot(f"accepted-{kind}")
+        visitor.shot("accepted")
+        assert axe(visitor.page) == []
         told = visitor.page.evaluate("({...document.body.dataset})")
-        assert float(told["verdictMs"]) < 1500  # the mark is in docs/results/page.md; here two tests share the cores
+        # The mark is in docs/results/page.md. Here others share the cores; but a service that lagged behind, instead of
+        # leaving frames out, would take about as long as the take once more.
+        assert float(told["verdictMs"]) < 3000
         visitor.press("Delete everything")
         visitor.press("Really delete")
         visitor.wait("You're forgotten")
+
+    let_in(server, visit, filmed, user, leave, size=size)
     assert not server.call("GET", f"/v1/users/{user}").json()["enrolled"]
+
+
+def test_a_take_unlike_the_others_is_made_again(server, visit, filmed, clean):
+    with visit(server, filmed(films.Take("anna-wink-pout-1"), OTHER_MOTION)) as visitor:
+        clean.append(visitor)
+        visitor.come().name("zoe", "Enrol")
+        visitor.taken(1)
+        for _ in range(3):  # the other motion is next, unless the machine was too busy for it
+            visitor.when_grey()
+            visitor.page.locator("#next").click()
+            visitor.page.locator("#review[hidden]").wait_for(state="attached")
+            visitor.page.locator("#review").wait_for()
+            title = visitor.page.locator("#review-title").inner_text()
+            if title == "That one was different; make the same motion once more.":
+                break
+        else:
+            raise AssertionError(title)
+        visitor.shot("different", both=True)
+        assert not visitor.page.locator("#strength").is_visible()
+        visitor.page.get_by_role("button", name="Start over").click()
+        visitor.wait("Take 1 of 3")
+        visitor.press("Cancel")
+
+
+def test_change_the_motion(server, visit, filmed, anna):
+    """The old takes let nobody in any more; before the new ones are saved they still do."""
+
+    def leave(visitor) -> None:
+        visitor.press("Change my motion")
+        visitor.wait("Take 1 of 3")
+        visitor.press("Cancel")
+
+    before = server.call("GET", "/v1/users/kate").json()["changed_at"]
+    let_in(server, visit, filmed, "kate", leave)
+    assert server.call("GET", "/v1/users/kate").json()["changed_at"] == before
+    other = [films.Take("anna-brows-smile-1", tempo) for tempo in (1, 0.9, 1.1, 0.86, 0.95)]
+    with visit(server, filmed(*other)) as visitor:
+        visitor.come().name("kate", "Enrol")
+        for number in (1, 2, 3):
+            visitor.taken(number)
+            visitor.when_grey()
+            visitor.press("On to take" if number < 3 else "Save")
+        visitor.wait("You're enrolled")
+    assert server.call("GET", "/v1/users/kate").json()["changed_at"] != before
+    with visit(server, filmed(films.Take("anna-wink-pout-1", 1.07, 1.02, -3))) as visitor:
+        visitor.come().name("kate")
+        assert visitor.verdict() == "Not this time"
 
 
 @pytest.mark.parametrize("take", [OTHER_MOTION, OTHER_PERSON], ids=["other motion", "other person"])
@@ -117,8 +118,8 @@ def test_turned_away(server, visit, filmed, anna, take, clean):
     with visit(server, filmed(take)) as visitor:
         clean.append(visitor)
         visitor.come().name(user)
-        visitor.wait("Not this time")
-        visitor.shot("rejected-desktop")
+        assert visitor.verdict() == "Not this time"
+        visitor.shot("rejected", both=True)
     assert server.call("GET", f"/v1/users/{user}").json()["failures"] == 1
 
 
@@ -127,10 +128,8 @@ def test_a_mimic_gets_the_answer_that_the_service_stands_by(server, visit, filme
     with visit(server, filmed(MIMIC)) as visitor:
         clean.append(visitor)
         visitor.come().name("nina")
-        visitor.page.locator("#verdict").wait_for(timeout=60_000)
-        title = visitor.page.locator("#verdict-title").inner_text()
-    row = [e for e in server.call("GET", "/v1/audit?newest=true").json()["entries"] if e["user"] == "nina"][-1]
-    assert {"accepted": "You're in", "rejected": "Not this time"}[row["outcome"]] == title
+        title = visitor.verdict()
+    assert {"accepted": "You're in", "rejected": "Not this time"}[outcomes(server, "nina")[-1]] == title
 
 
 def test_a_mimic_is_turned_away_where_faces_are_compared(visit, filmed, tmp_path_factory):
@@ -142,10 +141,10 @@ def test_a_mimic_is_turned_away_where_faces_are_compared(visit, filmed, tmp_path
     with running(tmp_path_factory.mktemp("store") / "store.db", settings, inference=inference) as server:
         takes = [(films.SAMPLES / f"anna-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
         assert server.enrol("anna", takes).status_code == 201
-        for take, answer in ((MIMIC, "Not this time"), (ANNA_AGAIN, "You're in")):
-            with visit(server, filmed(take)) as visitor:
-                visitor.come().name("anna")
-                visitor.wait(answer)
+        with visit(server, filmed(MIMIC)) as visitor:
+            visitor.come().name("anna")
+            assert visitor.verdict() == "Not this time"
+        let_in(server, visit, filmed, "anna", lambda visitor: None)
 
 
 def test_no_face_then_escape(server, visit, empty, clean):
@@ -163,164 +162,17 @@ def test_two_faces(server, visit, crowd):
     with visit(server, crowd) as visitor:
         visitor.come().name("anna")
         visitor.guided("Only one face")
-        visitor.shot("two-faces-desktop")
+        visitor.shot("two-faces")
         visitor.press("Cancel")
 
 
-@pytest.mark.parametrize("here", [True, False], ids=["denied", "absent"])
-def test_no_camera(server, visit, filmed, here):
-    with visit(server, filmed(ANNA_AGAIN) if here else None, PHONE, allowed=not here) as visitor:
-        title = "The camera is blocked" if here else "No camera found"
+def test_a_second_face_during_the_take(server, visit, tmp_path: Path):
+    film = films.write(tmp_path / "joined.mjpeg", [films.two_faces(alone=2.5)])
+    with visit(server, film) as visitor:
         visitor.come().name("anna")
-        visitor.wait(title)
-        visitor.shot("denied-phone" if here else "absent-phone")
-        visitor.press("Try again")
-        visitor.wait(title)
-        visitor.press("Back")
-        visitor.wait("Your face, and a motion only you know")
-
-
-def test_the_camera_is_unplugged(server, visit, filmed):
-    with visit(server, filmed(ANNA_AGAIN)) as visitor:
-        visitor.come().name("anna")
-        visitor.guided("Look at the camera")
-        # Chromium's fake camera can't be pulled out: its track ends as a real one's would, and the page hears of it.
-        visitor.page.evaluate(
-            "{const track = document.getElementById('camera').srcObject.getTracks()[0];"
-            " track.stop(); track.dispatchEvent(new Event('ended'))}"
-        )
-        visitor.wait("The camera went away")
-
-
-def test_another_program_has_the_camera(server, visit, filmed):
-    with visit(server, filmed(ANNA_AGAIN)) as visitor:
-        visitor.page.add_init_script(
-            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); }"
-        )
-        visitor.come().name("anna")
-        visitor.wait("The camera is in use")
-
-
-def test_cancelled_while_the_browser_asks_for_the_camera(server, visit, filmed):
-    """The answer to that question may come much later, and must start nothing then."""
-    with visit(server, filmed(ANNA_AGAIN)) as visitor:
-        visitor.page.add_init_script(
-            "const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
-            "navigator.mediaDevices.getUserMedia = async (wanted) => {"
-            " await new Promise((resolve) => { window.allow = resolve; });"
-            " return (window.given = await ask(wanted)); }"
-        )
-        visitor.come().name("anna")
-        visitor.press("Cancel")
-        visitor.wait("Your face, and a motion only you know")
-        visitor.page.evaluate("window.allow()")
-        visitor.page.wait_for_function("window.given?.getTracks().every((track) => track.readyState === 'ended')")
-        visitor.page.wait_for_timeout(500)
-        assert visitor.page.locator("#home").is_visible()
-        assert not [url for url in visitor.requests if "nonces" in url]
-
-
-def test_frames_of_a_camera_of_30_a_second_go_up_whole(server, visit, always):
-    """Spaced too wide they were halved. The browser's own pace is the yardstick: the machine may be busy."""
-    with visit(server, always) as visitor:
-        sent, shown = visitor.come().page.evaluate(
-            """async () => {
-              const { Camera } = await import("/static/camera.js");
-              const camera = new Camera(document.getElementById("camera"));
-              document.getElementById("stage").hidden = false;
-              await camera.open(() => {});
-              let [sent, shown] = [0, 0];
-              const count = () => { shown += 1; camera.video.requestVideoFrameCallback(count); };
-              camera.video.requestVideoFrameCallback(count);
-              camera.run(() => { sent += 1; });
-              await new Promise((resolve) => setTimeout(resolve, 3000));
-              camera.close();
-              return [sent, shown];
-            }"""
-        )
-    assert sent > 0.75 * shown > 0
-
-
-def cut_after(visitor, frames: int, times: int) -> None:
-    """Cut the first sockets of a page in the middle of a take."""
-    cuts = []
-
-    def pass_on(route) -> None:
-        upstream = route.connect_to_server()
-        seen = []
-
-        def forward(message) -> None:
-            seen.append(message)
-            if len(seen) > frames and len(cuts) < times:
-                cuts.append(1)
-                route.close(code=1011)
-                upstream.close()
-            else:
-                upstream.send(message)
-
-        route.on_message(forward)
-        upstream.on_message(route.send)
-
-    visitor.page.route_web_socket("**/v1/live", pass_on)
-
-
-def test_a_socket_cut_in_the_middle_of_a_take_is_opened_again(server, visit, always, anna):
-    with visit(server, always) as visitor:
-        cut_after(visitor, 30, 1)
-        visitor.come().name(anna)
-        visitor.guided("The connection was cut", 60)
-        visitor.page.locator("#verdict").wait_for(timeout=60_000)
-        # The second session begins wherever the film is by then, so the answer may be either.
-        assert visitor.page.locator("#verdict-title").inner_text() in ("You're in", "Not this time")
-    rows = [r for r in server.call("GET", "/v1/audit?newest=true").json()["entries"] if r["user"] == anna]
-    assert "cut off" in [row["outcome"] for row in rows]
-    assert rows[-1]["outcome"] in ("accepted", "rejected")
-
-
-def test_a_socket_cut_while_a_take_is_reviewed_is_opened_again(server, visit, always):
-    with visit(server, always) as visitor:
-        closing = []
-
-        def pass_on(route) -> None:
-            upstream = route.connect_to_server()
-            route.on_message(upstream.send)
-            upstream.on_message(route.send)
-            closing.append(lambda: (route.close(code=1011), upstream.close()))
-
-        visitor.page.route_web_socket("**/v1/live", pass_on)
-        visitor.come().name("vera", "Enrol")
-        visitor.wait("Take 1 of 3 is good", 60)
-        closing[0]()
-        visitor.page.wait_for_timeout(300)
-        visitor.press("On to take")
-        visitor.guided("The connection was cut")
-        visitor.guided("Go!", 60)
-        visitor.press("Cancel")
-
-
-def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):
-    with visit(server, always) as visitor:
-        cut_after(visitor, 5, 99)
-        visitor.come().name(anna)
-        visitor.guided("Get ready", 60)
-        visitor.shot("plain-desktop")
-        visitor.page.locator("#verdict").wait_for(timeout=60_000)
-        said = visitor.page.locator("#verdict").inner_text()
-        assert "You're in" in said or "Not this time" in said
-    rows = server.call("GET", "/v1/audit?newest=true").json()["entries"]
-    assert [row["outcome"] for row in rows if row["user"] == anna][-1] in ("accepted", "rejected")
-
-
-def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
-    with visit(server, filmed(ANNA_AGAIN)) as visitor:
-        visitor.come().name("olga")
-        visitor.guided("Go!", 60)
-        visitor.page.reload()
-        visitor.wait("Your face, and a motion only you know")
-        visitor.name("olga")
-        visitor.wait("You're in")
-        clean.append(visitor)
-    assert server.call("GET", "/v1/users/olga").json()["failures"] == 0
+        assert visitor.verdict() == "Two faces were in view"
+    assert outcomes(server, "anna")[-1] == "SeveralFacesError"
+    assert server.call("GET", "/v1/users/anna").json()["failures"] == 0
 
 
 def test_locked_out_for_a_while(server, visit, filmed, anna):
@@ -331,20 +183,30 @@ def test_locked_out_for_a_while(server, visit, filmed, anna):
         visitor.wait("Too many tries")
         button = visitor.page.get_by_role("button", name="Try again in")
         assert button.is_disabled()
-        visitor.shot("locked-phone")
+        visitor.shot("locked", both=True)
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_try_it(server, visit, filmed, size, clean):
-    kind = "phone" if size is PHONE else "desktop"
-    second = films.Take("anna-wink-pout-2") if size is DESKTOP else OTHER_MOTION
-    with visit(server, filmed(films.Take("anna-wink-pout-1"), second), size) as visitor:
+    first, others = films.Take("anna-wink-pout-1"), ANNA[1:4]
+    title = "These two match"
+    if size is PHONE:  # the second take shows another motion, whichever of them it is
+        others = tuple(films.Take("anna-brows-smile-1", tempo) for tempo in (1, 0.95, 1.1))
+        title = "These two don't match"
+    with visit(server, filmed(first, *others), size) as visitor:
         clean.append(visitor)
         visitor.come().press("Try it")
-        visitor.wait("These two match" if size is DESKTOP else "These two don't match", 60)
+        for _ in range(3):
+            visitor.page.locator("#compare").wait_for()
+            if visitor.page.locator("#compare-title").inner_text() == title:
+                break
+            visitor.press("Try another pair")  # a take was cut short: the machine is busy
+            visitor.page.locator("#compare[hidden]").wait_for(state="attached")
+        visitor.wait(title)
         assert visitor.page.locator("#strips canvas").count() == 10
         apart = visitor.page.locator("#strips .apart").count()
-        assert apart <= 1 if size is DESKTOP else apart > 0
+        assert apart > 0 if size is PHONE else apart <= 1
         visitor.page.wait_for_timeout(400)
-        visitor.shot(f"compare-{kind}")
+        visitor.shot("compare")
+        assert axe(visitor.page) == []
     assert not any(row["user"] == "" for row in server.call("GET", "/v1/audit?newest=true").json()["entries"])

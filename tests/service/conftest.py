@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self, url: str, keys: dict[str, str], store: Path) -> None:
         self.url, self.keys, self.store = url, keys, store
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=url, timeout=120)  # an enrolment on a busy machine
 
     def call(self, method: str, path: str, role: str = "admin", **more: Any) -> httpx.Response:
         """One request with the key of a role; role "" sends none."""

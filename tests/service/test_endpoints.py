@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from facemotion.config import load_settings
+from facemotion.models import card
 from facemotion.service.auth import ApiKeys
 from facemotion.service.schema import open_database
 from facemotion.service.settings import ServerSettings, ServiceSettings
+from facemotion.thresholds import keep_points
+from facemotion.types import OperatingPoint
 
 from .conftest import form, running
 
@@ -123,6 +127,26 @@ def test_models_show_the_evidence(server):
     answer = server.call("GET", "/v1/models", "verify").json()
     assert [one["role"] for one in answer["models"]] == ["detector", "extractor", "encoder"]
     assert answer["operating_point"]["impostor_trials"] > 0
+    assert answer["operating_points"] == [answer["operating_point"]]
+    assert not answer["operating_point"]["own"]
+
+
+def test_models_show_what_this_deployment_calibrated(server):
+    settings = load_settings()
+    encoder = card(settings.verifier.encoder, settings.runtime)
+    point = OperatingPoint("fmr-1e-2", 0.7, 0.01, 0.05, 40, 400, 8, "clips of our own")
+    kept = keep_points(encoder, [point], settings.runtime)
+    try:
+        answer = server.call("GET", "/v1/models", "verify").json()
+        mine = [one for one in answer["operating_points"] if one["own"]]
+        assert [(one["name"], one["threshold"], one["subjects"]) for one in mine] == [("own-fmr-1e-2", 0.7, 8)]
+        assert answer["calibration_problem"] == ""
+        kept.write_text(kept.read_text("utf-8").replace(encoder.model_id, "drawings-of-old"), "utf-8")
+        answer = server.call("GET", "/v1/models", "verify").json()
+        assert not any(one["own"] for one in answer["operating_points"])
+        assert "calibrated for drawings-of-old" in answer["calibration_problem"]
+    finally:
+        kept.unlink()
 
 
 @pytest.mark.parametrize(

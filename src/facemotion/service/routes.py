@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -9,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from facemotion import __version__
-from facemotion.errors import AuthenticationError, RightsError
+from facemotion.errors import AuthenticationError, ModelError, RightsError
 from facemotion.models import card
 from facemotion.service import audit, schemas
 from facemotion.service.auth import KEYLESS, UNKNOWN_KEY, Caller
@@ -19,7 +20,8 @@ from facemotion.service.metrics import Metrics
 from facemotion.service.problems import WORDS
 from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
 from facemotion.service.uploads import Form, read_form
-from facemotion.verifier import Verifier
+from facemotion.thresholds import own_points
+from facemotion.types import OperatingPoint
 
 BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
@@ -228,33 +230,32 @@ def users(request: Request, who: Who) -> schemas.UserList:
 
 
 def models(request: Request, who: Who) -> schemas.Models:
-    """List the models that decide, and the operating point with its evidence."""
+    """List the models that decide, the operating point with its evidence, and those to choose from."""
     verifier = parts_of(request).desk.verifier
-    names = ("blazeface", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
-    cards = [card(name, verifier.settings.runtime) for name in names]
+    chosen, runtime = verifier.settings.verifier, verifier.settings.runtime
+    names = ("blazeface", chosen.extractor, chosen.encoder, *([chosen.recogniser] if chosen.recogniser else []))
+    cards = [card(name, runtime) for name in names]
+    encoder, problem = cards[2], ""
+    try:
+        own = own_points(encoder, runtime)
+    except ModelError as error:  # of another model by now; the one that runs was loaded before
+        own, problem = (), str(error)
+    note = "Motion and face are compared." if chosen.recogniser else "Motion alone is compared; who performs it is not."
     return schemas.Models(
         version=__version__,
         models=[
             schemas.ModelEntry(name=c.name, model_id=c.model_id, role=c.role, licence=c.licence, note=c.note)
             for c in cards
         ],
-        operating_point=_point(verifier),
-        note="Motion alone is compared; who performs it is not.",
+        operating_point=_point(verifier.point, verifier.point.name.startswith("own-")),
+        operating_points=[_point(one, False) for one in encoder.operating_points] + [_point(one, True) for one in own],
+        calibration_problem=problem,
+        note=note,
     )
 
 
-def _point(verifier: Verifier) -> schemas.OperatingPointEntry:
-    point = verifier.point
-    return schemas.OperatingPointEntry(
-        name=point.name,
-        threshold=point.threshold,
-        fmr=point.fmr,
-        fnmr=point.fnmr,
-        genuine_trials=point.genuine_trials,
-        impostor_trials=point.impostor_trials,
-        subjects=point.subjects,
-        source=point.source,
-    )
+def _point(point: OperatingPoint, own: bool) -> schemas.OperatingPointEntry:
+    return schemas.OperatingPointEntry(**asdict(point), own=own)
 
 
 def read_audit(

@@ -120,6 +120,7 @@ class OperatingPointEntry(Model):
     impostor_trials: int
     subjects: int
     source: str
+    own: bool = Field(description="Calibrated by this deployment, on clips of its own.")
 
 
 class Models(Model):
@@ -127,7 +128,9 @@ class Models(Model):
 
     version: str
     models: list[ModelEntry]
-    operating_point: OperatingPointEntry
+    operating_point: OperatingPointEntry = Field(description="Of the motion: the one in use.")
+    operating_points: list[OperatingPointEntry] = Field(description="Of the motion: those to choose from.")
+    calibration_problem: str = Field(description='Why own points can\'t be read; "" where they can.')
     note: str
 
 

@@ -17,7 +17,10 @@ const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementB
 let key = sessionStorage.getItem("key") ?? "";
 /** @type {string[]} */
 let names = [];
-let shown = 0;
+let shown = PAGE; // users, at most
+let listing = 0; // number of the newest listing; older ones that are still waiting must not draw over it
+/** @type {Map<string, Promise<any>>} */
+let standings = new Map(); // of users who were listed since the figures were last asked for
 
 /** @param {string} path @param {string} [method] */
 const ask = (path, method = "GET") => call(path, { method, headers: { authorization: `Bearer ${key}` } });
@@ -83,6 +86,7 @@ async function open() {
   const attempts = entries.filter((entry) => entry.action === "verify");
   numbers(attempts);
   histogram(attempts, models.operating_point);
+  calibration(models);
   qualities(attempts);
   $("entries").replaceChildren(...entries.slice(-SHOWN).reverse().map((entry) => {
     const score = scoreOf(entry);
@@ -92,7 +96,8 @@ async function open() {
       score === null ? "" : score.toFixed(2), entry.actor,
     ]);
   }));
-  await list(true);
+  standings = new Map();
+  await list();
 }
 
 /** @param {Entry} entry */
@@ -139,10 +144,28 @@ function histogram(attempts, point) {
   $("histogram-title").textContent = ADMIN.histogram;
   $("histogram").replaceChildren(
     $("histogram-title"), ...parts, shape("line", { class: "axis", x1: 20, x2: 620, y1: base, y2: base }), ...marks,
-    shape("line", { class: "needed", x1: x(point.threshold), x2: x(point.threshold), y1: 22, y2: base }),
-    shape("text", { x: x(point.threshold), y: 15, "text-anchor": "middle" }, ADMIN.threshold(point.threshold.toFixed(2))),
+    shape("line", { class: "needed", x1: x(point.threshold), x2: x(point.threshold), y1: 28, y2: base }),
+    shape("text", { x: x(point.threshold), y: 20, "text-anchor": "middle" }, ADMIN.threshold(point.threshold.toFixed(2))),
   );
-  $("point").textContent = ADMIN.point(point);
+}
+
+/** Which thresholds there are, what they rest on, and which one decides. @param {any} models as the service tells them */
+function calibration({ operating_point: used, operating_points: points, calibration_problem: problem }) {
+  const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)}%`;
+  const own = points.some((/** @type {any} */ one) => one.own);
+  $("point").textContent = problem || (used.own ? ADMIN.ownUsed : own ? ADMIN.ownUnused : ADMIN.noOwn);
+  $("point").className = used.own ? "" : "note";
+  $("points").replaceChildren(...points.map((/** @type {any} */ one) => {
+    const mine = one.name === used.name;
+    const line = row([element("span", mine ? ADMIN.used(one.name) : one.name, mine ? "good" : ""), one.threshold.toFixed(3),
+      percent(one.fmr), percent(one.fnmr), ADMIN.trials(one.genuine_trials, one.impostor_trials), String(one.subjects)]);
+    if (mine) line.setAttribute("aria-current", "true");
+    return line;
+  }));
+  const sources = [...new Set(points.map((/** @type {any} */ one) => one.source))];
+  $("sources").replaceChildren(...sources.map((source) => element("p", ADMIN.from(
+    points.filter((/** @type {any} */ one) => one.source === source).map((/** @type {any} */ one) => one.name).join(", "), source,
+  ), "small")));
 }
 
 /** @param {Entry[]} attempts */
@@ -157,19 +180,23 @@ function qualities(attempts) {
   }));
 }
 
-/** A page of users, from the first one again or further on. @param {boolean} anew */
-async function list(anew) {
-  if (anew) {
-    shown = 0;
-    $("users").replaceChildren();
-  }
+/** How a user stands, asked once. @param {string} name */
+function standing(name) {
+  const known = standings;
+  const asked = known.get(name) ?? ask(`/v1/users/${encodeURIComponent(name)}`);
+  known.set(name, asked);
+  asked.catch(() => known.delete(name));
+  return asked;
+}
+
+/** The first users whose names match, all at once: whoever types fast begins several listings, and the last one stays. */
+async function list() {
+  const mine = (listing += 1);
   const wanted = names.filter((name) => name.includes($("find").value.trim()));
-  const next = wanted.slice(shown, shown + PAGE);
-  shown += next.length;
-  const standings = await Promise.all(next.map((name) => ask(`/v1/users/${encodeURIComponent(name)}`)));
-  $("users").append(...standings.map(userRow));
+  const rows = await Promise.all(wanted.slice(0, shown).map(standing));
+  if (mine !== listing) return;
+  $("users").replaceChildren(...(rows.length ? rows.map(userRow) : [row([ADMIN.nobody])]));
   $("more-users").hidden = shown >= wanted.length;
-  if (!wanted.length) $("users").replaceChildren(row([ADMIN.nobody]));
 }
 
 /** @param {any} one */
@@ -223,8 +250,14 @@ $("sign-in").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
   daring(open);
 });
 $("sign-out").onclick = leave;
-$("find").addEventListener("input", () => daring(() => list(true)));
-$("more-users").onclick = () => daring(() => list(false));
+$("find").addEventListener("input", () => {
+  shown = PAGE;
+  daring(list);
+});
+$("more-users").onclick = () => {
+  shown += PAGE;
+  daring(list);
+};
 $("export").onclick = () => daring(save);
 fillIn(ADMIN_PAGE);
 if (key) daring(open);

@@ -12,6 +12,7 @@ import { FAULTS, PAGE, WORDS } from "./strings.js";
 /** @typedef {import("./camera.js").Shot} Shot */
 
 const TAKES = 3;
+const READING = 2000; // ms to read what to do before a take that is the first of its kind
 const CLIP = 3500; // ms of a clip that is sent in one piece
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
 const VIEWS = ["home", "stage", "review", "verdict", "compare"];
@@ -77,6 +78,13 @@ function failed(error, onAgain) {
   const forGood = name === "AuthenticationError" || (name === "LockedError" && !wait); // trying again is no use
   const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
   verdict("note", title, text, forGood ? { again: WORDS.back } : { onAgain, wait });
+}
+
+/** What to say of a take that was refused; anything else ends the session. @param {unknown} error @param {Session} session */
+function onceMore(error, session) {
+  if (!(error instanceof Refusal) || !session.ended) throw error;
+  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error.name];
+  return known ? WORDS.onceMore(known[0]) : error.message;
 }
 
 function home() {
@@ -180,10 +188,9 @@ async function enrol(session, user) {
     view("stage");
     let taken;
     try {
-      taken = await session.take();
+      taken = await session.take(done && !note ? 0 : READING);
     } catch (error) {
-      if (!(error instanceof Refusal) || !session.ended) throw error;
-      note = error.message;
+      note = onceMore(error, session);
       continue;
     }
     note = taken.words.again ?? "";
@@ -265,10 +272,9 @@ function trial() {
         stage.hint(note || (takes.length ? WORDS.hintTrySame : WORDS.hintTry));
         let taken;
         try {
-          taken = await session.take();
+          taken = await session.take(READING);
         } catch (error) {
-          if (!(error instanceof Refusal) || !session.ended) throw error;
-          note = error.message;
+          note = onceMore(error, session);
           continue;
         }
         note = "";

@@ -1,7 +1,8 @@
 // Frames of the camera as JPEGs with their capture times; or, where they can't go up live, one recording.
 
 const WIDTH = 480;
-const QUALITY = 0.85;
+const FINEST = 0.85; // quality of JPEGs where the connection takes them all
+const COARSEST = 0.5; // about half the bytes
 const SPACING = 28; // ms; 25 and 30 frames/s pass whole though cameras jitter, 60 are halved
 
 /**
@@ -21,6 +22,7 @@ export class Camera {
     this.running = 0; // number of the run whose frames are wanted; 0 for none
     this.runs = 0;
     this.closed = false;
+    this.quality = FINEST;
   }
 
   /**
@@ -68,9 +70,14 @@ export class Camera {
         new DataView(message.buffer).setFloat64(0, time / 1000, true);
         message.set(bytes, 8);
         take({ time: time / 1000, jpeg, message: message.buffer });
-      }, "image/jpeg", QUALITY);
+      }, "image/jpeg", this.quality);
     };
     this.next(look);
+  }
+
+  /** Frames that don't pass get smaller at once, and finer again little by little. @param {boolean} passed */
+  ease(passed) {
+    this.quality = passed ? Math.min(FINEST, this.quality + 0.002) : Math.max(COARSEST, this.quality - 0.05);
   }
 
   /** @param {(now: number, frame?: {captureTime?: number}) => void} look */

@@ -60,6 +60,8 @@ function curves({ curves: [first, second], pairs }) {
     ...pairs.filter((_, k) => k % 2 === 0).map(([a, b, apart]) => shape("line", {
       class: apart > APART ? "tie apart" : "tie", x1: x(a), y1: above(at(first, a)), x2: x(b), y2: below(at(second, b)),
     })),
+    shape("text", { x: 10, y: 18 }, WORDS.first),
+    shape("text", { x: 10, y: 206 }, WORDS.second),
     shape("path", { class: "curve", d: line(first, above) }),
     shape("path", { class: "curve", d: line(second, below) }),
   ]);

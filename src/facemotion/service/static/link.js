@@ -106,15 +106,19 @@ export class Link {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(words));
   }
 
-  /** Frames that can't leave at once are left out: what comes late is of no use. @param {ArrayBuffer} message */
+  /**
+   * Frames that can't leave at once are left out: what comes late is of no use.
+   * @param {ArrayBuffer} message @returns {boolean} whether it left
+   */
   send(message) {
-    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
     if (this.flying >= IN_FLIGHT || this.socket.bufferedAmount > 100_000) {
       this.left += 1;
-      return;
+      return false;
     }
     this.flying += 1;
     this.socket.send(message);
+    return true;
   }
 
   /** One frame was looked at, and the service dropped as many as it says. @param {number} dropped since the start */

@@ -30,6 +30,7 @@ export class Session {
     this.began = 0; // of the take; 0 before
     this.ended = 0;
     this.placing = 0;
+    this.earliest = 0;
     this.answers = 0; // words of guidance in this take
     /** @type {Shot[]} */
     this.shots = [];
@@ -48,12 +49,14 @@ export class Session {
 
   /**
    * One take; resolves with what the service says of it.
+   * @param {number} [patience] ms before "go" at the earliest, so that what to do can be read
    * @returns {Promise<Taken>}
    */
-  take() {
+  take(patience = 0) {
     this.steady = this.began = this.ended = this.answers = 0;
     this.shots = [];
     this.placing = performance.now();
+    this.earliest = this.placing + patience;
     this.link.left = 0;
     this.idle = false;
     this.stage.fill(0);
@@ -110,11 +113,11 @@ export class Session {
         this.link.say({ go: true });
         this.placing = now;
       }
-      this.link.send(shot.message);
+      this.camera.ease(this.link.send(shot.message));
       return;
     }
     const share = (now - this.began) / TAKE;
-    this.link.send(shot.message);
+    this.camera.ease(this.link.send(shot.message));
     this.shots.push(shot);
     this.stage.fill(Math.min(1, share));
     if (share > 0.75) this.stage.say(WORDS.rest);
@@ -140,7 +143,7 @@ export class Session {
     }
     this.stage.guide(heard);
     this.steady = heard.guidance === "GO" ? this.steady || now : 0;
-    if (this.steady && now - this.steady > STEADY) {
+    if (this.steady && now - this.steady > STEADY && now > this.earliest) {
       this.link.say({ go: true });
       this.began = now;
       this.answers = 0;

@@ -3,6 +3,7 @@
 import { GUIDANCE, WORDS } from "./strings.js";
 
 const CALM = 500; // ms that a word of guidance stays, so that it can be read and heard
+const MARGIN = 8; // px of the picture that stay free round the oval
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 /** Two half arcs from the top, clockwise as seen in the mirror. @param {number[]} oval centre and radii */
@@ -39,7 +40,14 @@ export class Stage {
     if (box) {
       const [x0, y0, x1, y1] = box;
       const face = Math.max((x1 - x0) * this.width, (y1 - y0) * this.height);
-      this.wanted = [((x0 + x1) / 2) * this.width, ((y0 + y1) / 2) * this.height - 0.07 * face, 0.6 * face, 0.8 * face];
+      // A face that fills the picture still has the whole ring to see.
+      const [rx, ry] = [Math.min(0.6 * face, this.width / 2 - MARGIN), Math.min(0.8 * face, this.height / 2 - MARGIN)];
+      const within = (/** @type {number} */ value, /** @type {number} */ radius, /** @type {number} */ size) =>
+        Math.min(Math.max(value, radius + MARGIN), size - radius - MARGIN);
+      this.wanted = [
+        within(((x0 + x1) / 2) * this.width, rx, this.width),
+        within(((y0 + y1) / 2) * this.height - 0.07 * face, ry, this.height), rx, ry,
+      ];
     } else {
       this.wanted = [this.width / 2, this.height / 2, 0.3 * side, 0.4 * side];
     }

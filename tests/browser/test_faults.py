@@ -1,0 +1,208 @@
+"""What goes wrong: no camera, none any more, no connection, the page reloaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import ANNA_AGAIN, PHONE, let_in, outcomes
+
+GO = '{"go":true}'  # what the page says when a take begins
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["denied", "absent"])
+def test_no_camera(server, visit, filmed, here):
+    with visit(server, filmed(ANNA_AGAIN) if here else None, PHONE, allowed=not here) as visitor:
+        title = "The camera is blocked" if here else "No camera found"
+        visitor.come().name("anna")
+        visitor.wait(title)
+        visitor.shot("denied" if here else "absent", both=True)
+        visitor.press("Try again")
+        visitor.wait(title)
+        visitor.press("Back")
+        visitor.wait("Your face, and a motion only you know")
+
+
+def test_the_camera_is_unplugged(server, visit, filmed):
+    with visit(server, filmed(ANNA_AGAIN)) as visitor:
+        visitor.come().name("anna")
+        visitor.guided("Look at the camera")
+        # Chromium's fake camera can't be pulled out: its track ends as a real one's would, and the page hears of it.
+        visitor.page.evaluate(
+            "{const track = document.getElementById('camera').srcObject.getTracks()[0];"
+            " track.stop(); track.dispatchEvent(new Event('ended'))}"
+        )
+        visitor.wait("The camera went away")
+
+
+def test_another_program_has_the_camera(server, visit, filmed):
+    with visit(server, filmed(ANNA_AGAIN)) as visitor:
+        visitor.page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); }"
+        )
+        visitor.come().name("anna")
+        visitor.wait("The camera is in use")
+
+
+def test_cancelled_while_the_browser_asks_for_the_camera(server, visit, filmed):
+    """The answer to that question may come much later, and must start nothing then."""
+    with visit(server, filmed(ANNA_AGAIN)) as visitor:
+        visitor.page.add_init_script(
+            "const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+            "navigator.mediaDevices.getUserMedia = async (wanted) => {"
+            " await new Promise((resolve) => { window.allow = resolve; });"
+            " return (window.given = await ask(wanted)); }"
+        )
+        visitor.come().name("anna")
+        visitor.press("Cancel")
+        visitor.wait("Your face, and a motion only you know")
+        visitor.page.evaluate("window.allow()")
+        visitor.until("window.given?.getTracks().every((track) => track.readyState === 'ended')")
+        visitor.page.wait_for_timeout(500)
+        assert visitor.page.locator("#home").is_visible()
+        assert not [url for url in visitor.requests if "nonces" in url]
+
+
+def test_frames_of_a_camera_of_30_a_second_go_up_whole(server, visit, always):
+    """Spaced too wide they were halved. The clock here is the test's: frames jitter by 2 ms, as those of cameras do."""
+    with visit(server, always) as visitor:
+        sent = visitor.come().page.evaluate(
+            """async () => {
+              const { Camera } = await import("/static/camera.js");
+              const camera = new Camera(document.getElementById("camera"));
+              document.getElementById("stage").hidden = false;
+              await camera.open(() => {});
+              let [begun, sent, look] = [0, 0, null];
+              const encode = camera.canvas.toBlob;
+              camera.canvas.toBlob = (...more) => { begun += 1; encode.apply(camera.canvas, more); };
+              camera.next = (one) => { look = one; };
+              const counts = [];
+              for (const rate of [25, 30, 60]) {
+                begun = sent = 0;
+                camera.run(() => { sent += 1; });
+                for (let k = 0; k < 30; k += 1) {
+                  look(0, { captureTime: (1000 * k) / rate + 2 * ((k % 3) - 1) });
+                  while (sent < begun) await new Promise((resolve) => setTimeout(resolve, 2));
+                }
+                counts.push(sent);
+              }
+              camera.close();
+              return counts;
+            }"""
+        )
+    assert sent == [30, 30, 15]
+
+
+def cut_after(visitor, messages: int, times: int, of_the_take: bool = False) -> None:
+    """Cut the first sockets of a page after some messages, of the session or of its take."""
+    cuts = []
+
+    def pass_on(route) -> None:
+        upstream = route.connect_to_server()
+        seen = []
+
+        def forward(message) -> None:
+            seen.append(message)
+            here = seen
+            if of_the_take:
+                here = seen[seen.index(GO) :] if GO in seen else []
+            if len(here) > messages and len(cuts) < times:
+                cuts.append(1)
+                route.close(code=1011)
+                upstream.close()
+            else:
+                upstream.send(message)
+
+        route.on_message(forward)
+        upstream.on_message(route.send)
+
+    visitor.page.route_web_socket("**/v1/live", pass_on)
+
+
+def test_a_socket_cut_in_the_middle_of_a_take_is_opened_again(server, visit, always, anna):
+    with visit(server, always) as visitor:
+        cut_after(visitor, 5, 1, of_the_take=True)
+        visitor.come().name("dora")
+        visitor.guided("The connection was cut")
+        # The second session begins wherever the film is by then, so the answer may be either.
+        assert visitor.verdict() in ("You're in", "Not this time")
+    told = outcomes(server, "dora")
+    assert told[0] == "cut off"
+    assert told[-1] in ("accepted", "rejected")
+
+
+def test_a_socket_cut_while_a_take_is_reviewed_is_opened_again(server, visit, always):
+    with visit(server, always) as visitor:
+        closing = []
+
+        def pass_on(route) -> None:
+            upstream = route.connect_to_server()
+            route.on_message(upstream.send)
+            upstream.on_message(route.send)
+            closing.append(lambda: (route.close(code=1011), upstream.close()))
+
+        visitor.page.route_web_socket("**/v1/live", pass_on)
+        visitor.come().name("vera", "Enrol")
+        visitor.wait("Take 1 of 3 is good")
+        closing[0]()
+        visitor.page.wait_for_timeout(300)
+        visitor.press("On to take")
+        visitor.guided("The connection was cut")
+        visitor.guided("Go!")
+        visitor.press("Cancel")
+
+
+def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, always, anna):
+    with visit(server, always) as visitor:
+        sizes, told = [], []
+
+        def pass_on(route) -> None:
+            upstream = route.connect_to_server()
+
+            def up(message) -> None:
+                if isinstance(message, bytes):
+                    sizes.append(len(message))
+                upstream.send(message)
+
+            def down(message) -> None:  # every other frame seems to be under way still
+                told.append(message)
+                if len(told) % 2 or "guidance" not in message:
+                    route.send(message)
+
+            route.on_message(up)
+            upstream.on_message(down)
+
+        visitor.page.route_web_socket("**/v1/live", pass_on)
+        visitor.come().name("greg")
+        assert visitor.verdict() in ("You're in", "Not this time")
+        assert int(visitor.page.evaluate("document.body.dataset.framesLeftOut")) > 0
+    assert sum(sizes[-10:]) < 0.8 * sum(sizes[:5]) * 2
+
+
+def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):
+    with visit(server, always) as visitor:
+        cut_after(visitor, 5, 99)
+        visitor.come().name("ines")
+        visitor.guided("Get ready")
+        visitor.shot("plain")
+        assert visitor.verdict() in ("You're in", "Not this time")
+    told = outcomes(server, "ines")
+    assert told[:2] == ["cut off", "cut off"]
+    assert told[-1] in ("accepted", "rejected")
+
+
+def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
+    def come(visitor) -> None:
+        visitor.come().name("olga")
+        visitor.guided("Go!")
+        visitor.page.reload()
+        visitor.wait("Your face, and a motion only you know")
+        for _ in range(300):
+            if "cut off" in outcomes(server, "olga"):
+                break
+            visitor.page.wait_for_timeout(100)
+        visitor.name("olga")
+
+    let_in(server, visit, filmed, "olga", clean.append, come=come)
+    told = outcomes(server, "olga")
+    assert told[0] == "cut off"
+    assert told[-1] == "accepted"
