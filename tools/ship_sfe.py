@@ -21,7 +21,7 @@ from facemotion.training.sfe_settings import SfeSettings
 
 SOURCE = (
     "trained by facemotion train sfe for {steps} steps of {batch} stills: renders of simulated people (ICT-FaceKit "
-    "head, MIT, wearing AI-generated CC0 portraits; tools/render_stills.py){weak}"
+    "head, MIT, wearing AI-generated CC0 portraits; facemotion synth stills --shards){weak}"
 )
 WEAK = (
     ", and frames of one speaker of the GRID corpus, s1 (Cooke, Barker, Cunningham, Shao 2006, CC BY 4.0) with weak "

@@ -76,6 +76,22 @@ def test_stills(places, tmp_path):
     assert len(list((tmp_path / "s" / "images").rglob("*.jpg"))) == 2
 
 
+def test_stills_as_shards(places, tmp_path):
+    answer = run("stills", tmp_path / "s", "--shards", "--people", 1, "--each", 1, "--seed", 2, *places, "--json")
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["left_out"] == []
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {"people.csv", "train-2-s001.npy", "train-2-s001.npz"}
+
+
+def test_fitting_names_portraits_that_are_nobodys_parents(places, monkeypatch):
+    monkeypatch.setattr(people, "parents", lambda: dict.fromkeys(people.PARTS, NAMES[:2]))
+    answer = run("fit", *places)
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.startswith("3 portraits are fitted")
+    assert "1 of them are nobody's parents" in answer.stdout
+    assert NAMES[2] in answer.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -85,6 +101,7 @@ def test_stills(places, tmp_path):
         (("dataset", "x", "--size", "201x100"), SettingsError),
         (("dataset", "x", "--takes", "0"), SettingsError),
         (("dataset", "x", "--part", "everyone"), SettingsError),
+        (("stills", "x", "--shards", "--size", "96x96"), SettingsError),
     ],
 )
 def test_wrong_requests_are_named(arguments, error):

@@ -12,6 +12,7 @@ from facemotion.data.manifest import find_problems, read_manifest, write_manifes
 from facemotion.errors import SettingsError
 from facemotion.synth.dataset import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
 from facemotion.synth.head import INDEX
+from facemotion.synth.lips import FIRST_SPEECH, SpeechSpreads, spell
 from facemotion.synth.motion import parse_program
 from facemotion.synth.people import PARTS, cast, parents
 from facemotion.synth.scene import SceneSettings, frame_times, make_session
@@ -73,6 +74,37 @@ def test_lids_told_to_close_close():
     take = make_take(parse_program("wink_right"), habits(4), CALM, np.random.default_rng(1))
     assert take.weights[:, INDEX["eyeBlink_R"]].max() > 0.85
     assert take.weights[:, INDEX["eyeBlink_L"]].max() < 0.3
+
+
+def spoken(manner, takes=6, phrase="blue moon music"):
+    """Weights of takes of a phrase while it is spoken, in one length, and how long each was."""
+    spreads, random = replace(CALM, speech=manner), np.random.default_rng(8)
+    calm = replace(habits(3), lips=1.0, tempo=1.0, reach=np.ones_like(habits(3).reach))
+    made = [make_take(phrase, calm, spreads, random) for _ in range(takes)]
+    parts = [take.weights[take.phase > 0] for take in made]
+    rows = [np.stack([part[int(k)] for k in np.linspace(0, len(part) - 1, 60)]) for part in parts]
+    return np.stack(rows), np.array([len(part) for part in parts])
+
+
+def test_speech_as_fitted_moves_the_upper_lip_and_differs_from_take_to_take():
+    first, _ = spoken(FIRST_SPEECH)
+    now, _ = spoken(SpeechSpreads())
+    up, corner = INDEX["mouthUpperUp_L"], INDEX["mouthPucker"]
+    assert now[..., up].max() > 4 * first[..., up].max()
+    assert now[..., corner].mean() < 0.8 * first[..., corner].mean()
+    differ = [np.square(rows - rows.mean(0)).sum() / np.square(rows).sum() for rows in (first, now)]
+    assert differ[1] > 1.5 * differ[0]
+
+
+def test_tempo_of_speech_has_a_spread_of_its_own():
+    _, steady = spoken(SpeechSpreads(tempo=0), 12)
+    _, uneven = spoken(SpeechSpreads(tempo=0.4), 12)
+    assert np.std(np.log(uneven)) > 2 * np.std(np.log(steady))
+
+
+def test_sounds_may_be_given_for_words():
+    one, other = (make_take(m, habits(), CALM, np.random.default_rng(1)) for m in ("blue moon", spell("blue moon")))
+    np.testing.assert_array_equal(one.weights, other.weights)
 
 
 def test_frames_come_at_whole_milliseconds_and_in_order():
@@ -159,3 +191,4 @@ def test_impossible_plans_are_refused():
 def test_settings_are_documented(request):
     text = (request.config.rootpath / "docs" / "synth.md").read_text("utf-8")
     assert to_toml(SYNTH_59).strip() in text
+    assert to_toml(SpeechSpreads()).strip() in text

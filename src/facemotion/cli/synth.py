@@ -48,11 +48,20 @@ def fit(assets: AssetsOption = None, cache: CacheOption = None, json: JsonOption
     """Fit the head to all portraits and keep the fits; the other commands do so on first use."""
     found, file = _places(assets, cache)
     fits = _fits(found, file, quiet=json)
+    from facemotion.synth.people import parents
+
+    used = {name for names in parents().values() for name in names}
+    unused = {
+        name: {"yaw_degrees": round(item.yaw, 1), "error_percent": round(item.error, 2)}
+        for name, item in fits.items()
+        if name not in used
+    }
     errors = sorted(item.error for item in fits.values())
-    answer = {"portraits": len(fits), "median_error_percent": round(errors[len(errors) // 2], 3), "cache": str(file)}
-    _answer(
-        json, answer, f"{len(fits)} portraits are fitted (median error {answer['median_error_percent']}%) in {file}."
-    )
+    median = round(errors[len(errors) // 2], 3)
+    answer = {"portraits": len(fits), "median_error_percent": median, "unused": unused, "cache": str(file)}
+    said = "".join(f"\n{n}: {u['yaw_degrees']} degrees, {u['error_percent']}%" for n, u in unused.items())
+    said = f" {len(unused)} of them are nobody's parents (turned by, error of the fit):{said}" if unused else ""
+    _answer(json, answer, f"{len(fits)} portraits are fitted (median error {median}%) in {file}.{said}")
 
 
 @group.command()
@@ -180,7 +189,12 @@ def stills(
     out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
     people: Annotated[int, typer.Option(help="People.", min=1)] = 100,
     each: Annotated[int, typer.Option(help="Pictures per person.", min=1)] = 28,
-    posed: Annotated[float, typer.Option(help="Share of pictures with an emotion.", min=0, max=1)] = 0.5,
+    posed: Annotated[
+        float | None, typer.Option(help="Share of pictures with an emotion; default 0.5.", min=0, max=1)
+    ] = None,
+    shards: Annotated[
+        bool, typer.Option("--shards", help="Write shards for `facemotion train sfe` instead of picture files.")
+    ] = False,
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
@@ -190,20 +204,33 @@ def stills(
     json: JsonOption = False,
 ) -> None:
     """Make single pictures with landmarks, expression weights and an emotion; run again to go on after a kill."""
-    from facemotion.synth.stills import StillSettings, make_stills
-    from facemotion.synth.takes import Spreads
-
+    if shards and (posed is not None or size is not None):
+        raise SettingsError(
+            "Stills in shards have their own size and shares of emotions; leave out --size and --posed."
+        )
     scene = _settings(None, size or "160x160", {}).scene
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    wanted = StillSettings(people, each, posed, part or "train", seed or 0)
+    from facemotion.synth.shards import make_shards
+    from facemotion.synth.stills import StillSettings, make_stills
+    from facemotion.synth.takes import Spreads
+
+    left_out: list[str] = []
     with _Bar("people", quiet=json) as report:
-        for done in make_stills(out, found, file, wanted, scene, Spreads(), jobs):
-            report(done, people)
+        if shards:
+            for done, name in make_shards(out, found, file, people, each, part or "train", seed or 0, jobs):
+                left_out += [name] if name else []
+                report(done, people)
+        else:
+            wanted = StillSettings(people, each, 0.5 if posed is None else posed, part or "train", seed or 0)
+            for done in make_stills(out, found, file, wanted, scene, Spreads(), jobs):
+                report(done, people)
+    pictures = (people - len(left_out)) * each
+    missing = f" Left out, since the detector fires on too few stills: {', '.join(left_out)}." if left_out else ""
     _answer(
         json,
-        {"people": people, "pictures": people * each, "folder": str(out)},
-        f"{people * each} pictures are in {out}.",
+        {"people": people - len(left_out), "pictures": pictures, "left_out": left_out, "folder": str(out)},
+        f"{pictures} pictures are in {out}.{missing}",
     )
 
 

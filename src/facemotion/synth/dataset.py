@@ -14,7 +14,7 @@ import numpy as np
 
 from facemotion.config import option
 from facemotion.errors import SettingsError
-from facemotion.synth.lips import invent_phrases
+from facemotion.synth.lips import FIRST_SPEECH, invent_phrases
 from facemotion.synth.motion import Program, invent_program, near_miss, parse_program
 from facemotion.synth.people import Recruit, cast
 from facemotion.synth.scene import Moments, SceneSettings, Session, make_session, sample
@@ -43,7 +43,7 @@ class DatasetSettings:
     scene: SceneSettings = field(default_factory=SceneSettings)
 
 
-SYNTH_59 = DatasetSettings(scene=SceneSettings(width=160, height=160))
+SYNTH_59 = DatasetSettings(spreads=Spreads(speech=FIRST_SPEECH), scene=SceneSettings(width=160, height=160))
 
 
 @dataclass(frozen=True)

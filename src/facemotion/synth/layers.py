@@ -119,39 +119,95 @@ def _paint_lid(
     down = np.array([-(lower[-1] - lower[0])[1], (lower[-1] - lower[0])[0]]) / width
     down = down if down[1] > 0 else -down
     # Upper lashes reach farther than lower ones; corners are kept a little wider than the opening.
-    corners = lower[[0, -1]] + (lower[[0, -1]] - lower.mean(0)) * np.array([[0.22], [0.08]])
-    region = np.concatenate([corners[:1], lower[1:-1] + 0.10 * width * down, corners[1:], upper - 0.22 * width * down])
-    x0, y0, x1, y1 = _window(picture, region, 0.35 * width)
+    corners = lower[[0, -1]] + (lower[[0, -1]] - lower.mean(0)) * np.array([[0.26], [0.08]])
+    region = np.concatenate([corners[:1], lower[1:-1] + 0.11 * width * down, corners[1:], upper - 0.2 * width * down])
+    x0, y0, x1, y1 = _window(picture, region, 0.45 * width)
     window = picture[y0:y1, x0:x1].copy()
     mask = _mask(window.shape[:2], region, (x0, y0))
-    skin = fill(window, mask > 0.02)
-    # Lashes round the hole have dirtied its border: lean to the skin above the lid's fold, and to the cheek's.
-    fold = _tone(picture, upper - 0.24 * width * down, 0.03 * width)
+    # Lashes are dark and thin: a closing takes those away that reach over the border of what is filled in.
+    clean = _without_lines(window, 0.07 * width)
+    near = np.clip(_blur(mask, 0.1 * width) * 3, 0, 1)[..., None]
+    skin = fill(clean, mask > 0.02)
+    # The shade of the socket stays; only what is darker than skin can be there is lifted, and hue leans to the cheek's.
     cheek = _tone(picture, landmarks[list(CHEEK[side]), :2], 0.1 * width)
-    # Brightness from both, hue from the cheek alone: brows and their shade reach down to the fold.
-    bright = max(0.5 * float(fold.mean() + cheek.mean()), 0.85 * float(cheek.mean()))
-    tone = cheek * (bright / max(float(cheek.mean()), 1.0)) * np.array([1.04, 0.98, 0.97])
-    luma = skin.mean(-1, keepdims=True) / max(float(tone.mean()), 1.0)
-    skin = 0.1 * skin + 0.9 * tone * (0.74 + 0.24 * np.clip(luma, 0.5, 1.2))
+    luma = skin.mean(-1, keepdims=True)
+    floor = 0.62 * float(cheek.mean())
+    lifted = np.maximum(luma, floor + 0.35 * (luma - floor))
+    skin = 0.6 * skin * (lifted / np.maximum(luma, 1)) + 0.4 * cheek * (lifted / max(float(cheek.mean()), 1.0))
+    skin = skin * np.array([1.02, 0.99, 0.985], np.float32)
+    # Its grain is that of the skin under the eye.
+    skin = skin + 0.8 * _detail_below(picture, (x0, y0, x1, y1), 0.8 * width * down, 0.05 * width)
     yy, xx = np.mgrid[0 : window.shape[0], 0 : window.shape[1]] + 0.5
     place = np.stack([xx + x0, yy + y0], -1)
     line = np.array(lash_line, np.float64)
     distance, below = _to_line(place, line, down)
     # The ball under the lid: lighter across its middle, darker towards the crease above and the lashes below.
-    height = np.clip(-below / (0.42 * width), -0.4, 1.2)
-    bulge = 1 + 0.05 * np.exp(-(((height - 0.5) / 0.3) ** 2)) - 0.06 * np.exp(-((height / 0.13) ** 2))
-    crease = 1 - 0.07 * np.exp(-(((height - 1.0) / 0.06) ** 2))
-    along = np.clip(1 - (2 * np.linalg.norm(place - line.mean(0), axis=-1) / (1.15 * width)) ** 4, 0, 1)
-    grain = _blur(random.standard_normal(window.shape[:2]).astype(np.float32), 0.7) * 4.0
-    skin = skin * (1 + (bulge * crease - 1) * along)[..., None] + grain[..., None]
-    soft = np.clip(_blur(mask, 0.045 * width) * 1.25 - 0.1, 0, 1)[..., None]
+    height = np.clip(-below / (0.4 * width), -0.5, 1.3)
+    bulge = 0.07 * np.exp(-(((height - 0.48) / 0.28) ** 2)) - 0.1 * np.exp(-((height / 0.2) ** 2))
+    crease = -0.13 * np.exp(-(((height - 0.98) / 0.07) ** 2)) - 0.05 * np.exp(-(((height - 1.0) / 0.2) ** 2))
+    along = np.clip(1 - (2 * np.linalg.norm(place - line.mean(0), axis=-1) / (1.2 * width)) ** 4, 0, 1)
+    grain = _blur(random.standard_normal(window.shape[:2]).astype(np.float32), 0.7) * 2.0
+    skin = skin * (1 + (bulge + crease) * along)[..., None] + grain[..., None]
+    soft = np.clip(_blur(mask, 0.07 * width) * 1.3 - 0.1, 0, 1)[..., None]
+    window += near * (clean - window)
     window += soft * (skin - window)
-    # Lashes: a soft dark line, thicker and fringed downwards towards the outer corner.
-    fringe = np.clip(below / (0.05 * width), 0, 1)
-    thickness = np.where(below > 0, 0.050, 0.016) * width
-    lash = np.exp(-((distance / thickness) ** 2)) * (1 - 0.35 * fringe) * along
-    window *= 1 - 0.72 * np.clip(lash, 0, 1)[..., None]
+    lashes = _lashes(window.shape[:2], line - [x0, y0], width, down, random)
+    # Where the lids meet: a soft dark line, softer below.
+    thickness = np.where(below > 0, 0.034, 0.018) * width
+    lash = np.maximum(0.6 * np.exp(-((distance / thickness) ** 2)) * along, 0.62 * lashes)
+    window *= 1 - 0.78 * np.clip(lash, 0, 1)[..., None]
     picture[y0:y1, x0:x1] = window
+
+
+def _without_lines(picture: FloatArray, size: float) -> FloatArray:
+    """The picture without dark lines thinner than `size` pixels."""
+    from scipy.ndimage import grey_closing
+
+    reach = 2 * max(1, round(size / 2)) + 1
+    closed = np.stack([grey_closing(picture[..., k], (reach, reach), mode="nearest") for k in range(3)], -1)
+    return np.stack([_blur(closed[..., k].astype(np.float32), reach / 4) for k in range(3)], -1)
+
+
+def _detail_below(
+    picture: FloatArray, window: tuple[int, int, int, int], shift: NDArray[np.floating], scale: float
+) -> FloatArray:
+    """What is finer than `scale` pixels in the part of the picture that lies `shift` away from a window; never strong
+    enough to be lashes."""
+    x0, y0, x1, y1 = window
+    dx, dy = round(float(shift[0])), round(float(shift[1]))
+    rows = np.clip(np.arange(y0, y1) + dy, 0, picture.shape[0] - 1)
+    columns = np.clip(np.arange(x0, x1) + dx, 0, picture.shape[1] - 1)
+    part = picture[np.ix_(rows, columns)]
+    fine = part - np.stack([_blur(np.ascontiguousarray(part[..., k]), scale) for k in range(3)], -1)
+    return np.asarray(np.clip(fine, -9, 9), np.float32)
+
+
+def _lashes(
+    shape: tuple[int, int],
+    line: NDArray[np.float64],
+    width: float,
+    down: NDArray[np.float64],
+    random: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Mask 0..1 of the upper lashes of a closed eye: they hang down and fan out from where the lids meet."""
+    scale = 4
+    image = Image.new("L", (shape[1] * scale, shape[0] * scale))
+    draw = ImageDraw.Draw(image)
+    steps = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    across = np.array([down[1], -down[0]])
+    outward = np.sign(float((line[0] - line[-1]) @ across)) * across
+    for part in np.arange(0.03, 0.97, 0.022) + random.uniform(-0.008, 0.008, 43):
+        root = np.array([np.interp(part * steps[-1], steps, line[:, k]) for k in range(2)])
+        fan = (0.5 - part) * 1.5 + random.normal(0, 0.12)  # the line begins at the outer corner
+        length = width * (0.045 + 0.05 * (1 - part)) * np.exp(random.normal(0, 0.25))
+        middle, tip = (
+            root + down * length * 0.6 + outward * fan * length * 0.3,
+            root + down * length + outward * fan * length,
+        )
+        points = [tuple(scale * point) for point in (root, middle, tip)]
+        draw.line(points, fill=int(random.uniform(130, 230)), width=max(1, round(0.011 * width * scale)))
+    small = np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BOX), np.float32) / np.float32(255)
+    return _blur(small, 0.006 * width)
 
 
 def _tone(picture: FloatArray, places: NDArray[np.floating], radius: float) -> FloatArray:

@@ -1,17 +1,19 @@
 """Lip movements from words: pronunciation, visemes, coarticulation.
 
 Reference: Cohen and Massaro, Modeling coarticulation in synthetic visual speech, 1993 (dominance functions). Visemes
-and durations are ours.
+and durations are ours; how they are spoken, `SpeechSpreads`, was fitted to real lips (`benchmarks/speech.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
 import numpy as np
 
+from facemotion.config import option
 from facemotion.errors import MotionProgramError
 from facemotion.synth.head import INDEX, SHAPES, FloatArray
 
@@ -42,6 +44,36 @@ _VISEMES: dict[str, tuple[str, float, float, dict[str, float]]] = {
 # Second halves of diphthongs.
 _GLIDES = {"AY": "ih", "EY": "ih", "OY": "ih", "AW": "oo", "OW": "oo"}
 _OF_PHONEME = {phoneme: name for name, row in _VISEMES.items() for phoneme in row[0].split()}
+
+
+@dataclass(frozen=True)
+class SpeechSpreads:
+    """How visemes are spoken, and how that differs from take to take; sigmas are of the logarithm."""
+
+    pace: float = option(1.2, "lengths of sounds, relative to the table of visemes", minimum=0.3, maximum=3)
+    slur: float = option(0.45, "how far a sound reaches into its neighbours, relative", minimum=0.1, maximum=2)
+    opening: float = option(0.6, "how far jaw and lower lip move, relative", minimum=0, maximum=2)
+    lift: float = option(
+        1.8, "how far the upper lip rises where a sound opens or spreads the mouth", minimum=0, maximum=3
+    )
+    corners: float = option(0.45, "how far the corners of the mouth move, relative", minimum=0, maximum=2)
+    size: float = option(0.1, "share of the take's size that reaches the lips", minimum=0, maximum=1)
+    tempo: float = option(0.05, "sigma of a take's tempo", minimum=0, maximum=1)
+    take: float = option(0.2, "sigma of a shape's size within a take", minimum=0, maximum=1)
+    sound: float = option(0.33, "sigma of a shape's size within a sound", minimum=0, maximum=1)
+
+
+# Version 1, before it was fitted to real lips; Synth-59 is spoken so.
+FIRST_SPEECH = SpeechSpreads(
+    pace=1.0, slur=1.0, opening=1.0, lift=0.0, corners=1.0, size=0.4, tempo=0.16, take=0.0, sound=0.0
+)
+
+
+_CORNERS = [
+    INDEX[name] for name in SHAPES if name.startswith(("mouthStretch", "mouthSmile", "mouthPucker", "mouthFunnel"))
+]
+
+_OPENING = [INDEX[name] for name in ("jawOpen", "mouthLowerDown_L", "mouthLowerDown_R")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,25 +123,35 @@ def spell(phrase: str) -> Speech:
     >>> spell("blue moon").names
     ('closed', 'front', 'oo', 'closed', 'oo', 'front')
     """
-    words = phrase.lower().split()
-    names: list[str] = []
-    seconds: list[float] = []
-    for word in words:
+    phonemes: list[str] = []
+    for word in phrase.lower().split():
         if word not in lexicon():
             raise MotionProgramError(
                 f"The word {word!r} isn't in the packaged dictionary (facemotion/synth/lexicon.txt)."
             )
-        for phoneme in lexicon()[word]:
-            name = _OF_PHONEME[phoneme]
-            glide = _GLIDES.get(phoneme)
-            length = _VISEMES[name][2]
-            names.append(name)
-            seconds.append(length * (0.65 if glide else 1.0))
-            if glide:
-                names.append(glide)
-                seconds.append(length * 0.5)
-    if not names:
+        phonemes += lexicon()[word]
+    if not phonemes:
         raise MotionProgramError("Give at least one word of the packaged dictionary.")
+    return pronounce(phonemes)
+
+
+def pronounce(phonemes: Sequence[str]) -> Speech:
+    """The visemes of sounds.
+
+    Args:
+        phonemes: ARPAbet, without stress marks; at least one.
+    """
+    names: list[str] = []
+    seconds: list[float] = []
+    for phoneme in phonemes:
+        name = _OF_PHONEME[phoneme]
+        glide = _GLIDES.get(phoneme)
+        length = _VISEMES[name][2]
+        names.append(name)
+        seconds.append(length * (0.65 if glide else 1.0))
+        if glide:
+            names.append(glide)
+            seconds.append(length * 0.5)
     table = _table()
     return Speech(
         np.stack([table[name] for name in names]),
@@ -117,6 +159,22 @@ def spell(phrase: str) -> Speech:
         np.array(seconds, np.float32),
         tuple(names),
     )
+
+
+def vary(speech: Speech, spreads: SpeechSpreads, random: np.random.Generator) -> Speech:
+    """The visemes as one take makes them: of the sizes that real lips have, and no two takes alike."""
+    targets = speech.targets.copy()
+    targets[:, _CORNERS] *= np.float32(spreads.corners)
+    targets[:, _OPENING] *= np.float32(spreads.opening)
+    if spreads.take or spreads.sound:
+        logs = random.normal(0, spreads.take, len(SHAPES)) + random.normal(0, spreads.sound, targets.shape)
+        targets *= np.exp(logs).astype(np.float32)
+    # What opens or spreads the mouth raises the upper lip too; the table of visemes moves the lower one alone.
+    opened = targets[:, INDEX["jawOpen"]] + 0.5 * targets[:, INDEX["mouthLowerDown_L"]]
+    spread = targets[:, INDEX["mouthStretch_L"]] + targets[:, INDEX["mouthSmile_L"]]
+    for name in ("mouthUpperUp_L", "mouthUpperUp_R"):
+        targets[:, INDEX[name]] += np.float32(spreads.lift) * (opened + np.float32(0.7) * spread)
+    return replace(speech, targets=targets)
 
 
 def articulate(

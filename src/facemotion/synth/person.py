@@ -114,6 +114,8 @@ def make_person(
     open_state = photographed - np.tensordot(_blinks(fit, bias), head.expression, 1).astype(np.float32)
     closed_places = project(open_state + closing, fit.rotation, fit.scale, fit.shift)
     lines = [closed_places[head.mesh[list(LOWER[side])]] for side in range(2)]
+    for side in range(2):  # lashes hang over the lower lid
+        lid[side] = np.maximum(lid[side], _under(closed_places, lines[side]) * (head.neutral[:, 2] > 5))
     layers = paint_layers(portrait, fit.landmarks, lines, seed)
     normals = vertex_normals(head.face, photographed @ fit.rotation.T, head.faces_count)
     # Skin that the portrait sees edge-on has no texture worth keeping, and lies at many depths in one place.
@@ -147,6 +149,16 @@ def make_person(
         sheet,
         fit.size,
     )
+
+
+def _under(places: FloatArray, line: FloatArray) -> FloatArray:
+    """(V,) 1 for places right below a line of lashes, 0 where no lash reaches."""
+    line = line[np.argsort(line[:, 0])]
+    width = float(line[-1, 0] - line[0, 0])
+    below = (places[:, 1] - np.interp(places[:, 0], line[:, 0], line[:, 1])) / width
+    beside = np.maximum(line[0, 0] - places[:, 0], places[:, 0] - line[-1, 0]) / width
+    reach = np.clip((0.24 - below) / 0.08, 0, 1) * np.clip((0.12 - beside) / 0.08, 0, 1)
+    return np.where(below > -0.06, reach, 0).astype(np.float32)
 
 
 def _blinks(fit: Fit, bias: FloatArray) -> FloatArray:

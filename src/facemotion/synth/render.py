@@ -82,6 +82,10 @@ class Renderer:
         self._opacity = attributes[:, 8].copy()
         # Lips, lids and nostrils turn away too, but must stay opaque.
         self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
+        self._upper = [
+            np.clip(-person.expression[INDEX["eyeBlink_" + suffix], :count, 1] / 0.25, 0, 1) for suffix in "LR"
+        ]
+        limit = np.array(person.size) - 1
         sheet = person.sheet
         self._sheet_attributes = np.zeros((len(sheet.places), 5), np.float32)
         self._sheet_attributes[:, 0:2] = sheet.places * texture
@@ -95,12 +99,13 @@ class Renderer:
             table[:, 2:4] = table[:, 0:2]
             table[:, 8] = 1
             self._ball_attributes.append(table)
+        tone = person.layers.closed[tuple(np.clip(person.places[head.landmarks[27]], 0, limit).astype(int)[::-1])]
+        self._lash = np.broadcast_to((0.22 * tone).astype(np.uint8), (2, 2, 3)).copy()
         loop = head.mouth_loop
         fan = np.arange(len(loop), dtype=np.int32)
         self._fan = np.stack([np.full_like(fan, len(loop)), fan, np.roll(fan, -1)], 1).astype(np.int32)
         self._ivory = _eye_white(person)
         marks = person.places[head.landmarks[[50, 51, 52, 56, 57, 58]]].astype(int)
-        limit = np.array(person.size) - 1
         x, y = np.clip(marks, 0, limit).T
         self._lips = (0.45 * person.layers.open[y, x].mean(0)).astype(np.float32)
 
@@ -156,6 +161,8 @@ class Renderer:
             )
             calm = self.person.lid[side, : self.head.faces_count, None] * np.float32(0.7 * min(blink, 1.0))
             attributes[:, 5:8] += calm * (resting - attributes[:, 5:8])
+            # The upper lid lies on the lower one, also where a squint pushes that up.
+            screen[: self.head.faces_count, 2] += self._upper[side] * np.float32(0.8 * ratio)
             if blink < 1.05:
                 self._draw_eye(
                     side, points, state, factor, float(attributes[self.head.landmarks[27], 5]), picture, depth
@@ -165,6 +172,8 @@ class Renderer:
         edge = np.clip((normals[:, 2] - 0.02) / 0.22, 0, 1)
         attributes[:, 8] = self._opacity * np.maximum(edge, self._hollow)
         draw_textured(self._face, screen[:count], attributes, layers.open, layers.closed, True, picture, depth)
+        for side, suffix in enumerate("LR"):
+            self._draw_lashes(side, screen, float(state.weights[INDEX["eyeBlink_" + suffix]]), picture, depth)
         return shrink(picture, self.height, self.width)
 
     def _draw_sheet(self, points: FloatArray, state: State, factor: FloatArray, picture: FloatArray) -> None:
@@ -210,22 +219,28 @@ class Renderer:
         lips = points[head.landmarks[[62, 66]]].mean(0)
         inside = points[head.faces_count :]
         # Light falls in between the lips: it fades with the way inside and with the way from the opening's middle.
-        fade = np.exp(-np.maximum(lips[2] - 0.8 - inside[:, 2], 0) / (3.2 + 1.2 * opening))
-        fade *= np.exp(-np.square(inside[:, 0] / 3.8)) * (0.8 + 0.2 * min(opening / 0.8, 1.0))
+        behind = np.maximum(lips[2] - 0.8 - inside[:, 2], 0)
+        fade = np.exp(-np.square(inside[:, 0] / 3.0)) * (0.8 + 0.2 * min(opening / 0.8, 1.0))
         # ... and the upper lip throws a shadow on the teeth right below it.
         upper = points[head.landmarks[62], 1]
         fade *= 0.74 + 0.26 * np.clip((upper - inside[:, 1] + 0.1) / 0.55, 0, 1)
-        for triangles, tone, back in (
-            (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5),
-            (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3),
+        # Roots reach up behind the nostrils, which are holes, and down behind the chin: what is near the lips counts.
+        low = points[head.landmarks[66], 1]
+        near = np.zeros(len(points), bool)
+        near[head.faces_count :] = (inside[:, 1] < upper + 0.6) & (inside[:, 1] > low - 0.6)
+        for triangles, tone, back, reach in (
+            (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5, 1.7 + 1.1 * opening),
+            (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3, 3.2 + 1.2 * opening),
         ):
             normals = vertex_normals(triangles, points @ rotation.T, len(points))[head.faces_count :]
             bright = 0.62 + 0.42 * np.clip(0.25 * normals[:, 1] + normals[:, 2], 0, 1)
             colours = np.zeros((len(points), 3), np.float32)
-            colours[head.faces_count :] = (white * tone) * (bright * fade)[:, None]
+            colours[head.faces_count :] = (white * tone) * (bright * fade * np.exp(-behind / reach))[:, None]
             placed = screen.copy()
             placed[:, 2] -= np.float32(back)
-            draw_coloured(triangles, placed, colours, True, picture, depth)
+            draw_coloured(
+                np.ascontiguousarray(triangles[near[triangles].any(1)]), placed, colours, True, picture, depth
+            )
 
     def _draw_eye(
         self,
@@ -255,6 +270,27 @@ class Renderer:
         draw_textured(
             self._ball_triangles, screen.astype(np.float32), table, layers.bare, layers.open, True, picture, depth
         )
+
+    def _draw_lashes(self, side: int, screen: FloatArray, blink: float, picture: FloatArray, depth: FloatArray) -> None:
+        """A soft dark line along the edge of a shut lid, where a squint would hide the lashes of the texture."""
+        dark = 0.6 * min(max((blink - 0.6) / 0.3, 0.0), 1.0)
+        if dark <= 0:
+            return
+        edge = screen[self.head.mesh[[LOWER[side][0], *UPPER[side], LOWER[side][-1]]]]
+        x = np.linspace(edge[:, 0].min(), edge[:, 0].max(), 25)
+        width, middle = float(x[-1] - x[0]), float(x.mean())
+        y = np.polyval(np.polyfit((edge[:, 0] - middle) / width, edge[:, 1], 3), (x - middle) / width)
+        strip = np.zeros((3, len(x), 3), np.float32)
+        strip[..., 0], strip[..., 2] = x, edge[:, 2].max() + 1
+        strip[..., 1] = y + np.array([[-0.025], [0.005], [0.05]]) * width
+        table = np.zeros((3, len(x), 9), np.float32)
+        table[..., 5:8] = 1
+        table[1, :, 8] = dark * np.sqrt(1 - np.square(np.linspace(-1, 1, len(x))))
+        index = np.arange(3 * len(x), dtype=np.int32).reshape(3, len(x))
+        a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
+        triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+        points, attributes = strip.reshape(-1, 3), table.reshape(-1, 9)
+        draw_textured(triangles, points, attributes, self._lash, self._lash, False, picture, depth)
 
     def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
         """Factors (P, 1) by which the lids darken the eyeball along their edges."""

@@ -6,7 +6,7 @@ changes between takes. Spreads were fitted as docs/synth.md tells (`facemotion s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facemotion.config import option
 from facemotion.synth.head import INDEX, SHAPES, FloatArray
-from facemotion.synth.lips import Speech, articulate, spell
+from facemotion.synth.lips import Speech, SpeechSpreads, articulate, spell, vary
 from facemotion.synth.motion import Program
 
 TICK = 1 / 120  # seconds between the points at which a take is worked out
@@ -49,6 +49,7 @@ class Spreads:
         0.04, "share of takes with a step left out, repeated or out of order", minimum=0, maximum=1
     )
     unfinished: float = option(0.04, "share of steps that reach half their size", minimum=0, maximum=1)
+    speech: SpeechSpreads = field(default_factory=SpeechSpreads)
 
 
 # Trigger, companion and how much of it at most: the strongest couplings of the range-of-motion capture that the head's
@@ -153,12 +154,14 @@ class Take:
         return float(self.times[-1])
 
 
-def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: np.random.Generator) -> Take:
+def make_take(motion: Program | Speech | str, habits: Habits, spreads: Spreads, random: np.random.Generator) -> Take:
     """Perform a motion once.
 
     Args:
-        motion: a program, or the words of a lip movement.
+        motion: a program, or a lip movement as its words or its sounds.
     """
+    if isinstance(motion, str):
+        motion = spell(motion)
     flags: list[str] = []
     for name, share in (
         ("flash", spreads.flash),
@@ -168,15 +171,16 @@ def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: n
     ):
         if random.random() < share:
             flags.append(name)
-    tempo = habits.tempo * float(np.exp(random.normal(0, spreads.take_tempo)))
+    varies = spreads.speech.tempo if isinstance(motion, Speech) else spreads.take_tempo
+    tempo = habits.tempo * float(np.exp(random.normal(0, varies)))
     size = float(np.exp(random.normal(0, spreads.take_intensity)))
     if "intensity" in flags:
         size *= 0.45 if random.random() < 0.6 else 1.45
     if "flash" in flags:
         tempo *= 0.45
     lead = random.uniform(0.25, 0.8)
-    if isinstance(motion, str):
-        weights, phase, end = _speak(spell(motion), habits, spreads, random, tempo, size, lead, flags)
+    if isinstance(motion, Speech):
+        weights, phase, end = _speak(motion, habits, spreads, random, tempo, size, lead, flags)
     else:
         weights, phase, end = _perform(motion, habits, spreads, random, tempo, size, lead, flags)
     tail = 0.03 if "other-ending" in flags else float(random.uniform(0.25, 0.7))
@@ -191,7 +195,7 @@ def make_take(motion: Program | str, habits: Habits, spreads: Spreads, random: n
     effort = np.clip(weights.sum(1) / 1.5, 0, 1)
     weights = weights * (1 + _noise(random, length, len(SHAPES), 0.25) * spreads.tremor * 2)
     weights += np.abs(_noise(random, length, len(SHAPES), 0.9)) * spreads.stray * _stray_mask(random) + habits.rest
-    _blink(weights, random, spreads, motion)
+    _blink(weights, random, spreads)
     _gaze(weights, random)
     head = _noise(random, length, 3, 1.1) * [spreads.head_degrees, spreads.head_degrees, spreads.head_degrees * 0.6]
     head = head * habits.still + np.outer(_smooth(effort, 12), habits.nod) * random.uniform(0.5, 1.2)
@@ -274,17 +278,21 @@ def _speak(
     lead: float,
     flags: list[str],
 ) -> tuple[FloatArray, NDArray[np.uint8], float]:
+    manner = spreads.speech
     count = len(speech.seconds)
-    seconds = speech.seconds * tempo * np.exp(random.normal(0, spreads.step_timing, count))
+    seconds = speech.seconds * (tempo * manner.pace) * np.exp(random.normal(0, spreads.step_timing, count))
     if "inconsistent" in flags:  # a hesitation
         seconds[int(random.integers(count))] += 0.35
-    effort = np.exp(random.normal(0, spreads.step_intensity, count)) * (0.6 + 0.4 * size) * habits.lips
+    effort = (
+        np.exp(random.normal(0, spreads.step_intensity, count)) * (1 - manner.size + manner.size * size) * habits.lips
+    )
     end = lead + float(seconds.sum())
     cut = lead + 0.75 * float(seconds.sum()) if "other-ending" in flags else end + 0.3
     times = np.arange(int(cut / TICK) + 1) * TICK
-    slur = habits.slur * float(np.exp(random.normal(0, 0.1)))
+    slur = habits.slur * manner.slur * float(np.exp(random.normal(0, 0.1)))
+    spoken = vary(speech, manner, random)
     weights = (
-        articulate(speech, seconds.astype(np.float32), lead, times, slur, effort.astype(np.float32)) * habits.reach
+        articulate(spoken, seconds.astype(np.float32), lead, times, slur, effort.astype(np.float32)) * habits.reach
     )
     phase = np.zeros(len(times), np.uint8)
     phase[(times >= lead - 0.1) & (times < lead + 0.1)] = 1
@@ -330,7 +338,7 @@ def _stray_mask(random: np.random.Generator) -> FloatArray:
     return mask.astype(np.float32)
 
 
-def _blink(weights: FloatArray, random: np.random.Generator, spreads: Spreads, motion: Program | str) -> None:
+def _blink(weights: FloatArray, random: np.random.Generator, spreads: Spreads) -> None:
     """Spontaneous blinks, rarer while the lids are part of the motion."""
     lids = [INDEX["eyeBlink_L"], INDEX["eyeBlink_R"]]
     busy = weights[:, lids].max() > 0.5

@@ -1,7 +1,8 @@
 """Simulated people as mesh points, without a picture: motions, habits and takes of the data engine on the 3-D head.
 
-A thousand clips take a minute. What the face mesh does to a picture (it smooths, it jitters) is stood in for by noise
-that is correlated over time; real or rendered clips stay the judge.
+A thousand clips take a minute. What the face mesh does to a picture is stood in for by its error as measured on real
+speakers: mostly one error of alignment that all points share, which comes and goes within a tenth of a second
+(docs/synth.md). Real or rendered clips stay the judge.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 # The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
 IRISES = {468: (33, 133), 473: (263, 362)}
 MESH_POINTS = 478
+# The error of a mesh, measured by benchmarks/speech.py on real speakers: standard deviations of a move along the three
+# axes, of a turn about them in radians and of growth, then of what each point has of its own, in distances between the
+# outer eye corners; and the seconds after which it has changed.
+ALIGNMENT = np.array([0.001, 0.0035, 0.0011, 0.0065, 0.0011, 0.0014, 0.006])
+OWN = np.array([1.0, 1.0, 0.4])
+ERROR_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,9 @@ class SimulationSettings:
     seed: int = option(0, "of people, motions and takes", minimum=0)
     shape: float = option(0.8, "spread of the shape of heads", unit="standard deviations of the head model", minimum=0)
     noise: float = option(
-        0.005, "spread of the noise of a point", unit="distances between the outer eye corners", minimum=0
+        0.0025, "spread of a point's own error", unit="distances between the outer eye corners", minimum=0
     )
+    alignment: float = option(1.0, "error of alignment that all points share, relative to real speakers'", minimum=0)
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
 
@@ -79,10 +87,10 @@ def simulate(
             bodies[subject] = neutral + np.tensordot(weights, head.identity[:, places], axes=1)
         _, moments = perform(plan_settings, clip, performers[subject])
         points = bodies[subject] + np.tensordot(moments.weights, expression, axes=1)
-        noise = _noise(rng, len(points), settings.noise)
-        values = np.stack([_features(frame, own) for frame, own in zip(points, noise, strict=True)])
+        seen = np.stack([_features(frame) for frame in points])
+        seen += _error(rng, seen.mean(axis=0), moments.times, settings)
         records.append(clip.record)
-        sequences.append(FeatureSequence(values, moments.times - moments.times[0], frontend_id))
+        sequences.append(FeatureSequence(seen.reshape(len(seen), -1), moments.times - moments.times[0], frontend_id))
     return records, sequences
 
 
@@ -91,21 +99,23 @@ def _places(head: HeadModel) -> NDArray[np.int32]:
     return np.concatenate([head.mesh, np.zeros(MESH_POINTS - len(head.mesh), np.int32)])
 
 
-def _features(points: FloatArray, noise: FloatArray) -> FloatArray:
-    """(478, 3) head coordinates (y up, z towards the camera) -> what FaceMesh gives of such a face."""
+def _features(points: FloatArray) -> FloatArray:
+    """(478, 3) head coordinates (y up, z towards the camera) -> (P, 3), what FaceMesh gives of such a face."""
     for iris, corners in IRISES.items():
         points[iris] = points[list(corners)].mean(axis=0)
-    seen = align(points * np.array([1, -1, -1], np.float32))[POINTS]
-    return np.asarray(seen + noise, np.float32).ravel()
+    return np.asarray(align(points * np.array([1, -1, -1], np.float32))[POINTS], np.float32)
 
 
-def _noise(rng: np.random.Generator, length: int, spread: float) -> FloatArray:
-    """(T, P, 3): half of the variance white, half that of a first-order process of about five frames."""
-    shape = (length, len(POINTS), 3)
-    slow = np.empty(shape, np.float32)
-    slow[0] = rng.standard_normal(shape[1:])
-    fresh = rng.standard_normal(shape).astype(np.float32)
-    for i in range(1, length):
-        slow[i] = 0.8 * slow[i - 1] + 0.6 * fresh[i]
-    noise = spread * np.sqrt(0.5) * (slow + rng.standard_normal(shape))
-    return np.asarray(noise, np.float32)
+def _error(
+    rng: np.random.Generator, places: FloatArray, times: NDArray[np.float64], settings: SimulationSettings
+) -> FloatArray:
+    """(T, P, 3) error of the mesh about points at `places` (P, 3), a first-order process."""
+    count = len(ALIGNMENT)
+    states = rng.standard_normal((len(times), count + 3 * len(places))).astype(np.float32)
+    for i, step in enumerate(np.diff(times), start=1):
+        kept = float(np.exp(-step / ERROR_SECONDS))
+        states[i] = kept * states[i - 1] + np.sqrt(1 - kept**2) * states[i]
+    shared = states[:, None, :count] * ALIGNMENT * settings.alignment
+    moved = shared[..., :3] + np.cross(shared[..., 3:6], places) + shared[..., 6:] * places
+    own = states[:, count:].reshape(len(times), -1, 3) * OWN * settings.noise
+    return np.asarray(moved + own, np.float32)

@@ -1,18 +1,18 @@
 """Stills of simulated people in the form that `facemotion train sfe` reads: one shard a person.
 
-    python tools/render_stills.py OUT --part train --people 270 --each 70 --assets ASSETS [--cache FITS] [--seed 1]
-
-Run it for train, validation and benchmark into the same OUT; a run that was cut off goes on where it was. Beside the
-emotions and motion steps of `facemotion synth stills` these people speak, look about, blink by any amount and move
-parts at random, in wider ranges of pose and light: a landmark extractor must see what nobody does on purpose.
-Pictures are drawn clean; what cameras do to them is put on while training.
+Beside the emotions and motion steps of `stills` these people speak, look about, blink by any amount and move parts at
+random, in wider ranges of pose and light: a landmark extractor must see what nobody does on purpose. Pictures are drawn
+clean; what cameras do to them is put on while training.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
+import multiprocessing
 import re
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from facemotion.synth.assets import PORTRAIT_LIST, Assets
 from facemotion.synth.head import INDEX, SHAPES, HeadModel, load_head
 from facemotion.synth.lips import lexicon, spell
 from facemotion.synth.motion import invent_program
-from facemotion.synth.people import Nursery, cast, default_cache, fit_portraits
+from facemotion.synth.people import Nursery, Recruit, cast, fit_portraits
 from facemotion.synth.person import Person
 from facemotion.synth.render import Light, Renderer, State, on_screen
 from facemotion.synth.scene import rotation
@@ -50,6 +50,7 @@ Weights = NDArray[np.float64]
 
 def expression(random: np.random.Generator) -> tuple[Weights, NDArray[np.float32]]:
     """Weights (S,) and shares of the emotions (7,), zeros where the expression has no name."""
+    weights: NDArray[np.floating]
     shares = np.zeros(len(EMOTIONS), np.float32)
     kind = random.random()
     if kind < 0.36:
@@ -193,7 +194,7 @@ def shoot_person(
     studio: Studio, name: str, each: int, detector: BlazeFace, random: np.random.Generator
 ) -> Shard | None:
     """`each` stills on which the detector fires; None if it fires on too few."""
-    rows = []
+    rows: list[tuple[NDArray[np.generic], ...]] = []
     for _ in range(2 * each):
         if len(rows) == each:
             break
@@ -209,46 +210,78 @@ def shoot_person(
     return Shard(pictures, boxes, landmarks, known, drawn, shares, np.full(each, name))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--part", default="train", choices=("train", "validation", "benchmark"))
-    parser.add_argument("--people", type=int, default=108)
-    parser.add_argument("--each", type=int, default=70, help="stills per person")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--assets", type=Path, help="folder of assets (default: $FACEMOTION_ASSETS)")
-    parser.add_argument("--cache", type=Path, default=None, help="file of fitted portraits")
-    arguments = parser.parse_args()
-    assets, detector = Assets.find(arguments.assets), BlazeFace()
+@dataclass(frozen=True)
+class _Job:
+    """One person's shard."""
+
+    assets: Path
+    cache: Path
+    recruit: Recruit
+    name: str
+    part: str
+    seed: int
+    each: int
+
+
+def make_shards(
+    out: Path, assets: Assets, cache: Path, people: int, each: int, part: str, seed: int, workers: int = 1
+) -> Iterator[tuple[int, str]]:
+    """Make a set of shards, or go on with one that was broken off.
+
+    However many `workers`, processes, there are, the files are the same. Other parts and seeds go into the same folder.
+
+    Args:
+        out: folder. assets, cache: see `people.fit_portraits`. people, each: how many, and how many stills of each.
+        part: of people.PARTS. seed: of everything.
+    Yields:
+        The number of people done, and the name of one whose face the detector found too rarely, who is left out, or "".
+    Raises:
+        AssetError: an asset is missing. StoreFullError: a file can't be written.
+    """
+    fit_portraits(assets, cache)  # once, and not by each process
+    everyone = [(f"{part}-{seed}-{recruit.name}", recruit) for recruit in cast(people, part, seed)]
+    jobs = [
+        _Job(assets.folder, cache, recruit, name, part, seed, each)
+        for name, recruit in everyone
+        if not (out / f"{name}.npz").exists()
+    ]
+    done = len(everyone) - len(jobs)
+    if done:
+        yield done, ""
+    for number, (job, (row, shard)) in enumerate(zip(jobs, _shoot_all(jobs, workers), strict=True), done + 1):
+        if shard is not None:
+            known = read_people(out) if (out / PEOPLE).exists() else []
+            # Before the shard: a shard of somebody who isn't in the list would be a fault, the reverse is none.
+            write_people(out, [*(person for person in known if person.name != row.name), row])
+            write_shard(out, row.name, shard)
+        yield number, "" if shard is not None else job.name
+
+
+def _shoot_all(jobs: list[_Job], workers: int) -> Iterator[tuple[StillPerson, Shard | None]]:
+    if workers <= 1 or len(jobs) <= 1:
+        yield from map(_shoot, jobs)
+        return
+    # Spawned, not forked: a forked copy of numba's threads can hang.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_shoot, jobs)
+
+
+def _shoot(job: _Job) -> tuple[StillPerson, Shard | None]:
+    assets = Assets(job.assets)
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, arguments.cache or default_cache()))
+    recruit = job.recruit
+    person = Nursery(assets, head, fit_portraits(assets, job.cache)).build(recruit)
+    random = np.random.default_rng([job.seed, 61, recruit.seed])
+    shard = shoot_person(Studio(head, person), job.name, job.each, BlazeFace(), random)
     with assets.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
         prompts = {Path(row["file"]).stem: row["prompt"] for row in csv.DictReader(file)}
-    for number, recruit in enumerate(cast(arguments.people, arguments.part, arguments.seed)):
-        name = f"{arguments.part}-{arguments.seed}-{recruit.name}"
-        if (arguments.out / f"{name}.npz").exists():
-            continue
-        person = nursery.build(recruit)
-        random = np.random.default_rng([arguments.seed, 61, recruit.seed])
-        shard = shoot_person(Studio(head, person), name, arguments.each, detector, random)
-        if shard is None:
-            print(f"{name}: the detector fires on too few stills; left out", flush=True)
-            continue
-        age = re.search(r"(\d+)-year-old", prompts[recruit.first])
-        row = StillPerson(
-            name,
-            f"{recruit.first} {recruit.second}",
-            arguments.part,
-            recruit.first.split("_")[0],
-            int(age[1]) if age else 0,
-            skin_tone(head, person),
-        )
-        known = read_people(arguments.out) if (arguments.out / PEOPLE).exists() else []
-        # Before the shard: a shard of somebody who isn't in the list would be a fault, the reverse is none.
-        write_people(arguments.out, [*(p for p in known if p.name != name), row])
-        write_shard(arguments.out, name, shard)
-        print(f"{number + 1} of {arguments.people}: {name}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    age = re.search(r"(\d+)-year-old", prompts[recruit.first])
+    row = StillPerson(
+        job.name,
+        f"{recruit.first} {recruit.second}",
+        job.part,
+        recruit.first.split("_")[0],
+        int(age[1]) if age else 0,
+        skin_tone(head, person),
+    )
+    return row, shard
