@@ -185,6 +185,13 @@ class EnrolmentError(UsageError):
     """The takes can't become a template: too few, too many, or unlike each other."""
 
 
+class DuplicateFaceError(EnrolmentError):
+    """The face of a new user is enrolled under another name."""
+
+    users: tuple[str, ...] = ()
+    """These names, likest first. They stand in no message, so that an end user doesn't learn them."""
+
+
 class DataError(UsageError):
     """Base of errors about manifests, caches, splits and training sets."""
 

@@ -16,7 +16,7 @@ from facemotion.config import Settings
 from facemotion.errors import NoMotionError, TooShortError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
-from facemotion.media import FrameGate, Source, check_frame, read_frames
+from facemotion.media import FrameGate, Source, check_frame, named, read_frames
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -93,9 +93,10 @@ class Frontend:
             MediaError and its kinds: the clip can't be read. AcquisitionError and its kinds: no usable face motion.
         """
         session = LiveSession(self)
-        for frame, seconds in session.timed_frames(read_frames(source, self.settings.media, rate)):
-            session.push(frame, seconds)
-        return session.finish()
+        with named(source):
+            for frame, seconds in session.timed_frames(read_frames(source, self.settings.media, rate)):
+                session.push(frame, seconds)
+            return session.finish()
 
     def features(self, source: Source, rate: float | None = None) -> FeatureSequence:
         """The features alone; see acquire. A clip in which nothing moves is no error here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -19,7 +20,7 @@ from facemotion.service.metrics import Metrics
 from facemotion.service.problems import WORDS
 from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
 from facemotion.service.uploads import Form, read_form
-from facemotion.verifier import Verifier
+from facemotion.types import Factor, OperatingPoint
 
 BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
@@ -179,9 +180,9 @@ async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> 
         nonce = form.text("nonce")
         takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
         await run_in_threadpool(parts.desk.attempts.begin, user, "enrol", who.key_id, nonce)
-        count = await parts.bench.run(lambda: parts.desk.enrol(who, user, parts.desk.recordings(takes), replace))
+        made = await parts.bench.run(lambda: parts.desk.enrol(who, user, parts.desk.recordings(takes), replace))
     parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
-    return schemas.Enrolled(user=user, takes=count)
+    return schemas.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
 
 
 async def _form(request: Request, parts: Parts, fields: set[str]) -> Form:
@@ -230,7 +231,8 @@ def users(request: Request, who: Who) -> schemas.UserList:
 def models(request: Request, who: Who) -> schemas.Models:
     """List the models that decide, and the operating point with its evidence."""
     verifier = parts_of(request).desk.verifier
-    names = ("blazeface", verifier.settings.verifier.extractor, verifier.settings.verifier.encoder)
+    wanted = verifier.settings.verifier
+    names = ["blazeface", wanted.extractor, wanted.encoder, *([wanted.recogniser] if wanted.recogniser else [])]
     cards = [card(name, verifier.settings.runtime) for name in names]
     return schemas.Models(
         version=__version__,
@@ -238,23 +240,23 @@ def models(request: Request, who: Who) -> schemas.Models:
             schemas.ModelEntry(name=c.name, model_id=c.model_id, role=c.role, licence=c.licence, note=c.note)
             for c in cards
         ],
-        operating_point=_point(verifier),
-        note="Motion alone is compared; who performs it is not.",
+        operating_point=_point("motion", verifier.point),
+        operating_points=[
+            _point(factor, point)
+            for factor, points in (
+                ("motion", verifier.points),
+                ("appearance", verifier.appearance.points if verifier.appearance else ()),
+            )
+            for point in points
+        ],
+        note="Motion and face are compared; both must pass."
+        if verifier.appearance
+        else "Motion alone is compared; who performs it is not.",
     )
 
 
-def _point(verifier: Verifier) -> schemas.OperatingPointEntry:
-    point = verifier.point
-    return schemas.OperatingPointEntry(
-        name=point.name,
-        threshold=point.threshold,
-        fmr=point.fmr,
-        fnmr=point.fnmr,
-        genuine_trials=point.genuine_trials,
-        impostor_trials=point.impostor_trials,
-        subjects=point.subjects,
-        source=point.source,
-    )
+def _point(factor: Factor, point: OperatingPoint) -> schemas.OperatingPointEntry:
+    return schemas.OperatingPointEntry(factor=factor, **asdict(point))
 
 
 def read_audit(
