@@ -102,6 +102,12 @@ class QualitySettings:
         unit="% of the distance between the outer eye corners",
         minimum=0,
     )
+    min_own_motion: float = option(
+        1.9,
+        "the same after all that a moved photograph does is taken away",
+        unit="% of the distance between the outer eye corners",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,10 @@ class NoMotionError(AcquisitionError):
     """The face doesn't move: a still picture, or a person who did nothing."""
 
 
+class RigidMotionError(NoMotionError):
+    """Only the picture as a whole moves, as a photograph does that is held before the camera and waved."""
+
+
 # Store, enrolment, data ---------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,14 @@ def test_others_than_administrators_learn_pass_or_fail_alone(server, talk):
         assert set(known.headers) == set(unknown.headers)
 
 
+def test_a_method_that_a_path_does_not_take_is_answered_by_those_that_it_takes(server):
+    for method, path, allowed in (("TRACE", "/health", "GET"), ("PATCH", "/v1/users/alice", "DELETE, GET")):
+        answer = server.call(method, path)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == allowed
+        assert answer.json()["error"] == "FormError"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "least"),
     [

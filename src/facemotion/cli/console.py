@@ -58,14 +58,16 @@ def speak_on() -> None:
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # closed from the start, or captured by a test
-        speaker = io.BufferedWriter(_Speaker(descriptor, "w", closefd=False))
-        lines = bool(stream.line_buffering) or name == "stderr"
-        setattr(sys, name, io.TextIOWrapper(speaker, stream.encoding, stream.errors, line_buffering=lines))
+        raw = _Speaker(descriptor, "w", closefd=False)
+        lines = bool(stream.line_buffering) or name == "stderr" or bool(stream.write_through)
+        made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=lines)
+        setattr(sys, name, made)
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    # Flushed: `serve` says where it listens and then goes on, and whoever reads a pipe waits for that.
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
 def default_store() -> str:

@@ -102,7 +102,12 @@ def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
 
 _NONCE_FIELD = {"type": "string", "description": "From createNonce, for this user and purpose."}
 _CLIP_FIELD = {"type": "string", "format": "binary", "description": "Any video; RGB, not mirrored."}
-_TAKES_FIELD = {"type": "array", "items": _CLIP_FIELD, "description": "Takes of one motion, each recorded anew."}
+_TAKES_FIELD = {
+    "type": "array",
+    "items": _CLIP_FIELD,
+    "minItems": 1,
+    "description": "Takes of one motion, each recorded anew; 2 to 5, unless the settings say otherwise.",
+}
 
 
 def routes() -> APIRouter:
@@ -242,12 +247,8 @@ def models(request: Request, who: Who) -> schemas.Models:
         ],
         operating_point=_point("motion", verifier.point),
         operating_points=[
-            _point(factor, point)
-            for factor, points in (
-                ("motion", verifier.points),
-                ("appearance", verifier.appearance.points if verifier.appearance else ()),
-            )
-            for point in points
+            *(_point("motion", point) for point in verifier.points),
+            *(_point("appearance", point) for point in (verifier.appearance.points if verifier.appearance else ())),
         ],
         note="Motion and face are compared; both must pass."
         if verifier.appearance
