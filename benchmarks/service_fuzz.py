@@ -1,12 +1,12 @@
 """Bad input by the thousand through a real HTTP server: no fault of ours, no crash, no growth.
 
-    python benchmarks/service_fuzz.py [--uploads 10000] [--seconds 1200] [--write]
+    python benchmarks/service_fuzz.py [--uploads 10000] [--seconds 3600] [--clients 6] [--write]
 
-Starts `facemotion serve` with a store of its own on loopback and sends it uploads that are wrong in many ways, each
-drawn from its number: bit flips and cuts of a valid clip, other types, bombs that unpack to huge sizes, headers that
-promise huge pictures, broken forms, wrong words, random paths. Stops after UPLOADS or SECONDS, whichever is first. A
-finding is any status of 500 or above but 503, a cut connection, or a server that is gone. With --write the figures go
-into docs/results/security.md.
+Starts `facemotion serve` with a store of its own on loopback and sends it uploads that are wrong in many ways, from
+several clients at once, each upload drawn from its number: bit flips and cuts of a valid clip, other types, bombs that
+unpack to huge sizes, headers that promise huge pictures, broken forms, wrong words, random paths, bodies that trickle.
+Stops after UPLOADS or SECONDS, whichever is first. A finding is any status of 500 or above but 503, a cut connection
+(but of a body that trickles), or a server that is gone. With --write the figures go into docs/results/security.md.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ import random
 import struct
 import sys
 import tempfile
+import threading
 import time
 import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
 SETTINGS = """[limits]
 requests_per_minute = 1e6
 body_mebibytes = 4.0
+upload_seconds = 2.0
+queue = 100
+queue_seconds = 60.0
 [attempts]
 free_failures = 1000
 lock_failures = 100000
@@ -85,11 +91,20 @@ def mutate(clip: bytes, dice: random.Random) -> bytes:
     return bytes(data)
 
 
-def request(number: int, clip: bytes, huge: dict[str, bytes], nonce: str) -> tuple[str, dict[str, Any]]:
-    """Kind and arguments of the upload of that number."""
+def trickle(dice: random.Random) -> Iterator[bytes]:
+    """A body that takes longer than it may."""
+    yield b"--abc\r\nContent-Disposition: form-data; name=clip; filename=c\r\n\r\n"
+    for _ in range(20):
+        time.sleep(0.2)
+        yield dice.randbytes(10)
+
+
+def request(number: int, clip: bytes, huge: dict[str, bytes], ask: Callable[[], str]) -> tuple[str, dict[str, Any]]:
+    """Kind and arguments of the upload of that number; `ask` gives a nonce."""
     dice = random.Random(number)
     path = "/v1/users/fuzz/verify"
-    kind = dice.choices(("mutated", "bomb", "noise", "form", "words", "path"), (70, 5, 8, 8, 5, 4))[0]
+    kinds = {"mutated": 697, "bomb": 50, "noise": 80, "form": 80, "words": 50, "path": 40, "slow": 3}
+    kind = dice.choices(list(kinds), list(kinds.values()))[0]
     if kind == "mutated":
         files = {"clip": ("c", mutate(clip, dice))}
     elif kind == "bomb":
@@ -101,6 +116,9 @@ def request(number: int, clip: bytes, huge: dict[str, bytes], nonce: str) -> tup
         head = {name: value.encode() for name, value in head.items()}
         body = b"--abc\r\nContent-Disposition: form-data; name=clip\r\n\r\n" + dice.randbytes(dice.randrange(500))
         return kind, {"method": "POST", "url": path, "content": mutate(body, dice), "headers": head}
+    elif kind == "slow":
+        head = {"content-type": "multipart/form-data; boundary=abc", "content-length": "100000"}
+        return kind, {"method": "POST", "url": path, "content": trickle(dice), "headers": head}
     elif kind == "words":
         value = dice.choice((None, 0, -1, 1e300, "", "x" * 5000, [], {}, {"purpose": None}, {"purpose": "admin"}))
         return kind, {"method": "POST", "url": "/v1/users/fuzz/nonces", "json": value}
@@ -110,47 +128,75 @@ def request(number: int, clip: bytes, huge: dict[str, bytes], nonce: str) -> tup
         )
         url = f"/v1/{name}"
         return kind, {"method": dice.choice(("GET", "POST", "PUT", "DELETE", "PATCH")), "url": url}
-    return kind, {"method": "POST", "url": path, "files": files, "data": {"nonce": nonce}}
+    return kind, {"method": "POST", "url": path, "files": files, "data": {"nonce": ask()}}
 
 
 def main() -> int:
     """Run, print a table, and fail on a finding."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uploads", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=1200)
+    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    clip, huge = take(0, length=0.6), bombs()
+    clip, huge = take(0, length=0.52, side=160), bombs()
     answers: collections.Counter[int] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
     findings: list[str] = []
     sizes: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder), 1, SETTINGS) as (url, key, process):
-        end = time.monotonic() + given.seconds
-        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60) as client:
-            number = 0
-            while number < given.uploads and time.monotonic() < end and process.is_running():
-                nonce = client.post("/v1/users/fuzz/nonces", json={"purpose": "verify"}).json().get("nonce", "")
-                kind, arguments = request(number, clip, huge, nonce)
-                kinds[kind] += 1
-                try:
-                    answer = client.request(**arguments)
-                    answers[answer.status_code] += 1
-                    if answer.status_code >= 500 and answer.status_code != 503:
-                        findings.append(f"{number} {kind}: {answer.status_code} {answer.text[:200]}")
-                except httpx.LocalProtocolError:
-                    kinds["not sent: httpx refuses the header"] += 1
-                except httpx.TransportError as error:
-                    findings.append(f"{number} {kind}: {error!r}")
-                number += 1
-                if number % 100 == 0:
-                    sizes.append(process.memory_info().rss / 2**20)
+    lock = threading.Lock()
+    numbers = iter(range(given.uploads))
+    # In memory where there is such a folder: it isn't the disk that is tried here.
+    shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=shared) as folder, served(Path(folder), 1, SETTINGS) as (url, key, process):
+        start = time.monotonic()
+        end = start + given.seconds
+
+        def work(_: int) -> None:
+            with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=120) as client:
+
+                def ask() -> str:
+                    answer = client.post("/v1/users/fuzz/nonces", json={"purpose": "verify"})
+                    return answer.json().get("nonce", "")
+
+                while time.monotonic() < end and process.is_running():
+                    with lock:
+                        number = next(numbers, None)
+                    if number is None:
+                        return
+                    kind, status, finding = "?", 0, ""
+                    try:
+                        kind, arguments = request(number, clip, huge, ask)
+                        answer = client.request(**arguments)
+                        status = answer.status_code
+                        if status >= 500 and status != 503:
+                            finding = f"{number} {kind}: {status} {answer.text[:200]}"
+                    except httpx.LocalProtocolError:
+                        kind = "not sent: httpx refuses the header"
+                    except httpx.TransportError as error:
+                        if kind == "slow":  # the answer came, and the connection was closed, before the body's end
+                            status = 408
+                        else:
+                            finding = f"{number} {kind}: {error!r}"
+                    with lock:
+                        kinds[kind] += 1
+                        if status:
+                            answers[status] += 1
+                        if finding:
+                            findings.append(finding)
+                        if sum(kinds.values()) % 100 == 0:
+                            sizes.append(process.memory_info().rss / 2**20)
+
+        with ThreadPoolExecutor(given.clients) as pool:
+            list(pool.map(work, range(given.clients)))
+        spent = time.monotonic() - start
         alive = process.is_running()
         log = (Path(folder) / "log").read_text("utf-8")
         faults = log.count("Unexpected error")
     tenth = max(1, len(sizes) // 10)
     rows = {
-        "uploads": ", ".join(f"{name} {count}" for name, count in kinds.most_common()) + f"; {number} in all",
+        "uploads": ", ".join(f"{name} {count}" for name, count in kinds.most_common())
+        + f"; {sum(kinds.values())} in all, by {given.clients} clients in {spent:.0f} s",
         "answers": ", ".join(f"{status}: {count}" for status, count in sorted(answers.items())),
         "statuses of 500, cut connections": str(len(findings)),
         "unexpected errors in the log": str(faults),

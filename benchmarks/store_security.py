@@ -27,10 +27,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "store"))
 
 from postgres import Postgres, missing
-from samples import make_template
+from samples import make_template, revision_of, turn_back
 
 from facemotion.errors import StoreCorruptError, StoreFullError, StoreKeyError, StoreUnavailableError
-from facemotion.store import open_store
+from facemotion.store import open_store, schema
+from facemotion.store.database import Database, _engine, parse_url
 from facemotion.store.keys import new_key
 from facemotion.store.tables import templates as table
 
@@ -110,7 +111,46 @@ def rotation(url: str, moments: np.ndarray) -> dict[str, int]:
     return seen
 
 
-def migration(fresh: Callable[[], str], moments: np.ndarray) -> dict[str, int]:
+def migration(url: str, moments: np.ndarray) -> dict[str, int]:
+    """Kill while a store of the first revision, full of templates, is brought up to date by being opened.
+
+    Args:
+        moments: in times that this takes unharmed.
+    """
+
+    def work(ready: Callable[[], object]) -> None:
+        ready()
+        open_store(url).close()
+
+    with open_store(url) as store:
+        for seed in range(USERS):
+            store.put(make_template(f"user{seed}", seed=seed))
+    # What a store says that it is must be what it is; `_engine` opens it without bringing it up to date.
+    bare = Database(_engine(parse_url(url)), url)
+    lengths = []
+    for _ in range(5):
+        turn_back(bare)
+        bare.close()
+        start = time.perf_counter()
+        open_store(url).close()
+        lengths.append(time.perf_counter() - start)
+    seen = {"before": 0, "after": 0, "templates read back": 0, "half or lost": 0}
+    for moment in moments:
+        turn_back(bare)
+        bare.close()
+        killed(work, moment * float(np.median(lengths)))
+        named, there = revision_of(bare)
+        bare.close()
+        whole = (named, there) in (("0001", False), (schema.newest(), True))
+        seen["half or lost" if not whole else "after" if there else "before"] += 1
+        with open_store(url) as store:
+            for seed in range(USERS):
+                good = close_to(store.get(f"user{seed}", "motion").vectors, seed)
+                seen["templates read back" if good else "half or lost"] += 1
+    return seen
+
+
+def making(fresh: Callable[[], str], moments: np.ndarray) -> dict[str, int]:
     """Kill while a store is made (all revisions, the store's row, its key file) and first written to."""
     seen = {"before the first user": 0, "first user whole": 0, "half or lost": 0}
     for moment in moments:
@@ -269,7 +309,8 @@ def main() -> None:
                 kills = arguments.kills
                 report("kill -9 during enrolment", where, kills, enrolment(make(), rng.uniform(0, 0.08, kills)))
                 report("kill -9 during key rotation", where, kills, rotation(make(), rng.uniform(0, 0.25, kills)))
-                report("kill -9 while a store is made", where, kills, migration(make, rng.uniform(0, 0.3, kills)))
+                report("kill -9 during migration", where, kills, migration(make(), rng.uniform(0, 3, kills)))
+                report("kill -9 while a store is made", where, kills, making(make, rng.uniform(0, 0.3, kills)))
             if server is not None:
                 report("server stopped and started again", "PostgreSQL", 20, stopped_server(server, 20))
         finally:

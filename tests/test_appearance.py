@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 import facemotion as fm
 from facemotion.appearance import KEPT, PLACES, SIZE, Portraits, Recogniser, alignment, frontality
 from facemotion.config import RuntimeSettings, Settings, VerifierSettings
-from facemotion.errors import EnrolmentError, MissingModelError, SettingsError, UnknownUserError
+from facemotion.errors import DuplicateFaceError, EnrolmentError, MissingModelError, SettingsError, UnknownUserError
 from facemotion.features import load_extractor
 from facemotion.media.warp import apply
 from facemotion.models import model_path
@@ -180,6 +182,52 @@ def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(sett
         alone = Settings(runtime=settings.runtime, verifier=VerifierSettings(encoder="flat"))
         with pytest.raises(EnrolmentError, match="recogniser"):
             fm.Verifier.load(alone).change_motion(store, "anna", anna)
+
+
+def test_a_face_that_is_enrolled_under_another_name_is_told_or_refused(settings, taken, drawn, tmp_path):
+    def verifier(**how) -> fm.Verifier:
+        wanted = dataclasses.replace(settings.verifier, **how)
+        return fm.Verifier.load(dataclasses.replace(settings, verifier=wanted))
+
+    anna, ben = [taken["anna 1"], taken["anna 2"]], [taken["ben"], taken["ben"]]
+    with open_store(tmp_path / "s.db") as store:
+        verifier().enrol_acquired(store, "anna", anna)
+        verifier().enrol_acquired(store, "ben", ben)
+        assert verifier().enrol_acquired(store, "again", anna).duplicates == ()  # off unless asked for
+        store.delete("again")
+        refusing, warning = verifier(duplicate_face="refuse"), verifier(duplicate_face="warn")
+        with pytest.raises(DuplicateFaceError, match="another name") as refusal:
+            refusing.enrol_acquired(store, "eve", anna[::-1])
+        assert refusal.value.users == ("anna",)
+        assert "anna" not in str(refusal.value)
+        assert store.factors("eve") == ()
+        assert refusing.enrol_acquired(store, "anna", anna).duplicates == ()  # her own name is none other
+        assert refusing.change_motion(store, "anna", [drawn["anna 1"], drawn["anna 2"]]).duplicates == ()
+        eve = warning.enrol_acquired(store, "eve", ben)
+        assert eve.duplicates == ("ben",)
+        assert "another name" in eve.warnings[-1]
+        assert warning.enrol_acquired(store, "ben", ben).duplicates == ("eve",)
+    with pytest.raises(SettingsError, match="recogniser"):
+        fm.Verifier.load(Settings(runtime=settings.runtime, verifier=VerifierSettings(duplicate_face="warn")))
+
+
+def test_the_threshold_of_duplicates_is_the_strictest_unless_named(tmp_path, settings, taken):
+    folder = tmp_path / "models"
+    shutil.copytree(settings.runtime.models_folder, folder)
+    strict = (
+        'threshold = 0.99999\nname = "strict"\nfmr = 0.001\nfnmr = 0.9\ngenuine_trials = 9\nimpostor_trials = 9000\n'
+    )
+    card = folder / "colours.toml"
+    card.write_text(card.read_text() + f'[[colours.operating_points]]\n{strict}subjects = 3\nsource = "made up"\n')
+    wanted = dataclasses.replace(settings.verifier, duplicate_face="warn")
+    runtime = RuntimeSettings(models_folder=str(folder))
+    strictest = fm.Verifier.load(Settings(runtime=runtime, verifier=wanted))
+    named = fm.Verifier.load(Settings(runtime=runtime, verifier=dataclasses.replace(wanted, duplicate_point="p")))
+    with open_store(tmp_path / "s.db") as store:
+        strictest.enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
+        assert named.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 2"]]).duplicates == ("anna",)
+        store.delete("eve")
+        assert strictest.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 2"]]).duplicates == ()
 
 
 def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path):

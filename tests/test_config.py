@@ -11,6 +11,19 @@ from facemotion.config import MediaSettings, Settings, from_table, load_settings
 from facemotion.errors import SettingsError
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[verifier]\nmin_takes = 4\nmax_takes = 3", "min_takes must not exceed max_takes"),
+        ("[media]\nmin_seconds = 20", "min_seconds must not exceed max_seconds"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(tmp_path, text, words):
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        load_settings(tmp_path / "config.toml")
+
+
 def test_toml_round_trip_with_units():
     changed = dataclasses.replace(Settings(), media=MediaSettings(max_seconds=4.5))
     text = to_toml(changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from facemotion import thresholds
 from facemotion.config import RuntimeSettings
 from facemotion.errors import EvidenceError, ModelError, StoreFullError, UnknownModelError
 from facemotion.models import ModelCard
-from facemotion.thresholds import calibrate, keep_points, operating_point
+from facemotion.thresholds import calibrate, for_takes, keep_points, operating_points, strictest_points
 from facemotion.types import OperatingPoint, ScoredTrials
 
 
@@ -62,8 +63,16 @@ def test_no_lower_score_that_occurred_keeps_to_the_rate(genuine, impostor, fmr):
 def test_a_rate_beyond_the_evidence_is_refused_and_says_what_would_do():
     trials = make_trials([0.9] * 5, np.linspace(-0.5, 0.5, 100))
     calibrate(trials, [0.03], "x")
-    with pytest.raises(EvidenceError, match=r"100 independent.*ask for 0.03"):
+    with pytest.raises(EvidenceError, match=r"100 independent.*ask for 0.03 or more"):
         calibrate(trials, [0.03, 0.01], "x")
+
+
+@given(st.integers(4, 5000))
+def test_the_rate_that_a_refusal_names_is_then_accepted(independent):
+    trials = make_trials([0.9], np.linspace(-0.5, 0.5, independent))
+    with pytest.raises(EvidenceError) as refusal:
+        calibrate(trials, [1e-4], "x")
+    calibrate(trials, [float(re.search(r"ask for (\S+) or more", str(refusal.value))[1])], "x")
 
 
 def test_a_hundred_scores_of_one_pair_are_one_trial():
@@ -82,12 +91,27 @@ def test_no_genuine_trial_no_threshold():
 def test_points_of_a_card_are_found_by_name():
     points = [OperatingPoint(name, 0.5, 0.1, 0.1, 10, 10, 2, "x") for name in ("fmr-1e-1", "fmr-1e-2")]
     card = ModelCard("m", "m.onnx", "0" * 64, operating_points=tuple(points), default_point="fmr-1e-2")
-    assert operating_point(card) is points[1]
-    assert operating_point(card, "fmr-1e-1") is points[0]
+    assert operating_points(card) == (points[1],)
+    assert operating_points(card, "fmr-1e-1") == (points[0],)
     with pytest.raises(UnknownModelError, match="fmr-1e-1, fmr-1e-2"):
-        operating_point(card, "fmr-1e-9")
+        operating_points(card, "fmr-1e-9")
     with pytest.raises(ModelError, match="calibrate"):
-        operating_point(ModelCard("m", "m.onnx", "0" * 64))
+        operating_points(ModelCard("m", "m.onnx", "0" * 64))
+
+
+def test_a_template_is_judged_by_the_point_measured_with_as_many_takes():
+    thresholds = {3: 0.4, 1: 0.6, 2: 0.5}
+    points = [OperatingPoint("p", t, 0.1, 0.1, 10, 10, 2, "x", takes) for takes, t in thresholds.items()]
+    strict = OperatingPoint("strict", 0.9, 0.01, 0.5, 10, 1000, 2, "x")
+    card = ModelCard("m", "m.onnx", "0" * 64, operating_points=(*points, strict), default_point="p")
+    found = operating_points(card)
+    assert [point.takes for point in found] == [1, 2, 3]
+    assert [for_takes(found, takes).threshold for takes in (1, 2, 3, 5)] == [0.6, 0.5, 0.4, 0.4]
+    assert for_takes(operating_points(card, "strict"), 5) is strict
+    assert strictest_points(card) == (strict,)
+    lone = ModelCard("m", "m.onnx", "0" * 64, operating_points=tuple(points[:1]), default_point="p")
+    with pytest.raises(ModelError, match="--takes 1"):
+        operating_points(lone)
 
 
 def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path):
@@ -95,16 +119,16 @@ def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path
     card = ModelCard("m", "m.onnx", "0" * 64)
     points = calibrate(make_trials([0.9, 0.4], np.linspace(-0.5, 0.49, 100)), [0.05, 0.1], 'our "door" camera')
     path = keep_points(card, points, settings)
-    found = operating_point(card, "own-fmr-5e-2", settings)
+    (found,) = operating_points(card, "own-fmr-5e-2", settings)
     assert (found.threshold, found.fmr, found.source) == (points[0].threshold, 0.05, 'our "door" camera')
     keep_points(card, points[:1], settings)
     with pytest.raises(UnknownModelError, match="choose among own-fmr-5e-2"):
-        operating_point(card, "own-fmr-1e-1", settings)
+        operating_points(card, "own-fmr-1e-1", settings)
     with pytest.raises(ModelError, match="calibrate"):
-        operating_point(ModelCard("m", "m.onnx", "1" * 64), "own-fmr-5e-2", settings)
+        operating_points(ModelCard("m", "m.onnx", "1" * 64), "own-fmr-5e-2", settings)
     path.write_text("half a fi")
     with pytest.raises(ModelError, match="calibrate"):
-        operating_point(card, "own-fmr-5e-2", settings)
+        operating_points(card, "own-fmr-5e-2", settings)
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreFullError, match="Can't write"):
         keep_points(card, points, RuntimeSettings(models_folder=str(tmp_path / "file")))

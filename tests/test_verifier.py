@@ -24,7 +24,7 @@ from facemotion.errors import (
 from facemotion.media import load_clip
 from facemotion.models import card, model_path
 from facemotion.types import Embedding, Template
-from facemotion.verifier import cosine, mutual_agreement, template_score
+from facemotion.verifier import cosine, template_score
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
     assert "different" in verifier.review([talk, again, brow]).problem
     assert verifier.review([talk]).problem == ""
     wary = Settings(verifier=dataclasses.replace(verifier.settings.verifier, weak_energy=1000.0))
-    weak = fm.Verifier(verifier.frontend, verifier.encoder, verifier.point, wary).review([talk])
+    weak = fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, wary).review([talk])
     assert weak.strength < 0.33
     assert weak.warnings
 
@@ -103,10 +103,11 @@ def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
 def test_takes_that_pass_review_pass_enrolment(verifier, clips, tmp_path):
     """The last take may go with both others while the first hardly does: better said at once than after the last."""
     takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("brow", "talk1", "talk2")]
-    first, _, last = mutual_agreement(np.stack([verifier.embed(take).vector for take in takes]))
+    vectors = np.stack([verifier.embed(take).vector for take in takes])
+    first, _, last = Template("-", "motion", vectors, "-").agreement
     assert first < last
     between = dataclasses.replace(verifier.point, threshold=float(first + last) / 2)
-    strict = fm.Verifier(verifier.frontend, verifier.encoder, between, verifier.settings)
+    strict = fm.Verifier(verifier.frontend, verifier.encoder, (between,), verifier.settings)
     assert strict.review(takes).problem
     with fm.open_store(tmp_path / "store.db") as store, pytest.raises(EnrolmentError, match="Take 1"):
         strict.enrol_acquired(store, "alice", takes)
@@ -144,12 +145,32 @@ def test_vectors_of_other_models_never_meet(verifier, clips, tmp_path):
             verifier.check(store, "alice", clips / "talk1.mp4")
 
 
+def test_a_users_own_threshold_is_raised_towards_the_agreement_of_their_takes_and_never_lowered(
+    verifier, clips, tmp_path
+):
+    takes = [clips / "talk1.mp4", clips / "talk2.mp4"]
+    raising = Settings(verifier=dataclasses.replace(verifier.settings.verifier, user_threshold=0.5))
+    strict = fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, raising)
+    with fm.open_store(tmp_path / "store.db") as store:
+        least = float(strict.enrol(store, "alice", takes).agreement.min())
+        (plain,) = verifier.check(store, "alice", takes[0]).factors
+        (raised,) = strict.check(store, "alice", takes[0]).factors
+        assert plain.raised == 0
+        assert raised.score == plain.score
+        assert raised.threshold == pytest.approx((plain.threshold + least) / 2, abs=1e-6)
+        alone = Template("bob", "motion", store.get("alice", "motion").vectors[:1], verifier.encoder.model_id)
+        apart = np.linalg.qr(np.random.default_rng(0).normal(size=(128, 2)))[0].T.astype(np.float32)
+        store.put(alone, Template("carl", "motion", apart, verifier.encoder.model_id))
+        for user in ("bob", "carl"):  # a single take says nothing; takes that disagree lower nothing
+            assert strict.check(store, user, takes[0]).factors[0].raised == 0
+
+
 def test_scores_by_hand():
     angles = np.array([0.0, 0.1, 1.2], np.float32)
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     expected = [(np.cos(0.1) + np.cos(1.2)) / 2, (np.cos(0.1) + np.cos(1.1)) / 2, (np.cos(1.2) + np.cos(1.1)) / 2]
-    np.testing.assert_allclose(mutual_agreement(vectors), expected, atol=1e-6)
-    assert mutual_agreement(vectors[:1]) == [1]
+    np.testing.assert_allclose(Template("a", "motion", vectors, "m@1").agreement, expected, atol=1e-6)
+    assert Template("a", "motion", vectors[:1], "m@1").agreement == [1]
     assert template_score(np.cos(angles)) == pytest.approx(np.cos(angles).mean(), abs=1e-6)
 
 

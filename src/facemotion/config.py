@@ -63,6 +63,10 @@ class MediaSettings:
     max_rate: float = option(32.0, "frames beyond this rate are skipped", unit="frames/s", minimum=5)
     decoder_threads: int = option(1, "threads of the video decoder; 0 lets it choose", minimum=0, maximum=64)
 
+    def __post_init__(self) -> None:
+        if self.min_seconds > self.max_seconds:
+            raise ValueError("min_seconds must not exceed max_seconds")
+
 
 @dataclass(frozen=True)
 class FaceSettings:
@@ -98,6 +102,12 @@ class QualitySettings:
         unit="% of the distance between the outer eye corners",
         minimum=0,
     )
+    min_own_motion: float = option(
+        1.9,
+        "the same after all that a moved photograph does is taken away",
+        unit="% of the distance between the outer eye corners",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,24 @@ class VerifierSettings:
         2.0, "a motion below this energy is weak", unit="% of the distance between the eyes", minimum=0
     )
     weak_neutral_share: float = option(0.7, "a motion with more neutral frames is weak", minimum=0, maximum=1)
+    user_threshold: float = option(
+        0.0,
+        "how far a user's own threshold is raised, as a share of the way from the operating point's up to the least "
+        "agreement of their takes; 0: one threshold for everybody",
+        minimum=0,
+        maximum=1,
+    )
+    duplicate_face: str = option(
+        "off",
+        "what to do with a new user whose face is enrolled under another name; needs a recogniser",
+        choices=("off", "warn", "refuse"),
+    )
+    duplicate_point: str = option("", "operating point for that; empty for the strictest of the recogniser's card")
     common_motions: str = option("", "folder of clips of motions that are weak because everybody makes them")
+
+    def __post_init__(self) -> None:
+        if self.min_takes > self.max_takes:
+            raise ValueError("min_takes must not exceed max_takes")
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,10 @@ class NoMotionError(AcquisitionError):
     """The face doesn't move: a still picture, or a person who did nothing."""
 
 
+class RigidMotionError(NoMotionError):
+    """Only the picture as a whole moves, as a photograph does that is held before the camera and waved."""
+
+
 # Store, enrolment, data ---------------------------------------------------------------------------------------------
 
 
@@ -183,6 +187,13 @@ class ServerFaultError(ServiceError):
 
 class EnrolmentError(UsageError):
     """The takes can't become a template: too few, too many, or unlike each other."""
+
+
+class DuplicateFaceError(EnrolmentError):
+    """The face of a new user is enrolled under another name."""
+
+    users: tuple[str, ...] = ()
+    """These names, likest first. They stand in no message, so that an end user doesn't learn them."""
 
 
 class DataError(UsageError):

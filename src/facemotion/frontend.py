@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from facemotion.appearance import Portraits
 from facemotion.config import Settings
-from facemotion.errors import NoMotionError, TooShortError
+from facemotion.errors import NoMotionError, RigidMotionError, TooShortError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
-from facemotion.media import FrameGate, Source, check_frame, read_frames
+from facemotion.media import FrameGate, Source, check_frame, named, read_frames
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -93,9 +93,10 @@ class Frontend:
             MediaError and its kinds: the clip can't be read. AcquisitionError and its kinds: no usable face motion.
         """
         session = LiveSession(self)
-        for frame, seconds in session.timed_frames(read_frames(source, self.settings.media, rate)):
-            session.push(frame, seconds)
-        return session.finish()
+        with named(source):
+            for frame, seconds in session.timed_frames(read_frames(source, self.settings.media, rate)):
+                session.push(frame, seconds)
+            return session.finish()
 
     def features(self, source: Source, rate: float | None = None) -> FeatureSequence:
         """The features alone; see acquire. A clip in which nothing moves is no error here."""
@@ -114,6 +115,7 @@ class LiveSession:
         self._gate = FrameGate(frontend.settings.media)
         self._tracker = FaceTracker(frontend.settings.face)
         self._values: list[NDArray[np.float32]] = []
+        self._points: list[NDArray[np.float32]] = []
         self._times: list[float] = []
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
@@ -142,7 +144,9 @@ class LiveSession:
             self._latest = LiveFrame(Guidance.NO_FACE, None, False)
             return self._latest
         with self._clock("extract"):
-            self._values.append(self._frontend.extractor(frame, face.box, face.keypoints))
+            values, points = self._frontend.extractor.observe(frame, face.box, face.keypoints)
+            self._values.append(values)
+            self._points.append(points)
             self._times.append(seconds)
         with self._clock("quality"):
             guidance = self._guide(frame, face, seconds)
@@ -170,6 +174,7 @@ class LiveSession:
 
         Raises:
             NoFaceError, SeveralFacesError, TooShortError: see sequence. NoMotionError: nothing moves.
+            RigidMotionError: nothing moves but the picture as a whole.
         """
         features = self.sequence()
         energy = self._frontend.extractor.motion_energy(features.values)
@@ -178,6 +183,13 @@ class LiveSession:
             raise NoMotionError(
                 f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
                 "make your motion and record again."
+            )
+        own = self._frontend.extractor.own_motion(np.stack(self._points))
+        least = self._settings.quality.min_own_motion
+        if own < least:
+            raise RigidMotionError(
+                f"The picture moves as a whole, as a photograph does, but hardly the face in it ({own:.2f}, at least "
+                f"{least:g} is needed); make your motion and record again."
             )
         quality = QualityReport(
             frames=self._tracker.frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,24 +17,52 @@ from facemotion.models import ModelCard
 from facemotion.models.cards import models_folder
 from facemotion.types import OperatingPoint, ScoredTrials
 
+Points = tuple[OperatingPoint, ...]
+"""One operating point as measured with templates of more and more takes; the first with a single one."""
 
-def operating_point(card: ModelCard, name: str = "", settings: RuntimeSettings | None = None) -> OperatingPoint:
-    """The operating point of that name, on a model's card or among those that this deployment calibrated; the card's
-    default where the name is empty.
+
+def operating_points(card: ModelCard, name: str = "", settings: RuntimeSettings | None = None) -> Points:
+    """The operating point of that name, on a model's card or among those that this deployment calibrated, for each
+    number of takes that it was measured with; the card's default where the name is empty.
 
     Raises:
         UnknownModelError: there is no point of that name; those that there are are named.
-        ModelError: the model has no operating point at all; see also own_points.
+        ModelError: the model has no operating point at all, or none of that name for one take; see also own_points.
     """
-    points = {point.name: point for point in (*card.operating_points, *own_points(card, settings))}
+    points = (*card.operating_points, *own_points(card, settings))
     if not points:
         raise ModelError(
             f"{card.name!r} has no operating point; run `facemotion calibrate` on clips of your own first."
         )
     wanted = name or card.default_point
-    if wanted not in points:
-        raise UnknownModelError(f"{card.name!r} has no operating point {wanted!r}; choose among {', '.join(points)}.")
-    return points[wanted]
+    found = tuple(sorted((point for point in points if point.name == wanted), key=lambda point: point.takes))
+    if not found:
+        names = ", ".join(dict.fromkeys(point.name for point in points))
+        raise UnknownModelError(f"{card.name!r} has no operating point {wanted!r}; choose among {names}.")
+    if found[0].takes > 1:
+        raise ModelError(
+            f"The operating point {wanted!r} of {card.name!r} was measured with templates of {found[0].takes} takes or "
+            "more alone; run `facemotion calibrate` with `--takes 1` too."
+        )
+    return found
+
+
+def strictest_points(card: ModelCard, settings: RuntimeSettings | None = None) -> Points:
+    """The operating points of the lowest FMR that a model's card, or this deployment's calibration, has.
+
+    Raises:
+        ModelError: see operating_points.
+    """
+    points = (*card.operating_points, *own_points(card, settings))
+    name = min(points, key=lambda point: point.fmr).name if points else ""
+    return operating_points(card, name, settings)
+
+
+def for_takes(points: Points, takes: int) -> OperatingPoint:
+    """The point to judge a template of so many takes by: the one measured with as many, else with the next fewer, whose
+    threshold is as high or higher for the same FMR.
+    """
+    return max((point for point in points if point.takes <= takes), key=lambda point: point.takes)
 
 
 @dataclass(frozen=True)
@@ -84,13 +113,14 @@ def _own_path(card: ModelCard, settings: RuntimeSettings | None) -> Path:
     return models_folder(settings or RuntimeSettings()) / "operating-points" / f"{card.name}.toml"
 
 
-def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str) -> tuple[OperatingPoint, ...]:
+def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1) -> tuple[OperatingPoint, ...]:
     """Operating points for wanted false match rates: for each, the lowest threshold that keeps to it on the trials.
 
     Args:
         trials: scores of clips like those that the thresholds are for.
         fmrs: wanted rates, each above 0 and below 1.
         source: the data that the trials come from, in words.
+        takes: of the templates of the trials (see evaluation.trials.template_trials); 1 for pairs of clips.
     Raises:
         EvidenceError: no genuine trial; a rate that the impostor trials can't support, or that no threshold keeps to.
     Reference: FMR and FNMR, ISO/IEC 19795-1.
@@ -119,6 +149,7 @@ def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str) -> tuple
                 impostor_trials=len(impostor),
                 subjects=len(np.unique(trials.subjects)),
                 source=source,
+                takes=takes,
             )
         )
     return tuple(points)
@@ -166,5 +197,16 @@ def check_evidence(trials: ScoredTrials, fmr: float) -> None:
     if fmr < lowest:
         raise EvidenceError(
             f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials; "
-            f"ask for {lowest:.2g} or more, or record more motions."
+            f"ask for {_rounded_up(lowest):g} or more, or record more motions."
         )
+
+
+def _rounded_up(rate: float) -> float:
+    """To two digits, never down: a rate told to the user must be one that is then accepted.
+
+    >>> _rounded_up(3 / 284), _rounded_up(0.01)
+    (0.011, 0.01)
+    """
+    unit = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    # The share keeps 0.01, which is 10.000000000000002 units, at 10.
+    return float(f"{math.ceil(rate / unit * (1 - 1e-12)) * unit:.2g}")

@@ -168,6 +168,15 @@ class Template:
         _check(bool(self.model_id), "model_id must not be empty")
         _freeze(self.vectors)
 
+    @property
+    def agreement(self) -> FloatArray:
+        """(K,) float32, mean cosine of each take with the others, -1..1; 1 where K is 1."""
+        count = len(self.vectors)
+        if count == 1:
+            return np.ones(1, np.float32)
+        scores = self.vectors @ self.vectors.T
+        return np.asarray((scores.sum(axis=1) - np.diag(scores)) / (count - 1), np.float32)
+
 
 @dataclass(frozen=True)
 class OperatingPoint:
@@ -180,6 +189,8 @@ class OperatingPoint:
         fnmr: share of genuine trials rejected at it on the evidence, 0..1.
         genuine_trials, impostor_trials, subjects: how many the two figures rest on.
         source: the data they were measured on.
+        takes: K, enrolment takes of the templates that the probes were compared with, whose mean cosine is the score; 1
+            where one clip was compared with another.
     """
 
     name: str
@@ -190,11 +201,13 @@ class OperatingPoint:
     impostor_trials: int
     subjects: int
     source: str
+    takes: int = 1
 
     def __post_init__(self) -> None:
         _check(-1 <= self.threshold <= 1, f"threshold must be a cosine, got {self.threshold}")
         _check(0 <= self.fmr <= 1 and 0 <= self.fnmr <= 1, "fmr and fnmr must be within 0..1")
         _check(min(self.genuine_trials, self.impostor_trials, self.subjects) >= 1, "evidence must not be empty")
+        _check(self.takes >= 1, "a template has at least one take")
 
 
 @dataclass(frozen=True)
@@ -228,16 +241,18 @@ class FactorResult:
         factor: "motion" or "appearance".
         score: cosine, -1..1 (mean over the takes of a template).
         operating_point: the threshold used, with its evidence.
+        raised: cosine by which this user's own threshold lies above the operating point's, 0 or more.
     """
 
     factor: Factor
     score: float
     operating_point: OperatingPoint
+    raised: float = 0.0
 
     @property
     def threshold(self) -> float:
         """Cosine at or above which the factor passes."""
-        return self.operating_point.threshold
+        return self.operating_point.threshold + self.raised
 
     @property
     def accepted(self) -> bool:

@@ -16,12 +16,12 @@ from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
 from facemotion.data.activity import measure_cues
 from facemotion.encoder import Encoder
-from facemotion.errors import EnrolmentError, ModelMismatchError, SettingsError
+from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import Source
 from facemotion.models import card
 from facemotion.store import TemplateStore, check_user
-from facemotion.thresholds import operating_point
+from facemotion.thresholds import Points, for_takes, operating_points, strictest_points
 from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, QualityReport, Template
 
 T = TypeVar("T")
@@ -35,13 +35,15 @@ class Enrolment:
         template: the vectors of the takes, as stored.
         agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
         quality: one report a take.
-        warnings: why the motion is easy to guess, a sentence each; empty for a strong one.
+        warnings: why the motion is easy to guess, or that the face is enrolled under another name, a sentence each.
+        duplicates: the other names that the face is enrolled under, likest first; looked for where the settings say so.
     """
 
     template: Template
     agreement: NDArray[np.float32]
     quality: tuple[QualityReport, ...]
     warnings: tuple[str, ...]
+    duplicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,16 @@ class Appearance:
     """The second factor: who performs the motion.
 
     Attributes:
-        recogniser: turns portraits into a vector. point: the threshold for it.
+        recogniser: turns portraits into a vector. points: the threshold for it, by number of takes.
+        duplicate: the threshold above which two names have one face.
     """
 
     recogniser: Recogniser
-    point: OperatingPoint
+    points: Points
+    duplicate: Points
 
 
+_DUPLICATE = "This face is enrolled under another name already."
 _UNLIKE: dict[Factor, str] = {
     "motion": "That one was different; make the same motion once more.",
     "appearance": "That one shows another face; only one person can be enrolled.",
@@ -86,13 +91,13 @@ class Verifier:
         self,
         frontend: Frontend,
         encoder: Encoder,
-        point: OperatingPoint,
+        points: Points,
         settings: Settings,
         appearance: Appearance | None = None,
     ) -> None:
         self.frontend = frontend
         self.encoder = encoder
-        self.point = point
+        self.points = points
         self.settings = settings
         self.appearance = appearance
 
@@ -101,7 +106,8 @@ class Verifier:
         """Load the models that the settings name (default: facemotion.config.load_settings).
 
         Raises:
-            SettingsError; UnknownModelError, MissingModelError, ModelHashError.
+            SettingsError: among others, duplicate faces are to be looked for and no recogniser is named.
+            UnknownModelError, MissingModelError, ModelHashError.
             ModelMismatchError: the encoder was made for another extractor.
         """
         settings = settings or load_settings()
@@ -113,8 +119,13 @@ class Verifier:
                 f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
             )
         wanted, runtime = settings.verifier, settings.runtime
-        point = operating_point(card(wanted.encoder, runtime), wanted.operating_point, runtime)
-        return cls(frontend, encoder, point, settings, _load_appearance(settings))
+        points = operating_points(card(wanted.encoder, runtime), wanted.operating_point, runtime)
+        return cls(frontend, encoder, points, settings, _load_appearance(settings))
+
+    @property
+    def point(self) -> OperatingPoint:
+        """The threshold at which one clip passes for another; a template of several takes may have one of its own."""
+        return self.points[0]
 
     def live(self) -> LiveSession:
         """A session to push camera frames into; hand what its `finish` gives to `embed`."""
@@ -141,8 +152,8 @@ class Verifier:
         """
         first, second = (self.frontend.acquire(source) for source in (a, b))
         (one, other), encode = _timed(lambda: (self.embed_all(first), self.embed_all(second)))
-        scores = {factor: cosine(one[factor], other[factor]) for factor in one}
-        return self._decide(scores, (first, second), encode)
+        results = [FactorResult(factor, cosine(one[factor], other[factor]), self._point(factor, 1)) for factor in one]
+        return _decision(results, (first, second), encode)
 
     def enrol(
         self, store: TemplateStore, user: str, clips: Sequence[Source], *, progress: Callable[[int], None] | None = None
@@ -156,6 +167,7 @@ class Verifier:
             progress: called with the number of takes read so far.
         Raises:
             EnrolmentError: too few or many takes, or one that isn't like the others; its number is named, from 1.
+            DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
             MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
         check_user(user)  # before the clips are decoded, which takes seconds
@@ -171,7 +183,7 @@ class Verifier:
         """The same for takes that were acquired already, from a live session say.
 
         Raises:
-            EnrolmentError, StoreError: see enrol.
+            EnrolmentError, DuplicateFaceError, StoreError: see enrol.
         """
         check_user(user)
         return self._enrol(store, user, acquisitions, ("motion", "appearance"))
@@ -182,7 +194,9 @@ class Verifier:
         problem = ""
         for factor in takes[0]:
             vectors = np.stack([take[factor].vector for take in takes])
-            if mutual_agreement(vectors).min() < self._point(factor).threshold:  # as enrolment will ask, of every take
+            # As enrolment will ask, of every take: each is a probe of the others.
+            agreement, before = Template("-", factor, vectors, takes[0][factor].model_id).agreement, len(takes) - 1
+            if before and agreement.min() < self._point(factor, before).threshold:
                 problem = _UNLIKE[factor]
         motion = Template("-", "motion", np.stack([take["motion"].vector for take in takes]), self.encoder.model_id)
         warnings = tuple(self._weaknesses(acquisitions, motion))
@@ -205,7 +219,8 @@ class Verifier:
         acquisitions = [self.frontend.acquire(clip) for clip in clips]
         for number, acquisition in enumerate(acquisitions, 1):
             face = self.appearance.recogniser(acquisition.portraits)
-            if template_score(store.compare(user, "appearance", face)) < self.appearance.point.threshold:
+            cosines = store.compare(user, "appearance", face)
+            if template_score(cosines) < self._point("appearance", len(cosines)).threshold:
                 raise EnrolmentError(
                     f"Take {number} shows another face than the one that is enrolled; record it again."
                 )
@@ -224,8 +239,30 @@ class Verifier:
         warnings = tuple(self._weaknesses(acquisitions, templates["motion"]))
         if warnings and self.settings.verifier.weak_motion == "refuse":
             raise EnrolmentError(" ".join(warnings))
+        duplicates = self._duplicates(store, templates.get("appearance"))
+        if duplicates:
+            if self.settings.verifier.duplicate_face == "refuse":
+                error = DuplicateFaceError(_DUPLICATE)
+                error.users = duplicates
+                raise error
+            warnings += (_DUPLICATE,)
         store.put(*(template for factor, template in templates.items() if factor in kept))
-        return Enrolment(templates["motion"], agreement, tuple(a.quality for a in acquisitions), warnings)
+        quality = tuple(acquisition.quality for acquisition in acquisitions)
+        return Enrolment(templates["motion"], agreement, quality, warnings, duplicates)
+
+    def _duplicates(self, store: TemplateStore, face: Template | None) -> tuple[str, ...]:
+        """Names of others whose enrolled face passes for this one; nothing where nobody looks for them."""
+        if face is None or self.appearance is None or self.settings.verifier.duplicate_face == "off":
+            return ()
+        mean = face.vectors.mean(axis=0)
+        size = float(np.linalg.norm(mean))
+        found: list[tuple[float, str]] = []
+        for user, cosines in store.search("appearance", Embedding(mean / np.float32(size), face.model_id)):
+            # Times the norm of the mean, the cosine with it is the mean of the cosines with each take.
+            score, point = size * template_score(cosines), for_takes(self.appearance.duplicate, len(cosines))
+            if user != face.user and score >= point.threshold:
+                found.append((score, user))
+        return tuple(user for _, user in sorted(found, reverse=True))
 
     def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
         """Compare a clip with a user's template.
@@ -246,8 +283,23 @@ class Verifier:
         """
         # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
         probes, encode = _timed(lambda: self.embed_all(acquisition))
-        scores = {factor: template_score(store.compare(user, factor, probe)) for factor, probe in probes.items()}
-        return self._decide(scores, (acquisition,), encode)
+        results = []
+        for factor, probe in probes.items():
+            cosines = store.compare(user, factor, probe)
+            point = self._point(factor, len(cosines))
+            raised = self._raised(store, user, factor, point)
+            results.append(FactorResult(factor, template_score(cosines), point, raised))
+        return _decision(results, (acquisition,), encode)
+
+    def _raised(self, store: TemplateStore, user: str, factor: Factor, point: OperatingPoint) -> float:
+        """How far this user's own threshold lies above the operating point's; never below, where no evidence is."""
+        share = self.settings.verifier.user_threshold
+        if not share or factor != "motion":
+            return 0.0
+        template = store.get(user, factor)
+        if len(template.vectors) < 2:
+            return 0.0
+        return share * max(0.0, float(template.agreement.min()) - point.threshold)
 
     def _check_count(self, takes: int) -> None:
         limits = self.settings.verifier
@@ -262,9 +314,10 @@ class Verifier:
             "motion": "isn't like the others",
             "appearance": "shows another face than the others",
         }
-        agreements = {factor: mutual_agreement(template.vectors) for factor, template in templates.items()}
+        agreements = {factor: template.agreement for factor, template in templates.items()}
         for factor, agreement in agreements.items():
-            worst, least = int(np.argmin(agreement)), self._point(factor).threshold
+            # Each take is a probe of the others.
+            worst, least = int(np.argmin(agreement)), self._point(factor, max(1, len(agreement) - 1)).threshold
             if agreement[worst] < least:
                 raise EnrolmentError(
                     f"Take {worst + 1} {problems[factor]} (agreement {agreement[worst]:.2f}, at least {least:.2f} is "
@@ -279,7 +332,7 @@ class Verifier:
         if float(np.median([measure_cues(a.features).neutral_share for a in acquisitions])) > limits.weak_neutral_share:
             yield "The face rests during most of the clip; make a longer motion, or record closer round it."
         for name, common in self._common_motions:
-            if template_score(motion.vectors @ common.vector) >= self.point.threshold:
+            if template_score(motion.vectors @ common.vector) >= self._point("motion", len(motion.vectors)).threshold:
                 yield f"The motion resembles {name!r}, which everybody makes; add something of your own."
 
     @cached_property
@@ -292,25 +345,36 @@ class Verifier:
         clips = sorted(path for path in folder.iterdir() if path.is_file())
         return [(path.stem, self.embed(self.frontend.acquire(path))) for path in clips]
 
-    def _point(self, factor: Factor) -> OperatingPoint:
-        return self.appearance.point if factor == "appearance" and self.appearance is not None else self.point
+    def _point(self, factor: Factor, takes: int) -> OperatingPoint:
+        """The threshold of a factor for a template of so many takes."""
+        points = self.appearance.points if factor == "appearance" and self.appearance is not None else self.points
+        return for_takes(points, takes)
 
-    def _decide(self, scores: dict[Factor, float], acquisitions: Sequence[Acquisition], encode: float) -> Decision:
-        milliseconds: dict[str, float] = {}
-        for acquisition in acquisitions:
-            for stage, spent in acquisition.milliseconds.items():
-                milliseconds[stage] = milliseconds.get(stage, 0.0) + spent
-        milliseconds["encode"] = encode
-        results = tuple(FactorResult(factor, score, self._point(factor)) for factor, score in scores.items())
-        return Decision(results, tuple(a.quality for a in acquisitions), milliseconds)
+
+def _decision(results: Sequence[FactorResult], acquisitions: Sequence[Acquisition], encode: float) -> Decision:
+    milliseconds: dict[str, float] = {}
+    for acquisition in acquisitions:
+        for stage, spent in acquisition.milliseconds.items():
+            milliseconds[stage] = milliseconds.get(stage, 0.0) + spent
+    milliseconds["encode"] = encode
+    return Decision(tuple(results), tuple(a.quality for a in acquisitions), milliseconds)
 
 
 def _load_appearance(settings: Settings) -> Appearance | None:
-    name = settings.verifier.recogniser
-    if not name:
+    wanted, runtime = settings.verifier, settings.runtime
+    if not wanted.recogniser:
+        if wanted.duplicate_face != "off":
+            raise SettingsError(
+                "Looking for duplicate faces needs a recogniser; name one, or set duplicate_face = 'off'."
+            )
         return None
-    point = operating_point(card(name, settings.runtime), settings.verifier.recogniser_point, settings.runtime)
-    return Appearance(Recogniser.load(name, settings.runtime), point)
+    entry = card(wanted.recogniser, runtime)
+    points = operating_points(entry, wanted.recogniser_point, runtime)
+    if wanted.duplicate_point:
+        duplicate = operating_points(entry, wanted.duplicate_point, runtime)
+    else:
+        duplicate = strictest_points(entry, runtime)
+    return Appearance(Recogniser.load(wanted.recogniser, runtime), points, duplicate)
 
 
 def cosine(a: Embedding, b: Embedding) -> float:
@@ -329,15 +393,6 @@ def template_score(cosines: NDArray[np.float32]) -> float:
     would grow with K for impostors too.
     """
     return float(np.clip(cosines.mean(), -1, 1))
-
-
-def mutual_agreement(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean cosine of each of K unit vectors (K, E) with the others, (K,); 1 where K is 1."""
-    count = len(vectors)
-    if count == 1:
-        return np.ones(1, np.float32)
-    scores = vectors @ vectors.T
-    return np.asarray((scores.sum(axis=1) - np.diag(scores)) / (count - 1), np.float32)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -15,10 +15,10 @@ from facemotion.cli import app
 from facemotion.config import RuntimeSettings
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
-from facemotion.errors import EvidenceError, FacemotionError
+from facemotion.errors import DataError, EvidenceError, FacemotionError
 from facemotion.features import load_extractor
 from facemotion.models import card
-from facemotion.thresholds import operating_point
+from facemotion.thresholds import operating_points
 from facemotion.types import ClipRecord, FeatureSequence
 
 PEOPLE, MOTIONS, TAKES = 3, 8, 3
@@ -82,18 +82,30 @@ def test_points_are_found_with_their_evidence_and_kept_where_asked(world):
     genuine = PEOPLE * MOTIONS * TAKES * (TAKES - 1) // 2
     assert answer["clips"] == clips
     assert answer["kept"] is None
-    assert [point["name"] for point in answer["points"]] == ["fmr-5e-2", "fmr-1e-1"]
+    named = [(point["name"], point["takes"]) for point in answer["points"]]
+    assert named == [("fmr-5e-2", 1), ("fmr-1e-1", 1), ("fmr-5e-2", 2), ("fmr-1e-1", 2)]
     for point in answer["points"]:
-        assert point["genuine_trials"] == genuine
-        assert point["impostor_trials"] == clips * (clips - 1) // 2 - genuine
+        # Of three takes, each two that follow each other round make a template, and one is left to probe it.
+        assert point["genuine_trials"] == (genuine if point["takes"] == 1 else clips)
+        pairs = clips * (clips - 1) // 2 - genuine
+        assert point["impostor_trials"] == (pairs if point["takes"] == 1 else clips * (clips - TAKES))
         assert point["subjects"] == PEOPLE
         assert point["fnmr"] < 0.5
     out = run(world, "--fmr", "0.05", "--source", "the door", "--keep")
     assert "own-fmr-5e-2" in out
     settings = RuntimeSettings(models_folder=str(world / "models"))
-    kept = operating_point(card("peak", settings), "own-fmr-5e-2", settings)
-    assert kept.threshold == pytest.approx(answer["points"][0]["threshold"])
-    assert kept.source == "the door"
+    kept = operating_points(card("peak", settings), "own-fmr-5e-2", settings)
+    assert [point.threshold for point in kept] == pytest.approx(
+        [answer["points"][place]["threshold"] for place in (0, 2)]
+    )
+    assert kept[0].source == "the door"
+    alone = json.loads(run(world, "--fmr", "0.1", "--takes", "2", "--json"))
+    assert [point["takes"] for point in alone["points"]] == [2]
+
+
+def test_templates_of_more_takes_than_anybody_recorded_are_refused(world):
+    with pytest.raises(DataError, match="4 takes or more"):
+        run(world, "--takes", "3")
 
 
 def test_a_rate_beyond_the_evidence_is_refused(world):

@@ -121,7 +121,7 @@ def test_a_real_process_prints_one_sentence_and_no_traceback(tmp_path):
     result = run("verify", text, text)
     assert result.returncode == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("facemotion: This isn't a video")
+    assert result.stderr.startswith(f"facemotion: {text}: This isn't a video")
     assert len(result.stderr.strip().splitlines()) == 1
     result = run("verify", text, text, "--json")
     assert json.loads(result.stdout)["error"] == "UnreadableMediaError"

@@ -88,6 +88,31 @@ def test_a_fault_of_our_own_does_not_look_like_a_rejection(monkeypatch, capsys):
     assert "fault of facemotion itself" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("other", "verdict"), [("talk2", 0), ("brow", 1)])
+def test_a_reader_that_goes_away_does_not_change_the_verdict(clips, other, verdict):
+    command = [sys.executable, "-m", "facemotion.cli", "verify", clips / "talk1.mp4", clips / f"{other}.mp4"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (verdict, b"")
+
+
+def test_no_answer_to_a_question_is_no_rejection(clips, tmp_path):
+    store = str(tmp_path / "store.db")
+    run("enrol", "alice", clips / "talk1.mp4", clips / "talk2.mp4", FACEMOTION_STORE=store)
+    command = [sys.executable, "-m", "facemotion.cli", "forget", "alice"]
+    environment = os.environ | {"FACEMOTION_STORE": store}
+    asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment)
+    assert asked.returncode == 2
+    assert "alice" in run("users", FACEMOTION_STORE=store).stdout
+
+
+def test_of_several_clips_the_one_meant_is_named(clips):
+    result = run("verify", clips / "talk1.mp4", clips / "nobody.mp4")
+    assert result.returncode == 3
+    assert result.stderr.startswith(f"facemotion: {clips / 'nobody.mp4'}: ")
+
+
 def test_an_error_as_json_stays_json(tmp_path):
     result = run("users", "--json", "--store", tmp_path)
     assert result.returncode == 2

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion.errors import DataError
-from facemotion.evaluation.trials import join_trials, matrix_trials, score_pairs, select_trials
+from facemotion.evaluation.trials import (
+    join_trials,
+    matrix_trials,
+    most_takes,
+    score_pairs,
+    select_trials,
+    template_trials,
+)
 from facemotion.types import TRIAL_KINDS, ClipRecord
 
 
@@ -55,6 +62,42 @@ def test_every_pair_once_with_its_kind(records: list[ClipRecord], within: bool) 
     assert (trials.subjects[:, 0] == trials.subjects[:, 1]).tolist() == same_subject
     same_motion = [(records[i].subject, records[i].motion) == (records[j].subject, records[j].motion) for i, j in pairs]
     assert (trials.motions[:, 0] == trials.motions[:, 1]).tolist() == same_motion
+
+
+@given(st.integers(2, 4), st.integers(0, 9), st.booleans())
+def test_templates_of_several_takes_are_scored_like_a_verifier_does(takes: int, seed: int, within: bool) -> None:
+    records = [record("ann", "wink", take=k) for k in range(5)] + [record("bob", "wink", take=k) for k in range(3)]
+    records += [record("bob", "wink", "mimic", take=9), record("ann", "wink~left", "near-miss"), record("bob", "pout")]
+    vectors = unit_vectors(len(records), seed)
+    expected = []
+    for owner, count in ((range(5), 5), (range(5, 8), 3)):
+        if count <= takes:
+            continue
+        for start in range(count):
+            template = [owner[(start + k) % count] for k in range(takes)]
+            for probe, one in enumerate(records):
+                if probe in template or (within and one.subject != records[template[0]].subject):
+                    continue
+                score = np.mean([vectors[place] @ vectors[probe] for place in template])
+                expected.append((naive_kind(records[template[0]], one), score))
+    trials = template_trials(vectors, records, takes, "within-subject" if within else "all")
+    assert [TRIAL_KINDS[k] for k in trials.kinds] == [kind for kind, _ in expected]
+    np.testing.assert_allclose(trials.scores, [score for _, score in expected], atol=1e-6)
+
+
+def test_templates_need_a_take_more_than_they_hold() -> None:
+    records = [record("ann", "wink", take=k) for k in range(3)] + [
+        record("bob", "grin"),
+        record("bob", "wink", "mimic"),
+    ]
+    vectors = unit_vectors(len(records))
+    assert most_takes(records) == 2
+    assert most_takes(records[3:]) == 1
+    np.testing.assert_array_equal(template_trials(vectors, records, 1).scores, score_pairs(vectors, records).scores)
+    with pytest.raises(DataError, match="4 takes or more"):
+        template_trials(vectors, records, 3)
+    with pytest.raises(DataError, match="4 vectors for 5"):
+        template_trials(vectors[:4], records, 2)
 
 
 def test_one_motion_name_of_two_subjects_is_two_motions() -> None:

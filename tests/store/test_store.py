@@ -10,6 +10,7 @@ import pytest
 
 from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError
 from facemotion.store import open_store
+from facemotion.types import Embedding
 
 from .samples import make_template
 
@@ -71,6 +72,19 @@ def test_unknown_users_have_a_name_for_it(store_url):
         with pytest.raises(UnknownUserError):
             store.get("alice", "motion")
         assert store.users() == []
+
+
+def test_a_probe_is_compared_with_everybody_of_its_factor_and_model(store_url):
+    probe = Embedding(make_template(seed=1).vectors[0].copy(), "encoder-1")
+    with open_store(store_url) as store:
+        assert list(store.search("motion", probe)) == []
+        store.put(make_template("bob", seed=1), make_template("alice", seed=2, takes=2))
+        store.put(make_template("alice", "appearance", seed=1), make_template("old", seed=1, model_id="encoder-0"))
+        found = dict(store.search("motion", probe))
+        assert list(found) == ["alice", "bob"]
+        for user, cosines in found.items():
+            np.testing.assert_allclose(cosines, store.compare(user, "motion", probe), atol=1e-6)
+        assert found["bob"][0] == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["a\nb", " a", "a ", "a\x00b", "a\u200bb", "\ud800"])

@@ -31,7 +31,7 @@ from facemotion.cli import (
     users,
     verify,
 )
-from facemotion.cli.console import report_error
+from facemotion.cli.console import report_error, speak_on
 from facemotion.errors import FacemotionError
 
 app = typer.Typer(
@@ -83,13 +83,11 @@ def options(
 
 def main() -> None:
     """Entry point: run a command, print a named error as its one sentence."""
+    speak_on()
     try:
         app()
     except FacemotionError as error:
         sys.exit(report_error(error, as_json="--json" in sys.argv))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nothing more can be said
-        sys.exit(0)
     except Exception:  # noqa: BLE001 - the program's border: 1 says "rejected", so a fault of ours must not exit with it
         traceback.print_exc()
         print(

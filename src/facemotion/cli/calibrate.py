@@ -20,6 +20,12 @@ def calibrate(
     fmr: Annotated[list[float], typer.Option("--fmr", help="Wanted false match rate; may be given several times.")] = [  # noqa: B006
         0.01
     ],
+    takes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--takes", min=1, help="Enrolment takes of a template; several times; default: all that clips allow."
+        ),
+    ] = None,
     cache: Annotated[Path, typer.Option("--cache", help="Folder of the feature cache.")] = Path("features"),
     source: Annotated[str, typer.Option("--source", help="What the clips are, in words; default: the manifest.")] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Keep the points for this user's verifier.")] = False,
@@ -40,7 +46,7 @@ def calibrate(
     from facemotion.data.manifest import check_manifest, read_manifest
     from facemotion.encoder import Encoder
     from facemotion.errors import DataError
-    from facemotion.evaluation.trials import score_pairs
+    from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
     from facemotion.models import card
     from facemotion.thresholds import calibrate as find_points
@@ -58,7 +64,13 @@ def calibrate(
             vectors.append(encoder(result.features).vector)
     if not vectors:
         raise DataError(f"Nothing could be acquired from any clip of {manifest}; see `facemotion features {manifest}`.")
-    points = find_points(score_pairs(np.stack(vectors), records), fmr, source or str(manifest))
+    words = source or str(manifest)
+    chosen = sorted(set(takes or range(1, min(settings.verifier.max_takes, most_takes(records)) + 1)))
+    points = [
+        point
+        for count in chosen
+        for point in find_points(template_trials(np.stack(vectors), records, count), fmr, words, count)
+    ]
     entry = card(settings.verifier.encoder, settings.runtime)
     path = keep_points(entry, points, settings.runtime) if keep else None
     if json:
@@ -68,11 +80,12 @@ def calibrate(
         )
         return
     table = Table(
-        "point", "threshold", "FMR", "FNMR", "genuine", "impostor", "subjects", box=box.SIMPLE, pad_edge=False
+        "point", "takes", "threshold", "FMR", "FNMR", "genuine", "impostor", "subjects", box=box.SIMPLE, pad_edge=False
     )
     for point in points:
         counts = (point.genuine_trials, point.impostor_trials, point.subjects)
-        table.add_row(point.name, f"{point.threshold:.3f}", f"{point.fmr:.2%}", f"{point.fnmr:.2%}", *map(str, counts))
+        rates = (f"{point.threshold:.3f}", f"{point.fmr:.2%}", f"{point.fnmr:.2%}")
+        table.add_row(point.name, str(point.takes), *rates, *map(str, counts))
     Console().print(table)
     failed = len(read) - len(records)
     print(f"{len(records)} clips; from {failed} nothing could be acquired.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -41,9 +42,32 @@ def report_error(error: FacemotionError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+class _Speaker(io.FileIO):
+    """A stream that goes on where nobody listens any more (`facemotion verify A B | head -1`)."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def speak_on() -> None:
+    """Let a reader that goes away early end the output, but not the command: the exit code is the verdict."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None or stream is not getattr(sys, f"__{name}__"):
+            continue  # closed from the start, or captured by a test
+        raw = _Speaker(descriptor, "w", closefd=False)
+        lines = bool(stream.line_buffering) or name == "stderr" or bool(stream.write_through)
+        made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=lines)
+        setattr(sys, name, made)
+
+
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    # Flushed: `serve` says where it listens and then goes on, and whoever reads a pipe waits for that.
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
 def default_store() -> str:
@@ -85,11 +109,13 @@ def print_decision(decision: Decision) -> None:
     for result in decision.factors:
         point = result.operating_point
         sign = "≥" if result.accepted else "<"
-        table.add_row(result.factor, f"score {result.score:.3f} {sign} threshold {result.threshold:.3f}")
+        own = f" (raised by {result.raised:.3f} for this user)" if result.raised else ""
+        table.add_row(result.factor, f"score {result.score:.3f} {sign} threshold {result.threshold:.3f}{own}")
         table.add_row(
             "operating point",
             f"{point.name}: false accepts {point.fmr:.1%}, false rejects {point.fnmr:.1%}, measured on "
-            f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials, "
+            f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials of a probe with "
+            f"{point.takes} take{'s' if point.takes > 1 else ''}, "
             f"{point.subjects} subject{'s' if point.subjects > 1 else ''}",
         )
         table.add_row("", point.source)

@@ -63,10 +63,17 @@ def forget(
 
     check_user(user)
     with open_store(store or default_store()) as opened:
-        if not (yes or json) and not typer.confirm(f"Delete every template of {user}?"):
+        if not (yes or json) and not _agreed(f"Delete every template of {user}?"):
             raise typer.Exit(2)  # not 1, which says that a motion was rejected
         opened.delete(user)
     if json:
         print_json({"user": user, "forgotten": True})
     else:
         print(f"{user} is forgotten.")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # no answer, which Typer would turn into exit code 1
+        return False

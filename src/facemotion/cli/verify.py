@@ -63,6 +63,7 @@ def enrol(
     from rich.text import Text
 
     from facemotion.config import load_settings
+    from facemotion.errors import DuplicateFaceError
     from facemotion.store import check_user, open_store
     from facemotion.verifier import Verifier
 
@@ -72,10 +73,13 @@ def enrol(
     with open_store(store or default_store()) as opened, progress as bar:
         task = bar.add_task("reading takes", total=len(clips))
         replaced = "motion" in opened.factors(user)
-        if keep_face:
-            enrolment = verifier.change_motion(opened, user, clips)
-        else:
-            enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
+        try:
+            if keep_face:
+                enrolment = verifier.change_motion(opened, user, clips)
+            else:
+                enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
+        except DuplicateFaceError as error:  # whoever runs this may read the store; the service tells no name
+            raise DuplicateFaceError(f"{error} It is that of {', '.join(error.users)}.") from error
     if json:
         print_json(
             {
@@ -85,6 +89,7 @@ def enrol(
                 "agreement": [round(float(value), 6) for value in enrolment.agreement],
                 "quality": [asdict(report) for report in enrolment.quality],
                 "warnings": list(enrolment.warnings),
+                "duplicates": list(enrolment.duplicates),
                 "replaced": replaced,
             }
         )
@@ -93,7 +98,9 @@ def enrol(
     for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
         console.print(Text(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}"))
     for warning in enrolment.warnings:
-        console.print(f"[yellow]Weak:[/] {warning}", highlight=False)
+        console.print(f"[yellow]Note:[/] {warning}", highlight=False)
+    if enrolment.duplicates:
+        console.print(Text(f"The face is that of {', '.join(enrolment.duplicates)}."))
     # Text, never markup: a name may hold brackets or colons, and must be shown as it is stored.
     console.print(Text("ENROLLED", "bold green") + Text(f"  {user} with {len(clips)} takes", ""))
     if replaced:

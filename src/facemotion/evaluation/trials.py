@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Literal
 
@@ -14,6 +15,8 @@ from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
 
 PairPolicy = Literal["all", "within-subject"]
 PAIR_POLICIES: tuple[PairPolicy, ...] = ("all", "within-subject")
+NOBODYS = ("mimic", "near-miss")
+"""Kinds of clips that nobody enrols."""
 SAME_PERSON, OTHER_PERSON, MIMIC, NEAR_MISS = range(1, len(TRIAL_KINDS))
 
 
@@ -40,6 +43,63 @@ def score_pairs(
     if len(vectors) != len(records):
         raise DataError(f"{len(vectors)} vectors for {len(records)} clips; embed the same manifest that is evaluated.")
     return matrix_trials(vectors @ vectors.T, records, policy, among)
+
+
+def template_trials(
+    vectors: FloatArray,
+    records: Sequence[ClipRecord],
+    takes: int,
+    policy: PairPolicy = "all",
+    among: Sequence[ClipRecord] | None = None,
+) -> ScoredTrials:
+    """Score of every clip against templates of K takes, as a verifier scores: the mean of K cosines.
+
+    Every K takes of a motion that follow each other, the last followed by the first, make a template, so that each take
+    counts alike. Probes are all clips that aren't in it. Near misses and mimics are nobody's enrolment: they are probes
+    alone. With K = 1 these are the trials of `score_pairs`.
+
+    Args:
+        vectors, records, policy, among: as in `score_pairs`. takes: K, at least 1.
+    Raises:
+        DataError: no motion has more than K takes, or as in `score_pairs`.
+    """
+    if takes == 1:
+        return score_pairs(vectors, records, policy, among)
+    if len(vectors) != len(records):
+        raise DataError(f"{len(vectors)} vectors for {len(records)} clips; embed the same manifest that is evaluated.")
+    among = records if among is None else among
+    subjects = _numbers((r.subject for r in records), (r.subject for r in among))
+    motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
+    own = np.array([r.kind not in NOBODYS for r in records])
+    members = [np.flatnonzero((motions == motion) & own) for motion in dict.fromkeys(motions[own].tolist())]
+    templates = np.array(
+        [np.roll(ones, -start)[:takes] for ones in members if len(ones) > takes for start in range(len(ones))]
+    )
+    if not len(templates):
+        raise DataError(f"A template of {takes} takes needs a motion of {takes + 1} takes or more; record more.")
+    first = np.repeat(templates[:, 0], len(records))
+    second = np.tile(np.arange(len(records)), len(templates))
+    scores = (vectors[templates].mean(axis=1) @ vectors.T).ravel()
+    outside = np.ones((len(templates), len(records)), bool)
+    np.put_along_axis(outside, templates, False, axis=1)
+    kept = outside.ravel()
+    if policy == "within-subject":
+        kept &= subjects[first] == subjects[second]
+    first, second = first[kept], second[kept]
+    kinds = _kinds(records, subjects, first, second)
+    return ScoredTrials(
+        scores=np.ascontiguousarray(scores[kept], dtype=np.float32),
+        labels=kinds == 0,
+        kinds=kinds,
+        subjects=np.stack([subjects[first], subjects[second]], axis=1),
+        motions=np.stack([motions[first], motions[second]], axis=1),
+    )
+
+
+def most_takes(records: Sequence[ClipRecord]) -> int:
+    """The most takes that a template can have so that `template_trials` has a genuine probe left; at least 1."""
+    counts = Counter((r.subject, r.motion) for r in records if r.kind not in NOBODYS)
+    return max(1, max(counts.values(), default=1) - 1)
 
 
 def matrix_trials(

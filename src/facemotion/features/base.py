@@ -33,6 +33,22 @@ class FeatureExtractor(Protocol):
         """
         ...
 
+    def observe(
+        self, frame: NDArray[np.uint8], box: NDArray[np.float32], keypoints: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same features, and landmarks (N, 2) float32 of the face in pixels of the frame, for `own_motion`."""
+        ...
+
+    def own_motion(self, points: NDArray[np.float32]) -> float:
+        """How much the face moves that no photograph could; see features.rigid.
+
+        Args:
+            points: (T, N, 2) landmarks of a clip's frames, as `observe` gives them.
+        Returns:
+            As motion_energy; of a photograph, however it is moved, the noise of the landmarks.
+        """
+        ...
+
     def motion_energy(self, values: NDArray[np.float32]) -> float:
         """How much the face moves in a clip.
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.features.rigid import own_motion
+
 FloatArray = NDArray[np.float32]
 
 # Vertex of the face mesh at each point: the nearest one on average over 260 renders of 103 people (1.6% of the distance
@@ -69,3 +71,8 @@ def motion_energy_68(points: NDArray[np.floating]) -> float:
     """How much aligned landmarks (T, 68, 2) move; see FeatureExtractor.motion_energy."""
     moved = np.linalg.norm(points - np.median(points, axis=0), axis=2)
     return max(float(100 * np.percentile(moved[:, list(group)].mean(axis=1), 95)) for group in MOVING.values())
+
+
+def own_motion_68(points: NDArray[np.floating]) -> float:
+    """How much landmarks (T, 68, 2) in pixels move by themselves; see FeatureExtractor.own_motion."""
+    return own_motion(points, [np.array(group) for group in MOVING.values()], (36, 45))

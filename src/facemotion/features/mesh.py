@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import RuntimeSettings
+from facemotion.features.rigid import own_motion
 from facemotion.media.warp import apply, square_matrix, warp
 from facemotion.models import card, open_session
 
@@ -69,6 +70,8 @@ MOVING = {
     "nose": (4, 98, 327, 64, 294, 2),
 }  # fmt: skip
 POINTS = np.array([point for group in MOVING.values() for point in group])
+SEEN = np.concatenate([POINTS, [33, 263], np.arange(0, 468, 3)])
+"""Points kept of each frame to tell a face from a photograph: the moving ones, outer eye corners, a third of all."""
 
 
 class FaceMesh:
@@ -82,7 +85,19 @@ class FaceMesh:
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """See FeatureExtractor."""
-        return np.asarray(align(self.landmarks(frame, box, keypoints))[POINTS].ravel(), np.float32)
+        return self.observe(frame, box, keypoints)[0]
+
+    def observe(
+        self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See FeatureExtractor."""
+        points = self.landmarks(frame, box, keypoints)
+        return np.asarray(align(points)[POINTS].ravel(), np.float32), points[SEEN, :2].astype(np.float32)
+
+    def own_motion(self, points: FloatArray) -> float:
+        """See FeatureExtractor."""
+        starts = np.cumsum([len(group) for group in MOVING.values()])
+        return own_motion(points, np.split(np.arange(starts[-1]), starts[:-1]), (int(starts[-1]), int(starts[-1]) + 1))
 
     def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """All points of the mesh on one face.

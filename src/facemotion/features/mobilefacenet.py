@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError
-from facemotion.features.landmarks68 import align_68, motion_energy_68
-from facemotion.media.warp import Matrix, apply, crop_matrix, warp
+from facemotion.features.landmarks68 import align_68, motion_energy_68, own_motion_68
+from facemotion.media.warp import apply, crop_matrix, warp
 from facemotion.models import card, open_session
 
 FloatArray = NDArray[np.float32]
@@ -40,12 +40,12 @@ class SpatialNetwork:
         self.has_landmarks = "landmarks" in shapes
         self.dimension = int(shapes["features"][1])
 
-    def run(self, frame: NDArray[np.uint8], box: FloatArray, output: str) -> tuple[FloatArray, Matrix]:
-        """One output, "features" or "landmarks", of the face in a box: (D,) float32, and the crop's (2, 3) map from
-        its pixels to the frame's."""
+    def run(self, frame: NDArray[np.uint8], box: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Features (D,) float32 of the face in a box, and its landmarks (68, 2) float32 in pixels of the frame."""
         matrix = crop_matrix(box, SIDE)
         face = warp(frame, matrix, SIDE).astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
-        return self._session.run([output], {"faces": np.ascontiguousarray(face)})[0][0], matrix
+        features, points = self._session.run(["features", "landmarks"], {"faces": np.ascontiguousarray(face)})
+        return features[0], apply(matrix, points[0].reshape(68, 2) * np.float32(SIDE))
 
     def head(self) -> tuple[FloatArray, FloatArray]:
         """Weight (136, D) and bias (136,) that turn features into landmarks in crop sides."""
@@ -71,12 +71,22 @@ class SpatialLandmarks:
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """See FeatureExtractor."""
-        return align_68(self.landmarks(frame, box, keypoints)).ravel()
+        return self.observe(frame, box, keypoints)[0]
+
+    def observe(
+        self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See FeatureExtractor."""
+        points = self.landmarks(frame, box, keypoints)
+        return align_68(points).ravel(), points
+
+    def own_motion(self, points: FloatArray) -> float:
+        """See FeatureExtractor."""
+        return own_motion_68(points)
 
     def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """(68, 2) float32 pixels of the frame; arguments as in FeatureExtractor."""
-        points, matrix = self._network.run(frame, box, "landmarks")
-        return apply(matrix, points.reshape(68, 2) * np.float32(SIDE))
+        return self._network.run(frame, box)[1]
 
     def motion_energy(self, values: FloatArray) -> float:
         """See FeatureExtractor."""
@@ -95,7 +105,17 @@ class SpatialFeatures:
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """See FeatureExtractor."""
-        return self._network.run(frame, box, "features")[0]
+        return self.observe(frame, box, keypoints)[0]
+
+    def observe(
+        self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See FeatureExtractor."""
+        return self._network.run(frame, box)
+
+    def own_motion(self, points: FloatArray) -> float:
+        """See FeatureExtractor."""
+        return own_motion_68(points)
 
     def motion_energy(self, values: FloatArray) -> float:
         """See FeatureExtractor."""

@@ -19,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
-from facemotion.errors import MediaError, MediaLimitError, NoVideoError, TooShortError, UnreadableMediaError
+from facemotion.errors import (
+    AcquisitionError,
+    MediaError,
+    MediaLimitError,
+    NoVideoError,
+    TooShortError,
+    UnreadableMediaError,
+)
 from facemotion.media.live import FrameGate, check_size
 from facemotion.types import Clip
 
@@ -66,9 +73,25 @@ def read_frames(
         NoVideoError: no picture in it. MediaLimitError: too large, long or many pixels.
         TimestampError: times run backwards. TooShortError: shorter than `min_seconds`, once the end is reached.
     """
-    settings = settings or MediaSettings()
-    if not isinstance(source, bytes):
-        source = Path(source)
+    if isinstance(source, bytes):
+        yield from _read(source, settings or MediaSettings(), rate)
+        return
+    with named(source):
+        yield from _read(Path(source), settings or MediaSettings(), rate)
+
+
+@contextmanager
+def named(source: Source) -> Iterator[None]:
+    """Put the name of a clip before what is said of it, so that of several the one meant is known."""
+    try:
+        yield
+    except (MediaError, AcquisitionError) as error:
+        if isinstance(source, bytes) or (name := str(source)[:200]) in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _read(source: Path | bytes, settings: MediaSettings, rate: float | None) -> Iterator[tuple[Frame, float]]:
     if isinstance(source, Path) and _is_folder(source):
         if rate is None:
             raise MediaError(f"{source} is a folder: give a video, or a folder of images with its rate in frames/s.")

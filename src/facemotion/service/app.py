@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facemotion import __version__
@@ -71,8 +72,10 @@ def create_app(
         docs_url=None,  # their pages load scripts from other sites
         redoc_url=None,
     )
-    app.include_router(routes())
-    app.include_router(page())
+    routers = (routes(), page())
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     app.add_api_websocket_route("/v1/live", _live)
     app.exception_handler(FacemotionError)(_named)
     app.exception_handler(RequestValidationError)(_invalid)
@@ -176,8 +179,18 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
     return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
 
 
-async def _http(_request: Request, error: HTTPException) -> Response:
-    return respond(error.status_code, Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None))
+async def _http(request: Request, error: HTTPException) -> Response:
+    problem = Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None)
+    return respond(error.status_code, problem, {"allow": _allowed(request)} if error.status_code == 405 else {})
+
+
+def _allowed(request: Request) -> str:
+    """The methods that a path takes, which RFC 9110 (15.5.6) wants named; the router knows only those of one route."""
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))
 
 
 async def _fault(_request: Request, error: Exception) -> Response:

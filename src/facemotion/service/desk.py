@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from facemotion.errors import (
     AcquisitionError,
+    DuplicateFaceError,
     EnrolmentError,
     FacemotionError,
     MediaError,
@@ -29,7 +30,7 @@ from facemotion.service.settings import ServiceSettings
 from facemotion.store import TemplateStore, UserSummary
 from facemotion.store.database import Database
 from facemotion.types import Decision
-from facemotion.verifier import Verifier
+from facemotion.verifier import Enrolment, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -134,16 +135,27 @@ class Desk:
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """What takes in clips for `enrol`."""
-        return lambda: [self._record(take) for take in takes]
 
-    def enrol(self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool) -> int:
-        """Store a template of several takes, and give their number; `attempts.begin` was called before.
+        def record_all() -> list[Recording]:
+            found = []
+            for number, take in enumerate(takes, 1):
+                try:
+                    found.append(self._record(take))
+                except (MediaError, AcquisitionError) as error:
+                    raise type(error)(f"Take {number}: {error}") from error
+            return found
+
+        return record_all
+
+    def enrol(self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool) -> Enrolment:
+        """Store a template of several takes; `attempts.begin` was called before.
 
         Args:
             acquire: gives the takes. replace: whether the user must be enrolled already, or must not.
         Raises:
             UserExistsError, UnknownUserError: `replace` says otherwise.
             EnrolmentError: the takes aren't fit to be a template, or aren't recordings of their own.
+            DuplicateFaceError: the face is enrolled under another name.
             MediaError, AcquisitionError and their kinds: see Verifier.enrol.
         """
         action = "enrol again" if replace else "enrol"
@@ -158,9 +170,11 @@ class Desk:
                         raise EnrolmentError(
                             f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
                         )
-            self.verifier.enrol_acquired(self.store, user, [recording.acquisition for recording in recordings])
-        except (FacemotionError, MediaError, AcquisitionError) as error:
-            self._note(caller, action, user, type(error).__name__)
+            takes = [recording.acquisition for recording in recordings]
+            enrolment = self.verifier.enrol_acquired(self.store, user, takes)
+        except FacemotionError as error:
+            duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
+            self._note(caller, action, user, type(error).__name__, {"duplicates": duplicates} if duplicates else {})
             raise
 
         def settle(connection: Connection, user: str) -> None:
@@ -169,8 +183,13 @@ class Desk:
             for recording in recordings:
                 self.memory.keep(connection, user, "take", recording)
 
-        self._note(caller, action, user, "done", {"takes": len(recordings)}, settle)
-        return len(recordings)
+        detail: dict[str, Any] = {"takes": len(recordings)}
+        if enrolment.warnings:
+            detail["warnings"] = list(enrolment.warnings)
+        if enrolment.duplicates:
+            detail["duplicates"] = list(enrolment.duplicates)
+        self._note(caller, action, user, "done", detail, settle)
+        return enrolment
 
     def standing(self, user: str) -> Standing:
         """How a name stands."""

@@ -173,9 +173,9 @@ class Session:
             strength = round(review.strength, 3)
             words = {"takes": len(takes), "strength": strength, "warnings": review.warnings, "dropped": self._dropped}
             await _say(self._socket, words)
-        count = await self._live.run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
+        made = await self._live.run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
         self._parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
-        await _say(self._socket, {"enrolled": True, "takes": count})
+        await _say(self._socket, {"enrolled": True, "takes": len(made.template.vectors), "warnings": made.warnings})
 
     async def _try(self) -> None:
         """Two takes of a visitor, told side by side."""

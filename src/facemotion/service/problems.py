@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 
@@ -61,9 +62,9 @@ def problem_of(error: errors.FacemotionError) -> Problem:
     return Problem(error=type(error).__name__, message=str(error), retry_seconds=retry)
 
 
-def respond(status: int, problem: Problem) -> JSONResponse:
-    """The answer itself; 401 names the scheme, and a wait stands in the head too."""
-    headers = {"cache-control": "no-store"}
+def respond(status: int, problem: Problem, more: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer itself, with `more` in its head; 401 names the scheme, and a wait stands in the head too."""
+    headers = {"cache-control": "no-store"} | dict(more or {})
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     if problem.retry_seconds is not None:

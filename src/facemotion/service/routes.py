@@ -21,7 +21,7 @@ from facemotion.service.problems import WORDS
 from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
 from facemotion.service.uploads import Form, read_form
 from facemotion.thresholds import own_points
-from facemotion.types import OperatingPoint
+from facemotion.types import Factor, OperatingPoint
 
 BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
@@ -103,7 +103,12 @@ def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
 
 _NONCE_FIELD = {"type": "string", "description": "From createNonce, for this user and purpose."}
 _CLIP_FIELD = {"type": "string", "format": "binary", "description": "Any video; RGB, not mirrored."}
-_TAKES_FIELD = {"type": "array", "items": _CLIP_FIELD, "description": "Takes of one motion, each recorded anew."}
+_TAKES_FIELD = {
+    "type": "array",
+    "items": _CLIP_FIELD,
+    "minItems": 1,
+    "description": "Takes of one motion, each recorded anew; 2 to 5, unless the settings say otherwise.",
+}
 
 
 def routes() -> APIRouter:
@@ -181,9 +186,9 @@ async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> 
         nonce = form.text("nonce")
         takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
         await run_in_threadpool(parts.desk.attempts.begin, user, "enrol", who.key_id, nonce)
-        count = await parts.bench.run(lambda: parts.desk.enrol(who, user, parts.desk.recordings(takes), replace))
+        made = await parts.bench.run(lambda: parts.desk.enrol(who, user, parts.desk.recordings(takes), replace))
     parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
-    return schemas.Enrolled(user=user, takes=count)
+    return schemas.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
 
 
 async def _form(request: Request, parts: Parts, fields: set[str]) -> Form:
@@ -240,22 +245,27 @@ def models(request: Request, who: Who) -> schemas.Models:
         own = own_points(encoder, runtime)
     except ModelError as error:  # of another model by now; the one that runs was loaded before
         own, problem = (), str(error)
-    note = "Motion and face are compared." if chosen.recogniser else "Motion alone is compared; who performs it is not."
     return schemas.Models(
         version=__version__,
         models=[
             schemas.ModelEntry(name=c.name, model_id=c.model_id, role=c.role, licence=c.licence, note=c.note)
             for c in cards
         ],
-        operating_point=_point(verifier.point, verifier.point.name.startswith("own-")),
-        operating_points=[_point(one, False) for one in encoder.operating_points] + [_point(one, True) for one in own],
+        operating_point=_point("motion", verifier.point),
+        operating_points=[
+            *(_point("motion", point) for point in verifier.points),
+            *(_point("appearance", point) for point in (verifier.appearance.points if verifier.appearance else ())),
+        ],
+        choices=[_point("motion", point) for point in (*encoder.operating_points, *own)],
         calibration_problem=problem,
-        note=note,
+        note="Motion and face are compared; both must pass."
+        if verifier.appearance
+        else "Motion alone is compared; who performs it is not.",
     )
 
 
-def _point(point: OperatingPoint, own: bool) -> schemas.OperatingPointEntry:
-    return schemas.OperatingPointEntry(**asdict(point), own=own)
+def _point(factor: Factor, point: OperatingPoint) -> schemas.OperatingPointEntry:
+    return schemas.OperatingPointEntry(factor=factor, own=point.name.startswith("own-"), **asdict(point))
 
 
 def read_audit(

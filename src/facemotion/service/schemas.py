@@ -77,6 +77,7 @@ class Enrolled(Model):
 
     user: str
     takes: int
+    warnings: list[str] = Field(description="Why the motion is easy to guess, or that the face is enrolled already.")
 
 
 class UserStatus(Model):
@@ -110,8 +111,9 @@ class ModelEntry(Model):
 
 
 class OperatingPointEntry(Model):
-    """The threshold in use and the evidence behind it."""
+    """A threshold in use and the evidence behind it."""
 
+    factor: Literal["motion", "appearance"]
     name: str
     threshold: float
     fmr: float
@@ -120,6 +122,7 @@ class OperatingPointEntry(Model):
     impostor_trials: int
     subjects: int
     source: str
+    takes: int = Field(description="Enrolment takes of the templates that it was measured with.")
     own: bool = Field(description="Calibrated by this deployment, on clips of its own.")
 
 
@@ -128,8 +131,9 @@ class Models(Model):
 
     version: str
     models: list[ModelEntry]
-    operating_point: OperatingPointEntry = Field(description="Of the motion: the one in use.")
-    operating_points: list[OperatingPointEntry] = Field(description="Of the motion: those to choose from.")
+    operating_point: OperatingPointEntry = Field(description="Of the motion, for a single take.")
+    operating_points: list[OperatingPointEntry] = Field(description="All in use: by factor and number of takes.")
+    choices: list[OperatingPointEntry] = Field(description="Of the motion: those to choose from.")
     calibration_problem: str = Field(description='Why own points can\'t be read; "" where they can.')
     note: str
 

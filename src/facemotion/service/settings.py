@@ -59,6 +59,12 @@ class AttemptSettings:
     longest_wait_seconds: float = option(3600.0, "no wait is longer", unit="s", minimum=0.01)
     lock_failures: int = option(50, "failures after which only an administrator unlocks", minimum=1, maximum=100000)
 
+    def __post_init__(self) -> None:
+        if self.free_failures > self.lock_failures:
+            raise ValueError("free_failures must not exceed lock_failures")
+        if self.wait_seconds > self.longest_wait_seconds:
+            raise ValueError("wait_seconds must not exceed longest_wait_seconds")
+
 
 @dataclass(frozen=True)
 class ReplaySettings:

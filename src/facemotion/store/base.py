@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -62,6 +63,15 @@ class TemplateStore(Protocol):
         Raises:
             ModelMismatchError: the probe is of another model than the template.
             UnknownUserError, StoreCorruptError, StoreKeyError: see get.
+        """
+        ...
+
+    def search(self, factor: Factor, probe: Embedding) -> Iterator[tuple[str, FloatArray]]:
+        """Cosines of a probe with the takes of everybody's template of a factor, by name; see compare. Templates of
+        another model than the probe's are left out. Takes about a millisecond a take.
+
+        Raises:
+            StoreCorruptError, StoreKeyError: see get.
         """
         ...
 

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,25 @@ class Database:
         )
         if parsed.get_backend_name() == "sqlite":
             _prepare_file(Path(name))
-        # hide_parameters: no vector in the text of an exception.
-        engine = sqlalchemy.create_engine(
-            parsed, hide_parameters=True, pool_pre_ping=parsed.get_backend_name() != "sqlite", **_options(parsed)
-        )
-        if parsed.get_backend_name() == "sqlite":
-            event.listen(engine, "connect", _set_pragmas)
-            event.listen(engine, "begin", _begin_sqlite)
-        database = cls(engine, name)
+        try:
+            return cls._settled(_engine(parsed), name)
+        except StoreFullError as error:
+            if not _lacks_room_for_sharing(error):
+                raise
+        # The memory that several processes share lies in a file beside the store, for which there is no room; a process
+        # that keeps the store to itself needs none, and can read what is there.
+        log.warning("The disk of %s is full: while that is so, one process at a time can open it, to read.", name)
+        return cls._settled(_engine(parsed, alone=True), name)
+
+    @classmethod
+    def _settled(cls, engine: Engine, name: str) -> Database:
         try:
             with named_errors(name):
                 schema.upgrade(engine, name)
         except BaseException:
             engine.dispose()
             raise
-        return database
+        return cls(engine, name)
 
     @property
     def is_sqlite(self) -> bool:
@@ -148,6 +153,24 @@ def parse_url(url: str | Path) -> URL:
     )
 
 
+def _engine(url: URL, *, alone: bool = False) -> Engine:
+    """Connections to a database; `alone`: one connection, which keeps an SQLite file to itself."""
+    more: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if alone else {}
+    sqlite = url.get_backend_name() == "sqlite"
+    # hide_parameters: no vector in the text of an exception.
+    engine = sqlalchemy.create_engine(url, hide_parameters=True, pool_pre_ping=not sqlite, **_options(url), **more)
+    if sqlite:
+        pragmas = ("PRAGMA locking_mode=EXCLUSIVE", *_PRAGMAS) if alone else _PRAGMAS
+        event.listen(engine, "connect", partial(_set_pragmas, pragmas))
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _lacks_room_for_sharing(error: StoreFullError) -> bool:
+    cause = getattr(error.__cause__, "orig", error.__cause__)
+    return str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_IOERR_SHM")
+
+
 def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}}
@@ -171,8 +194,8 @@ def _prepare_file(path: Path) -> None:
         raise StoreError(f"Can't open the store {str(path)[:200]} for writing: {reason}.") from error
 
 
-def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in _PRAGMAS:
+def _set_pragmas(pragmas: tuple[str, ...], connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in pragmas:
         connection.execute(pragma).fetchall()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
@@ -92,6 +93,14 @@ class SqlStore:
             self.protector.compare(self._decoy(probe), probe)
             raise
         return self.protector.compare(row, probe)
+
+    def search(self, factor: Factor, probe: Embedding) -> Iterator[tuple[str, FloatArray]]:
+        """See TemplateStore.search."""
+        here = (table.c.factor == factor) & (table.c.model_id == probe.model_id)
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).where(here).order_by(table.c.user)).mappings().all()
+        for row in rows:
+            yield row["user"], self.protector.compare(dict(row), probe)
 
     def _decoy(self, probe: Embedding) -> dict[str, Any]:
         """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists."""

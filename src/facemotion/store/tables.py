@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, Integer, LargeBinary, MetaData, String, Table, TypeDecorator
+from sqlalchemy import Column, DateTime, Dialect, Index, Integer, LargeBinary, MetaData, String, Table, TypeDecorator
 
 from facemotion.errors import StoreCorruptError
 
@@ -61,4 +61,5 @@ templates = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("enrolled", Moment, nullable=False),
     Column("changed", Moment, nullable=False),
+    Index("facemotion_templates_factor", "factor", "model_id"),  # a face is looked for among all of one factor
 )

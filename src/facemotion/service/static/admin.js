@@ -150,14 +150,15 @@ function histogram(attempts, point) {
 }
 
 /** Which thresholds there are, what they rest on, and which one decides. @param {any} models as the service tells them */
-function calibration({ operating_point: used, operating_points: points, calibration_problem: problem }) {
+function calibration({ operating_point: used, choices: points, calibration_problem: problem }) {
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)}%`;
   const own = points.some((/** @type {any} */ one) => one.own);
   $("point").textContent = problem || (used.own ? ADMIN.ownUsed : own ? ADMIN.ownUnused : ADMIN.noOwn);
   $("point").className = used.own ? "" : "note";
   $("points").replaceChildren(...points.map((/** @type {any} */ one) => {
     const mine = one.name === used.name;
-    const line = row([element("span", mine ? ADMIN.used(one.name) : one.name, mine ? "good" : ""), one.threshold.toFixed(3),
+    const name = one.takes > 1 ? ADMIN.ofTakes(one.name, one.takes) : one.name;
+    const line = row([element("span", mine ? ADMIN.used(name) : name, mine ? "good" : ""), one.threshold.toFixed(3),
       percent(one.fmr), percent(one.fnmr), ADMIN.trials(one.genuine_trials, one.impostor_trials), String(one.subjects)]);
     if (mine) line.setAttribute("aria-current", "true");
     return line;

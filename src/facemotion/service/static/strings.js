@@ -171,6 +171,7 @@ export const ADMIN = {
   ownUnused: "This deployment has operating points of its own, but another one decides.",
   noOwn: "The threshold comes from the model's card, measured on other people and other cameras. How often it errs here isn't known until you calibrate.",
   used: (/** @type {string} */ name) => `${name} (in use)`,
+  ofTakes: (/** @type {string} */ name, /** @type {number} */ takes) => `${name}, ${takes} takes`,
   from: (/** @type {string} */ points, /** @type {string} */ source) => `${points}: measured on ${source}.`,
   trials: (/** @type {number} */ genuine, /** @type {number} */ impostor) => `${genuine} / ${impostor}`,
   qualities: {
