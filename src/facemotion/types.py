@@ -296,6 +296,7 @@ TRIAL_KINDS = (
     "other person, other motion",
     "mimic",
     "near miss",
+    "near miss, other order",
 )
 
 
