@@ -52,8 +52,9 @@ def spot_motion(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatAr
         At least one frame; all of them where nothing stands out.
     """
     onset, offset = active_span(values, times)
-    first = int(np.searchsorted(times, times[onset] - SPOT_MARGIN))
-    last = int(np.searchsorted(times, times[offset] + SPOT_MARGIN, side="right"))
+    slack = 1e-6  # a frame just at the margin stays, whatever the last bit of its time stamp says
+    first = int(np.searchsorted(times, times[onset] - SPOT_MARGIN - slack))
+    last = int(np.searchsorted(times, times[offset] + SPOT_MARGIN + slack))
     return values[first:last], times[first:last]
 
 

@@ -195,13 +195,13 @@ def test_a_run_that_spots_motions_hears_nothing_of_the_neutral_ends(data: Traini
     )
     net = train_encoder(settings, data)
     moved = data.sequences[0].values
-    rest = np.repeat(moved[:1], 50, axis=0)
-    long = FeatureSequence(np.concatenate([rest, moved, rest]), np.arange(len(moved) + 100) / 25, "front")
-    longer = FeatureSequence(np.concatenate([rest, moved, rest, rest]), np.arange(len(moved) + 150) / 25, "front")
-    one, other = embed(net, [long, longer])
+    rest, times = np.repeat(moved[:1], 30, axis=0), np.arange(len(moved) + 120) / 25
+    early = FeatureSequence(np.concatenate([rest, moved, rest, rest, rest]), times, "front")
+    late = FeatureSequence(np.concatenate([rest, rest, rest, moved, rest]), times, "front")
+    one, other = embed(net, [early, late])
     np.testing.assert_allclose(one, other, atol=1e-5)
     whole = train_encoder(dataclasses.replace(settings, encoder=TINY.encoder), data)
-    assert np.abs(np.subtract(*embed(whole, [long, longer]))).max() > 1e-4
+    assert np.abs(np.subtract(*embed(whole, [early, late]))).max() > 1e-4
 
 
 def test_an_encoder_of_parts_needs_an_extractor_of_points(data: TrainingSet) -> None:
