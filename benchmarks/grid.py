@@ -198,6 +198,7 @@ def ship(
         "preprocessing": "(1, L, D) float32, features of the front end, resampled to 25 frames/s by time stamps",
         "output": f"(1, {net.settings.embedding}) float32, norm 1",
         "frontend": cache.frontend_id,
+        "spotting": net.settings.spotting,
         "note": (
             "One real speaker and simulated people: figures and thresholds say nothing yet of real people's facial "
             "motions. Calibrate on clips of your own."

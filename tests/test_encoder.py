@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemotion.encoder import resample
+from facemotion.encoder import resample, spot_motion
 
 
 def straight(times: np.ndarray) -> np.ndarray:
@@ -30,3 +30,15 @@ def test_a_clip_at_the_rate_itself_is_left_alone(frames: int) -> None:
 def test_twice_the_rate_is_every_second_frame() -> None:
     values = np.random.default_rng(0).normal(size=(51, 3)).astype(np.float32)
     np.testing.assert_allclose(resample(values, np.arange(51) / 50), values[::2], atol=1e-5)
+
+
+def test_a_spotted_motion_is_cut_with_a_margin() -> None:
+    times = np.arange(100) / 25
+    values = 1e-3 * np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+    values[40:60] += np.sin(np.linspace(0, np.pi, 20))[:, None].astype(np.float32)
+    cut, when = spot_motion(values, times)
+    assert 1.0 < when[0] < 1.6
+    assert 2.4 < when[-1] < 3.0
+    np.testing.assert_array_equal(cut, values[np.isin(times, when)])
+    still, _ = spot_motion(np.ones((9, 2), np.float32), times[:9])
+    assert len(still) == 9

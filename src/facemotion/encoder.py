@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.activity import active_span
 from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelMismatchError
 from facemotion.models import card, open_session
@@ -15,6 +16,7 @@ from facemotion.types import Embedding, FeatureSequence, FloatArray
 if TYPE_CHECKING:
     import onnxruntime
 
+SPOT_MARGIN = 0.2  # seconds kept before and after a spotted motion
 RATE = 25.0  # frames/s at which every sequence encoder is trained and run
 
 
@@ -40,16 +42,36 @@ def resample(values: FloatArray, times: NDArray[np.float64], rate: float = RATE)
     return np.asarray(values[before] * (1 - share) + values[before + 1] * share, np.float32)
 
 
+def spot_motion(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.float64]]:
+    """Cut a clip to where the face moves, and SPOT_MARGIN on both sides: the paper's remedy (section 4.3) for motions
+    that are short beside the neutral face around them. Shared by training and inference, like `resample`.
+
+    Args:
+        values: (T, D) float32. times: (T,) seconds.
+    Returns:
+        At least one frame; all of them where nothing stands out.
+    """
+    onset, offset = active_span(values, times)
+    slack = 1e-6  # a frame just at the margin stays, whatever the last bit of its time stamp says
+    first = int(np.searchsorted(times, times[onset] - SPOT_MARGIN - slack))
+    last = int(np.searchsorted(times, times[offset] + SPOT_MARGIN + slack))
+    return values[first:last], times[first:last]
+
+
 class Encoder:
     """Features of a clip -> Embedding. Safe to use from several threads.
 
     Attributes:
+        spotting: whether clips are cut to where the face moves before they are encoded.
         model_id: name and hash of the network.
         frontend_id: of the features that it was trained on, the only ones that it takes.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, model_id: str, frontend_id: str) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, model_id: str, frontend_id: str, *, spotting: bool = False
+    ) -> None:
         self._session = session
+        self.spotting = spotting
         self.model_id = model_id
         self.frontend_id = frontend_id
 
@@ -61,7 +83,7 @@ class Encoder:
             UnknownModelError, MissingModelError, ModelHashError, ModelError: see `models.open_session`.
         """
         entry = card(name, settings)
-        return cls(open_session(name, settings), entry.model_id, entry.frontend)
+        return cls(open_session(name, settings), entry.model_id, entry.frontend, spotting=entry.spotting)
 
     def __call__(self, features: FeatureSequence) -> Embedding:
         """Encode one clip of any length.
@@ -74,6 +96,9 @@ class Encoder:
                 f"The encoder {self.model_id} takes features of {self.frontend_id}, these were made by "
                 f"{features.frontend_id}; choose an extractor and an encoder that belong together."
             )
-        values = resample(features.values, features.times)
+        values, times = features.values, features.times
+        if self.spotting:
+            values, times = spot_motion(values, times)
+        values = resample(values, times)
         (vector,) = self._session.run(["embedding"], {"values": values[None]})
         return Embedding(np.asarray(vector[0], np.float32), self.model_id)

@@ -311,6 +311,7 @@ TRIAL_KINDS = (
     "other person, other motion",
     "mimic",
     "near miss",
+    "near miss, other order",
 )
 
 

@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.activity import measure_cues
 from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
-from facemotion.data.activity import measure_cues
 from facemotion.encoder import Encoder
 from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession

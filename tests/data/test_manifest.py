@@ -8,6 +8,8 @@ from facemotion.data.manifest import (
     KINDS,
     check_manifest,
     find_problems,
+    is_reordered,
+    name_reordered,
     original_motion,
     read_manifest,
     write_manifest,
@@ -144,3 +146,19 @@ def test_the_grid_manifest(data_folder: Path) -> None:
     check_manifest(manifest)
     assert len(manifest) == 690
     assert len({r.motion for r in manifest.select(split="test").records}) == 14
+
+
+def test_near_misses_that_only_reorder_are_named_so(tmp_path: Path) -> None:
+    near = [take("ann", motion, 0, "near-miss") for motion in ("wink~near", "pout~near", "nod~near")]
+    records = [*(take("ann", motion, 0) for motion in ("wink", "pout", "nod")), *near]
+    manifest = read_manifest(save(tmp_path, records))
+    assert name_reordered(manifest) == manifest  # nothing tells the programs
+    (tmp_path / "motions.csv").write_text(
+        "motion,subject,kind,program\n"
+        "wink,ann,facial,wink_left > pout@0.5\nwink~near,ann,near-miss,pout@0.5 > wink_left\n"
+        "pout,ann,facial,pout > grin\npout~near,ann,near-miss,pout > smile\n"
+        "nod,ann,facial,grin\nnod~near,ann,near-miss,grin\n"
+    )
+    named = name_reordered(manifest)
+    assert [r.motion for r in named.records] == ["wink", "pout", "nod", "wink~order", "pout~near", "nod~near"]
+    assert [is_reordered(r) for r in named.records] == [False, False, False, True, False, False]

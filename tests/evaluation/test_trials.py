@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from facemotion.errors import DataError
 from facemotion.evaluation.trials import (
+    against_kind,
     join_trials,
     matrix_trials,
     most_takes,
@@ -27,6 +28,7 @@ WORLD = [
     record("ann", "wink", take=1),
     record("ann", "pout"),
     record("ann", "wink~left", "near-miss"),
+    record("ann", "wink~order", "near-miss"),
     record("bob", "wink", "mimic"),
     record("bob", "grin"),
 ]
@@ -42,6 +44,8 @@ def naive_kind(a: ClipRecord, b: ClipRecord) -> str:
         if a.motion == b.motion:
             return "genuine"
         near = a.motion.split("~")[0] == b.motion.split("~")[0] and "near-miss" in (a.kind, b.kind)
+        if {a.motion, b.motion} == {"wink", "wink~order"}:
+            return "near miss, other order"
         return "near miss" if near else "same person, other motion"
     mimic = a.motion == b.motion and "mimic" in (a.kind, b.kind)
     return "mimic" if mimic else "other person, other motion"
@@ -116,7 +120,7 @@ def test_too_few_or_mismatched() -> None:
 
 
 def test_join_undoes_select() -> None:
-    trials = score_pairs(unit_vectors(6), WORLD)
+    trials = score_pairs(unit_vectors(len(WORLD)), WORLD)
     joined = join_trials([select_trials(trials, trials.labels), select_trials(trials, ~trials.labels)])
     assert sorted(joined.scores) == sorted(trials.scores)
     assert joined.labels.sum() == trials.labels.sum()
@@ -128,3 +132,13 @@ def test_5900_clips_take_seconds() -> None:
     start = time.perf_counter()
     assert len(score_pairs(unit_vectors(5900), records)) == 5900 * 5899 // 2
     assert time.perf_counter() - start < 20
+
+
+def test_one_kind_of_impostor_is_held_against_the_motions_that_it_tries() -> None:
+    records = [record("ann", motion, take=take) for motion in ("wink", "pout") for take in range(3)]
+    records += [record("ann", "wink~order", "near-miss", take) for take in range(2)]
+    trials = score_pairs(unit_vectors(len(records)), records)
+    order = TRIAL_KINDS.index("near miss, other order")
+    chosen = against_kind(trials, order)
+    assert (chosen.kinds == order).sum() == 3 * 2
+    assert chosen.labels.sum() == 3 + 1  # takes of the motion itself and of its near miss; pout isn't tried

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from facemotion.errors import MotionProgramError
 from facemotion.synth.head import INDEX, SHAPES
 from facemotion.synth.lips import _OF_PHONEME, articulate, invent_phrases, lexicon, spell
-from facemotion.synth.motion import GROUPS, POSES, Program, Step, invent_program, near_miss, parse_program
+from facemotion.synth.motion import GROUPS, POSES, Program, Step, invent_program, near_miss, parse_program, reorder
 
 
 def test_every_pose_is_made_of_known_shapes_and_has_a_group_or_a_twin():
@@ -114,3 +114,17 @@ def test_phrases_of_a_person_share_words():
     assert len(set(phrases)) == 5
     words = [word for phrase in phrases for word in phrase.split()]
     assert len(set(words)) < len(words)
+
+
+@pytest.mark.parametrize("text", ["wink_left > pout", "wink_left > pout > grin@0.9", "wink_left > pout > wink_left"])
+def test_a_reordered_motion_has_the_same_steps(text):
+    program = parse_program(text)
+    for seed in range(8):
+        other = reorder(program, np.random.default_rng(seed))
+        assert [step.poses for step in other.steps] != [step.poses for step in program.steps]
+        assert sorted(map(str, other.steps)) == sorted(map(str, program.steps))
+
+
+def test_a_motion_of_one_pose_has_no_other_order():
+    for text in ("grin", "grin > grin@0.9"):
+        assert reorder(parse_program(text), np.random.default_rng(0)) is None

@@ -192,3 +192,16 @@ def test_settings_are_documented(request):
     text = (request.config.rootpath / "docs" / "synth.md").read_text("utf-8")
     assert to_toml(SYNTH_59).strip() in text
     assert to_toml(SpeechSpreads()).strip() in text
+
+
+def test_reorders_change_no_other_clip():
+    settings = DatasetSettings(subjects=4, motions=4, lips=1, takes=2, near_misses=1, mimics=1, impostor_takes=2)
+    plain, more = make_plan(settings), make_plan(replace(settings, reorders=2))
+    added = [clip for clip in more if clip.record.motion.endswith("~order")]
+    assert [clip for clip in more if clip not in added] == plain
+    assert 0 < len(added) <= 4 * 2 * 2
+    programs = {clip.record.motion: clip.motion for clip in more}
+    for clip in added:
+        original = programs[clip.record.motion.removesuffix("~order")]
+        assert clip.motion != original
+        assert sorted(clip.motion.split(" > ")) == sorted(original.split(" > "))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemotion.data.activity import active_span
+from facemotion.activity import active_span
 from facemotion.training.augment import (
     SHORTEST,
     AugmentSettings,

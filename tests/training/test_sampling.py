@@ -56,3 +56,20 @@ def test_every_clip_comes_in_time() -> None:
 def test_nothing_to_learn_from(world: dict[tuple[str, str], int]) -> None:
     with pytest.raises(TrainingError, match="two motions of two takes"):
         BatchSampler(number_labels(records(world)), SamplerSettings())
+
+
+def test_a_motion_can_be_drawn_with_its_near_misses() -> None:
+    records = [
+        ClipRecord(f"{motion}{take}", "ann", motion, "near-miss" if "~" in motion else "facial", take, 1)
+        for motion in ("wink", "wink~near", "wink~order", "pout", "grin")
+        for take in range(3)
+    ]
+    labels = number_labels(records)
+    apart, together = (BatchSampler(labels, SamplerSettings(1, 2, 2, together)) for together in (False, True))
+    seen = set()
+    for seed in range(30):
+        motions = {records[i].motion for i in together.draw(np.random.default_rng(seed))}
+        assert ("wink" in motions) == ("wink~near" in motions) == ("wink~order" in motions)
+        seen.add(len(motions))
+        assert len({records[i].motion for i in apart.draw(np.random.default_rng(seed))}) == 2
+    assert seen == {2, 4}

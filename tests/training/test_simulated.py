@@ -44,3 +44,12 @@ def test_noise_is_one_error_of_all_points_and_one_of_each(assets_folder: Path) -
     assert 0.002 < shared[..., 1].std() < 0.008
     assert np.corrcoef(shared[:, 0, 1], shared[:, 1, 1])[0, 1] > 0.95
     assert np.corrcoef(shared[1:, 0, 1], shared[:-1, 0, 1])[0, 1] > 0.4  # it comes and goes, frame by frame
+
+
+@pytest.mark.shared
+def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) -> None:
+    assets, talk = Assets(assets_folder), dataclasses.replace(SMALL, motions=0, near_misses=0, lips=2)
+    whole, cut = (simulate(dataclasses.replace(talk, cut=each), assets, "front")[1] for each in (False, True))
+    for one, other in zip(whole, cut, strict=True):
+        assert other.times[0] == 0
+        assert other.times[-1] < one.times[-1]

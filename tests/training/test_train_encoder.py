@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.errors import ModelMismatchError, SettingsError, TrainingError
 from facemotion.evaluation.metrics import average_precision, curve, prevalence
 from facemotion.evaluation.trials import score_pairs
 from facemotion.nets.sequence_encoder import EncoderSettings
@@ -187,3 +187,26 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[-1] < 0.01
+
+
+def test_a_run_that_spots_motions_hears_nothing_of_the_neutral_ends(data: TrainingSet) -> None:
+    settings = dataclasses.replace(
+        TINY, encoder=dataclasses.replace(TINY.encoder, spotting=True), optimiser=OptimiserSettings(steps=2)
+    )
+    net = train_encoder(settings, data)
+    moved = data.sequences[0].values
+    rest, times = np.repeat(moved[:1], 30, axis=0), np.arange(len(moved) + 120) / 25
+    early = FeatureSequence(np.concatenate([rest, moved, rest, rest, rest]), times, "front")
+    late = FeatureSequence(np.concatenate([rest, rest, rest, moved, rest]), times, "front")
+    one, other = embed(net, [early, late])
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    whole = train_encoder(dataclasses.replace(settings, encoder=TINY.encoder), data)
+    assert np.abs(np.subtract(*embed(whole, [early, late]))).max() > 1e-4
+
+
+def test_an_encoder_of_parts_needs_an_extractor_of_points(data: TrainingSet) -> None:
+    lips = dataclasses.replace(TINY.encoder, parts=("lips",), components=2)
+    with pytest.raises(SettingsError, match="no points of a face"):
+        train_encoder(dataclasses.replace(TINY, extractor="sfe-l", encoder=lips), data)
+    with pytest.raises(TrainingError, match="No such encoder: 3 features have no 9 principal components"):
+        train_encoder(dataclasses.replace(TINY, encoder=dataclasses.replace(TINY.encoder, components=9)), data)

@@ -20,6 +20,7 @@ def crossval(
     out: Annotated[Path, typer.Option(help="Folder for the figures, the scores and the runs.")] = Path("crossval"),
     folds: Annotated[int, typer.Option(help="Number of folds.", min=2)] = 10,
     policy: Annotated[str, typer.Option(help="What folds never share: subject, or paper for motions.")] = "subject",
+    jobs: Annotated[int, typer.Option(help="Folds trained side by side.", min=1, max=256)] = 1,
     fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,
     replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,
     json: JsonOption = False,
@@ -34,7 +35,7 @@ def crossval(
     from facemotion.errors import DataError, MissingExtraError
 
     try:
-        from facemotion.training.crossval import cross_validate, held_out_trials, summarise
+        from facemotion.training.crossval import cross_validate, cross_validate_by_processes, held_out_trials, summarise
         from facemotion.training.dataset import load_training_set
         from facemotion.training.settings import TrainingSettings
     except ImportError as error:
@@ -55,15 +56,16 @@ def crossval(
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
         task = bar.add_task("folds", total=folds)
-        vectors = cross_validate(
-            settings,
-            data.records,
-            data.sequences,
-            cut,
-            settings.sources[0].batch,
-            out / f"{policy}-{folds}",
-            lambda done: bar.update(task, completed=done),
-        )
+        runs = out / f"{policy}-{folds}"
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done)
+
+        if jobs > 1:
+            vectors = cross_validate_by_processes(settings, data.frontend_id, cut, runs, jobs, show)
+        else:
+            batch = settings.sources[0].batch
+            vectors = cross_validate(settings, data.records, data.sequences, cut, batch, runs, show)
     summary: dict[str, object] = {"folds": folds, "policy": policy}
     out.mkdir(parents=True, exist_ok=True)
     for pairs in PAIR_POLICIES:

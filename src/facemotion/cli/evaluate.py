@@ -102,8 +102,8 @@ def _print(report: Report) -> None:
     for rate in report.rates:
         value = "refused" if rate.fnmr is None else f"{rate.fnmr:.3f}"
         table.add_row(f"FNMR at FMR {rate.fmr:g}", value, rate.reason or f"threshold {rate.threshold:.3f}")
-    for kind, (count, error_rate) in report.kinds.items():
-        table.add_row(f"EER, {kind}", f"{error_rate:.3f}", f"{count} impostor trials")
+    for kind, own in report.kinds.items():
+        table.add_row(f"EER, {kind}", f"{own.eer:.3f}", f"{own.trials} impostor trials, AP {own.average_precision:.3f}")
     console = Console()
     console.print(table)
     console.print(

@@ -112,6 +112,9 @@ def dataset(
     takes: Annotated[int | None, typer.Option(help="Takes per motion.")] = None,
     sessions: Annotated[int | None, typer.Option(help="Recording sessions.")] = None,
     near_misses: Annotated[int | None, typer.Option(help="Motions per person that get a near miss.")] = None,
+    reorders: Annotated[
+        int | None, typer.Option(help="Motions per person that get a near miss of the same steps in another order.")
+    ] = None,
     mimics: Annotated[int | None, typer.Option(help="Motions per person that another person mimics.")] = None,
     part: PartOption = None,
     size: SizeOption = None,
@@ -139,6 +142,7 @@ def dataset(
         "takes": takes,
         "sessions": sessions,
         "near_misses": near_misses,
+        "reorders": reorders,
         "mimics": mimics,
         "part": part,
         "seed": seed,

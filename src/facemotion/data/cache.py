@@ -123,7 +123,7 @@ def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, li
     """The clips of a manifest that could be acquired, and their kept sequences, in order; nothing is extracted.
 
     Raises:
-        DataError: a clip isn't there, wasn't extracted yet, or none could be acquired.
+        DataError: a clip isn't there, wasn't extracted yet, its features are damaged, or none could be acquired.
     """
     acquired, sequences = [], []
     for record in manifest.records:
@@ -132,6 +132,11 @@ def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, li
         if features is not None:
             acquired.append(record)
             sequences.append(features)
+        elif cache.path(digest).exists():
+            raise DataError(
+                f"The features of {record.path} in {cache.folder} are damaged or hold values that are no numbers; run "
+                "`facemotion features` on its manifest to make them again."
+            )
         elif cache.read_failure(digest) is None:
             raise DataError(
                 f"No features of {record.path} by {cache.frontend_id} in {cache.folder}; "

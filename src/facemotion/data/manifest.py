@@ -3,7 +3,8 @@
 Columns: path (relative to the manifest's folder), subject, motion, kind, repetition, session, and optionally split.
 Other columns are left alone. Two conventions bind the harder impostors to what they imitate:
 
-- a near miss (kind "near-miss") of the motion X is named `X~something`, by the same subject;
+- a near miss (kind "near-miss") of the motion X is named `X~something`, by the same subject; `X~order` where it is made
+  of the same steps in another order;
 - a mimic (kind "mimic") carries the imitated motion's own name and the imitator as subject, so a motion that is
   mimicked has a name that no other subject uses.
 """
@@ -15,7 +16,7 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from facemotion.errors import ManifestError
@@ -104,10 +105,39 @@ def original_motion(record: ClipRecord) -> str:
     return record.motion.partition("~")[0] if record.kind == "near-miss" else record.motion
 
 
-def find_problems(manifest: Manifest) -> Iterator[str]:
+def is_reordered(record: ClipRecord) -> bool:
+    """Whether a clip is a near miss that differs from its original in the order of its steps alone."""
+    return record.kind == "near-miss" and record.motion.partition("~")[2] == "order"
+
+
+def name_reordered(manifest: Manifest) -> Manifest:
+    """Near misses of a simulated set that only reorder steps get the name `X~order`.
+
+    The programs are read from `motions.csv` beside the manifest; without it nothing changes.
+    """
+    try:
+        with (manifest.folder / "motions.csv").open(newline="", encoding="utf-8") as file:
+            programs = {
+                row["motion"]: [step.strip() for step in row["program"].split(">")] for row in csv.DictReader(file)
+            }
+    except (OSError, KeyError):
+        return manifest
+    records = []
+    for record in manifest.records:
+        steps, original = programs.get(record.motion, []), programs.get(original_motion(record), [])
+        if record.kind == "near-miss" and steps != original and sorted(steps) == sorted(original):
+            records.append(replace(record, motion=f"{original_motion(record)}~order"))
+        else:
+            records.append(record)
+    return Manifest(manifest.folder, tuple(records))
+
+
+def find_problems(manifest: Manifest, *, labelled: bool = True) -> Iterator[str]:
     """One sentence per fault: missing files, the same take twice, the same bytes twice (both rows are named), motions
-    of a single take, mimics and near misses of nothing."""
-    yield from _label_problems(manifest.records)
+    of a single take, mimics and near misses of nothing. Without `labelled`, for tasks that look at no label, only the
+    files are looked at."""
+    if labelled:
+        yield from _label_problems(manifest.records)
     seen: dict[str, ClipRecord] = {}
     for record in manifest.records:
         if not manifest.file(record).is_file():
@@ -121,13 +151,13 @@ def find_problems(manifest: Manifest) -> Iterator[str]:
             )
 
 
-def check_manifest(manifest: Manifest) -> None:
+def check_manifest(manifest: Manifest, *, labelled: bool = True) -> None:
     """Hold a manifest to `find_problems`.
 
     Raises:
         ManifestError: the first fault, and how many more there are.
     """
-    problems = list(find_problems(manifest))
+    problems = list(find_problems(manifest, labelled=labelled))
     if problems:
         more = f" ({len(problems) - 1} more; see `facemotion data check`)" if len(problems) > 1 else ""
         raise ManifestError(problems[0] + more)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facemotion.data.activity import Cues, measure_cues
+from facemotion.activity import Cues, measure_cues
 from facemotion.encoder import resample
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray

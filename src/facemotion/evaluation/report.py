@@ -18,7 +18,7 @@ from facemotion.evaluation.metrics import (
     peak_f1,
     prevalence,
 )
-from facemotion.evaluation.trials import select_trials
+from facemotion.evaluation.trials import against_kind
 from facemotion.thresholds import independent_impostors
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
@@ -40,6 +40,21 @@ class FixedRate:
 
 
 @dataclass(frozen=True)
+class KindFigures:
+    """One kind of impostor alone.
+
+    Attributes:
+        trials: number of its impostor trials. prevalence: share of genuine trials, the AP of a guess.
+        average_precision, eer: of both.
+    """
+
+    trials: int
+    prevalence: float
+    average_precision: float
+    eer: float
+
+
+@dataclass(frozen=True)
 class Report:
     """What a set of trials says.
 
@@ -47,7 +62,7 @@ class Report:
         genuine, impostor: number of trials. independent: different pairs of motions among the impostor trials.
         subjects: number of people. prevalence: share of genuine trials, the AP of a guess.
         figures: by name, with 95% intervals. rates: FNMR at fixed FMRs.
-        kinds: per kind of impostor, its number of trials and the EER of genuine trials against it alone.
+        kinds: per kind of impostor, figures of it alone against the genuine trials of the motions that it tries.
     """
 
     genuine: int
@@ -57,7 +72,7 @@ class Report:
     prevalence: float
     figures: dict[str, Interval]
     rates: tuple[FixedRate, ...]
-    kinds: dict[str, tuple[int, float]]
+    kinds: dict[str, KindFigures]
 
     def to_json(self) -> dict[str, object]:
         """Nested dicts, lists and numbers."""
@@ -76,10 +91,8 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
     """
     kinds = {}
     for number, kind in enumerate(TRIAL_KINDS[1:], start=1):
-        count = int((trials.kinds == number).sum())
-        if count:
-            part = select_trials(trials, trials.labels | (trials.kinds == number))
-            kinds[kind] = (count, equal_error_rate(curve(part))[0])
+        if (trials.kinds == number).any():
+            kinds[kind] = kind_figures(trials, number)
     genuine = int(trials.labels.sum())
     return Report(
         genuine=genuine,
@@ -90,6 +103,18 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
         figures={name: bootstrap(trials, metric, replicates) for name, metric in FIGURES.items()},
         rates=tuple(_fixed_rate(trials, fmr) for fmr in fmrs),
         kinds=kinds,
+    )
+
+
+def kind_figures(trials: ScoredTrials, kind: int) -> KindFigures:
+    """Figures of one kind of impostor, an index into TRIAL_KINDS.
+
+    Raises:
+        EvidenceError: no such impostor trial, or no genuine trial of the motions that they try.
+    """
+    accepted = curve(against_kind(trials, kind))
+    return KindFigures(
+        int(accepted.impostor[-1]), prevalence(accepted), average_precision(accepted), equal_error_rate(accepted)[0]
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.manifest import original_motion
+from facemotion.data.manifest import is_reordered, original_motion
 from facemotion.errors import DataError
 from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
 
@@ -17,7 +17,7 @@ PairPolicy = Literal["all", "within-subject"]
 PAIR_POLICIES: tuple[PairPolicy, ...] = ("all", "within-subject")
 NOBODYS = ("mimic", "near-miss")
 """Kinds of clips that nobody enrols."""
-SAME_PERSON, OTHER_PERSON, MIMIC, NEAR_MISS = range(1, len(TRIAL_KINDS))
+SAME_PERSON, OTHER_PERSON, MIMIC, NEAR_MISS, OTHER_ORDER = range(1, len(TRIAL_KINDS))
 
 
 def score_pairs(
@@ -29,7 +29,8 @@ def score_pairs(
     """Cosine of every pair of different clips, each pair once.
 
     Genuine are two takes of one motion by one subject. A mimic trial is the same motion by two people, one of whom
-    imitates; a near-miss trial is a motion against one that its owner made to come near it.
+    imitates; a near-miss trial is a motion against one that its owner made to come near it, and a kind of its own where
+    that one differs in the order of its steps alone.
 
     Args:
         vectors: (N, E) float32, rows of norm 1, in the order of `records`.
@@ -146,6 +147,13 @@ def select_trials(trials: ScoredTrials, chosen: NDArray[np.bool_]) -> ScoredTria
     )
 
 
+def against_kind(trials: ScoredTrials, kind: int) -> ScoredTrials:
+    """Impostor trials of one kind (an index into TRIAL_KINDS), and the genuine trials of the motions that they try."""
+    wanted = trials.kinds == kind
+    tried = np.isin(trials.motions[:, 0], trials.motions[wanted])
+    return select_trials(trials, wanted | (trials.labels & tried))
+
+
 def join_trials(parts: Sequence[ScoredTrials]) -> ScoredTrials:
     """Trials of several folds as one set. Subject and motion numbers must mean the same in all parts.
 
@@ -179,5 +187,9 @@ def _kinds(
     kinds = np.where(same_subject, SAME_PERSON, OTHER_PERSON).astype(np.uint8)
     kinds[~same_subject & same_name & (mimics[first] | mimics[second])] = MIMIC
     kinds[same_subject & ~same_name & (originals[first] == originals[second])] = NEAR_MISS
+    reordered = np.array([is_reordered(r) for r in records])
+    near = np.array([r.kind == "near-miss" for r in records])
+    by_order = (reordered[first] & ~near[second]) | (reordered[second] & ~near[first])
+    kinds[(kinds == NEAR_MISS) & by_order] = OTHER_ORDER
     kinds[same_subject & same_name] = 0
     return kinds

@@ -39,6 +39,7 @@ class ModelCard:
         preprocessing: what the input must be.
         output: what comes out.
         frontend: for an encoder, the `frontend_id` of the features that it takes.
+        spotting: for an encoder, whether clips are cut to where the face moves first, as they were in its training.
         sources: where `facemotion models pull` finds a file that doesn't ship.
         note: a caution that every user of the model should read.
         default_point: name of the operating point used where the settings name none.
@@ -56,6 +57,7 @@ class ModelCard:
     preprocessing: str = ""
     output: str = ""
     frontend: str = ""
+    spotting: bool = False
     sources: tuple[str, ...] = ()
     note: str = ""
     default_point: str = ""

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from facemotion.config import option
+from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams, mean_over_time
+from facemotion.nets.layers import LAYERS
 
-INPUTS = ("position", "position+difference", "difference")
-SCALINGS = ("feature", "stream")
-POOLINGS = ("maximum", "maximum+mean", "attention", "mean")
+# How time is summed up, and the length of the result in widths.
+POOLINGS = {"maximum": 1, "maximum+mean": 2, "maximum+thirds": 4, "attention": 1, "mean": 1}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,19 @@ class EncoderSettings:
     )
     centre: bool = option(False, "subtract the clip's mean over time from the values, which removes the resting face")
     scaling: str = option(
-        "feature", "inputs are divided by their own deviation, or by that of their stream", choices=SCALINGS
+        "feature",
+        "inputs are divided by their own deviation, that of their stream, their own within the clip, or both of these",
+        choices=SCALINGS,
+    )
+    parts: tuple[str, ...] = option(
+        (), "parts of the face that the components are made of, by the extractor's names; empty for all"
+    )
+    depth: bool = option(True, "components are made of the third coordinate too, where the extractor has one")
+    components: int = option(
+        0, "principal components of the training clips that are fed in place of features; 0 for none", minimum=0
+    )
+    network: str = option(
+        "transformer", "the paper's network, or a baseline to measure it against", choices=tuple(LAYERS)
     )
     width: int = option(
         0, "m, the size of the vectors between layers; 0 for that of the input", minimum=0, maximum=4096
@@ -35,7 +48,14 @@ class EncoderSettings:
     embedding: int = option(128, "n, the size of the embedding", minimum=2, maximum=4096)
     dropout: float = option(0.1, "dropout within the layers and after the positions", minimum=0, maximum=0.9)
     input_dropout: float = option(0.0, "dropout of the standardised inputs", minimum=0, maximum=0.9)
-    pooling: str = option("maximum", "how time is summed up; the paper takes the maximum", choices=POOLINGS)
+    pooling: str = option(
+        "maximum",
+        "how time is summed up; the paper takes the maximum, thirds adds that of each third",
+        choices=tuple(POOLINGS),
+    )
+    spotting: bool = option(
+        False, "cut clips to where the face moves before they are encoded, the paper's remedy for short motions"
+    )
     positions: bool = option(True, "add sinusoidal positions; without them the encoder hardly sees order")
 
 
@@ -53,26 +73,22 @@ class SequenceEncoder(nn.Module):
         ValueError: the heads don't divide the width.
     """
 
-    input_mean: Tensor
-    input_scale: Tensor
-
     def __init__(self, dimension: int, settings: EncoderSettings = EncoderSettings()) -> None:
         super().__init__()
-        streams = settings.inputs.count("+") + 1
-        width = settings.width or dimension * streams
-        if width % settings.heads:
+        streams = InputStreams(dimension, settings.inputs, settings.scaling, settings.centre, settings.components)
+        width = settings.width or streams.width
+        if width % settings.heads and settings.network in ("transformer", "conformer"):
             raise ValueError(f"a width of {width} can't be shared by {settings.heads} heads")
-        self.dimension, self.settings, self.width = dimension, settings, width
-        self.register_buffer("input_mean", torch.zeros(dimension * streams))
-        self.register_buffer("input_scale", torch.ones(dimension * streams))
-        self.project = nn.Linear(dimension * streams, width) if settings.width else nn.Identity()
+        self.dimension, self.settings, self.width, self.streams = dimension, settings, width, streams
+        self.project = nn.Linear(streams.width, width) if settings.width else nn.Identity()
         self.input_dropout, self.dropout = nn.Dropout(settings.input_dropout), nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(
-            _Layer(width, settings.heads, settings.feedforward, settings.dropout) for _ in range(settings.layers)
+            LAYERS[settings.network](width, settings.heads, settings.feedforward, settings.dropout, number)
+            for number in range(settings.layers)
         )
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, 1) if settings.pooling == "attention" else None
-        self.head = nn.Linear(width * (settings.pooling.count("+") + 1), settings.embedding)
+        self.head = nn.Linear(width * POOLINGS[settings.pooling], settings.embedding)
 
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch of padded clips.
@@ -85,37 +101,14 @@ class SequenceEncoder(nn.Module):
         """
         if mask is not None:
             values = values.masked_fill(~mask[..., None], 0.0)
-        x = (self._streams(values, mask) - self.input_mean) / self.input_scale
-        x = self.project(self.input_dropout(x))
+        x = self.project(self.input_dropout(self.streams(values, mask)))
         if self.settings.positions:
             x = x + sinusoidal_positions(x.shape[1], self.width, x)
         x = self.dropout(x)
-        attend = None if mask is None else mask[:, None, None, :]
         for layer in self.layers:
-            x = layer(x, attend)
+            x = layer(x, mask)
         pooled = self._pool(self.norm(x), mask)
         return nn.functional.normalize(self.head(pooled), dim=-1)
-
-    @torch.no_grad()
-    def standardise(self, values: Tensor, mask: Tensor) -> None:
-        """Set the standardisation of the inputs from training clips: (N, L, D) values, (N, L) mask."""
-        inputs = self._streams(values.masked_fill(~mask[..., None], 0.0), mask)[mask]
-        deviation = inputs.std(0)
-        if self.settings.scaling == "stream":
-            # What moves far is then heard more than what hardly moves and is mostly noise.
-            streams = deviation.reshape(-1, self.dimension)
-            deviation = streams.square().mean(1, keepdim=True).sqrt().expand_as(streams).flatten()
-        self.input_mean.copy_(inputs.mean(0))
-        self.input_scale.copy_(deviation.clamp_min(1e-4 * float(deviation.max())))
-
-    def _streams(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        if self.settings.inputs != "position":
-            change = torch.cat([torch.zeros_like(values[:, :1]), values[:, 1:] - values[:, :-1]], dim=1)
-        if self.settings.centre:
-            values = values - _mean_over_time(values, mask)
-        if self.settings.inputs == "position":
-            return values
-        return change if self.settings.inputs == "difference" else torch.cat([values, change], dim=-1)
 
     def _pool(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if self.query is not None:
@@ -124,36 +117,13 @@ class SequenceEncoder(nn.Module):
                 weights = weights.masked_fill(~mask[..., None], -math.inf)
             return (torch.softmax(weights, dim=1) * x).sum(dim=1)
         if self.settings.pooling == "mean":
-            return _mean_over_time(x, mask)[:, 0]
+            return mean_over_time(x, mask)[:, 0]
         largest = masked_maximum(x, mask)
         if self.settings.pooling == "maximum":
             return largest
-        return torch.cat([largest, _mean_over_time(x, mask)[:, 0]], dim=-1)
-
-
-class _Layer(nn.Module):
-    """Pre-norm self-attention and feed-forward; (B, L, m) in and out."""
-
-    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.rate = heads, dropout
-        self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward), nn.ReLU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
-        )
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, attend: Tensor | None) -> Tensor:
-        batch, length, width = x.shape
-        qkv = self.qkv(self.before_attention(x)).reshape(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=attend, dropout_p=self.rate if self.training else 0.0
-        )
-        x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
-        out: Tensor = x + self.dropout(self.feedforward(self.before_feedforward(x)))
-        return out
+        if self.settings.pooling == "maximum+thirds":
+            return torch.cat([largest, *_maxima_of_thirds(x, mask, largest)], dim=-1)
+        return torch.cat([largest, mean_over_time(x, mask)[:, 0]], dim=-1)
 
 
 def masked_maximum(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -171,8 +141,15 @@ def sinusoidal_positions(length: int, width: int, like: Tensor) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
-def _mean_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is None:
-        return x.mean(dim=1, keepdim=True)
-    total: Tensor = (x * mask[..., None]).sum(dim=1, keepdim=True)
-    return total / mask.sum(dim=1)[:, None, None]
+def _maxima_of_thirds(x: Tensor, mask: Tensor | None, whole: Tensor) -> list[Tensor]:
+    """Maxima over the first, second and last third of each clip; a third without a frame gives that of the clip."""
+    steps = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)[None]
+    lengths = x.new_full((1, 1), 1.0) * x.shape[1] if mask is None else mask.sum(1, keepdim=True)
+    third = ((steps + 0.5) * 3 / lengths).floor()
+    third = third if mask is None else third.masked_fill(~mask, -1)
+    found = []
+    for number in range(3):
+        inside = (third == number)[..., None]
+        largest = x.masked_fill(~inside, -math.inf).amax(dim=1)
+        found.append(torch.where(inside.any(dim=1), largest, whole))
+    return found

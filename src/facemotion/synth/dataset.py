@@ -15,7 +15,7 @@ import numpy as np
 from facemotion.config import option
 from facemotion.errors import SettingsError
 from facemotion.synth.lips import FIRST_SPEECH, invent_phrases
-from facemotion.synth.motion import Program, invent_program, near_miss, parse_program
+from facemotion.synth.motion import Program, invent_program, near_miss, parse_program, reorder
 from facemotion.synth.people import Recruit, cast
 from facemotion.synth.scene import Moments, SceneSettings, Session, make_session, sample
 from facemotion.synth.takes import Habits, Spreads, Take, make_habits, make_take
@@ -34,6 +34,9 @@ class DatasetSettings:
     takes: int = option(10, "takes per motion", minimum=1, maximum=1000)
     sessions: int = option(2, "recording sessions that the takes are spread over", minimum=1, maximum=20)
     near_misses: int = option(2, "motions per person that get a near miss", minimum=0, maximum=100)
+    reorders: int = option(
+        0, "motions per person that get a near miss of the same steps in another order", minimum=0, maximum=100
+    )
     mimics: int = option(2, "motions per person that another person mimics", minimum=0, maximum=100)
     impostor_takes: int = option(5, "takes per near miss and mimic", minimum=1, maximum=1000)
     part: str = option("benchmark", "portraits that people are made from", choices=("train", "validation", "benchmark"))
@@ -84,6 +87,8 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
     for number in range(settings.subjects):
         subject = _name(number)
         random = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 21, number]))
+        # A stream of its own: asking for reorders changes no other clip.
+        shuffler = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 24, number]))
         taken: set[str] = set()
         programs = [invent_program(random, taken) for _ in range(settings.motions)]
         for index, program in enumerate(programs):
@@ -96,6 +101,10 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
             motion = f"{subject}-fm{index + 1}~near"
             other = str(near_miss(programs[index], random))
             plan += _clips(settings, number, motion, "near-miss", other, settings.impostor_takes, 3, index, number)
+        others = [(index, reorder(program, shuffler)) for index, program in enumerate(programs)]
+        for index, order in [(index, order) for index, order in others if order][: settings.reorders]:
+            motion = f"{subject}-fm{index + 1}~order"
+            plan += _clips(settings, number, motion, "near-miss", str(order), settings.impostor_takes, 5, index, number)
         for index in range(settings.mimics):
             mimic = (number + 1 + index) % settings.subjects
             if mimic == number:

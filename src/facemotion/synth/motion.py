@@ -8,6 +8,7 @@ or one of the head's shapes (head.SHAPES).
 from __future__ import annotations
 
 import difflib
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -214,6 +215,14 @@ def near_miss(program: Program, random: np.random.Generator) -> Program:
         index = int(random.integers(len(steps)))
         steps[index] = replace(_invent_step(random, {n for s in steps for n, _ in s.poses}), hold=steps[index].hold)
     return Program(tuple(steps))
+
+
+def reorder(program: Program, random: np.random.Generator) -> Program | None:
+    """The hardest near miss for whoever doesn't look at time: the same steps in another order; None for a single step
+    or steps that are all alike."""
+    poses = [step.poses for step in program.steps]
+    orders = [o for o in itertools.permutations(program.steps) if [step.poses for step in o] != poses]
+    return Program(orders[int(random.integers(len(orders)))]) if orders else None
 
 
 def _mirror(step: Step) -> Step:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.activity import active_span
 from facemotion.config import option
-from facemotion.data.activity import active_span
 from facemotion.types import FloatArray
 
 Times = NDArray[np.float64]

@@ -20,8 +20,9 @@ from facemotion.evaluation.metrics import (
 )
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PairPolicy, join_trials, score_pairs
-from facemotion.training.dataset import make_training_set
+from facemotion.training.dataset import TrainingSet, load_training_set, make_training_set
 from facemotion.training.encoder import embed, train_encoder
+from facemotion.training.processes import run_tasks
 from facemotion.training.runs import RunFolder
 from facemotion.training.sampling import SamplerSettings
 from facemotion.training.settings import TrainingSettings
@@ -73,14 +74,68 @@ def cross_validate(
     """
     vectors = []
     for number, fold in enumerate(folds):
-        source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
-        own = dataclasses.replace(settings, seed=settings.seed + number)
-        run = RunFolder(runs / f"fold-{number}") if runs else None
-        net = train_encoder(own, make_training_set([source]), run)
-        vectors.append(embed(net, [sequences[i] for i in fold.test]))
+        vectors.append(_train_and_embed(settings, records, sequences, fold, number, batch, runs))
         if progress:
             progress(number + 1)
     return vectors
+
+
+def cross_validate_by_processes(
+    settings: TrainingSettings,
+    frontend_id: str,
+    folds: Sequence[Fold],
+    runs: Path,
+    jobs: int,
+    progress: Callable[[int], None] | None = None,
+) -> list[FloatArray]:
+    """As `cross_validate` on the one source of the settings, by several processes, each of which reads it.
+
+    Args:
+        settings: of every training; `threads` are those of one process.
+        frontend_id: of the features in the cache.
+        folds: positions in the source's clips that could be acquired.
+        runs: keeps a run folder per fold. jobs: number of processes.
+        progress: called with the number of folds done.
+    Raises:
+        TrainingError: as in `train_encoder`, or a process was killed.
+    """
+    vectors = []
+    tasks = [(fold, number) for number, fold in enumerate(folds)]
+    for own in run_tasks(_open_worker, (settings, frontend_id, runs), _run_fold, tasks, jobs):
+        vectors.append(own)
+        if progress:
+            progress(len(vectors))
+    return vectors
+
+
+_opened: tuple[TrainingSettings, TrainingSet, Path] | None = None  # of a worker process
+
+
+def _open_worker(settings: TrainingSettings, frontend_id: str, runs: Path) -> None:
+    global _opened  # noqa: PLW0603
+    _opened = settings, load_training_set(settings, frontend_id), runs
+
+
+def _run_fold(fold: Fold, number: int) -> FloatArray:
+    assert _opened is not None  # noqa: S101
+    settings, data, runs = _opened
+    return _train_and_embed(settings, data.records, data.sequences, fold, number, settings.sources[0].batch, runs)
+
+
+def _train_and_embed(
+    settings: TrainingSettings,
+    records: Sequence[ClipRecord],
+    sequences: Sequence[FeatureSequence],
+    fold: Fold,
+    number: int,
+    batch: SamplerSettings,
+    runs: Path | None,
+) -> FloatArray:
+    source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
+    own = dataclasses.replace(settings, seed=settings.seed + number)
+    run = RunFolder(runs / f"fold-{number}") if runs else None
+    net = train_encoder(own, make_training_set([source], own.task), run)
+    return embed(net, [sequences[i] for i in fold.test])
 
 
 def held_out_trials(

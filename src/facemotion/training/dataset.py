@@ -12,10 +12,10 @@ from torch import Tensor
 
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
-from facemotion.encoder import resample
+from facemotion.encoder import resample, spot_motion
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.synth.assets import Assets
-from facemotion.training.augment import AugmentSettings, augment
+from facemotion.training.augment import augment
 from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.settings import TrainingSettings
 from facemotion.training.simulated import simulate
@@ -53,11 +53,12 @@ class TrainingSet:
 Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
 
 
-def make_training_set(sources: Sequence[Source]) -> TrainingSet:
+def make_training_set(sources: Sequence[Source], task: str = "motions") -> TrainingSet:
     """Put clips and the make-up of batches together; subjects of two sources are two people, whatever their names.
 
     Args:
         sources: records, their sequences in the same order, and what a batch takes of them.
+        task: as in the settings; where it looks at no label, no pair of takes is asked for.
     Raises:
         ModelMismatchError: features of two front ends.
         TrainingError: no source, or one without a pair to learn from.
@@ -74,10 +75,15 @@ def make_training_set(sources: Sequence[Source]) -> TrainingSet:
     samplers, parts, offset = [], [], 0
     for own, _, settings in sources:
         labels = number_labels(own)
-        samplers.append(BatchSampler(labels, settings, offset))
-        parts.append(Labels(labels.subjects + offset, labels.motions + offset))
+        if task == "motions":
+            samplers.append(BatchSampler(labels, settings, offset))
+        parts.append(Labels(labels.subjects + offset, labels.motions + offset, labels.originals + offset))
         offset += len(own)
-    joined = Labels(np.concatenate([p.subjects for p in parts]), np.concatenate([p.motions for p in parts]))
+    joined = Labels(
+        np.concatenate([p.subjects for p in parts]),
+        np.concatenate([p.motions for p in parts]),
+        np.concatenate([p.originals for p in parts]),
+    )
     spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
     return TrainingSet(records, sequences, joined, tuple(samplers), spread)
 
@@ -93,29 +99,39 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
     sources: list[Source] = []
     for source in settings.sources:
         manifest = read_manifest(Path(source.manifest))
-        check_manifest(manifest)
+        check_manifest(manifest, labelled=settings.task == "motions")
         acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
         sources.append((acquired.records, sequences, source.batch))
     if settings.simulation.subjects:
         sources.append((*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch))
-    return make_training_set(sources)
+    return make_training_set(sources, settings.task)
 
 
-def draw_batch(
-    data: TrainingSet, augmentation: AugmentSettings, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One batch, augmented and brought to the encoder's rate.
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Clips of one step.
 
-    Returns:
-        values (B, L, D) float32, mask (B, L) bool, subjects (B,) and motions (B,) int64.
+    Attributes:
+        clips: B arrays (L_i, D) float32 at the encoder's rate.
+        subjects, motions: (B,) int64 numbers.
     """
+
+    clips: list[FloatArray]
+    subjects: Tensor
+    motions: Tensor
+
+
+def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
+    """One batch, augmented and brought to the encoder's rate."""
     chosen = np.concatenate([sampler.draw(rng) for sampler in data.samplers])
     clips = []
     for position in chosen:
         sequence = data.sequences[position]
-        clips.append(resample(*augment(sequence.values, sequence.times, augmentation, data.spread, rng)))
-    values, mask = pad(clips)
-    return values, mask, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(data.labels.motions[chosen])
+        values, times = sequence.values, sequence.times
+        if settings.encoder.spotting:
+            values, times = spot_motion(values, times)
+        clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)))
+    return Batch(clips, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(data.labels.motions[chosen]))
 
 
 def pad(clips: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:

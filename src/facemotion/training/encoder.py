@@ -5,20 +5,26 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facemotion.encoder import resample
+from facemotion.encoder import resample, spot_motion
 from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.features.parts import select_parts
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.training.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
+from facemotion.training.pretrain import draw_subclips
 from facemotion.training.runs import Checkpoint, RunFolder
 from facemotion.training.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.types import FeatureSequence, FloatArray
 
+DRAWS = {"motions": draw_batch, "subclips": draw_subclips}  # by the settings' task
+GROUPS = 8  # of clips of like length in a batch
 Progress = Callable[[int, float], None]  # steps done, loss
 
 
@@ -46,7 +52,10 @@ def train_encoder(
     begun = run.start(settings) if run else None
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        net = _new_network(settings, data).to(device)
+        net = _new_network(settings, data)
+        if settings.begin:
+            _begin(net, RunFolder(Path(settings.begin)), data)
+        net = net.to(device)
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, settings.optimiser)
         step = _restore(begun, net, averaged, optimiser, data) if begun else 0
@@ -59,8 +68,9 @@ def train_encoder(
             for group in optimiser.param_groups:
                 group["lr"] = rate
 
-            values, mask, subjects, motions = (t.to(device) for t in draw_batch(data, settings.augmentation, rng))
-            loss = batch_loss(net(values, mask), subjects, motions, settings.loss)
+            batch = DRAWS[settings.task](data, settings, rng)
+            embeddings = encode_clips(net, batch.clips, device)
+            loss = batch_loss(embeddings, batch.subjects.to(device), batch.motions.to(device), settings.loss)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss is {loss.item()} at step {step}; lower the learning rate and start again from the "
@@ -95,6 +105,19 @@ def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
     return net.eval(), checkpoint.frontend_id
 
 
+def _whole(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.float64]]:
+    return values, times
+
+
+def encode_clips(net: SequenceEncoder, clips: Sequence[FloatArray], device: torch.device) -> Tensor:
+    """(B, n) embeddings of clips (L_i, D), in the order given. Clips of like length are padded together: one long clip
+    would otherwise make the network work through as many frames of nothing for each of the others."""
+    order = np.argsort([len(clip) for clip in clips], kind="stable")
+    groups = np.array_split(order, min(GROUPS, len(order)))
+    parts = [net(*(t.to(device) for t in pad([clips[i] for i in group]))) for group in groups]
+    return torch.cat(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
+
+
 @torch.no_grad()
 def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int = 64) -> FloatArray:
     """Encode clips; (N, n) float32, rows of norm 1, in the order given.
@@ -105,7 +128,8 @@ def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int
     if any(sequence.values.shape[1] != net.dimension for sequence in sequences):
         raise ModelMismatchError(f"The encoder takes {net.dimension} features a frame; extract the clips anew.")
     net.eval()
-    clips = [resample(sequence.values, sequence.times) for sequence in sequences]
+    cut = spot_motion if net.settings.spotting else _whole
+    clips = [resample(*cut(sequence.values, sequence.times)) for sequence in sequences]
     order = np.argsort([len(clip) for clip in clips], kind="stable")
     vectors = np.empty((len(clips), net.settings.embedding), np.float32)
     for start in range(0, len(order), batch):
@@ -131,12 +155,29 @@ def learning_rate(step: int, settings: OptimiserSettings) -> float:
 
 
 def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
+    chosen, heard = settings.encoder, None
+    if chosen.parts or not chosen.depth:
+        heard = torch.from_numpy(select_parts(settings.extractor, chosen.parts, chosen.depth))
     try:
-        net = SequenceEncoder(data.dimension, settings.encoder)
+        net = SequenceEncoder(data.dimension, chosen)
+        net.streams.fit([torch.from_numpy(resample(s.values, s.times)) for s in data.sequences], heard)
     except ValueError as error:
-        raise TrainingError(f"No such encoder: {error}; change width or heads.") from error
-    net.standardise(*pad([resample(sequence.values, sequence.times) for sequence in data.sequences]))
+        raise TrainingError(f"No such encoder: {error}; change the settings under [encoder].") from error
     return net
+
+
+def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> None:
+    checkpoint = run.load()
+    if checkpoint.frontend_id != data.frontend_id:
+        raise ModelMismatchError(
+            f"{run.path} was trained on features of {checkpoint.frontend_id}, these are of {data.frontend_id}; begin "
+            "with another run."
+        )
+    if run.settings.encoder != net.settings or checkpoint.dimension != net.dimension:
+        raise TrainingError(
+            f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same."
+        )
+    _load_state(net, checkpoint, "average.")
 
 
 def _adamw(net: SequenceEncoder, settings: OptimiserSettings) -> torch.optim.AdamW:

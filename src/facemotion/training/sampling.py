@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import option
+from facemotion.data.manifest import original_motion
 from facemotion.errors import TrainingError
 from facemotion.types import ClipRecord
 
@@ -23,6 +24,9 @@ class SamplerSettings:
     subjects: int = option(8, "S, subjects in a batch; fewer where the set has fewer", minimum=1, maximum=1024)
     motions: int = option(5, "M, motions of each subject in a batch; fewer where it has fewer", minimum=2, maximum=1024)
     takes: int = option(2, "K, takes of each motion in a batch; fewer where it has fewer", minimum=2, maximum=256)
+    together: bool = option(
+        False, "a motion is drawn with its near misses, the hardest negatives that there are; they come on top of M"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,20 +34,23 @@ class Labels:
     """Numbers of the subject and of the motion of each clip; a motion's number is its own, whoever shares its name.
 
     Attributes:
-        subjects, motions: (N,) int64.
+        subjects, motions: (N,) int64. originals: (N,) int64, of a near miss the motion that it comes near to.
     """
 
     subjects: NDArray[np.int64]
     motions: NDArray[np.int64]
+    originals: NDArray[np.int64]
 
 
 def number_labels(records: Sequence[ClipRecord]) -> Labels:
     """Number the subjects and motions of records in order of appearance."""
     subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in records))}
-    motions = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in records))}
+    names = [(r.subject, r.motion) for r in records] + [(r.subject, original_motion(r)) for r in records]
+    motions = {name: i for i, name in enumerate(dict.fromkeys(names))}
     return Labels(
         np.array([subjects[r.subject] for r in records], dtype=np.int64),
         np.array([motions[r.subject, r.motion] for r in records], dtype=np.int64),
+        np.array([motions[r.subject, original_motion(r)] for r in records], dtype=np.int64),
     )
 
 
@@ -63,24 +70,29 @@ class BatchSampler:
 
     def __init__(self, labels: Labels, settings: SamplerSettings, offset: int = 0) -> None:
         self.settings = settings
-        self.takes: list[list[NDArray[np.int64]]] = []
+        # Of each subject, families of motions that are drawn together; of each motion, positions of its takes.
+        self.families: list[list[list[NDArray[np.int64]]]] = []
         for subject in np.unique(labels.subjects):
-            own = np.unique(labels.motions[labels.subjects == subject])
-            groups = [np.flatnonzero(labels.motions == motion) + offset for motion in own]
-            groups = [group for group in groups if len(group) >= 2]
-            if len(groups) >= 2:
-                self.takes.append(groups)
-        if not self.takes:
+            families: dict[int, list[NDArray[np.int64]]] = {}
+            for motion in np.unique(labels.motions[labels.subjects == subject]):
+                takes = np.flatnonzero(labels.motions == motion)
+                if len(takes) >= 2:
+                    key = int(labels.originals[takes[0]] if settings.together else motion)
+                    families.setdefault(key, []).append(takes + offset)
+            if sum(map(len, families.values())) >= 2:
+                self.families.append(list(families.values()))
+        if not self.families:
             raise TrainingError(
                 "No subject has two motions of two takes each; record more takes or check the manifest."
             )
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """(at most S * M * K,) int64 positions of clips."""
+        """(at most S * M * K,) int64 positions of clips; more where near misses come on top."""
         batch = []
-        for groups in _some(rng, self.takes, self.settings.subjects):
-            for takes in _some(rng, groups, self.settings.motions):
-                batch.append(rng.permutation(takes)[: self.settings.takes])
+        for families in _some(rng, self.families, self.settings.subjects):
+            for family in _some(rng, families, self.settings.motions):
+                for takes in family:
+                    batch.append(rng.permutation(takes)[: self.settings.takes])
         return np.concatenate(batch)
 
 

@@ -36,6 +36,14 @@ class LossSettings:
 
 
 @dataclass(frozen=True)
+class SubclipSettings:
+    """What a batch of self-supervised pretraining is made of (task "subclips"); its loss is that of `[loss]`."""
+
+    clips: int = option(48, "clips of a batch, two subclips of each", minimum=2, maximum=4096)
+    shortest: float = option(0.5, "shortest subclip, as a share of its clip", minimum=0.05, maximum=1)
+
+
+@dataclass(frozen=True)
 class OptimiserSettings:
     """AdamW, a linear rise to the peak rate and a cosine down to nothing."""
 
@@ -55,6 +63,12 @@ class TrainingSettings:
 
     seed: int = option(0, "of the weights, the batches and the augmentations", minimum=0)
     extractor: str = option("face-mesh", "feature extractor whose features are in the cache, by the name of its card")
+    task: str = option(
+        "motions",
+        "learn to tell motions by their labels, or to find two subclips of one clip without any",
+        choices=("motions", "subclips"),
+    )
+    begin: str = option("", "run folder whose weights training starts from; empty for new ones")
     features: str = option("features", "folder of the feature cache; relative to the working folder")
     threads: int = option(0, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
     checkpoint_steps: int = option(200, "batches between two checkpoints", minimum=1)
@@ -63,4 +77,5 @@ class TrainingSettings:
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    subclips: SubclipSettings = field(default_factory=SubclipSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

@@ -17,6 +17,7 @@ from facemotion.features.mesh import POINTS, align
 from facemotion.synth.assets import Assets
 from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
 from facemotion.synth.head import IDENTITIES, HeadModel, load_head
+from facemotion.synth.takes import Spreads
 from facemotion.training.sampling import SamplerSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
@@ -29,6 +30,7 @@ MESH_POINTS = 478
 ALIGNMENT = np.array([0.001, 0.0035, 0.0011, 0.0065, 0.0011, 0.0014, 0.006])
 OWN = np.array([1.0, 1.0, 0.4])
 ERROR_SECONDS = 0.1
+USUAL = Spreads()
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,31 @@ class SimulationSettings:
     """Simulated people to train on beside the recorded ones; they need the data engine's assets (FACEMOTION_ASSETS)."""
 
     subjects: int = option(0, "simulated people; 0 for none", minimum=0, maximum=100000)
-    motions: int = option(5, "facial motions of each", minimum=2, maximum=100)
+    motions: int = option(5, "facial motions of each", minimum=0, maximum=100)
     lips: int = option(3, "lip movements of each", minimum=0, maximum=100)
     takes: int = option(4, "takes of each motion", minimum=2, maximum=1000)
     near_misses: int = option(2, "motions of each that get a near miss, performed as a motion of its own", minimum=0)
+    reorders: int = option(0, "motions of each that get a near miss of the same steps in another order", minimum=0)
+    mimics: int = option(0, "motions of each that another person mimics", minimum=0)
     seed: int = option(0, "of people, motions and takes", minimum=0)
     shape: float = option(0.8, "spread of the shape of heads", unit="standard deviations of the head model", minimum=0)
     noise: float = option(
         0.0025, "spread of a point's own error", unit="distances between the outer eye corners", minimum=0
     )
     alignment: float = option(1.0, "error of alignment that all points share, relative to real speakers'", minimum=0)
+    cut: bool = option(False, "cut lip movements to where the lips move, as corpora of speech are")
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
 
 def simulate(
-    settings: SimulationSettings, assets: Assets, frontend_id: str
+    settings: SimulationSettings, assets: Assets, frontend_id: str, spreads: Spreads = USUAL
 ) -> tuple[list[ClipRecord], list[FeatureSequence]]:
     """Perform every clip of a planned data set on heads of random shape.
 
     Args:
         settings: how many people, motions and takes. assets: of the data engine.
         frontend_id: of the face-mesh features that the sequences stand beside.
+        spreads: of people and takes.
     Returns:
         Records and their sequences, values (T, 3 x len(POINTS)) as FaceMesh makes them.
     Raises:
@@ -69,10 +75,12 @@ def simulate(
         lips=settings.lips,
         takes=settings.takes,
         near_misses=settings.near_misses,
-        mimics=0,
+        reorders=settings.reorders,
+        mimics=settings.mimics,
         impostor_takes=settings.takes,
         part="train",
         seed=settings.seed,
+        spreads=spreads,
     )
     performers = make_performers(plan_settings)
     places = _places(head)
@@ -86,11 +94,15 @@ def simulate(
             weights = settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32)
             bodies[subject] = neutral + np.tensordot(weights, head.identity[:, places], axes=1)
         _, moments = perform(plan_settings, clip, performers[subject])
-        points = bodies[subject] + np.tensordot(moments.weights, expression, axes=1)
-        seen = np.stack([_features(frame) for frame in points])
-        seen += _error(rng, seen.mean(axis=0), moments.times, settings)
+        shown = np.arange(len(moments.times))
+        if settings.cut and clip.record.kind == "lip":
+            moving = np.flatnonzero(moments.phase)
+            shown = np.arange(moving[0], moving[-1] + 1) if len(moving) > 1 else shown
+        points = bodies[subject] + np.tensordot(moments.weights[shown], expression, axes=1)
+        seen, times = np.stack([_features(frame) for frame in points]), moments.times[shown]
+        seen += _error(rng, seen.mean(axis=0), times, settings)
         records.append(clip.record)
-        sequences.append(FeatureSequence(seen.reshape(len(seen), -1), moments.times - moments.times[0], frontend_id))
+        sequences.append(FeatureSequence(seen.reshape(len(seen), -1), times - times[0], frontend_id))
     return records, sequences
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facemotion.data.activity import active_span, measure_cues
+from facemotion.activity import active_span, measure_cues
 from facemotion.types import FeatureSequence
 
 

@@ -1,0 +1,65 @@
+"""`facemotion tables`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.console import JsonOption, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(tables)
+
+
+def tables(
+    config: Annotated[Path, typer.Argument(help="Settings of the tables (TOML); see configs/tables.toml.")],
+    out: Annotated[Path, typer.Option(help="Folder for tables.json, tables.md and the runs.")] = Path("tables"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Train runs whose name begins so; may be repeated; default: all.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Trainings side by side.", min=1, max=256)] = 1,
+    json: JsonOption = False,
+) -> None:
+    """The paper's two tables on a manifest, and what it leaves out: impostors by kind, controls, baselines, takes."""
+    import json as text
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from facemotion.cli.train import INSTALL
+    from facemotion.errors import DataError, MissingExtraError
+
+    try:
+        from facemotion.training.table_runs import TableSettings, check_features, load_clips, plan_runs, train_runs
+        from facemotion.training.tables import make_tables, write_markdown
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.config import read_toml
+
+    settings = read_toml(TableSettings, config)
+    manifest = load_clips(settings)
+    runs = plan_runs(settings)
+    chosen = [run for run in runs if not only or run.name.startswith(tuple(only))]
+    if not chosen:
+        raise DataError(
+            f"No run begins with {' or '.join(only or [])}; choose among {'; '.join(r.name for r in runs)}."
+        )
+    check_features(settings, manifest, chosen)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
+        task = bar.add_task("folds")
+        held = train_runs(
+            settings, chosen, out, jobs, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
+    markdown = write_markdown(found, str(manifest.folder.name))
+    (out / "tables.json").write_text(text.dumps(found, indent=1) + "\n", "utf-8")
+    (out / "tables.md").write_text(markdown, "utf-8")
+    if json:
+        print_json(found)
+    else:
+        typer.echo(markdown)

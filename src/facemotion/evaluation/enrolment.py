@@ -1,0 +1,60 @@
+"""What more enrolment takes are worth: templates of one take, of two, and so on, tried by the same probes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from facemotion.evaluation.trials import SAME_PERSON
+from facemotion.types import ClipRecord, FloatArray, ScoredTrials
+
+
+def enrolment_trials(
+    vectors: FloatArray, records: Sequence[ClipRecord], most: int = 5, among: Sequence[ClipRecord] | None = None
+) -> list[ScoredTrials]:
+    """Probes against templates of 1, 2, ... enrolment takes; the score is the mean cosine, as the verifier's.
+
+    Every facial motion is enrolled by its first takes. Its later takes are genuine probes, those of its owner's other
+    facial motions impostors: whoever knows the person and not the secret. The probes are the same for every number
+    of takes.
+
+    Args:
+        vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.
+        most: takes tried; fewer where a motion has fewer, since one must be left as a probe.
+        among: as in `score_pairs`.
+    Returns:
+        Trials for 1, 2, ... takes. Sides are the motion enrolled and the motion probed.
+    """
+    among = records if among is None else among
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i in sorted(range(len(records)), key=lambda i: records[i].repetition):
+        if records[i].kind == "facial":
+            groups.setdefault((records[i].subject, records[i].motion), []).append(i)
+    groups = {name: own for name, own in groups.items() if len(own) >= 2}
+    most = min([most, *(len(own) - 1 for own in groups.values())])
+    subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in among))}
+    motions = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in among))}
+    trials = []
+    for takes in range(1, most + 1):
+        scores, labels, sides, names = [], [], [], []
+        for name, enrolled in groups.items():
+            for other, probes in groups.items():
+                if other[0] != name[0]:
+                    continue
+                own = vectors[probes[most:]] @ vectors[enrolled[:takes]].T
+                scores.append(own.mean(axis=1))
+                labels += [name == other] * len(own)
+                sides += [[subjects[name[0]]] * 2] * len(own)
+                names += [[motions[name], motions[other]]] * len(own)
+        kinds = np.where(labels, 0, SAME_PERSON).astype(np.uint8)
+        trials.append(
+            ScoredTrials(
+                np.concatenate(scores).astype(np.float32),
+                kinds == 0,
+                kinds,
+                np.array(sides, np.int32),
+                np.array(names, np.int32),
+            )
+        )
+    return trials

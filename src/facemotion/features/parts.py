@@ -1,0 +1,43 @@
+"""Which features belong to which part of the face, for extractors whose features are points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.errors import SettingsError
+from facemotion.features import landmarks68, mesh
+
+
+def select_parts(extractor: str, parts: Sequence[str], depth: bool = True) -> NDArray[np.bool_]:
+    """Features of some parts of the face.
+
+    Args:
+        extractor: name in `EXTRACTORS`.
+        parts: names such as "lips", "jaw", "left brow"; empty for every point.
+        depth: take the third coordinate too, where there is one.
+    Returns:
+        (D,) bool, true for the features taken.
+    Raises:
+        SettingsError: features of this extractor are no points, or it knows no such part (those that it knows are
+            named).
+    """
+    groups: Mapping[str, Sequence[int]]
+    if extractor == "face-mesh":
+        starts = np.cumsum([0] + [len(group) for group in mesh.MOVING.values()])
+        groups = {name: range(starts[i], starts[i + 1]) for i, name in enumerate(mesh.MOVING)}
+        points, coordinates = len(mesh.POINTS), 3
+    elif extractor.endswith("-landmarks"):
+        groups, points, coordinates = landmarks68.MOVING, 68, 2
+    else:
+        raise SettingsError(f"Features of {extractor!r} are no points of a face; leave parts empty and depth true.")
+    taken = np.zeros((points, coordinates), np.bool_)
+    for part in parts or ("",):
+        if part and part not in groups:
+            raise SettingsError(f"{extractor!r} knows no part {part!r}; choose among {', '.join(groups)}.")
+        taken[list(groups[part]) if part else slice(None)] = True
+    if not depth:
+        taken[:, 2:] = False
+    return taken.ravel()

@@ -1,0 +1,122 @@
+"""What a sequence encoder is fed: features become streams, each on a scale of its own. Part of the exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+INPUTS = ("position", "position+difference", "difference")
+SCALINGS = ("feature", "stream", "clip", "stream+clip")
+STILL = 0.05  # a component that moves less than this share of its usual deviation stays small in its clip
+
+
+class InputStreams(nn.Module):
+    """Features of B clips -> inputs of the network.
+
+    Principal components (if any) are taken first, then positions and differences; each is then centred and divided by
+    its deviation over the training set ("feature"), by that of its stream ("stream"), by its own within the clip
+    ("clip"), or both of the last two stand side by side ("stream+clip").
+
+    Args:
+        dimension: D, features per frame.
+        inputs: one of INPUTS. scaling: one of SCALINGS.
+        centre: subtract the clip's mean over time from the positions.
+        components: number of principal components, fitted by `fit`; 0 feeds the features themselves.
+    """
+
+    input_mean: Tensor
+    input_scale: Tensor
+    basis: Tensor
+
+    def __init__(self, dimension: int, inputs: str, scaling: str, centre: bool, components: int) -> None:
+        super().__init__()
+        if components > dimension:
+            raise ValueError(f"{dimension} features have no {components} principal components")
+        self.inputs, self.scaling, self.centre, self.components = inputs, scaling, centre, components
+        fed = components or dimension
+        self.streams = inputs.count("+") + 1
+        self.width = fed * self.streams * (scaling.count("+") + 1)
+        self.register_buffer("input_mean", torch.zeros(fed * self.streams))
+        self.register_buffer("input_scale", torch.ones(fed * self.streams))
+        if components:
+            self.register_buffer("basis", torch.eye(dimension, components))
+
+    def forward(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, L, D) zero where the (B, L) mask is false -> (B, L, width)."""
+        streams = self._streams(values, mask)
+        parts = []
+        if self.scaling != "clip":
+            parts.append((streams - self.input_mean) / self.input_scale)
+        if self.scaling.endswith("clip"):
+            centred = streams - mean_over_time(streams, mask)
+            variance = mean_over_time(centred.square(), mask)
+            # The floor keeps what never moves in a clip from being amplified into noise.
+            parts.append(centred / (variance + (STILL * self.input_scale).square()).sqrt())
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    @torch.no_grad()
+    def fit(self, clips: Sequence[Tensor], heard: Tensor | None = None) -> None:
+        """Set components and scales from training clips.
+
+        Args:
+            clips: (L, D) float each.
+            heard: (D,) bool, the features that the components are made of; all if not given.
+        Raises:
+            ValueError: some features are left out and there are no components to leave them out of.
+        """
+        if self.components:
+            self.basis.copy_(_principal(clips, heard, self.components))
+        elif heard is not None and not bool(heard.all()):
+            raise ValueError("parts are chosen through principal components; set components above 0")
+        count, total, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
+        for clip in clips:
+            streams = self._streams(clip[None], None)[0].double()
+            count, total, squares = count + len(streams), total + streams.sum(0), squares + streams.square().sum(0)
+        mean = total / count
+        deviation = ((squares - count * mean.square()) / max(count - 1, 1)).clamp_min(0).sqrt()
+        if self.scaling.startswith("stream"):
+            # What moves far is then heard more than what hardly moves and is mostly noise.
+            streams = deviation.reshape(self.streams, -1)
+            deviation = streams.square().mean(1, keepdim=True).sqrt().expand_as(streams).flatten()
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(deviation.clamp_min(1e-4 * float(deviation.max())).clamp_min(1e-12))
+
+    def _streams(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        if self.components:
+            values = values @ self.basis
+        if self.inputs != "position":
+            change = torch.cat([torch.zeros_like(values[:, :1]), values[:, 1:] - values[:, :-1]], dim=1)
+        if self.centre:
+            values = values - mean_over_time(values, mask)
+        if self.inputs == "position":
+            return values
+        return change if self.inputs == "difference" else torch.cat([values, change], dim=-1)
+
+
+def mean_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over the frames of each clip: (B, L, m) and (B, L) bool -> (B, 1, m)."""
+    if mask is None:
+        return x.mean(dim=1, keepdim=True)
+    total: Tensor = (x * mask[..., None]).sum(dim=1, keepdim=True)
+    return total / mask.sum(dim=1)[:, None, None]
+
+
+def _principal(clips: Sequence[Tensor], heard: Tensor | None, components: int) -> Tensor:
+    """(D, components) directions of largest variance within clips, each scaled so that its largest entry is positive;
+    a face at rest, which differs between people, plays no part."""
+    dimension = clips[0].shape[1]
+    chosen = torch.arange(dimension) if heard is None else heard.nonzero().flatten()
+    if len(chosen) < components:
+        raise ValueError(f"{len(chosen)} features have no {components} principal components")
+    covariance = torch.zeros(len(chosen), len(chosen)).double()
+    for clip in clips:
+        moved = clip[:, chosen].double()
+        moved = moved - moved.mean(0)
+        covariance += moved.T @ moved
+    directions = torch.linalg.eigh(covariance)[1].flip(1)[:, :components]
+    largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
+    basis = torch.zeros(dimension, components).double()
+    basis[chosen] = directions * largest.sign()
+    return basis.float()

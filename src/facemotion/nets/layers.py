@@ -1,0 +1,146 @@
+"""What may stand between the inputs of a sequence encoder and its pooling: the paper's transformer layer, and the
+baselines that it is measured against. Each keeps the shape (B, L, m) and never lets a frame of padding into a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+KERNEL = 5  # frames that the convolution of a TCN layer reaches over, before dilation
+CONFORMER_KERNEL = 15  # frames, 0.6 s at 25 frames/s
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward, as in the paper."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
+        super().__init__()
+        self.heads, self.rate = heads, dropout
+        self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, feedforward), nn.ReLU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, L, m) in and out; mask (B, L) bool, true on the frames of each clip."""
+        rate = self.rate if self.training else 0.0
+        x = x + self.dropout(self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate)))
+        out: Tensor = x + self.dropout(self.feedforward(self.before_feedforward(x)))
+        return out
+
+
+class GruLayer(nn.Module):
+    """Baseline: a gated recurrent unit that reads both ways, with a residual path (heads and feedforward are unused).
+
+    Reference: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014.
+    """
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.forwards, self.backwards = nn.GRU(width, width, batch_first=True), nn.GRU(width, width, batch_first=True)
+        self.out = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See TransformerLayer."""
+        inputs = self.norm(x)
+        if mask is None:
+            backwards = self.backwards(inputs.flip(1))[0].flip(1)
+        else:  # each clip is turned round within its own length, so that its last frame is read first
+            steps = torch.arange(x.shape[1], device=x.device)[None]
+            places = (mask.sum(1, keepdim=True) - 1 - steps).where(mask, steps)[..., None].expand_as(x)
+            backwards = self.backwards(inputs.gather(1, places))[0].gather(1, places)
+        out: Tensor = x + self.dropout(self.out(torch.cat([self.forwards(inputs)[0], backwards], dim=-1)))
+        return out
+
+
+class TcnLayer(nn.Module):
+    """Baseline: a depthwise convolution over time whose reach doubles with each layer, then a pointwise network.
+
+    Reference: Bai, Kolter, Koltun, An empirical evaluation of generic convolutional and recurrent networks, 2018;
+    depthwise as in MobileNet.
+    """
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
+        super().__init__()
+        reach = 2**number
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.depthwise = nn.Conv1d(width, width, KERNEL, padding=reach * (KERNEL // 2), dilation=reach, groups=width)
+        self.pointwise = nn.Sequential(
+            nn.Linear(width, feedforward), nn.ReLU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See TransformerLayer."""
+        mixed = _over_time(self.depthwise, self.norm(x), mask)
+        out: Tensor = x + self.dropout(self.pointwise(mixed))
+        return out
+
+
+class ConformerLayer(nn.Module):
+    """Baseline: half a feed-forward, self-attention, a convolution, half a feed-forward; LayerNorm within the
+    convolution, since batch statistics would mix people.
+
+    Reference: Gulati et al., Conformer: Convolution-augmented transformer for speech recognition, 2020.
+    """
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
+        super().__init__()
+        self.heads, self.rate, self.dropout = heads, dropout, nn.Dropout(dropout)
+        self.first, self.last = (
+            nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, feedforward),
+                nn.SiLU(),
+                nn.Dropout(dropout),
+                nn.Linear(feedforward, width),
+            )
+            for _ in range(2)
+        )
+        self.before_attention, self.before_convolution = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.gate = nn.Linear(width, 2 * width)
+        self.depthwise = nn.Conv1d(width, width, CONFORMER_KERNEL, padding=CONFORMER_KERNEL // 2, groups=width)
+        self.after = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, width))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See TransformerLayer."""
+        rate = self.rate if self.training else 0.0
+        x = x + 0.5 * self.dropout(self.first(x))
+        x = x + self.dropout(self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate)))
+        gated = nn.functional.glu(self.gate(self.before_convolution(x)), dim=-1)
+        x = x + self.dropout(self.after(_over_time(self.depthwise, gated, mask)))
+        out: Tensor = self.norm(x + 0.5 * self.dropout(self.last(x)))
+        return out
+
+
+# Made with (width, heads, feedforward, dropout, number of the layer from 0).
+LAYERS: dict[str, Callable[[int, int, int, float, int], nn.Module]] = {
+    "transformer": TransformerLayer,
+    "gru": GruLayer,
+    "tcn": TcnLayer,
+    "conformer": ConformerLayer,
+}
+
+
+def _attention(qkv: Tensor, heads: int, mask: Tensor | None, dropout: float) -> Tensor:
+    """Queries, keys and values (B, L, 3m) -> what each frame takes from the frames of its clip (B, L, m)."""
+    batch, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    query, key, value = qkv.reshape(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
+    attend = None if mask is None else mask[:, None, None, :]
+    mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attend, dropout_p=dropout)
+    return mixed.transpose(1, 2).reshape(batch, length, width)
+
+
+def _over_time(convolution: nn.Conv1d, x: Tensor, mask: Tensor | None) -> Tensor:
+    """A convolution over the frames of (B, L, m); before and after a clip there are zeros."""
+    if mask is not None:
+        x = x.masked_fill(~mask[..., None], 0.0)
+    mixed: Tensor = convolution(x.transpose(1, 2)).transpose(1, 2)
+    return mixed

@@ -1,0 +1,55 @@
+"""Independent trainings side by side: folds share nothing, and two processes of one thread beat one of two."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from facemotion.errors import TrainingError
+
+T = TypeVar("T")
+
+
+def run_tasks(
+    open_worker: Callable[..., None],
+    arguments: tuple[Any, ...],
+    task: Callable[..., T],
+    tasks: Sequence[tuple[Any, ...]],
+    jobs: int,
+) -> Iterator[T]:
+    """Results of tasks, in order, as they come.
+
+    Args:
+        open_worker: called once in each process with `arguments`, to load what every task needs.
+        task: called with the members of each entry of `tasks`; both functions stand at the top of a module.
+        jobs: number of processes; with one, all is done in this one.
+    Raises:
+        TrainingError: a process was killed; what the others kept is kept.
+    """
+    if jobs == 1 or len(tasks) < 2:
+        open_worker(*arguments)
+        for members in tasks:
+            yield task(*members)
+        return
+    # Spawned, not forked: a forked copy of torch's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _open, (open_worker, arguments))
+    try:
+        for future in [pool.submit(task, *members) for members in tasks]:
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "A process that trained was killed, perhaps for want of memory; what it had finished is kept. Run the "
+            "command again with fewer jobs."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _open(open_worker: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that the user started
+    open_worker(*arguments)

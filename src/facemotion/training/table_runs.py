@@ -1,0 +1,280 @@
+"""The trainings behind the tables: which recipe on which clips, fold by fold, each kept as it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import from_table, option
+from facemotion.data.cache import FeatureCache, read_features
+from facemotion.data.manifest import Manifest, check_manifest, name_reordered, original_motion, read_manifest
+from facemotion.data.splits import Fold, subject_folds
+from facemotion.encoder import resample
+from facemotion.errors import DataError, TrainingError
+from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
+from facemotion.evaluation.dtw import dtw_scores
+from facemotion.features import load_extractor
+from facemotion.training.dataset import make_training_set
+from facemotion.training.encoder import embed, train_encoder
+from facemotion.training.processes import run_tasks
+from facemotion.training.runs import RunFolder
+from facemotion.training.settings import TrainingSettings
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+MAIN = "sfe-l, contrastive, trimmed"
+DTW = "dtw"
+FACIAL = ("facial",)
+CONTROLS = ("frames shuffled", "last frame", "peak frame")
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """What `facemotion tables` measures."""
+
+    folds: int = option(10, "folds without a common subject", minimum=2, maximum=1000)
+    replicates: int = option(300, "draws of the bootstrap over subjects", minimum=10)
+    most_takes: int = option(5, "most enrolment takes tried", minimum=1, maximum=20)
+    sfe_l: str = option("sfe-l", "extractor trained on landmarks; empty leaves its rows out")
+    sfe_e: str = option("sfe-e", "extractor trained on emotions; empty leaves its rows out")
+    landmarks: str = option("sfe-l-landmarks", "extractor of landmarks; empty leaves its rows out")
+    mesh: str = option("face-mesh", "extractor of mesh points; empty leaves its rows out")
+    recipe: TrainingSettings = field(default_factory=TrainingSettings)
+    ours: tuple[TrainingSettings, ...] = option((), "further recipes that are measured beside the paper's")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recipe, trained once a fold.
+
+    Attributes:
+        name: of its folder and in the tables. kinds: of clips that it is trained on.
+        settings: of every training, without what the fold decides; None for a system without any.
+        controls: also embed clips robbed of their order, and pool features without a network.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    extractor: str
+    settings: TrainingSettings | None
+    controls: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What became of one fold of a run.
+
+    Attributes:
+        places: (M,) int64 positions of the held-out clips in the manifest that could be acquired.
+        vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls.
+        scored: for a system without vectors, these are (M, M) scores, NaN between two people.
+    """
+
+    places: NDArray[np.int64]
+    vectors: Mapping[str, FloatArray]
+    scored: bool = False
+
+
+def plan_runs(settings: TableSettings) -> list[Run]:
+    """Every training of the tables, those of the paper first.
+
+    Raises:
+        SettingsError: a change that the recipe doesn't take.
+    """
+
+    def run(
+        name: str, extractor: str, changes: Mapping[str, Mapping[str, object]] = {}, kinds: tuple[str, ...] = FACIAL
+    ) -> Run:
+        table = dataclasses.asdict(settings.recipe) | {"extractor": extractor}
+        for group, values in changes.items():
+            table[group] = table[group] | values
+        return Run(name, kinds, extractor, from_table(TrainingSettings, table, name), name == MAIN)
+
+    runs = []
+    for sfe, extractor in (("sfe-e", settings.sfe_e), ("sfe-l", settings.sfe_l)):
+        for loss in ("contrastive", "n-pair"):
+            for trimmed, share in (("trimmed", 1.0), ("not trimmed", 0.0)):
+                changes: dict[str, Mapping[str, object]] = {"loss": {"name": loss}, "augmentation": {"trimming": share}}
+                runs.append(run(f"{sfe}, {loss}, {trimmed}", extractor, changes))
+    runs += [
+        run("lips", settings.sfe_l, kinds=("lip",)),
+        run("facial and lips", settings.sfe_l, kinds=("facial", "lip")),
+        run("landmarks", settings.landmarks),
+        run("frame differences", settings.sfe_l, {"encoder": {"inputs": "difference"}}),
+        run("mesh", settings.mesh, {"encoder": {"heads": heads_for(settings.recipe, settings.mesh)}}),
+        *(run(network, settings.sfe_l, {"encoder": {"network": network}}) for network in ("gru", "tcn", "conformer")),
+        Run(DTW, (), settings.landmarks, None),
+        *(
+            Run(f"ours {number}", own.sources[0].kinds, own.extractor, own)
+            for number, own in enumerate(settings.ours, 1)
+        ),
+    ]
+    return [run for run in runs if run.extractor]
+
+
+def heads_for(recipe: TrainingSettings, extractor: str) -> int:
+    """The most heads, up to the recipe's, that divide the width of the encoder over this extractor."""
+    if not extractor:
+        return recipe.encoder.heads
+    width = recipe.encoder.width or load_extractor(extractor).dimension * (recipe.encoder.inputs.count("+") + 1)
+    return max(heads for heads in range(1, recipe.encoder.heads + 1) if width % heads == 0)
+
+
+def load_clips(settings: TableSettings) -> Manifest:
+    """The manifest of the recipe, checked; near misses that only reorder steps have their name.
+
+    Raises:
+        ManifestError: see `check_manifest`. DataError: more sources than one.
+    """
+    if len(settings.recipe.sources) != 1:
+        raise DataError(f"Tables need a recipe with one source, this one has {len(settings.recipe.sources)}.")
+    manifest = read_manifest(Path(settings.recipe.sources[0].manifest))
+    check_manifest(manifest)
+    return name_reordered(manifest)
+
+
+def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[Run]) -> None:
+    """See that features of every extractor are there, before any training starts.
+
+    Raises:
+        DataError: a clip wasn't extracted yet by one of them.
+    """
+    for extractor in dict.fromkeys(run.extractor for run in runs):
+        _read(settings, manifest, extractor)
+
+
+def train_runs(
+    settings: TableSettings,
+    runs: Sequence[Run],
+    out: Path,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, list[HeldOut]]:
+    """Train what isn't there yet, every fold of every run.
+
+    Args:
+        settings: of the tables. runs: of `plan_runs`. out: keeps a folder per run and fold.
+        jobs: trainings side by side; each uses the threads of its recipe.
+        progress: called with the number of folds done and of all.
+    Returns:
+        Held-out clips of each fold, by the name of the run.
+    Raises:
+        TrainingError: as in `train_encoder`, or the folder holds runs of other settings.
+    """
+    tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
+    found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
+    results: Iterator[HeldOut] = run_tasks(_open_worker, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+    for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
+        found[runs[number].name].append(held_out)
+        if progress:
+            progress(done, len(tasks))
+    return found
+
+
+@dataclass
+class _Worker:
+    """What a process that trains folds has open: one extractor's features at a time."""
+
+    settings: TableSettings
+    runs: tuple[Run, ...]
+    out: Path
+    manifest: Manifest
+    folds: list[Fold]
+    extractor: str = ""
+    sequences: dict[int, FeatureSequence] = field(default_factory=dict)
+
+    def open(self, extractor: str) -> None:
+        if self.extractor != extractor:
+            self.sequences = _read(self.settings, self.manifest, extractor)
+            self.extractor = extractor
+
+
+_worker: _Worker | None = None
+
+
+def _open_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> None:
+    global _worker  # noqa: PLW0603
+    manifest = load_clips(settings)
+    folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
+    _worker = _Worker(settings, runs, out, manifest, folds)
+
+
+def _train_fold(number: int, fold: int) -> HeldOut:
+    assert _worker is not None  # noqa: S101
+    run, folder = _worker.runs[number], RunFolder(_worker.out / "runs" / _worker.runs[number].name / f"fold-{fold}")
+    own = dataclasses.replace(run.settings, seed=run.settings.seed + fold) if run.settings else None
+    kept = _read_fold(folder, own)
+    if kept is not None:
+        return kept
+    _worker.open(run.extractor)
+    records, sequences = _worker.manifest.records, _worker.sequences
+    places = np.array([i for i in _held_out(records, _worker.folds[fold]) if i in sequences], np.int64)
+    clips = [sequences[i] for i in places]
+    if own is None:
+        vectors = {"": _dtw_within(clips, [records[i].subject for i in places])}
+        folder.path.mkdir(parents=True, exist_ok=True)
+    else:
+        chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
+        train = [sequences[i] for i in chosen]
+        source = ([records[i] for i in chosen], train, own.sources[0].batch)
+        net = train_encoder(own, make_training_set([source], own.task), folder)
+        vectors = {"": embed(net, clips)}
+        if run.controls:
+            shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
+            changed = (shuffled, [last_frame(clip) for clip in clips], [peak_frame(clip) for clip in clips])
+            vectors |= {name: embed(net, own) for name, own in zip(CONTROLS, changed, strict=True)}
+            for how in ("maximum", "mean"):
+                vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
+    held_out = HeldOut(places, vectors, scored=own is None)
+    part = folder.path / "vectors.npz.part"
+    with part.open("wb") as file:
+        np.savez(file, places=places, **{name or "encoder": own for name, own in vectors.items()})  # type: ignore[arg-type]
+    part.replace(folder.path / "vectors.npz")
+    (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
+    return held_out
+
+
+def _read_fold(folder: RunFolder, settings: TrainingSettings | None) -> HeldOut | None:
+    path = folder.path / "vectors.npz"
+    if not path.is_file():
+        return None
+    if settings is not None and folder.settings != settings:
+        raise TrainingError(f"{folder.path} holds a run of other settings; choose another folder or remove it.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            vectors = {name: file[name] for name in file.files if name != "places"}
+            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors}, scored=settings is None)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error
+
+
+def _held_out(records: Sequence[ClipRecord], fold: Fold) -> list[int]:
+    """Clips of the fold's subjects, but their mimicry of others: instead, that of their own motions by anybody."""
+    subjects = {records[i].subject for i in fold.test}
+    owned = {r.motion for r in records if r.kind != "mimic" and r.subject in subjects}
+    return [
+        i
+        for i, r in enumerate(records)
+        if (original_motion(r) in owned if r.kind == "mimic" else r.subject in subjects)
+    ]
+
+
+def _read(settings: TableSettings, manifest: Manifest, extractor: str) -> dict[int, FeatureSequence]:
+    cache = FeatureCache(Path(settings.recipe.features), load_extractor(extractor).frontend_id)
+    acquired, sequences = read_features(cache, manifest)
+    place = {record: i for i, record in enumerate(manifest.records)}
+    return {place[record]: own for record, own in zip(acquired.records, sequences, strict=True)}
+
+
+def _dtw_within(clips: Sequence[FeatureSequence], subjects: Sequence[str]) -> FloatArray:
+    """(M, M) scores of clips of one person; NaN where two people would be compared, which takes too long."""
+    scores = np.full((len(clips), len(clips)), np.nan, np.float32)
+    for subject in dict.fromkeys(subjects):
+        own = [i for i, name in enumerate(subjects) if name == subject]
+        scores[np.ix_(own, own)] = dtw_scores([resample(clips[i].values, clips[i].times) for i in own])
+    return scores

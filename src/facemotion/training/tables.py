@@ -1,0 +1,253 @@
+"""The paper's tables and what it leaves out, from the held-out clips of every run: figures, then Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.errors import EvidenceError
+from facemotion.evaluation.bootstrap import bootstrap
+from facemotion.evaluation.enrolment import enrolment_trials
+from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate
+from facemotion.evaluation.report import kind_figures
+from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials, select_trials
+from facemotion.training.crossval import fold_figures
+from facemotion.training.table_runs import CONTROLS, DTW, MAIN, HeldOut
+from facemotion.types import TRIAL_KINDS, ClipRecord, ScoredTrials
+
+Json = dict[str, Any]
+Held = Mapping[str, Sequence[HeldOut]]
+
+# Rows of the paper (average precision, peak F1), by the run and the kind of clips tested on.
+TABLE_1 = {
+    "sfe-e, contrastive, trimmed": (0.967, 0.914),
+    "sfe-e, contrastive, not trimmed": (0.966, 0.912),
+    "sfe-e, n-pair, trimmed": (0.969, 0.918),
+    "sfe-e, n-pair, not trimmed": (0.969, 0.914),
+    MAIN: (0.988, 0.959),
+    "sfe-l, contrastive, not trimmed": (0.987, 0.955),
+    "sfe-l, n-pair, trimmed": (0.986, 0.957),
+    "sfe-l, n-pair, not trimmed": (0.986, 0.955),
+}
+TABLE_2 = {
+    ("lips", "lip"): (0.819, 0.742),
+    ("facial and lips", "lip"): (0.816, 0.741),
+    ("facial and lips", "facial"): (0.984, 0.951),
+}
+FEATURES = (MAIN, "landmarks", "frame differences", "mesh")
+NETWORKS = (MAIN, "gru", "tcn", "conformer", DTW)
+
+
+def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most_takes: int) -> Json:
+    """Every figure that the runs at hand allow.
+
+    Args:
+        held: held-out clips of each fold, by the name of the run.
+        records: of the whole manifest.
+        replicates: of the bootstrap over subjects.
+        most_takes: enrolment takes tried.
+    Returns:
+        Nested dicts of plain values, one entry per table.
+    Raises:
+        EvidenceError: a fold without genuine or impostor trials of the clips tested on.
+    """
+    ours = [name for name in held if name.startswith("ours")]
+
+    def rows(cells: Mapping[tuple[str, str], tuple[float, float] | None]) -> list[Json]:
+        return [_row(held[name], records, name, kind, paper, replicates) for (name, kind), paper in cells.items()
+                if name in held]  # fmt: skip
+
+    return {
+        "clips": {kind: sum(r.kind == kind for r in records) for kind in dict.fromkeys(r.kind for r in records)},
+        "subjects": len({r.subject for r in records}),
+        "folds": len(next(iter(held.values()))),
+        "table 1": rows({(name, "facial"): paper for name, paper in TABLE_1.items()}),
+        "table 2": rows(dict(TABLE_2)) if any(r.kind == "lip" for r in records) else [],
+        "features": rows({(name, "facial"): None for name in FEATURES}),
+        "networks": rows({(name, "facial"): None for name in NETWORKS}),
+        "ours": rows({(name, "facial"): None for name in ours}),
+        "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours], replicates),
+        "enrolment takes": {
+            name: _enrolment(held[name], records, most_takes) for name in (MAIN, *ours) if name in held
+        },
+    }
+
+
+def fold_trials(
+    folds: Sequence[HeldOut],
+    records: Sequence[ClipRecord],
+    kinds: Sequence[str],
+    system: str = "",
+    policy: PairPolicy = "within-subject",
+) -> list[ScoredTrials]:
+    """Trials of each fold between clips of some kinds; system "" is the run's own, others are its controls."""
+    parts = []
+    for fold in folds:
+        chosen = [k for k, place in enumerate(fold.places) if records[place].kind in kinds]
+        own, vectors = [records[fold.places[k]] for k in chosen], fold.vectors[system]
+        scores = vectors[np.ix_(chosen, chosen)] if fold.scored else vectors[chosen] @ vectors[chosen].T
+        parts.append(matrix_trials(scores, own, policy, among=records))
+    return parts
+
+
+def _row(
+    folds: Sequence[HeldOut],
+    records: Sequence[ClipRecord],
+    name: str,
+    kind: str,
+    paper: tuple[float, float] | None,
+    replicates: int,
+) -> Json:
+    row: Json = {"run": name, "tested on": kind}
+    policies: tuple[PairPolicy, ...] = ("within-subject",) if name == DTW else ("within-subject", "all")
+    for policy in policies:
+        parts = fold_trials(folds, records, [kind], "", policy)
+        figures = [dataclasses.asdict(own) for own in fold_figures(parts)]
+        pooled = join_trials(parts)
+        intervals = {
+            "average_precision": bootstrap(pooled, average_precision, replicates),
+            "eer": bootstrap(pooled, lambda accepted: equal_error_rate(accepted)[0], replicates),
+        }
+        row[policy] = {
+            "mean": {key: statistics.fmean(own[key] for own in figures) for key in figures[0]},
+            "deviation": {key: statistics.stdev(own[key] for own in figures) for key in figures[0]},
+            "pooled": {key: dataclasses.asdict(own) for key, own in intervals.items()},
+        }
+    if paper:
+        row["paper"] = {"average_precision": paper[0], "peak_f1": paper[1]}
+    return row
+
+
+def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str], replicates: int) -> list[Json]:
+    """Each kind of impostor alone, of the encoder, of whatever knows nothing of order, and of the other networks."""
+    systems = [(name, "") for name in names if name in held]
+    if MAIN in held:
+        controls = [name for name in held[MAIN][0].vectors if name]
+        systems[1:1] = [(MAIN, name) for name in controls]
+    table = []
+    for run, system in systems:
+        row: Json = {"run": run, "system": system}
+        for number, kind in enumerate(TRIAL_KINDS[1:], 1):
+            if run == DTW and kind in ("other person, other motion", "mimic"):
+                continue
+            clips = {"mimic": ("facial", "mimic"), "near miss": ("facial", "near-miss")}
+            kinds = clips.get(kind, ("facial", "near-miss") if "order" in kind else ("facial",))
+            policy: PairPolicy = "all" if kind in ("other person, other motion", "mimic") else "within-subject"
+            trials = join_trials(fold_trials(held[run], records, kinds, system, policy))
+            trials = select_trials(trials, ~(trials.labels & _of_impostors(trials, records)))
+            try:
+                row[kind] = dataclasses.asdict(kind_figures(trials, number))
+            except EvidenceError:
+                continue  # no such clip in this set
+        table.append(row)
+    return table
+
+
+def _of_impostors(trials: ScoredTrials, records: Sequence[ClipRecord]) -> NDArray[np.bool_]:
+    """Trials whose first side is a near miss or a mimic: two takes of one aren't genuine trials of anybody's secret."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in records))}
+    attacks = {numbers[r.subject, r.motion] for r in records if r.kind in ("near-miss", "mimic")}
+    return np.isin(trials.motions[:, 0], list(attacks))
+
+
+def _enrolment(folds: Sequence[HeldOut], records: Sequence[ClipRecord], most: int) -> list[Json]:
+    table = []
+    parts = [
+        enrolment_trials(fold.vectors[""], [records[place] for place in fold.places], most, among=records)
+        for fold in folds
+    ]
+    for takes in range(1, min(map(len, parts)) + 1):
+        accepted = curve(join_trials([own[takes - 1] for own in parts]))
+        table.append(
+            {
+                "takes": takes,
+                "average_precision": average_precision(accepted),
+                "eer": equal_error_rate(accepted)[0],
+                "genuine": int(accepted.genuine[-1]),
+                "impostor": int(accepted.impostor[-1]),
+            }
+        )
+    return table
+
+
+def write_markdown(tables: Json, source: str) -> str:
+    """The tables as Markdown text.
+
+    Args:
+        tables: of `make_tables`. source: the data, in words.
+    """
+    lines = [
+        "# Tables",
+        "",
+        f"{source}: {tables['subjects']} subjects, "
+        + ", ".join(f"{n} {kind}" for kind, n in tables["clips"].items())
+        + f" clips; {tables['folds']} folds without a common subject. Average precision (AP), peak F1 and EER are "
+        "means over folds; intervals are 95%, over subjects, of the pooled trials. Pairs inside a subject, as in the "
+        "paper, unless said; prevalence is the AP of a guess. Written by `facemotion tables`.",
+    ]
+    titles = {
+        "table 1": "The paper's Table 1: extractor, loss, trimming; facial motions",
+        "table 2": "The paper's Table 2: trained on, tested on",
+        "features": "What is fed",
+        "networks": "Networks, and time warping",
+        "ours": "Other recipes",
+    }
+    for key, title in titles.items():
+        if tables[key]:
+            lines += ["", f"## {title}", "", *_rows(tables[key], lips=key == "table 2")]
+    lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
+    for name, rows in tables["enrolment takes"].items():
+        lines += ["", f"## Number of enrolment takes ({name})", "", "| takes | AP | EER |", "|---|---|---|"]
+        lines += [f"| {r['takes']} | {r['average_precision']:.3f} | {r['eer']:.3f} |" for r in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
+    paper = any("paper" in row for row in rows)
+    head = ["run", *(["tested on"] if lips else []), "AP", "interval", "peak F1", "EER", "prevalence", "AP, all pairs"]
+    head += ["paper's AP", "paper's F1"] if paper else []
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        own, every = row["within-subject"], row.get("all")
+        mean, deviation, pooled = own["mean"], own["deviation"], own["pooled"]["average_precision"]
+        cells = [row["run"], *([row["tested on"]] if lips else [])]
+        cells += [
+            f"{mean['average_precision']:.3f} ± {deviation['average_precision']:.3f}",
+            f"{pooled['low']:.3f} to {pooled['high']:.3f}",
+            f"{mean['peak_f1']:.3f}",
+            f"{mean['eer']:.3f}",
+            f"{mean['prevalence']:.3f}",
+            f"{every['mean']['average_precision']:.3f}" if every else "not measured",
+        ]
+        if paper:
+            told = row.get("paper")
+            cells += [f"{told['average_precision']:.3f}", f"{told['peak_f1']:.3f}"] if told else ["", ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _kinds(rows: Sequence[Json]) -> list[str]:
+    kinds = [kind for kind in TRIAL_KINDS[1:] if any(kind in row for row in rows)]
+    lines = [
+        "AP (EER) of one kind of impostor alone against the genuine trials of the motions that it tries. Clips "
+        f"robbed of their order ({', '.join(CONTROLS)}) go through the same encoder; features pooled over time go "
+        "through none.",
+        "",
+        "| system | " + " | ".join(kinds) + " |",
+        "|---|" + "---|" * len(kinds),
+    ]
+    for row in rows:
+        cells = [
+            f"{row[kind]['average_precision']:.3f} ({row[kind]['eer']:.3f})" if kind in row else "" for kind in kinds
+        ]
+        name = f"{row['run']}: {row['system']}" if row["system"] else row["run"]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    guess = next((row for row in rows if all(kind in row for kind in kinds)), None)
+    if guess:
+        lines.append("| a guess | " + " | ".join(f"{guess[kind]['prevalence']:.3f} (.500)" for kind in kinds) + " |")
+    return lines

@@ -1,0 +1,151 @@
+"""The tables' tiny form, on real output of the data engine: the points of a few simulated people, without pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from facemotion.cli import app
+from facemotion.config import read_toml
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.errors import DataError, FacemotionError, TrainingError
+from facemotion.features import load_extractor
+from facemotion.synth.assets import Assets
+from facemotion.training.simulated import SimulationSettings, simulate
+from facemotion.training.table_runs import DTW, MAIN, TableSettings, plan_runs
+from facemotion.types import TRIAL_KINDS
+
+CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
+PEOPLE = SimulationSettings(subjects=4, motions=2, lips=2, takes=3, near_misses=1, reorders=1, mimics=1)
+
+
+@pytest.fixture(scope="module")
+def people(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of simulated people whose features are in the cache."""
+    folder = tmp_path_factory.mktemp("people")
+    frontend_id = load_extractor("face-mesh").frontend_id
+    cache = FeatureCache(folder / "features", frontend_id)
+    records, sequences = simulate(PEOPLE, Assets(assets_folder), frontend_id)
+    for record, sequence in zip(records, sequences, strict=True):
+        (folder / record.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / record.path).write_text(record.path)
+        cache.write(clip_digest(folder / record.path), sequence)
+    write_manifest(folder / "manifest.csv", records)
+    return folder
+
+
+@pytest.fixture
+def config(people: Path) -> Path:
+    """The shipped settings, with the mesh for every extractor, two folds and three steps."""
+    text = CONFIG.read_text("utf-8")
+    for wanted, instead in {
+        "folds = 10": "folds = 2",
+        "replicates = 300": "replicates = 10",
+        'sfe_l = "sfe-l"': 'sfe_l = "face-mesh"',
+        'sfe_e = ""': 'sfe_e = "face-mesh"',
+        'landmarks = "sfe-l-landmarks"': 'landmarks = "face-mesh"',
+        'features = "features"': f'features = "{people}/features"',
+        '"synth59/manifest.csv"': f'"{people}/manifest.csv"',
+        "width = 0": "width = 14",
+        "heads = 8": "heads = 7",
+        "layers = 3": "layers = 1",
+        "feedforward = 1024": "feedforward = 8",
+        "steps = 300": "steps = 3",
+    }.items():
+        assert wanted in text
+        text = text.replace(wanted, instead)
+    path = people / "tables.toml"
+    path.write_text(text)
+    return path
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, FacemotionError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.shared
+def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path) -> None:
+    told = json.loads(run("tables", config, "--out", tmp_path, "--json"))
+    assert told == json.loads((tmp_path / "tables.json").read_text())
+    assert [row["paper"]["average_precision"] for row in told["table 1"]] == [
+        0.967, 0.966, 0.969, 0.969, 0.988, 0.987, 0.986, 0.986,
+    ]  # fmt: skip
+    assert [(row["run"], row["tested on"]) for row in told["table 2"]] == [
+        ("lips", "lip"), ("facial and lips", "lip"), ("facial and lips", "facial"),
+    ]  # fmt: skip
+    for row in told["table 1"] + told["table 2"] + told["networks"]:
+        own = row["within-subject"]
+        assert 0 <= own["pooled"]["average_precision"]["low"] <= own["pooled"]["average_precision"]["high"] <= 1
+        assert own["mean"]["prevalence"] == pytest.approx(2 * 3 / 15)  # two motions of three takes
+    assert [row["run"] for row in told["features"]] == [MAIN, "landmarks", "frame differences", "mesh"]
+    assert [row["run"] for row in told["networks"]] == [MAIN, "gru", "tcn", "conformer", DTW]
+    kinds = {f"{row['run']} {row['system']}".strip(): row for row in told["impostors by kind"]}
+    assert {f"{MAIN} frames shuffled", f"{MAIN} last frame", f"{MAIN} peak frame", f"{MAIN} mean of features"} < set(
+        kinds
+    )
+    assert set(TRIAL_KINDS[1:]) < set(kinds[MAIN])
+    assert "mimic" not in kinds[DTW]
+    assert [row["takes"] for row in told["enrolment takes"][MAIN]] == [1, 2]
+    page = (tmp_path / "tables.md").read_text()
+    for words in (
+        "| " + MAIN + " |",
+        "0.988 | 0.959",
+        "near miss, other order",
+        "Number of enrolment takes",
+        "a guess",
+    ):
+        assert words in page
+
+    # All is there: nothing is trained again, and no checkpoint is left lying about.
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
+    assert len([path for path in before if path.name == "vectors.npz"]) == 2 * len(
+        plan_runs(read_toml(TableSettings, config))
+    )
+    assert not [path for path in before if path.name == "checkpoint.safetensors"]
+    again = json.loads(run("tables", config, "--out", tmp_path, "--json"))
+    assert again == told
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
+
+    config.write_text(config.read_text().replace("steps = 3", "steps = 4"))
+    with pytest.raises(TrainingError, match="holds a run of other settings"):
+        run("tables", config, "--out", tmp_path)
+
+
+@pytest.mark.shared
+def test_folds_side_by_side_are_the_same_folds(config: Path, tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        run("tables", config, "--out", tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")
+    for fold in (0, 1):
+        one, other = (np.load(tmp_path / f"{jobs}/runs/landmarks/fold-{fold}/vectors.npz") for jobs in (1, 2))
+        np.testing.assert_array_equal(one["places"], other["places"])
+        np.testing.assert_allclose(one["encoder"], other["encoder"], atol=1e-6)
+
+
+@pytest.mark.shared
+def test_nothing_is_trained_before_all_features_are_there(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text().replace('mesh = "face-mesh"', 'mesh = "sfe-l"'))
+    with pytest.raises(DataError, match="run `facemotion features` on its manifest first"):
+        run("tables", config, "--out", tmp_path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match="No run begins with nets; choose among sfe-e, contrastive, trimmed"):
+        run("tables", config, "--out", tmp_path, "--only", "nets")
+
+
+def test_the_shipped_tables_train_the_recipe_of_the_paper() -> None:
+    settings = read_toml(TableSettings, CONFIG)
+    paper = read_toml(type(settings.recipe), CONFIG.with_name("paper.toml"))
+    assert dataclasses.replace(settings.recipe.encoder, heads=7) == paper.encoder
+    assert (settings.recipe.loss, settings.recipe.augmentation) == (paper.loss, paper.augmentation)
+    names = [run.name for run in plan_runs(settings)]
+    assert MAIN in names
+    assert not [name for name in names if name.startswith("sfe-e")]  # left out while no such extractor is named
