@@ -1,12 +1,12 @@
 """The operating points of the shipped encoder, for one clip against another and for templates of two and more takes.
 
-    python benchmarks/operating_points.py GRID/manifest.csv RENDERED/manifest.csv --cache CACHE [--write]
+    python benchmarks/operating_points.py GRID/manifest.csv RENDERED/manifest.csv --cache CACHE [--write] [--card]
 
 Embeds clips of nobody that the encoder was trained on (the test phrases of GRID s1, and rendered people), finds the
 thresholds for each number of takes that both allow, and says what those of one take would do to templates of more. The
-features must lie in the cache (`facemotion features MANIFEST --cache CACHE`). With --write the points go into the
-encoder's card (cards.toml) and the table into docs/results/security.md. `benchmarks/grid.py` finds the same points when
-it ships an encoder.
+features must lie in the cache (`facemotion features MANIFEST --cache CACHE`). With --write the table goes into
+docs/results/security.md, with --card the points into the encoder's card (cards.toml); `benchmarks/grid.py` finds the
+same points when it ships an encoder.
 """
 
 from __future__ import annotations
@@ -44,17 +44,19 @@ def trials_of(sets: Sequence[Embedded], takes: int) -> ScoredTrials:
     return join_trials([template_trials(vectors, records, takes, "all", everyone) for vectors, records in sets])
 
 
-def find_points(sets: Sequence[Embedded], most: int) -> list[OperatingPoint]:
-    """The points of FMRS for one take and for each number that every set allows."""
+def find_points(sets: Sequence[Embedded], most: int, fmrs: Sequence[float] = FMRS) -> list[OperatingPoint]:
+    """The points of wanted FMRs for one take and for each number that every set allows."""
     most = min([most, *(most_takes(records) for _, records in sets)])
-    return [point for takes in range(1, most + 1) for point in calibrate(trials_of(sets, takes), FMRS, SOURCE, takes)]
+    return [point for takes in range(1, most + 1) for point in calibrate(trials_of(sets, takes), fmrs, SOURCE, takes)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifests", type=Path, nargs="+")
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--fmr", type=float, action="append", help="default: those of the card")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--card", action="store_true", help="only for both sets, which the card's words speak of")
     given = parser.parse_args()
     settings = Settings()
     name = settings.verifier.encoder
@@ -67,7 +69,7 @@ def main() -> None:
             manifest = manifest.select(split="test")
         acquired, clips = read_features(cache, manifest)
         sets.append((np.stack([encoder(clip).vector for clip in clips]), acquired.records))
-    points = find_points(sets, settings.verifier.max_takes)
+    points = find_points(sets, settings.verifier.max_takes, given.fmr or FMRS)
     head = (
         "point",
         "takes",
@@ -77,7 +79,8 @@ def main() -> None:
         "genuine, impostor trials",
         "FMR, FNMR by one take's threshold",
     )
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = [f"Measured on {' and '.join(path.parent.name for path in given.manifests)}.", ""]
+    lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     single = {point.name: point.threshold for point in points if point.takes == 1}
     for point in points:
         trials = trials_of(sets, point.takes)
@@ -91,6 +94,7 @@ def main() -> None:
     print(table)
     if given.write:
         write_section(PAGE, "points", table)
+    if given.card:
         cards = tomlkit.parse(SHIPPED_CARDS.read_text("utf-8"))
         cards[name]["operating_points"] = tomlkit.item([dataclasses.asdict(point) for point in points])
         SHIPPED_CARDS.write_text(tomlkit.dumps(cards), "utf-8")

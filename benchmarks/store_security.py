@@ -1,6 +1,6 @@
 """What the template store stands up to: kills at random moments, stopped servers, full disks, and thieves.
 
-    python benchmarks/store_security.py [--kills 300] [--write]
+    python benchmarks/store_security.py [--kills 300] [--only FAULT] [--write]
 
 Every fault is real: a process of its own is killed by SIGKILL, a PostgreSQL server (Debian's, if it is installed) is
 stopped without a checkpoint, a small disk is mounted (as root). `--write` puts the figures into
@@ -288,14 +288,18 @@ def own_folder():
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=300, help="random moments of each kind")
+    parser.add_argument("--only", default="", help="faults with these words alone; --write leaves the other rows")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/results/security.md")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
-    lines = ["| fault | store | moments | outcome |", "|---|---|---|---|"]
+    faults: dict[str, str] = {}
 
-    def report(fault: str, where: str, moments: int, outcome: dict[str, int]) -> None:
-        lines.append(f"| {fault} | {where} | {moments} | {', '.join(f'{name}: {n}' for name, n in outcome.items())} |")
-        print(lines[-1], flush=True)
+    def report(fault: str, where: str, moments: int, find: Callable[[], dict[str, int] | None]) -> None:
+        if arguments.only not in fault or (outcome := find()) is None:
+            return
+        head = f"| {fault} | {where} |"
+        faults[head] = f"{head} {moments} | {', '.join(f'{name}: {n}' for name, n in outcome.items())} |"
+        print(faults[head], flush=True)
 
     with own_folder() as folder:
         numbers = iter(range(10**6))
@@ -307,24 +311,34 @@ def main() -> None:
         try:
             for where, make in places:
                 kills = arguments.kills
-                report("kill -9 during enrolment", where, kills, enrolment(make(), rng.uniform(0, 0.08, kills)))
-                report("kill -9 during key rotation", where, kills, rotation(make(), rng.uniform(0, 0.25, kills)))
-                report("kill -9 during migration", where, kills, migration(make(), rng.uniform(0, 3, kills)))
-                report("kill -9 while a store is made", where, kills, making(make, rng.uniform(0, 0.3, kills)))
+                for fault, play, latest in (
+                    ("kill -9 during enrolment", lambda moments: enrolment(make(), moments), 0.08),  # noqa: B023
+                    ("kill -9 during key rotation", lambda moments: rotation(make(), moments), 0.25),  # noqa: B023
+                    ("kill -9 during migration", lambda moments: migration(make(), moments), 3),  # noqa: B023
+                    ("kill -9 while a store is made", lambda moments: making(make, moments), 0.3),  # noqa: B023
+                ):
+                    moments = rng.uniform(0, latest, kills)
+                    report(fault, where, kills, lambda: play(moments))  # noqa: B023
             if server is not None:
-                report("server stopped and started again", "PostgreSQL", 20, stopped_server(server, 20))
+                report("server stopped and started again", "PostgreSQL", 20, lambda: stopped_server(server, 20))
         finally:
             if server is not None:
                 server.remove()
-        if (filled := full_disk(folder / "disk")) is not None:
-            report("disk full", "SQLite", 1, filled)
-        lines += ["", "| the thief has | result |", "|---|---|"]
-        lines += [f"| {had} | {got} |" for had, got in thieves(folder)]
-    text = "\n".join(lines)
+        report("disk full", "SQLite", 1, lambda: full_disk(folder / "disk"))
+        stolen = [] if arguments.only else [f"| {had} | {got} |" for had, got in thieves(folder)]
+    before, _, rest = RESULTS.read_text("utf-8").partition(BEGIN)
+    old, _, after = rest.partition(END)
+    if arguments.only:
+        rows_before = [line for line in old.splitlines() if line.startswith("|")]
+        split = rows_before.index("| the thief has | result |")
+        kept = {" | ".join(line.split(" | ")[:2]) + " |": line for line in rows_before[2:split]}
+        faults = dict(sorted({**kept, **faults}.items(), key=lambda item: "PostgreSQL" in item[0]))
+        stolen = rows_before[split + 2 :]
+    lines = ["| fault | store | moments | outcome |", "|---|---|---|---|", *faults.values()]
+    text = "\n".join([*lines, "", "| the thief has | result |", "|---|---|", *stolen])
     print(text)
     if arguments.write:
-        before, _, rest = RESULTS.read_text("utf-8").partition(BEGIN)
-        RESULTS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", "utf-8")
+        RESULTS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -237,7 +237,7 @@ def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path)
     (common / "plain talk.mp4").write_bytes(drawn["ben"])
 
     def verifier(**limits) -> fm.Verifier:
-        limits = {"weak_energy": 0.0, "weak_neutral_share": 1.0} | limits
+        limits = {"weak_energy": 0.0, "weak_neutral_share": 1.0, "common_motions": "off"} | limits
         wanted = VerifierSettings(encoder="flat", **limits)
         return fm.Verifier.load(Settings(runtime=settings.runtime, verifier=wanted))
 
@@ -246,7 +246,8 @@ def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path)
         for limits, word in (
             ({"weak_energy": 50.0}, "small"),
             ({"weak_neutral_share": 0.0}, "rests"),
-            ({"common_motions": str(common)}, "'plain talk'"),
+            ({"common_motions": "packaged"}, "resembles a plain smile"),
+            ({"common_motions": str(common)}, "resembles"),
         ):
             (warning,) = verifier(**limits).enrol_acquired(store, "anna", anna).warnings
             assert word in warning

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from facemotion.config import FaceSettings, MediaSettings, QualitySettings, Settings
 from facemotion.errors import (
     MediaLimitError,
     NoFaceError,
     NoMotionError,
+    RigidMotionError,
     SeveralFacesError,
     TimestampError,
     TooShortError,
 )
 from facemotion.frontend import Frontend, Guidance, LiveSession
-from facemotion.media import load_clip
+from facemotion.media import load_clip, read_frames
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +54,20 @@ def test_a_still_face_is_no_motion(frontend, talking_frames, encode):
     with pytest.raises(NoMotionError, match="hardly moves"):
         frontend.acquire(encode(np.repeat(talking_frames[:1], 25, axis=0)))
     assert len(frontend.features(encode(np.repeat(talking_frames[:1], 25, axis=0)))) == 25
+
+
+@pytest.mark.parametrize(("way", "seed"), [("waved", 3), ("moved", 2)])
+def test_a_photograph_that_is_waved_is_named(frontend, drawn_face, monkeypatch, way, seed):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    film = runpy.run_path(str(ROOT / "benchmarks" / "photographs.py"))["film"]
+    clip = film(Image.fromarray(drawn_face), way, seed, 1.2)
+    session = LiveSession(frontend)
+    for frame, seconds in read_frames(clip):
+        session.push(frame, seconds)
+    values = session.sequence().values
+    assert frontend.extractor.motion_energy(values) > frontend.settings.quality.min_motion_energy
+    with pytest.raises(RigidMotionError, match="as a photograph does"):
+        session.finish()
 
 
 def test_no_face(frontend, talking_frames, encode):

@@ -150,7 +150,10 @@ class VerifierSettings:
         choices=("off", "warn", "refuse"),
     )
     duplicate_point: str = option("", "operating point for that; empty for the strictest of the recogniser's card")
-    common_motions: str = option("", "folder of clips of motions that are weak because everybody makes them")
+    common_motions: str = option(
+        "packaged",
+        "motions that are weak because everybody makes them: packaged, off, or a folder of clips to look at besides",
+    )
 
     def __post_init__(self) -> None:
         if self.min_takes > self.max_takes:

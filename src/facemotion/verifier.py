@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from facemotion.activity import measure_cues
 from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
+from facemotion.data.common import common_motions
 from facemotion.encoder import Encoder
 from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
@@ -331,19 +331,15 @@ class Verifier:
             yield "The motion is small, so others may hit it by chance; make a larger one."
         if float(np.median([measure_cues(a.features).neutral_share for a in acquisitions])) > limits.weak_neutral_share:
             yield "The face rests during most of the clip; make a longer motion, or record closer round it."
-        for name, common in self._common_motions:
-            if template_score(motion.vectors @ common.vector) >= self._point("motion", len(motion.vectors)).threshold:
-                yield f"The motion resembles {name!r}, which everybody makes; add something of your own."
+        least = self._point("motion", len(motion.vectors)).threshold
+        scores = {name: template_score((motion.vectors @ takes.T).ravel()) for name, takes in self._common.items()}
+        nearest = max(scores, key=lambda name: scores[name], default="")
+        if nearest and scores[nearest] >= least:
+            yield f"The motion resembles {nearest}, which everybody makes; add something of your own."
 
     @cached_property
-    def _common_motions(self) -> list[tuple[str, Embedding]]:
-        folder = Path(self.settings.verifier.common_motions)
-        if not self.settings.verifier.common_motions:
-            return []
-        if not folder.is_dir():
-            raise SettingsError(f"There is no folder {folder} of common motions; correct it in the settings.")
-        clips = sorted(path for path in folder.iterdir() if path.is_file())
-        return [(path.stem, self.embed(self.frontend.acquire(path))) for path in clips]
+    def _common(self) -> dict[str, NDArray[np.float32]]:
+        return common_motions(self.settings.verifier.common_motions, self.frontend, self.encoder)
 
     def _point(self, factor: Factor, takes: int) -> OperatingPoint:
         """The threshold of a factor for a template of so many takes."""

@@ -104,6 +104,8 @@ export const FAULTS = {
   TooShortError: ["Your face was out of view", "Look at the camera the whole time. Nothing was counted."],
   SeveralFacesError: ["Two faces were in view", "Only one person may be before the camera. Nothing was counted."],
   NoMotionError: ["Your face hardly moved", "Make your motion while the ring fills. Nothing was counted."],
+  RigidMotionError: ["Only the picture moved", "Make your motion before the camera yourself. Nothing was counted."],
+  DuplicateFaceError: ["This face is known already", "It has another name here. Ask whoever looks after this page."],
   UploadTimeoutError: ["No picture came", "Open the camera's cover and stay on this page. Then try again."],
   AuthenticationError: ["This page can't let you in by itself", "Go back to the site that sent you here, and start there."],
   cut: ["The connection was cut", "Check it and try again. Nothing was counted."],
