@@ -23,8 +23,9 @@ from facemotion.errors import (
 )
 from facemotion.media import load_clip
 from facemotion.models import card, model_path
+from facemotion.thresholds import template_score
 from facemotion.types import Embedding, Template
-from facemotion.verifier import cosine, template_score
+from facemotion.verifier import cosine
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tomlkit
+from numpy.typing import NDArray
 
 from facemotion.config import RuntimeSettings, read_toml
 from facemotion.errors import EvidenceError, ModelError, SettingsError, StoreFullError, UnknownModelError
@@ -63,6 +64,13 @@ def for_takes(points: Points, takes: int) -> OperatingPoint:
     threshold is as high or higher for the same FMR.
     """
     return max((point for point in points if point.takes <= takes), key=lambda point: point.takes)
+
+
+def template_score(cosines: NDArray[np.float32]) -> float:
+    """Score of a probe against a template, -1..1: the mean of its cosines (K,) with the template's takes. A maximum
+    would grow with K for impostors too.
+    """
+    return float(np.clip(cosines.mean(), -1, 1))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -11,54 +11,20 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.activity import measure_cues
 from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
 from facemotion.data.common import common_motions
 from facemotion.encoder import Encoder
+from facemotion.enrolment import DUPLICATE, Enrolment, Review, check_agreement, find_duplicates, weaknesses
 from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import Source
 from facemotion.models import card
 from facemotion.store import TemplateStore, check_user
-from facemotion.thresholds import Points, for_takes, operating_points, strictest_points
-from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, QualityReport, Template
+from facemotion.thresholds import Points, for_takes, operating_points, strictest_points, template_score
+from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, Template
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Enrolment:
-    """What an enrolment stored.
-
-    Attributes:
-        template: the vectors of the takes, as stored.
-        agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
-        quality: one report a take.
-        warnings: why the motion is easy to guess, or that the face is enrolled under another name, a sentence each.
-        duplicates: the other names that the face is enrolled under, likest first; looked for where the settings say so.
-    """
-
-    template: Template
-    agreement: NDArray[np.float32]
-    quality: tuple[QualityReport, ...]
-    warnings: tuple[str, ...]
-    duplicates: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Review:
-    """How the takes so far would do as a template, before anything is stored.
-
-    Attributes:
-        problem: why the last take doesn't go with the ones before, a sentence; "" where it does.
-        strength: 0..1, how much the face moves next to what is easy to guess; below a third where there are warnings.
-        warnings: as in Enrolment.
-    """
-
-    problem: str
-    strength: float
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +41,6 @@ class Appearance:
     duplicate: Points
 
 
-_DUPLICATE = "This face is enrolled under another name already."
 _UNLIKE: dict[Factor, str] = {
     "motion": "That one was different; make the same motion once more.",
     "appearance": "That one shows another face; only one person can be enrolled.",
@@ -199,7 +164,7 @@ class Verifier:
             if before and agreement.min() < self._point(factor, before).threshold:
                 problem = _UNLIKE[factor]
         motion = Template("-", "motion", np.stack([take["motion"].vector for take in takes]), self.encoder.model_id)
-        warnings = tuple(self._weaknesses(acquisitions, motion))
+        warnings = self._weaknesses(acquisitions, motion)
         energy = float(np.median([acquisition.quality.motion_energy for acquisition in acquisitions]))
         strength = min(energy / (3 * self.settings.verifier.weak_energy), 1.0)
         return Review(problem, min(strength, 0.3) if warnings else strength, warnings)
@@ -235,34 +200,22 @@ class Verifier:
         for factor, first in takes[0].items():
             vectors = np.stack([take[factor].vector for take in takes])
             templates[factor] = Template(user, factor, vectors, first.model_id)
-        agreement = self._check_agreement(templates)
-        warnings = tuple(self._weaknesses(acquisitions, templates["motion"]))
+        agreement = check_agreement(templates, self._point)
+        warnings = self._weaknesses(acquisitions, templates["motion"])
         if warnings and self.settings.verifier.weak_motion == "refuse":
             raise EnrolmentError(" ".join(warnings))
-        duplicates = self._duplicates(store, templates.get("appearance"))
+        duplicates: tuple[str, ...] = ()
+        if self.appearance is not None and self.settings.verifier.duplicate_face != "off":
+            duplicates = find_duplicates(store, templates["appearance"], self.appearance.duplicate)
         if duplicates:
             if self.settings.verifier.duplicate_face == "refuse":
-                error = DuplicateFaceError(_DUPLICATE)
+                error = DuplicateFaceError(DUPLICATE)
                 error.users = duplicates
                 raise error
-            warnings += (_DUPLICATE,)
+            warnings += (DUPLICATE,)
         store.put(*(template for factor, template in templates.items() if factor in kept))
         quality = tuple(acquisition.quality for acquisition in acquisitions)
         return Enrolment(templates["motion"], agreement, quality, warnings, duplicates)
-
-    def _duplicates(self, store: TemplateStore, face: Template | None) -> tuple[str, ...]:
-        """Names of others whose enrolled face passes for this one; nothing where nobody looks for them."""
-        if face is None or self.appearance is None or self.settings.verifier.duplicate_face == "off":
-            return ()
-        mean = face.vectors.mean(axis=0)
-        size = float(np.linalg.norm(mean))
-        found: list[tuple[float, str]] = []
-        for user, cosines in store.search("appearance", Embedding(mean / np.float32(size), face.model_id)):
-            # Times the norm of the mean, the cosine with it is the mean of the cosines with each take.
-            score, point = size * template_score(cosines), for_takes(self.appearance.duplicate, len(cosines))
-            if user != face.user and score >= point.threshold:
-                found.append((score, user))
-        return tuple(user for _, user in sorted(found, reverse=True))
 
     def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
         """Compare a clip with a user's template.
@@ -308,34 +261,9 @@ class Verifier:
                 f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {takes}."
             )
 
-    def _check_agreement(self, templates: dict[Factor, Template]) -> NDArray[np.float32]:
-        """Mean cosine of each take's motion with the others, once every factor of every take passed."""
-        problems: dict[Factor, str] = {
-            "motion": "isn't like the others",
-            "appearance": "shows another face than the others",
-        }
-        agreements = {factor: template.agreement for factor, template in templates.items()}
-        for factor, agreement in agreements.items():
-            # Each take is a probe of the others.
-            worst, least = int(np.argmin(agreement)), self._point(factor, max(1, len(agreement) - 1)).threshold
-            if agreement[worst] < least:
-                raise EnrolmentError(
-                    f"Take {worst + 1} {problems[factor]} (agreement {agreement[worst]:.2f}, at least {least:.2f} is "
-                    "needed); make the same motion in every take and record it again."
-                )
-        return agreements["motion"]
-
-    def _weaknesses(self, acquisitions: Sequence[Acquisition], motion: Template) -> Iterator[str]:
-        limits = self.settings.verifier
-        if float(np.median([a.quality.motion_energy for a in acquisitions])) < limits.weak_energy:
-            yield "The motion is small, so others may hit it by chance; make a larger one."
-        if float(np.median([measure_cues(a.features).neutral_share for a in acquisitions])) > limits.weak_neutral_share:
-            yield "The face rests during most of the clip; make a longer motion, or record closer round it."
+    def _weaknesses(self, acquisitions: Sequence[Acquisition], motion: Template) -> tuple[str, ...]:
         least = self._point("motion", len(motion.vectors)).threshold
-        scores = {name: template_score((motion.vectors @ takes.T).ravel()) for name, takes in self._common.items()}
-        nearest = max(scores, key=lambda name: scores[name], default="")
-        if nearest and scores[nearest] >= least:
-            yield f"The motion resembles {nearest}, which everybody makes; add something of your own."
+        return tuple(weaknesses(acquisitions, motion, self._common, least, self.settings.verifier))
 
     @cached_property
     def _common(self) -> dict[str, NDArray[np.float32]]:
@@ -382,13 +310,6 @@ def cosine(a: Embedding, b: Embedding) -> float:
     if a.model_id != b.model_id:
         raise ModelMismatchError(f"A vector of {a.model_id} can't be compared with one of {b.model_id}.")
     return float(np.clip(a.vector @ b.vector, -1, 1))
-
-
-def template_score(cosines: NDArray[np.float32]) -> float:
-    """Score of a probe against a template, -1..1: the mean of its cosines (K,) with the template's takes. A maximum
-    would grow with K for impostors too.
-    """
-    return float(np.clip(cosines.mean(), -1, 1))
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from facemotion.enrolment import Enrolment
 from facemotion.errors import (
     AcquisitionError,
     DuplicateFaceError,
@@ -30,7 +31,7 @@ from facemotion.service.settings import ServiceSettings
 from facemotion.store import TemplateStore, UserSummary
 from facemotion.store.database import Database
 from facemotion.types import Decision
-from facemotion.verifier import Enrolment, Verifier
+from facemotion.verifier import Verifier
 
 log = logging.getLogger(__name__)
 
