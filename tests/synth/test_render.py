@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from facemotion.errors import AssetError
-from facemotion.synth.assets import Assets
-from facemotion.synth.fit import PortraitFitter, load_fits, rodrigues
-from facemotion.synth.head import INDEX, SHAPES
-from facemotion.synth.layers import fill
+from facemotion.errors import AssetError, NoFaceError, StoreFullError
+from facemotion.synth.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.fit import PortraitFitter, load_fits, rodrigues, save_fits
+from facemotion.synth.head import INDEX, SHAPES, load_head
+from facemotion.synth.layers import UPPER, fill
 from facemotion.synth.motion import parse_program
-from facemotion.synth.people import cast
+from facemotion.synth.people import cast, fit_portraits
 from facemotion.synth.raster import draw_coloured
 from facemotion.synth.render import Light, Renderer, State, gaze_rotation
 from facemotion.synth.scene import rotation
@@ -36,8 +37,6 @@ def renderer(head, person):
 
 
 def portrait_crop(person, head):
-    from PIL import Image
-
     at = state(person, head)
     half = SIZE / 2 / at.zoom
     box = (*(at.centre - half), *(at.centre + half))
@@ -175,3 +174,64 @@ def test_missing_and_wrong_assets_are_named(tmp_path, monkeypatch, assets_folder
         load_fits(tmp_path / "fits.npz")
     with pytest.raises(AssetError, match="nobody"):
         PortraitFitter(Assets(assets_folder))("nobody")
+
+
+@pytest.fixture
+def few(assets_folder, tmp_path):
+    """A folder of assets that can be spoilt: the real head and a list of one portrait, which isn't there yet."""
+    for name in (HEAD, MESH):
+        (tmp_path / name).symlink_to(assets_folder / name)
+    (tmp_path / PORTRAIT_LIST).write_text("file,frontal_closed_mouth,prompt\nsomebody.jpg,1,a person\n", "utf-8")
+    (tmp_path / PORTRAITS).mkdir()
+    return Assets.find(tmp_path)
+
+
+def test_a_portrait_without_a_face_is_named(few, tmp_path):
+    Image.fromarray(np.full((300, 300, 3), 90, np.uint8)).save(tmp_path / PORTRAITS / "somebody.jpg")
+    with pytest.raises(NoFaceError, match="somebody"):
+        fit_portraits(few, tmp_path / "fits.npz")
+    assert not (tmp_path / "fits.npz").exists()
+
+
+def test_a_portrait_that_is_no_picture_is_named(few, tmp_path):
+    (tmp_path / PORTRAITS / "somebody.jpg").write_bytes(b"no picture")
+    with pytest.raises(AssetError, match="somebody"):
+        fit_portraits(few, tmp_path / "fits.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"no npz", "other arrays"])
+def test_a_head_that_is_none_is_named(few, tmp_path, content):
+    (tmp_path / HEAD).unlink()
+    if isinstance(content, bytes):
+        (tmp_path / HEAD).write_bytes(content)
+    else:
+        np.savez(tmp_path / HEAD, other=np.zeros(3))
+    with pytest.raises(AssetError, match="head model"):
+        load_head(few)
+
+
+def test_fits_that_find_no_room_are_named(fits, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreFullError, match="room"):
+        save_fits(list(fits.values()), tmp_path / "file" / "fits.npz")
+
+
+def test_a_winking_lid_has_a_dark_edge(renderer, head, person):
+    """The edge of a winking lid is a line darker than most of what lies round it, all along."""
+    wink = state(person, head, parse_program("wink_left").steps[0].weights())
+    picture = renderer.draw(wink).mean(-1)
+    edge = renderer.geometry(wink)[1][head.mesh[list(UPPER[0][1:-1])], :2]
+    for x, y in edge:
+        column = picture[int(y) - 5 : int(y) + 7, int(x)]
+        assert column[4:8].min() < 0.9 * np.median(column)
+
+
+def test_no_tooth_shows_above_the_upper_lip(renderer, head, person, monkeypatch):
+    wide = state(person, head, parse_program("jaw_wide").steps[0].weights())
+    _, screen = renderer.geometry(wide)
+    lip = int(screen[head.landmarks[50:53], 1].min()) - 3
+    with_mouth = renderer.draw(wide)
+    monkeypatch.setattr(renderer, "_draw_mouth", lambda *_: None)
+    without = renderer.draw(wide)
+    np.testing.assert_array_equal(with_mouth[:lip], without[:lip])
+    assert np.abs(with_mouth - without).max() > 30

@@ -172,6 +172,7 @@ def landmarks(
     """Write sequences of the 68 landmarks of simulated clips without drawing them."""
     import numpy as np
 
+    from facemotion.synth.disk import room_for
     from facemotion.synth.produce import landmark_arrays, survey
 
     given = {"subjects": subjects, "motions": motions, "lips": lips, "takes": takes, "part": part, "seed": seed}
@@ -181,7 +182,8 @@ def landmarks(
     with _Bar("clips", quiet=json) as report:
         plan, truths = survey(found, file, chosen, report)
     arrays = landmark_arrays(plan, truths)
-    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    with room_for(out):
+        np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     frames = len(arrays["times"])
     _answer(
         json, {"clips": len(plan), "frames": frames, "file": str(out)}, f"{len(plan)} clips, {frames} frames in {out}."

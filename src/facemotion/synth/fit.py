@@ -14,6 +14,7 @@ from PIL import Image
 
 from facemotion.errors import AssetError, NoFaceError
 from facemotion.synth.assets import Assets
+from facemotion.synth.disk import room_for
 from facemotion.synth.head import IDENTITIES, INDEX, SHAPES, FloatArray, HeadModel, load_head
 
 # What a portrait can show; shapes that a still face can't tell apart from its identity are left out.
@@ -185,21 +186,26 @@ class PortraitFitter:
 
 
 def save_fits(fits: list[Fit], path: Path) -> None:
-    """Write fits as one npz, whole or not at all."""
-    temporary = path.with_suffix(".part.npz")
-    np.savez(
-        temporary,
-        name=np.array([fit.name for fit in fits]),
-        size=np.array([fit.size for fit in fits], np.int32),
-        identity=np.stack([fit.identity for fit in fits]),
-        expression=np.stack([fit.expression for fit in fits]),
-        rotation=np.stack([fit.rotation for fit in fits]),
-        scale=np.array([fit.scale for fit in fits], np.float32),
-        shift=np.stack([fit.shift for fit in fits]),
-        landmarks=np.stack([fit.landmarks for fit in fits]),
-        error=np.array([fit.error for fit in fits], np.float32),
-    )
-    temporary.replace(path)
+    """Write fits as one npz, whole or not at all.
+
+    Raises:
+        StoreFullError: the file can't be written.
+    """
+    with room_for(path):
+        temporary = path.with_suffix(".part.npz")
+        np.savez(
+            temporary,
+            name=np.array([fit.name for fit in fits]),
+            size=np.array([fit.size for fit in fits], np.int32),
+            identity=np.stack([fit.identity for fit in fits]),
+            expression=np.stack([fit.expression for fit in fits]),
+            rotation=np.stack([fit.rotation for fit in fits]),
+            scale=np.array([fit.scale for fit in fits], np.float32),
+            shift=np.stack([fit.shift for fit in fits]),
+            landmarks=np.stack([fit.landmarks for fit in fits]),
+            error=np.array([fit.error for fit in fits], np.float32),
+        )
+        temporary.replace(path)
 
 
 def load_fits(path: Path) -> dict[str, Fit]:

@@ -34,6 +34,7 @@ from facemotion.synth.dataset import (
     make_plan,
     perform,
 )
+from facemotion.synth.disk import room_for
 from facemotion.synth.head import HeadModel, load_head
 from facemotion.synth.people import Nursery, fit_portraits
 from facemotion.synth.person import Person
@@ -171,11 +172,13 @@ def _film_all(job: Job) -> Iterator[int]:
         studio = studios[number]
         shot, truth = studio.shoot(clip, job.performer)
         path = job.out / clip.record.path
-        for folder in (path.parent, (job.out / clip.truth).parent):
-            folder.mkdir(parents=True, exist_ok=True)
+        with room_for(path):
+            for folder in (path.parent, (job.out / clip.truth).parent):
+                folder.mkdir(parents=True, exist_ok=True)
         frames = studio.frames(shot, sensor_seed(job.settings, clip))
         if frontend is not None and job.features is not None:
-            path.write_text(_recipe(job.settings, clip), "utf-8")
+            with room_for(path):
+                path.write_text(_recipe(job.settings, clip), "utf-8")
             _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
         elif job.video:
             write_video(zip(frames, shot.times, strict=True), path, job.settings.quality)
@@ -238,8 +241,9 @@ def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
     writer.writerow(["motion", "subject", "kind", "program"])
     writer.writerows(rows.values())
     part = path.with_name("motions.csv.part")
-    part.write_text(text.getvalue(), "utf-8")
-    os.replace(part, path)
+    with room_for(path):
+        part.write_text(text.getvalue(), "utf-8")
+        os.replace(part, path)
 
 
 def survey(

@@ -1,7 +1,7 @@
 """One state of a person becomes one picture.
 
 Order of drawing: the sheet with hair and background, then, with a z-buffer, the hollow of the mouth, gums, teeth, the
-eyeballs and the face. All is drawn `OVERSAMPLE` times larger and averaged down, which smooths lips, lids and teeth.
+eyeballs and the face. All is drawn `OVERSAMPLE` times larger and brought down, which smooths lips, lids and teeth.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Renderer:
     def __init__(self, head: HeadModel, person: Person, width: int, height: int, zoom: float) -> None:
         """`zoom` is about the zoom of the states to come; it sets the sharpness of the pictures drawn from."""
         self.head, self.width, self.height = head, width, height
-        self.person = scaled(person, min(1.0, 1.1 * zoom * OVERSAMPLE))
+        self.person = scaled(person, min(1.0, 1.35 * zoom * OVERSAMPLE))
         texture = np.float32(self.person.layers.open.shape[1] / person.size[0])
         count = head.faces_count
         attributes = np.zeros((count, 9), np.float32)
@@ -356,11 +356,12 @@ def gaze_rotation(weights: FloatArray, side: int) -> FloatArray:
 
 
 def shrink(picture: FloatArray, height: int, width: int) -> FloatArray:
-    """Average a picture (H, W, 3) down to (height, width, 3), float32."""
+    """Bring a picture (H, W, 3) down to (height, width, 3), float32."""
     from PIL import Image
 
+    # Lanczos: a box of 1.5 pixels blurs and aliases, which told renders from photographs.
     small = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)).resize(
-        (width, height), Image.Resampling.BOX
+        (width, height), Image.Resampling.LANCZOS
     )
     return np.asarray(small, np.float32)
 

@@ -21,6 +21,7 @@ from facemotion.config import option
 from facemotion.data.stills import EMOTIONS
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera
+from facemotion.synth.disk import room_for
 from facemotion.synth.head import INDEX, SHAPES, FloatArray, load_head
 from facemotion.synth.motion import invent_program
 from facemotion.synth.people import Nursery, Recruit, cast, fit_portraits
@@ -187,18 +188,20 @@ def _one_person(job: _Job) -> None:
         state = shot.states[0]
         picture = renderer.draw(replace(state, zoom=state.zoom * width / scene.width))
         frame = camera.expose(picture, random.normal(0, 8, 2).astype(np.float32), 1.0)
-        path = f"images/{recruit.name}/{index:03d}.jpg"
-        save_picture(frame, out / path, settings.quality)
-        rows.append([path, recruit.name, emotion, f"{intensity:.3f}", *(f"{v:.2f}" for v in truth.pose[0])])
+        name = f"images/{recruit.name}/{index:03d}.jpg"
+        save_picture(frame, out / name, settings.quality)
+        rows.append([name, recruit.name, emotion, f"{intensity:.3f}", *(f"{v:.2f}" for v in truth.pose[0])])
         marks.append(truth.landmarks[0])
         weights.append(truth.weights[0])
-    for folder in ("labels", "landmarks"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out / "landmarks" / f"{recruit.name}.npz", landmarks=np.stack(marks), weights=np.stack(weights))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "subject", "emotion", "intensity", "pitch", "yaw", "roll"])
     writer.writerows(rows)
-    part = out / "labels" / f"{recruit.name}.csv.part"  # last: a person with labels is whole
-    part.write_text(text.getvalue(), "utf-8")
-    os.replace(part, part.with_suffix(""))
+    points, labels = out / "landmarks" / f"{recruit.name}.npz", out / "labels" / f"{recruit.name}.csv"
+    with room_for(out):
+        for path in (points, labels):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(points, landmarks=np.stack(marks), weights=np.stack(weights))
+        part = labels.with_name(labels.name + ".part")  # last: a person with labels is whole
+        part.write_text(text.getvalue(), "utf-8")
+        os.replace(part, labels)

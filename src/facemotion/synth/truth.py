@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.errors import ManifestError, StoreFullError
+from facemotion.errors import ManifestError
 from facemotion.synth.camera import slant
+from facemotion.synth.disk import room_for
 from facemotion.synth.head import FloatArray, HeadModel
 from facemotion.synth.person import Person
 from facemotion.synth.raster import blend_shapes
@@ -54,13 +55,9 @@ class Truth:
             flags=np.array(",".join(self.flags)),
         )
         temporary = path.with_suffix(".part")
-        try:
+        with room_for(path):
             temporary.write_bytes(buffer.getvalue())
             temporary.replace(path)
-        except OSError as error:
-            raise StoreFullError(
-                f"Can't write {path}: {error.strerror}; make room and run the same command again."
-            ) from error
 
 
 def load_truth(path: Path) -> Truth:
