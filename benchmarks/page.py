@@ -233,7 +233,7 @@ def table(results: dict[str, Any]) -> str:
         "|---|---|---|",
         row(f"last frame to verdict, {alone['attempts']} attempts", alone["verdict_ms"], " ms", "150 ms"),
         row("guidance while a take is filmed", alone["guidance_per_second"], " /s", "15 /s"),
-        row("first contentful paint, ten first visits", alone["first_paint_ms"], " ms", "200 ms"),
+        row(f"first contentful paint, {min(10, alone['attempts'])} first visits", alone["first_paint_ms"], " ms", "200 ms"),
         f"| scripts of the page | {alone['script_bytes'] / 1000:.1f} kB | 60 kB |",
         f"| {crowd['people']} people at once: answered with a verdict | {crowd['answered']} | all |",
         row(
