@@ -2,7 +2,8 @@
 
 Chromium encodes the same camera, 480 x 360 at the camera's 30 frames/s, for some seconds each; CPU time is that of all
 its processes, less what playing the camera alone takes. The server's side is measured on the very bytes: decoding each
-JPEG to the analysed picture, or the stream by PyAV.
+JPEG to the analysed picture, or the stream by PyAV. And what the coarsest JPEGs, which the page sends where the
+connection is slow, do to a motion: the cosine of a take with itself, coarsest with finest.
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import psutil
 from PIL import Image
 from playwright.sync_api import Playwright
+from tests.browser import films
+
+from facemotion.frontend import LiveSession
+from facemotion.verifier import Verifier, cosine
 
 SECONDS = 8
+FINEST, COARSEST = 0.85, 0.5  # as in camera.js
 STREAMS = {"VP8": "vp8", "VP9": "vp09.00.10.08", "H.264": "avc1.42001f"}
 BITRATE = 1_000_000
+WAYS = {"nothing": "none"} | {f"JPEG, quality {q:g}": f"jpeg{q:g}" for q in (FINEST, COARSEST)} | STREAMS
 SCRIPT = """async ([codec, bitrate, seconds]) => {
   const { Camera } = await import("/static/camera.js");
   document.getElementById("stage").hidden = false;
@@ -37,7 +45,7 @@ SCRIPT = """async ([codec, bitrate, seconds]) => {
   const context = canvas.getContext("2d", { alpha: false });
   const began = new Map();
   let encoder = null;
-  if (codec !== "jpeg" && codec !== "none") {
+  if (!codec.startsWith("jpeg") && codec !== "none") {
     const { width, height } = canvas;
     const config = { codec, width, height, bitrate, framerate: 30, latencyMode: "realtime" };
     if (codec.startsWith("avc")) config.avc = { format: "annexb" };
@@ -73,7 +81,7 @@ SCRIPT = """async ([codec, bitrate, seconds]) => {
     canvas.toBlob(async (blob) => {
       keep(new Uint8Array(await blob.arrayBuffer()), start);
       busy = false;
-    }, "image/jpeg", 0.85);
+    }, "image/jpeg", Number(codec.slice(4)));
   };
   video.requestVideoFrameCallback(look);
   await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -90,7 +98,7 @@ def compare(playwright: Playwright, chromium: str, flags: list[str], url: str, f
         executable_path=chromium, args=[*flags, f"--use-file-for-fake-video-capture={film}"]
     )
     rows, idle = [], 0.0
-    for name, codec in {"nothing": "none", "JPEG, quality 0.85": "jpeg", **STREAMS}.items():
+    for name, codec in WAYS.items():
         page = browser.new_page()
         page.goto(url)
         before = _cpu()
@@ -110,7 +118,7 @@ def compare(playwright: Playwright, chromium: str, flags: list[str], url: str, f
                     "bytes": round(statistics.fmean(told["sizes"])),
                     "latency_ms": round(statistics.median(told["times"]), 1),
                     "browser_cpu_ms": round(1000 * (spent - idle) / len(data), 1),
-                    "server_ms": round(_jpegs(data) if codec == "jpeg" else _stream(name, data), 2),
+                    "server_ms": round(_jpegs(data) if codec.startswith("jpeg") else _stream(name, data), 2),
                 }
             )
     browser.close()
@@ -145,3 +153,20 @@ def _stream(name: str, data: list[bytes]) -> float:
         for frame in decoder.decode(av.Packet(one)):
             frame.to_ndarray(format="rgb24")
     return 1000 * (time.process_time() - start) / len(data)
+
+
+def coarse_with_fine(takes: tuple[films.Take, ...]) -> float:
+    """Lowest cosine of a take sent as the coarsest JPEGs with the same take sent as the finest."""
+    verifier, random, lowest = Verifier.load(), np.random.default_rng(1), 1.0
+    for take in takes:
+        vectors = []
+        frames = films.play(take, random)[films.FIRST : -films.LAST]
+        for quality in (FINEST, COARSEST):
+            session = LiveSession(verifier.frontend)
+            for number, frame in enumerate(frames):
+                buffer = io.BytesIO()
+                Image.fromarray(frame).resize((480, 360)).save(buffer, "JPEG", quality=round(100 * quality))
+                session.push(np.asarray(Image.open(buffer).convert("RGB")), number / films.RATE)
+            vectors.append(verifier.embed(session.finish()))
+        lowest = min(lowest, cosine(*vectors))
+    return round(lowest, 3)

@@ -205,7 +205,7 @@ def test_try_it(server, visit, filmed, size, clean):
         visitor.wait(title)
         assert visitor.page.locator("#strips canvas").count() == 10
         apart = visitor.page.locator("#strips .apart").count()
-        assert apart > 0 if size is PHONE else apart <= 1
+        assert apart > 0 if size is PHONE else apart <= 2  # tests/service counts in whole takes
         visitor.page.wait_for_timeout(400)
         visitor.shot("compare")
         assert axe(visitor.page) == []

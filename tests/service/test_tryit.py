@@ -1,0 +1,30 @@
+"""Where two takes differ along time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import facemotion
+from facemotion.config import Settings
+from facemotion.service.tryit import side_by_side
+from facemotion.verifier import Verifier
+
+SAMPLES = Path(facemotion.__file__).parent / "samples"
+
+
+@pytest.mark.parametrize("person", ["anna", "ben"])
+def test_one_motion_hardly_differs_and_another_does(person):
+    verifier = Verifier.load(Settings())
+    first, again, other = (
+        verifier.frontend.acquire(SAMPLES / f"{person}-{name}.mp4")
+        for name in ("wink-pout-1", "wink-pout-2", "brows-smile-1")
+    )
+
+    def apart(one, two) -> float:
+        told = side_by_side(verifier, one, two)
+        return sum(difference > 0.5 for _, _, difference in told["pairs"]) / len(told["pairs"])
+
+    assert apart(first, again) < 0.2
+    assert apart(first, other) > 0.4
