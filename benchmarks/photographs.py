@@ -170,7 +170,7 @@ def measure(frontend: Frontend, source: Source) -> dict[str, float] | str:
         energy = frontend.extractor.motion_energy(session.sequence().values)
     except FacemotionError as error:
         return type(error).__name__
-    own = frontend.extractor.own_motion(np.stack(session._points))
+    own = frontend.extractor.own_motion(np.stack(session._points), np.array(session._times))
     return {"energy": round(energy, 3), "own": round(own, 3)}
 
 

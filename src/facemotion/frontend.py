@@ -184,7 +184,7 @@ class LiveSession:
                 f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
                 "make your motion and record again."
             )
-        own = self._frontend.extractor.own_motion(np.stack(self._points))
+        own = self._frontend.extractor.own_motion(np.stack(self._points), features.times)
         least = self._settings.quality.min_own_motion
         if own < least:
             raise RigidMotionError(

@@ -29,6 +29,14 @@ from facemotion.errors import (
 from facemotion.media import FrameGate, check_frame, load_clip, read_frames
 
 
+@pytest.fixture(autouse=True)
+def usual_priority():
+    """SVT-AV1 gives the thread that encodes, where it may, real-time priority and leaves it with it."""
+    yield
+    if hasattr(os, "sched_setscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @pytest.mark.parametrize(
     ("container", "codec"),
     [

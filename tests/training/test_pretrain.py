@@ -77,7 +77,7 @@ def test_pieces_of_new_clips_find_each_other() -> None:
     ]
     one, other = (embed(net, own) for own in pieces)
     found = (one @ other.T).argmax(axis=1)
-    assert (found == np.arange(20)).mean() > 0.3  # a guess finds one in twenty
+    assert (found == np.arange(20)).sum() >= 5  # guesses find one; five or more, three times in a thousand
 
 
 def test_training_begins_with_what_a_run_learned(tmp_path: Path) -> None:

@@ -126,9 +126,10 @@ def test_folds_side_by_side_are_the_same_folds(config: Path, tmp_path: Path) -> 
     for jobs in (1, 2):
         run("tables", config, "--out", tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")
     for fold in (0, 1):
-        one, other = (np.load(tmp_path / f"{jobs}/runs/landmarks/fold-{fold}/vectors.npz") for jobs in (1, 2))
-        np.testing.assert_array_equal(one["places"], other["places"])
-        np.testing.assert_allclose(one["encoder"], other["encoder"], atol=1e-6)
+        paths = [tmp_path / f"{jobs}/runs/landmarks/fold-{fold}/vectors.npz" for jobs in (1, 2)]
+        with np.load(paths[0]) as one, np.load(paths[1]) as other:
+            np.testing.assert_array_equal(one["places"], other["places"])
+            np.testing.assert_allclose(one["encoder"], other["encoder"], atol=1e-6)
 
 
 @pytest.mark.shared

@@ -39,11 +39,11 @@ class FeatureExtractor(Protocol):
         """The same features, and landmarks (N, 2) float32 of the face in pixels of the frame, for `own_motion`."""
         ...
 
-    def own_motion(self, points: NDArray[np.float32]) -> float:
+    def own_motion(self, points: NDArray[np.float32], times: NDArray[np.float64]) -> float:
         """How much the face moves that no photograph could; see features.rigid.
 
         Args:
-            points: (T, N, 2) landmarks of a clip's frames, as `observe` gives them.
+            points: (T, N, 2) landmarks of a clip's frames, as `observe` gives them. times: (T,) seconds.
         Returns:
             As motion_energy; of a photograph, however it is moved, the noise of the landmarks.
         """

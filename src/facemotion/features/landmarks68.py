@@ -73,6 +73,6 @@ def motion_energy_68(points: NDArray[np.floating]) -> float:
     return max(float(100 * np.percentile(moved[:, list(group)].mean(axis=1), 95)) for group in MOVING.values())
 
 
-def own_motion_68(points: NDArray[np.floating]) -> float:
+def own_motion_68(points: NDArray[np.floating], times: NDArray[np.floating]) -> float:
     """How much landmarks (T, 68, 2) in pixels move by themselves; see FeatureExtractor.own_motion."""
-    return own_motion(points, [np.array(group) for group in MOVING.values()], (36, 45))
+    return own_motion(points, times, [np.array(group) for group in MOVING.values()], (36, 45))

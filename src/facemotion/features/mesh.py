@@ -94,10 +94,11 @@ class FaceMesh:
         points = self.landmarks(frame, box, keypoints)
         return np.asarray(align(points)[POINTS].ravel(), np.float32), points[SEEN, :2].astype(np.float32)
 
-    def own_motion(self, points: FloatArray) -> float:
+    def own_motion(self, points: FloatArray, times: NDArray[np.float64]) -> float:
         """See FeatureExtractor."""
         starts = np.cumsum([len(group) for group in MOVING.values()])
-        return own_motion(points, np.split(np.arange(starts[-1]), starts[:-1]), (int(starts[-1]), int(starts[-1]) + 1))
+        groups = np.split(np.arange(starts[-1]), starts[:-1])
+        return own_motion(points, times, groups, (int(starts[-1]), int(starts[-1]) + 1))
 
     def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """All points of the mesh on one face.

@@ -39,18 +39,18 @@ class SpatialNetwork:
             )
         self.has_landmarks = "landmarks" in shapes
         self.dimension = int(shapes["features"][1])
+        self._weight, self._bias = self._session.run(list(HEAD), {"faces": np.zeros((1, 3, SIDE, SIDE), np.float32)})
 
     def run(self, frame: NDArray[np.uint8], box: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Features (D,) float32 of the face in a box, and its landmarks (68, 2) float32 in pixels of the frame."""
         matrix = crop_matrix(box, SIDE)
         face = warp(frame, matrix, SIDE).astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
-        features, points = self._session.run(["features", "landmarks"], {"faces": np.ascontiguousarray(face)})
-        return features[0], apply(matrix, points[0].reshape(68, 2) * np.float32(SIDE))
+        features = self._session.run(["features"], {"faces": np.ascontiguousarray(face)})[0][0]
+        return features, apply(matrix, self.read_out(features[None])[0] * np.float32(SIDE))
 
-    def head(self) -> tuple[FloatArray, FloatArray]:
-        """Weight (136, D) and bias (136,) that turn features into landmarks in crop sides."""
-        weight, bias = self._session.run(list(HEAD), {"faces": np.zeros((1, 3, SIDE, SIDE), np.float32)})
-        return weight, bias
+    def read_out(self, features: FloatArray) -> FloatArray:
+        """Features (T, D) -> landmarks (T, 68, 2) float32 in crop sides: they are linear in the features."""
+        return np.asarray((features @ self._weight.T + self._bias).reshape(len(features), 68, 2), np.float32)
 
 
 class SpatialLandmarks:
@@ -80,9 +80,9 @@ class SpatialLandmarks:
         points = self.landmarks(frame, box, keypoints)
         return align_68(points).ravel(), points
 
-    def own_motion(self, points: FloatArray) -> float:
+    def own_motion(self, points: FloatArray, times: NDArray[np.float64]) -> float:
         """See FeatureExtractor."""
-        return own_motion_68(points)
+        return own_motion_68(points, times)
 
     def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """(68, 2) float32 pixels of the frame; arguments as in FeatureExtractor."""
@@ -99,7 +99,6 @@ class SpatialFeatures:
     def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
         """See SpatialNetwork."""
         self._network = SpatialNetwork(name, runtime)
-        self._weight, self._bias = self._network.head()
         self.frontend_id = f"blazeface/{self._network.model_id}/features-1"
         self.dimension = self._network.dimension
 
@@ -113,11 +112,10 @@ class SpatialFeatures:
         """See FeatureExtractor."""
         return self._network.run(frame, box)
 
-    def own_motion(self, points: FloatArray) -> float:
+    def own_motion(self, points: FloatArray, times: NDArray[np.float64]) -> float:
         """See FeatureExtractor."""
-        return own_motion_68(points)
+        return own_motion_68(points, times)
 
     def motion_energy(self, values: FloatArray) -> float:
         """See FeatureExtractor."""
-        points = (values @ self._weight.T + self._bias).reshape(len(values), 68, 2)
-        return motion_energy_68(np.stack([align_68(face) for face in points]))
+        return motion_energy_68(np.stack([align_68(face) for face in self._network.read_out(values)]))

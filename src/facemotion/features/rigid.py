@@ -14,17 +14,24 @@ from numpy.typing import NDArray
 
 ROUNDS = 3
 """Times that the resting face is taken anew from the frames laid over it."""
-SMOOTHED = 3
-"""Frames that are averaged: the noise of landmarks changes from frame to frame, a motion lasts longer."""
+SMOOTHED_SECONDS = 0.05
+"""Frames that are no further away are averaged: the noise of landmarks changes from frame to frame, a motion lasts
+longer. Three frames at 25 a second; none at 15, of which three would be a motion long."""
 
 Points = NDArray[np.float64]
 
 
-def own_motion(points: NDArray[np.floating], groups: Sequence[NDArray[np.intp]], eyes: tuple[int, int]) -> float:
+def own_motion(
+    points: NDArray[np.floating],
+    times: NDArray[np.floating],
+    groups: Sequence[NDArray[np.intp]],
+    eyes: tuple[int, int],
+) -> float:
     """How far the part of a face that moves most gets from where it would be on a plane.
 
     Args:
-        points: (T, N, 2) landmarks in pixels of the frame, N >= 8. groups: numbers of the points of each part.
+        points: (T, N, 2) landmarks in pixels of the frame, N >= 8. times: (T,) seconds of the frames.
+        groups: numbers of the points of each part.
         eyes: numbers of the outer eye corners.
     Returns:
         The 95th percentile over time, in percent of the distance between the outer eye corners.
@@ -37,8 +44,8 @@ def own_motion(points: NDArray[np.floating], groups: Sequence[NDArray[np.intp]],
         rest = np.median(laid, axis=0)
     size = max(float(np.linalg.norm(rest[eyes[0]] - rest[eyes[1]])), 1e-9)
     moved = laid - rest
-    if len(moved) >= SMOOTHED:
-        moved = np.mean([moved[k : len(moved) - SMOOTHED + 1 + k] for k in range(SMOOTHED)], axis=0)
+    near = (np.abs(times[:, None] - times[None]) <= SMOOTHED_SECONDS).astype(np.float64)
+    moved = np.einsum("st,tnd->snd", near / near.sum(axis=1, keepdims=True), moved)
     lengths = np.linalg.norm(moved, axis=2) / size
     return max(float(100 * np.percentile(lengths[:, group].mean(axis=1), 95)) for group in groups)
 
