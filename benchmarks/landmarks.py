@@ -320,7 +320,7 @@ def table(every: dict[str, dict[str, dict[str, object]]]) -> str:
         for title, groups in result["benchmark"]["groups"].items():
             lines += [f"| {name} | {title}: {g} | {e['people']} | {e['nme_51']}% |" for g, e in groups.items()]
     for name, own in every.items():
-        if "emotions" in own:
+        if own.get("emotions"):
             lines += emotion_table(name, own["emotions"])
     return "\n".join(lines) + "\n"
 
