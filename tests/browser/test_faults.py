@@ -173,7 +173,8 @@ def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, al
 
         visitor.page.route_web_socket("**/v1/live", pass_on)
         visitor.come().name("greg")
-        assert visitor.verdict() in ("You're in", "Not this time")
+        # Of so few frames the motion may be in none: then nothing but the picture moved.
+        assert visitor.verdict() in ("You're in", "Not this time", "Only the picture moved")
         assert int(visitor.page.evaluate("document.body.dataset.framesLeftOut")) > 0
     assert sum(sizes[-10:]) < 0.8 * sum(sizes[:5]) * 2
 
