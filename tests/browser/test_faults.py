@@ -175,7 +175,8 @@ def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, al
         visitor.come().name("greg")
         # Of so few frames the motion may be in none: then nothing but the picture moved.
         assert visitor.verdict() in ("You're in", "Not this time", "Only the picture moved")
-        assert int(visitor.page.evaluate("document.body.dataset.framesLeftOut")) > 0
+        left = visitor.page.evaluate("document.body.dataset.framesLeftOut")
+        assert left is None or int(left) > 0  # a refusal notes no figures
     assert sum(sizes[-10:]) < 0.8 * sum(sizes[:5]) * 2
 
 
