@@ -163,9 +163,9 @@ def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, al
                     sizes.append(len(message))
                 upstream.send(message)
 
-            def down(message) -> None:  # every other frame seems to be under way still
+            def down(message) -> None:  # three of four frames seem to be under way still
                 told.append(message)
-                if len(told) % 2 or "guidance" not in message:
+                if len(told) % 4 == 0 or "guidance" not in message:
                     route.send(message)
 
             route.on_message(up)
@@ -177,7 +177,7 @@ def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, al
         assert visitor.verdict() in ("You're in", "Not this time", "Only the picture moved")
         left = visitor.page.evaluate("document.body.dataset.framesLeftOut")
         assert left is None or int(left) > 0  # a refusal notes no figures
-    assert sum(sizes[-10:]) < 0.8 * sum(sizes[:5]) * 2
+    assert min(sizes) < 0.7 * max(sizes[:5])
 
 
 def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):
