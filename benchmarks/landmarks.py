@@ -265,7 +265,7 @@ def write_card(name: str, figures: dict[str, object]) -> None:
             "grid_median_inner_51_to_mesh_percent": grid["median_51_to_mesh"],
             "milliseconds": figures["milliseconds"],
         }
-    if "emotions" in figures:
+    if figures.get("emotions"):
         told["emotion_accuracy_on_rendered_validation_people"] = figures["emotions"]["accuracy"]
     document[name]["figures"] = tomlkit.item(told)
     SHIPPED_CARDS.write_text(tomlkit.dumps(document), "utf-8")
