@@ -42,10 +42,8 @@ from facemotion.encoder import Encoder
 from facemotion.evaluation.trials import template_trials
 from facemotion.models import card
 from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
-from facemotion.synth.head import load_head
 from facemotion.thresholds import for_takes, operating_points
-from facemotion.training import simulated as simulation
+from facemotion.training.simulated import SimulationSettings, simulate
 from facemotion.types import TRIAL_KINDS, ClipRecord, FeatureSequence
 
 Performed = tuple[Sequence[ClipRecord], Sequence[FeatureSequence]]
@@ -75,34 +73,10 @@ def interval(hits: int, tries: int) -> str:
 
 def simulated(people: int, frontend_id: str) -> Performed:
     """Motions, near misses and mimics of simulated people with heads of random shape, as points with noise."""
-    plan_settings = DatasetSettings(
-        subjects=people,
-        motions=3,
-        lips=0,
-        takes=4,
-        near_misses=3,
-        mimics=3,
-        impostor_takes=3,
-        part="benchmark",
-        seed=4711,
+    settings = SimulationSettings(
+        subjects=people, motions=3, lips=0, takes=4, near_misses=3, reorders=2, mimics=3, seed=4711
     )
-    head, performers = load_head(Assets.find()), make_performers(plan_settings)
-    places, noise = simulation._places(head), simulation.SimulationSettings().noise
-    bodies: dict[str, np.ndarray] = {}
-    records, sequences = [], []
-    for number, clip in enumerate(make_plan(plan_settings)):
-        random = np.random.default_rng([4711, number])
-        subject = clip.record.subject
-        if subject not in bodies:
-            weights = 0.8 * random.standard_normal(len(head.identity)).astype(np.float32)
-            bodies[subject] = head.neutral[places] + np.tensordot(weights, head.identity[:, places], axes=1)
-        _, moments = perform(plan_settings, clip, performers[subject])
-        points = bodies[subject] + np.tensordot(moments.weights, head.expression[:, places], axes=1)
-        frames = zip(points, simulation._noise(random, len(points), noise), strict=True)
-        values = np.stack([simulation._features(frame, own) for frame, own in frames])
-        records.append(clip.record)
-        sequences.append(FeatureSequence(values, moments.times - moments.times[0], frontend_id))
-    return records, sequences
+    return simulate(settings, Assets.find(), frontend_id)
 
 
 def scores(sets: dict[str, Path], cache: Path, takes: int, people: int) -> str:
