@@ -1,15 +1,16 @@
 """Where the mark lies by which `realism_probe.py` tells renders from portraits: the same people, drawn step by step
 away from their portraits, against those portraits cut to the same place and size.
 
-Usage: python benchmarks/realism_ablation.py [PEOPLE]   (needs FACEMOTION_ASSETS; writes its section of docs/synth.md)
+    python benchmarks/realism_ablation.py [--people 60]
 
-Each step adds to the one above: drawn at rest in the portrait's own pose, turned, at the apex of a motion, before a
-camera. The classifier and its features are the probe's, on grey pictures; .5 is chance.
+Needs FACEMOTION_ASSETS; writes its section of docs/synth.md. Each step adds to the one above: drawn at rest in the
+portrait's own pose, turned, at the apex of a motion, before a camera. The classifier and its features are the probe's,
+on grey pictures; .5 is chance.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,11 @@ FACE = 0.5  # brows to chin, over the frame's height
 STEPS = ("at rest", "turned", "moved", "filmed")
 
 
-def main(count: int) -> None:
+def main() -> None:
     """Print and write the accuracy at each step."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=60, help="portraits of the benchmark part")
+    count = parser.parse_args().people
     assets = Assets.find()
     head = load_head(assets)
     nursery = Nursery(assets, head, fit_portraits(assets, default_cache()))
@@ -78,4 +82,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+    main()

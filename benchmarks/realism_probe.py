@@ -1,7 +1,9 @@
 """Can a small classifier tell renders from real video? Both are cut to the same aligned inner face, so that clothes,
 hair and background say nothing, and degraded the same way step by step.
 
-Usage: python benchmarks/realism_probe.py DATA SYNTH_MANIFEST PORTRAITS   (DATA holds grid_s1 and grid_people)
+    python benchmarks/realism_probe.py DATA SYNTH_MANIFEST PORTRAITS [--write]
+
+DATA holds grid_s1 and grid_people. With --write the table goes into docs/synth.md.
 
 Two controls say how much of the answer is the renderer's: the untouched portraits against the real video (other
 people, other lamps, other lenses), and the portraits against the renders (the same people, other cameras).
@@ -12,11 +14,12 @@ people that it was not trained on. .5 is chance; 1 means that renders give thems
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
+from sections import write_section
 
 from facemotion.data.manifest import read_manifest
 from facemotion.face.blazeface import BlazeFace
@@ -120,8 +123,15 @@ def accuracy(
     return float(np.mean(scores)), np.mean(weights, axis=0)
 
 
-def main(data: Path, synth: Path, portraits: Path) -> None:
+def main() -> None:
     """Print the accuracy at each level of degradation and what gives renders away."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("synth", type=Path, help="manifest of a rendered data set")
+    parser.add_argument("portraits", type=Path, help="folder of the portraits that people are made from")
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    data, synth, portraits = given.data, given.synth, given.portraits
     people = [(path.stem, path) for path in sorted((data / "grid_people").glob("*.m*"))]
     speaker = read_manifest(data / "grid_s1" / "manifest.csv")
     people += [("s1", speaker.file(record)) for record in speaker.records[::60]]
@@ -138,15 +148,25 @@ def main(data: Path, synth: Path, portraits: Path) -> None:
         "portraits": crops([(path.stem, path) for path in sorted(portraits.glob("*.jpg"))[::2]]),
     }
     names = [f"ring{r}" for r in range(1, 46, 2)] + ["sector"] * 4 + ["laplace", "kurtosis"] + ["colour"] * 6
-    for name, (owners, pictures) in sets.items():
-        print(f"{name}: {len(pictures)} crops of {len(set(owners))} people")
-    for level, title in enumerate(("colour 96 px", "grey 96 px", "grey 48 px", "grey 32 px, blurred")):
+    counts = [f"{len(pictures)} crops of {len(set(owners))} ({name})" for name, (owners, pictures) in sets.items()]
+    lines = [
+        f"{', '.join(counts)}:",
+        "",
+        "| crops | real or renders | real or untouched portraits | portraits or renders |",
+        "|---|---|---|---|",
+    ]
+    for level, title in enumerate(("colour, 96 px", "grey, 96 px", "grey, 48 px", "grey, 32 px, blurred")):
         table = {k: np.array([features(degrade(picture, level)) for picture in sets[k][1]]) for k in sets}
+        cells = []
         for a, b in (("real", "renders"), ("real", "portraits"), ("portraits", "renders")):
             score, weights = accuracy(table[a], table[b], sets[a][0], sets[b][0])
             most = ", ".join(f"{names[i]} {weights[i]:+.2f}" for i in np.argsort(-np.abs(weights[:-1]))[:4])
-            print(f"{title}, {a} or {b}: {score:.3f}   ({most})")
+            print(f"{title}, {a} or {b}: {score:.3f}   ({most})", flush=True)
+            cells.append(f"{score:.3f}")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    if given.write:
+        write_section(Path(__file__).parents[1] / "docs" / "synth.md", "probe", "\n".join(lines))
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main()

@@ -85,7 +85,7 @@ async function open() {
   const entries = trail.entries;
   const attempts = entries.filter((entry) => entry.action === "verify");
   numbers(attempts);
-  histogram(attempts, models.operating_point);
+  histogram(attempts, models.operating_points.filter((/** @type {any} */ point) => point.factor === "motion"));
   calibration(models);
   qualities(attempts);
   $("entries").replaceChildren(...entries.slice(-SHOWN).reverse().map((entry) => {
@@ -120,8 +120,8 @@ function numbers(attempts) {
   }));
 }
 
-/** @param {Entry[]} attempts @param {any} point the operating point */
-function histogram(attempts, point) {
+/** @param {Entry[]} attempts @param {any[]} points of the motion that are in use, one for each number of takes */
+function histogram(attempts, points) {
   const [low, high, base] = [-0.2, 1, 180];
   const x = (/** @type {number} */ value) => 20 + (600 * (value - low)) / (high - low);
   const bins = Array.from({ length: BINS }, () => [0, 0]);
@@ -141,11 +141,14 @@ function histogram(attempts, point) {
     ];
   });
   const marks = [0, 0.25, 0.5, 0.75, 1].map((value) => shape("text", { x: x(value), y: 205, "text-anchor": "middle" }, String(value)));
+  const thresholds = points.map((point) => point.threshold);
+  const [least, largest] = [Math.min(...thresholds), Math.max(...thresholds)];
   $("histogram-title").textContent = ADMIN.histogram;
   $("histogram").replaceChildren(
     $("histogram-title"), ...parts, shape("line", { class: "axis", x1: 20, x2: 620, y1: base, y2: base }), ...marks,
-    shape("line", { class: "needed", x1: x(point.threshold), x2: x(point.threshold), y1: 28, y2: base }),
-    shape("text", { x: x(point.threshold), y: 20, "text-anchor": "middle" }, ADMIN.threshold(point.threshold.toFixed(2))),
+    // A template of several takes has a threshold of its own, so that scores are judged within this range.
+    shape("rect", { class: "needed", x: x(least) - 1, width: x(largest) - x(least) + 2, y: 28, height: base - 28 }),
+    shape("text", { x: x((least + largest) / 2), y: 20, "text-anchor": "middle" }, ADMIN.threshold(least.toFixed(2), largest.toFixed(2))),
   );
 }
 

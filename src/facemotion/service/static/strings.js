@@ -168,7 +168,8 @@ export const ADMIN = {
   rejected: "rejected",
   unusable: "clips of no use",
   histogram: "How many attempts had which score, accepted and rejected, with the threshold",
-  threshold: (/** @type {string} */ value) => `threshold ${value}`,
+  threshold: (/** @type {string} */ least, /** @type {string} */ largest) =>
+    least === largest ? `threshold ${least}` : `thresholds ${least} to ${largest}, by number of takes`,
   ownUsed: "An operating point of this deployment's own decides.",
   ownUnused: "This deployment has operating points of its own, but another one decides.",
   noOwn: "The threshold comes from the model's card, measured on other people and other cameras. How often it errs here isn't known until you calibrate.",
