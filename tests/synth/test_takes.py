@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facemotion.config import to_toml
+from facemotion.config import read_toml, to_toml
 from facemotion.data.manifest import find_problems, read_manifest, write_manifest
 from facemotion.errors import SettingsError
 from facemotion.synth.dataset import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
@@ -169,6 +170,16 @@ def test_all_of_synth_59_is_frozen():
 
 def test_a_digest_sees_the_seed():
     assert plan_digest(replace(SYNTH_59, seed=1, subjects=2), 1) != plan_digest(replace(SYNTH_59, subjects=2), 1)
+
+
+def test_the_people_of_the_shipped_encoder_never_meet_those_that_judge_it():
+    folder = Path(__file__).parents[2] / "configs"
+    train, judge = (read_toml(DatasetSettings, folder / f"{name}.toml") for name in ("people", "people_validation"))
+    assert (train.part, judge.part) == ("train", "validation")
+    assert train.reorders
+    assert judge.reorders
+    programs = [{clip.motion for clip in make_plan(one) if clip.record.kind == "facial"} for one in (train, judge)]
+    assert len(programs[0] & programs[1]) < 0.2 * len(programs[1])
 
 
 def test_clips_do_not_depend_on_each_other():
