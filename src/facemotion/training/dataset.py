@@ -15,10 +15,11 @@ from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.encoder import resample, spot_motion
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.synth.assets import Assets
-from facemotion.training.augment import augment
+from facemotion.training.augment import Times, augment
 from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.settings import TrainingSettings
 from facemotion.training.simulated import simulate
+from facemotion.training.splice import make_up, splice
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 
@@ -122,16 +123,30 @@ class Batch:
 
 
 def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
-    """One batch, augmented and brought to the encoder's rate."""
-    chosen = np.concatenate([sampler.draw(rng) for sampler in data.samplers])
-    clips = []
-    for position in chosen:
-        sequence = data.sequences[position]
-        values, times = sequence.values, sequence.times
-        if settings.encoder.spotting:
-            values, times = spot_motion(values, times)
-        clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)))
-    return Batch(clips, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(data.labels.motions[chosen]))
+    """One batch, augmented and brought to the encoder's rate. Made-up motions have negative numbers."""
+    chosen = [sampler.draw(rng) for sampler in data.samplers]
+    positions = np.concatenate(chosen)
+    subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()
+    taken = [_spotted(data.sequences[position], settings) for position in positions]
+    made_up = (
+        made
+        for sampler, own in zip(data.samplers, chosen, strict=True)
+        for made in make_up(own, data.labels, sampler.settings.splices, rng)
+    )
+    for number, (subject, motion) in enumerate(made_up, start=1):
+        for head, tail in zip(motion.heads, motion.tails, strict=True):
+            parts = (_spotted(data.sequences[position], settings) for position in (head, tail))
+            taken.append(splice(*parts, motion.cut))
+            subjects.append(subject)
+            motions.append(-number)
+    clips = [resample(*augment(*one, settings.augmentation, data.spread, rng)) for one in taken]
+    return Batch(clips, torch.tensor(subjects), torch.tensor(motions))
+
+
+def _spotted(sequence: FeatureSequence, settings: TrainingSettings) -> tuple[FloatArray, Times]:
+    if settings.encoder.spotting:
+        return spot_motion(sequence.values, sequence.times)
+    return sequence.values, sequence.times
 
 
 def pad(clips: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:

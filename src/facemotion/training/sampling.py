@@ -27,6 +27,9 @@ class SamplerSettings:
     together: bool = option(
         False, "a motion is drawn with its near misses, the hardest negatives that there are; they come on top of M"
     )
+    splices: int = option(
+        0, "made-up motions of each subject on top of M: the beginning of one and the end of another", minimum=0
+    )
 
 
 @dataclass(frozen=True, eq=False)
