@@ -73,6 +73,20 @@ BASE: dict[str, Any] = {
 # What each trial changes of BASE.
 TRIALS: dict[str, dict[str, dict[str, Any]]] = {
     "none": {},
+    "made-up motions": {"simulation": {"batch": {"splices": 6}}},
+    "made-up motions, plain and normalised stream": {
+        "simulation": {"batch": {"splices": 6}},
+        "encoder": {"scaling": "stream+clip"},
+    },
+    "made-up motions, plain stream alone": {
+        "simulation": {"batch": {"splices": 6}},
+        "encoder": {"scaling": "stream"},
+    },
+    "made-up motions, maximum over the clip alone": {
+        "simulation": {"batch": {"splices": 6}},
+        "encoder": {"pooling": "maximum"},
+    },
+    "made-up motions, 150 people": {"simulation": {"subjects": 150, "batch": {"splices": 6}}},
     "maximum over the clip alone": {"encoder": {"pooling": "maximum"}},
     "attention": {"encoder": {"pooling": "attention"}},
     "plain and normalised stream": {"encoder": {"scaling": "stream+clip"}},
