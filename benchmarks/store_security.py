@@ -141,7 +141,7 @@ def migration(url: str, moments: np.ndarray) -> dict[str, int]:
         killed(work, moment * float(np.median(lengths)))
         named, there = revision_of(bare)
         bare.close()
-        whole = (named, there) in (("0001", False), (schema.newest(), True))
+        whole = (named, there) in (("0001", False), (schema.STORE.newest(), True))
         seen["half or lost" if not whole else "after" if there else "before"] += 1
         with open_store(url) as store:
             for seed in range(USERS):

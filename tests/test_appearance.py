@@ -17,7 +17,14 @@ from onnx import TensorProto, helper, numpy_helper
 import facemotion as fm
 from facemotion.appearance import KEPT, PLACES, SIZE, Portraits, Recogniser, alignment, frontality
 from facemotion.config import RuntimeSettings, Settings, VerifierSettings
-from facemotion.errors import DuplicateFaceError, EnrolmentError, MissingModelError, SettingsError, UnknownUserError
+from facemotion.errors import (
+    DuplicateFaceError,
+    EnrolmentError,
+    MissingModelError,
+    ModelMismatchError,
+    SettingsError,
+    UnknownUserError,
+)
 from facemotion.features import load_extractor
 from facemotion.media.warp import apply
 from facemotion.models import model_path
@@ -162,8 +169,40 @@ def test_a_user_without_a_face_is_not_checked_by_motion_alone(settings, taken, t
     with open_store(tmp_path / "s.db") as store:
         fm.Verifier.load(alone).enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
         assert len(fm.Verifier.load(alone).check_acquired(store, "anna", taken["anna 2"]).factors) == 1
+        both = fm.Verifier.load(settings)
+        assert both.model_ids == {"motion": both.encoder.model_id, "appearance": both.appearance.recogniser.model_id}
         with pytest.raises(UnknownUserError, match="appearance"):
-            fm.Verifier.load(settings).check_acquired(store, "anna", taken["anna 2"])
+            both.check_acquired(store, "anna", taken["anna 2"])
+        both.enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
+        assert store.factors("anna") == ("appearance", "motion")
+        fm.Verifier.load(alone).enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
+        assert store.factors("anna") == ("motion",)  # not a face of earlier beside a motion of now
+
+
+def test_every_factor_is_compared_for_names_that_nobody_has_too(settings, taken, tmp_path, monkeypatch):
+    """So that time doesn't tell who is enrolled, or with which models."""
+    verifier = fm.Verifier.load(settings)
+    with open_store(tmp_path / "s.db") as store:
+        verifier.enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
+        store.put(dataclasses.replace(store.get("anna", "motion"), user="faceless"))
+        store.put(
+            dataclasses.replace(store.get("anna", "motion"), user="old", model_id="old@1"),
+            dataclasses.replace(store.get("anna", "appearance"), user="old"),
+        )
+        compared: list[str] = []
+        compare = store.protector.compare
+
+        def counted(row, probe):
+            cosines = compare(row, probe)
+            compared.append(row["user"])
+            return cosines
+
+        monkeypatch.setattr(store.protector, "compare", counted)
+        for user, error in (("nobody", UnknownUserError), ("faceless", UnknownUserError), ("old", ModelMismatchError)):
+            compared.clear()
+            with pytest.raises(error):
+                verifier.check_acquired(store, user, taken["anna 2"])
+            assert len(compared) == 2, user
 
 
 def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(settings, drawn, tmp_path):
@@ -230,7 +269,7 @@ def test_the_threshold_of_duplicates_is_the_strictest_unless_named(tmp_path, set
         assert strictest.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 2"]]).duplicates == ()
 
 
-def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path):
+def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path, clips):
     anna = [taken["anna 1"], taken["anna 2"]]
     common = tmp_path / "common"
     common.mkdir()
@@ -254,8 +293,10 @@ def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path)
             with pytest.raises(EnrolmentError, match=word):
                 verifier(weak_motion="refuse", **limits).enrol_acquired(store, "bob", anna)
         assert store.factors("bob") == ()
-        with pytest.raises(SettingsError, match="no folder"):
-            verifier(common_motions=str(tmp_path / "absent")).enrol_acquired(store, "anna", anna)
+    for folder, fault in ((tmp_path / "absent", "no folder"), (common, "nobody.mp4 can't be used")):
+        (common / "nobody.mp4").write_bytes(clips.joinpath("nobody.mp4").read_bytes())
+        with pytest.raises(SettingsError, match=fault):  # before anybody enrols
+            verifier(common_motions=str(folder))
 
 
 def test_sface_tells_speakers_apart(data_folder):

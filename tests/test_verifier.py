@@ -92,13 +92,21 @@ def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
     talk, again, brow = (verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2", "brow"))
     good = verifier.review([talk, again])
     assert good.problem == ""
-    assert 0 < good.strength <= 1
-    assert "different" in verifier.review([talk, again, brow]).problem
+    assert (good.odd, 0 < good.size <= 1) == (0, True)
+    different = verifier.review([talk, again, brow])
+    assert (different.problem, different.odd) == ("That one was different; make the same motion once more.", 3)
+    assert verifier.review([brow, talk]).odd == 2  # of two, the later
     assert verifier.review([talk]).problem == ""
-    wary = Settings(verifier=dataclasses.replace(verifier.settings.verifier, weak_energy=1000.0))
-    weak = fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, wary).review([talk])
-    assert weak.strength < 0.33
+
+    def with_energy(weak_energy: float) -> fm.Verifier:
+        settings = Settings(verifier=dataclasses.replace(verifier.settings.verifier, weak_energy=weak_energy))
+        return fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, settings)
+
+    energy = talk.quality.motion_energy
+    weak = with_energy(2 * energy).review([talk])
+    assert weak.size == pytest.approx(1 / 6)
     assert weak.warnings
+    assert with_energy(0.0).review([talk]).size == 1  # nothing is small
 
 
 def test_takes_that_pass_review_pass_enrolment(verifier, clips, tmp_path):
@@ -109,7 +117,8 @@ def test_takes_that_pass_review_pass_enrolment(verifier, clips, tmp_path):
     assert first < last
     between = dataclasses.replace(verifier.point, threshold=float(first + last) / 2)
     strict = fm.Verifier(verifier.frontend, verifier.encoder, (between,), verifier.settings)
-    assert strict.review(takes).problem
+    review = strict.review(takes)
+    assert (review.odd, review.problem.partition(" was")[0]) == (1, "Take 1")
     with fm.open_store(tmp_path / "store.db") as store, pytest.raises(EnrolmentError, match="Take 1"):
         strict.enrol_acquired(store, "alice", takes)
 

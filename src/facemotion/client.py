@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import quote
 
 from facemotion import errors
 from facemotion.errors import MissingExtraError, ServerFaultError, ServiceError
@@ -57,7 +58,7 @@ class Client:
         files = [("takes", _read(take)) for take in takes]
         nonce = self.nonce(user, "enrol")
         method = "PUT" if replace else "POST"
-        answer = self._call(method, f"/v1/users/{user}/enrolment", data={"nonce": nonce}, files=files)
+        answer = self._call(method, f"{_of(user)}/enrolment", data={"nonce": nonce}, files=files)
         return int(answer["takes"])
 
     def nonce(self, user: str, purpose: Literal["verify", "enrol"] = "verify") -> str:
@@ -66,7 +67,7 @@ class Client:
         Raises:
             LockedError: too many failures. ServiceError and its kinds.
         """
-        return str(self._call("POST", f"/v1/users/{user}/nonces", json={"purpose": purpose})["nonce"])
+        return str(self._call("POST", f"{_of(user)}/nonces", json={"purpose": purpose})["nonce"])
 
     def verify(self, user: str, clip: ClipSource, nonce: str = "") -> bool:
         """Whether a clip shows the user's motion.
@@ -79,12 +80,12 @@ class Client:
         """
         file = _read(clip)
         nonce = nonce or self.nonce(user)
-        answer = self._call("POST", f"/v1/users/{user}/verify", data={"nonce": nonce}, files=[("clip", file)])
+        answer = self._call("POST", f"{_of(user)}/verify", data={"nonce": nonce}, files=[("clip", file)])
         return bool(answer["accepted"])
 
     def status(self, user: str) -> dict[str, Any]:
         """How a user stands; the fields of UserStatus in docs/service.md."""
-        return self._call("GET", f"/v1/users/{user}")
+        return self._call("GET", _of(user))
 
     def delete(self, user: str) -> None:
         """Delete everything kept of a user.
@@ -92,11 +93,11 @@ class Client:
         Raises:
             UnknownUserError: nobody of that name is enrolled.
         """
-        self._call("DELETE", f"/v1/users/{user}")
+        self._call("DELETE", _of(user))
 
     def unlock(self, user: str) -> None:
         """Forget the failures of a user; for administrators."""
-        self._call("POST", f"/v1/users/{user}/unlock")
+        self._call("POST", f"{_of(user)}/unlock")
 
     def models(self) -> dict[str, Any]:
         """The models in use and the threshold with its evidence."""
@@ -124,6 +125,11 @@ class Client:
         if answer.is_success:
             return dict(answer.json()) if answer.content else {}
         raise _error(answer)
+
+
+def _of(user: str) -> str:
+    """Where a user stands; quoted whole, so that no name is taken for another one and a query."""
+    return f"/v1/users/{quote(user, safe='')}"
 
 
 def _error(answer: httpx.Response) -> errors.FacemotionError:

@@ -74,7 +74,9 @@ class FaceSettings:
 
     min_score: float = option(0.5, "lowest detector confidence", minimum=0.05, maximum=1)
     nms_iou: float = option(0.3, "detections that overlap more are merged", minimum=0.05, maximum=0.95)
-    min_face_px: float = option(48.0, "smallest usable side of a face box", unit="px", minimum=8)
+    min_face_px: float = option(
+        48.0, "side of a face box below which the user should come closer in any case", unit="px", minimum=8
+    )
     max_fill_seconds: float = option(
         0.4, "longest run of missed frames that is filled from the last box", unit="s", minimum=0
     )
@@ -134,7 +136,10 @@ class VerifierSettings:
     max_takes: int = option(5, "most enrolment takes", minimum=1, maximum=20)
     weak_motion: str = option("warn", "what to do with a motion that is easy to guess", choices=("warn", "refuse"))
     weak_energy: float = option(
-        2.0, "a motion below this energy is weak", unit="% of the distance between the eyes", minimum=0
+        2.0,
+        "a motion below this energy is weak; 0: none is",
+        unit="% of the distance between the outer eye corners",
+        minimum=0,
     )
     weak_neutral_share: float = option(0.7, "a motion with more neutral frames is weak", minimum=0, maximum=1)
     user_threshold: float = option(

@@ -21,21 +21,26 @@ DUPLICATE = "This face is enrolled under another name already."
 
 @dataclass(frozen=True, eq=False)
 class Enrolment:
-    """What an enrolment stored.
+    """What an enrolment stores.
 
     Attributes:
-        template: the vectors of the takes, as stored.
+        templates: what is to be stored, by factor; always one of the motion.
         agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
         quality: one report a take.
         warnings: why the motion is easy to guess, or that the face is enrolled under another name, a sentence each.
         duplicates: the other names that the face is enrolled under, likest first; looked for where the settings say so.
     """
 
-    template: Template
+    templates: dict[Factor, Template]
     agreement: NDArray[np.float32]
     quality: tuple[QualityReport, ...]
     warnings: tuple[str, ...]
     duplicates: tuple[str, ...] = ()
+
+    @property
+    def template(self) -> Template:
+        """The vectors of the motion's takes, as stored."""
+        return self.templates["motion"]
 
 
 @dataclass(frozen=True)
@@ -43,23 +48,58 @@ class Review:
     """How the takes so far would do as a template, before anything is stored.
 
     Attributes:
-        problem: why the last take doesn't go with the ones before, a sentence; "" where it does.
-        strength: 0..1, how much the face moves next to what is easy to guess; below a third where there are warnings.
+        problem: which take doesn't go with the others, and why, a sentence; "" where all do.
+        odd: number of that take, from 1; 0 where all go together. Of two that differ it is the later one.
+        size: 0..1, how large the motion is: its energy next to three times `weak_energy`. It says nothing about how
+            many others would hit on the same motion.
         warnings: as in Enrolment.
     """
 
     problem: str
-    strength: float
+    odd: int
+    size: float
     warnings: tuple[str, ...]
 
 
-def check_agreement(
-    templates: Mapping[Factor, Template], point: Callable[[Factor, int], OperatingPoint]
-) -> NDArray[np.float32]:
+Thresholds = Callable[[Factor, int], OperatingPoint]
+"""The threshold of a factor for a template of so many takes."""
+
+
+@dataclass(frozen=True)
+class OddTake:
+    """A take that doesn't go with the others.
+
+    Attributes:
+        number: of the take, from 1. factor: in which it is unlike them. agreement: its mean cosine with them.
+        least: what would be needed.
+    """
+
+    number: int
+    factor: Factor
+    agreement: float
+    least: float
+
+
+def find_odd_take(templates: Mapping[Factor, Template], point: Thresholds) -> OddTake | None:
     """Hold every take of every factor against the others, each as a probe of theirs.
 
     Args:
-        templates: by factor. point: the threshold of a factor for a template of so many takes.
+        templates: by factor.
+    Returns:
+        The take that is least like the others, where one is too unlike; of two takes the second.
+    """
+    for factor, template in templates.items():
+        agreement = template.agreement
+        worst = int(np.argmin(agreement)) if len(agreement) > 2 else len(agreement) - 1
+        least = point(factor, max(1, len(agreement) - 1)).threshold
+        if agreement[worst] < least:
+            return OddTake(worst + 1, factor, float(agreement[worst]), least)
+    return None
+
+
+def check_agreement(templates: Mapping[Factor, Template], point: Thresholds) -> NDArray[np.float32]:
+    """Hold every take against the others; see find_odd_take.
+
     Returns:
         (K,) mean cosine of each take's motion with the others.
     Raises:
@@ -69,14 +109,12 @@ def check_agreement(
         "motion": "isn't like the others",
         "appearance": "shows another face than the others",
     }
-    for factor, template in templates.items():
-        agreement = template.agreement
-        worst, least = int(np.argmin(agreement)), point(factor, max(1, len(agreement) - 1)).threshold
-        if agreement[worst] < least:
-            raise EnrolmentError(
-                f"Take {worst + 1} {problems[factor]} (agreement {agreement[worst]:.2f}, at least {least:.2f} is "
-                "needed); make the same motion in every take and record it again."
-            )
+    odd = find_odd_take(templates, point)
+    if odd is not None:
+        raise EnrolmentError(
+            f"Take {odd.number} {problems[odd.factor]} (agreement {odd.agreement:.2f}, at least {odd.least:.2f} is "
+            "needed); make the same motion in every take and record it again."
+        )
     return templates["motion"].agreement
 
 

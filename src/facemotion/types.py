@@ -215,7 +215,8 @@ class QualityReport:
     """How well the face could be seen in one clip.
 
     Attributes:
-        frames: frames read. seconds: from the first to the last.
+        frames: frames looked at; those skipped for the sake of the highest rate aren't among them.
+        seconds: from the first to the last.
         face_share: share of frames with a detected face, 0..1.
         face_px: median side of the face box, in pixels of the frame.
         brightness: median luma of the face, 0..255.

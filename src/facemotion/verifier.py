@@ -15,8 +15,16 @@ from facemotion.appearance import Recogniser
 from facemotion.config import Settings, load_settings
 from facemotion.data.common import common_motions
 from facemotion.encoder import Encoder
-from facemotion.enrolment import DUPLICATE, Enrolment, Review, check_agreement, find_duplicates, weaknesses
-from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError
+from facemotion.enrolment import (
+    DUPLICATE,
+    Enrolment,
+    Review,
+    check_agreement,
+    find_duplicates,
+    find_odd_take,
+    weaknesses,
+)
+from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError, UnknownUserError
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import Source
 from facemotion.models import card
@@ -42,8 +50,8 @@ class Appearance:
 
 
 _UNLIKE: dict[Factor, str] = {
-    "motion": "That one was different; make the same motion once more.",
-    "appearance": "That one shows another face; only one person can be enrolled.",
+    "motion": "{} was different; make the same motion once more.",
+    "appearance": "{} shows another face; only one person can be enrolled.",
 }
 
 
@@ -71,7 +79,8 @@ class Verifier:
         """Load the models that the settings name (default: facemotion.config.load_settings).
 
         Raises:
-            SettingsError: among others, duplicate faces are to be looked for and no recogniser is named.
+            SettingsError: among others, duplicate faces are to be looked for and no recogniser is named, or a clip in
+                the folder of common motions can't be used.
             UnknownModelError, MissingModelError, ModelHashError.
             ModelMismatchError: the encoder was made for another extractor.
         """
@@ -85,12 +94,21 @@ class Verifier:
             )
         wanted, runtime = settings.verifier, settings.runtime
         points = operating_points(card(wanted.encoder, runtime), wanted.operating_point, runtime)
-        return cls(frontend, encoder, points, settings, _load_appearance(settings))
+        verifier = cls(frontend, encoder, points, settings, _load_appearance(settings))
+        if wanted.common_motions not in ("off", "packaged"):
+            _ = verifier._common  # a fault in the administrator's clips is told now, not to whoever enrols
+        return verifier
 
     @property
     def point(self) -> OperatingPoint:
         """The threshold at which one clip passes for another; a template of several takes may have one of its own."""
         return self.points[0]
+
+    @property
+    def model_ids(self) -> dict[Factor, str]:
+        """The network behind each factor that is compared; a template of another one must be enrolled again."""
+        own: dict[Factor, str] = {"motion": self.encoder.model_id}
+        return own if self.appearance is None else own | {"appearance": self.appearance.recogniser.model_id}
 
     def live(self) -> LiveSession:
         """A session to push camera frames into; hand what its `finish` gives to `embed`."""
@@ -123,7 +141,7 @@ class Verifier:
     def enrol(
         self, store: TemplateStore, user: str, clips: Sequence[Source], *, progress: Callable[[int], None] | None = None
     ) -> Enrolment:
-        """Make a template of several takes of one motion and store it; a user's older template is replaced.
+        """Make templates of several takes of one motion and store them; whatever was kept of the user is replaced.
 
         Args:
             store: where the template goes; nothing is written unless every take is good.
@@ -150,24 +168,23 @@ class Verifier:
         Raises:
             EnrolmentError, DuplicateFaceError, StoreError: see enrol.
         """
-        check_user(user)
-        return self._enrol(store, user, acquisitions, ("motion", "appearance"))
+        enrolment = self.prepare(store, user, acquisitions)
+        store.put(*enrolment.templates.values(), whole=True)
+        return enrolment
 
     def review(self, acquisitions: Sequence[Acquisition]) -> Review:
         """Look at one or more takes while an enrolment is going on; stores nothing, raises nothing of its own."""
-        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
+        templates = self._templates("-", acquisitions)
+        odd = find_odd_take(templates, self._point)  # as enrolment will ask
         problem = ""
-        for factor in takes[0]:
-            vectors = np.stack([take[factor].vector for take in takes])
-            # As enrolment will ask, of every take: each is a probe of the others.
-            agreement, before = Template("-", factor, vectors, takes[0][factor].model_id).agreement, len(takes) - 1
-            if before and agreement.min() < self._point(factor, before).threshold:
-                problem = _UNLIKE[factor]
-        motion = Template("-", "motion", np.stack([take["motion"].vector for take in takes]), self.encoder.model_id)
-        warnings = self._weaknesses(acquisitions, motion)
+        if odd is not None:
+            problem = _UNLIKE[odd.factor].format(
+                "That one" if odd.number == len(acquisitions) else f"Take {odd.number}"
+            )
         energy = float(np.median([acquisition.quality.motion_energy for acquisition in acquisitions]))
-        strength = min(energy / (3 * self.settings.verifier.weak_energy), 1.0)
-        return Review(problem, min(strength, 0.3) if warnings else strength, warnings)
+        large = 3 * self.settings.verifier.weak_energy
+        size = min(energy / large, 1.0) if large else 1.0
+        return Review(problem, odd.number if odd else 0, size, self._weaknesses(acquisitions, templates["motion"]))
 
     def change_motion(self, store: TemplateStore, user: str, clips: Sequence[Source]) -> Enrolment:
         """Give a user another motion without enrolling the face again: the takes must show the face that is enrolled,
@@ -189,17 +206,21 @@ class Verifier:
                 raise EnrolmentError(
                     f"Take {number} shows another face than the one that is enrolled; record it again."
                 )
-        return self._enrol(store, user, acquisitions, ("motion",))
+        enrolment = self.prepare(store, user, acquisitions)
+        store.put(enrolment.template, replace=True)
+        return enrolment
 
-    def _enrol(
-        self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition], kept: tuple[Factor, ...]
-    ) -> Enrolment:
+    def prepare(self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition]) -> Enrolment:
+        """What `enrol_acquired` would store, without storing it; for whoever stores more in the same transaction.
+
+        Args:
+            store: where faces that are enrolled already are looked for.
+        Raises:
+            EnrolmentError, DuplicateFaceError, StoreError: see enrol.
+        """
+        check_user(user)
         self._check_count(len(acquisitions))
-        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
-        templates = {}
-        for factor, first in takes[0].items():
-            vectors = np.stack([take[factor].vector for take in takes])
-            templates[factor] = Template(user, factor, vectors, first.model_id)
+        templates = self._templates(user, acquisitions)
         agreement = check_agreement(templates, self._point)
         warnings = self._weaknesses(acquisitions, templates["motion"])
         if warnings and self.settings.verifier.weak_motion == "refuse":
@@ -213,9 +234,15 @@ class Verifier:
                 error.users = duplicates
                 raise error
             warnings += (DUPLICATE,)
-        store.put(*(template for factor, template in templates.items() if factor in kept))
         quality = tuple(acquisition.quality for acquisition in acquisitions)
-        return Enrolment(templates["motion"], agreement, quality, warnings, duplicates)
+        return Enrolment(templates, agreement, quality, warnings, duplicates)
+
+    def _templates(self, user: str, acquisitions: Sequence[Acquisition]) -> dict[Factor, Template]:
+        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
+        return {
+            factor: Template(user, factor, np.stack([take[factor].vector for take in takes]), first.model_id)
+            for factor, first in takes[0].items()
+        }
 
     def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
         """Compare a clip with a user's template.
@@ -236,12 +263,19 @@ class Verifier:
         """
         # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
         probes, encode = _timed(lambda: self.embed_all(acquisition))
-        results = []
+        results: list[FactorResult] = []
+        fault: UnknownUserError | ModelMismatchError | None = None
         for factor, probe in probes.items():
-            cosines = store.compare(user, factor, probe)
+            try:
+                cosines = store.compare(user, factor, probe)
+            except (UnknownUserError, ModelMismatchError) as error:
+                fault = fault or error  # raised once every factor was compared, for the same reason
+                continue
             point = self._point(factor, len(cosines))
             raised = self._raised(store, user, factor, point)
             results.append(FactorResult(factor, template_score(cosines), point, raised))
+        if fault is not None:
+            raise fault
         return _decision(results, (acquisition,), encode)
 
     def _raised(self, store: TemplateStore, user: str, factor: Factor, point: OperatingPoint) -> float:

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 VIEWS = ("home", "stage", "review", "verdict", "compare")
 FILL = """() => {
   for (const name of ["guidance", "hint", "heading", "review-title", "verdict-title", "verdict-text", "compare-title",
-    "compare-text", "again", "home-again", "next", "erase", "strength-word", "scale-title", "curves-title"])
+    "compare-text", "again", "home-again", "next", "erase", "size-word", "scale-title", "curves-title"])
     document.getElementById(name).textContent = "Words";
-  for (const one of document.querySelectorAll("button, canvas, #strength")) one.hidden = false;
+  for (const one of document.querySelectorAll("button, canvas, #size")) one.hidden = false;
 }"""
 
 

@@ -81,7 +81,7 @@ def test_a_take_unlike_the_others_is_made_again(server, visit, filmed, clean):
         else:
             raise AssertionError(title)
         visitor.shot("different", both=True)
-        assert not visitor.page.locator("#strength").is_visible()
+        assert not visitor.page.locator("#size").is_visible()
         visitor.page.get_by_role("button", name="Start over").click()
         visitor.wait("Take 1 of 3")
         visitor.press("Cancel")
@@ -145,6 +145,37 @@ def test_a_mimic_is_turned_away_where_faces_are_compared(visit, filmed, tmp_path
             visitor.come().name("anna")
             assert visitor.verdict() == "Not this time"
         let_in(server, visit, filmed, "anna", lambda visitor: None)
+
+
+def test_a_nonce_that_another_site_handed_over_is_good_for_one_try(server, visit, filmed, anna, clean):
+    """The page has no key to ask for another one: it says where to go, and offers nothing that would be refused."""
+    nonce = server.nonce("mary", "verify")
+    server.call("POST", "/v1/users/mary/unlock")
+    with visit(server, filmed(OTHER_PERSON)) as visitor:
+        clean.append(visitor)
+        visitor.come(f"/#user=mary&nonce={nonce}")
+        visitor.press("Let me in")
+        visitor.page.locator("#verdict").wait_for()
+        assert "Go back to the site that sent you here" in visitor.page.locator("#verdict-text").inner_text()
+        for button in ("Try again", "Change my motion", "Delete everything"):
+            assert not visitor.page.get_by_role("button", name=button).is_visible()
+        visitor.press("Back")
+        visitor.press("Let me in")
+        visitor.wait("That was your one try here")
+        assert not [url for url in visitor.requests if "/v1/users/" in url]
+    server.call("POST", "/v1/users/mary/unlock")
+
+
+@pytest.mark.parametrize(("least", "most"), [(4, 5), (1, 2)])
+def test_the_page_asks_for_as_many_takes_as_the_service_takes(visit, always, tmp_path_factory, least, most):
+    inference = Settings(verifier=VerifierSettings(min_takes=least, max_takes=most))
+    with (
+        running(tmp_path_factory.mktemp("store") / "store.db", ServiceSettings(), inference=inference) as server,
+        visit(server, always) as visitor,
+    ):
+        visitor.come().name("otto", "Enrol")
+        visitor.wait(f"Take 1 of {least if least > 3 else most}")
+        visitor.press("Cancel")
 
 
 def test_no_face_then_escape(server, visit, empty, clean):

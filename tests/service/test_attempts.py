@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from facemotion.errors import LockedError, NonceError, RateError
-from facemotion.service.attempts import Attempts
+from facemotion.service.attempts import Attempts, Ticket
 from facemotion.service.auth import ApiKeys
 from facemotion.service.schema import open_database
-from facemotion.service.settings import AttemptSettings, ServiceSettings
+from facemotion.service.settings import AttemptSettings, LimitSettings, ServiceSettings
 
 from .conftest import Server, form, running
 
@@ -56,8 +56,8 @@ def test_nonces_expire_and_are_not_hoarded(tmp_path, session_environment):
         assert rows == 1  # the expired ones are gone
 
 
-def fail(attempts: Attempts, user: str) -> None:
-    attempts.begin(user, "verify", "k", attempts.issue(user, "verify", "k"))
+def fail(attempts: Attempts, user: str) -> Ticket:
+    return attempts.begin(user, "verify", "k", attempts.issue(user, "verify", "k"))
 
 
 def test_failures_wait_double_and_lock(tmp_path, monkeypatch):
@@ -76,7 +76,7 @@ def test_failures_wait_double_and_lock(tmp_path, monkeypatch):
             with pytest.raises(LockedError):
                 attempts.issue("alice", "verify", "k")
             now[0] += 0.02
-            fail(attempts, "alice")
+            ticket = fail(attempts, "alice")
         assert waits[:8] == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600])
         now[0] += 1e9
         with pytest.raises(LockedError, match="administrator"):
@@ -85,9 +85,9 @@ def test_failures_wait_double_and_lock(tmp_path, monkeypatch):
         assert attempts.state("alice").locked
         attempts.issue("alice", "enrol", "k")
         with database.write() as connection:
-            attempts.accept(connection, "alice")  # an attempt begun before the lock doesn't open it
+            attempts.accept(connection, "alice", ticket)  # an attempt begun before the lock doesn't open it
             connection.exec_driver_sql("UPDATE facemotion_service_failures SET count = 50")
-            attempts.accept(connection, "alice")
+            attempts.accept(connection, "alice", ticket)
         assert attempts.state("alice").failures == 0  # the fiftieth attempt itself was accepted
         assert not attempts.state("bob").locked
 
@@ -96,13 +96,50 @@ def test_an_accepted_attempt_clears_and_a_failure_to_acquire_is_forgiven(tmp_pat
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
         for _ in range(3):
-            fail(attempts, "alice")
+            ticket = fail(attempts, "alice")
         with database.write() as connection:
-            attempts.forgive(connection, "alice")
+            attempts.forgive(connection, "alice", ticket)
         assert attempts.state("alice").failures == 2
         with database.write() as connection:
-            attempts.accept(connection, "alice")
+            attempts.accept(connection, "alice", ticket)
         assert attempts.state("alice").failures == 0
+
+
+def test_an_attempt_that_is_forgiven_costs_no_wait(tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("facemotion.service.attempts.time.time", lambda: now[0])
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        for _ in range(5):
+            fail(attempts, "alice")
+        now[0] += 31
+        ticket = fail(attempts, "alice")
+        assert attempts.state("alice").wait_seconds == 60
+        with database.write() as connection:
+            attempts.forgive(connection, "alice", ticket)
+        assert (attempts.state("alice").failures, attempts.state("alice").wait_seconds) == (5, 0)
+        first = fail(attempts, "alice")  # at once
+        now[0] += 61
+        fail(attempts, "alice")
+        with database.write() as connection:
+            attempts.forgive(connection, "alice", first)  # another one was charged since: its wait stays
+        assert (attempts.state("alice").failures, attempts.state("alice").wait_seconds) == (6, 60)
+        one = fail(attempts, "bob")
+        with database.write() as connection:
+            attempts.forgive(connection, "bob", one)
+        assert attempts.state("bob").failures == 0
+
+
+def test_who_finds_the_service_busy_is_charged_nothing_and_keeps_the_nonce(tmp_path, talk, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(concurrency=1, queue=3, queue_seconds=0.01))
+    with running(tmp_path / "store.db", settings) as server:
+        nonces = [server.nonce("alice") for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda nonce: server.verify("alice", talk[0], nonce=nonce), nonces))
+        busy = [nonce for nonce, answer in zip(nonces, answers, strict=True) if answer.status_code == 503]
+        assert busy
+        assert server.call("GET", "/v1/users/alice").json()["failures"] == 4 - len(busy)
+        assert server.verify("alice", talk[0], nonce=busy[0]).status_code == 200
 
 
 def test_a_hundred_attempts_at_once_are_charged_like_a_hundred_in_a_row(tmp_path):
@@ -191,7 +228,8 @@ def test_locks_are_the_same_for_names_that_nobody_has(tmp_path, talk, brow, sess
 
 
 def test_a_burst_of_uploads_can_not_slip_past_the_lock(tmp_path, talk, brow, session_environment):
-    with running(tmp_path / "store.db") as server:
+    settings = ServiceSettings(limits=LimitSettings(queue_seconds=60))  # the machine may be busy
+    with running(tmp_path / "store.db", settings) as server:
         server.enrol("alice", brow[:2])
         nonces = [server.nonce("alice", role="verify") for _ in range(9)]
         answers: list[int] = []

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import facemotion as fm
 from facemotion.errors import (
     AuthenticationError,
+    FormError,
     LockedError,
     NoMotionError,
     NonceError,
@@ -54,6 +55,9 @@ def test_the_client_does_what_the_service_does(server, talk, brow, clips, tmp_pa
         with pytest.raises(UnreadableMediaError):
             client.verify("cleo", tmp_path / "nothing.mp4")
         assert client.models()["models"]
+        for name in ("cleo?x", "cleo#x", "cleo/", "../users/cleo", "%63leo"):
+            with pytest.raises(FormError):
+                client.delete(name)
         client.delete("cleo")
         with pytest.raises(UnknownUserError):
             client.delete("cleo")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from facemotion.config import load_settings
 from facemotion.models import card
 from facemotion.service.auth import ApiKeys
+from facemotion.service.metrics import Metrics
 from facemotion.service.schema import open_database
 from facemotion.service.settings import ServerSettings, ServiceSettings
+from facemotion.store import open_store
 from facemotion.thresholds import keep_points
 from facemotion.types import OperatingPoint
 
@@ -137,6 +142,7 @@ def test_models_show_the_evidence(server):
     assert answer["operating_point"]["impostor_trials"] > 0
     assert answer["operating_points"] == answer["choices"] == [answer["operating_point"]]
     assert not answer["operating_point"]["own"]
+    assert (answer["min_takes"], answer["max_takes"]) == (2, 5)
 
 
 def test_models_show_what_this_deployment_calibrated(server):
@@ -169,6 +175,72 @@ def test_a_clip_without_a_motion_is_no_failure(server, clips, name, error):
     assert server.call("GET", "/v1/users/dora").json()["failures"] == before
 
 
+def test_who_enrolled_with_another_model_or_without_a_face_fails_uncharged(tmp_path, talk, session_environment):
+    with running(tmp_path / "store.db") as server, open_store(server.store) as store:
+        server.enrol("old", talk[:2])
+        template = store.get("old", "motion")
+        store.put(dataclasses.replace(template, model_id="drawings@0"))
+        store.put(dataclasses.replace(template, user="faceless", factor="appearance", model_id="some@1"))
+        for user in ("old", "faceless"):
+            answer = server.verify(user, talk[3]).json()
+            assert (answer["accepted"], answer["evidence"]["outcome"]) == (False, "must enrol again")
+            status = server.call("GET", f"/v1/users/{user}").json()
+            assert (status["must_enrol_again"], status["failures"]) == (True, 0)
+        assert server.verify("old", talk[4], "verify").json() == {"accepted": False, "evidence": None}
+
+
+def test_where_nothing_can_be_compared_nothing_is_charged_and_the_log_names_nobody(
+    tmp_path, talk, capsys, session_environment
+):
+    with running(tmp_path / "store.db") as server, open_store(server.store) as store:
+        server.enrol("xavier", talk[:2])
+        with store.database.write() as connection:
+            connection.exec_driver_sql("UPDATE facemotion_templates SET payload = x'00'")
+        answer = server.verify("xavier", talk[3])
+        assert (answer.status_code, answer.json()["error"]) == (500, "ServerFaultError")
+        assert server.call("GET", "/v1/users/xavier").json()["failures"] == 0
+        last = server.call("GET", "/v1/audit?newest=true&limit=1").json()["entries"][0]
+        assert (last["action"], last["outcome"]) == ("verify", "StoreCorruptError")
+        text = server.call("GET", "/metrics").text
+        assert 'facemotion_attempts_total{action="verify",outcome="StoreCorruptError"} 1\n' in text
+    log = capsys.readouterr().err
+    assert "StoreCorruptError" in log
+    assert "xavier" not in log
+
+
+def test_two_enrolments_of_one_new_name_at_once_make_one_user(tmp_path, talk, brow, session_environment):
+    with running(tmp_path / "store.db") as server:
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda takes: server.enrol("tim", takes), (talk[:2], brow[:2])))
+        assert sorted(answer.status_code for answer in answers) == [201, 409]
+        entries = server.call("GET", "/v1/audit").json()["entries"]
+        assert sorted(row["outcome"] for row in entries) == ["UserExistsError", "done"]
+        assert server.verify("tim", (talk, brow)[answers[0].status_code != 201][2]).json()["accepted"] is True
+
+
+def test_a_deed_and_its_row_of_the_trail_are_kept_together(tmp_path, talk, session_environment):
+    with running(tmp_path / "store.db") as server, open_database(server.store) as database:
+        server.enrol("uma", talk[:2])
+
+        with database.write() as connection:
+            connection.exec_driver_sql(BLOCK)
+        nonce, close = server.nonce("vic", "enrol"), {"connection": "close"}
+        more = form(nonce, takes=talk[2:4])
+        assert server.call("POST", "/v1/users/vic/enrolment", headers=close, **more).status_code == 500
+        assert server.call("DELETE", "/v1/users/uma", headers=close).status_code == 500
+        with database.write() as connection:
+            connection.exec_driver_sql("DROP TRIGGER blocked")
+        assert server.call("GET", "/v1/users").json() == {"users": ["uma"]}
+        assert server.verify("uma", talk[4]).json()["accepted"] is True
+        assert server.call("DELETE", "/v1/users/uma").status_code == 204
+
+
+BLOCK = (
+    "CREATE TRIGGER blocked BEFORE INSERT ON facemotion_service_audit WHEN NEW.outcome = 'done' "
+    "BEGIN SELECT RAISE(ABORT, 'no more'); END"
+)
+
+
 def test_takes_that_disagree_enrol_nobody(server, talk, brow):
     refused = server.enrol("fred", [talk[0], talk[1], brow[0]])
     assert refused.status_code == 422
@@ -185,8 +257,20 @@ def test_metrics_count_and_name_nobody(server, talk):
     assert 'facemotion_requests_total{method="POST",route="/v1/users/{user}/verify",status="200"}' in text
     assert "facemotion_request_seconds_bucket" in text
     assert "zelda" not in text
+    server.enrol("zelda", talk[:1])
+    assert 'action="enrol",outcome="EnrolmentError"' in server.call("GET", "/metrics").text
     for line in text.splitlines():
         assert line.startswith("#") or float(line.rsplit(" ", 1)[1]) >= 0
+
+
+def test_metrics_tell_every_digit():
+    metrics = Metrics()
+    metrics.count("facemotion_live_frames_total", 12345678, outcome="used")
+    metrics.observe("facemotion_request_seconds", 1234.56789, route="r")
+    text = metrics.text({"gauge": 2.0})
+    assert 'outcome="used"} 12345678\n' in text
+    assert 'facemotion_request_seconds_sum{route="r"} 1234.56789\n' in text
+    assert 'facemotion_request_seconds_count{route="r"} 1\n' in text
 
 
 def test_every_answer_is_closed_to_browsers_of_others(server):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +19,13 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from facemotion.config import MediaSettings, load_settings
+from facemotion.errors import UnreadableMediaError
 from facemotion.media import load_clip
+from facemotion.media.clip import PICTURE_FAULTS
+from facemotion.service.auth import ApiKeys
+from facemotion.service.live import decode_jpeg
+from facemotion.service.schema import open_database
 from facemotion.service.settings import AttemptSettings, LimitSettings, ServerSettings, ServiceSettings
 
 from .conftest import Server, running
@@ -81,6 +89,7 @@ def takes(film: Callable[..., bytes]) -> list[list[bytes]]:
 @pytest.fixture(scope="module")
 def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
     with Socket(server, "lea", "enrol", role="enrol") as socket:
+        assert socket.hear() == {"min_takes": 2, "max_takes": 5}
         for number in range(3):
             answers = socket.take(takes[number])
             assert {"guidance", "message", "box", "frames", "dropped"} == set(answers[-1])
@@ -89,7 +98,7 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
             socket.say("done")
             review = socket.hear()
             assert (review["takes"], review["dropped"]) == (number + 1, 0)
-            assert 0 < review["strength"] <= 1
+            assert 0 < review["size"] <= 1
             assert isinstance(review["warnings"], list)
         socket.say("enrol")
         answer = socket.until("enrolled", "error")
@@ -122,6 +131,7 @@ def test_a_live_motion_is_accepted_another_is_not(enrolled, takes, brow):
 
 def test_a_take_unlike_the_others_does_not_count(server, takes, brow):
     with Socket(server, "mia", "enrol", role="enrol") as socket:
+        assert "max_takes" in socket.hear()
         socket.take(takes[0])
         socket.say("done")
         assert socket.hear()["takes"] == 1
@@ -133,6 +143,79 @@ def test_a_take_unlike_the_others_does_not_count(server, takes, brow):
         assert socket.hear()["takes"] == 2
         socket.say("enrol")
         assert socket.until("enrolled", "error")["takes"] == 2
+
+
+def test_a_bad_first_take_does_not_block_the_others(server, takes, brow):
+    with Socket(server, "ned", "enrol", role="enrol") as socket:
+        assert "max_takes" in socket.hear()
+        for take, told in ((messages(brow[0]), 1), (takes[0], 1), (takes[1], 2), (takes[2], 3)):
+            socket.take(take)
+            socket.say("done")
+            assert socket.hear()["takes"] == told
+        socket.say("enrol")
+        assert socket.until("enrolled", "error")["takes"] == 3
+
+
+def test_nothing_is_stored_before_enrol_is_said(tmp_path, takes, session_environment):
+    settings = load_settings()
+    inference = dataclasses.replace(settings, verifier=dataclasses.replace(settings.verifier, max_takes=2))
+    with running(tmp_path / "store.db", inference=inference) as server:
+        with Socket(server, "lea", "enrol", role="enrol") as socket:
+            assert socket.hear() == {"min_takes": 2, "max_takes": 2}
+            for take, field in ((takes[0], "takes"), (takes[1], "takes"), (takes[2], "error")):
+                socket.take(take)
+                socket.say("done")
+                told = socket.hear()
+                assert field in told
+            assert (told["error"], told["message"][:17]) == ("EnrolmentError", "There are 2 takes")
+            assert server.call("GET", "/v1/users/lea").json()["enrolled"] is False
+        with Socket(server, "lea", "enrol", role="enrol") as socket:
+            socket.hear()
+            for take in takes[:2]:
+                socket.take(take)
+                socket.say("done")
+                assert "takes" in socket.hear()
+            socket.say("enrol")
+            assert socket.hear()["enrolled"] is True
+
+
+def test_a_key_revoked_after_its_nonce_was_given_costs_the_user_nothing(tmp_path, session_environment):
+    with running(tmp_path / "store.db") as server:
+        nonce = server.nonce("lea", "verify", "verify")
+        with open_database(server.store) as database:
+            ApiKeys(database).revoke(server.keys["verify"].split("_")[1])
+        with Socket(server, "lea", nonce=nonce) as socket:
+            assert socket.hear()["error"] == "AuthenticationError"
+        assert server.call("GET", "/v1/users/lea").json()["failures"] == 0
+        assert server.call("GET", "/v1/audit").json()["entries"][-1]["outcome"] == "AuthenticationError"
+
+
+def test_silence_and_a_session_without_end_are_told_apart(tmp_path, takes, session_environment, monkeypatch):
+    with running(tmp_path / "store.db") as server:
+        monkeypatch.setattr("facemotion.service.live.SILENCE_SECONDS", 0.2)
+        with Socket(server, "lea") as socket:
+            told = socket.hear()
+        assert (told["error"], told["message"]) == ("UploadTimeoutError", "Nothing came for 0.2 s; start again.")
+        monkeypatch.setattr("facemotion.service.live.SILENCE_SECONDS", 10.0)
+        monkeypatch.setattr("facemotion.service.live.SESSION_SECONDS", 1.0)
+        with Socket(server, "lea") as socket:
+            told = socket.until("error")
+        assert (told["error"], told["message"]) == (
+            "UploadTimeoutError",
+            "A live session lasts 1 s at most; start again.",
+        )
+        assert server.call("GET", "/v1/users/lea").json()["failures"] == 0
+
+
+def test_live_sessions_and_clips_share_their_threads(tmp_path, takes, talk, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(concurrency=1))
+    with running(tmp_path / "store.db", settings) as server, Socket(server, "lea") as socket:
+        socket.take(takes[0][:3])
+        server.verify("lea", talk[0])
+        names = [thread.name for thread in threading.enumerate()]
+    # Of other servers that run in this process there are the same ones, but none of sessions.
+    assert not [name for name in names if name.startswith("live")]
+    assert any(name.startswith("analysis") for name in names)
 
 
 @contextmanager
@@ -237,11 +320,37 @@ def test_what_is_no_frame_ends_the_session_with_a_reason(enrolled, message, erro
             socket.hear()
 
 
-@pytest.mark.parametrize("hello", ["", "[]", "{}", '{"user": 1, "nonce": "x", "purpose": "verify"}', "\u0000"])
+@pytest.mark.parametrize(
+    "hello",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"user": 1, "nonce": "x", "purpose": "verify"}',
+        "\u0000",
+        r'{"user": "\ud800", "nonce": "x", "purpose": "verify"}',
+        r'{"user": "x", "nonce": "\ud800", "purpose": "verify"}',
+        '{"user": "a b", "nonce": "x", "purpose": "verify"}',
+        "[" * 100_000,
+    ],
+    ids=range(9),
+)
 def test_a_wrong_first_message(server, hello):
     with connect(server.url.replace("http", "ws") + "/v1/live") as socket:
         socket.send(hello)
         assert json.loads(socket.recv(timeout=10))["error"] == "FormError"
+
+
+@pytest.mark.parametrize("fault", PICTURE_FAULTS, ids=lambda fault: fault.__name__)
+def test_whatever_a_decoder_finds_wrong_with_a_frame_is_the_frames_fault(monkeypatch, fault):
+    """The decoder raises all of these for damaged files, which one depends on its version."""
+
+    def convert(*_: object) -> None:
+        raise fault("damaged")
+
+    monkeypatch.setattr(Image.Image, "convert", convert)
+    with pytest.raises(UnreadableMediaError):
+        decode_jpeg(jpeg(np.zeros((64, 64, 3), np.uint8), 0)[8:], MediaSettings())
 
 
 def test_a_client_that_sends_faster_than_can_be_looked_at_loses_frames_and_never_lags(enrolled, film):

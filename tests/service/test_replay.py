@@ -8,10 +8,12 @@ import av
 import numpy as np
 import pytest
 
+from facemotion.encoder import resample
 from facemotion.media import load_clip
 from facemotion.service.replay import Memory, Secret, looped
 from facemotion.service.schema import open_database
 from facemotion.service.settings import ReplaySettings
+from facemotion.store import open_store
 from facemotion.types import FeatureSequence
 
 from .conftest import running
@@ -96,22 +98,42 @@ def test_what_is_remembered_is_bounded_encrypted_and_forgotten(tmp_path, talk, s
     secret = Secret.derive(b"k" * 32)
     recording = record(verifier.frontend, talk[0], secret.frames, keep_pictures=True)
     assert 1 < len(recording.pictures) <= 16
-    course = Memory(None, secret, ReplaySettings()).course(recording).astype("<f2").tobytes()
     with open_database(tmp_path / "store.db") as database:
-        memory = Memory(database, secret, ReplaySettings(remembered=3))
+        keys = {"k": b"k" * 32}
+        memory = Memory(database, lambda: list(keys.items())[-1], ReplaySettings(remembered=3))
+        assert memory.secret == secret
         with database.write() as connection:
             for kind in ("take", "attempt", "attempt", "attempt", "attempt", "attempt"):
                 memory.keep(connection, "alice", kind, recording)
         with database.read() as connection:
             rows = connection.exec_driver_sql("SELECT kind, motion FROM facemotion_service_recordings").all()
         assert sorted(kind for kind, _ in rows) == ["attempt"] * 3 + ["take"]
+        features = recording.acquisition.features
+        random = np.random.default_rng(np.frombuffer(secret.frames, np.uint32))
+        directions = random.standard_normal((features.values.shape[1], 32), np.float32) / np.float32(32**0.5)
+        course = (resample(features.values, features.times) @ directions).astype("<f2").tobytes()
         assert all(course[:16] not in sealed for _, sealed in rows)
         assert memory.seen("alice", recording)
         assert not memory.seen("bob", recording)
-        rotated = Memory(database, Secret.derive(b"n" * 32), ReplaySettings())
-        assert not rotated.seen("alice", recording)
+        keys["n"] = b"n" * 32
+        assert not memory.seen("alice", recording)  # rotated
+        del keys["n"]
+        assert memory.seen("alice", recording)
         memory.tidy({"bob"})
         assert not memory.seen("alice", recording)
+
+
+def test_all_who_serve_one_store_notice_a_rotation(tmp_path, talk, session_environment):
+    """What the one remembers then, the other knows; what was remembered before, neither."""
+    with running(tmp_path / "store.db") as one, running(tmp_path / "store.db") as two:
+        assert outcome(one, "alice", talk[0]) == "unknown user"
+        assert outcome(two, "alice", talk[0]) == "replay"
+        with open_store(tmp_path / "store.db") as store:
+            store.rotate()
+        assert outcome(one, "alice", talk[0]) == "unknown user"
+        assert outcome(two, "alice", talk[0]) == "replay"
+        assert outcome(two, "alice", talk[1]) == "unknown user"
+        assert outcome(one, "alice", talk[0]) == "replay"
 
 
 def test_a_detector_of_attacks_is_asked_and_heeded(tmp_path, talk, session_environment):

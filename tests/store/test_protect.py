@@ -160,17 +160,21 @@ def test_revoking_makes_what_leaked_worthless_and_keeps_the_user(store_url):
 
 def test_time_does_not_tell_who_is_enrolled(store_url):
     probe = Embedding(unit(5), "encoder-1")
-    spent = {"alice": [], "eve": []}
+    face = Embedding(unit(6), "sface-1")
+    spent = {"alice": [], "eve": [], "old": []}
     with open_store(store_url) as store:
-        store.put(make_template(takes=3))
+        store.put(make_template(takes=3), make_template(factor="appearance", takes=3, model_id="sface-1"))
+        store.put(make_template("old", model_id="encoder-0"))
         for _ in range(25):
             for user, times in spent.items():
                 start = perf_counter()
-                with suppress(UnknownUserError):
-                    store.compare(user, "motion", probe)
+                for factor, one in (("motion", probe), ("appearance", face)):
+                    with suppress(UnknownUserError, ModelMismatchError):
+                        store.compare(user, factor, one)
                 times.append(perf_counter() - start)
-    known, unknown = (float(np.median(times)) for times in spent.values())
-    assert 0.5 < unknown / known < 2
+    known, unknown, outdated = (float(np.median(times)) for times in spent.values())
+    assert 0.6 < unknown / known < 1.6
+    assert 0.6 < outdated / known < 1.6
 
 
 def test_an_unknown_user_is_unknown_after_a_rotation_too(store_url):

@@ -15,7 +15,7 @@ from .samples import make_template, revision_of, turn_back
 
 def test_a_fresh_store_stands_at_the_newest_revision_and_matches_the_tables(store_url):
     with open_store(store_url) as store:
-        assert store.schema_version == schema.newest()
+        assert store.schema_version == schema.STORE.newest()
     database = Database.open(store_url)
     with database.read() as connection:
         options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
@@ -30,7 +30,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_with_all_its_templa
         turn_back(store.database)
         assert revision_of(store.database) == ("0001", False)
     with open_store(store_url) as store:
-        assert revision_of(store.database) == (schema.newest(), True)
+        assert revision_of(store.database) == (schema.STORE.newest(), True)
         for factor, seed in (("motion", 1), ("appearance", 2)):
             expected = make_template(factor=factor, seed=seed).vectors
             np.testing.assert_allclose(store.get("alice", factor).vectors, expected, atol=1e-6)

@@ -41,7 +41,7 @@ def test_nonces_and_failures_hold_with_many_at_once(store_url):
 
         def attempt(nonce: str) -> None:
             try:
-                assert attempts.begin("alice", "verify", "k", nonce) == "k"
+                assert attempts.begin("alice", "verify", "k", nonce).key_id == "k"
             except (LockedError, NonceError):
                 return
             passed.append(nonce)
@@ -53,6 +53,12 @@ def test_nonces_and_failures_hold_with_many_at_once(store_url):
         with database.write() as connection:
             attempts.unlock(connection, "alice")
         assert attempts.state("alice").failures == 0
+        first, second = (attempts.begin("bob", "verify", "k", attempts.issue("bob", "verify", "k")) for _ in range(2))
+        assert 0 < first.charged == second.before
+        with database.write() as connection:
+            attempts.forgive(connection, "bob", second)
+        third = attempts.begin("bob", "verify", "k", attempts.issue("bob", "verify", "k"))
+        assert third.before == first.charged
 
 
 def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError
+from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError, UserExistsError
 from facemotion.store import open_store
 from facemotion.types import Embedding
 
@@ -37,6 +38,65 @@ def test_each_factor_is_kept_apart_and_a_second_put_replaces(store_url):
         np.testing.assert_allclose(store.get("alice", "motion").vectors, newer.vectors, atol=1e-6)
         assert store.get("alice", "motion").model_id == "encoder-2"
         assert store.get("alice", "appearance").vectors.shape == (2, 64)
+
+
+def test_a_whole_put_leaves_nothing_else_of_the_user(store_url):
+    with open_store(store_url) as store:
+        for user in ("alice", "bob"):
+            store.put(make_template(user), make_template(user, "appearance", dimension=64, model_id="sface"))
+        enrolled = store.find("alice").enrolled
+        store.put(make_template("alice", seed=1), whole=True)
+        assert store.factors("alice") == ("motion",)
+        assert store.factors("bob") == ("appearance", "motion")
+        found = store.find("alice")
+        assert (found.takes, found.model_ids) == ({"motion": 3}, {"motion": "encoder-1"})
+        assert found.enrolled == enrolled < found.changed
+        assert store.find("eve") is None
+
+
+def test_of_two_who_enrol_one_new_name_one_is_told_that_it_is_taken(store_url):
+    with open_store(store_url) as store:
+        with pytest.raises(UnknownUserError):
+            store.put(make_template("alice"), make_template("eve"), replace=True)
+        assert store.users() == []
+        begin, ends = threading.Barrier(4), []
+
+        def enrol(seed: int) -> None:
+            begin.wait()
+            try:
+                store.put(make_template("alice", seed=seed), whole=True, replace=False)
+                ends.append(seed)
+            except UserExistsError:
+                ends.append("taken")
+
+        threads = [threading.Thread(target=enrol, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(map(str, ends))[1:] == ["taken"] * 3
+        (winner,) = (end for end in ends if end != "taken")
+        np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template(seed=winner).vectors, atol=1e-6)
+        store.put(make_template("alice"), replace=True)
+
+
+def test_what_is_put_inside_a_transaction_is_kept_with_it_or_not_at_all(store_url):
+    with open_store(store_url) as store:
+        with suppress(ZeroDivisionError), store.database.write():
+            store.put(make_template("alice"))
+            assert store.factors("alice") == ("motion",)  # as the transaction sees it
+            raise ZeroDivisionError
+        assert store.users() == []
+        store.put(make_template("alice"))
+        with suppress(ZeroDivisionError), store.database.write():
+            store.delete("alice")
+            assert store.find("alice") is None
+            raise ZeroDivisionError
+        assert store.find("alice") is not None
+        with store.database.write():
+            store.delete("alice")
+            store.put(make_template("bob"))
+        assert [one.user for one in store.users()] == ["bob"]
 
 
 def test_users_are_listed_by_name_without_vectors(store_url):

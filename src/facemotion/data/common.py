@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.encoder import RATE, Encoder
-from facemotion.errors import SettingsError
+from facemotion.errors import AcquisitionError, MediaError, SettingsError
 from facemotion.frontend import Frontend
 from facemotion.models.cards import SHIPPED_FOLDER
 from facemotion.types import FeatureSequence, FloatArray
@@ -38,7 +38,7 @@ def common_motions(wanted: str, frontend: Frontend, encoder: Encoder) -> dict[st
     Args:
         wanted: "packaged", "off", or a folder of clips to look at besides.
     Raises:
-        SettingsError: there is no such folder. MediaError, AcquisitionError and their kinds: one of its clips.
+        SettingsError: there is no such folder, or one of its files shows no motion.
     """
     if wanted == "off":
         return {}
@@ -48,8 +48,16 @@ def common_motions(wanted: str, frontend: Frontend, encoder: Encoder) -> dict[st
         if not folder.is_dir():
             raise SettingsError(f"There is no folder {folder} of common motions; correct it in the settings.")
         clips = sorted(path for path in folder.iterdir() if path.is_file())
-        found += [(repr(path.stem), frontend.acquire(path).features) for path in clips]
+        found += [(repr(path.stem), _features(path, frontend)) for path in clips]
     vectors: dict[str, list[FloatArray]] = {}
     for name, features in found:
         vectors.setdefault(name, []).append(encoder(features).vector)
     return {name: np.stack(takes) for name, takes in vectors.items()}
+
+
+def _features(path: Path, frontend: Frontend) -> FeatureSequence:
+    try:
+        return frontend.acquire(path).features
+    except (MediaError, AcquisitionError) as error:
+        # Not as it is: whoever enrols at that moment would take it for a fault of theirs.
+        raise SettingsError(f"{path} can't be used as a common motion, take it out of the folder: {error}") from error

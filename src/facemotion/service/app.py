@@ -20,13 +20,12 @@ from facemotion import __version__
 from facemotion.config import Settings, load_settings, read_toml
 from facemotion.errors import FacemotionError, FormError
 from facemotion.service import schema
-from facemotion.service.decoy import Decoy
 from facemotion.service.desk import Desk
 from facemotion.service.live import Live
 from facemotion.service.metrics import Metrics
 from facemotion.service.page import page
 from facemotion.service.problems import FAULT, problem_of, respond, status_of
-from facemotion.service.replay import AttackDetector, Memory, Secret
+from facemotion.service.replay import AttackDetector, Memory
 from facemotion.service.routes import Parts, routes
 from facemotion.service.schemas import Problem
 from facemotion.service.settings import ServiceSettings
@@ -71,6 +70,7 @@ def create_app(
         lifespan=_lifespan(store, settings, inference, store_key, detector, metrics_folder),
         docs_url=None,  # their pages load scripts from other sites
         redoc_url=None,
+        redirect_slashes=False,  # a name that ends in one isn't the name without it
     )
     routers = (routes(), page())
     for router in routers:
@@ -110,15 +110,12 @@ def _lifespan(
         verifier = Verifier.load(inference)
         with SqlStore(Database.open(store_url), store_key) as store:
             schema.upgrade(store.database)
-            master = store.protector.transform_key
-            memory = Memory(store.database, Secret.derive(master.find(master.load().newest)), settings.replay)
-            decoy = Decoy(store.protector, verifier)
-            desk = Desk(verifier, store, store.database, memory, settings, detector, decoy)
+            memory = Memory(store.database, store.transform_secret, settings.replay)
+            desk = Desk(verifier, store, store.database, memory, settings, Metrics(metrics_folder), detector)
             desk.tidy()
-            parts = app.state.parts = Parts(desk, settings, Metrics(metrics_folder))
-            live = app.state.live = Live(parts)
+            parts = app.state.parts = Parts(desk, settings)
+            app.state.live = Live(parts)
             yield {"limits": settings.limits}
-            live.close()
             parts.bench.close()
 
     return lifespan
@@ -169,7 +166,7 @@ async def _live(socket: WebSocket) -> None:
 async def _named(_request: Request, error: FacemotionError) -> Response:
     status = status_of(error)
     if status == 500:
-        log.error("%s: %s", type(error).__name__, error)
+        log.error("Answered by a fault: %s", type(error).__name__)  # its words may name a user
     return respond(status, problem_of(error))
 
 

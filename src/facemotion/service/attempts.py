@@ -42,6 +42,21 @@ class LockState:
     locked: bool
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """An attempt that was let through.
+
+    Attributes:
+        key_id: of the key that its nonce was given to.
+        charged: when a failure was charged for it, seconds since 1970; 0 where none was.
+        before: when the failure before that one was charged; 0 if there was none.
+    """
+
+    key_id: str
+    charged: float = 0.0
+    before: float = 0.0
+
+
 class Attempts:
     """Nonces and failures in a service's database; holds across processes."""
 
@@ -78,14 +93,14 @@ class Attempts:
             connection.execute(insert(nonces).values(**row))
         return nonce
 
-    def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> str:
+    def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
         """Use up a nonce and, for "verify", charge a failure beforehand.
 
         Args:
             key_id: of the caller, who must be the one that the nonce was given to; None where the nonce itself says
                 who calls.
         Returns:
-            id of the key that the nonce was given to.
+            what `forgive` and `accept` ask for.
         Raises:
             NonceError: unknown, used, expired, or of another user, purpose or key.
             LockedError: wait, or see an administrator; the nonce is used up all the same.
@@ -105,24 +120,30 @@ class Attempts:
             holder: str | None = connection.scalar(select(nonces.c.key_id).where(here))
             known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
             state = self._state(connection, user, now) if purpose == "verify" else LockState(0, 0, False)
+            charged = before = 0.0
             if known and purpose == "verify" and not (state.locked or state.wait_seconds):
-                self._charge(connection, user, now)
+                charged, before = now, self._charge(connection, user, now)
         if holder is None or not known:
             raise NonceError(
                 "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new "
                 "one."
             )
         self._refuse_locked(state)
-        return holder
+        return Ticket(holder, charged, before)
 
-    def forgive(self, connection: Connection, user: str) -> None:
-        """Take back the charge of an attempt that never came to a comparison."""
-        here = (failures.c.user == user) & (failures.c["count"] > 0)
+    def forgive(self, connection: Connection, user: str, ticket: Ticket) -> None:
+        """Take back the charge of an attempt that never came to a comparison: the wait goes on from the failure before
+        it, unless another one was charged since.
+        """
+        mine = failures.c.user == user
+        here = mine & (failures.c["count"] > 0)
         connection.execute(update(failures).where(here).values(count=failures.c["count"] - 1))
+        last = mine & (failures.c.latest == ticket.charged)
+        connection.execute(update(failures).where(last).values(latest=ticket.before))
 
-    def accept(self, connection: Connection, user: str) -> None:
+    def accept(self, connection: Connection, user: str, ticket: Ticket) -> None:
         """Take back the charge of an accepted attempt, and forget failures before it, unless they locked the user."""
-        self.forgive(connection, user)
+        self.forgive(connection, user, ticket)
         here = (failures.c.user == user) & (failures.c["count"] < self._settings.lock_failures)
         connection.execute(delete(failures).where(here))
 
@@ -169,11 +190,14 @@ class Attempts:
             error.retry_seconds = state.wait_seconds
             raise error
 
-    def _charge(self, connection: Connection, user: str, now: float) -> None:
+    def _charge(self, connection: Connection, user: str, now: float) -> float:
+        """Count a failure, and tell when the one before was charged."""
+        before: float | None = connection.scalar(select(failures.c.latest).where(failures.c.user == user))
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         row = dialect.insert(failures).values(user=user, count=1, latest=now)
         again = {"count": failures.c["count"] + 1, "latest": now}
         connection.execute(row.on_conflict_do_update(index_elements=["user"], set_=again))
+        return before or 0.0
 
 
 def _digest(nonce: str) -> bytes:

@@ -70,7 +70,7 @@ class AuditReport:
 def append(
     connection: Connection, actor: str, action: str, user: str, outcome: str, detail: dict[str, Any] | None = None
 ) -> None:
-    """Add a row in the transaction of the deed itself: neither is kept without the other."""
+    """Add a row in the transaction of the deed itself, templates included: neither is kept without the other."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
         connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
     latest = connection.execute(

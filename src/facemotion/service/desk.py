@@ -18,13 +18,14 @@ from facemotion.errors import (
     FacemotionError,
     MediaError,
     ModelMismatchError,
+    StoreError,
     UnknownUserError,
     UserExistsError,
 )
 from facemotion.service import audit
-from facemotion.service.attempts import Attempts, LockState
+from facemotion.service.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.auth import ApiKeys, Caller
-from facemotion.service.decoy import Decoy
+from facemotion.service.metrics import Metrics
 from facemotion.service.recording import Recorder, Recording, record
 from facemotion.service.replay import AttackDetector, Memory, frozen, looped
 from facemotion.service.settings import ServiceSettings
@@ -34,6 +35,9 @@ from facemotion.types import Decision
 from facemotion.verifier import Verifier
 
 log = logging.getLogger(__name__)
+ATTEMPTS = ("verify", "enrol", "enrol again")
+OUTDATED = "must enrol again"
+"""Outcome for a user whose templates are of other models, or lack a factor that is compared by now."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,11 @@ class Desk:
     """Everything one server process needs to answer; safe to use from several threads.
 
     Args:
-        verifier: loaded. store: open; closed by its owner. database: the same database, open, at the service's schema.
-        memory: of earlier recordings. detector: of presentation attacks, if there is one.
-        decoy: makes the answer for an unknown user take as long as for a known one.
+        verifier: loaded. store: open; closed by its owner.
+        database: the one that the store works by, at the service's schema: what a deed changes in the store, what it
+            leaves behind elsewhere and its row of the audit trail are one transaction.
+        memory: of earlier recordings. metrics: where attempts are counted.
+        detector: of presentation attacks, if there is one.
     """
 
     def __init__(
@@ -76,63 +82,87 @@ class Desk:
         database: Database,
         memory: Memory,
         settings: ServiceSettings,
+        metrics: Metrics,
         detector: AttackDetector | None = None,
-        decoy: Decoy | None = None,
     ) -> None:
-        self._decoy = decoy
         self.verifier = verifier
         self.store = store
         self.database = database
         self.keys = ApiKeys(database)
         self.attempts = Attempts(database, settings.attempts)
         self.memory = memory
+        self.metrics = metrics
         self._replay = settings.replay
         self._detector = detector
 
     def recorder(self) -> Recorder:
-        """For a live session; hand what its `finish` gives to `judge`."""
+        """For a live session; hand its `finish` to `judge`."""
         return Recorder(self.verifier.frontend, self.memory.secret.frames, self._detector is not None)
 
-    def verify(self, caller: Caller, user: str, clip: bytes) -> Answer:
-        """Judge a clip; `attempts.begin` was called before.
+    def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
+        """Begin a live session by its nonce: who asked for it, and the ticket for `judge` and `abandon`.
 
         Raises:
-            MediaError, AcquisitionError and their kinds: there was nothing to compare; the failure is forgiven.
+            NonceError, LockedError: see Attempts.begin.
+            AuthenticationError, RightsError: the key that the nonce was given to was revoked since, or may not.
         """
-        return self.judge(caller, user, lambda: self._record(clip))
+        ticket = self.attempts.begin(user, purpose, None, nonce)
+        try:
+            caller = self.keys.holder(ticket.key_id)
+            caller.require(purpose)
+        except FacemotionError as error:
+            if purpose == "verify":
+                self.abandon(Caller(ticket.key_id, "revoked", "verify"), user, type(error).__name__, ticket)
+            raise
+        return caller, ticket
 
-    def judge(self, caller: Caller, user: str, acquire: Callable[[], Recording]) -> Answer:
+    def verify(self, caller: Caller, user: str, nonce: str, clip: bytes) -> Answer:
+        """Use up a nonce and judge a clip.
+
+        Raises:
+            NonceError, LockedError: see Attempts.begin.
+            MediaError, AcquisitionError and their kinds: there was nothing to compare; the failure is forgiven.
+            StoreError and its kinds: nothing could be compared; the same.
+        """
+        ticket = self.attempts.begin(user, "verify", caller.key_id, nonce)
+        return self.judge(caller, user, ticket, lambda: self._record(clip))
+
+    def judge(self, caller: Caller, user: str, ticket: Ticket, acquire: Callable[[], Recording]) -> Answer:
         """Judge what `acquire` gives; see verify."""
         try:
-            recording = acquire()
-        except (MediaError, AcquisitionError) as error:
-            self._note(caller, "verify", user, type(error).__name__, {}, self.attempts.forgive)
+            return self._judge(caller, user, ticket, acquire())
+        except FacemotionError as error:
+            try:
+                self.abandon(caller, user, type(error).__name__, ticket)
+            except StoreError as another:  # the same reason, most likely; the first is the one to tell
+                log.warning("A failure could not be forgiven: %s", type(another).__name__)
             raise
+
+    def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording) -> Answer:
         attack = self._attack(recording) or ("replay" if self.memory.seen(user, recording) else "")
+        enrolled = self.store.find(user)  # asked of every name, so that each costs the same
         try:
             decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
             outcome = attack or ("accepted" if decision.accepted else "rejected")
-        except UnknownUserError:
-            decision, outcome = None, attack or "unknown user"
-            if self._decoy is not None:
-                self._decoy.compare()
-        except ModelMismatchError:
-            decision, outcome = None, attack or "other model"
+        except (UnknownUserError, ModelMismatchError):
+            decision, outcome = None, attack or (OUTDATED if enrolled else "unknown user")
         answer = Answer(outcome == "accepted", outcome, decision)
 
         def settle(connection: Connection, user: str) -> None:
             self.memory.keep(connection, user, "attempt", recording)
             if answer.accepted:
-                self.attempts.accept(connection, user)
+                self.attempts.accept(connection, user, ticket)
+            elif outcome == OUTDATED:
+                self.attempts.forgive(connection, user, ticket)
 
         scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
         quality = asdict(recording.acquisition.quality)
         self._note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
         return answer
 
-    def abandon(self, caller: Caller, user: str, outcome: str) -> None:
-        """Forgive and note a live attempt that never came to a comparison."""
-        self._note(caller, "verify", user, outcome, {}, self.attempts.forgive)
+    def abandon(self, caller: Caller, user: str, outcome: str, ticket: Ticket) -> None:
+        """Forgive and note an attempt that never came to a comparison."""
+        self._note(caller, "verify", user, outcome, {}, lambda c, user: self.attempts.forgive(c, user, ticket))
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """What takes in clips for `enrol`."""
@@ -149,7 +179,7 @@ class Desk:
         return record_all
 
     def enrol(self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool) -> Enrolment:
-        """Store a template of several takes; `attempts.begin` was called before.
+        """Store templates of several takes; the nonce was used up before.
 
         Args:
             acquire: gives the takes. replace: whether the user must be enrolled already, or must not.
@@ -172,31 +202,32 @@ class Desk:
                             f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
                         )
             takes = [recording.acquisition for recording in recordings]
-            enrolment = self.verifier.enrol_acquired(self.store, user, takes)
+            enrolment = self.verifier.prepare(self.store, user, takes)
+
+            def settle(connection: Connection, user: str) -> None:
+                # Asked again here: somebody else may have enrolled or deleted that name while takes were looked at.
+                self.store.put(*enrolment.templates.values(), whole=True, replace=replace)
+                self.memory.forget(connection, user)
+                self.attempts.unlock(connection, user)
+                for recording in recordings:
+                    self.memory.keep(connection, user, "take", recording)
+
+            detail: dict[str, Any] = {"takes": len(recordings)}
+            if enrolment.warnings:
+                detail["warnings"] = list(enrolment.warnings)
+            if enrolment.duplicates:
+                detail["duplicates"] = list(enrolment.duplicates)
+            self._note(caller, action, user, "done", detail, settle)
         except FacemotionError as error:
             duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
             self._note(caller, action, user, type(error).__name__, {"duplicates": duplicates} if duplicates else {})
             raise
-
-        def settle(connection: Connection, user: str) -> None:
-            self.memory.forget(connection, user)
-            self.attempts.unlock(connection, user)
-            for recording in recordings:
-                self.memory.keep(connection, user, "take", recording)
-
-        detail: dict[str, Any] = {"takes": len(recordings)}
-        if enrolment.warnings:
-            detail["warnings"] = list(enrolment.warnings)
-        if enrolment.duplicates:
-            detail["duplicates"] = list(enrolment.duplicates)
-        self._note(caller, action, user, "done", detail, settle)
         return enrolment
 
     def standing(self, user: str) -> Standing:
         """How a name stands."""
-        summary = next((one for one in self.store.users() if one.user == user), None)
-        running = self.verifier.encoder.model_id
-        again = summary is not None and summary.model_ids.get("motion") != running
+        summary, running = self.store.find(user), self.verifier.model_ids
+        again = summary is not None and any(summary.model_ids.get(one) != model for one, model in running.items())
         return Standing(summary, self.attempts.state(user), again)
 
     def delete(self, caller: Caller, user: str) -> None:
@@ -205,14 +236,13 @@ class Desk:
         Raises:
             UnknownUserError: nobody of that name is enrolled.
         """
-        self.store.delete(user)
 
         def settle(connection: Connection, user: str) -> None:
+            self.store.delete(user)
             self.memory.forget(connection, user)
             self.attempts.forget(connection, user)
 
         self._note(caller, "delete", user, "done", {}, settle)
-        self.database.scrub()
 
     def unlock(self, caller: Caller, user: str) -> None:
         """Forget the failures of a name."""
@@ -257,6 +287,8 @@ class Desk:
             if settle is not None:
                 settle(connection, user)
             audit.append(connection, caller.label, action, user, outcome, detail)
+        if action in ATTEMPTS:
+            self.metrics.count("facemotion_attempts_total", action=action, outcome=outcome)
 
 
 def moment(summary: UserSummary | None, name: str) -> datetime | None:

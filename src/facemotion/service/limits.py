@@ -56,9 +56,15 @@ class Bench:
         except TimeoutError as error:
             raise self._busy() from error
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await self.soon(work)
         finally:
             self._turns.release()
+
+    async def soon(self, work: Callable[[], T]) -> T:
+        """Run work of a live session in one of the same threads, without a turn: sessions are bounded in number, and
+        a frame is looked at within milliseconds.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
         """Wait for what is running, then let go of the threads."""

@@ -3,10 +3,11 @@
 Messages to the service: first `{"user": ..., "nonce": ..., "purpose": "verify" or "enrol"}` as text; then frames as
 binary, each the capture time in seconds (float64, little-endian) followed by a JPEG; `{"go": true}` forgets those so
 far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a frame that was looked at,
-`{"accepted": ...}` at the end, or a problem as REST gives it. For "enrol", `{"done": true}` ends a take and is answered
-`{"takes": n, "strength": ..., "warnings": [...]}`, or `{"takes": n, "again": WHY}` where the take was unlike those
-before and doesn't count, and `{"enrol": true}` stores them. `{"purpose": "try"}` alone begins a session of two
-takes that are compared with each other and forgotten.
+`{"accepted": ...}` at the end, or a problem as REST gives it. For "enrol" the service begins with
+`{"min_takes": ..., "max_takes": ...}`; `{"done": true}` ends a take and is answered `{"takes": n, "size": ...,
+"warnings": [...]}`, or `{"takes": n, "again": WHY}` where a take was unlike the others and doesn't count, and
+`{"enrol": true}` stores them, never before. `{"purpose": "try"}` alone begins a session of two takes that are compared
+with each other and forgotten.
 
 The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
 frames, oldest first, and never lags.
@@ -17,12 +18,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import struct
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from fastapi import WebSocket
@@ -32,8 +32,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
 from facemotion.config import MediaSettings
+from facemotion.enrolment import Review
 from facemotion.errors import (
     BusyError,
+    EnrolmentError,
     FacemotionError,
     FormError,
     MediaLimitError,
@@ -42,14 +44,16 @@ from facemotion.errors import (
     UploadTimeoutError,
 )
 from facemotion.frontend import LiveFrame
+from facemotion.media.clip import PICTURE_FAULTS
+from facemotion.service.attempts import Ticket
 from facemotion.service.auth import Caller
 from facemotion.service.problems import FAULT, problem_of
 from facemotion.service.recording import Recorder, Recording
 from facemotion.service.routes import Parts, keyless
+from facemotion.service.schemas import USER_PATTERN
 from facemotion.service.settings import ServiceSettings
 from facemotion.service.tryit import side_by_side
 
-T = TypeVar("T")
 PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""
 SILENCE_SECONDS = 10.0
@@ -68,7 +72,6 @@ class Live:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.sessions = 0
-        self.threads = ThreadPoolExecutor(parts.settings.limits.concurrency, "live")
 
     async def serve(self, socket: WebSocket) -> None:
         """One session, from its first message to its end; every refusal is told as a problem."""
@@ -82,12 +85,13 @@ class Live:
             self.sessions += 1
             counted = True
             async with asyncio.timeout(SESSION_SECONDS):
-                await Session(self, socket).run()
+                await Session(self.parts, socket).run()
             await socket.close()
         except FacemotionError as error:
             await _say(socket, problem_of(error).model_dump(), last=True)
         except TimeoutError:
-            await _say(socket, problem_of(_too_slow()).model_dump(), last=True)
+            late = UploadTimeoutError(f"A live session lasts {SESSION_SECONDS:g} s at most; start again.")
+            await _say(socket, problem_of(late).model_dump(), last=True)
         except WebSocketDisconnect:
             pass
         except BaseException:
@@ -96,25 +100,18 @@ class Live:
         finally:
             self.sessions -= counted
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run work in one of the threads of live sessions."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
-
-    def close(self) -> None:
-        """Wait for what is running, then let go of the threads."""
-        self.threads.shutdown()
-
 
 class Session:
     """One socket: one verification, or the takes of one enrolment."""
 
-    def __init__(self, live: Live, socket: WebSocket) -> None:
-        self._live, self._socket = live, socket
-        self._parts = live.parts
+    def __init__(self, parts: Parts, socket: WebSocket) -> None:
+        self._parts, self._socket = parts, socket
+        self._run = parts.bench.soon
         self._pending: deque[bytes] = deque()
         self._dropped = 0
         self._arrived = asyncio.Event()
         self._takes: list[Recording] = []
+        self._aside: Recording | None = None
         self._recorder = self._parts.desk.recorder()
 
     async def run(self) -> None:
@@ -128,61 +125,72 @@ class Session:
             await self._try()
             return
         user, nonce, purpose = _hello(words)
-        attempts = self._parts.desk.attempts
-        holder = await run_in_threadpool(attempts.begin, user, purpose, None, nonce)
-        caller = await run_in_threadpool(self._parts.desk.keys.holder, holder)
-        caller.require(purpose)
+        caller, ticket = await run_in_threadpool(self._parts.desk.enter, user, purpose, nonce)
         if purpose == "verify":
-            await self._verify(caller, user)
+            await self._verify(caller, user, ticket)
         else:
             await self._enrol(caller, user)
 
-    async def _verify(self, caller: Caller, user: str) -> None:
+    async def _verify(self, caller: Caller, user: str, ticket: Ticket) -> None:
         desk = self._parts.desk
         try:
             recorder, _ = await self._take()
         except FacemotionError as error:
-            await run_in_threadpool(desk.abandon, caller, user, type(error).__name__)
+            await run_in_threadpool(desk.abandon, caller, user, type(error).__name__, ticket)
             raise
-        except (WebSocketDisconnect, TimeoutError, asyncio.CancelledError):
-            await run_in_threadpool(desk.abandon, caller, user, "cut off")
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            await run_in_threadpool(desk.abandon, caller, user, "cut off", ticket)
             raise
-        answer = await self._live.run(lambda: desk.judge(caller, user, recorder.finish))
-        self._parts.metrics.count("facemotion_attempts_total", action="verify", outcome=answer.outcome)
+        answer = await self._run(lambda: desk.judge(caller, user, ticket, recorder.finish))
         await _say(self._socket, {"accepted": answer.accepted, "dropped": self._dropped})
 
     async def _enrol(self, caller: Caller, user: str) -> None:
-        desk = self._parts.desk
-        most = desk.verifier.settings.verifier.max_takes
+        desk, limits = self._parts.desk, self._parts.desk.verifier.settings.verifier
         replace = bool(await run_in_threadpool(desk.store.factors, user))
-        while len(self._takes) < most:
+        await _say(self._socket, {"min_takes": limits.min_takes, "max_takes": limits.max_takes})
+        while True:
             recorder, word = await self._take()
             if word == "enrol":
                 break
             try:
-                take = await self._live.run(recorder.finish)
+                if len(self._takes) == limits.max_takes:
+                    raise EnrolmentError(
+                        f'There are {limits.max_takes} takes, as many as may be; send {{"enrol": true}}.'
+                    )
+                words = await self._consider(await self._run(recorder.finish))
             except FacemotionError as error:
-                await _say(self._socket, problem_of(error).model_dump())
-                continue
-            takes = [*self._takes, take]
-            review = await self._live.run(partial(desk.verifier.review, [one.acquisition for one in takes]))
-            if review.problem:
-                await _say(self._socket, {"takes": len(self._takes), "again": review.problem})
-                continue
-            self._takes = takes
-            strength = round(review.strength, 3)
-            words = {"takes": len(takes), "strength": strength, "warnings": review.warnings, "dropped": self._dropped}
+                words = problem_of(error).model_dump()
             await _say(self._socket, words)
-        made = await self._live.run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
-        self._parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
+        made = await self._run(lambda: desk.enrol(caller, user, lambda: self._takes, replace))
         await _say(self._socket, {"enrolled": True, "takes": len(made.template.vectors), "warnings": made.warnings})
+
+    async def _consider(self, take: Recording) -> dict[str, Any]:
+        """Put a take to those that count, or leave out the one that doesn't go with the others; what to tell of it."""
+        takes = [*self._takes, take]
+        review = await self._review(takes)
+        if review.problem and self._aside is not None and len(self._takes) == 1:
+            # Of two takes that differ either may be the odd one: this one may go with the one that was left out.
+            other = [self._aside, take]
+            if not (again := await self._review(other)).problem:
+                takes, review = other, again
+        if review.problem:
+            self._aside = takes.pop(review.odd - 1)
+            self._takes = takes
+            return {"takes": len(takes), "again": review.problem}
+        self._takes = takes
+        size = round(review.size, 3)
+        return {"takes": len(takes), "size": size, "warnings": review.warnings, "dropped": self._dropped}
+
+    async def _review(self, takes: list[Recording]) -> Review:
+        verifier = self._parts.desk.verifier
+        return await self._run(lambda: verifier.review([take.acquisition for take in takes]))
 
     async def _try(self) -> None:
         """Two takes of a visitor, told side by side."""
         while len(self._takes) < 2:
             recorder, _ = await self._take()
             try:
-                self._takes.append(await self._live.run(recorder.finish))
+                self._takes.append(await self._run(recorder.finish))
             except FacemotionError as error:
                 await _say(self._socket, problem_of(error).model_dump())
                 continue
@@ -190,7 +198,7 @@ class Session:
                 await _say(self._socket, {"takes": 1, "dropped": self._dropped})
         first, second = (take.acquisition for take in self._takes)
         verifier = self._parts.desk.verifier
-        await _say(self._socket, await self._live.run(lambda: side_by_side(verifier, first, second)))
+        await _say(self._socket, await self._run(lambda: side_by_side(verifier, first, second)))
 
     async def _take(self) -> tuple[Recorder, str]:
         """One take: read and look at frames side by side until the client ends it, by "done" or "enrol"."""
@@ -206,10 +214,7 @@ class Session:
         """Take in frames until the end of the take; what can't be looked at in time is dropped."""
         try:
             while True:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    message = await self._socket.receive()
-                if message["type"] == "websocket.disconnect":
-                    raise WebSocketDisconnect(message.get("code", 1005))
+                message = await self._receive()
                 data = message.get("bytes")
                 if data is None:
                     words = _json(message.get("text") or "")
@@ -243,16 +248,22 @@ class Session:
                 await self._arrived.wait()
                 continue
             look = partial(_look_at, self._recorder, self._pending.popleft(), media)
-            answer, size = await self._live.run(look)
+            answer, size = await self._run(look)
             self._parts.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
             await _say(self._socket, _guidance(answer, size, self._recorder.frames, self._dropped))
 
     async def _text(self) -> Any:
-        async with asyncio.timeout(SILENCE_SECONDS):
-            message = await self._socket.receive()
+        return _json((await self._receive()).get("text") or "")
+
+    async def _receive(self) -> Any:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                message = await self._socket.receive()
+        except TimeoutError as error:
+            raise UploadTimeoutError(f"Nothing came for {SILENCE_SECONDS:g} s; start again.") from error
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
-        return _json(message.get("text") or "")
+        return message
 
 
 def decode_jpeg(data: bytes, settings: MediaSettings) -> NDArray[np.uint8]:
@@ -273,7 +284,7 @@ def decode_jpeg(data: bytes, settings: MediaSettings) -> NDArray[np.uint8]:
             return np.array(picture, np.uint8)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise MediaLimitError("A frame has too many pixels; send smaller ones.") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except PICTURE_FAULTS as error:
         raise UnreadableMediaError("A frame isn't a JPEG, or it is damaged; send it again.") from error
 
 
@@ -303,8 +314,8 @@ def _hello(words: Any) -> tuple[str, str, Any]:
     if not (isinstance(words, dict) and set(words) == {"user", "nonce", "purpose"}):
         raise FormError("The first message is a JSON object of user, nonce and purpose.")
     user, nonce, purpose = words["user"], words["nonce"], words["purpose"]
-    fit = isinstance(user, str) and isinstance(nonce, str) and 1 <= len(user) <= 128 and len(nonce) <= 256
-    if not fit or purpose not in ("verify", "enrol"):
+    fit = isinstance(user, str) and re.fullmatch(USER_PATTERN, user) and isinstance(nonce, str)
+    if not (fit and nonce.isascii() and len(nonce) <= 256) or purpose not in ("verify", "enrol"):
         raise FormError("The first message names a user, a nonce, and verify or enrol as purpose.")
     return user, nonce, purpose
 
@@ -329,7 +340,7 @@ def _let_visitor_in(socket: WebSocket, settings: ServiceSettings) -> None:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormError("A text message must be JSON.") from error
 
 
@@ -341,7 +352,3 @@ async def _say(socket: WebSocket, words: dict[str, Any], *, last: bool = False) 
     except (WebSocketDisconnect, RuntimeError):
         if not last:
             raise WebSocketDisconnect(1006) from None
-
-
-def _too_slow() -> UploadTimeoutError:
-    return UploadTimeoutError("Nothing came for too long; start again.")

@@ -17,7 +17,7 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _HELP = {
     "facemotion_requests_total": "HTTP requests by route and status.",
     "facemotion_request_seconds": "Time from the head of a request to its answer, by route.",
-    "facemotion_attempts_total": "Attempts by action and outcome.",
+    "facemotion_attempts_total": "Attempts by action and outcome, as the audit trail names them.",
     "facemotion_live_frames_total": "Frames of live sessions by what became of them.",
 }
 
@@ -30,7 +30,7 @@ class Metrics:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._numbers: dict[str, float] = {}
+        self._numbers: dict[str, float] = {}  # whole numbers stay int, so that all their digits are told
         self._lock = threading.Lock()
         self._file = folder / f"{os.getpid()}.json" if folder else None
 
@@ -73,9 +73,9 @@ class Metrics:
             kind = "histogram" if name.endswith("_seconds") else "counter"
             mine = sorted(series for series in total if series.startswith(name))
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
-            lines += [f"{series} {total[series]:g}" for series in mine]
+            lines += [f"{series} {total[series]!r}" for series in mine]
         for name, number in gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {number:g}"]
+            lines += [f"# TYPE {name} gauge", f"{name} {number!r}"]
         return "\n".join(lines) + "\n"
 
     def _add(self, series: str, number: float) -> None:

@@ -1,15 +1,15 @@
 """Replays: a recording that was seen before, a frozen picture, a loop; and the place for a detector of other attacks.
 
 What is remembered of a recording: digests of its frames under a secret, and the course of its motion in a few random
-directions, encrypted under that secret. The secret comes from the store's key and stands in no database; after a
-rotation of that key older recordings can't be read any more and are forgotten.
+directions, encrypted under that secret. The secret comes from the key that turns the store's vectors and stands in no
+database; after a rotation of that key older recordings can't be read any more and are forgotten.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,64 +67,72 @@ class Secret:
 
     @classmethod
     def derive(cls, master: bytes) -> Secret:
-        """From a key of the store."""
+        """From the key that turns the store's vectors."""
         made = HKDF(SHA256(), 72, None, b"facemotion recordings").derive(master)
         return cls(made[:8].hex(), made[8:40], made[40:])
 
 
 class Memory:
-    """The earlier recordings of each user, in a service's database."""
+    """The earlier recordings of each user, in a service's database.
 
-    def __init__(self, database: Database, secret: Secret, settings: ReplaySettings) -> None:
+    Args:
+        database: at the service's schema.
+        master: id and bytes of the key that turns the store's vectors now; asked each time, since another process may
+            rotate it.
+    """
+
+    def __init__(self, database: Database, master: Callable[[], tuple[str, bytes]], settings: ReplaySettings) -> None:
         self._database = database
-        self.secret = secret
-        self._cipher = AESGCM(secret.motions)
+        self._master = master
         self._settings = settings
+        self._known: tuple[str, Secret] | None = None
+
+    @property
+    def secret(self) -> Secret:
+        """The secret of now; every process on the database has the same."""
+        name, master = self._master()
+        known = self._known
+        if known is None or known[0] != name:
+            known = self._known = (name, Secret.derive(master))
+        return known[1]
 
     def seen(self, user: str, recording: Recording) -> bool:
         """Whether an earlier recording of the user is this one, by its pixels or by its motion."""
+        secret = self.secret
         with self._database.read() as connection:
-            mine = (table.c.user == user) & (table.c.secret_id == self.secret.id)
+            mine = (table.c.user == user) & (table.c.secret_id == secret.id)
             rows = connection.execute(select(table.c.frames, table.c.motion).where(mine)).all()
-        course = self.course(recording)
+        course = _course(recording, secret)
         known = set(recording.frames)
         return any(
             shared(known, _split(row.frames)) >= self._settings.frame_share
-            or distance(course, self._open(row.motion, user)) < self._settings.motion_ratio
+            or distance(course, _open(row.motion, user, secret)) < self._settings.motion_ratio
             for row in rows
         )
 
     def same(self, one: Recording, other: Recording) -> bool:
         """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
-        share = shared(set(one.frames), other.frames)
-        far = distance(self.course(one), self.course(other))
+        share, secret = shared(set(one.frames), other.frames), self.secret
+        far = distance(_course(one, secret), _course(other, secret))
         return share >= self._settings.frame_share or far < self._settings.motion_ratio
-
-    def course(self, recording: Recording) -> FloatArray:
-        """(L, DIRECTIONS) float32: the motion at 25 frames/s in secret random directions."""
-        features = recording.acquisition.features
-        values = resample(features.values, features.times)
-        random = np.random.default_rng(np.frombuffer(self.secret.frames, np.uint32))
-        directions = random.standard_normal((values.shape[1], DIRECTIONS), np.float32) / np.float32(DIRECTIONS**0.5)
-        return np.asarray(values @ directions, np.float32)
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording: kind "take" for good, kind "attempt" until enough others came after."""
-        nonce = secrets.token_bytes(12)
-        plain = self.course(recording).astype("<f2").tobytes()
+        nonce, secret = secrets.token_bytes(12), self.secret
+        plain = _course(recording, secret).astype("<f2").tobytes()
         row = {
             "user": user,
             "kind": kind,
-            "secret_id": self.secret.id,
+            "secret_id": secret.id,
             "frames": b"".join(recording.frames),
-            "motion": nonce + self._cipher.encrypt(nonce, plain, user.encode()),
+            "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, user.encode()),
             "at": time.time(),
         }
         connection.execute(insert(table).values(**row))
         mine = (table.c.user == user) & (table.c.kind == "attempt")
         newest = select(table.c.number).where(mine).order_by(table.c.number.desc()).limit(self._settings.remembered)
         connection.execute(delete(table).where(mine & table.c.number.not_in(newest)))
-        connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != self.secret.id)))
+        connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != secret.id)))
 
     def forget(self, connection: Connection, user: str) -> None:
         """Remove all recordings of a user."""
@@ -137,12 +145,23 @@ class Memory:
                 if user not in users:
                     self.forget(connection, user)
 
-    def _open(self, sealed: bytes, user: str) -> FloatArray:
-        try:
-            plain = self._cipher.decrypt(sealed[:12], sealed[12:], user.encode())
-        except InvalidTag:  # altered: its frames still count
-            return np.zeros((0, DIRECTIONS), np.float32)
-        return np.frombuffer(plain, "<f2").reshape(-1, DIRECTIONS).astype(np.float32)
+
+def _course(recording: Recording, secret: Secret) -> FloatArray:
+    """(L, DIRECTIONS) float32: the motion at 25 frames/s in secret random directions."""
+    features = recording.acquisition.features
+    values = resample(features.values, features.times)
+    random = np.random.default_rng(np.frombuffer(secret.frames, np.uint32))
+    directions = random.standard_normal((values.shape[1], DIRECTIONS), np.float32) / np.float32(DIRECTIONS**0.5)
+    return np.asarray(values @ directions, np.float32)
+
+
+def _open(sealed: bytes, user: str, secret: Secret) -> FloatArray:
+    """The course that `_course` gave."""
+    try:
+        plain = AESGCM(secret.motions).decrypt(sealed[:12], sealed[12:], user.encode())
+    except InvalidTag:  # altered: its frames still count
+        return np.zeros((0, DIRECTIONS), np.float32)
+    return np.frombuffer(plain, "<f2").reshape(-1, DIRECTIONS).astype(np.float32)
 
 
 def shared(frames: set[bytes], others: Sequence[bytes]) -> float:

@@ -6,17 +6,16 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from facemotion import __version__
+from facemotion.enrolment import Enrolment
 from facemotion.errors import AuthenticationError, ModelError, RightsError
 from facemotion.models import card
 from facemotion.service import audit, schemas
 from facemotion.service.auth import KEYLESS, UNKNOWN_KEY, Caller
 from facemotion.service.desk import Desk, moment
 from facemotion.service.limits import Bench, Pace
-from facemotion.service.metrics import Metrics
 from facemotion.service.problems import WORDS
 from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
 from facemotion.service.uploads import Form, read_form
@@ -30,7 +29,7 @@ UserName = Annotated[
     Path(
         min_length=1,
         max_length=128,
-        pattern=r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*$",
+        pattern=schemas.USER_PATTERN,
         description="Name given by you: letters, digits and . _ @ + -, best an opaque id.",
     ),
 ]
@@ -39,10 +38,10 @@ UserName = Annotated[
 class Parts:
     """What the endpoints work with; one a server process, at `app.state.parts`."""
 
-    def __init__(self, desk: Desk, settings: ServiceSettings, metrics: Metrics) -> None:
+    def __init__(self, desk: Desk, settings: ServiceSettings) -> None:
         self.desk = desk
         self.settings = settings
-        self.metrics = metrics
+        self.metrics = desk.metrics
         self.bench = Bench(settings.limits)
         self.pace = Pace(settings.limits.requests_per_minute)
 
@@ -161,9 +160,8 @@ async def verify(request: Request, who: Who, user: UserName) -> schemas.Verdict:
     async with parts.bench.seat():
         form = await _form(request, parts, {"nonce", "clip"})
         nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
-        await run_in_threadpool(parts.desk.attempts.begin, user, "verify", who.key_id, nonce)
-        answer = await parts.bench.run(lambda: parts.desk.verify(who, user, clip))
-    parts.metrics.count("facemotion_attempts_total", action="verify", outcome=answer.outcome)
+        # The nonce is used up once it is this attempt's turn: who finds the service busy can try again with it.
+        answer = await parts.bench.run(lambda: parts.desk.verify(who, user, nonce, clip))
     evidence = schemas.Evidence.of(answer.outcome, answer.decision) if who.may("admin") else None
     return schemas.Verdict(accepted=answer.accepted, evidence=evidence)
 
@@ -185,9 +183,12 @@ async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> 
         form = await _form(request, parts, {"nonce", "takes"})
         nonce = form.text("nonce")
         takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
-        await run_in_threadpool(parts.desk.attempts.begin, user, "enrol", who.key_id, nonce)
-        made = await parts.bench.run(lambda: parts.desk.enrol(who, user, parts.desk.recordings(takes), replace))
-    parts.metrics.count("facemotion_attempts_total", action="enrol", outcome="done")
+
+        def work() -> Enrolment:
+            parts.desk.attempts.begin(user, "enrol", who.key_id, nonce)
+            return parts.desk.enrol(who, user, parts.desk.recordings(takes), replace)
+
+        made = await parts.bench.run(work)
     return schemas.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
 
 
@@ -258,6 +259,8 @@ def models(request: Request, who: Who) -> schemas.Models:
         ],
         choices=[_point("motion", point) for point in (*encoder.operating_points, *own)],
         calibration_problem=problem,
+        min_takes=chosen.min_takes,
+        max_takes=chosen.max_takes,
         note="Motion and face are compared; both must pass."
         if verifier.appearance
         else "Motion alone is compared; who performs it is not.",

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from facemotion.types import Decision
 
+USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
+"""Names of users."""
+
 
 class Model(BaseModel):
     """Base: unknown fields are refused."""
@@ -50,7 +53,7 @@ class Factor(Model):
 class Evidence(Model):
     """What an answer rests on; for administrators only."""
 
-    outcome: str = Field(description="accepted, rejected, unknown user, other model, or a kind of replay.")
+    outcome: str = Field(description="accepted, rejected, unknown user, must enrol again, or a kind of replay.")
     factors: list[Factor]
     milliseconds: dict[str, float]
 
@@ -88,7 +91,7 @@ class UserStatus(Model):
     takes: dict[str, int] = Field(description="Enrolment takes of each factor.")
     enrolled_at: datetime | None
     changed_at: datetime | None
-    must_enrol_again: bool = Field(description="Enrolled with another model than the one that runs.")
+    must_enrol_again: bool = Field(description="Enrolled with other models than those that run, or without a face.")
     failures: int = Field(description="In a row.")
     wait_seconds: float = Field(description="Until the next attempt is let through.")
     locked: bool = Field(description="Only an administrator can unlock.")
@@ -135,6 +138,8 @@ class Models(Model):
     operating_points: list[OperatingPointEntry] = Field(description="All in use: by factor and number of takes.")
     choices: list[OperatingPointEntry] = Field(description="Of the motion: those to choose from.")
     calibration_problem: str = Field(description='Why own points can\'t be read; "" where they can.')
+    min_takes: int = Field(description="Fewest takes of an enrolment.")
+    max_takes: int = Field(description="Most takes of an enrolment.")
     note: str
 
 

@@ -114,7 +114,6 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         http=ImpatientProtocol,
         ws="websockets-sansio",
         ws_max_size=2 * 2**20,
-        ws_max_queue=4,
         ws_per_message_deflate=False,  # JPEGs don't get smaller
         lifespan="on",
         proxy_headers=False,  # a caller's address is what the socket says, never what a header claims

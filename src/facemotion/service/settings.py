@@ -38,7 +38,7 @@ class LimitSettings:
     body_mebibytes: float = option(40.0, "largest request body, all takes together", unit="MiB", minimum=0.01)
     head_seconds: float = option(10.0, "a connection must send the head of a request within", unit="s", minimum=0.1)
     upload_seconds: float = option(20.0, "a body must arrive within", unit="s", minimum=0.1)
-    concurrency: int = option(2, "clips analysed at once, a worker", minimum=1, maximum=256)
+    concurrency: int = option(2, "threads that analyse clips and live frames, a worker", minimum=1, maximum=256)
     queue: int = option(8, "requests that may wait for that, a worker; more get 503", minimum=0, maximum=10000)
     queue_seconds: float = option(10.0, "a request waits no longer for its turn", unit="s", minimum=0.01)
     connections: int = option(200, "open connections, a worker; more get 503", minimum=1, maximum=100000)

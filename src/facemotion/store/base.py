@@ -37,11 +37,15 @@ class TemplateStore(Protocol):
     fails.
     """
 
-    def put(self, *templates: Template) -> None:
+    def put(self, *templates: Template, whole: bool = False, replace: bool | None = None) -> None:
         """Store templates, all of them or none; each replaces the one of the same user and factor.
 
+        Args:
+            whole: they are all that is kept of their users: templates of other factors go.
+            replace: True: their users must be enrolled already; False: they must not; None: either.
         Raises:
             StoreError: a user name that `check_user` refuses.
+            UserExistsError, UnknownUserError: `replace` says otherwise; nothing is stored.
         """
         ...
 
@@ -56,7 +60,8 @@ class TemplateStore(Protocol):
         ...
 
     def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
-        """Cosine of a probe with each take of a user's template, without the stored vectors ever being laid open.
+        """Cosine of a probe with each take of a user's template, without the stored vectors ever being laid open. Takes
+        as long where there is none to compare with, or one of another model.
 
         Returns:
             (K,) float32, -1..1; the same as with the vectors of `get`, to rounding (1e-6).
@@ -77,6 +82,10 @@ class TemplateStore(Protocol):
 
     def factors(self, user: str) -> tuple[Factor, ...]:
         """Factors that the user has a template of, in alphabetical order; empty for an unknown user."""
+        ...
+
+    def find(self, user: str) -> UserSummary | None:
+        """What is enrolled under a name; None for an unknown user."""
         ...
 
     def users(self) -> list[UserSummary]:

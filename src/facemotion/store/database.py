@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -48,6 +49,7 @@ class Database:
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
         self.name = name
+        self._local = threading.local()
 
     @classmethod
     def open(cls, url: str | Path) -> Database:
@@ -86,15 +88,37 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the store and changes nothing."""
+        """A transaction that sees one state of the store and changes nothing; inside `write`, what that wrote too."""
+        if (outer := self._outer) is not None:
+            yield outer
+            return
         with named_errors(self.name), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write: all of it is kept, or nothing. On SQLite there is one at a time."""
+        """A transaction that may write: all of it is kept, or nothing. On SQLite there is one at a time.
+
+        Inside another one of the same thread it is that one, so that what several parts write is kept together or not
+        at all; an error in it must end the outer one too.
+        """
+        if (outer := self._outer) is not None:
+            yield outer
+            return
         with named_errors(self.name), self.engine.execution_options(writes=True).begin() as connection:
-            yield connection
+            self._local.connection, self._local.scrub = connection, False
+            try:
+                yield connection
+            finally:
+                self._local.connection = None
+        if self._local.scrub:
+            self.scrub()
+
+    @property
+    def _outer(self) -> Connection | None:
+        """The connection that this thread is writing by."""
+        found: Connection | None = getattr(self._local, "connection", None)
+        return found
 
     def scrub(self) -> None:
         """Overwrite what earlier deletions and replacements left behind outside the live rows.
@@ -103,8 +127,11 @@ class Database:
         write-ahead log and backups are its administrator's (see docs/store.md).
 
         What was committed stays committed if this fails for want of room or of a free moment; the next call, or
-        closing the store, makes up for it.
+        closing the store, makes up for it. Inside `write` it waits for that to be committed.
         """
+        if self._outer is not None:
+            self._local.scrub = True
+            return
         try:
             with named_errors(self.name), self.engine.connect() as connection:
                 raw = connection.execution_options(isolation_level="AUTOCOMMIT")

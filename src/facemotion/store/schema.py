@@ -1,15 +1,18 @@
-"""The version of the tables, and the way from any earlier one to this one, by the revisions in `migrations/`."""
+"""The version of tables, and the way from any earlier one to this one, by the revisions in a `migrations` folder; and
+the tables of the store.
+"""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from facemotion.errors import StoreCorruptError, StoreError
 from facemotion.store.tables import metadata
@@ -18,66 +21,98 @@ VERSION_TABLE = "facemotion_version"
 APPLICATION_ID = 0x464D5354
 """Stands in the header of an SQLite store ("FMST")."""
 
-_ADVISORY_LOCK = 0x464D5354
 _one_at_a_time = threading.Lock()  # alembic's `op` is one for the whole process
 
 
-def upgrade(engine: Engine, name: str, target: str = "head") -> None:
-    """Bring the tables to `target` in one transaction: a process killed on the way leaves the version before.
+@dataclass(frozen=True)
+class VersionedTables:
+    """Tables that have a version of their own.
+
+    Attributes:
+        what: they are, for messages: "The store". metadata: as this version of the code uses them.
+        folder: with `migrations` in it. version_table: where their revision stands.
+        lock: number of the advisory lock under which PostgreSQL changes them.
+    """
+
+    what: str
+    metadata: MetaData
+    folder: Path
+    version_table: str
+    lock: int
+
+    def version(self, connection: Connection) -> str | None:
+        """The revision that they are at; None where there are none yet."""
+        return MigrationContext.configure(connection, opts={"version_table": self.version_table}).get_current_revision()
+
+    def newest(self) -> str:
+        """The revision of this version of facemotion."""
+        return self._revisions()[1].get_current_head() or ""
+
+    def up_to_date(self, connection: Connection, name: str) -> bool:
+        """Whether they are at the newest revision.
+
+        Args:
+            name: of the database, for messages.
+        Raises:
+            StoreError: they were made by a later version of facemotion.
+        """
+        current = self.version(connection)
+        if current is None:
+            return False
+        script = self._revisions()[1]
+        if current not in {revision.revision for revision in script.walk_revisions()}:
+            raise StoreError(
+                f"{self.what} {name} was made by a later version of facemotion ({current}); upgrade this one."
+            )
+        return current == script.get_current_head()
+
+    def upgrade(self, connection: Connection, name: str) -> None:
+        """Bring them to the newest revision, in the transaction of a connection; see up_to_date."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": self.lock})
+        if self.up_to_date(connection, name):  # another process was quicker
+            return
+        config, script = self._revisions()
+
+        def steps(revision: object, _context: MigrationContext) -> object:
+            return script._upgrade_revs("head", revision)  # type: ignore[arg-type]
+
+        with _one_at_a_time, EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
+            environment.configure(
+                connection=connection,
+                target_metadata=self.metadata,
+                version_table=self.version_table,
+                transactional_ddl=True,
+            )
+            environment.run_migrations()
+
+    def _revisions(self) -> tuple[Config, ScriptDirectory]:
+        config = Config()
+        config.set_main_option("script_location", str(self.folder / "migrations"))
+        return config, ScriptDirectory.from_config(config)
+
+
+STORE = VersionedTables("The store", metadata, Path(__file__).parent, VERSION_TABLE, 0x464D5354)
+
+
+def upgrade(engine: Engine, name: str) -> None:
+    """Bring the store's tables to the newest revision in one transaction: a process killed on the way leaves the
+    version before.
 
     Args:
         engine: of the store. name: of the store, for messages.
-        target: a revision, "head" for the newest.
     Raises:
         StoreError: the store was made by a later version of facemotion.
         StoreCorruptError: an SQLite database that holds something else.
     """
-    config, script = _revisions()
     with engine.begin() as connection:
-        if _settled(connection, name, script, target):
+        if STORE.up_to_date(connection, name):
             return
-    with _one_at_a_time, engine.execution_options(writes=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
-        if _settled(connection, name, script, target):  # another process was quicker
-            return
-
-        def steps(revision: object, _context: MigrationContext) -> object:
-            return script._upgrade_revs(target, revision)  # type: ignore[arg-type]
-
-        with EnvironmentContext(config, script, fn=steps, destination_rev=target) as environment:
-            environment.configure(
-                connection=connection, target_metadata=metadata, version_table=VERSION_TABLE, transactional_ddl=True
-            )
-            environment.run_migrations()
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
-
-
-def newest() -> str:
-    """The revision that this version of facemotion brings a store to."""
-    return _revisions()[1].get_current_head() or ""
-
-
-def _revisions() -> tuple[Config, ScriptDirectory]:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config, ScriptDirectory.from_config(config)
-
-
-def version(connection: Connection) -> str | None:
-    """The revision that the tables are at; None where there are none yet."""
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-
-
-def _settled(connection: Connection, name: str, script: ScriptDirectory, target: str) -> bool:
-    current = version(connection)
-    if current is None:
+        sqlite = connection.dialect.name == "sqlite"
         # A file of another program must not get our tables; a PostgreSQL database may hold other schemas.
-        if connection.dialect.name == "sqlite" and inspect(connection).get_table_names():
+        if sqlite and STORE.version(connection) is None and inspect(connection).get_table_names():
             raise StoreCorruptError(f"{name} is an SQLite database of another program; name another file.")
-        return False
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current not in known:
-        raise StoreError(f"The store {name} was made by a later version of facemotion ({current}); upgrade this one.")
-    return current == (script.get_current_head() if target == "head" else target)
+    with engine.execution_options(writes=True).begin() as connection:
+        STORE.upgrade(connection, name)
+        if sqlite:
+            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")

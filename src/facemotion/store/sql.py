@@ -9,10 +9,16 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from facemotion.errors import StoreKeyError, UnknownUserError
+from facemotion.errors import (
+    ModelMismatchError,
+    StoreCorruptError,
+    StoreKeyError,
+    UnknownUserError,
+    UserExistsError,
+)
 from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user
 from facemotion.store.database import Database
@@ -23,6 +29,7 @@ from facemotion.store.tables import templates as table
 from facemotion.types import Embedding, Factor, FloatArray, Template
 
 DECOY_TAKES = 3
+_PLAIN = (table.c.user, table.c.factor, table.c.takes, table.c.model_id, table.c.enrolled, table.c.changed)
 
 
 class SqlStore:
@@ -62,37 +69,46 @@ class SqlStore:
                 found = connection.execute(select(stores)).one()
             return found
 
-    def put(self, *templates: Template) -> None:
+    def put(self, *templates: Template, whole: bool = False, replace: bool | None = None) -> None:
         """See TemplateStore.put."""
         now = datetime.now(UTC).replace(tzinfo=None)
+        by_user: dict[str, list[Template]] = {}
+        for template in templates:
+            by_user.setdefault(check_user(template.user), []).append(template)
         replaced = False
         with self.database.write() as connection:
             # Shared lock on PostgreSQL: a rotation waits for this row, or this row for the rotation.
             current = connection.execute(select(stores).with_for_update(read=True)).one()
-            for template in templates:
-                check_user(template.user)
-                here = _here(template.user, template.factor)
-                enrolled = connection.execute(select(table.c.enrolled).where(here)).scalar_one_or_none()
-                replaced |= enrolled is not None
-                _write(
-                    connection,
-                    self.protector.seal(template, current.key_id, current.transform_id, enrolled or now, now),
-                )
+            for user, mine in sorted(by_user.items()):
+                stored = _stored(connection, user, replace)
+                replaced |= bool(stored)
+                if whole:
+                    others = table.c.factor.not_in([template.factor for template in mine])
+                    connection.execute(delete(table).where((table.c.user == user) & others))
+                for template in mine:
+                    enrolled = stored.get(template.factor, now)
+                    row = self.protector.seal(template, current.key_id, current.transform_id, enrolled, now)
+                    _write(connection, row)
         if replaced:
             self.database.scrub()
 
     def get(self, user: str, factor: Factor) -> Template:
         """See TemplateStore.get."""
-        return self.protector.restore(self._row(user, factor))
+        row, _ = self._row(user, factor)
+        if row is None:
+            raise _unknown(user, factor)
+        return self.protector.restore(row)
 
     def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
         """See TemplateStore.compare."""
+        row, current = self._row(user, factor)
         try:
-            row = self._row(user, factor)
-        except UnknownUserError:
-            self.protector.compare(self._decoy(probe), probe)
+            if row is None:
+                raise _unknown(user, factor)
+            return self.protector.compare(row, probe)
+        except (UnknownUserError, ModelMismatchError):
+            self.protector.compare(self._decoy(probe, current), probe)
             raise
-        return self.protector.compare(row, probe)
 
     def search(self, factor: Factor, probe: Embedding) -> Iterator[tuple[str, FloatArray]]:
         """See TemplateStore.search."""
@@ -102,23 +118,46 @@ class SqlStore:
         for row in rows:
             yield row["user"], self.protector.compare(dict(row), probe)
 
-    def _decoy(self, probe: Embedding) -> dict[str, Any]:
-        """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists."""
-        with self.database.read() as connection:
-            current = connection.execute(select(stores)).one()
-        known = (probe.model_id, len(probe.vector), current.key_id, current.transform_id)
-        if known not in self._decoys:
-            nobody = Template("nobody", "motion", np.stack([probe.vector] * DECOY_TAKES), probe.model_id)
-            sealed = self.protector.seal(nobody, current.key_id, current.transform_id, datetime.min, datetime.min)
-            self._decoys = {known: sealed}
-        return self._decoys[known]
+    def _decoy(self, probe: Embedding, current: tuple[str, str]) -> dict[str, Any]:
+        """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists.
 
-    def _row(self, user: str, factor: Factor) -> dict[str, Any]:
+        Args:
+            current: ids of the keys that the store writes with now.
+        """
+        known = (probe.model_id, len(probe.vector), *current)
+        decoys = self._decoys
+        if known not in decoys:
+            nobody = Template("nobody", "motion", np.stack([probe.vector] * DECOY_TAKES), probe.model_id)
+            sealed = self.protector.seal(nobody, *current, datetime.min, datetime.min)
+            decoys = {one: row for one, row in decoys.items() if one[2:] == current} | {known: sealed}
+            self._decoys = decoys
+        return decoys[known]
+
+    def _row(self, user: str, factor: Factor) -> tuple[dict[str, Any] | None, tuple[str, str]]:
+        """The row of a template, None where there is none, and the ids of the keys that the store writes with now; by
+        one query, so that it takes as long either way.
+        """
+        now = stores.c.key_id.label("now_key_id"), stores.c.transform_id.label("now_transform_id")
+        query = select(*now, *table.c).select_from(stores.outerjoin(table, _here(user, factor)))
         with self.database.read() as connection:
-            row = connection.execute(select(table).where(_here(user, factor))).mappings().one_or_none()
-        if row is None:
-            raise UnknownUserError(f"There is no {factor} template of user {user!r}; enrol first.")
-        return dict(row)
+            found = connection.execute(query).mappings().first()
+        if found is None:
+            raise StoreCorruptError(
+                f"{self.database.name} lacks the row that makes it a store; restore it from a backup."
+            )
+        row = dict(found)
+        current = row.pop("now_key_id"), row.pop("now_transform_id")
+        return (None if row["user"] is None else row), current
+
+    def transform_secret(self) -> tuple[str, bytes]:
+        """Id and bytes of the key that turns vectors now; another one after a rotation, whichever process ran it.
+
+        Raises:
+            StoreKeyError: the source doesn't hold it.
+        """
+        with self.database.read() as connection:
+            name: str = connection.execute(select(stores.c.transform_id)).scalar_one()
+        return name, self.protector.transform_key.find(name)
 
     def factors(self, user: str) -> tuple[Factor, ...]:
         """See TemplateStore.factors."""
@@ -126,11 +165,17 @@ class SqlStore:
             found = connection.scalars(select(table.c.factor).where(table.c.user == user).order_by(table.c.factor))
             return cast(tuple[Factor, ...], tuple(found))
 
+    def find(self, user: str) -> UserSummary | None:
+        """See TemplateStore.find."""
+        return next(iter(self._summaries(select(*_PLAIN).where(table.c.user == user))), None)
+
     def users(self) -> list[UserSummary]:
         """See TemplateStore.users."""
-        columns = (table.c.user, table.c.factor, table.c.takes, table.c.model_id, table.c.enrolled, table.c.changed)
+        return self._summaries(select(*_PLAIN))
+
+    def _summaries(self, query: Select[Any]) -> list[UserSummary]:
         with self.database.read() as connection:
-            rows = connection.execute(select(*columns)).all()
+            rows = connection.execute(query).all()
         by_user: dict[str, list[Any]] = {}
         for row in sorted(rows, key=lambda row: (row.user, row.factor)):  # databases sort letters by rules of their own
             by_user.setdefault(row.user, []).append(row)
@@ -191,7 +236,7 @@ class SqlStore:
     def schema_version(self) -> str:
         """See TemplateStore.schema_version."""
         with self.database.read() as connection:
-            return schema.version(connection) or ""
+            return schema.STORE.version(connection) or ""
 
     def close(self) -> None:
         """See TemplateStore.close."""
@@ -209,6 +254,27 @@ class SqlStore:
 def _protector(store_id: str, key: str, transform_key: str) -> Protector:
     source = KeySource(key) if key else KeyFile(store_id)
     return Protector(store_id, source, KeySource(transform_key) if transform_key else source)
+
+
+def _stored(connection: Connection, user: str, replace: bool | None) -> dict[str, datetime]:
+    """When each factor of a user was first stored; nobody else writes that user until the transaction ends.
+
+    Raises:
+        UserExistsError, UnknownUserError: see TemplateStore.put.
+    """
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+    rows = connection.execute(select(table.c.factor, table.c.enrolled).where(table.c.user == user))
+    stored = {row.factor: row.enrolled for row in rows}
+    if stored and replace is False:
+        raise UserExistsError(f"User {user!r} is enrolled already; enrol them again instead.")
+    if replace and not stored:
+        raise UnknownUserError(f"There is no user {user!r}; enrol them as a new one.")
+    return stored
+
+
+def _unknown(user: str, factor: Factor) -> UnknownUserError:
+    return UnknownUserError(f"There is no {factor} template of user {user!r}; enrol first.")
 
 
 def _here(user: str, factor: str) -> Any:

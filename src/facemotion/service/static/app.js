@@ -3,7 +3,7 @@
 import { Camera } from "./camera.js";
 import { play, show } from "./compare.js";
 import { fillIn } from "./fill.js";
-import { Cut, Refusal, erase, nonce, upload } from "./link.js";
+import { Cut, Refusal, erase, limits, nonce, sentBack, upload } from "./link.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { FAULTS, PAGE, WORDS } from "./strings.js";
@@ -11,7 +11,7 @@ import { FAULTS, PAGE, WORDS } from "./strings.js";
 /** @typedef {"verify" | "enrol"} Purpose */
 /** @typedef {import("./camera.js").Shot} Shot */
 
-const TAKES = 3;
+const TAKES = 3; // of an enrolment, where the service takes so many
 const READING = 2000; // ms to read what to do before a take that is the first of its kind
 const CLIP = 3500; // ms of a clip that is sent in one piece
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
@@ -20,6 +20,9 @@ const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementB
 const stage = new Stage();
 let stop = new AbortController();
 let ticking = 0;
+
+/** How many takes to ask for. @param {{min_takes: number, max_takes: number}} limits of the service */
+const within = ({ min_takes, max_takes }) => Math.min(Math.max(TAKES, min_takes), max_takes);
 
 /** Show one view, and tell screen readers and keyboards where it begins. @param {string} name */
 function view(name) {
@@ -42,6 +45,13 @@ function choice(buttons) {
  * @param {{again?: string, onAgain?: () => void, manage?: string, wait?: number}} [more] without `onAgain` there is one way on
  */
 function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "", wait = 0 } = {}) {
+  if (sentBack()) { // whoever handed the nonce over must hand over another one
+    if (mark !== "good" && text !== FAULTS.spent[1]) text = `${text} ${FAULTS.spent[1]}`;
+    onAgain = undefined;
+    manage = "";
+    again = mark === "good" ? WORDS.finish : WORDS.back;
+    wait = 0;
+  }
   $("mark").setAttribute("class", mark);
   $("mark-path").setAttribute("d", MARKS[mark]);
   $("verdict-title").textContent = title;
@@ -75,7 +85,7 @@ function failed(error, onAgain) {
   const { name, message } = /** @type {Error} */ (error);
   const wait = error instanceof Refusal ? error.seconds : 0;
   const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? message : name];
-  const forGood = name === "AuthenticationError" || (name === "LockedError" && !wait); // trying again is no use
+  const forGood = name === "AuthenticationError" || name === "spent" || (name === "LockedError" && !wait); // trying again is no use
   const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
   verdict("note", title, text, forGood ? { again: WORDS.back } : { onAgain, wait });
 }
@@ -130,7 +140,7 @@ async function filmed(title, work, again) {
  */
 function begin(purpose, user) {
   const again = () => begin(purpose, user);
-  return filmed(purpose === "verify" ? WORDS.verifying(user) : WORDS.enrolling(1, TAKES), async (camera, signal) => {
+  return filmed(WORDS.verifying(user), async (camera, signal) => {
     for (let tries = 0; ; tries += 1) {
       try {
         return await live(camera, signal, purpose, user);
@@ -180,10 +190,11 @@ function enrolled(user) {
 
 /** @param {Session} session @param {string} user */
 async function enrol(session, user) {
+  const of = within(session.limits);
   let done = 0;
   let note = "";
-  while (done < TAKES) {
-    stage.title(WORDS.enrolling(done + 1, TAKES), done, TAKES);
+  while (done < of) {
+    stage.title(WORDS.enrolling(done + 1, of), done, of);
     stage.hint(note || (done ? WORDS.hintSame : WORDS.hintFirst));
     view("stage");
     let taken;
@@ -195,7 +206,7 @@ async function enrol(session, user) {
     }
     note = taken.words.again ?? "";
     done = taken.words.takes;
-    await review(session, taken, done, note);
+    await review(taken, done, of, note);
   }
   await session.ask({ enrol: true });
   enrolled(user);
@@ -203,20 +214,21 @@ async function enrol(session, user) {
 
 /**
  * What the service says of a take; the user goes on, watches it, or begins anew.
- * @param {Session} session @param {{words: any, shots: Shot[]}} taken @param {number} done @param {string} problem
+ * @param {{words: any, shots: Shot[]}} taken @param {number} done @param {number} of @param {string} problem
  */
-async function review(session, { words, shots }, done, problem) {
-  const level = words.strength < 0.33 ? 0 : words.strength < 0.66 ? 1 : 2;
-  $("review-title").textContent = problem || WORDS.taken(done, TAKES);
-  $("strength").hidden = Boolean(problem);
-  $("meter").value = words.strength ?? 0;
-  $("strength-word").textContent = WORDS.strengths[level];
+async function review({ words, shots }, done, of, problem) {
+  const level = words.size < 0.33 ? 0 : words.size < 0.66 ? 1 : 2;
+  $("review-title").textContent = problem || WORDS.taken(done, of);
+  $("size").hidden = Boolean(problem);
+  $("meter").value = words.size ?? 0;
+  $("size-word").textContent = WORDS.sizes[level];
   $("warnings").replaceChildren(...(words.warnings ?? []).map((/** @type {string} */ text) => {
     const item = document.createElement("li");
     item.textContent = text;
     return item;
   }));
-  $("next").textContent = problem ? WORDS.once : WORDS.next(done, TAKES);
+  $("next").textContent = problem ? WORDS.once : WORDS.next(done, of);
+  $("over").hidden = sentBack(); // another session needs another nonce
   $("replay").hidden = true;
   view("review");
   for (;;) {
@@ -232,7 +244,7 @@ async function review(session, { words, shots }, done, problem) {
 /** Without a live socket. @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
 async function inOnePiece(camera, signal, purpose, user) {
   const clips = [];
-  const of = purpose === "verify" ? 1 : TAKES;
+  const of = purpose === "verify" ? 1 : within(await limits());
   while (clips.length < of) {
     stage.title(of > 1 ? WORDS.enrolling(clips.length + 1, of) : WORDS.verifying(user), clips.length, of > 1 ? of : 0);
     stage.hint(WORDS.plain);

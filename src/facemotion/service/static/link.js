@@ -31,16 +31,26 @@ export async function call(path, more) {
 
 const of = (/** @type {string} */ user) => `/v1/users/${encodeURIComponent(user)}`;
 
+let spent = false;
+
+/** Whether the one nonce is used up that another site handed over; this page may not ask for more. */
+export const sentBack = () => spent;
+
 /** @param {string} user @param {string} purpose @returns {Promise<string>} */
 export async function nonce(user, purpose) {
   const handed = new URLSearchParams(location.hash.slice(1)).get("nonce");
   if (handed) {
+    spent = true;
     history.replaceState(null, "", location.pathname); // good once
     return handed;
   }
+  if (spent) throw new Refusal({ error: "spent", message: "", retry_seconds: null });
   const body = JSON.stringify({ purpose });
   return (await call(`${of(user)}/nonces`, { method: "POST", headers: { "content-type": "application/json" }, body })).nonce;
 }
+
+/** How many takes an enrolment may have. @returns {Promise<{min_takes: number, max_takes: number}>} */
+export const limits = () => call("/v1/models");
 
 /** @param {string} user */
 export const erase = (user) => call(of(user), { method: "DELETE" });

@@ -34,15 +34,18 @@ export class Session {
     this.answers = 0; // words of guidance in this take
     /** @type {Shot[]} */
     this.shots = [];
+    /** @type {any} of an enrolment: fewest and most takes */
+    this.limits = null;
     this.idle = true;
     stopped.addEventListener("abort", () => this.fail(new DOMException("", "AbortError")));
     this.awake = setInterval(() => this.idle && this.link.say({ go: true }), RESTART);
   }
 
-  /** @param {object} hello first words to the service */
+  /** @param {{purpose: string, user?: string, nonce?: string}} hello first words to the service */
   async open(hello) {
     this.stopped.throwIfAborted();
     await this.link.open(hello);
+    if (hello.purpose === "enrol") this.limits = await this.word();
     this.stopped.throwIfAborted();
     this.camera.run((shot) => this.see(shot));
   }
@@ -93,6 +96,12 @@ export class Session {
 
   /** Say a word and wait for what comes back. @param {object} words @returns {Promise<any>} */
   ask(words) {
+    this.link.say(words);
+    return this.word();
+  }
+
+  /** What the service says next. @returns {Promise<any>} */
+  word() {
     return new Promise((resolve, reject) => {
       if (this.fault) {
         reject(this.fault);
@@ -100,7 +109,6 @@ export class Session {
       }
       this.answer = resolve;
       this.refuse = reject;
-      this.link.say(words);
     });
   }
 
