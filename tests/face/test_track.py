@@ -28,7 +28,6 @@ def test_a_short_miss_is_filled_and_counted_a_long_one_is_a_gap():
     assert first is not None
     assert filled is not None
     assert not filled.found
-    assert filled.score == 0
     np.testing.assert_array_equal(filled.box, first.box)
     assert tracker.push(seen(), 0.12) is not None
     assert tracker.push(seen(), 0.16) is None
