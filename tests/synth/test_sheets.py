@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemotion.errors import MotionProgramError, StoreFullError
+from facemotion.errors import MotionProgramError, SettingsError, WriteError
 from facemotion.synth import people
 from facemotion.synth.documents import cameras_sheet, near_miss_sheet
 from facemotion.synth.scene import SceneSettings
@@ -55,5 +55,7 @@ def test_pictures_are_written_by_suffix_or_the_place_is_named(tmp_path):
         save_picture(picture, tmp_path / name)
         with Image.open(tmp_path / name) as image:
             assert image.format == kind
-    with pytest.raises(StoreFullError):
+    with pytest.raises(WriteError):
         save_picture(picture, tmp_path / "a.jpg" / "c.png")
+    with pytest.raises(SettingsError, match=r"d.tga must end in .jpg, .jpeg, .png"):
+        save_picture(picture, tmp_path / "d.tga")
