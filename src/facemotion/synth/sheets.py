@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,9 +110,11 @@ def save_picture(picture: Frame, path: Path, quality: int = 82) -> None:
     kind = PICTURES.get(path.suffix.lower())
     if kind is None:
         raise SettingsError(f"{path} must end in {', '.join(PICTURES)}: pictures are written as JPEG or PNG.")
+    content = io.BytesIO()  # Pillow, writing a file itself, says nothing where the last bytes have no room
+    Image.fromarray(picture).save(content, kind, **({"quality": quality} if kind == "JPEG" else {}))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path, kind, **({"quality": quality} if kind == "JPEG" else {}))
+        path.write_bytes(content.getvalue())
     except OSError as error:
         raise WriteError(f"Can't write {path}: {error}.") from error
 
