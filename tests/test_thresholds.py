@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facemotion import thresholds
 from facemotion.config import RuntimeSettings
-from facemotion.errors import EvidenceError, ModelError, StoreFullError, UnknownModelError
+from facemotion.errors import EvidenceError, ModelError, UnknownModelError, WriteError
 from facemotion.models import ModelCard
 from facemotion.thresholds import calibrate, for_takes, keep_points, operating_points, strictest_points
 from facemotion.types import OperatingPoint, ScoredTrials
@@ -130,5 +130,5 @@ def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path
     with pytest.raises(ModelError, match="calibrate"):
         operating_points(card, "own-fmr-5e-2", settings)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreFullError, match="Can't write"):
+    with pytest.raises(WriteError, match="Can't write"):
         keep_points(card, points, RuntimeSettings(models_folder=str(tmp_path / "file")))

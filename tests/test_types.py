@@ -9,7 +9,6 @@ from facemotion.types import (
     Clip,
     Decision,
     Embedding,
-    FaceTrack,
     FactorResult,
     FeatureSequence,
     OperatingPoint,
@@ -42,14 +41,6 @@ def test_clip():
     ):
         with pytest.raises(ValueError, match="frames|times"):
             Clip(frames, times)
-
-
-def test_face_track():
-    boxes = np.array([[0, 0, 5, 5]], np.float32)
-    rest = (np.zeros((1, 6, 2), np.float32), np.ones(1, np.float32), np.ones(1, np.bool_))
-    assert len(FaceTrack(boxes, *rest)) == 1
-    with pytest.raises(ValueError, match="x1 > x0"):
-        FaceTrack(boxes[:, ::-1].copy(), *rest)
 
 
 def test_feature_sequence():

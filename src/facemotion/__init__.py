@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facemotion.frontend import Frontend, Guidance, LiveSession
     from facemotion.media import load_clip
     from facemotion.store import open_store
-    from facemotion.types import Clip, Decision, Embedding, FaceTrack, FeatureSequence, Template
+    from facemotion.types import Clip, Decision, Embedding, FeatureSequence, Template
     from facemotion.verifier import Verifier, cosine
 
 # ONNX Runtime's wheels report to their maker's servers unless told not to, from the moment they are imported.
@@ -37,7 +37,7 @@ _ROOMS = {
     "frontend": ("Frontend", "Guidance", "LiveSession"),
     "media": ("load_clip",),
     "store": ("open_store",),
-    "types": ("Clip", "Decision", "Embedding", "FaceTrack", "FeatureSequence", "Template"),
+    "types": ("Clip", "Decision", "Embedding", "FeatureSequence", "Template"),
     "verifier": ("Verifier", "cosine"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -47,7 +47,6 @@ __all__ = [
     "Clip",
     "Decision",
     "Embedding",
-    "FaceTrack",
     "FacemotionError",
     "FeatureSequence",
     "Frontend",

@@ -35,7 +35,7 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field with its documentation and its range; `read_toml` and `check` hold values to them.
+    """A dataclass field with its documentation and its range; `read_toml` and `from_table` hold values to them.
 
     Args:
         default: the value where none is given.

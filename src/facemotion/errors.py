@@ -103,6 +103,11 @@ class RigidMotionError(NoMotionError):
 # Store, enrolment, data ---------------------------------------------------------------------------------------------
 
 
+class WriteError(UsageError):
+    """A file can't be written: the disk is full, or the place isn't there or isn't open to us. What was there before is
+    intact."""
+
+
 class StoreError(UsageError):
     """Base of errors about the template store."""
 

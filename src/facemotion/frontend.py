@@ -149,7 +149,8 @@ class LiveSession:
             self._points.append(points)
             self._times.append(seconds)
         with self._clock("quality"):
-            guidance = self._guide(frame, face, seconds)
+            look = self._look(frame, face)
+            guidance = self._guide(frame, face, look, seconds)
         self._latest = LiveFrame(guidance, face.box, True)
         return self._latest
 
@@ -218,11 +219,14 @@ class LiveSession:
                 return
             yield pair
 
-    def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, seconds: float) -> Guidance:
+    def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
+        """How well the face can be seen, measured now and then; what is measured may also be a portrait."""
         if (len(self._values) - 1) % LOOK_EVERY == 0:
             self._looks.append(look_at(frame, face.box))
             self._portraits.push(frame, face.keypoints, self._looks[-1].sharpness)
-        look = self._looks[-1]
+        return self._looks[-1]
+
+    def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, look: FaceLook, seconds: float) -> Guidance:
         side = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
         x, y = (face.box[:2] + face.box[2:]) / 2
         self._centres = [c for c in self._centres if seconds - c[0] <= 0.5] + [(seconds, float(x), float(y))]

@@ -13,7 +13,7 @@ import tomlkit
 from numpy.typing import NDArray
 
 from facemotion.config import RuntimeSettings, read_toml
-from facemotion.errors import EvidenceError, ModelError, SettingsError, StoreFullError, UnknownModelError
+from facemotion.errors import EvidenceError, ModelError, SettingsError, UnknownModelError, WriteError
 from facemotion.models import ModelCard
 from facemotion.models.cards import models_folder
 from facemotion.types import OperatingPoint, ScoredTrials
@@ -103,7 +103,7 @@ def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: Run
     """Keep a deployment's own operating points beside the pulled models, named `own-...`, in place of earlier ones.
 
     Raises:
-        StoreFullError: the file can't be written.
+        WriteError: the file can't be written.
     """
     path = _own_path(card, settings)
     table = {"model_id": card.model_id, "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points]}
@@ -113,7 +113,7 @@ def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: Run
         draft.write_text(tomlkit.dumps(table), "utf-8")
         os.replace(draft, path)
     except OSError as error:
-        raise StoreFullError(f"Can't write {path}: {error.strerror}; make room there.") from error
+        raise WriteError(f"Can't write {path}: {error.strerror}; make room there.") from error
     return path
 
 

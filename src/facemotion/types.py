@@ -64,40 +64,6 @@ class Clip:
 
 
 @dataclass(frozen=True, eq=False)
-class FaceTrack:
-    """One face followed through T frames. A frame without a detection carries the last box found (the first one
-    found, before it), with `found` false and `scores` 0.
-
-    Attributes:
-        boxes: (T, 4) float32, x0 y0 x1 y1 in pixels; may reach past the frame's border.
-        keypoints: (T, 6, 2) float32 pixels: subject's right eye, left eye, nose tip, mouth centre, right ear tragion,
-            left ear tragion.
-        scores: (T,) float32 detector confidence, 0..1.
-        found: (T,) bool, whether the detector fired on that frame.
-    """
-
-    boxes: FloatArray
-    keypoints: FloatArray
-    scores: FloatArray
-    found: NDArray[np.bool_]
-
-    def __post_init__(self) -> None:
-        length = len(self.boxes)
-        _check(length > 0, "a track has at least one frame")
-        _check(self.boxes.shape == (length, 4) and self.boxes.dtype == np.float32, "boxes must be (T, 4) float32")
-        _check(self.keypoints.shape == (length, 6, 2), f"keypoints must be (T, 6, 2), got {self.keypoints.shape}")
-        _check(self.scores.shape == (length,), f"scores must be (T,), got {self.scores.shape}")
-        _check(self.found.shape == (length,) and self.found.dtype == np.bool_, "found must be (T,) bool")
-        _check(
-            bool((self.boxes[:, 2:] > self.boxes[:, :2]).all()), "boxes must be x0 y0 x1 y1 with x1 > x0 and y1 > y0"
-        )
-        _freeze(self.boxes, self.keypoints, self.scores, self.found)
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-
-@dataclass(frozen=True, eq=False)
 class FeatureSequence:
     """One feature vector per frame, by one front end.
 
@@ -294,7 +260,7 @@ class ClipRecord:
             `kind` is "mimic".
         kind: "facial", "lip", "near-miss" or "mimic".
         repetition: number of the take, from 0. session: number of the recording session, from 1.
-        split: "train", "test" or "" where the data set fixes none.
+        split: "train", "validation", "test" or "" where the data set fixes none.
     """
 
     path: str

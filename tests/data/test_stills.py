@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facemotion.data.stills import EMOTIONS, Shard, StillPerson, Stills, write_people, write_shard
-from facemotion.errors import DataError, StoreFullError
+from facemotion.errors import DataError, WriteError
 
 PEOPLE = [
     StillPerson("ann", "p1 p2", "train", "female", 30, 41.5),
@@ -123,7 +123,7 @@ def test_one_class_teaches_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreFullError, match="Can't write the shard"):
+    with pytest.raises(WriteError, match="Can't write the shard"):
         write_shard(tmp_path / "file", "a", shard(["ann"]))
-    with pytest.raises(StoreFullError, match="people.csv"):
+    with pytest.raises(WriteError, match="people.csv"):
         write_people(tmp_path / "file", PEOPLE)

@@ -1,52 +1,38 @@
-"""Our own extractors, run from a file that training exported: an untrained one tells as much about the plumbing."""
+"""Our own extractors, run from files that training exported."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import facemotion.models
 from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError, UnknownModelError
 from facemotion.features import SpatialFeatures, SpatialLandmarks, extractor_names, load_extractor
 from facemotion.features.landmarks68 import MESH_POINTS, MOVING, RIGID, align_68, motion_energy_68
 from facemotion.models.cards import file_sha256
-from facemotion.nets.sfe import SpatialExtractor
-from facemotion.training.export_sfe import export_sfe
 
+FILES = Path(facemotion.models.__file__).parent / "files"
 BOX = np.array([60, 50, 160, 150], np.float32)
 KEYPOINTS = np.zeros((6, 2), np.float32)
 
 
-def export(folder: Path, name: str, task: str, width: float) -> None:
-    torch.manual_seed(0)
-    net = SpatialExtractor(task, width)
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-    with torch.no_grad():
-        net.train()(torch.rand(16, 3, 112, 112))  # statistics of batch norm, so that outputs have a sane size
-    net.mean.copy_(torch.linspace(0.2, 0.8, 136))
-    net.spread.fill_(0.05)
-    readout = None if net.has_landmarks else (torch.randn(136, int(512 * width)), torch.randn(136))
-    export_sfe(net, folder / f"{name}.onnx", readout)
-    path = folder / f"{name}.onnx"
-    with (folder / "own.toml").open("a") as cards:
-        cards.write(
-            f'[{name}]\nfile = "{name}.onnx"\nsha256 = "{file_sha256(path)}"\nbytes = {path.stat().st_size}\n'
-            'role = "extractor"\nlicence = "MIT"\nsource = "untrained"\n'
-        )
-
-
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> RuntimeSettings:
+    """A deployment's own models: shipped files under other names."""
     folder = tmp_path_factory.mktemp("models")
-    export(folder, "own-l", "landmarks", 0.25)
-    export(folder, "own-e", "emotions", 0.125)
+    for name, shipped in (("own-l", "sfe_l_half.onnx"), ("own-e", "sfe_e.onnx")):
+        path = shutil.copy(FILES / shipped, folder / f"{name}.onnx")
+        with (folder / "own.toml").open("a") as cards:
+            cards.write(
+                f'[{name}]\nfile = "{name}.onnx"\nsha256 = "{file_sha256(path)}"\nbytes = {path.stat().st_size}\n'
+                'role = "extractor"\nlicence = "MIT"\nsource = "shipped under another name"\n'
+            )
     return RuntimeSettings(models_folder=str(folder))
 
 
@@ -72,8 +58,8 @@ def test_landmarks_are_pixels_of_the_frame_and_follow_it(runtime, frame):
 
 def test_features_and_landmarks_are_of_one_file_under_two_names(runtime, frame):
     features, landmarks = SpatialFeatures("own-l", runtime), SpatialLandmarks("own-l", runtime)
-    assert features.dimension == 128
-    assert features(frame, BOX, KEYPOINTS).shape == (128,)
+    assert features.dimension == 256
+    assert features(frame, BOX, KEYPOINTS).shape == (256,)
     assert features.frontend_id != landmarks.frontend_id
     assert features.frontend_id.split("/")[:2] == landmarks.frontend_id.split("/")[:2]
     # Features alone tell as much motion as the landmarks do.
@@ -89,7 +75,7 @@ def test_features_and_landmarks_are_of_one_file_under_two_names(runtime, frame):
 def test_a_network_of_emotions_gives_features_and_tells_motion(runtime, frame):
     extractor = load_extractor("own-e", runtime)
     values = np.stack([extractor(np.roll(frame, k, axis=0), BOX, KEYPOINTS) for k in range(4)])
-    assert values.shape == (4, 64) == (4, extractor.dimension)
+    assert values.shape == (4, 512) == (4, extractor.dimension)
     assert extractor.motion_energy(values) > 0 == extractor.motion_energy(np.repeat(values[:1], 4, axis=0))
     with pytest.raises(ModelError, match="finds no landmarks"):
         load_extractor("own-e-landmarks", runtime)

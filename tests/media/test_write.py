@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facemotion.errors import StoreFullError
+from facemotion.errors import WriteError
 from facemotion.media import load_clip
 from facemotion.media.mark import mark_face
 from facemotion.media.write import write_video
@@ -27,7 +27,7 @@ def test_odd_sides_lose_a_pixel(tmp_path):
 
 def test_nowhere_to_write_and_a_source_that_fails(tmp_path):
     frames = np.full((5, 64, 64, 3), 90, np.uint8)
-    with pytest.raises(StoreFullError, match="Can't write"):
+    with pytest.raises(WriteError, match="Can't write"):
         write_video(((frame, n / 20) for n, frame in enumerate(frames)), tmp_path / "none" / "a.mp4")
 
     def broken():

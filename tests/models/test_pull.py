@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facemotion.config import RuntimeSettings
-from facemotion.errors import MissingModelError, ModelError, StoreFullError, UnknownModelError
+from facemotion.errors import MissingModelError, ModelError, UnknownModelError, WriteError
 from facemotion.models import model_path
 from facemotion.models.pull import pull
 
@@ -97,5 +97,5 @@ def test_cards_without_a_source_or_a_folder(settings, tmp_path):
     with pytest.raises(UnknownModelError):
         pull("nothing", settings)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreFullError, match="Can't write"):
+    with pytest.raises(WriteError, match="Can't write"):
         pull("sface", RuntimeSettings(models_folder=str(tmp_path / "file" / "models")))

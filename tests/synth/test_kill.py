@@ -32,7 +32,11 @@ def all_fits(assets, tmp_path_factory) -> Path:
 
 def begin(out: Path, assets, cache: Path, *more: str, limit: int | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "facemotion.cli", "synth", "dataset", str(out), *SIZE, "--json"]
-    command += ["--cache", str(cache), "--assets", str(assets.folder), *more]
+    return run([*command, "--cache", str(cache), "--assets", str(assets.folder), *more], limit)
+
+
+def run(command: list[str], limit: int | None) -> subprocess.Popen[bytes]:
+    """Start a command, in a group of its own, that can write no file of more than `limit` bytes."""
 
     def no_larger_files():
         if limit is not None:
@@ -90,13 +94,63 @@ def test_stills_by_two_processes_equal_those_by_one(tmp_path, assets, all_fits):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
+def stills(out: Path, assets, cache: Path, limit: int | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "facemotion.cli", "synth", "stills", str(out), "--people", "4", "--each", "3"]
+    command += ["--size", "96x96", "--cache", str(cache), "--assets", str(assets.folder), "--json"]
+    return run(command, limit)
+
+
+def same_files(one: Path, other: Path) -> int:
+    """How many files both folders hold, byte for byte."""
+    files = sorted(path.relative_to(one) for path in one.rglob("*.*"))
+    assert files == sorted(path.relative_to(other) for path in other.rglob("*.*") if path.suffix != ".part")
+    for name in files:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    return len(files)
+
+
+@pytest.mark.slow
+def test_stills_killed_at_random_moments_equal_unbroken_ones(tmp_path, assets, all_fits):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert finish(stills(whole, assets, all_fits)) == 0
+    chance = random.Random(7)
+    killed = 0
+    for _ in range(6):
+        process = stills(broken, assets, all_fits)
+        before = len(list(broken.rglob("*.*")))
+        while process.poll() is None and len(list(broken.rglob("*.*"))) <= before:
+            time.sleep(0.005)  # starting takes seconds; the moments that matter come after it
+        time.sleep(chance.uniform(0, 0.5))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.communicate()
+    assert killed >= 2
+    assert finish(stills(broken, assets, all_fits)) == 0
+    assert same_files(whole, broken) == 4 * (3 + 1 + 1)
+
+
+@pytest.mark.slow
+def test_stills_without_room_are_named_and_go_on(tmp_path, assets, all_fits):
+    whole, cramped = tmp_path / "whole", tmp_path / "cramped"
+    assert finish(stills(whole, assets, all_fits)) == 0
+    largest = max(path.stat().st_size for path in whole.rglob("*.*"))
+    process = stills(cramped, assets, all_fits, largest - 1)
+    said = json.loads(process.communicate()[0])
+    assert process.returncode == 2
+    assert said["error"] == "WriteError"
+    assert "Can't write" in said["message"]
+    assert finish(stills(cramped, assets, all_fits)) == 0
+    assert same_files(whole, cramped) == 4 * (3 + 1 + 1)
+
+
 @pytest.mark.slow
 def test_no_room_is_named_and_the_run_can_go_on(tmp_path, assets, all_fits):
     out = tmp_path / "set"
     process = begin(out, assets, all_fits, limit=6000)
     said = json.loads(process.communicate()[0])
     assert process.returncode == 2
-    assert said["error"] == "StoreFullError"
+    assert said["error"] == "WriteError"
     assert "make room" in said["message"]
     assert finish(begin(out, assets, all_fits)) == 0
     assert len(list(out.rglob("*.mp4"))) == CLIPS

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from facemotion.synth.head import INDEX
-from facemotion.synth.priors import _movements, capture_priors, of_samples, repetition_priors
+from facemotion.synth.priors import capture_priors, movements, of_samples, repetition_priors
 from facemotion.synth.takes import COMPANIONS, Spreads
 
 
 def test_one_smooth_hump_is_one_movement():
     curve = np.concatenate([np.zeros(20), np.linspace(0, 1, 11), np.ones(10), np.linspace(1, 0, 16), np.zeros(20)])
-    found = _movements(curve)
+    found = movements(curve)
     assert len(found) == 1
     start, low, high, end, apex = found[0]
     assert apex == 1

@@ -125,6 +125,19 @@ def test_features_need_no_video(tmp_path, assets, fits_file):
     assert not list(folder.rglob("*.mp4"))
     assert make(folder, assets, fits_file, few, features=cache) == 0
 
+    values = store.read(clip_digest(manifest.file(manifest.records[0]))).values
+    # What isn't in the cache is extracted, whatever lies in the data set: another cache, or one that lost a file.
+    recipe = manifest.file(manifest.records[0])
+    recipe.write_text(recipe.read_text() + " ")  # as another version put it
+    store.write(clip_digest(recipe), store.read(clip_digest(manifest.file(manifest.records[1]))))
+    assert make(folder, assets, fits_file, few, features=cache) == 0
+    first = store.path(clip_digest(recipe))
+    first.unlink()
+    assert make(folder, assets, fits_file, few, features=cache) == 1
+    np.testing.assert_array_equal(store.read(clip_digest(recipe)).values, values)
+    assert make(folder, assets, fits_file, few, features=tmp_path / "other") == 2
+    assert len(list((tmp_path / "other").rglob("*.npz"))) == 2
+
 
 def test_landmarks_need_no_drawing(assets, fits_file, whole):
     make(whole, assets, fits_file)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemotion.errors import AssetError, NoFaceError, StoreFullError
+from facemotion.errors import AssetError, NoFaceError, WriteError
 from facemotion.synth.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
 from facemotion.synth.fit import PortraitFitter, load_fits, rodrigues, save_fits
 from facemotion.synth.head import INDEX, SHAPES, load_head
@@ -212,7 +212,7 @@ def test_a_head_that_is_none_is_named(few, tmp_path, content):
 
 def test_fits_that_find_no_room_are_named(fits, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreFullError, match="room"):
+    with pytest.raises(WriteError, match="room"):
         save_fits(list(fits.values()), tmp_path / "file" / "fits.npz")
 
 

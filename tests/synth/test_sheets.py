@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from facemotion.errors import MotionProgramError, StoreFullError
+from facemotion.errors import MotionProgramError, SettingsError, WriteError
 from facemotion.synth import people
 from facemotion.synth.documents import cameras_sheet, near_miss_sheet
 from facemotion.synth.scene import SceneSettings
@@ -55,5 +57,19 @@ def test_pictures_are_written_by_suffix_or_the_place_is_named(tmp_path):
         save_picture(picture, tmp_path / name)
         with Image.open(tmp_path / name) as image:
             assert image.format == kind
-    with pytest.raises(StoreFullError):
+    with pytest.raises(WriteError):
         save_picture(picture, tmp_path / "a.jpg" / "c.png")
+    with pytest.raises(SettingsError, match=r"d.tga must end in .jpg, .jpeg, .png"):
+        save_picture(picture, tmp_path / "d.tga")
+
+
+def test_a_picture_whose_last_byte_has_no_room_is_named(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    save_picture(picture, tmp_path / "a.jpg")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "a.jpg").stat().st_size - 1, before[1]))
+    try:
+        with pytest.raises(WriteError, match="File too large"):
+            save_picture(picture, tmp_path / "b.jpg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from facemotion.cli import app
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import DataError, FacemotionError, ManifestError, TrainingError
+from facemotion.evaluation.scores import read_scores
 from facemotion.features import load_extractor
+from facemotion.training.dataset import load_simulated
+from facemotion.training.settings import TrainingSettings
+from facemotion.training.simulated import SimulationSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
 Change = Callable[[Path, list[ClipRecord]], list[ClipRecord]]
@@ -139,6 +144,32 @@ def test_folds_need_as_many_subjects(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="10 folds need at least 10 subjects, the manifest has 2"):
         train(tmp_path, world(tmp_path), "crossval")
     assert not (tmp_path / "run").exists()
+
+
+SIMULATED = "[simulation]\nsubjects = 2\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\n"
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_simulated_people_are_in_no_fold(
+    jobs: str, tmp_path: Path, assets_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG + SIMULATED)
+    records = world(tmp_path)
+    with pytest.raises(DataError, match="10 folds need at least 10 subjects, the manifest has 2"):
+        train(tmp_path, records, "crossval")
+    train(tmp_path, records, "crossval", "--folds", "2", "--jobs", jobs, "--replicates", "10")
+    scores = read_scores(tmp_path / "run" / "scores-within-subject.npz")
+    assert len(scores) == 2 * 6  # the pairs of four clips of each of the two who were recorded
+    assert set(scores.subjects.ravel()) == {0, 1}
+
+
+def test_simulated_people_have_points_of_the_mesh_alone() -> None:
+    settings = TrainingSettings(extractor="sfe-l", simulation=SimulationSettings(subjects=1))
+    with pytest.raises(DataError, match="no features of sfe-l; set subjects = 0"):
+        load_simulated(settings, "front")
+    assert load_simulated(TrainingSettings(extractor="sfe-l"), "front") == []
 
 
 def test_one_subject_is_enough_for_pairs_inside_a_subject(tmp_path: Path) -> None:

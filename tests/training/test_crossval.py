@@ -63,6 +63,18 @@ def test_folds_are_trained_with_seeds_of_their_own() -> None:
     assert np.abs(same_fold[0] - same_fold[1]).max() > 1e-3
 
 
+def test_what_stands_beside_is_trained_on_and_never_held_out() -> None:
+    records, sequences = corpus(2)
+    folds = subject_folds(records, 2)
+    short = dataclasses.replace(SETTINGS, optimiser=OptimiserSettings(steps=1))
+    others = (*corpus(2), SamplerSettings())  # of the same names: two other people nevertheless
+    alone, joined = (
+        cross_validate(short, records, sequences, folds, SamplerSettings(), beside=beside) for beside in ([], [others])
+    )
+    assert [len(own) for own in joined] == [len(fold.test) for fold in folds]
+    assert np.abs(alone[0] - joined[0]).max() > 1e-3
+
+
 def test_a_threshold_of_other_folds_needs_other_folds() -> None:
     records, _ = corpus(2)
     parts = held_out_trials([np.eye(12, 8, dtype=np.float32) + 0.1], records, subject_folds(records, 2)[:1])

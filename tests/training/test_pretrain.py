@@ -53,6 +53,26 @@ def test_a_batch_holds_two_pieces_of_each_clip() -> None:
     assert all(24 <= len(clip) <= 40 for clip in batch.clips)
 
 
+def test_pieces_are_cut_from_the_motion_where_the_encoder_spots_it() -> None:
+    records, sequences = clips(12)
+    rest = [
+        FeatureSequence(
+            np.concatenate([np.repeat(s.values[:1], 60, axis=0), s.values, np.repeat(s.values[-1:], 60, axis=0)]),
+            np.arange(160) / 25,
+            "front",
+        )
+        for s in sequences
+    ]
+    data = make_training_set([(records, rest, SamplerSettings())], "subclips")
+    spotting = dataclasses.replace(SUBCLIPS, encoder=dataclasses.replace(SUBCLIPS.encoder, spotting=True))
+    lengths = [
+        [len(clip) for clip in draw_subclips(data, settings, np.random.default_rng(0)).clips]
+        for settings in (SUBCLIPS, spotting)
+    ]
+    assert min(lengths[0]) >= 0.6 * 160 - 1
+    assert max(lengths[1]) < 70
+
+
 def test_a_subclip_is_a_piece_as_long_as_the_settings_say() -> None:
     values, times = np.arange(30, dtype=np.float32)[:, None], np.arange(30) / 25
     lengths = set()

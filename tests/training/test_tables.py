@@ -133,6 +133,26 @@ def test_folds_side_by_side_are_the_same_folds(config: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.shared
+def test_simulated_people_are_trained_on_and_stand_in_no_table(
+    config: Path, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
+    more = "\n[recipe.simulation]\nsubjects = 1\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\n"
+    told = []
+    for name in ("without", "with"):
+        told.append(json.loads(run("tables", config, "--out", tmp_path / name, "--only", "landmarks", "--json")))
+        config.write_text(config.read_text() + more * (name == "without"))
+    assert told[0]["subjects"] == told[1]["subjects"] == PEOPLE.subjects
+    paths = [tmp_path / f"{name}/runs/landmarks/fold-0/vectors.npz" for name in ("without", "with")]
+    with np.load(paths[0]) as one, np.load(paths[1]) as other:
+        np.testing.assert_array_equal(one["places"], other["places"])
+        assert np.abs(one["encoder"] - other["encoder"]).max() > 1e-3
+    config.write_text(config.read_text().replace('landmarks = "face-mesh"', 'landmarks = "sfe-l-landmarks"'))
+    with pytest.raises(DataError, match="no features of sfe-l-landmarks; set subjects = 0"):
+        run("tables", config, "--out", tmp_path / "neither", "--only", "landmarks")
+
+
+@pytest.mark.shared
 def test_nothing_is_trained_before_all_features_are_there(config: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('mesh = "face-mesh"', 'mesh = "sfe-l"'))
     with pytest.raises(DataError, match="run `facemotion features` on its manifest first"):

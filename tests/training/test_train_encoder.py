@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +213,27 @@ def test_an_encoder_of_parts_needs_an_extractor_of_points(data: TrainingSet) -> 
         train_encoder(dataclasses.replace(TINY, extractor="sfe-l", encoder=lips), data)
     with pytest.raises(TrainingError, match="No such encoder: 3 features have no 9 principal components"):
         train_encoder(dataclasses.replace(TINY, encoder=dataclasses.replace(TINY.encoder, components=9)), data)
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_named_and_leaves_a_run_as_it_was(data: TrainingSet, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    train_encoder(TINY, data, run)
+    before = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    with files_no_larger_than(40):
+        with pytest.raises(TrainingError, match=r"Can't write the run folder .*: File too large"):
+            run.start(TINY)
+        with pytest.raises(TrainingError, match=r"Can't write .*curve.csv: File too large; the last checkpoint"):
+            run.write_curve([(11, 1.0, 1.0)], 10)
+        with pytest.raises(TrainingError, match="last good one is kept"):
+            run.save(run.load())
+    assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before

@@ -36,7 +36,7 @@ def crossval(
 
     try:
         from facemotion.training.crossval import cross_validate, cross_validate_by_processes, held_out_trials, summarise
-        from facemotion.training.dataset import load_training_set
+        from facemotion.training.dataset import load_recorded, load_simulated
         from facemotion.training.settings import TrainingSettings
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -51,8 +51,10 @@ def crossval(
         raise DataError(f"Cross-validation needs settings with one source; {config} has {len(settings.sources)}.")
     if policy not in FOLD_POLICIES:
         raise DataError(f"There is no fold policy {policy!r}; choose among {', '.join(FOLD_POLICIES)}.")
-    data = load_training_set(settings, load_extractor(settings.extractor).frontend_id)
-    cut = FOLD_POLICIES[policy](data.records, folds, settings.seed)
+    frontend_id = load_extractor(settings.extractor).frontend_id
+    [(records, sequences, batch)] = load_recorded(settings, frontend_id)
+    cut = FOLD_POLICIES[policy](records, folds, settings.seed)
+    beside = load_simulated(settings, frontend_id)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
         task = bar.add_task("folds", total=folds)
@@ -62,14 +64,13 @@ def crossval(
             bar.update(task, completed=done)
 
         if jobs > 1:
-            vectors = cross_validate_by_processes(settings, data.frontend_id, cut, runs, jobs, show)
+            vectors = cross_validate_by_processes(settings, frontend_id, cut, runs, jobs, show, beside)
         else:
-            batch = settings.sources[0].batch
-            vectors = cross_validate(settings, data.records, data.sequences, cut, batch, runs, show)
+            vectors = cross_validate(settings, records, sequences, cut, batch, runs, show, beside)
     summary: dict[str, object] = {"folds": folds, "policy": policy}
     out.mkdir(parents=True, exist_ok=True)
     for pairs in PAIR_POLICIES:
-        parts = held_out_trials(vectors, data.records, cut, pairs)
+        parts = held_out_trials(vectors, records, cut, pairs)
         summary[pairs], pooled = summarise(parts, tuple(fmr or (0.01, 0.001)), replicates)
         write_scores(out / f"scores-{pairs}.npz", pooled)
     (out / "crossval.json").write_text(text.dumps(summary, indent=1) + "\n", "utf-8")

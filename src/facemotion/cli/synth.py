@@ -81,6 +81,7 @@ def preview(
     import numpy as np
 
     from facemotion.media.write import write_video
+    from facemotion.synth.disk import room_for
     from facemotion.synth.sheets import as_motion, save_picture, strip
 
     as_motion(motion)
@@ -92,7 +93,8 @@ def preview(
         frames, shot, _ = view.clip(figure, recruit, motion, view.session(take), take)
         rows.append(strip(frames, 8))
         if take == 0:
-            out.mkdir(parents=True, exist_ok=True)
+            with room_for(out):
+                out.mkdir(parents=True, exist_ok=True)
             write_video(zip(frames, shot.times, strict=True), out / "preview.mp4")
     save_picture(np.concatenate(rows, axis=0), out / "preview.png")
     _answer(

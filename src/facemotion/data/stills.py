@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.errors import DataError, StoreFullError
+from facemotion.errors import DataError, WriteError
 
 EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 SPLITS = ("train", "validation", "benchmark")
@@ -97,7 +97,7 @@ def write_shard(folder: Path, name: str, shard: Shard) -> None:
     """Write one shard, its labels last; a kill at any moment leaves it whole or not there.
 
     Raises:
-        StoreFullError: it can't be written.
+        WriteError: it can't be written.
     """
     labels = {field: getattr(shard, field) for field in LABELS}
     try:
@@ -107,7 +107,7 @@ def write_shard(folder: Path, name: str, shard: Shard) -> None:
             part.write_bytes(content)
             os.replace(part, folder / f"{name}{suffix}")
     except OSError as error:
-        raise StoreFullError(
+        raise WriteError(
             f"Can't write the shard {folder / name}: {error.strerror}; make room and run again."
         ) from error
 
@@ -116,7 +116,7 @@ def write_people(folder: Path, people: Sequence[StillPerson]) -> None:
     """Write the list of people, whole or not at all.
 
     Raises:
-        StoreFullError: it can't be written.
+        WriteError: it can't be written.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -128,7 +128,7 @@ def write_people(folder: Path, people: Sequence[StillPerson]) -> None:
         part.write_text(text.getvalue(), "utf-8")
         os.replace(part, folder / PEOPLE)
     except OSError as error:
-        raise StoreFullError(f"Can't write {folder / PEOPLE}: {error.strerror}; make room and run again.") from error
+        raise WriteError(f"Can't write {folder / PEOPLE}: {error.strerror}; make room and run again.") from error
 
 
 class Stills:

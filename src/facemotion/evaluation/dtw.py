@@ -46,12 +46,13 @@ def _distances_to(
     steps = np.zeros((count, rows + 1, columns + 1))
     total[:, 0, 0] = 0
     each = np.arange(count)
-    for i in range(1, rows + 1):
-        for j in range(1, columns + 1):
-            before = np.stack([total[:, i - 1, j - 1], total[:, i - 1, j], total[:, i, j - 1]])
-            taken = np.stack([steps[:, i - 1, j - 1], steps[:, i - 1, j], steps[:, i, j - 1]])
-            best = before.argmin(axis=0)
-            total[:, i, j] = before[best, each] + costs[:, i - 1, j - 1]
-            steps[:, i, j] = taken[best, each] + 1
+    for diagonal in range(2, rows + columns + 1):  # cells of one don't depend on each other
+        i = np.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
+        j = diagonal - i
+        before = np.stack([total[:, i - 1, j - 1], total[:, i - 1, j], total[:, i, j - 1]])
+        taken = np.stack([steps[:, i - 1, j - 1], steps[:, i - 1, j], steps[:, i, j - 1]])
+        best = before.argmin(axis=0)[None]
+        total[:, i, j] = np.take_along_axis(before, best, axis=0)[0] + costs[:, i - 1, j - 1]
+        steps[:, i, j] = np.take_along_axis(taken, best, axis=0)[0] + 1
     distances: NDArray[np.float64] = total[each, rows, lengths] / steps[each, rows, lengths]
     return distances

@@ -26,7 +26,8 @@ class Detections:
 
     Attributes:
         boxes: (N, 4) float32 x0 y0 x1 y1 in pixels of the frame; from the brows to the chin, may pass the border.
-        keypoints: (N, 6, 2) float32 pixels, in the order of FaceTrack.
+        keypoints: (N, 6, 2) float32 pixels: subject's right eye, left eye, nose tip, mouth centre, right ear tragion,
+            left ear tragion.
         scores: (N,) float32, 0..1.
     """
 

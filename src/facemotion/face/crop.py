@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.media.warp import crop_matrix, warp
-from facemotion.types import Clip, FaceTrack
 
 
 def crop_face(frame: NDArray[np.uint8], box: NDArray[np.float32], size: int = 112) -> NDArray[np.uint8]:
@@ -21,12 +20,3 @@ def crop_face(frame: NDArray[np.uint8], box: NDArray[np.float32], size: int = 11
     Reference: crop of section 2 of the paper; the margin is ours.
     """
     return warp(frame, crop_matrix(box, size), size)
-
-
-def crop_faces(clip: Clip, track: FaceTrack, size: int = 112) -> NDArray[np.uint8]:
-    """Cut one square face a frame: (T, size, size, 3) uint8 RGB.
-
-    Raises:
-        ValueError: clip and track differ in length.
-    """
-    return np.stack([crop_face(frame, box, size) for frame, box in zip(clip.frames, track.boxes, strict=True)])

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from facemotion.config import FaceSettings
 from facemotion.errors import NoFaceError, SeveralFacesError
-from facemotion.face.blazeface import BlazeFace, Detections, overlap
-from facemotion.types import Clip, FaceTrack
+from facemotion.face.blazeface import Detections, overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +17,12 @@ class TrackedFace:
     """The face of one frame.
 
     Attributes:
-        box: (4,) float32 pixels. keypoints: (6, 2) float32 pixels. score: 0..1, 0 where filled.
+        box: (4,) float32 pixels. keypoints: (6, 2) float32 pixels, in the order of Detections.
         found: whether the detector fired here; else the last box stands in.
     """
 
     box: NDArray[np.float32]
     keypoints: NDArray[np.float32]
-    score: float
     found: bool
 
 
@@ -54,7 +52,7 @@ class FaceTracker:
         if len(detections) == 0:
             if self._last is None or seconds - self._last_found > self._settings.max_fill_seconds:
                 return None
-            return TrackedFace(self._last.box, self._last.keypoints, 0.0, False)
+            return TrackedFace(self._last.box, self._last.keypoints, False)
         areas = np.prod(detections.boxes[:, 2:] - detections.boxes[:, :2], axis=1)
         chosen = int(np.argmax(areas))
         if self._last is not None:
@@ -65,9 +63,7 @@ class FaceTracker:
         self.rivals += self.rival_now
         self.found += 1
         self._last_found = seconds
-        self._last = TrackedFace(
-            detections.boxes[chosen], detections.keypoints[chosen], float(detections.scores[chosen]), True
-        )
+        self._last = TrackedFace(detections.boxes[chosen], detections.keypoints[chosen], True)
         return self._last
 
     @property
@@ -90,33 +86,3 @@ class FaceTracker:
             )
         if self.rivals > self._settings.rival_share * self.frames:
             raise SeveralFacesError("Two faces of similar size are before the camera; only one person may be in view.")
-
-
-def track_clip(clip: Clip, detector: BlazeFace, settings: FaceSettings | None = None) -> FaceTrack:
-    """Follow the one face of a clip.
-
-    Args:
-        clip: T frames.
-        detector: run on every frame.
-        settings: limits; should be those of the detector.
-    Returns:
-        FaceTrack of length T; frames before the first face carry the first box, misses the last.
-    Raises:
-        NoFaceError, SeveralFacesError: see FaceTracker.check.
-    """
-    tracker = FaceTracker(settings)
-    faces = [
-        tracker.push(detector.detect(frame), seconds) for frame, seconds in zip(clip.frames, clip.times, strict=True)
-    ]
-    tracker.check()
-    last = next(face for face in faces if face is not None)
-    filled = []
-    for face in faces:
-        last = face if face is not None else TrackedFace(last.box, last.keypoints, 0.0, False)
-        filled.append(last)
-    return FaceTrack(
-        boxes=np.stack([face.box for face in filled]),
-        keypoints=np.stack([face.keypoints for face in filled]),
-        scores=np.array([face.score for face in filled], np.float32),
-        found=np.array([face.found for face in filled], np.bool_),
-    )

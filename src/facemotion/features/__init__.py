@@ -10,7 +10,15 @@ from facemotion.models import load_cards
 MESH = "face-mesh"
 OF_LANDMARKS = "-landmarks"  # after a card's name: the landmarks themselves are the features
 
-__all__ = ["FaceMesh", "FeatureExtractor", "SpatialFeatures", "SpatialLandmarks", "extractor_names", "load_extractor"]
+__all__ = [
+    "MESH",
+    "FaceMesh",
+    "FeatureExtractor",
+    "SpatialFeatures",
+    "SpatialLandmarks",
+    "extractor_names",
+    "load_extractor",
+]
 
 
 def extractor_names(runtime: RuntimeSettings | None = None) -> list[str]:

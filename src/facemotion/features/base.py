@@ -27,7 +27,7 @@ class FeatureExtractor(Protocol):
         Args:
             frame: (H, W, 3) uint8 RGB.
             box: (4,) float32 x0 y0 x1 y1, pixels.
-            keypoints: (6, 2) float32 pixels, in the order of FaceTrack.
+            keypoints: (6, 2) float32 pixels, in the order of Detections.
         Returns:
             (D,) float32, finite.
         """

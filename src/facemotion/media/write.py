@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.errors import StoreFullError
+from facemotion.errors import WriteError
 
 
 def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, quality: int = 20) -> int:
@@ -21,7 +21,7 @@ def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, qu
     Returns:
         Number of frames written.
     Raises:
-        StoreFullError: the file can't be written.
+        WriteError: the file can't be written.
     """
     import av
 
@@ -47,7 +47,7 @@ def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, qu
             container.mux(stream.encode(None))
         part.replace(path)
     except OSError as error:
-        raise StoreFullError(f"Can't write {path}: {error.strerror}; choose another place or make room.") from error
+        raise WriteError(f"Can't write {path}: {error.strerror}; choose another place or make room.") from error
     finally:
         part.unlink(missing_ok=True)
     return count

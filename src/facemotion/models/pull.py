@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facemotion.config import RuntimeSettings
-from facemotion.errors import ModelError, ModelHashError, StoreFullError
+from facemotion.errors import ModelError, ModelHashError, WriteError
 from facemotion.models.cards import card, file_sha256, models_folder
 
 SECONDS = 60.0
@@ -33,7 +33,7 @@ def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[
     Raises:
         UnknownModelError: no such card.
         ModelError: the card has no source, or none of them gave the file; says why for each.
-        StoreFullError: the folder can't be written.
+        WriteError: the folder can't be written.
     """
     entry = card(name, settings)
     path = models_folder(settings or RuntimeSettings()) / entry.file
@@ -56,9 +56,7 @@ def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[
                 os.replace(draft, path)
                 return path
     except OSError as error:
-        raise StoreFullError(
-            f"Can't write the models folder {path.parent}: {error.strerror}; make room there."
-        ) from error
+        raise WriteError(f"Can't write the models folder {path.parent}: {error.strerror}; make room there.") from error
     raise ModelError(f"No source gave the file of {name!r}. " + " ".join(failures))
 
 

@@ -69,8 +69,3 @@ class Assets:
         """Names of all portraits, without suffix, sorted."""
         with self.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
             return sorted(Path(row["file"]).stem for row in csv.DictReader(file))
-
-    def closed_mouths(self) -> set[str]:
-        """Names of the portraits flagged as frontal with a closed mouth."""
-        with self.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
-            return {Path(row["file"]).stem for row in csv.DictReader(file) if row["frontal_closed_mouth"] == "1"}

@@ -54,12 +54,12 @@ class PlannedClip:
     """One clip to be made.
 
     Attributes:
-        record: its row of the manifest. motion: program or words, as text. stream: numbers that seed it.
+        record: its row of the manifest. performed: program or words, as text. stream: numbers that seed it.
         of: the subject whose motion it is or imitates.
     """
 
     record: ClipRecord
-    motion: str
+    performed: str
     stream: tuple[int, ...]
     of: str
 
@@ -70,7 +70,7 @@ class PlannedClip:
 
     def program(self) -> Program | str:
         """What is performed."""
-        return self.motion if self.record.kind == "lip" else parse_program(self.motion)
+        return self.performed if self.record.kind == "lip" else parse_program(self.performed)
 
 
 def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
@@ -85,34 +85,24 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
         raise SettingsError("Mimics need at least two subjects; set mimics to 0.")
     plan = []
     for number in range(settings.subjects):
-        subject = _name(number)
         random = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 21, number]))
         # A stream of its own: asking for reorders changes no other clip.
         shuffler = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 24, number]))
         taken: set[str] = set()
         programs = [invent_program(random, taken) for _ in range(settings.motions)]
         for index, program in enumerate(programs):
-            motion = f"{subject}-fm{index + 1}"
-            plan += _clips(settings, number, motion, "facial", str(program), settings.takes, 1, index, number)
+            plan += _clips(settings, FACIAL, number, index, program)
         for index, phrase in enumerate(invent_phrases(random, settings.lips) if settings.lips else []):
-            motion = f"{subject}-lm{index + 1}"
-            plan += _clips(settings, number, motion, "lip", phrase, settings.takes, 2, index, number)
+            plan += _clips(settings, LIP, number, index, phrase)
         for index in range(settings.near_misses):
-            motion = f"{subject}-fm{index + 1}~near"
-            other = str(near_miss(programs[index], random))
-            plan += _clips(settings, number, motion, "near-miss", other, settings.impostor_takes, 3, index, number)
+            plan += _clips(settings, NEAR_MISS, number, index, near_miss(programs[index], random))
         others = [(index, reorder(program, shuffler)) for index, program in enumerate(programs)]
         for index, order in [(index, order) for index, order in others if order][: settings.reorders]:
-            motion = f"{subject}-fm{index + 1}~order"
-            plan += _clips(settings, number, motion, "near-miss", str(order), settings.impostor_takes, 5, index, number)
+            plan += _clips(settings, REORDER, number, index, order)
         for index in range(settings.mimics):
             mimic = (number + 1 + index) % settings.subjects
-            if mimic == number:
-                continue
-            motion = f"{subject}-fm{index + 1}"
-            plan += _clips(
-                settings, mimic, motion, "mimic", str(programs[index]), settings.impostor_takes, 4, index, number
-            )
+            if mimic != number:
+                plan += _clips(settings, MIMIC, number, index, programs[index], mimic)
     return plan
 
 
@@ -120,24 +110,43 @@ def _name(number: int) -> str:
     return f"s{number + 1:03d}"
 
 
+@dataclass(frozen=True)
+class _Sort:
+    """A sort of clips.
+
+    Attributes:
+        kind: in the manifest. letters: of a motion's name; mark: behind its name. number: that seeds its clips.
+        impostor: whether `impostor_takes` are made of it, not `takes`.
+    """
+
+    kind: str
+    letters: str
+    mark: str
+    number: int
+    impostor: bool
+
+
+FACIAL = _Sort("facial", "fm", "", 1, False)
+LIP = _Sort("lip", "lm", "", 2, False)
+NEAR_MISS = _Sort("near-miss", "fm", "~near", 3, True)
+MIMIC = _Sort("mimic", "fm", "", 4, True)
+REORDER = _Sort("near-miss", "fm", "~order", 5, True)
+
+
 def _clips(
-    settings: DatasetSettings,
-    performer: int,
-    motion: str,
-    kind: str,
-    text: str,
-    takes: int,
-    code: int,
-    index: int,
-    owner: int,
+    settings: DatasetSettings, sort: _Sort, owner: int, index: int, performed: object, performer: int | None = None
 ) -> list[PlannedClip]:
-    subject = _name(performer)
+    """All takes of the owner's motion `index`, or of what comes near it; by somebody else if they are named."""
+    performer = owner if performer is None else performer
+    subject, motion = _name(performer), f"{_name(owner)}-{sort.letters}{index + 1}{sort.mark}"
+    takes = settings.impostor_takes if sort.impostor else settings.takes
     clips = []
     for take in range(takes):
         path = f"clips/{subject}/{motion.replace('~', '-')}-{take:02d}.mp4"
         session = take * settings.sessions // takes + 1
-        record = ClipRecord(path, subject, motion, kind, take, session)
-        clips.append(PlannedClip(record, text, (owner, performer, code, index, take), _name(owner)))
+        record = ClipRecord(path, subject, motion, sort.kind, take, session)
+        stream = (owner, performer, sort.number, index, take)
+        clips.append(PlannedClip(record, str(performed), stream, _name(owner)))
     return clips
 
 
@@ -196,7 +205,7 @@ def clip_digest_line(settings: DatasetSettings, clip: PlannedClip, performer: Pe
     # Rounded, so that the last bit of another processor's logarithm changes nothing.
     for values, unit in ((moments.times, 1000), (moments.weights, 1000), (moments.turn, 100), (moments.phase, 1)):
         inner.update(np.round(np.asarray(values, np.float64) * unit).astype("<i4").tobytes())
-    return f"{clip.record}|{clip.motion}|{','.join(take.flags)}|{inner.hexdigest()}\n"
+    return f"{clip.record}|{clip.performed}|{','.join(take.flags)}|{inner.hexdigest()}\n"
 
 
 def by_subject(plan: list[PlannedClip]) -> Iterator[list[PlannedClip]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facemotion.errors import StoreFullError
+from facemotion.errors import WriteError
 
 
 @contextmanager
@@ -14,11 +14,9 @@ def room_for(path: Path) -> Iterator[None]:
     """Name what can't be written within.
 
     Raises:
-        StoreFullError: the disk is full, or the place can't be written to.
+        WriteError: the disk is full, or the place can't be written to.
     """
     try:
         yield
     except OSError as error:
-        raise StoreFullError(
-            f"Can't write {path}: {error.strerror}; make room and run the same command again."
-        ) from error
+        raise WriteError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error

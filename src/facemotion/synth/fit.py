@@ -189,7 +189,7 @@ def save_fits(fits: list[Fit], path: Path) -> None:
     """Write fits as one npz, whole or not at all.
 
     Raises:
-        StoreFullError: the file can't be written.
+        WriteError: the file can't be written.
     """
     with room_for(path):
         temporary = path.with_suffix(".part.npz")

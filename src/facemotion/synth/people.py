@@ -12,6 +12,7 @@ import numpy as np
 
 from facemotion.errors import SettingsError
 from facemotion.synth.assets import Assets
+from facemotion.synth.disk import room_for
 from facemotion.synth.fit import Fit, PortraitFitter, load_fits, save_fits
 from facemotion.synth.head import IDENTITIES, FloatArray, HeadModel
 from facemotion.synth.person import Person, make_person, mean_expression
@@ -118,6 +119,7 @@ def fit_portraits(assets: Assets, cache: Path, progress: Callable[[int, int], No
         cache: npz file, made if it isn't there. progress: called with the number done and the number of all.
     Raises:
         AssetError: an asset is missing or the cache isn't one. NoFaceError: a portrait shows no face.
+        WriteError: the cache can't be written.
     """
     names = assets.portrait_names()
     known = load_fits(cache) if cache.exists() else {}
@@ -128,6 +130,7 @@ def fit_portraits(assets: Assets, cache: Path, progress: Callable[[int, int], No
             known[name] = fitter(name)
             if progress is not None:
                 progress(number + 1, len(missing))
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        with room_for(cache):
+            cache.parent.mkdir(parents=True, exist_ok=True)
         save_fits([known[name] for name in names], cache)
     return {name: known[name] for name in names}

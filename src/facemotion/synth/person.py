@@ -87,30 +87,12 @@ def make_person(
         theirs, their_state = _shape(head, other, bias)
         their_places = project(their_state, other.rotation, other.scale, other.shift)
         portrait = _morph(head, portrait, places, read_portrait(assets, other.name), their_places, share, photographed)
-        # Half the share in shape: the hair and the rim stay the first portrait's.
+        # Less of the second in shape than in skin, and nothing at the rim: the hair stays the first portrait's.
         shape = shape + np.float32(0.6 * share) * (theirs - shape) * np.minimum(head.rim / 4, 1)[:, None]
     if shape_noise is not None:
         shape = shape + np.tensordot(shape_noise, head.identity, 1).astype(np.float32)
-    eyes = head.eyes + np.tensordot(fit.identity, head.eyes_identity, 1)
     shape = _close_lips(head, shape)
-    expression = head.expression.copy()
-    lid = np.zeros((2, len(shape)), np.float32)
-    closing = np.zeros_like(shape)
-    for side in range(2):
-        suffix = "LR"[side]
-        factor = _lid_factor(head, shape, side)
-        for blink in ("eyeBlink_", "eyeLookDown_"):
-            expression[INDEX[blink + suffix]] *= factor
-        own = expression[INDEX["eyeBlink_" + suffix]]
-        length = np.linalg.norm(own, axis=1)
-        lid[side] = np.clip(length / 0.12, 0, 1)
-        closing += own
-        contour = shape[head.landmarks[list(EYES[side])]]
-        eyes[side, :2] = 0.5 * eyes[side, :2] + 0.5 * contour[:, :2].mean(0)
-        # The lids rest on the ball.
-        front = contour[[1, 2, 4, 5]]
-        radial = np.square(front[:, :2] - eyes[side, :2]).sum(1)
-        eyes[side, 2] = float(np.median(front[:, 2] - np.sqrt(np.maximum(head.eye_radius**2 - radial, 0.1)))) - 0.10
+    expression, lid, closing = _lids(head, shape)
     open_state = photographed - np.tensordot(_blinks(fit, bias), head.expression, 1).astype(np.float32)
     closed_places = project(open_state + closing, fit.rotation, fit.scale, fit.shift)
     lines = [closed_places[head.mesh[list(LOWER[side])]] for side in range(2)]
@@ -118,23 +100,13 @@ def make_person(
         lid[side] = np.maximum(lid[side], _under(closed_places, lines[side]) * (head.neutral[:, 2] > 5))
     layers = paint_layers(portrait, fit.landmarks, lines, seed)
     normals = vertex_normals(head.face, photographed @ fit.rotation.T, head.faces_count)
-    # Skin that the portrait sees edge-on has no texture worth keeping, and lies at many depths in one place.
-    visible = np.zeros(len(shape), bool)
-    visible[: head.faces_count] = normals[:, 2] > 0.3
-    shell, portion = head_shell()
-    outline = visible & (shape[:, 1] > -9) & (head.rim < 4.5) & (head.neutral[:, 2] > 3.0)
-    rim = np.where(outline)[0][::9].astype(np.int32)
-    inner = head.landmarks[[4, 6, 8, 10, 12, 19, 24, 30, 33, 48, 54, 57, 36, 45]]
-    controls = np.unique(np.concatenate([rim, inner])).astype(np.int32)
-    sheet = make_sheet(
-        head, places[controls], project(shell, fit.rotation, fit.scale, fit.shift), shell, portion, controls, fit.size
-    )
+    sheet = _surroundings(head, fit, shape, places, normals)
     light = fit_light(portrait, places[: head.faces_count], normals, head.rim[: head.faces_count])
     return Person(
         name,
         np.ascontiguousarray(shape, np.float32),
         expression,
-        eyes.astype(np.float32),
+        _eyeballs(head, fit, shape),
         head.eye_radius,
         fit.rotation,
         fit.scale,
@@ -149,6 +121,50 @@ def make_person(
         sheet,
         fit.size,
     )
+
+
+def _lids(head: HeadModel, shape: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The model's shapes (S, V, 3) with lids that close this person's eyes, each eye's share (2, V) of a lid, and the
+    move (V, 3) that closes both."""
+    expression = head.expression.copy()
+    lid = np.zeros((2, len(shape)), np.float32)
+    closing = np.zeros_like(shape)
+    for side in range(2):
+        suffix = "LR"[side]
+        factor = _lid_factor(head, shape, side)
+        for blink in ("eyeBlink_", "eyeLookDown_"):
+            expression[INDEX[blink + suffix]] *= factor
+        own = expression[INDEX["eyeBlink_" + suffix]]
+        lid[side] = np.clip(np.linalg.norm(own, axis=1) / 0.12, 0, 1)
+        closing += own
+    return expression, lid, closing
+
+
+def _eyeballs(head: HeadModel, fit: Fit, shape: FloatArray) -> FloatArray:
+    """(2, 3) float32 centres of the balls behind this person's eyes."""
+    eyes = head.eyes + np.tensordot(fit.identity, head.eyes_identity, 1)
+    for side in range(2):
+        contour = shape[head.landmarks[list(EYES[side])]]
+        eyes[side, :2] = 0.5 * eyes[side, :2] + 0.5 * contour[:, :2].mean(0)
+        # The lids rest on the ball.
+        front = contour[[1, 2, 4, 5]]
+        radial = np.square(front[:, :2] - eyes[side, :2]).sum(1)
+        eyes[side, 2] = float(np.median(front[:, 2] - np.sqrt(np.maximum(head.eye_radius**2 - radial, 0.1)))) - 0.10
+    return np.asarray(eyes, np.float32)
+
+
+def _surroundings(head: HeadModel, fit: Fit, shape: FloatArray, places: FloatArray, normals: FloatArray) -> Sheet:
+    """What lies round the face, held by points of its outline and within it."""
+    # Skin that the portrait sees edge-on has no texture worth keeping, and lies at many depths in one place.
+    visible = np.zeros(len(shape), bool)
+    visible[: head.faces_count] = normals[:, 2] > 0.3
+    shell, portion = head_shell()
+    outline = visible & (shape[:, 1] > -9) & (head.rim < 4.5) & (head.neutral[:, 2] > 3.0)
+    rim = np.where(outline)[0][::9].astype(np.int32)
+    inner = head.landmarks[[4, 6, 8, 10, 12, 19, 24, 30, 33, 48, 54, 57, 36, 45]]
+    controls = np.unique(np.concatenate([rim, inner])).astype(np.int32)
+    behind = project(shell, fit.rotation, fit.scale, fit.shift)
+    return make_sheet(head, places[controls], behind, shell, portion, controls, fit.size)
 
 
 def _under(places: FloatArray, line: FloatArray) -> FloatArray:

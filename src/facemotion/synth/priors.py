@@ -37,7 +37,7 @@ class CapturePriors:
     """What the range-of-motion capture says.
 
     Attributes:
-        onset, offset: 10% to 90% of a rise or fall, seconds. hold: over 80% of the apex, seconds.
+        onset, offset: 10% to 80% of a rise, 80% to 10% of a fall, seconds. hold: over 80% of the apex, seconds.
         movements: how many they rest on.
         coactive: (S, S) mean weight of shape j at the apex of shape i, per unit of i's apex, own side kept.
         tremor: standard deviation of a held weight, relative to its mean.
@@ -77,7 +77,7 @@ def capture_priors(assets: Assets) -> CapturePriors:
         for column, names in enumerate(columns):
             if not names or names[0].startswith("eyeLook"):
                 continue
-            for start, low, high, end, apex in _movements(take[:, column] - rest[column]):
+            for start, low, high, end, apex in movements(take[:, column] - rest[column]):
                 onsets.append((low - start) / rate)
                 offsets.append((end - high) / rate)
                 holds.append((high - low + 1) / rate)
@@ -107,7 +107,7 @@ def _shape_of(channel: str) -> list[str]:
     return [name] if name in INDEX else []
 
 
-def _movements(curve: FloatArray) -> list[tuple[int, int, int, int, float]]:
+def movements(curve: FloatArray) -> list[tuple[int, int, int, int, float]]:
     """(10% before, 80% reached, 80% left, 10% after, apex) of every movement of one channel."""
     found = []
     position = 0

@@ -10,15 +10,16 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from facemotion.config import to_toml
+from facemotion.config import Settings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
-from facemotion.errors import AcquisitionError, DataError, StoreFullError
+from facemotion.errors import AcquisitionError, DataError, WriteError
+from facemotion.features import load_extractor
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
 from facemotion.synth.assets import Assets
@@ -114,20 +115,23 @@ def produce(
             without, only ground truth is written. features: folder of the feature cache.
         progress: called with clips done and clips of all.
     Returns:
-        Number of clips made now; those that were there already are not made again.
+        Number of clips made now; those that were there already, features and all, are not made again.
     Raises:
-        DataError: the folder holds a data set of other settings. StoreFullError: it can't be written.
+        DataError: the folder holds a data set of other settings. SettingsError: its settings.toml was altered.
+        WriteError: it can't be written.
         AssetError: an asset is missing.
     """
     plan = make_plan(settings)
+    kept = None
     if features is not None:
         plan = [_as_recipe(clip) for clip in plan]
+        kept = FeatureCache(features, load_extractor(Settings().verifier.extractor).frontend_id)
     fit_portraits(assets, cache)
     _claim(out, settings)
     performers = make_performers(settings)
     jobs = []
     for clips in by_subject(plan):
-        missing = tuple(clip for clip in clips if not _done(out, clip, video))
+        missing = tuple(clip for clip in clips if not _done(out, clip, video, kept))
         if missing:
             performer = performers[missing[0].record.subject]
             jobs.append(Job(out, assets.folder, cache, settings, missing, performer, video, features))
@@ -177,8 +181,11 @@ def _film_all(job: Job) -> Iterator[int]:
                 folder.mkdir(parents=True, exist_ok=True)
         frames = studio.frames(shot, sensor_seed(job.settings, clip))
         if frontend is not None and job.features is not None:
-            with room_for(path):
-                path.write_text(_recipe(job.settings, clip), "utf-8")
+            if not (
+                (job.out / clip.truth).exists() and path.exists()
+            ):  # a whole clip's is what other caches know it by
+                with room_for(path):
+                    path.write_text(_recipe(job.settings, clip), "utf-8")
             _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
         elif job.video:
             write_video(zip(frames, shot.times, strict=True), path, job.settings.quality)
@@ -186,8 +193,17 @@ def _film_all(job: Job) -> Iterator[int]:
         yield 1
 
 
-def _done(out: Path, clip: PlannedClip, video: bool) -> bool:
-    return (out / clip.truth).exists() and (not video or (out / clip.record.path).exists())
+def _done(out: Path, clip: PlannedClip, video: bool, kept: FeatureCache | None) -> bool:
+    """Whether a clip is whole: ground truth, what stands for its pictures, and features where they are wanted."""
+    path = out / clip.record.path
+    if not (out / clip.truth).exists() or (video and not path.exists()):
+        return False
+    if kept is None:
+        return True
+    if not path.exists():
+        return False
+    name = clip_digest(path)
+    return kept.read(name) is not None or kept.read_failure(name) is not None
 
 
 def _as_recipe(clip: PlannedClip) -> PlannedClip:
@@ -195,11 +211,12 @@ def _as_recipe(clip: PlannedClip) -> PlannedClip:
 
 
 def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
-    """All that the clip follows from, so that its digest names its frames as a file's would."""
-    made_by = hashlib.sha256(to_toml(settings).encode()).hexdigest()
+    """All that the clip follows from, so that its digest names its frames as a file's would: values, and no words about
+    them, which may be put better one day."""
+    made_by = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
     recipe = {
         "path": clip.record.path,
-        "motion": clip.motion,
+        "motion": clip.performed,
         "stream": clip.stream,
         "settings": made_by,
         "version": VERSION,
@@ -222,20 +239,22 @@ def _claim(out: Path, settings: DatasetSettings) -> None:
     path = out / "settings.toml"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text("utf-8") != text:
-            raise DataError(f"{out} holds a data set of other settings (settings.toml); choose another folder.")
+        if path.exists():  # read, not compared as text: what a setting means may be said in other words
+            if read_toml(DatasetSettings, path) != settings:
+                raise DataError(f"{out} holds a data set of other settings (settings.toml); choose another folder.")
+            return
         part = path.with_name("settings.toml.part")
         part.write_text(text, "utf-8")
         os.replace(part, path)
     except OSError as error:
-        raise StoreFullError(f"Can't write to {out}: {error.strerror}; choose another folder or make room.") from error
+        raise WriteError(f"Can't write to {out}: {error.strerror}; choose another folder or make room.") from error
 
 
 def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
     rows = {}
     for clip in plan:
         if clip.record.kind != "mimic":
-            rows[clip.record.motion] = (clip.record.motion, clip.of, clip.record.kind, clip.motion)
+            rows[clip.record.motion] = (clip.record.motion, clip.of, clip.record.kind, clip.performed)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["motion", "subject", "kind", "program"])

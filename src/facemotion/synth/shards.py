@@ -236,7 +236,7 @@ def make_shards(
     Yields:
         The number of people done, and the name of one whose face the detector found too rarely, who is left out, or "".
     Raises:
-        AssetError: an asset is missing. StoreFullError: a file can't be written.
+        AssetError: an asset is missing. WriteError: a file can't be written.
     """
     fit_portraits(assets, cache)  # once, and not by each process
     everyone = [(f"{part}-{seed}-{recruit.name}", recruit) for recruit in cast(people, part, seed)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from facemotion.errors import StoreFullError
+from facemotion.errors import SettingsError, WriteError
 from facemotion.synth.camera import Frame
 from facemotion.synth.dataset import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.head import HeadModel
@@ -21,6 +22,7 @@ from facemotion.synth.takes import Spreads, make_habits
 from facemotion.synth.truth import Truth
 from facemotion.types import ClipRecord
 
+PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}  # formats by suffix
 QUIET = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0)
 
 
@@ -103,16 +105,18 @@ def save_picture(picture: Frame, path: Path, quality: int = 82) -> None:
     """Write a JPEG or PNG, by the path's suffix.
 
     Raises:
-        StoreFullError: it can't be written.
+        SettingsError: a suffix of another kind of picture. WriteError: it can't be written.
     """
+    kind = PICTURES.get(path.suffix.lower())
+    if kind is None:
+        raise SettingsError(f"{path} must end in {', '.join(PICTURES)}: pictures are written as JPEG or PNG.")
+    content = io.BytesIO()  # Pillow, writing a file itself, says nothing where the last bytes have no room
+    Image.fromarray(picture).save(content, kind, **({"quality": quality} if kind == "JPEG" else {}))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() in (".jpg", ".jpeg"):
-            Image.fromarray(picture).save(path, quality=quality)
-        else:
-            Image.fromarray(picture).save(path)
-    except (OSError, ValueError) as error:
-        raise StoreFullError(f"Can't write {path}: {error}.") from error
+        path.write_bytes(content.getvalue())
+    except OSError as error:
+        raise WriteError(f"Can't write {path}: {error}.") from error
 
 
 def clean(session: Session) -> Session:

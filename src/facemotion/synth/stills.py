@@ -131,7 +131,7 @@ def make_stills(
     out/landmarks/PERSON.npz (landmarks (N, 68, 2) float32 pixels, weights (N, S) float32).
 
     Raises:
-        AssetError: an asset is missing. StoreFullError: a file can't be written.
+        AssetError: an asset is missing. WriteError: a file can't be written.
     """
     fit_portraits(assets, cache)  # once, and not by each process
     everyone = list(cast(settings.people, settings.part, settings.seed))

@@ -42,7 +42,7 @@ class Truth:
         """Write as npz: milliseconds, sixteenths of a pixel, thousandths of a weight, hundredths of a degree.
 
         Raises:
-            StoreFullError: the file can't be written.
+            WriteError: the file can't be written.
         """
         buffer = io.BytesIO()
         np.savez_compressed(

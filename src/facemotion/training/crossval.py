@@ -20,7 +20,7 @@ from facemotion.evaluation.metrics import (
 )
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PairPolicy, join_trials, score_pairs
-from facemotion.training.dataset import TrainingSet, load_training_set, make_training_set
+from facemotion.training.dataset import Source, load_recorded, make_training_set
 from facemotion.training.encoder import embed, train_encoder
 from facemotion.training.processes import run_tasks
 from facemotion.training.runs import RunFolder
@@ -56,6 +56,7 @@ def cross_validate(
     batch: SamplerSettings,
     runs: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    beside: Sequence[Source] = (),
 ) -> list[FloatArray]:
     """Train once per fold and embed its held-out clips.
 
@@ -67,6 +68,7 @@ def cross_validate(
         runs: where to keep a run folder per fold, so that a cut-off cross-validation goes on; nothing is kept if not
             given.
         progress: called with the number of folds done.
+        beside: further sources, of the same front end, that every fold trains on and none holds out.
     Returns:
         Per fold, (M, n) float32 embeddings of its held-out clips.
     Raises:
@@ -74,7 +76,7 @@ def cross_validate(
     """
     vectors = []
     for number, fold in enumerate(folds):
-        vectors.append(_train_and_embed(settings, records, sequences, fold, number, batch, runs))
+        vectors.append(_train_and_embed(settings, (records, sequences, batch), beside, fold, number, runs))
         if progress:
             progress(number + 1)
     return vectors
@@ -87,6 +89,7 @@ def cross_validate_by_processes(
     runs: Path,
     jobs: int,
     progress: Callable[[int], None] | None = None,
+    beside: Sequence[Source] = (),
 ) -> list[FloatArray]:
     """As `cross_validate` on the one source of the settings, by several processes, each of which reads it.
 
@@ -95,46 +98,46 @@ def cross_validate_by_processes(
         frontend_id: of the features in the cache.
         folds: positions in the source's clips that could be acquired.
         runs: keeps a run folder per fold. jobs: number of processes.
-        progress: called with the number of folds done.
+        progress: called with the number of folds done. beside: as in `cross_validate`.
     Raises:
         TrainingError: as in `train_encoder`, or a process was killed.
     """
     vectors = []
     tasks = [(fold, number) for number, fold in enumerate(folds)]
-    for own in run_tasks(_open_worker, (settings, frontend_id, runs), _run_fold, tasks, jobs):
+    for own in run_tasks(_open_worker, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
         vectors.append(own)
         if progress:
             progress(len(vectors))
     return vectors
 
 
-_opened: tuple[TrainingSettings, TrainingSet, Path] | None = None  # of a worker process
+_opened: tuple[TrainingSettings, Source, Sequence[Source], Path] | None = None  # of a worker process
 
 
-def _open_worker(settings: TrainingSettings, frontend_id: str, runs: Path) -> None:
+def _open_worker(settings: TrainingSettings, frontend_id: str, runs: Path, beside: Sequence[Source]) -> None:
     global _opened  # noqa: PLW0603
-    _opened = settings, load_training_set(settings, frontend_id), runs
+    _opened = settings, load_recorded(settings, frontend_id)[0], beside, runs
 
 
 def _run_fold(fold: Fold, number: int) -> FloatArray:
     assert _opened is not None  # noqa: S101
-    settings, data, runs = _opened
-    return _train_and_embed(settings, data.records, data.sequences, fold, number, settings.sources[0].batch, runs)
+    settings, source, beside, runs = _opened
+    return _train_and_embed(settings, source, beside, fold, number, runs)
 
 
 def _train_and_embed(
     settings: TrainingSettings,
-    records: Sequence[ClipRecord],
-    sequences: Sequence[FeatureSequence],
+    source: Source,
+    beside: Sequence[Source],
     fold: Fold,
     number: int,
-    batch: SamplerSettings,
     runs: Path | None,
 ) -> FloatArray:
-    source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
+    records, sequences, batch = source
+    part: Source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
     own = dataclasses.replace(settings, seed=settings.seed + number)
     run = RunFolder(runs / f"fold-{number}") if runs else None
-    net = train_encoder(own, make_training_set([source], own.task), run)
+    net = train_encoder(own, make_training_set([part, *beside], own.task), run)
     return embed(net, [sequences[i] for i in fold.test])
 
 

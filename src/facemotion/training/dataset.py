@@ -13,7 +13,8 @@ from torch import Tensor
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.encoder import resample, spot_motion
-from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.errors import DataError, ModelMismatchError, TrainingError
+from facemotion.features import MESH
 from facemotion.synth.assets import Assets
 from facemotion.training.augment import Times, augment
 from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
@@ -93,8 +94,17 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
     """Read the manifests of the settings, check them, and take their features from the cache.
 
     Raises:
-        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet. TrainingError: nothing to learn.
-        AssetError: simulated people are wanted and the assets aren't there.
+        ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`. TrainingError: nothing to learn.
+    """
+    sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, frontend_id)]
+    return make_training_set(sources, settings.task)
+
+
+def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Source]:
+    """The manifests of the settings, checked, with their features from the cache.
+
+    Raises:
+        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
     sources: list[Source] = []
@@ -103,9 +113,32 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
         check_manifest(manifest, labelled=settings.task == "motions")
         acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
         sources.append((acquired.records, sequences, source.batch))
-    if settings.simulation.subjects:
-        sources.append((*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch))
-    return make_training_set(sources, settings.task)
+    return sources
+
+
+def load_simulated(settings: TrainingSettings, frontend_id: str) -> list[Source]:
+    """The simulated people of the settings; none where none are wanted. They are trained on, never tested on.
+
+    Raises:
+        DataError: see `check_simulation`. AssetError: the assets aren't there.
+    """
+    check_simulation(settings)
+    if not settings.simulation.subjects:
+        return []
+    return [(*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch)]
+
+
+def check_simulation(settings: TrainingSettings) -> None:
+    """See that simulated people, if any are wanted, fit the features of the settings.
+
+    Raises:
+        DataError: the extractor isn't the face mesh, whose points are all that simulated people have.
+    """
+    if settings.simulation.subjects and settings.extractor != MESH:
+        raise DataError(
+            f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; set subjects = 0 "
+            "under [simulation] or train on the mesh."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from facemotion.training.settings import LossSettings, OptimiserSettings, Traini
 from facemotion.types import FeatureSequence, FloatArray
 
 DRAWS = {"motions": draw_batch, "subclips": draw_subclips}  # by the settings' task
+AVERAGE = "average"  # name of the averaged network, the result, in a checkpoint
 GROUPS = 8  # of clips of like length in a batch
 Progress = Callable[[int, float], None]  # steps done, loss
 
@@ -58,7 +59,8 @@ def train_encoder(
         net = net.to(device)
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, settings.optimiser)
-        step = _restore(begun, net, averaged, optimiser, data) if begun else 0
+        kept = {"net": net, AVERAGE: averaged}
+        step = _go_on(begun, kept, optimiser, data) if begun else 0
         curve: list[tuple[int, float, float]] = []
         net.train()
         while step < settings.optimiser.steps:
@@ -88,7 +90,7 @@ def train_encoder(
                 progress(step, loss.item())
             if run and (step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
                 run.write_curve(curve, step - len(curve))
-                run.save(_checkpoint(step, net, averaged, optimiser, data))
+                run.save(Checkpoint.of(kept, optimiser, step, data.frontend_id, data.dimension))
                 curve = []
     return averaged.cpu().eval()
 
@@ -101,8 +103,8 @@ def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
     """
     checkpoint = run.load()
     net = SequenceEncoder(checkpoint.dimension, run.settings.encoder)
-    _load_state(net, checkpoint, "average.")
-    return net.eval(), checkpoint.frontend_id
+    checkpoint.load_into(net, AVERAGE)
+    return net.eval(), checkpoint.made_for
 
 
 def _whole(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.float64]]:
@@ -168,16 +170,16 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
 
 def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> None:
     checkpoint = run.load()
-    if checkpoint.frontend_id != data.frontend_id:
+    if checkpoint.made_for != data.frontend_id:
         raise ModelMismatchError(
-            f"{run.path} was trained on features of {checkpoint.frontend_id}, these are of {data.frontend_id}; begin "
+            f"{run.path} was trained on features of {checkpoint.made_for}, these are of {data.frontend_id}; begin "
             "with another run."
         )
     if run.settings.encoder != net.settings or checkpoint.dimension != net.dimension:
         raise TrainingError(
             f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same."
         )
-    _load_state(net, checkpoint, "average.")
+    checkpoint.load_into(net, AVERAGE)
 
 
 def _adamw(net: SequenceEncoder, settings: OptimiserSettings) -> torch.optim.AdamW:
@@ -193,40 +195,11 @@ def _update_average(averaged: SequenceEncoder, net: SequenceEncoder, decay: floa
         mean.lerp_(now, 1 - decay)
 
 
-def _checkpoint(
-    step: int, net: SequenceEncoder, averaged: SequenceEncoder, optimiser: torch.optim.AdamW, data: TrainingSet
-) -> Checkpoint:
-    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in averaged.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    return Checkpoint(tensors, step, data.frontend_id, data.dimension)
-
-
-def _restore(
-    begun: Checkpoint, net: SequenceEncoder, averaged: SequenceEncoder, optimiser: torch.optim.AdamW, data: TrainingSet
+def _go_on(
+    begun: Checkpoint, networks: Mapping[str, nn.Module], optimiser: torch.optim.AdamW, data: TrainingSet
 ) -> int:
-    if begun.frontend_id != data.frontend_id:
+    if begun.made_for != data.frontend_id:
         raise ModelMismatchError(
-            f"The run was begun on features of {begun.frontend_id}, these are of {data.frontend_id}; start another run."
+            f"The run was begun on features of {begun.made_for}, these are of {data.frontend_id}; start another run."
         )
-    _load_state(net, begun, "net.")
-    _load_state(averaged, begun, "average.")
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in begun.tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimiser":
-            number, _, key = rest.partition(".")
-            states.setdefault(int(number), {})[key] = tensor
-    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
-    return begun.step
-
-
-def _load_state(net: SequenceEncoder, checkpoint: Checkpoint, prefix: str) -> None:
-    own = {n.removeprefix(prefix): t for n, t in checkpoint.tensors.items() if n.startswith(prefix)}
-    try:
-        net.load_state_dict(own)
-    except RuntimeError as error:
-        raise TrainingError(
-            "The checkpoint is of another architecture than its settings; start another run."
-        ) from error
+    return begun.restore(networks, optimiser)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from facemotion.encoder import resample
+from facemotion.encoder import resample, spot_motion
 from facemotion.training.augment import SHORTEST, Sequence, Times, augment
 from facemotion.training.dataset import Batch, TrainingSet
 from facemotion.training.settings import TrainingSettings
@@ -26,8 +26,10 @@ def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.
     chosen = np.repeat(rng.permutation(len(data.sequences))[: settings.subclips.clips], 2)
     clips = []
     for position in chosen:
-        sequence = data.sequences[position]
-        values, times = cut_subclip(sequence.values, sequence.times, settings.subclips.shortest, rng)
+        values, times = data.sequences[position].values, data.sequences[position].times
+        if settings.encoder.spotting:  # first, as the encoder will see every clip
+            values, times = spot_motion(values, times)
+        values, times = cut_subclip(values, times, settings.subclips.shortest, rng)
         clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)))
     return Batch(clips, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(chosen))
 

@@ -7,13 +7,15 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from facemotion.config import read_toml, to_toml
 from facemotion.errors import TrainingError
@@ -22,16 +24,67 @@ from facemotion.training.settings import TrainingSettings
 T = TypeVar("T")
 
 PACKAGES = ("facemotion", "numpy", "torch", "safetensors", "onnx", "onnxruntime")
+OPTIMISER = "optimiser"  # what its tensors are named after in a checkpoint
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run goes on from: its tensors by name, and the number of steps behind them."""
+    """What a run goes on from.
+
+    Attributes:
+        tensors: of the networks and the optimiser, by "network.parameter".
+        step: number of steps behind them.
+        made_for: what the network belongs to: the front end whose features an encoder takes, or the task and width of
+            an extractor. A run goes on only where this is the same.
+        dimension: D, features per frame that the network takes or gives.
+    """
 
     tensors: dict[str, Tensor]
     step: int
-    frontend_id: str
+    made_for: str
     dimension: int
+
+    @classmethod
+    def of(
+        cls, networks: Mapping[str, nn.Module], optimiser: Optimizer, step: int, made_for: str, dimension: int
+    ) -> Checkpoint:
+        """The present state of some networks, by the name that their tensors get, and of their optimiser."""
+        tensors = {f"{name}.{n}": tensor for name, net in networks.items() for n, tensor in net.state_dict().items()}
+        for number, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{OPTIMISER}.{number}.{n}": tensor for n, tensor in state.items()}
+        return cls(tensors, step, made_for, dimension)
+
+    def load_into(self, net: nn.Module, name: str) -> None:
+        """Give a network the tensors kept under a name.
+
+        Raises:
+            TrainingError: they are of another architecture.
+        """
+        prefix = f"{name}."
+        own = {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+        try:
+            net.load_state_dict(own)
+        except RuntimeError as error:
+            raise TrainingError(
+                "The checkpoint is of another architecture than its settings; start another run."
+            ) from error
+
+    def restore(self, networks: Mapping[str, nn.Module], optimiser: Optimizer) -> int:
+        """Undo `of`: fill networks and optimiser; the number of steps behind them.
+
+        Raises:
+            TrainingError: as in `load_into`.
+        """
+        for name, net in networks.items():
+            self.load_into(net, name)
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in self.tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == OPTIMISER:
+                number, _, key = rest.partition(".")
+                states.setdefault(int(number), {})[key] = tensor
+        optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+        return self.step
 
 
 @dataclass(frozen=True)
@@ -76,7 +129,7 @@ class RunFolder:
             # Read, not compared as text: an option that came later has its default in a run from before.
             if config.exists() and self.read_settings(type(settings)) != settings:
                 raise TrainingError(f"{self.path} holds a run of other settings; choose another folder or remove it.")
-            config.write_text(text, "utf-8")
+            self._write_atomic("config.toml", text.encode())
             self._write_atomic("versions.json", json.dumps(_versions(), indent=2).encode())
         except OSError as error:
             raise TrainingError(f"Can't write the run folder {self.path}: {error.strerror}.") from error
@@ -101,8 +154,9 @@ class RunFolder:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Checkpoint(tensors, int(about["step"]), about["frontend_id"], int(about["dimension"]))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            made_for = about.get("made_for") or about["frontend_id"]  # its name in runs from before
+            return Checkpoint(tensors, int(about["step"]), made_for, int(about["dimension"]))
+        except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TrainingError(
                 f"{path} is not a checkpoint or is damaged ({error}); remove it to start over."
             ) from error
@@ -115,7 +169,7 @@ class RunFolder:
         """
         about = {
             "step": str(checkpoint.step),
-            "frontend_id": checkpoint.frontend_id,
+            "made_for": checkpoint.made_for,
             "dimension": str(checkpoint.dimension),
         }
         contiguous: Mapping[str, Tensor] = {name: t.detach().contiguous() for name, t in checkpoint.tensors.items()}
@@ -130,12 +184,12 @@ class RunFolder:
         """Append rows of step, loss and learning rate to curve.csv, after dropping those past `step`.
 
         Rows past the checkpoint that a run goes on from were written before it was cut off, and come again.
+
+        Raises:
+            TrainingError: it can't be written.
         """
-        path = self.path / "curve.csv"
-        kept = path.read_text("utf-8").splitlines()[1:] if path.exists() else []
-        kept = [line for line in kept if int(line.split(",")[0]) <= step]
-        lines = ["step,loss,learning_rate", *kept, *(f"{n},{loss:.6f},{rate:.3e}" for n, loss, rate in rows)]
-        self._write_atomic("curve.csv", ("\n".join(lines) + "\n").encode())
+        new = [f"{n},{loss:.6f},{rate:.3e}" for n, loss, rate in rows]
+        self._rewrite("curve.csv", "loss,learning_rate", step, new)
 
     def append(self, name: str, header: str, step: int, row: str) -> None:
         """Append one row, the step before it, to a table of the run, after dropping rows of this step or later.
@@ -143,20 +197,30 @@ class RunFolder:
         Raises:
             TrainingError: it can't be written.
         """
+        self._rewrite(name, header, step - 1, [f"{step},{row}"])
+
+    def _rewrite(self, name: str, header: str, last: int, new: list[str]) -> None:
+        """A table's rows up to the step `last`, then new ones."""
         path = self.path / name
-        kept = path.read_text("utf-8").splitlines()[1:] if path.exists() else []
-        kept = [line for line in kept if int(line.split(",")[0]) < step]
         try:
-            self._write_atomic(name, ("\n".join([f"step,{header}", *kept, f"{step},{row}"]) + "\n").encode())
+            kept = path.read_text("utf-8").splitlines()[1:] if path.exists() else []
+            kept = [line for line in kept if int(line.split(",")[0]) <= last]
+            self._write_atomic(name, ("\n".join([f"step,{header}", *kept, *new]) + "\n").encode())
         except OSError as error:
             raise TrainingError(f"Can't write {path}: {error.strerror}; the last checkpoint is kept.") from error
 
     def _write_atomic(self, name: str, content: bytes) -> None:
         part = self.path / f"{name}.part"
-        part.write_bytes(content)
-        os.replace(part, self.path / name)
+        try:
+            part.write_bytes(content)
+            os.replace(part, self.path / name)
+        finally:
+            part.unlink(missing_ok=True)  # half a file fills a full disk for nothing
 
 
 def _versions() -> dict[str, str]:
-    installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
-    return {"python": platform.python_version()} | {name: installed[name] for name in PACKAGES if name in installed}
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

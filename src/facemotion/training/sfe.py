@@ -22,6 +22,7 @@ from facemotion.training.sfe_losses import UncertaintyWeights, emotion_loss, smo
 from facemotion.training.sfe_settings import SfeOptimiserSettings, SfeSettings
 from facemotion.training.sfe_validation import Validation, validate
 
+AVERAGE = "average"  # name of the averaged network, the result, in a checkpoint
 SETTLING_FACES = 256  # that the batch norms of an exported file are set on
 
 Progress = Callable[[int, float, Validation | None], None]  # steps done, loss, validation if one was just made
@@ -91,7 +92,11 @@ def train_sfe(
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, balance, settings.optimiser)
-        step = _restore(begun, settings, net, averaged, balance, optimiser) if begun else 0
+        kept = {"net": net, AVERAGE: averaged, "balance": balance}
+        step = 0
+        if begun:
+            _check_kind(begun, settings)
+            step = begun.restore(kept, optimiser)
         curve: list[tuple[int, float, float]] = []
         net.train()
         while step < settings.optimiser.steps:
@@ -121,7 +126,7 @@ def train_sfe(
                 progress(step, loss, found)
             if run and (step % settings.checkpoint_steps == 0 or last):
                 run.write_curve(curve, step - len(curve))
-                run.save(_checkpoint(step, settings, net, averaged, balance, optimiser))
+                run.save(Checkpoint.of(kept, optimiser, step, _kind(settings), net.trunk.dimension))
                 curve = []
     return averaged.cpu().eval()
 
@@ -135,7 +140,7 @@ def load_sfe(run: RunFolder) -> SpatialExtractor:
     settings, checkpoint = run.read_settings(SfeSettings), run.load()
     _check_kind(checkpoint, settings)
     net = SpatialExtractor(settings.task, settings.width)
-    _load_state(net, checkpoint, "average.")
+    checkpoint.load_into(net, AVERAGE)
     return net.eval()
 
 
@@ -262,57 +267,9 @@ def _kind(settings: SfeSettings) -> str:
     return f"sfe/{settings.task}/{settings.width:g}"
 
 
-def _checkpoint(
-    step: int,
-    settings: SfeSettings,
-    net: SpatialExtractor,
-    averaged: SpatialExtractor,
-    balance: nn.Module,
-    optimiser: torch.optim.AdamW,
-) -> Checkpoint:
-    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in averaged.state_dict().items()}
-    tensors |= {f"balance.{name}": tensor for name, tensor in balance.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    return Checkpoint(tensors, step, _kind(settings), net.trunk.dimension)
-
-
 def _check_kind(checkpoint: Checkpoint, settings: SfeSettings) -> None:
-    if checkpoint.frontend_id != _kind(settings):
+    if checkpoint.made_for != _kind(settings):
         raise TrainingError(
-            f"The checkpoint is of another architecture ({checkpoint.frontend_id}) than its settings "
+            f"The checkpoint is of another architecture ({checkpoint.made_for}) than its settings "
             f"({_kind(settings)}); start another run."
         )
-
-
-def _restore(
-    begun: Checkpoint,
-    settings: SfeSettings,
-    net: SpatialExtractor,
-    averaged: SpatialExtractor,
-    balance: nn.Module,
-    optimiser: torch.optim.AdamW,
-) -> int:
-    _check_kind(begun, settings)
-    _load_state(net, begun, "net.")
-    _load_state(averaged, begun, "average.")
-    _load_state(balance, begun, "balance.")
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in begun.tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimiser":
-            number, _, key = rest.partition(".")
-            states.setdefault(int(number), {})[key] = tensor
-    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
-    return begun.step
-
-
-def _load_state(net: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
-    own = {n.removeprefix(prefix): t for n, t in checkpoint.tensors.items() if n.startswith(prefix)}
-    try:
-        net.load_state_dict(own)
-    except RuntimeError as error:
-        raise TrainingError(
-            "The checkpoint is of another architecture than its settings; start another run."
-        ) from error

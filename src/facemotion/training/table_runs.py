@@ -20,16 +20,18 @@ from facemotion.errors import DataError, TrainingError
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.features import load_extractor
-from facemotion.training.dataset import make_training_set
+from facemotion.training.dataset import Source, check_simulation, load_simulated, make_training_set
 from facemotion.training.encoder import embed, train_encoder
 from facemotion.training.processes import run_tasks
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
+from facemotion.training.simulated import SimulationSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 MAIN = "sfe-l, contrastive, trimmed"
 DTW = "dtw"
 FACIAL = ("facial",)
+SCORES = "scores"  # in the file of a fold, of a system without vectors
 CONTROLS = ("frames shuffled", "last frame", "peak frame")
 
 
@@ -71,13 +73,14 @@ class HeldOut:
 
     Attributes:
         places: (M,) int64 positions of the held-out clips in the manifest that could be acquired.
-        vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls.
-        scored: for a system without vectors, these are (M, M) scores, NaN between two people.
+        vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls. Empty for a
+            system that makes none.
+        scores: of such a system, (M, M) float32, NaN between two people; None for all others.
     """
 
     places: NDArray[np.int64]
     vectors: Mapping[str, FloatArray]
-    scored: bool = False
+    scores: FloatArray | None = None
 
 
 def plan_runs(settings: TableSettings) -> list[Run]:
@@ -139,11 +142,15 @@ def load_clips(settings: TableSettings) -> Manifest:
 
 
 def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[Run]) -> None:
-    """See that features of every extractor are there, before any training starts.
+    """See that features of every extractor are there, of simulated people too, before any training starts.
 
     Raises:
-        DataError: a clip wasn't extracted yet by one of them.
+        DataError: a clip wasn't extracted yet by one of them, or a recipe adds simulated people to features that they
+            don't have.
     """
+    for run in runs:
+        if run.settings is not None:
+            check_simulation(run.settings)
     for extractor in dict.fromkeys(run.extractor for run in runs):
         _read(settings, manifest, extractor)
 
@@ -178,7 +185,7 @@ def train_runs(
 
 @dataclass
 class _Worker:
-    """What a process that trains folds has open: one extractor's features at a time."""
+    """What a process that trains folds has open: one extractor's features at a time, and the last simulated people."""
 
     settings: TableSettings
     runs: tuple[Run, ...]
@@ -187,11 +194,16 @@ class _Worker:
     folds: list[Fold]
     extractor: str = ""
     sequences: dict[int, FeatureSequence] = field(default_factory=dict)
+    simulation: SimulationSettings | None = None
+    simulated: list[Source] = field(default_factory=list)
 
-    def open(self, extractor: str) -> None:
-        if self.extractor != extractor:
-            self.sequences = _read(self.settings, self.manifest, extractor)
-            self.extractor = extractor
+    def open(self, run: Run) -> None:
+        if self.extractor != run.extractor:
+            self.sequences = _read(self.settings, self.manifest, run.extractor)
+            self.extractor = run.extractor
+        if run.settings is not None and self.simulation != run.settings.simulation:
+            self.simulated = load_simulated(run.settings, load_extractor(run.extractor).frontend_id)
+            self.simulation = run.settings.simulation
 
 
 _worker: _Worker | None = None
@@ -211,18 +223,20 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     kept = _read_fold(folder, own)
     if kept is not None:
         return kept
-    _worker.open(run.extractor)
+    _worker.open(run)
     records, sequences = _worker.manifest.records, _worker.sequences
     places = np.array([i for i in _held_out(records, _worker.folds[fold]) if i in sequences], np.int64)
     clips = [sequences[i] for i in places]
+    vectors: dict[str, FloatArray] = {}
+    scores = None
     if own is None:
-        vectors = {"": _dtw_within(clips, [records[i].subject for i in places])}
+        scores = _dtw_within(clips, [records[i].subject for i in places])
         folder.path.mkdir(parents=True, exist_ok=True)
     else:
         chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
         train = [sequences[i] for i in chosen]
-        source = ([records[i] for i in chosen], train, own.sources[0].batch)
-        net = train_encoder(own, make_training_set([source], own.task), folder)
+        source: Source = ([records[i] for i in chosen], train, own.sources[0].batch)
+        net = train_encoder(own, make_training_set([source, *_worker.simulated], own.task), folder)
         vectors = {"": embed(net, clips)}
         if run.controls:
             shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
@@ -230,10 +244,11 @@ def _train_fold(number: int, fold: int) -> HeldOut:
             vectors |= {name: embed(net, own) for name, own in zip(CONTROLS, changed, strict=True)}
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
-    held_out = HeldOut(places, vectors, scored=own is None)
+    held_out = HeldOut(places, vectors, scores)
+    kept_arrays = {name or "encoder": array for name, array in vectors.items()} if scores is None else {SCORES: scores}
     part = folder.path / "vectors.npz.part"
     with part.open("wb") as file:
-        np.savez(file, places=places, **{name or "encoder": own for name, own in vectors.items()})  # type: ignore[arg-type]
+        np.savez(file, places=places, **kept_arrays)  # type: ignore[arg-type]
     part.replace(folder.path / "vectors.npz")
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
     return held_out
@@ -247,8 +262,10 @@ def _read_fold(folder: RunFolder, settings: TrainingSettings | None) -> HeldOut 
         raise TrainingError(f"{folder.path} holds a run of other settings; choose another folder or remove it.")
     try:
         with np.load(path, allow_pickle=False) as file:
+            if settings is None:
+                return HeldOut(file["places"], {}, file[SCORES])
             vectors = {name: file[name] for name in file.files if name != "places"}
-            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors}, scored=settings is None)
+            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error
 

@@ -89,8 +89,12 @@ def fold_trials(
     parts = []
     for fold in folds:
         chosen = [k for k, place in enumerate(fold.places) if records[place].kind in kinds]
-        own, vectors = [records[fold.places[k]] for k in chosen], fold.vectors[system]
-        scores = vectors[np.ix_(chosen, chosen)] if fold.scored else vectors[chosen] @ vectors[chosen].T
+        own = [records[fold.places[k]] for k in chosen]
+        if fold.scores is None:
+            vectors = fold.vectors[system][chosen]
+            scores = vectors @ vectors.T
+        else:
+            scores = fold.scores[np.ix_(chosen, chosen)]
         parts.append(matrix_trials(scores, own, policy, among=records))
     return parts
 

@@ -1,0 +1,44 @@
+"""Fitted portraits are kept and never fitted twice; needs the assets."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from facemotion.errors import AssetError, WriteError
+from facemotion.synth.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.fit import load_fits
+from facemotion.synth.people import fit_portraits
+
+
+def test_only_what_is_not_kept_is_fitted(tmp_path, assets, fits, fits_file):
+    folder = tmp_path / "assets"
+    folder.mkdir()
+    for name in (HEAD, MESH, PORTRAITS):
+        (folder / name).symlink_to(assets.folder / name)
+    (folder / PORTRAIT_LIST).write_text("file\n" + "".join(f"{name}.jpg\n" for name in fits))
+    few = Assets.find(folder)
+    done = []
+    cache = tmp_path / "deep" / "fits.npz"
+    cache.parent.mkdir()
+    shutil.copy(fits_file, cache)
+    assert set(fit_portraits(few, cache, lambda *seen: done.append(seen))) == set(fits)
+    assert done == []
+
+    with (folder / PORTRAIT_LIST).open("a") as file:
+        file.write("female_11.jpg\n")
+    found = fit_portraits(few, cache, lambda *seen: done.append(seen))
+    assert done == [(1, 1)]
+    assert set(load_fits(cache)) == set(found) == {*fits, "female_11"}
+    np.testing.assert_array_equal(found["male_12"].identity, fits["male_12"].identity)
+    (folder / PORTRAIT_LIST).write_text("file\nfemale_11.jpg\n")
+    with pytest.raises(WriteError, match="make room"):
+        fit_portraits(few, folder / PORTRAIT_LIST / "fits.npz")
+
+
+def test_assets_must_be_named(monkeypatch):
+    monkeypatch.delenv("FACEMOTION_ASSETS", raising=False)
+    with pytest.raises(AssetError, match="FACEMOTION_ASSETS"):
+        Assets.find()
