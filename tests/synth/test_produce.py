@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from facemotion.config import MediaSettings, Settings
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import check_manifest, clip_digest, read_manifest
 from facemotion.errors import DataError, ManifestError
@@ -178,3 +180,15 @@ def test_a_camera_adds_its_noise_and_repeats_itself():
     edge = np.where(np.arange(96)[None, :, None] < 48, 0, 255).astype(np.float32).repeat(96, 0).repeat(3, 2)
     row = blurred.expose(edge, np.array([300, 0], np.float32), 1.0)[48, :, 0]
     assert 3 <= ((row > 5) & (row < 250)).sum() <= 9
+
+
+def test_a_take_longer_than_the_front_end_takes_is_a_failure_of_its_own(tmp_path):
+    frontend = Frontend.load(Settings(media=MediaSettings(max_seconds=1.0)))
+    cache = FeatureCache(tmp_path / "features", frontend.extractor.frontend_id)
+    recipe = tmp_path / "clip.json"
+    recipe.write_text("{}")
+    times = np.arange(40) / 25
+    produce._extract(
+        cache, frontend, recipe, (np.zeros((64, 64, 3), np.uint8) for _ in times), SimpleNamespace(times=times)
+    )
+    assert "longer than 1 s" in cache.read_failure(clip_digest(recipe))

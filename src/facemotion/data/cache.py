@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.data.manifest import Manifest, clip_digest
-from facemotion.errors import AcquisitionError, DataError, ModelMismatchError
+from facemotion.errors import AcquisitionError, DataError, FacemotionError, ModelMismatchError
 from facemotion.types import FeatureSequence
 
 Extract = Callable[[Path], FeatureSequence]
@@ -72,7 +72,7 @@ class FeatureCache:
         np.savez(buffer, values=features.values, times=features.times, frontend_id=np.array(self.frontend_id))
         self._put(self.path(digest), buffer.getvalue())
 
-    def write_failure(self, digest: str, error: AcquisitionError) -> None:
+    def write_failure(self, digest: str, error: FacemotionError) -> None:
         """Keep the reason why nothing could be acquired from a clip, so that it isn't decoded again.
 
         Raises:

@@ -18,7 +18,7 @@ import numpy as np
 from facemotion.config import Settings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
-from facemotion.errors import AcquisitionError, DataError, WriteError
+from facemotion.errors import AcquisitionError, DataError, MediaLimitError, WriteError
 from facemotion.features import load_extractor
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
@@ -181,9 +181,8 @@ def _film_all(job: Job) -> Iterator[int]:
                 folder.mkdir(parents=True, exist_ok=True)
         frames = studio.frames(shot, sensor_seed(job.settings, clip))
         if frontend is not None and job.features is not None:
-            if not (
-                (job.out / clip.truth).exists() and path.exists()
-            ):  # a whole clip's is what other caches know it by
+            # The recipe of a whole clip is what other caches know it by: it stays.
+            if not ((job.out / clip.truth).exists() and path.exists()):
                 with room_for(path):
                     path.write_text(_recipe(job.settings, clip), "utf-8")
             _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
@@ -226,11 +225,11 @@ def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
 
 def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iterator[Frame], shot: Shot) -> None:
     session = LiveSession(frontend)
-    for frame, seconds in zip(frames, shot.times, strict=True):
-        session.push(frame, float(seconds))
     try:
+        for frame, seconds in zip(frames, shot.times, strict=True):
+            session.push(frame, float(seconds))
         cache.write(clip_digest(recipe), session.sequence())
-    except AcquisitionError as error:
+    except (AcquisitionError, MediaLimitError) as error:  # a slow performer's take may be longer than is let in
         cache.write_failure(clip_digest(recipe), error)
 
 

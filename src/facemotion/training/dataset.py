@@ -168,8 +168,8 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
     )
     for number, (subject, motion) in enumerate(made_up, start=1):
         for head, tail in zip(motion.heads, motion.tails, strict=True):
-            parts = (_spotted(data.sequences[position], settings) for position in (head, tail))
-            taken.append(splice(*parts, motion.cut))
+            first, second = (_spotted(data.sequences[position], settings) for position in (head, tail))
+            taken.append(splice(first, second, motion.cut))
             subjects.append(subject)
             motions.append(-number)
     clips = [resample(*augment(*one, settings.augmentation, data.spread, rng)) for one in taken]
