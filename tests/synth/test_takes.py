@@ -203,7 +203,7 @@ def test_the_people_of_the_shipped_encoder_never_meet_those_that_judge_it():
     assert (train.part, judge.part) == ("train", "validation")
     assert train.reorders
     assert judge.reorders
-    programs = [{clip.motion for clip in make_plan(one) if clip.record.kind == "facial"} for one in (train, judge)]
+    programs = [{clip.performed for clip in make_plan(one) if clip.record.kind == "facial"} for one in (train, judge)]
     assert len(programs[0] & programs[1]) < 0.2 * len(programs[1])
 
 
