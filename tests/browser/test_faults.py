@@ -187,11 +187,11 @@ def test_a_slow_connection_costs_detail_then_frames(server, visit, always, anna)
         visitor.page.route_web_socket("**/v1/live", pass_on)
         visitor.come().name("greg")
         for _ in range(300):  # whether so few frames make a take is another matter
-            if len(sizes) > 30 and min(sizes) < 0.7 * max(sizes[:5]):
+            if len(sizes) > 8 and min(sizes) < 0.7 * max(sizes[:5]):
                 break
             visitor.page.wait_for_timeout(200)
     assert min(sizes) < 0.7 * max(sizes[:5])
-    assert len(sizes) > 30
+    assert len(sizes) > 8
     assert most <= 4  # the others are left out
 
 

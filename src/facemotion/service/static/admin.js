@@ -168,7 +168,7 @@ function calibration({ operating_point: used, choices: points, calibration_probl
   }));
   const sources = [...new Set(points.map((/** @type {any} */ one) => one.source))];
   $("sources").replaceChildren(...sources.map((source) => element("p", ADMIN.from(
-    points.filter((/** @type {any} */ one) => one.source === source).map((/** @type {any} */ one) => one.name).join(", "), source,
+    [...new Set(points.filter((/** @type {any} */ one) => one.source === source).map((/** @type {any} */ one) => one.name))].join(", "), source,
   ), "small")));
 }
 
