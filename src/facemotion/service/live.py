@@ -255,7 +255,8 @@ class Session:
     async def _look(self, reading: asyncio.Task[str]) -> Recorder:
         """Look at frames until the take ends; what holds them."""
         desk = self._parts.desk
-        media, recorder = desk.verifier.settings.media, None
+        media = desk.verifier.settings.media
+        recorder: Recorder | None = None
         while True:
             if self._fresh or recorder is None:
                 self._fresh = False  # before: a further "go" may come meanwhile
