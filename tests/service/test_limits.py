@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,91 @@ def test_beyond_loopback_tls_and_a_key_are_needed():
         check_exposure(ServerSettings(host=host, tls_ended_by_proxy=True), 1)
     with pytest.raises(SettingsError, match="both"):
         check_exposure(ServerSettings(tls_certificate="a"), 1)
+
+
+def sent(server, head: bytes, *more: bytes) -> socket.socket:
+    """A connection over which this was sent."""
+    host, port = server.url.removeprefix("http://").split(":")
+    one = socket.create_connection((host, int(port)))
+    one.settimeout(5)
+    for part in (head, *more):
+        one.sendall(part)
+    return one
+
+
+def heard(one: socket.socket) -> bytes:
+    """All that comes until the service closes."""
+    answer = b""
+    with suppress(ConnectionResetError):
+        while part := one.recv(10000):
+            answer += part
+    return answer
+
+
+@pytest.mark.parametrize(("key", "status"), [("fm_none_none", b"401"), ("", b"413")])
+def test_a_json_body_has_a_size_and_is_not_read_for_strangers(server, key, status):
+    key = key or server.keys["verify"]
+    head = (
+        f"POST /v1/users/alice/nonces HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with sent(server, head.encode(), b"2000\r\n" + b"[" * 0x2000 + b"\r\n") as one:  # and no end
+        assert one.recv(10000).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_json_body_that_never_ends_is_cut_off(tmp_path, session_environment):
+    limits = LimitSettings(upload_seconds=0.5, head_seconds=0.5)
+    with running(tmp_path / "store.db", ServiceSettings(limits=limits)) as server:
+        head = (
+            f"POST /v1/users/alice/nonces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+            f"Authorization: Bearer {server.keys['verify']}\r\nContent-Type: application/json\r\n\r\n{{"
+        )
+        with sent(server, head.encode()) as one:
+            answer = heard(one)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"UploadTimeoutError" in answer
+        # A body that nobody waits for, sent on and on after the answer.
+        with sent(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n") as one:
+            begin = time.monotonic()
+            with suppress(OSError):
+                while time.monotonic() < begin + 5:
+                    one.sendall(b"1\r\na\r\n")
+                    time.sleep(0.05)
+            assert time.monotonic() < begin + 3
+
+
+def test_a_json_body_is_sent_as_such(server):
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = server.call(
+            "POST", "/v1/users/alice/nonces", content=b'{"purpose": "verify"}', headers={"content-type": kind}
+        )
+        problem(answer, 422, "FormError")
+
+
+def test_who_never_reads_is_cut_off(tmp_path, session_environment, monkeypatch):
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        pytest.skip("needs Linux")
+    monkeypatch.setattr("facemotion.service.server.UNREAD_SECONDS", 1.0)
+
+    def press(deaf: socket.socket) -> None:
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            with suppress(TimeoutError):  # what was asked for before isn't taken yet
+                deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    with running(tmp_path / "store.db") as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            deaf.connect((host, int(port)))
+            deaf.settimeout(0.5)
+            with pytest.raises(ConnectionError):
+                press(deaf)
+
+
+def test_made_up_methods_are_counted_as_one(server):
+    for number in range(3):
+        server.call(f"MADEUP{number}", "/health", "")
+    text = server.call("GET", "/metrics").text
+    assert "MADEUP" not in text
+    assert 'method="other"' in text

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from facemotion.config import MediaSettings, load_settings
-from facemotion.errors import UnreadableMediaError
+from facemotion.errors import MediaLimitError, UnreadableMediaError
 from facemotion.media import load_clip
 from facemotion.media.clip import PICTURE_FAULTS
 from facemotion.service.auth import ApiKeys
@@ -380,3 +380,34 @@ def test_sessions_are_bounded_and_locks_hold(tmp_path, takes, session_environmen
         first.say("done")
         assert first.hear()["accepted"] is False
         assert server.call("POST", "/v1/users/lea/nonces", json={"purpose": "verify"}).status_code == 429
+
+
+def test_a_flood_of_words_holds_nobody_else_up(server):
+    with Socket(server, "lea") as socket:
+        for _ in range(3000):
+            socket.say("go")
+        begin = time.perf_counter()
+        assert server.call("GET", "/health", "").status_code == 200
+        assert time.perf_counter() - begin < 1.5
+        socket.say("done")
+        assert socket.until("error")["error"] == "NoFaceError"
+
+
+def test_who_says_nothing_keeps_nobody_out(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(live_sessions=1))
+    address = "/v1/live"
+    with running(tmp_path / "store.db", settings) as server:
+        address = server.url.replace("http", "ws") + address
+        with connect(address), connect(address), Socket(server, "lea") as socket:
+            socket.say("done")
+            assert socket.hear()["error"] == "NoFaceError"
+
+
+def test_a_picture_of_thousands_of_passes_is_refused_before_it_is_decoded():
+    out = io.BytesIO()
+    Image.new("L", (512, 512), 128).save(out, "JPEG", progressive=True)
+    fine = out.getvalue()
+    assert decode_jpeg(fine, MediaSettings()).shape == (512, 512, 3)
+    second, third = [place for place in range(len(fine)) if fine[place : place + 2] == b"\xff\xda"][1:3]
+    with pytest.raises(MediaLimitError, match="passes"):
+        decode_jpeg(fine[:second] + fine[second:third] * 1000 + fine[third:], MediaSettings())

@@ -42,6 +42,8 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 """On every answer that doesn't set its own."""
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+"""Those that are counted and logged by name."""
 
 
 def create_app(
@@ -152,10 +154,11 @@ class Clerk:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
             metrics: Metrics = self._owner.state.parts.metrics
-            metrics.count("facemotion_requests_total", route=route, method=scope["method"], status=str(status))
+            method = scope["method"] if scope["method"] in METHODS else "other"  # a client may make up any number
+            metrics.count("facemotion_requests_total", route=route, method=method, status=str(status))
             metrics.observe("facemotion_request_seconds", seconds, route=route)
             metrics.save()
-            log.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * seconds)
+            log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 
 
 async def _live(socket: WebSocket) -> None:

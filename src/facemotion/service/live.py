@@ -58,6 +58,8 @@ PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""
 SILENCE_SECONDS = 10.0
 """Longest pause between two messages of a client."""
+MOST_SCANS = 32
+"""Passes of a progressive JPEG; each costs the time of a whole picture, and thousands fit into one frame."""
 SESSION_SECONDS = 300.0
 """Longest session, all takes of an enrolment together."""
 
@@ -78,14 +80,17 @@ class Live:
         await socket.accept()
         counted = False
         try:
-            if self.sessions >= self.parts.settings.limits.live_sessions:
-                error = BusyError("The service has as many live sessions as it takes; try again shortly.")
-                error.retry_seconds = 2.0
-                raise error
-            self.sessions += 1
-            counted = True
             async with asyncio.timeout(SESSION_SECONDS):
-                await Session(self.parts, socket).run()
+                session = Session(self.parts, socket)
+                words = await session.hello()
+                # Not before: who says nothing would keep others out, without a nonce.
+                if self.sessions >= self.parts.settings.limits.live_sessions:
+                    error = BusyError("The service has as many live sessions as it takes; try again shortly.")
+                    error.retry_seconds = 2.0
+                    raise error
+                self.sessions += 1
+                counted = True
+                await session.run(words)
             await socket.close()
         except FacemotionError as error:
             await _say(socket, problem_of(error).model_dump(), last=True)
@@ -112,14 +117,23 @@ class Session:
         self._arrived = asyncio.Event()
         self._takes: list[Recording] = []
         self._aside: Recording | None = None
-        self._recorder = self._parts.desk.recorder()
+        self._fresh = True
 
-    async def run(self) -> None:
+    async def hello(self) -> Any:
+        """The first message.
+
+        Raises:
+            FormError: no JSON. UploadTimeoutError: nothing came. WebSocketDisconnect: the client went away.
         """
+        return _json((await self._receive()).get("text") or "")
+
+    async def run(self, words: Any) -> None:
+        """
+        Args:
+            words: what `hello` gave.
         Raises:
             FacemotionError: whatever ended the session before its time. WebSocketDisconnect: the client went away.
         """
-        words = await self._text()
         if words == {"purpose": "try"}:
             _let_visitor_in(self._socket, self._parts.settings)
             await self._try()
@@ -205,8 +219,7 @@ class Session:
         self._start_over()
         reading = asyncio.create_task(self._read())
         try:
-            await self._look(reading)
-            return self._recorder, await reading
+            return await self._look(reading), await reading
         finally:
             reading.cancel()
 
@@ -215,6 +228,7 @@ class Session:
         try:
             while True:
                 message = await self._receive()
+                await asyncio.sleep(0)  # a flood of messages comes in one piece; others have their turn between them
                 data = message.get("bytes")
                 if data is None:
                     words = _json(message.get("text") or "")
@@ -236,24 +250,29 @@ class Session:
     def _start_over(self) -> None:
         """Forget the frames so far: they showed somebody finding their place."""
         self._pending.clear()
-        self._recorder = self._parts.desk.recorder()
+        self._fresh = True
 
-    async def _look(self, reading: asyncio.Task[str]) -> None:
-        media = self._parts.desk.verifier.settings.media
+    async def _look(self, reading: asyncio.Task[str]) -> Recorder:
+        """Look at frames until the take ends; what holds them."""
+        desk = self._parts.desk
+        media = desk.verifier.settings.media
+        recorder: Recorder | None = None
         while True:
+            if self._fresh or recorder is None:
+                self._fresh = False  # before: a further "go" may come meanwhile
+                recorder = await self._run(desk.recorder)  # in a thread, since it asks the database
+                continue
             if not self._pending:
                 if reading.done():
-                    return
+                    return recorder
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            look = partial(_look_at, self._recorder, self._pending.popleft(), media)
+            look = partial(_look_at, recorder, self._pending.popleft(), media)
             answer, size = await self._run(look)
             self._parts.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
-            await _say(self._socket, _guidance(answer, size, self._recorder.frames, self._dropped))
-
-    async def _text(self) -> Any:
-        return _json((await self._receive()).get("text") or "")
+            frames = 0 if self._fresh else recorder.frames
+            await _say(self._socket, _guidance(answer, size, frames, self._dropped))
 
     async def _receive(self) -> Any:
         try:
@@ -270,8 +289,10 @@ def decode_jpeg(data: bytes, settings: MediaSettings) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a JPEG, scaled down to the analysis size.
 
     Raises:
-        UnreadableMediaError: not a JPEG, or damaged. MediaLimitError: too many pixels.
+        UnreadableMediaError: not a JPEG, or damaged. MediaLimitError: too many pixels or passes.
     """
+    if data.count(b"\xff\xda") > MOST_SCANS:  # starts of scans: inside of one, every 0xff is followed by zero
+        raise MediaLimitError("A frame is a JPEG of too many passes; send one that isn't progressive.")
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             if max(image.size) > settings.max_side_px:

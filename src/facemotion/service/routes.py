@@ -18,7 +18,7 @@ from facemotion.service.desk import Desk, moment
 from facemotion.service.limits import Bench, Pace
 from facemotion.service.problems import WORDS
 from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
-from facemotion.service.uploads import Form, read_form
+from facemotion.service.uploads import Form, read_form, read_json
 from facemotion.thresholds import own_points
 from facemotion.types import Factor, OperatingPoint
 
@@ -95,11 +95,25 @@ def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": schemas.Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
 
 
+async def _wanted(request: Request, who: Who) -> schemas.NonceRequest:
+    """The body of createNonce, read once it is known who calls."""
+    return await read_json(request, schemas.NonceRequest, parts_of(request).settings.limits)
+
+
+Wanted = Annotated[schemas.NonceRequest, Depends(_wanted)]
+
+
 def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
     body = {"type": "object", "required": list(fields), "properties": fields, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
 
 
+_JSON = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": schemas.NonceRequest.model_json_schema()}},
+    }
+}
 _NONCE_FIELD = {"type": "string", "description": "From createNonce, for this user and purpose."}
 _CLIP_FIELD = {"type": "string", "format": "binary", "description": "Any video; RGB, not mirrored."}
 _TAKES_FIELD = {
@@ -116,7 +130,7 @@ def routes() -> APIRouter:
     add: Any = router.add_api_route
     clip = _answers(408, 413, 422, 503)
     add("/v1/users/{user}/nonces", create_nonce, methods=["POST"], status_code=201, operation_id="createNonce",
-        response_model=schemas.Nonce, responses=_answers(422, 503))  # fmt: skip
+        response_model=schemas.Nonce, responses=_answers(408, 413, 422, 503), openapi_extra=_JSON)  # fmt: skip
     add("/v1/users/{user}/verify", verify, methods=["POST"], operation_id="verify",
         response_model=schemas.Verdict, responses=clip,
         openapi_extra=_multipart(nonce=_NONCE_FIELD, clip=_CLIP_FIELD))  # fmt: skip
@@ -145,7 +159,7 @@ def routes() -> APIRouter:
     return router
 
 
-def create_nonce(request: Request, who: Who, user: UserName, wanted: schemas.NonceRequest) -> schemas.Nonce:
+def create_nonce(request: Request, who: Who, user: UserName, wanted: Wanted) -> schemas.Nonce:
     """Ask for a nonce: it is good for one attempt of one user, and not for long."""
     who.require(wanted.purpose)
     parts = parts_of(request)

@@ -25,6 +25,9 @@ from facemotion.service.settings import LimitSettings, ServiceSettings, check_ex
 
 APP = "facemotion.service.app:from_environment"
 
+UNREAD_SECONDS = 30.0
+"""A client that takes none of its answer for so long is cut off."""
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -38,14 +41,15 @@ LOGGING: dict[str, Any] = {
 
 
 class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection which doesn't get the head of a request together in time, and turns away
-    connections beyond the limit.
+    """HTTP/1.1 that closes a connection which doesn't get the head of a request together in time, goes on with a body
+    that was answered already, or doesn't read; and turns away connections beyond the limit.
 
     uvicorn itself waits for heads for ever, so that idle connections could use up the server. The limits come from the
     application, by its lifespan state.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _patience = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client came: its head must be whole in time."""
@@ -55,12 +59,21 @@ class ImpatientProtocol(H11Protocol):
             transport.write(_turned_away())
             transport.close()
             return
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: else who never reads keeps a connection for ever
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNREAD_SECONDS)
+            )
         self._patience = limits.head_seconds
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: the timer runs while a head is under way, from its first byte."""
         super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """An answer went out: what is left of the body that it didn't wait for may not go on for ever."""
+        super().on_response_complete()
         self._watch()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
@@ -74,7 +87,7 @@ class ImpatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if self.conn.their_state is not h11.IDLE and not self._answered_early():
             self._cancel()
         elif self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(self._patience, self._too_slow)
@@ -86,8 +99,12 @@ class ImpatientProtocol(H11Protocol):
 
     def _too_slow(self) -> None:
         self._timer = None
-        if self.conn.their_state is h11.IDLE and (self.cycle is None or self.cycle.response_complete):
+        idle = self.conn.their_state is h11.IDLE and (self.cycle is None or self.cycle.response_complete)
+        if idle or self._answered_early():
             self.transport.close()
+
+    def _answered_early(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
 
 
 def _turned_away() -> bytes:

@@ -1,11 +1,17 @@
-"""Bodies of requests, read within a time and a size, and kept in memory: no clip touches the disk."""
+"""Bodies of requests, read within a time and a size, and kept in memory: no clip touches the disk.
+
+No endpoint lets FastAPI read its body: it would do so before it asks who calls, whatever the size and the time.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
@@ -17,6 +23,9 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MOST_PARTS = 32
+MOST_JSON = 4096
+"""Bytes of a JSON body."""
+Body = TypeVar("Body", bound=BaseModel)
 
 
 @dataclass
@@ -78,34 +87,62 @@ async def read_form(request: Request, limits: LimitSettings) -> Form:
     if kind != b"multipart/form-data" or not boundary:
         raise FormError("Send the body as multipart/form-data.")
     most = int(limits.body_mebibytes * 2**20)
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
-        raise _too_large(limits)
+    large = BodyTooLargeError(
+        f"The body is larger than {limits.body_mebibytes:g} MiB; record smaller or shorter clips."
+    )
     collector = _Collector()
-    received = 0
     try:
         parser = MultipartParser(boundary, collector.callbacks())
-        async with asyncio.timeout(limits.upload_seconds):
-            async for chunk in request.stream():
-                received += len(chunk)
-                if received > most:
-                    raise _too_large(limits)
-                parser.write(chunk)
-    except TimeoutError as error:
-        raise UploadTimeoutError(
-            f"The body didn't arrive within {limits.upload_seconds:g} s; send a smaller clip."
-        ) from error
+        async for chunk in _chunks(request, most, limits.upload_seconds, large):
+            parser.write(chunk)
     except FormParserError as error:
         raise FormError("The multipart body is damaged; send it again.") from error
-    except ClientDisconnect as error:
-        raise FormError("The connection was cut before the body was whole.") from error
     if not collector.whole:
         raise FormError("The multipart body is cut off; send it again.")
     return collector.form
 
 
-def _too_large(limits: LimitSettings) -> BodyTooLargeError:
-    return BodyTooLargeError(f"The body is larger than {limits.body_mebibytes:g} MiB; record smaller or shorter clips.")
+async def read_json(request: Request, kind: type[Body], limits: LimitSettings) -> Body:
+    """Read a small application/json body.
+
+    Raises:
+        FormError: of another type. RequestValidationError: not as `kind` describes it.
+        BodyTooLargeError, UploadTimeoutError: past a limit.
+    """
+    if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
+        raise FormError("Send the body as application/json.")
+    large = BodyTooLargeError(f"The body is larger than {MOST_JSON} bytes; see the OpenAPI description.")
+    body = bytearray()
+    async for chunk in _chunks(request, MOST_JSON, limits.upload_seconds, large):
+        body += chunk
+    try:
+        return kind.model_validate_json(bytes(body))
+    except ValidationError as error:
+        raise RequestValidationError([{"loc": ("body", *one["loc"])} for one in error.errors()]) from None
+
+
+async def _chunks(request: Request, most: int, seconds: float, large: BodyTooLargeError) -> AsyncIterator[bytes]:
+    """The body as it arrives, up to `most` bytes, all within `seconds`."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        raise large
+    received = 0
+    end = asyncio.get_running_loop().time() + seconds
+    stream = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout_at(end):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise UploadTimeoutError(f"The body didn't arrive within {seconds:g} s; send a smaller one.") from error
+        except ClientDisconnect as error:
+            raise FormError("The connection was cut before the body was whole.") from error
+        received += len(chunk)
+        if received > most:
+            raise large
+        yield chunk
 
 
 class _Collector:
