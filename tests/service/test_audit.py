@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
@@ -84,6 +85,16 @@ def test_meddling_shows_at_the_row(tmp_path, statement, row):
         fill(database)
         meddle(database, statement)
         with pytest.raises(AuditError, match=f"Row {row} "):
+            audit.check(database)
+
+
+def test_a_row_before_the_first_shows(tmp_path):
+    with open_database(tmp_path / "store.db") as database:
+        fill(database)
+        with database.write() as connection:
+            row = {**vars(audit.read(database)[0]), "number": 0, "user": "mallory"}
+            connection.execute(insert(audit.table).values(**row))
+        with pytest.raises(AuditError, match="Row 1 of the audit trail has a stranger before it"):
             audit.check(database)
 
 

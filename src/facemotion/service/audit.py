@@ -103,7 +103,8 @@ def check(database: Database, expected: str = "") -> AuditReport:
     for row in _all(database):
         count += 1
         if row.number != count:
-            raise AuditError(f"Row {count} of the audit trail is missing; restore the database from a backup.")
+            what = "is missing" if row.number > count else "has a stranger before it"
+            raise AuditError(f"Row {count} of the audit trail {what}; restore the database from a backup.")
         if row.previous != previous or row.digest != row.computed():
             raise AuditError(
                 f"Row {count} of the audit trail was altered, or a row before it; compare it with a backup."
@@ -116,7 +117,7 @@ def check(database: Database, expected: str = "") -> AuditReport:
 
 
 def _all(database: Database) -> Iterator[AuditRow]:
-    after = 0
+    after = -(2**62)  # a row slipped in before the first one is a row too
     while rows := read(database, after):
         yield from rows
         after = rows[-1].number
