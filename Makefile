@@ -26,12 +26,14 @@ check: .venv/dev-ready
 bench: .venv/dev-ready
 	$(BIN)/python benchmarks/pipeline.py
 
-# Users install the package alone, under 400 MB; development adds torch and the test tools.
+# Users install the package alone, 0.4 GB; development adds torch and the test tools.
 .venv/demo-ready: pyproject.toml $(LOCK) | .venv/bin/pip
+	@echo "Installing facemotion and its packages (0.4 GB): a minute or more."
 	$(BIN)/pip install --quiet -c $(LOCK) -e .
 	touch $@
 
 .venv/dev-ready: pyproject.toml $(LOCK) | .venv/bin/pip
+	@echo "Installing facemotion, torch and the test tools: some minutes."
 	$(BIN)/pip install --quiet -c $(LOCK) -e ".[dev]"
 	touch $@ .venv/demo-ready
 

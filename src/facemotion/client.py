@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,23 +18,35 @@ if TYPE_CHECKING:
 ClipSource = Path | str | bytes
 
 
+@dataclass(frozen=True)
+class Enrolled:
+    """What became of an enrolment.
+
+    Attributes:
+        takes: number of takes kept. warnings: what the service found weak about the motion, in its words.
+    """
+
+    takes: int
+    warnings: tuple[str, ...]
+
+
 class Client:
     """Talks to one service. Safe to use from several threads; close it, or use it with `with`.
 
     Args:
         url: of the service, such as https://verify.example.com.
         key: API key; "" for a service on this machine that lets its own in.
-        seconds: how long to wait for an answer.
+        seconds: how long to wait for an answer; a busy service takes its time over an enrolment of several takes.
         ca: PEM file of the authority that signed the service's certificate; default: those that everyone trusts.
     Raises:
         MissingExtraError: httpx isn't installed.
     """
 
-    def __init__(self, url: str, key: str = "", *, seconds: float = 30.0, ca: Path | str | None = None) -> None:
+    def __init__(self, url: str, key: str = "", *, seconds: float = 120.0, ca: Path | str | None = None) -> None:
         try:
             import httpx
         except ImportError as error:
-            raise MissingExtraError("The client needs httpx: pip install 'facemotion[client]'.") from error
+            raise MissingExtraError("The client needs httpx: pip install '.[client]' in the clone.") from error
         self._transport_error = httpx.TransportError
         verify: Any = True
         if ca is not None:
@@ -43,8 +56,8 @@ class Client:
         head = {"authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(base_url=url, headers=head, timeout=seconds, verify=verify)
 
-    def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False) -> int:
-        """Enrol a user by several takes of one motion, and give their number.
+    def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False) -> Enrolled:
+        """Enrol a user by several takes of one motion.
 
         Args:
             user: 1 to 128 letters, digits and . _ @ + -
@@ -59,7 +72,7 @@ class Client:
         nonce = self.nonce(user, "enrol")
         method = "PUT" if replace else "POST"
         answer = self._call(method, f"{_of(user)}/enrolment", data={"nonce": nonce}, files=files)
-        return int(answer["takes"])
+        return Enrolled(int(answer["takes"]), tuple(answer["warnings"]))
 
     def nonce(self, user: str, purpose: Literal["verify", "enrol"] = "verify") -> str:
         """A nonce for one attempt; ask for it before the user is recorded.

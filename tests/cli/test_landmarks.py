@@ -26,3 +26,10 @@ def test_faults_by_name(clips, tmp_path):
     assert isinstance(answer.exception, NoFaceError)
     answer = CliRunner().invoke(app, ["landmarks", str(clips / "talk1.mp4"), "--video", out, "--extractor", "mesh"])
     assert isinstance(answer.exception, UnknownModelError)
+
+
+def test_an_extractor_of_our_own_is_named_by_its_card(clips, tmp_path):
+    arguments = ["landmarks", str(clips / "talk1.mp4"), "--video", str(tmp_path / "out.mp4"), "--extractor", "sfe-mt"]
+    answer = CliRunner().invoke(app, [*arguments, "--json"])
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["face_share"] > 0.9

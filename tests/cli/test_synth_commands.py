@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.errors import AssetError, MotionProgramError, SettingsError
+from facemotion.errors import AssetError, MissingExtraError, MotionProgramError, SettingsError
 from facemotion.synth import people
 from facemotion.synth.assets import Assets
 from facemotion.synth.fit import PortraitFitter, save_fits
@@ -119,3 +119,10 @@ def test_the_digest_needs_no_assets(monkeypatch):
     answer = run("digest", "--subjects", 1, "--json")
     assert answer.exit_code == 0
     assert len(json.loads(answer.stdout)["sha256"]) == 64
+
+
+@pytest.mark.parametrize("command", ["fit", "preview x", "dataset x", "stills x", "digest"])
+def test_without_the_extra_every_command_says_so(monkeypatch, command):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["synth", *command.split()])
+    assert isinstance(result.exception, MissingExtraError)

@@ -40,7 +40,7 @@ def test_the_client_does_what_the_service_does(server, talk, brow, clips, tmp_pa
     probe = tmp_path / "probe.mp4"
     probe.write_bytes(talk[4])
     with fm.Client(server.url, server.keys["admin"]) as client:
-        assert client.enrol("cleo", talk[:3]) == 3
+        assert client.enrol("cleo", talk[:3]).takes == 3
         with pytest.raises(UserExistsError):
             client.enrol("cleo", talk[:3])
         assert client.verify("cleo", probe) is True
@@ -49,7 +49,7 @@ def test_the_client_does_what_the_service_does(server, talk, brow, clips, tmp_pa
         with pytest.raises(NonceError):
             client.verify("cleo", talk[5], nonce)
         assert client.status("cleo")["failures"] == 1
-        assert client.enrol("cleo", brow, replace=True) == 3
+        assert client.enrol("cleo", brow, replace=True).takes == 3
         with pytest.raises(NoMotionError):
             client.verify("cleo", clips / "still.mp4")
         with pytest.raises(UnreadableMediaError):
@@ -104,10 +104,22 @@ def test_over_tls(tmp_path, talk, session_environment):
     settings = ServiceSettings(server=ServerSettings(tls_certificate=chain, tls_key=key))
     with running(tmp_path / "store.db", settings) as server:
         with fm.Client(server.url, server.keys["enrol"], ca=chain) as client:
-            assert client.enrol("alice", talk[:2]) == 2
+            assert client.enrol("alice", talk[:2]).takes == 2
             assert client.verify("alice", talk[2]) is True
         with fm.Client(server.url, server.keys["enrol"]) as client, pytest.raises(ServiceError, match="reached"):
             client.models()
+
+
+def test_the_python_block_runs(server, talk, tmp_path, monkeypatch, capsys):
+    block = re.search(r"<!-- python:begin -->\n```python\n(.*?)```", DOCS.read_text("utf-8"), re.S)[1]
+    for name, clip in zip(("1", "2", "3", "probe"), talk, strict=False):
+        (tmp_path / f"{name}.mp4").write_bytes(clip)
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("http://127.0.0.1:8470", server.url), {"KEY": server.keys["enrol"]})
+    enrolled, verified = capsys.readouterr().out.splitlines()
+    assert enrolled.startswith("3")
+    assert verified == "True"
+    assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")

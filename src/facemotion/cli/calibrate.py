@@ -9,6 +9,8 @@ import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
 
+LOOSE = 0.1  # FMR above which a point is no protection
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -88,6 +90,8 @@ def calibrate(
         table.add_row(point.name, str(point.takes), *rates, *map(str, counts))
     Console().print(table)
     failed = len(read) - len(records)
-    print(f"{len(records)} clips; from {failed} nothing could be acquired.")
+    print(f"{len(records)} clips used" + (f"; from {failed} nothing could be acquired." if failed else "."))
+    if any(point.fmr > LOOSE for point in points):
+        print(f"A point that lets more than {LOOSE:.0%} of impostors pass protects nothing: record more motions.")
     if path:
         print(f'Kept in {path}. To use one: operating_point = "own-{points[0].name}" under [verifier].')

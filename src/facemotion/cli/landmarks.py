@@ -25,14 +25,13 @@ def landmarks(
     video: Annotated[Path, typer.Option(help="MP4 file to write, the points drawn on its frames.")],
     extractor: Annotated[
         str,
-        typer.Option(help="Extractor that has landmarks: face-mesh, sfe-l-landmarks, sfe-l-half-landmarks, your own."),
+        typer.Option(help="Extractor that has landmarks: face-mesh, sfe-l, sfe-mt, sfe-l-half, your own."),
     ] = "face-mesh",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Draw the landmarks that an extractor finds on the frames of a clip, to look at."""
     from facemotion.config import load_settings
-    from facemotion.errors import SettingsError
     from facemotion.face import BlazeFace, FaceTracker
     from facemotion.features import load_extractor
     from facemotion.media import read_frames
@@ -41,9 +40,9 @@ def landmarks(
 
     settings = load_settings(config)
     network = load_extractor(extractor, settings.runtime)
-    find = getattr(network, "landmarks", None)
-    if find is None:
-        raise SettingsError(f"The extractor {extractor!r} gives features without places; use {extractor}-landmarks.")
+    if not hasattr(network, "landmarks"):  # features without places; the same network's landmarks are meant
+        network = load_extractor(f"{extractor}-landmarks", settings.runtime)
+    find = network.landmarks  # type: ignore[attr-defined]
     detector, tracker = BlazeFace(settings.face, settings.runtime), FaceTracker(settings.face)
 
     def marked() -> Iterator[tuple[NDArray[np.uint8], float]]:

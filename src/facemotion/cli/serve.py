@@ -9,7 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, StoreOption, default_store, print_json
 
-INSTALL = "The service needs more packages: pip install 'facemotion[serve]'."
+INSTALL = "The service needs more packages: pip install '.[serve]' in the clone."
 
 
 def register(app: typer.Typer) -> None:

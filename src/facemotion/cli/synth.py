@@ -43,6 +43,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="synth")
 
 
+@group.callback()
+def _extra() -> None:
+    """Simulated people performing facial motions, with ground truth."""
+    for module in ("numba", "scipy"):  # before any command imports what needs them
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError("The data engine needs an extra: pip install '.[synth]' in the clone.")
+
+
 @group.command()
 def fit(assets: AssetsOption = None, cache: CacheOption = None, json: JsonOption = False) -> None:
     """Fit the head to all portraits and keep the fits; the other commands do so on first use."""
@@ -308,9 +316,6 @@ def _answer(as_json: bool, value: dict[str, Any], sentence: str) -> None:
 
 
 def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
-    for module in ("numba", "scipy"):
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError("The data engine needs an extra: pip install 'facemotion[synth]'.")
     from facemotion.synth.assets import Assets
     from facemotion.synth.people import default_cache
 

@@ -11,7 +11,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 
-INSTALL = "Training needs torch; install it with `pip install 'facemotion[train]'`."
+INSTALL = "Training needs torch; install it with `pip install '.[train]' in the clone`."
 
 
 def register(app: typer.Typer) -> None:

@@ -204,7 +204,7 @@ def _options(url: URL) -> dict[str, Any]:
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("A PostgreSQL store needs its driver: pip install 'facemotion[serve]'.") from error
+        raise MissingExtraError("A PostgreSQL store needs its driver: pip install '.[serve]' in the clone.") from error
     return {"connect_args": {"connect_timeout": int(BUSY_SECONDS)}}
 
 
