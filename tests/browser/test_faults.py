@@ -207,6 +207,26 @@ def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):
     assert told[-1] in ("accepted", "rejected")
 
 
+def test_where_no_socket_stays_up_enrolment_sends_its_takes_in_one_request(server, visit, always):
+    with visit(server, always) as visitor:
+        cut_after(visitor, 5, 99)
+        visitor.come().name("jill", "Enrol")
+        for number in (1, 2, 3):
+            visitor.wait(f"Take {number} of 3")
+            visitor.guided("Get ready")
+            visitor.guided("Go!")
+        title = visitor.verdict()
+    sent = [url for url in visitor.requests if url.endswith("/users/jill/enrolment")]
+    assert len(sent) == 1
+    enrolled = server.call("GET", "/v1/users/jill").json()
+    # The film goes round without a pause: whether three pieces of it are alike is for the service to say.
+    assert (title == "You're enrolled") == enrolled["enrolled"]
+    if enrolled["enrolled"]:
+        assert enrolled["takes"] == {"motion": 3}
+    else:
+        assert title == "That didn't work"
+
+
 def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
     def come(visitor) -> None:
         visitor.come().name("olga")

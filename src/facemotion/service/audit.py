@@ -117,7 +117,7 @@ def check(database: Database, expected: str = "") -> AuditReport:
 
 
 def _all(database: Database) -> Iterator[AuditRow]:
-    after = -(2**62)  # a row slipped in before the first one is a row too
+    after = -(2**31)  # PostgreSQL's least integer; a row slipped in before the first one is a row too
     while rows := read(database, after):
         yield from rows
         after = rows[-1].number

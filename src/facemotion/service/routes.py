@@ -288,7 +288,7 @@ def _point(factor: Factor, point: OperatingPoint) -> schemas.OperatingPointEntry
 def read_audit(
     request: Request,
     who: Who,
-    after: Annotated[int, Query(ge=0, le=2**62, description="Number of the last entry that you have.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     newest: Annotated[bool, Query(description="The last entries instead of the first, in their order still.")] = False,
 ) -> schemas.AuditPage:
