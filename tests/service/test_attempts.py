@@ -60,9 +60,15 @@ def fail(attempts: Attempts, user: str) -> Ticket:
     return attempts.begin(user, "verify", "k", attempts.issue(user, "verify", "k"))
 
 
-def test_failures_wait_double_and_lock(tmp_path, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("facemotion.service.attempts.time.time", lambda: now[0])
+@pytest.fixture
+def now(monkeypatch) -> list[float]:
+    """The clock of the attempts, in seconds: set its only number."""
+    clock = [1000.0]
+    monkeypatch.setattr("facemotion.service.attempts.time.time", lambda: clock[0])
+    return clock
+
+
+def test_failures_wait_double_and_lock(tmp_path, now):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
         for _ in range(5):
@@ -105,9 +111,7 @@ def test_an_accepted_attempt_clears_and_a_failure_to_acquire_is_forgiven(tmp_pat
         assert attempts.state("alice").failures == 0
 
 
-def test_an_attempt_that_is_forgiven_costs_no_wait(tmp_path, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("facemotion.service.attempts.time.time", lambda: now[0])
+def test_an_attempt_that_is_forgiven_costs_no_wait(tmp_path, now):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
         for _ in range(5):

@@ -56,6 +56,19 @@ def ground_truth(folder: Path) -> str:
     return digest([folder / "manifest.csv", folder / "motions.csv", *sorted((folder / "truth").rglob("*.npz"))])
 
 
+def kill_once_it_writes(process: subprocess.Popen[bytes], folder: Path, pattern: str, seconds: float) -> bool:
+    """Kill a run some seconds after it wrote another file into the folder; whether it was still running then."""
+    before = len(list(folder.rglob(pattern))) if folder.exists() else 0
+    while process.poll() is None and (not folder.exists() or len(list(folder.rglob(pattern))) <= before):
+        time.sleep(0.005)  # starting takes seconds; the moments that matter come after it
+    time.sleep(seconds)
+    running = process.poll() is None
+    if running:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return running
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_equals_an_unbroken_one(tmp_path, assets, all_fits):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -64,14 +77,7 @@ def test_a_run_killed_at_random_moments_equals_an_unbroken_one(tmp_path, assets,
     killed = 0
     for _ in range(KILLS):
         process = begin(broken, assets, all_fits, "--jobs", "2")
-        before = len(list(broken.rglob("*.npz"))) if broken.exists() else 0
-        while process.poll() is None and (not broken.exists() or len(list(broken.rglob("*.npz"))) <= before):
-            time.sleep(0.01)  # starting takes seconds; the moments that matter come after it
-        time.sleep(chance.uniform(0, 0.4))
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            killed += 1
-        process.communicate()
+        killed += kill_once_it_writes(process, broken, "*.npz", chance.uniform(0, 0.4))
     assert killed >= 3
     assert finish(begin(broken, assets, all_fits)) == 0
     assert ground_truth(broken) == ground_truth(whole)
@@ -117,14 +123,7 @@ def test_stills_killed_at_random_moments_equal_unbroken_ones(tmp_path, assets, a
     killed = 0
     for _ in range(6):
         process = stills(broken, assets, all_fits)
-        before = len(list(broken.rglob("*.*")))
-        while process.poll() is None and len(list(broken.rglob("*.*"))) <= before:
-            time.sleep(0.005)  # starting takes seconds; the moments that matter come after it
-        time.sleep(chance.uniform(0, 0.5))
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            killed += 1
-        process.communicate()
+        killed += kill_once_it_writes(process, broken, "*.*", chance.uniform(0, 0.5))
     assert killed >= 2
     assert finish(stills(broken, assets, all_fits)) == 0
     assert same_files(whole, broken) == 4 * (3 + 1 + 1)

@@ -40,9 +40,8 @@ def landmarks(
 
     settings = load_settings(config)
     network = load_extractor(extractor, settings.runtime)
-    if not hasattr(network, "landmarks"):  # features without places; the same network's landmarks are meant
-        network = load_extractor(f"{extractor}-landmarks", settings.runtime)
-    find = network.landmarks  # type: ignore[attr-defined]
+    # The mesh observes fewer points than it finds; an extractor of features alone has none but those that it observes.
+    find = getattr(network, "landmarks", None) or (lambda *face: network.observe(*face)[1])
     detector, tracker = BlazeFace(settings.face, settings.runtime), FaceTracker(settings.face)
 
     def marked() -> Iterator[tuple[NDArray[np.uint8], float]]:

@@ -75,6 +75,8 @@ class VersionedTables:
         config, script = self._revisions()
 
         def steps(revision: object, _context: MigrationContext) -> object:
+            # What alembic.command.upgrade runs; that command alone can't be given a connection. Alembic types the
+            # revision of this callback more loosely than the method it is meant for.
             return script._upgrade_revs("head", revision)  # type: ignore[arg-type]
 
         with _one_at_a_time, EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:

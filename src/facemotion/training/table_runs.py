@@ -248,6 +248,7 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     kept_arrays = {name or "encoder": array for name, array in vectors.items()} if scores is None else {SCORES: scores}
     part = folder.path / "vectors.npz.part"
     with part.open("wb") as file:
+        # numpy's types take every named array for its flag allow_pickle.
         np.savez(file, places=places, **kept_arrays)  # type: ignore[arg-type]
     part.replace(folder.path / "vectors.npz")
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
