@@ -59,10 +59,11 @@ def splice(head: Sequence, tail: Sequence, cut: float) -> Sequence:
     """The beginning of one clip and the end of another, each cut at the same share of its frames.
 
     Args:
-        head, tail: values (T, D) float32 and times (T,) seconds.
-        cut: 0..1.
+        head, tail: values (T, D) float32 and times (T,) float64 seconds each; the two lengths may differ.
+        cut: 0..1, share of the frames.
     Returns:
-        Values and times, which go on at the tail's own pace. Clips too short to be cut give the head whole.
+        (L, D) float32 values and (L,) float64 seconds, which go on at the tail's own pace. Clips too short to be cut
+        give the head whole.
     """
     (before, first_times), (after, times) = head, tail
     stop, start = round(cut * len(before)), round(cut * len(after))
