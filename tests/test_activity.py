@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facemotion.activity import active_span, measure_cues
+from facemotion.activity import RestWatch, active_span, measure_cues
 from facemotion.types import FeatureSequence
 
 
@@ -45,3 +45,29 @@ def test_intensity_grows_with_the_motion_and_a_still_face_has_none() -> None:
     values, times = motion()
     assert cues(2 * values, times).intensity == pytest.approx(2 * cues(values, times).intensity, rel=1e-4)
     assert cues(np.ones((9, 2), np.float32), np.arange(9) / 25).neutral_share == 1
+
+
+def rests(*levels: tuple[float, float]) -> np.ndarray:
+    """Whether each frame at 25 a second rests, of a face that goes to these levels, each held for some seconds."""
+    rng = np.random.default_rng(0)
+    course = np.concatenate([np.full(round(25 * seconds), level) for level, seconds in levels])
+    course = np.convolve(np.pad(course, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")  # a face takes its time
+    values = course[:, None] * np.arange(1, 6) + 0.01 * rng.normal(size=(len(course), 5))
+    watch = RestWatch()
+    return np.array([watch.push(one.astype(np.float32), k / 25) for k, one in enumerate(values)])
+
+
+def test_a_face_rests_once_it_is_back_and_still() -> None:
+    told = rests((0, 0.5), (1, 0.5), (0, 1.0))
+    assert not told[15:26].any()  # held at the apex
+    assert told[-8:].all()
+
+
+def test_the_way_from_one_side_to_the_other_is_no_rest() -> None:
+    assert not rests((0, 0.5), (1, 0.4), (-1, 0.4))[13:].any()
+
+
+def test_who_stops_elsewhere_and_stays_there_rests_after_a_second() -> None:
+    told = rests((0, 0.5), (1, 2.5))
+    assert not told[13 : 13 + 25].any()
+    assert told[-10:].all()

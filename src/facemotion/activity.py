@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,9 @@ Times = NDArray[np.float64]
 
 WINDOWS = (0.16, 0.32, 0.64)  # seconds over which the standard deviation is taken
 QUIET_SHARE = 0.15  # of the range between the stillest and the liveliest windows, still counted as neutral
+REST_SECONDS = 0.4  # over which a live face is looked at for whether it rests
+REST_SHARE = 0.35  # of the farthest and of the liveliest so far, below which a live face rests
+HELD_SECONDS = 1.0  # a live face that is still for longer rests, wherever it stopped
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,39 @@ def measure_cues(features: FeatureSequence) -> Cues:
     if intensity == 0:
         return Cues(1.0, 0.0, 0.0)
     return Cues(float(np.mean(away < 0.35 * intensity)), min(float(away[-3:].mean()) / intensity, 1.0), intensity)
+
+
+class RestWatch:
+    """Tells while frames arrive whether a face is back at rest: near where it began, and still.
+
+    Both are needed: a motion held at its apex is still, and one on its way from one side to the other passes by the
+    resting face. The resting face is that of the first frames. Who stops elsewhere and stays there rests too.
+    """
+
+    FIRST = 5  # frames that show the resting face
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[FloatArray, float]] = deque()
+        self._first: list[FloatArray] = []
+        self._farthest = self._liveliest = 0.0
+        self._moved = -math.inf
+
+    def push(self, values: FloatArray, seconds: float) -> bool:
+        """Take in the features (D,) of one frame; whether the face rests now. Before it has moved, noise decides."""
+        if len(self._first) < self.FIRST:
+            self._first.append(values)
+        self._recent.append((values, seconds))
+        while seconds - self._recent[0][1] > REST_SECONDS:
+            self._recent.popleft()
+        window = np.stack([one for one, _ in self._recent]).astype(np.float64)
+        away = float(np.linalg.norm(window.mean(axis=0) - np.median(self._first, axis=0)))
+        deviation = float(window.std(axis=0).mean())
+        self._farthest = max(self._farthest, away)
+        self._liveliest = max(self._liveliest, deviation)
+        if deviation > REST_SHARE * self._liveliest:
+            self._moved = seconds
+            return False
+        return away <= REST_SHARE * self._farthest or seconds - self._moved >= HELD_SECONDS
 
 
 def active_span(values: FloatArray, times: Times) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.activity import RestWatch
 from facemotion.appearance import Portraits
 from facemotion.config import Settings
 from facemotion.errors import NoMotionError, RigidMotionError, TooShortError
@@ -41,11 +42,13 @@ class LiveFrame:
         guidance: what the user should do now.
         box: (4,) float32 pixels of the face, or None.
         used: whether the frame entered the sequence.
+        resting: whether the face is back at rest after its motion, so that the clip may end; see RestWatch.
     """
 
     guidance: Guidance
     box: NDArray[np.float32] | None
     used: bool
+    resting: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,7 @@ class LiveSession:
         self._portraits = Portraits()
         self._latest = LiveFrame(Guidance.NO_FACE, None, False)
         self._centres: list[tuple[float, float, float]] = []
+        self._rest = RestWatch()
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
@@ -151,7 +155,7 @@ class LiveSession:
         with self._clock("quality"):
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
-        self._latest = LiveFrame(guidance, face.box, True)
+        self._latest = LiveFrame(guidance, face.box, True, self._rest.push(values, seconds))
         return self._latest
 
     def sequence(self) -> FeatureSequence:

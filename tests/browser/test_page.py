@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -229,14 +228,7 @@ def test_try_it(server, visit, filmed, size, clean):
         visitor.come().press("Try it")
         visitor.page.locator("#compare").wait_for(timeout=90_000)
         title = visitor.page.locator("#compare-title").inner_text()
-        needed, alike = (
-            float(re.search(rf"{word} (-?[\d.]+)", visitor.page.inner_text("#compare"))[1])
-            for word in ("needed", "alikeness")
-        )
-        # A take that began or ended too early on a busy machine isn't like a whole one: the page must say so too.
-        assert title == ("These two match" if alike >= needed else "These two don't match")
-        if size is PHONE:
-            assert title == "These two don't match"
+        assert title == ("These two don't match" if size is PHONE else "These two match")
         assert visitor.page.locator("#strips canvas").count() == 10
         apart = visitor.page.locator("#strips .apart").count()
         assert apart > 0 or size is not PHONE

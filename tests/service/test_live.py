@@ -92,7 +92,7 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
         assert socket.hear() == {"min_takes": 2, "max_takes": 5}
         for number in range(3):
             answers = socket.take(takes[number])
-            assert {"guidance", "message", "box", "frames", "dropped"} == set(answers[-1])
+            assert {"guidance", "message", "box", "resting", "frames", "dropped"} == set(answers[-1])
             assert answers[-1]["frames"] == len(takes[number])
             assert all(0 <= value <= 1 for value in answers[-1]["box"])
             socket.say("done")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from pathlib import Path
 
@@ -22,6 +24,17 @@ def test_the_page_and_its_files_are_served_with_a_strict_policy(server):
         assert "unsafe" not in policy
         assert "http" not in policy
     assert server.call("GET", "/", "").headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("path", "styles"), [("/", ["style.css"]), ("/admin", ["style.css", "admin.css"])])
+def test_a_page_carries_its_styles_and_the_policy_allows_these_alone(server, path, styles):
+    answer = server.call("GET", path, "")
+    inside = re.findall(r"<style>(.*?)</style>", answer.text, re.S)
+    assert inside == [(STATIC / name).read_text("utf-8") for name in styles]
+    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in inside]
+    allowed = re.search("style-src ([^;]+)", answer.headers["content-security-policy"])[1].split()
+    assert allowed == ["'self'", *(f"'sha256-{digest}'" for digest in digests)]
+    assert "stylesheet" not in answer.text
 
 
 @pytest.mark.parametrize("name", ["", "%2e%2e%2fsettings.py", "index", "style.css/x", "%00"])

@@ -326,6 +326,7 @@ def _guidance(answer: LiveFrame, size: tuple[int, int], frames: int, dropped: in
         "guidance": answer.guidance.name,
         "message": answer.guidance.value,
         "box": box,
+        "resting": answer.resting,
         "frames": frames,
         "dropped": dropped,
     }

@@ -4,7 +4,9 @@ import { Link, Refusal } from "./link.js";
 import { WORDS } from "./strings.js";
 
 const STEADY = 600; // ms of good guidance before "go"
-const TAKE = 3000; // ms of a take
+const TAKE = 3000; // ms of a take, or more while the face still moves: a motion that is cut off is another one
+const LONGEST = 6000; // ms of a take at most
+const LATELY = 500; // ms for which what was heard of the face holds
 const RESTART = 4000; // ms after which frames of finding one's place are forgotten, and by which the service hears of us
 
 /** @typedef {import("./camera.js").Shot} Shot */
@@ -32,6 +34,7 @@ export class Session {
     this.placing = 0;
     this.earliest = 0;
     this.answers = 0; // words of guidance in this take
+    this.stirred = 0; // when the face was last heard to move
     /** @type {Shot[]} */
     this.shots = [];
     /** @type {any} of an enrolment: fewest and most takes */
@@ -56,7 +59,7 @@ export class Session {
    * @returns {Promise<Taken>}
    */
   take(patience = 0) {
-    this.steady = this.began = this.ended = this.answers = 0;
+    this.steady = this.began = this.ended = this.answers = this.stirred = 0;
     this.shots = [];
     this.placing = performance.now();
     this.earliest = this.placing + patience;
@@ -129,7 +132,7 @@ export class Session {
     this.shots.push(shot);
     this.stage.fill(Math.min(1, share));
     if (share > 0.75) this.stage.say(WORDS.rest);
-    if (share < 1) return;
+    if (share < 1 || (now - this.stirred < LATELY && now - this.began < LONGEST)) return;
     this.ended = now;
     this.link.say({ done: true });
     this.stage.mood("done");
@@ -146,6 +149,7 @@ export class Session {
     this.answers += 1;
     const now = performance.now();
     if (this.began) {
+      if (heard.box && !heard.resting) this.stirred = now;
       this.stage.place(heard.box);
       return;
     }
