@@ -16,9 +16,10 @@ from facemotion.synth.layers import UPPER, fill
 from facemotion.synth.motion import parse_program
 from facemotion.synth.people import cast, fit_portraits
 from facemotion.synth.raster import draw_coloured
-from facemotion.synth.render import Light, Renderer, State, gaze_rotation
+from facemotion.synth.render import Renderer
 from facemotion.synth.scene import rotation
 from facemotion.synth.truth import angles
+from facemotion.synth.view import Light, State, View, gaze_rotation, on_screen
 
 SIZE = 160
 
@@ -89,6 +90,13 @@ def test_turning_left_moves_the_nose_to_the_right_of_the_frame(renderer, head, p
     assert renderer.geometry(state(person, head, turn=(0, 15, 0)))[1][nose, 0] > ahead + 3
     up = renderer.geometry(state(person, head))[1][nose, 1]
     assert renderer.geometry(state(person, head, turn=(12, 0, 0)))[1][nose, 1] < up - 2
+
+
+def test_what_is_drawn_stands_where_the_ground_truth_says(head, person):
+    at = replace(state(person, head, turn=(4, -9, 3)), offset=np.array([0.4, -0.2, 0.1], np.float32), roll=0.05)
+    drawn = View(person, at, SIZE, SIZE, (3 * SIZE // 2, SIZE)).place(person.neutral)
+    wanted = on_screen(person, person.neutral, at, SIZE, SIZE) * np.array([1, 1.5, 1])
+    np.testing.assert_allclose(drawn, wanted, atol=2e-3)
 
 
 @pytest.mark.parametrize("turn", [(0, 20, 0), (0, -20, 0), (15, 0, 0), (-15, 0, 5)])

@@ -13,8 +13,9 @@ from facemotion.synth.assets import Assets
 from facemotion.synth.fit import Fit, project, read_portrait
 from facemotion.synth.head import INDEX, FloatArray, HeadModel
 from facemotion.synth.layers import LOWER, UPPER, Layers, Picture, paint_layers
-from facemotion.synth.raster import blend_shapes, draw_textured, vertex_normals
+from facemotion.synth.raster import draw_textured, pack
 from facemotion.synth.sheet import Sheet, head_shell, make_sheet
+from facemotion.synth.vertices import blend_shapes, vertex_normals
 
 EYES = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))  # of the 68 points, subject's left eye first
 
@@ -255,11 +256,10 @@ def _morph(
     drawn = portrait.astype(np.float32)
     theirs = np.zeros_like(drawn)
     mask = np.zeros_like(drawn)
-    draw_textured(
-        head.face, points, _solid(attributes), other, other, True, theirs, np.full((height, width), -1e9, np.float32)
-    )
-    white = np.full((2, 2, 3), 255, np.uint8)
-    draw_textured(head.face, points, attributes, white, white, True, mask, np.full((height, width), -1e9, np.float32))
+    texture, white = pack(other), pack(np.full((2, 2, 3), 255, np.uint8))
+    far = np.full((height, width), -1e9, np.float32)
+    draw_textured(head.face, points, _solid(attributes), texture, texture, True, theirs, far.copy())
+    draw_textured(head.face, points, attributes, white, white, True, mask, far)
     alpha = mask[..., :1] / 255
     solid = alpha[..., 0] > 0.9
     for k in range(3):

@@ -11,8 +11,8 @@ from facemotion.config import option
 from facemotion.synth.fit import rodrigues
 from facemotion.synth.head import FloatArray, HeadModel
 from facemotion.synth.person import Person
-from facemotion.synth.render import Light, State
 from facemotion.synth.takes import TICK, Take
+from facemotion.synth.view import Light, State
 
 
 @dataclass(frozen=True)

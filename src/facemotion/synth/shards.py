@@ -35,10 +35,11 @@ from facemotion.synth.lips import lexicon, spell
 from facemotion.synth.motion import invent_program
 from facemotion.synth.people import Nursery, Recruit, cast, fit_portraits
 from facemotion.synth.person import Person
-from facemotion.synth.render import Light, Renderer, State, on_screen
+from facemotion.synth.render import Renderer
 from facemotion.synth.scene import rotation
 from facemotion.synth.stills import emotion_weights
 from facemotion.synth.truth import angles
+from facemotion.synth.view import Light, State, on_screen
 
 SIDE = 160
 FACE = 108  # detector's box, about, in pixels of the still

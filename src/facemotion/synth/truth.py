@@ -15,9 +15,9 @@ from facemotion.synth.camera import slant
 from facemotion.synth.disk import room_for
 from facemotion.synth.head import FloatArray, HeadModel
 from facemotion.synth.person import Person
-from facemotion.synth.raster import blend_shapes
-from facemotion.synth.render import on_screen
 from facemotion.synth.scene import Session, Shot
+from facemotion.synth.vertices import blend_shapes
+from facemotion.synth.view import on_screen
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,83 @@
+"""Large pictures made small: Lanczos of three lobes, as Pillow defines it, in single precision and compiled.
+
+A box of 1.5 pixels blurs and aliases, which told renders from photographs. Pillow's own takes a tenth of the time of a
+frame and rounds to whole grey levels between its two passes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from facemotion.synth.raster import FloatArray
+
+LOBES = 3.0
+
+
+class Shrinker:
+    """Brings pictures of one size down to another."""
+
+    def __init__(self, size: tuple[int, int], wanted: tuple[int, int]) -> None:
+        """Both sizes are height, width; `wanted` isn't the larger one."""
+        self._rows, self._columns = weights(size[0], wanted[0]), weights(size[1], wanted[1])
+
+    def __call__(self, picture: FloatArray) -> FloatArray:
+        """(h, w, 3) float32 whole grey levels 0..255 of a picture (H, W, 3) float32."""
+        return _shrink(picture, *self._rows, *self._columns)
+
+
+def weights(size: int, wanted: int) -> tuple[NDArray[np.int64], FloatArray]:
+    """For each of `wanted` pixels, the first pixel of `size` that it takes from (wanted,), and the weights of this one
+    and those that follow (wanted, taps), which sum to 1."""
+    scale = size / wanted
+    reach = LOBES * max(scale, 1.0)
+    centre = (np.arange(wanted) + 0.5) * scale
+    low = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
+    high = np.minimum((centre + reach + 0.5).astype(np.int64), size)
+    taps = int((high - low).max())
+    # Near the end a window of full length would run out of the picture: it begins earlier, with weights of 0.
+    first = np.minimum(low, size - taps)
+    pixel = first[:, None] + np.arange(taps)
+    offset = (pixel + 0.5 - centre[:, None]) / max(scale, 1.0)
+    table = np.sinc(offset) * np.sinc(offset / LOBES) * ((pixel >= low[:, None]) & (pixel < high[:, None]))
+    return first, (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _shrink(
+    picture: FloatArray,
+    top: NDArray[np.int64],
+    down: FloatArray,
+    left: NDArray[np.int64],
+    across: FloatArray,
+) -> FloatArray:
+    black, white, half = np.float32(0), np.float32(255), np.float32(0.5)
+    height, width = len(top), len(left)
+    long = picture.shape[1] * 3
+    flat = picture.reshape(picture.shape[0], long)
+    levels = np.empty_like(flat)
+    for y in range(flat.shape[0]):
+        for x in range(long):
+            levels[y, x] = min(max(flat[y, x], black), white)
+    out = np.empty((height, width, 3), np.float32)
+    row = np.empty(long, np.float32)
+    for y in range(height):
+        # Row by row, so that the inner loop runs along memory, whatever the number of taps.
+        row[:] = black
+        for tap in range(down.shape[1]):
+            w, source = down[y, tap], levels[top[y] + tap]
+            for x in range(long):
+                row[x] += w * source[x]
+        for x in range(width):
+            red, green, blue, at = half, half, half, 3 * left[x]
+            for tap in range(across.shape[1]):
+                w = across[x, tap]
+                red += w * row[at]
+                green += w * row[at + 1]
+                blue += w * row[at + 2]
+                at += 3
+            out[y, x, 0] = np.floor(min(max(red, black), white))
+            out[y, x, 1] = np.floor(min(max(green, black), white))
+            out[y, x, 2] = np.floor(min(max(blue, black), white))
+    return out
