@@ -1,6 +1,6 @@
 """Large pictures made small: Lanczos of three lobes, as Pillow defines it, in single precision and compiled.
 
-A box of 1.5 pixels blurs and aliases, which told renders from photographs. Pillow's own takes a tenth of the time of a
+A box of 1.5 pixels blurs and aliases, which told renders from photographs. Pillow's own took a tenth of the time of a
 frame and rounds to whole grey levels between its two passes.
 """
 
