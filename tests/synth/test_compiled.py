@@ -187,6 +187,38 @@ def test_of_teeth_only_those_near_the_lips_are_lit():
     assert (fast[lit] < white).all()
 
 
+def test_lids_darken_what_lies_along_them():
+    points = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3)).astype(np.float32)
+    line = np.array([[-1, 0.1, 0], [-0.2, 0.5, 0], [-0.2, 0.4, 0], [1, -0.3, 0]], np.float32)
+    before = np.full(60, 0.8, np.float32)
+    shadow = (np.float32(0.5), np.float32(0.3))
+    (_, fast), (_, plain) = both(vertices.darken_along, before, points, line, *shadow)
+    np.testing.assert_allclose(fast[0], plain[0], atol=1e-5)
+    away = np.interp(points[:, 0], line[:, 0], line[:, 1]) - points[:, 1]
+    np.testing.assert_allclose(fast[0], 0.8 * (1 - 0.5 * np.exp(-np.square(away / 0.3))), atol=1e-5)
+
+
+def test_the_grid_is_carried():
+    random = np.random.default_rng(0)
+    follow, moved = random.normal(size=(7, 9)).astype(np.float32), random.normal(size=(2, 5)).astype(np.float32)
+    (fast, _), (plain, _) = both(vertices.carry, follow, moved)
+    np.testing.assert_allclose(fast, plain, atol=1e-5)
+    np.testing.assert_allclose(fast, follow[:, :5] @ moved.T, atol=1e-5)
+
+
+def test_blocks_left_out_of_a_blend_move_nothing_that_shows():
+    random = np.random.default_rng(0)
+    neutral, shapes = random.normal(size=(70, 3)).astype(np.float32), np.zeros((3, 70, 3), np.float32)
+    shapes[0, 20:30], shapes[1, 66:], shapes[2] = 0.4, -0.3, 5e-5
+    busy = vertices.busy_blocks(shapes)
+    np.testing.assert_array_equal(busy, [[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0] * 5])
+    weights = np.array([0.5, 1.2, 1], np.float32)
+    (fast, _), (plain, _) = both(vertices.blend_blocks, neutral, shapes, busy, weights)
+    np.testing.assert_allclose(fast, plain, atol=1e-6)
+    np.testing.assert_allclose(fast, vertices.blend_shapes(neutral, shapes, weights), atol=1e-4)
+    assert (fast != neutral).any(axis=1).sum() == 14
+
+
 @pytest.mark.parametrize(("size", "wanted"), [((27, 33), (18, 22)), ((40, 31), (17, 9)), ((18, 22), (18, 22))])
 def test_pictures_shrink_as_pillow_shrinks_them(size, wanted):
     random = np.random.default_rng(0)

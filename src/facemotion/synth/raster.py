@@ -127,7 +127,8 @@ def _sample(texture: Texture, u: np.float32, v: np.float32) -> tuple[np.float32,
     w11 = (fx * fy) >> _BITS
     w10, w01 = fx - w11, fy - w11
     w00 = _PART + 1 - fx - w01
-    colour = w00 * texture[j, i] + w10 * texture[j, i + 1] + w01 * texture[j + 1, i] + w11 * texture[j + 1, i + 1]
+    upper, lower = texture[j], texture[j + 1]
+    colour = w00 * upper[i] + w10 * upper[i + 1] + w01 * lower[i] + w11 * lower[i + 1]
     red, green, blue = colour & _COLOUR, (colour >> _FIELD) & _COLOUR, colour >> (2 * _FIELD)
     return np.float32(red) * _STEP, np.float32(green) * _STEP, np.float32(blue) * _STEP
 
@@ -143,7 +144,6 @@ def draw_sheet(
         `texture` (pixels), factors for red, green and blue. texture: of `pack`. picture: (H, W, 3) float32.
     """
     height, width = picture.shape[0], picture.shape[1]
-    row, step = np.empty(5, np.float32), np.empty(5, np.float32)
     for n in range(triangles.shape[0]):
         a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
         x0, y0 = points[a, 0], points[a, 1]
@@ -159,8 +159,9 @@ def draw_sheet(
             continue
         inverse = _ONE / area
         bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
-        for k in range(5):
-            step[k] = cy * (attributes[b, k] - attributes[a, k]) - by * (attributes[c, k] - attributes[a, k])
+        du, dv = _slope(attributes, a, b, c, 0, cy, by), _slope(attributes, a, b, c, 1, cy, by)
+        dr, dg = _slope(attributes, a, b, c, 2, cy, by), _slope(attributes, a, b, c, 3, cy, by)
+        db = _slope(attributes, a, b, c, 4, cy, by)
         for j in range(top, bottom + 1):
             dx, dy = np.float32(left) + _HALF - x0, np.float32(j) + _HALF - y0
             wb, wc = dx * cy - dy * cx, dy * bx - dx * by
@@ -171,15 +172,25 @@ def draw_sheet(
             start, end = math.ceil(low), math.floor(high)
             if start > end:
                 continue
-            for k in range(5):
-                row[k] = attributes[a, k] + wb * (attributes[b, k] - attributes[a, k])
-                row[k] += wc * (attributes[c, k] - attributes[a, k])
+            wa = _ONE - wb - wc
+            u = wa * attributes[a, 0] + wb * attributes[b, 0] + wc * attributes[c, 0]
+            v = wa * attributes[a, 1] + wb * attributes[b, 1] + wc * attributes[c, 1]
+            r = wa * attributes[a, 2] + wb * attributes[b, 2] + wc * attributes[c, 2]
+            g = wa * attributes[a, 3] + wb * attributes[b, 3] + wc * attributes[c, 3]
+            blueness = wa * attributes[a, 4] + wb * attributes[b, 4] + wc * attributes[c, 4]
             for i in range(start, end + 1):
                 t = np.float32(i)
-                red, green, blue = _sample(texture, row[0] + t * step[0], row[1] + t * step[1])
-                picture[j, left + i, 0] = red * (row[2] + t * step[2])
-                picture[j, left + i, 1] = green * (row[3] + t * step[3])
-                picture[j, left + i, 2] = blue * (row[4] + t * step[4])
+                red, green, blue = _sample(texture, u + t * du, v + t * dv)
+                picture[j, left + i, 0] = red * (r + t * dr)
+                picture[j, left + i, 1] = green * (g + t * dg)
+                picture[j, left + i, 2] = blue * (blueness + t * db)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _slope(attributes: FloatArray, a: int, b: int, c: int, column: int, cy: np.float32, by: np.float32) -> np.float32:
+    """How an attribute changes from one pixel of a row to the next."""
+    start = attributes[a, column]
+    return np.float32(cy * (attributes[b, column] - start) - by * (attributes[c, column] - start))
 
 
 @njit(cache=True, fastmath=True, nogil=True)

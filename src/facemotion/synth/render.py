@@ -14,7 +14,15 @@ from facemotion.synth.layers import LOWER, UPPER
 from facemotion.synth.person import Person, scaled
 from facemotion.synth.raster import draw_coloured, draw_sheet, draw_textured, pack
 from facemotion.synth.resample import Shrinker
-from facemotion.synth.vertices import blend_shapes, light_mouth, light_skin, vertex_normals
+from facemotion.synth.vertices import (
+    blend_blocks,
+    blend_shapes,
+    busy_blocks,
+    darken_along,
+    light_mouth,
+    light_skin,
+    vertex_normals,
+)
 from facemotion.synth.view import State, View, dimming, gaze_rotation, in_portrait, on_screen, shade, to_picture
 
 OVERSAMPLE = 1.5
@@ -62,6 +70,7 @@ class Renderer:
         self._dome = self._dome_normals()
         self._dome_dimmed, self._dimmed = dimming(person, self._dome), dimming(person, person.normals)
         self._shell = in_portrait(person, sheet.shell, person.rotation, np.zeros(3, np.float32))
+        self._busy = busy_blocks(person.expression)
         self._picture = np.empty((*self._drawn, 3), np.float32)
         self._depth = np.empty(self._drawn, np.float32)
         self._ball, self._ball_triangles = _ball()
@@ -104,7 +113,7 @@ class Renderer:
     def draw(self, state: State) -> FloatArray:
         """(H, W, 3) float32 picture of the state, whole grey levels 0..255."""
         head, person, count = self.head, self.person, self.head.faces_count
-        points = blend_shapes(person.neutral, person.expression, state.weights)
+        points = blend_blocks(person.neutral, person.expression, self._busy, state.weights)
         view = View(person, state, self.width, self.height, self._drawn)
         screen = view.place(points)
         picture, depth = self._picture, self._depth
@@ -250,15 +259,12 @@ class Renderer:
 
     def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
         """Factors (P, 1) by which the lids darken the eyeball along their edges."""
-        y = ball[:, 1] * self.person.eye_radius + self.person.eyes[side, 1]
-        x = ball[:, 0] * self.person.eye_radius + self.person.eyes[side, 0]
+        where = ball * np.float32(self.person.eye_radius) + self.person.eyes[side]
         corners = [LOWER[side][0], LOWER[side][-1]]
         shadow = np.ones(len(ball), np.float32)
         for lid, depth, reach in ((UPPER[side], 0.5, 0.22), (LOWER[side][1:-1], 0.25, 0.12)):
             line = points[self.head.mesh[[*corners, *lid]]]
-            line = line[np.argsort(line[:, 0])]
-            distance = np.abs(np.interp(x, line[:, 0], line[:, 1]) - y)
-            shadow *= 1 - np.float32(depth) * np.exp(-np.square(distance / reach)).astype(np.float32)
+            darken_along(shadow, where, line[np.argsort(line[:, 0])], np.float32(depth), np.float32(reach))
         return shadow[:, None]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facemotion.synth.head import FloatArray, HeadModel, IntArray
+from facemotion.synth.vertices import carry
 
 CELLS = 44
 
@@ -39,7 +40,7 @@ class Sheet:
 
     def displaced(self, moved: FloatArray) -> FloatArray:
         """Displacement (G, 2) of the grid for displacements (A + B, 2) of the moving controls, pixels."""
-        return np.asarray(self.follow[:, : len(moved)] @ moved, np.float32)
+        return carry(self.follow, np.ascontiguousarray(moved.T, np.float32))
 
 
 def make_sheet(

@@ -27,6 +27,20 @@ def place(points: FloatArray, matrix: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, fastmath=True, nogil=True)
+def carry(follow: FloatArray, moved: FloatArray) -> FloatArray:
+    """(G, 2): the first M columns of `follow` (G, C) @ the transpose of `moved` (2, M). A product with two columns is
+    what libraries of linear algebra are slow at."""
+    out = np.empty((len(follow), 2), np.float32)
+    for g in range(len(follow)):
+        x, y = _ZERO, _ZERO
+        for k in range(moved.shape[1]):
+            x += follow[g, k] * moved[0, k]
+            y += follow[g, k] * moved[1, k]
+        out[g, 0], out[g, 1] = x, y
+    return out
+
+
+@njit(cache=True, fastmath=True, nogil=True)
 def vertex_normals(triangles: IntArray, points: FloatArray, count: int) -> FloatArray:
     """Unit normals (count, 3) of the first `count` vertices, each the area-weighted mean of its triangles'."""
     normals = np.zeros((count, 3), np.float32)
@@ -118,6 +132,23 @@ def light_skin(
 
 
 @njit(cache=True, fastmath=True, nogil=True)
+def darken_along(
+    shadow: FloatArray, points: FloatArray, line: FloatArray, depth: np.float32, reach: np.float32
+) -> None:
+    """Multiply factors (P,) of points (P, 3) by 1 - depth where a line (L, 3), x rising, lies right above or below;
+    within `reach` cm the shadow fades. Beyond its ends the line goes on level."""
+    for k in range(len(points)):
+        x, height = points[k, 0], line[0, 1]
+        for n in range(len(line) - 1):
+            if x > line[n, 0]:
+                wide = line[n + 1, 0] - line[n, 0]
+                part = min((x - line[n, 0]) / wide, _ONE) if wide > _ZERO else _ONE
+                height = line[n, 1] + part * (line[n + 1, 1] - line[n, 1])
+        away = (height - points[k, 1]) / reach
+        shadow[k] *= _ONE - depth * np.exp(-away * away)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
 def light_mouth(
     triangles: IntArray,
     points: FloatArray,
@@ -187,4 +218,32 @@ def blend_shapes(neutral: FloatArray, shapes: FloatArray, weights: FloatArray) -
                 points[k, 0] += w * shapes[s, k, 0]
                 points[k, 1] += w * shapes[s, k, 1]
                 points[k, 2] += w * shapes[s, k, 2]
+    return points
+
+
+BLOCK = 16
+
+
+def busy_blocks(shapes: FloatArray) -> NDArray[np.bool_]:
+    """(S, blocks) which blocks of 16 vertices each shape (V, 3) moves by more than a thousandth of a millimetre."""
+    strong = np.abs(shapes).max(axis=2) > 1e-4
+    padded = np.zeros((len(shapes), -(-shapes.shape[1] // BLOCK) * BLOCK), bool)
+    padded[:, : shapes.shape[1]] = strong
+    return np.asarray(padded.reshape(len(shapes), -1, BLOCK).any(axis=2))
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def blend_blocks(neutral: FloatArray, shapes: FloatArray, busy: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    """`blend_shapes` but for what `busy_blocks` leaves out: reading the shapes from memory is what takes the time, and
+    most move but a part of the head."""
+    points = neutral.copy()
+    flat = points.reshape(-1)
+    for s in range(weights.shape[0]):
+        w = weights[s]
+        if w != 0:
+            moves = shapes[s].reshape(-1)
+            for block in range(busy.shape[1]):
+                if busy[s, block]:
+                    for k in range(3 * BLOCK * block, min(3 * BLOCK * (block + 1), len(flat))):
+                        flat[k] += w * moves[k]
     return points
