@@ -18,6 +18,7 @@ from facemotion.cli.console import (
     print_json,
     quality_line,
 )
+from facemotion.cli.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +60,6 @@ def enrol(
     from dataclasses import asdict
 
     from rich.console import Console
-    from rich.progress import Progress
     from rich.text import Text
 
     from facemotion.config import load_settings
@@ -69,15 +69,13 @@ def enrol(
 
     check_user(user)
     verifier = Verifier.load(load_settings(config))
-    progress = Progress(transient=True, disable=json, console=Console(stderr=True))
-    with open_store(store or default_store()) as opened, progress as bar:
-        task = bar.add_task("reading takes", total=len(clips))
+    with open_store(store or default_store()) as opened, Progress("takes", quiet=json, total=len(clips)) as progress:
         replaced = "motion" in opened.factors(user)
         try:
             if keep_face:
                 enrolment = verifier.change_motion(opened, user, clips)
             else:
-                enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
+                enrolment = verifier.enrol(opened, user, clips, progress=progress)
         except DuplicateFaceError as error:  # whoever runs this may read the store; the service tells no name
             raise DuplicateFaceError(f"{error} It is that of {', '.join(error.users)}.") from error
     if json:
