@@ -125,6 +125,7 @@ def dataset(
         int | None, typer.Option(help="Motions per person that get a near miss of the same steps in another order.")
     ] = None,
     mimics: Annotated[int | None, typer.Option(help="Motions per person that another person mimics.")] = None,
+    impostor_takes: Annotated[int | None, typer.Option(help="Takes per near miss and mimic.")] = None,
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
@@ -153,6 +154,7 @@ def dataset(
         "near_misses": near_misses,
         "reorders": reorders,
         "mimics": mimics,
+        "impostor_takes": impostor_takes,
         "part": part,
         "seed": seed,
     }
