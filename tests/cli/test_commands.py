@@ -41,6 +41,24 @@ def test_verify_accepts_and_rejects(clips):
     assert answer["milliseconds"]["extract"] > 0
 
 
+def test_the_demo_says_everything_once():
+    code, out, _ = facemotion("demo")
+    assert code == 0
+    words = " ".join(out.split())
+    assert out.index("ACCEPTED") < out.index("REJECTED")
+    for once in (
+        "genuine and",
+        "anna-wink-pout-1 ",
+        "anna-wink-pout-2 ",
+        "anna-brows-smile-1 ",
+        "decode",
+        "Motion alone",
+    ):
+        assert words.count(once) == 1, once
+    assert words.count("≥ threshold") == words.count("< threshold") == 1
+    assert len(out.splitlines()) < 24
+
+
 def test_enrol_check_users_forget(clips, tmp_path):
     store = tmp_path / "store.db"
     assert facemotion("users", store=store)[1] == "Nobody is enrolled.\n"
