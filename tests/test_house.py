@@ -87,6 +87,28 @@ def test_every_command_is_documented(name):
             assert f"`{option.opts[0]}" in section[0] or option.opts[0] in COMMON, f"{option.opts[0]} isn't documented"
 
 
+def test_no_document_names_an_option_that_is_not_there():
+    """In a section on a command, and wherever a command is quoted with its options."""
+    known = {
+        name: {"--help", *(text for one in command.params for text in (*one.opts, *one.secondary_opts))}
+        for name, command in commands().items()
+    }
+    option = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+    quoted = 0
+    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        text = path.read_text("utf-8")
+        for words, rest in re.findall(r"\bfacemotion ([a-z]+(?: [a-z]+)?)\b([^`\n]*)", text):
+            name = words if words in known else words.split()[0]
+            for named in option.findall(rest) if name in known else ():
+                quoted += 1
+                assert named in known[name], f"{path.name}: facemotion {name} has no {named}"
+    assert quoted > 10
+    sections = re.split(r"^## ", (ROOT / "docs" / "commands.md").read_text("utf-8"), flags=re.M)[1:]
+    for section in sections:
+        name = max((one for one in known if section.startswith(f"`facemotion {one}")), key=len)
+        assert set(option.findall(section)) <= known[name], name
+
+
 COMMON = {"--json", "--config", "--store", "--help"}
 
 

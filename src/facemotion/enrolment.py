@@ -103,19 +103,25 @@ def check_agreement(templates: Mapping[Factor, Template], point: Thresholds) -> 
     Returns:
         (K,) mean cosine of each take's motion with the others.
     Raises:
-        EnrolmentError: a take isn't like the others; its number is named, from 1.
+        EnrolmentError: a take isn't like the others; its number is named, from 1. Of two takes both are.
     """
-    problems: dict[Factor, str] = {
-        "motion": "isn't like the others",
-        "appearance": "shows another face than the others",
-    }
+    agreement = templates["motion"].agreement
     odd = find_odd_take(templates, point)
-    if odd is not None:
-        raise EnrolmentError(
-            f"Take {odd.number} {problems[odd.factor]} (agreement {odd.agreement:.2f}, at least {odd.least:.2f} is "
-            "needed); make the same motion in every take and record it again."
+    if odd is None:
+        return agreement
+    figures = f"(agreement {odd.agreement:.2f}, at least {odd.least:.2f} is needed)"
+    if len(agreement) > 2:
+        unlike = "isn't like the others" if odd.factor == "motion" else "shows another face than the others"
+        words = f"Take {odd.number} {unlike} {figures}; make the same motion in every take and record it again."
+    else:
+        unlike = "aren't alike" if odd.factor == "motion" else "show different faces"
+        words = (
+            f"Takes 1 and 2 {unlike} {figures}, and of two none can be called the odd one; make the same motion in "
+            "both and record them again, or add a third take."
         )
-    return templates["motion"].agreement
+    error = EnrolmentError(words)
+    error.takes = (odd.number,) if len(agreement) > 2 else (1, 2)
+    raise error
 
 
 def weaknesses(

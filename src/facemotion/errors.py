@@ -193,6 +193,9 @@ class ServerFaultError(ServiceError):
 class EnrolmentError(UsageError):
     """The takes can't become a template: too few, too many, or unlike each other."""
 
+    takes: tuple[int, ...] = ()
+    """Numbers, from 1, of the takes that aren't like the others; where there are only two, both."""
+
 
 class DuplicateFaceError(EnrolmentError):
     """The face of a new user is enrolled under another name."""

@@ -149,7 +149,7 @@ class Verifier:
             clips: `min_takes` to `max_takes` clips of the same motion.
             progress: called with the number of takes read so far.
         Raises:
-            EnrolmentError: too few or many takes, or one that isn't like the others; its number is named, from 1.
+            EnrolmentError: too few or many takes, or one that isn't like the others, which is named.
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
             MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
@@ -203,9 +203,11 @@ class Verifier:
             face = self.appearance.recogniser(acquisition.portraits)
             cosines = store.compare(user, "appearance", face)
             if template_score(cosines) < self._point("appearance", len(cosines)).threshold:
-                raise EnrolmentError(
+                error = EnrolmentError(
                     f"Take {number} shows another face than the one that is enrolled; record it again."
                 )
+                error.takes = (number,)
+                raise error
         enrolment = self.prepare(store, user, acquisitions)
         store.put(enrolment.template, replace=True)
         return enrolment

@@ -41,6 +41,24 @@ def test_verify_accepts_and_rejects(clips):
     assert answer["milliseconds"]["extract"] > 0
 
 
+def test_the_demo_says_everything_once():
+    code, out, _ = facemotion("demo")
+    assert code == 0
+    words = " ".join(out.split())
+    assert out.index("ACCEPTED") < out.index("REJECTED")
+    for once in (
+        "genuine and",
+        "anna-wink-pout-1 ",
+        "anna-wink-pout-2 ",
+        "anna-brows-smile-1 ",
+        "decode",
+        "Motion alone",
+    ):
+        assert words.count(once) == 1, once
+    assert words.count("≥ threshold") == words.count("< threshold") == 1
+    assert len(out.splitlines()) < 24
+
+
 def test_enrol_check_users_forget(clips, tmp_path):
     store = tmp_path / "store.db"
     assert facemotion("users", store=store)[1] == "Nobody is enrolled.\n"
@@ -60,6 +78,23 @@ def test_enrol_check_users_forget(clips, tmp_path):
     assert code == 2
     assert "enrol first" in message
     assert facemotion("forget", "alice", "--json", store=store)[0] == 2
+
+
+def test_takes_that_disagree_are_named_by_their_files(clips, tmp_path):
+    takes = (clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4")
+    code, _, message = facemotion("enrol", "alice", *takes[1:], store=tmp_path / "store.db")
+    assert code == 2
+    assert message.startswith("Takes 1 and 2 aren't alike")
+    assert message.endswith(f" Take 1 is {takes[1]} and take 2 is {takes[2]}.")
+    code, _, message = facemotion("enrol", "alice", *takes, store=tmp_path / "store.db")
+    assert code == 2
+    assert message.endswith(f" Take 3 is {takes[2]}.")
+
+
+def test_a_user_who_is_not_enrolled_is_told_before_the_clip_is_read(tmp_path):
+    """The clip isn't there, and nobody looked."""
+    code, _, message = facemotion("check", "alice", tmp_path / "absent.mp4", store=tmp_path / "store.db")
+    assert (code, message) == (2, "There is no motion template of user 'alice'; enrol first.")
 
 
 def test_forget_asks(clips, tmp_path):

@@ -97,6 +97,22 @@ def test_a_reader_that_goes_away_does_not_change_the_verdict(clips, other, verdi
     assert (process.returncode, errors) == (verdict, b"")
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("--help", 0), ("synth --help", 0), ("models list", 0), ("models list --json", 0), ("users", 2)],
+)
+def test_whatever_is_said_to_nobody_ends_quietly(command, code, tmp_path):
+    """Both streams lead into one pipe that nobody reads any more; the store of `users` is a folder, an error."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = [sys.executable, "-m", "facemotion.cli", *command.split()]
+    environment = os.environ | {"FACEMOTION_STORE": str(tmp_path)}
+    try:
+        assert subprocess.run(full, stdout=writer, stderr=writer, env=environment, check=False).returncode == code
+    finally:
+        os.close(writer)
+
+
 def test_no_answer_to_a_question_is_no_rejection(clips, tmp_path):
     store = str(tmp_path / "store.db")
     run("enrol", "alice", clips / "talk1.mp4", clips / "talk2.mp4", FACEMOTION_STORE=store)

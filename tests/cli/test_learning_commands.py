@@ -98,6 +98,16 @@ def test_training_exports_what_it_trained(world: Path) -> None:
     assert (world / "encoder.onnx").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("json", [False, True])
+def test_a_training_tells_a_log_how_far_it_is(world: Path, tmp_path: Path, monkeypatch, json: bool) -> None:
+    monkeypatch.setattr("facemotion.cli.progress.EVERY", 0.001)
+    command = ["train", "encoder", str(world / "tiny.toml"), "--run", str(tmp_path / "run"), *(["--json"] * json)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert ("of 3 steps" in result.stderr) is not json
+    assert "of 3 steps" not in result.stdout
+
+
 def test_crossval_reports_both_pair_policies(world: Path) -> None:
     config = world / "all.toml"
     config.write_text((world / "tiny.toml").read_text().replace('split = "train"', ""))

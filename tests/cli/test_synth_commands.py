@@ -58,10 +58,10 @@ def test_a_preview_is_a_sheet_and_a_video(places, tmp_path):
 
 def test_a_data_set_and_its_landmarks(places, tmp_path):
     counts = ("--subjects", 2, "--motions", 1, "--lips", 1, "--takes", 2)
-    few = ("--near-misses", 1, "--mimics", 1, "--sessions", 1, "--part", "train", "--seed", 3)
+    few = ("--near-misses", 1, "--mimics", 1, "--impostor-takes", 3, "--sessions", 1, "--part", "train", "--seed", 3)
     answer = run("dataset", tmp_path / "d", *counts, *few, "--no-video", "--size", "96x96", *places, "--json")
     assert answer.exit_code == 0, answer.output
-    assert json.loads(answer.stdout)["made"] == 2 * (4 + 5 + 5)
+    assert json.loads(answer.stdout)["made"] == 2 * (4 + 3 + 3)
     assert (tmp_path / "d" / "manifest.csv").is_file()
     (tmp_path / "s.toml").write_text("near_misses = 0\nmimics = 0\n[spreads]\nflash = 0.5\n", "utf-8")
     answer = run("landmarks", tmp_path / "l.npz", *counts, "--settings", tmp_path / "s.toml", *places, "--json")

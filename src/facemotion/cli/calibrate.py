@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
+from facemotion.cli.progress import Progress
 
 LOOSE = 0.1  # FMR above which a point is no protection
 
@@ -60,10 +61,13 @@ def calibrate(
     read = read_manifest(manifest)
     check_manifest(read)
     records, vectors = [], []
-    for result in fill_cache(FeatureCache(cache, frontend.extractor.frontend_id), read, frontend.features):
-        if result.features is not None:
-            records.append(result.record)
-            vectors.append(encoder(result.features).vector)
+    results = fill_cache(FeatureCache(cache, frontend.extractor.frontend_id), read, frontend.features)
+    with Progress("clips", quiet=json, total=len(read)) as progress:
+        for done, result in enumerate(results, 1):
+            progress(done)
+            if result.features is not None:
+                records.append(result.record)
+                vectors.append(encoder(result.features).vector)
     if not vectors:
         raise DataError(f"Nothing could be acquired from any clip of {manifest}; see `facemotion features {manifest}`.")
     words = source or str(manifest)

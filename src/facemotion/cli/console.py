@@ -13,7 +13,9 @@ import typer
 from facemotion.errors import FacemotionError
 
 if TYPE_CHECKING:
-    from facemotion.types import Decision, QualityReport
+    from collections.abc import Mapping
+
+    from facemotion.types import Decision, FactorResult, OperatingPoint, QualityReport
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 ConfigOption = Annotated[
@@ -95,7 +97,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         ],
         "quality": [asdict(report) for report in decision.quality],
         "milliseconds": {stage: round(spent, 2) for stage, spent in decision.milliseconds.items()},
-        "note": _note(decision),
+        "note": note(decision),
     }
 
 
@@ -107,31 +109,49 @@ def print_decision(decision: Decision) -> None:
 
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     for result in decision.factors:
-        point = result.operating_point
-        sign = "≥" if result.accepted else "<"
-        own = f" (raised by {result.raised:.3f} for this user)" if result.raised else ""
-        table.add_row(result.factor, f"score {result.score:.3f} {sign} threshold {result.threshold:.3f}{own}")
-        table.add_row(
-            "operating point",
-            f"{point.name}: false accepts {point.fmr:.1%}, false rejects {point.fnmr:.1%}, measured on "
-            f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials of a probe with "
-            f"{point.takes} take{'s' if point.takes > 1 else ''}, "
-            f"{point.subjects} subject{'s' if point.subjects > 1 else ''}",
-        )
-        table.add_row("", point.source)
+        table.add_row(result.factor, score_line(result))
+        for row in evidence_rows("operating point", result.operating_point):
+            table.add_row(*row)
     for number, report in enumerate(decision.quality):
         label = f"clip {number + 1}" if len(decision.quality) > 1 else "clip"
         table.add_row(label, quality_line(report))
-    spent = "  ".join(f"{stage} {value:.0f}" for stage, value in decision.milliseconds.items())
-    table.add_row("milliseconds", spent)
+    table.add_row("milliseconds", spent_line(decision.milliseconds))
     console = Console()
     console.print(table)
-    colour, word = ("green", "ACCEPTED") if decision.accepted else ("red", "REJECTED")
-    console.print(f"[bold {colour}]{word}[/]  {_note(decision)}")
+    console.print(f"{verdict(decision)}  {note(decision)}")
 
 
-def _note(decision: Decision) -> str:
+def verdict(decision: Decision) -> str:
+    """One word, as markup."""
+    return "[bold green]ACCEPTED[/]" if decision.accepted else "[bold red]REJECTED[/]"
+
+
+def note(decision: Decision) -> str:
+    """What was compared, a sentence."""
     return BOTH if len(decision.factors) > 1 else MOTION_ALONE
+
+
+def score_line(result: FactorResult) -> str:
+    """Score against threshold."""
+    sign = "≥" if result.accepted else "<"
+    own = f" (raised by {result.raised:.3f} for this user)" if result.raised else ""
+    return f"score {result.score:.3f} {sign} threshold {result.threshold:.3f}{own}"
+
+
+def evidence_rows(label: str, point: OperatingPoint) -> list[tuple[str, str]]:
+    """What stands behind a threshold, as two rows of a table."""
+    told = (
+        f"{point.name}: false accepts {point.fmr:.1%}, false rejects {point.fnmr:.1%}, measured on "
+        f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials of a probe with "
+        f"{point.takes} take{'s' if point.takes > 1 else ''}, "
+        f"{point.subjects} subject{'s' if point.subjects > 1 else ''}"
+    )
+    return [(label, told), ("", point.source)]
+
+
+def spent_line(milliseconds: Mapping[str, float]) -> str:
+    """The milliseconds of each stage in one line."""
+    return "  ".join(f"{stage} {value:.0f}" for stage, value in milliseconds.items())
 
 
 def quality_line(report: QualityReport) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
+from facemotion.cli.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -27,9 +28,6 @@ def crossval(
 ) -> None:
     """Cross-validate an encoder: figures of clips whose subject it never saw, thresholds from the other folds."""
     import json as text
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from facemotion.cli.train import INSTALL
     from facemotion.errors import DataError, MissingExtraError
@@ -55,18 +53,14 @@ def crossval(
     [(records, sequences, batch)] = load_recorded(settings, frontend_id)
     cut = FOLD_POLICIES[policy](records, folds, settings.seed)
     beside = load_simulated(settings, frontend_id)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
-        task = bar.add_task("folds", total=folds)
+    with Progress("folds", quiet=json, total=folds) as progress:
+        progress(0)
         runs = out / f"{policy}-{folds}"
 
-        def show(done: int) -> None:
-            bar.update(task, completed=done)
-
         if jobs > 1:
-            vectors = cross_validate_by_processes(settings, frontend_id, cut, runs, jobs, show, beside)
+            vectors = cross_validate_by_processes(settings, frontend_id, cut, runs, jobs, progress, beside)
         else:
-            vectors = cross_validate(settings, records, sequences, cut, batch, runs, show, beside)
+            vectors = cross_validate(settings, records, sequences, cut, batch, runs, progress, beside)
     summary: dict[str, object] = {"folds": folds, "policy": policy}
     out.mkdir(parents=True, exist_ok=True)
     for pairs in PAIR_POLICIES:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facemotion.cli.console import ConfigOption, JsonOption, decision_json, print_decision, print_json
+from facemotion.cli.console import (
+    ConfigOption,
+    JsonOption,
+    decision_json,
+    evidence_rows,
+    note,
+    print_json,
+    quality_line,
+    score_line,
+    spent_line,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from facemotion.types import Decision
@@ -40,14 +51,39 @@ def demo(
     if json:
         print_json({"same": decision_json(decisions[0]), "other": decision_json(decisions[1])})
     else:
-        titles = ("Two takes of one motion", "Two different motions")
-        for title, other, decision in zip(titles, paths[1:], decisions, strict=True):
-            print(f"\n{title}: {paths[0].name} against {other.name}")
-            print_decision(decision)
+        print_demo(paths, decisions)
     if png is not None:
         write_picture(png, paths, decisions)
         if not json:
-            print(f"\nThe frames are in {png}.")
+            print(f"The frames are in {png}.")
+
+
+def print_demo(clips: list[Path], decisions: list[Decision]) -> None:
+    """Both verdicts, then what they share, once: evidence of the thresholds, quality of each clip, milliseconds.
+
+    Args:
+        clips: one, and the two that it was compared with. decisions: one for each of those two.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for title, other, decision in zip(("One motion twice", "Two motions"), clips[1:], decisions, strict=True):
+        console.print(Text(f"{title}: {clips[0].name} and {other.name}"))
+        scores = "; ".join(f"{result.factor} {score_line(result)}" for result in decision.factors)
+        console.print(f"  {verdict(decision)}  {scores}", highlight=False)
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    first, second = decisions
+    for result in first.factors:
+        for row in evidence_rows(f"{result.factor} threshold", result.operating_point):
+            table.add_row(*row)
+    for clip, report in zip(clips, (*first.quality, *second.quality[1:]), strict=True):
+        table.add_row(Text(clip.stem), quality_line(report))
+    table.add_row("milliseconds", f"{spent_line(first.milliseconds)}, for two clips")
+    console.print(table)
+    console.print(note(first))
 
 
 def sample_clips() -> list[Path]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
+from facemotion.cli.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +30,6 @@ def features(
     from dataclasses import replace
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from facemotion.config import load_settings
     from facemotion.data.cache import FeatureCache
@@ -49,9 +49,9 @@ def features(
     else:
         results = fill_cache(store, read, frontend.features)
     failures = {}
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
-        for result in bar.track(results, total=len(read)):
+    with Progress("clips", quiet=json, total=len(read)) as progress:
+        for done, result in enumerate(results, 1):
+            progress(done)
             if result.failure:
                 failures[result.record.path] = result.failure
     if json:

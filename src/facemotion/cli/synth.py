@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
+from facemotion.cli.progress import Progress
 from facemotion.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from facemotion.synth.assets import Assets
     from facemotion.synth.dataset import DatasetSettings
     from facemotion.synth.people import Nursery
@@ -126,6 +125,7 @@ def dataset(
         int | None, typer.Option(help="Motions per person that get a near miss of the same steps in another order.")
     ] = None,
     mimics: Annotated[int | None, typer.Option(help="Motions per person that another person mimics.")] = None,
+    impostor_takes: Annotated[int | None, typer.Option(help="Takes per near miss and mimic.")] = None,
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
@@ -154,13 +154,14 @@ def dataset(
         "near_misses": near_misses,
         "reorders": reorders,
         "mimics": mimics,
+        "impostor_takes": impostor_takes,
         "part": part,
         "seed": seed,
     }
     chosen = SYNTH_59 if benchmark else _settings(settings, size, given)
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    with _Bar("clips", quiet=json) as report:
+    with Progress("clips", quiet=json) as report:
         made = produce(out, found, file, chosen, jobs, video, features, report)
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
 
@@ -189,7 +190,7 @@ def landmarks(
     chosen = _settings(settings, None, given)
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    with _Bar("clips", quiet=json) as report:
+    with Progress("clips", quiet=json) as report:
         plan, truths = survey(found, file, chosen, report)
     arrays = landmark_arrays(plan, truths)
     with room_for(out):
@@ -232,7 +233,7 @@ def stills(
     from facemotion.synth.takes import Spreads
 
     left_out: list[str] = []
-    with _Bar("people", quiet=json) as report:
+    with Progress("people", quiet=json, total=people) as report:
         if shards:
             for done, name in make_shards(out, found, file, people, each, part or "train", seed or 0, jobs):
                 left_out += [name] if name else []
@@ -260,7 +261,9 @@ def sheets(
     """Make the contact sheets of the documentation: people, motions, cameras, near misses."""
     from facemotion.synth.documents import write_documents
 
-    written = write_documents(_preview(assets, cache, "224x224", 0, quiet=json), out)
+    view = _preview(assets, cache, "224x224", 0, quiet=json)
+    with Progress("sheets", quiet=json) as progress:
+        written = write_documents(view, out, progress)
     _answer(json, {"sheets": [str(path) for path in written]}, f"{len(written)} sheets are in {out}.")
 
 
@@ -273,7 +276,8 @@ def probe(
     """Measure detection, and whether lids and lips measured on the renders follow the ground truth."""
     from facemotion.synth.probes import probe as look
 
-    report = asdict(look(manifest, clips))
+    with Progress("clips", quiet=json) as progress:
+        report = asdict(look(manifest, clips, progress))
     _answer(json, report, "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
 
 
@@ -325,7 +329,7 @@ def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
 def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:
     from facemotion.synth.people import fit_portraits
 
-    with _Bar("portraits", quiet=quiet) as report:
+    with Progress("portraits", quiet=quiet) as report:
         return dict(fit_portraits(assets, cache, report))
 
 
@@ -352,23 +356,3 @@ def _settings(path: Path | None, size: str | None, given: dict[str, Any]) -> Dat
             raise SettingsError(f"The size must be two even numbers such as 224x224, got {size!r}.")
         settings = replace(settings, scene=replace(settings.scene, width=int(width), height=int(height)))
     return from_table(DatasetSettings, asdict(settings), "options")
-
-
-class _Bar:
-    """A progress bar with the time left; called with the number done and the number of all."""
-
-    def __init__(self, what: str, *, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, transient=True, disable=quiet, console=Console(stderr=True))
-        self._what = what
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._progress.start()
-        task = self._progress.add_task(self._what, total=None)
-        return lambda done, total: self._progress.update(task, completed=done, total=total)
-
-    def __exit__(self, *details: object) -> None:
-        self._progress.stop()

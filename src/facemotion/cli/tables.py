@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
+from facemotion.cli.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +27,6 @@ def tables(
 ) -> None:
     """The paper's two tables on a manifest, and what it leaves out: impostors by kind, controls, baselines, takes."""
     import json as text
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from facemotion.cli.train import INSTALL
     from facemotion.errors import DataError, MissingExtraError
@@ -49,12 +47,8 @@ def tables(
             f"No run begins with {' or '.join(only or [])}; choose among {'; '.join(r.name for r in runs)}."
         )
     check_features(settings, manifest, chosen)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
-        task = bar.add_task("folds")
-        held = train_runs(
-            settings, chosen, out, jobs, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with Progress("folds", quiet=json) as progress:
+        held = train_runs(settings, chosen, out, jobs, progress)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
     markdown = write_markdown(found, str(manifest.folder.name))
     (out / "tables.json").write_text(text.dumps(found, indent=1) + "\n", "utf-8")

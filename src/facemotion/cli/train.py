@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
+from facemotion.cli.progress import Progress
 
 INSTALL = "Training needs torch; install it with `pip install '.[train]' in the clone`."
 
@@ -45,22 +46,19 @@ def encoder(
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from facemotion.config import read_toml
     from facemotion.features import load_extractor
 
     settings = read_toml(TrainingSettings, config)
     data = load_training_set(settings, load_extractor(settings.extractor).frontend_id)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     final = 0.0
-    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
-        task = bar.add_task("loss", total=settings.optimiser.steps)
+    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress:
 
         def show(step: int, loss: float) -> None:
             nonlocal final
             final = loss
-            bar.update(task, completed=step, description=f"loss {loss:.3f}")
+            progress(step, note=f"loss {loss:.3f}")
 
         net = train_encoder(settings, data, RunFolder(run), show)
     if export:
@@ -94,23 +92,20 @@ def sfe(
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from facemotion.config import read_toml
 
     settings = read_toml(SfeSettings, config)
     data = load_stills(settings)
     stills = sum(len(source) for source in data.sources)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     final, figures = 0.0, None
-    with Progress(*columns, transient=True, disable=json, console=Console(stderr=True)) as bar:
-        task = bar.add_task("loss", total=settings.optimiser.steps)
+    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress:
 
         def show(step: int, loss: float, found: Validation | None) -> None:
             nonlocal final, figures
             final, figures = loss, found or figures
             seen = f", inner NME {figures.nme_51:.2f}%" if figures else ""
-            bar.update(task, completed=step, description=f"loss {loss:.3f}{seen}")
+            progress(step, note=f"loss {loss:.3f}{seen}")
 
         net = train_sfe(settings, data, RunFolder(run), show)
     if export:

@@ -18,6 +18,7 @@ from facemotion.cli.console import (
     print_json,
     quality_line,
 )
+from facemotion.cli.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -59,27 +60,32 @@ def enrol(
     from dataclasses import asdict
 
     from rich.console import Console
-    from rich.progress import Progress
     from rich.text import Text
 
     from facemotion.config import load_settings
-    from facemotion.errors import DuplicateFaceError
-    from facemotion.store import check_user, open_store
+    from facemotion.errors import DuplicateFaceError, EnrolmentError
+    from facemotion.store import check_user, open_store, unknown_user
     from facemotion.verifier import Verifier
 
     check_user(user)
     verifier = Verifier.load(load_settings(config))
-    progress = Progress(transient=True, disable=json, console=Console(stderr=True))
-    with open_store(store or default_store()) as opened, progress as bar:
-        task = bar.add_task("reading takes", total=len(clips))
-        replaced = "motion" in opened.factors(user)
+    with open_store(store or default_store()) as opened, Progress("takes", quiet=json, total=len(clips)) as progress:
+        known = opened.factors(user)
+        replaced = "motion" in known
+        if keep_face and verifier.appearance is not None and "appearance" not in known:
+            raise unknown_user(user, "appearance")  # now, and not after seconds of reading the takes
         try:
             if keep_face:
                 enrolment = verifier.change_motion(opened, user, clips)
             else:
-                enrolment = verifier.enrol(opened, user, clips, progress=lambda done: bar.update(task, completed=done))
+                enrolment = verifier.enrol(opened, user, clips, progress=progress)
         except DuplicateFaceError as error:  # whoever runs this may read the store; the service tells no name
             raise DuplicateFaceError(f"{error} It is that of {', '.join(error.users)}.") from error
+        except EnrolmentError as error:
+            if not error.takes:
+                raise
+            files = " and ".join(f"take {number} is {clips[number - 1]}" for number in error.takes)
+            raise EnrolmentError(f"{error} {files[0].upper()}{files[1:]}.") from error
     if json:
         print_json(
             {
@@ -118,10 +124,14 @@ def check(
 ) -> None:
     """Compare a clip with a user's template."""
     from facemotion.config import load_settings
-    from facemotion.store import open_store
+    from facemotion.store import check_user, open_store, unknown_user
     from facemotion.verifier import Verifier
 
+    check_user(user)
     with open_store(store or default_store()) as opened:
+        # Before the clip is read: whoever runs this may list the users. The service takes as long for names it lacks.
+        if "motion" not in opened.factors(user):
+            raise unknown_user(user, "motion")
         decision = Verifier.load(load_settings(config)).check(opened, user, clip)
     if json:
         print_json(decision_json(decision))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facemotion.store.base import TemplateStore, UserSummary, check_user
+from facemotion.store.base import TemplateStore, UserSummary, check_user, unknown_user
 
-__all__ = ["TemplateStore", "UserSummary", "check_user", "open_store"]
+__all__ = ["TemplateStore", "UserSummary", "check_user", "open_store", "unknown_user"]
 
 
 def open_store(url: str | Path, *, key: str = "", transform_key: str = "") -> TemplateStore:

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from facemotion.errors import StoreError
+from facemotion.errors import StoreError, UnknownUserError
 from facemotion.types import Embedding, Factor, FloatArray, Template
 
 
@@ -143,3 +143,8 @@ def check_user(user: str) -> str:
     if not 1 <= len(user) <= 128 or not user.isprintable() or user != user.strip():
         raise StoreError("Give a user name of 1 to 128 printable characters without spaces at its ends.")
     return user
+
+
+def unknown_user(user: str, factor: Factor) -> UnknownUserError:
+    """What to raise where a user has no template of a factor."""
+    return UnknownUserError(f"There is no {factor} template of user {user!r}; enrol first.")

@@ -20,7 +20,7 @@ from facemotion.errors import (
     UserExistsError,
 )
 from facemotion.store import schema
-from facemotion.store.base import UserSummary, check_user
+from facemotion.store.base import UserSummary, check_user, unknown_user
 from facemotion.store.database import Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.protect import Protector
@@ -96,7 +96,7 @@ class SqlStore:
         """See TemplateStore.get."""
         row, _ = self._row(user, factor)
         if row is None:
-            raise _unknown(user, factor)
+            raise unknown_user(user, factor)
         return self.protector.restore(row)
 
     def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
@@ -104,7 +104,7 @@ class SqlStore:
         row, current = self._row(user, factor)
         try:
             if row is None:
-                raise _unknown(user, factor)
+                raise unknown_user(user, factor)
             return self.protector.compare(row, probe)
         except (UnknownUserError, ModelMismatchError):
             self.protector.compare(self._decoy(probe, current), probe)
@@ -271,10 +271,6 @@ def _stored(connection: Connection, user: str, replace: bool | None) -> dict[str
     if replace and not stored:
         raise UnknownUserError(f"There is no user {user!r}; enrol them as a new one.")
     return stored
-
-
-def _unknown(user: str, factor: Factor) -> UnknownUserError:
-    return UnknownUserError(f"There is no {factor} template of user {user!r}; enrol first.")
 
 
 def _here(user: str, factor: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,15 +76,22 @@ def near_miss_sheet(preview: Preview) -> Frame:
     return np.concatenate(rows, axis=0)
 
 
-def write_documents(preview: Preview, folder: Path) -> list[Path]:
-    """Write all sheets; returns their paths."""
-    written = []
-    for name, sheet in (
+def write_documents(preview: Preview, folder: Path, progress: Callable[[int, int], None] | None = None) -> list[Path]:
+    """Write all sheets; returns their paths.
+
+    Args:
+        progress: called with the number of sheets written and of all.
+    """
+    written: list[Path] = []
+    sheets = (
         ("people", people_sheet),
         ("motions", motions_sheet),
         ("cameras", cameras_sheet),
         ("near-miss", near_miss_sheet),
-    ):
+    )
+    for name, sheet in sheets:
+        if progress is not None:
+            progress(len(written), len(sheets))
         path = folder / f"{name}.jpg"
         save_picture(sheet(preview), path)
         written.append(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,11 @@ class ProbeReport:
     landmarks: float
 
 
-def probe(manifest: Path, clips: int) -> ProbeReport:
+def probe(manifest: Path, clips: int, progress: Callable[[int, int], None] | None = None) -> ProbeReport:
     """Look at `clips` clips, evenly spread over a simulated data set.
 
+    Args:
+        progress: called with the number of clips looked at and of all.
     Raises:
         ManifestError: no manifest, or a clip without ground truth.
     """
@@ -60,7 +63,9 @@ def probe(manifest: Path, clips: int) -> ProbeReport:
     blinks: list[float] = []
     mouths: list[float] = []
     misses: list[float] = []
-    for number in chosen:
+    for done, number in enumerate(chosen):
+        if progress is not None:
+            progress(done, len(chosen))
         record = read.records[number]
         clip = load_clip(read.file(record))
         truth = load_truth(read.folder / f"truth/{record.path.removeprefix('clips/').removesuffix('.mp4')}.npz")

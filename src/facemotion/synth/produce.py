@@ -137,6 +137,8 @@ def produce(
             jobs.append(Job(out, assets.folder, cache, settings, missing, performer, video, features))
     todo = sum(len(job.clips) for job in jobs)
     done = 0
+    if progress is not None:
+        progress(done, todo)
     for made in _run(jobs, workers):
         done += made
         if progress is not None:

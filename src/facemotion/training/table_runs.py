@@ -176,6 +176,8 @@ def train_runs(
     tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
     found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
     results: Iterator[HeldOut] = run_tasks(_open_worker, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+    if progress:
+        progress(0, len(tasks))
     for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
         found[runs[number].name].append(held_out)
         if progress:
