@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from facemotion.training.runs import RunFolder
 from facemotion.training.sfe import StillsSet, draw_stills, load_sfe, load_stills, sfe_learning_rate, train_sfe
 from facemotion.training.sfe_settings import SfeOptimiserSettings, SfeSettings, StillsSource
 from facemotion.training.sfe_validation import Validation, normalised_errors, validate
+
+ALONE = partial(pytest.param, marks=pytest.mark.slow)  # seconds each, for what "both" shows too
+TASKS = [ALONE("landmarks"), ALONE("emotions"), "both"]
 
 
 def faces(count: int, seed: int) -> Shard:
@@ -70,7 +74,7 @@ def data(folder: Path) -> StillsSet:
     return load_stills(tiny(folder))
 
 
-@pytest.mark.parametrize("task", ["landmarks", "emotions", "both"])
+@pytest.mark.parametrize("task", TASKS)
 def test_each_task_learns(folder: Path, task: str) -> None:
     settings = tiny(
         folder,
@@ -171,7 +175,9 @@ def test_a_run_begins_with_the_trunk_of_another(folder: Path, data: StillsSet, t
         train_sfe(tiny(folder, begin=str(run.path), width=0.25), data)
 
 
-@pytest.mark.parametrize(("first", "then"), [("landmarks", "landmarks"), ("landmarks", "both"), ("both", "emotions")])
+@pytest.mark.parametrize(
+    ("first", "then"), [ALONE("landmarks", "landmarks"), ("landmarks", "both"), ALONE("both", "emotions")]
+)
 def test_a_run_begins_with_an_exported_file(
     folder: Path, data: StillsSet, tmp_path: Path, first: str, then: str
 ) -> None:
@@ -255,7 +261,7 @@ def test_sets_that_teach_nothing(folder: Path, tmp_path: Path) -> None:
         load_stills(tiny(folder, task="both"))
 
 
-@pytest.mark.parametrize("task", ["landmarks", "emotions", "both"])
+@pytest.mark.parametrize("task", TASKS)
 def test_the_exported_file_holds_to_the_network(folder: Path, data: StillsSet, tmp_path: Path, task: str) -> None:
     net = train_sfe(tiny(folder, task=task), data)
     path = tmp_path / "sfe.onnx"
