@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.config import read_toml, to_toml
+from facemotion.config import RuntimeSettings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
+from facemotion.encoder import Encoder
 from facemotion.errors import DataError, FacemotionError, ManifestError
 from facemotion.features import load_extractor
 from facemotion.training.settings import TrainingSettings
@@ -96,6 +97,8 @@ def test_training_exports_what_it_trained(world: Path) -> None:
     told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", world / "encoder.onnx")
     assert "facemotion evaluate" in told
     assert (world / "encoder.onnx").stat().st_size > 1000
+    encoder = Encoder.load("encoder", RuntimeSettings(models_folder=str(world)))
+    assert encoder.frontend_id == load_extractor("face-mesh").frontend_id
 
 
 @pytest.mark.parametrize("json", [False, True])

@@ -56,7 +56,8 @@ def failure_page(
         return "\n".join([*parts, f"<p>{html.escape(outcome.praise(threshold))}</p></html>\n"])
     parts.append(
         f"<p>Every pair of different clips among {len(records)} is a trial, accepted where its score, a cosine, "
-        "reaches the threshold. Shown are the worst: impostor pairs with the highest scores, genuine pairs with the lowest.</p>"
+        "reaches the threshold. Shown are the worst: impostor pairs with the highest scores, genuine pairs with the "
+        "lowest.</p>"
     )
     rows = (
         f"<tr><td>{html.escape(name)}<td>{count}<td>{html.escape(CATEGORIES[name])}"

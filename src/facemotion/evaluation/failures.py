@@ -23,7 +23,7 @@ ALIKE_RESIDUAL = 0.35
 
 CATEGORIES = {
     "flash motions": f"both faces rest in more than {FLASH_SHARE:.0%} of the frames",
-    "near miss or mimic": "one clip was made to be taken for the other",
+    "near miss or mimic": "a clip of the pair is a near miss or a mimic",
     "alike motions": f"time warping leaves less than {ALIKE_RESIDUAL:g} of the mean intensity between them",
     "other false accept": "no cue tells why",
     "other ending": f"one clip ends more than {ENDING_GAP:.0%} of its largest distance farther from rest",
