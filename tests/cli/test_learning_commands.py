@@ -94,10 +94,12 @@ def test_train_then_evaluate(world: Path) -> None:
 
 
 def test_training_exports_what_it_trained(world: Path) -> None:
-    told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", world / "encoder.onnx")
+    models = world / "models"
+    models.mkdir()
+    told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", models / "encoder.onnx")
     assert "facemotion evaluate" in told
-    assert (world / "encoder.onnx").stat().st_size > 1000
-    encoder = Encoder.load("encoder", RuntimeSettings(models_folder=str(world)))
+    assert (models / "encoder.onnx").stat().st_size > 1000
+    encoder = Encoder.load("encoder", RuntimeSettings(models_folder=str(models)))
     assert encoder.frontend_id == load_extractor("face-mesh").frontend_id
 
 

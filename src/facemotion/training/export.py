@@ -55,11 +55,11 @@ def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
         path: of the ONNX file; the model is called as the file is. frontend_id: of the features that it takes.
         spotting: whether clips are cut to where the face moves first.
     Returns:
-        Path of the card, `path` with the suffix .toml.
+        Path of the card, `path` with .toml at its end.
     Raises:
         TrainingError: it can't be written.
     """
-    card = path.with_suffix(".toml")
+    card = path.with_name(path.name + ".toml")  # encoder.toml may well be the settings of the training
     entry = {
         "file": path.name,
         "sha256": file_sha256(path),
