@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.config import read_toml, to_toml
+from facemotion.config import RuntimeSettings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
+from facemotion.encoder import Encoder
 from facemotion.errors import DataError, FacemotionError, ManifestError
 from facemotion.features import load_extractor
 from facemotion.training.settings import TrainingSettings
@@ -93,9 +94,13 @@ def test_train_then_evaluate(world: Path) -> None:
 
 
 def test_training_exports_what_it_trained(world: Path) -> None:
-    told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", world / "encoder.onnx")
+    models = world / "models"
+    models.mkdir()
+    told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", models / "encoder.onnx")
     assert "facemotion evaluate" in told
-    assert (world / "encoder.onnx").stat().st_size > 1000
+    assert (models / "encoder.onnx").stat().st_size > 1000
+    encoder = Encoder.load("encoder", RuntimeSettings(models_folder=str(models)))
+    assert encoder.frontend_id == load_extractor("face-mesh").frontend_id
 
 
 @pytest.mark.parametrize("json", [False, True])

@@ -1,7 +1,8 @@
 import numpy as np
 
+from facemotion.errors import UnreadableMediaError
 from facemotion.evaluation.failure_page import failure_page
-from facemotion.evaluation.failures import count_categories, find_failures
+from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
 from facemotion.types import ClipRecord, FeatureSequence
 
 LENGTH = 60
@@ -67,11 +68,36 @@ def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
         shown.append(record.path)
         return [np.full((8, 6, 3), 90, np.uint8)] * 4
 
-    page = failure_page(failures, records, -0.5, strip)
+    outcome = count_outcome(np.eye(2, dtype=np.float32), records, -0.5)
+    page = failure_page(failures, records, -0.5, outcome, strip)
     assert shown == ["a<b>.mp4", "b.mp4"]
     assert page.count("data:image/jpeg;base64,") == 2
     assert "http" not in page
     assert "a<b>" not in page
     assert "a&lt;b&gt;.mp4" in page
-    assert "<td>other false accept<td>1" in page
-    assert "<p>None.</p>" in page
+    assert "<td>other false accept<td>1<td>no cue tells why" in page
+    assert "<p>1 of 1 impostor pairs.</p>" in page
+    assert "<p>None of 0 genuine pairs.</p>" in page
+
+    def blind(record: ClipRecord) -> list[np.ndarray]:
+        raise UnreadableMediaError(record.path)
+
+    page = failure_page(failures, records, -0.5, outcome, blind)
+    assert page.count("No frames") == 2
+    assert "<img" not in page
+
+
+def test_without_failures_the_page_says_so_and_how_to_see_what_came_near() -> None:
+    records = [ClipRecord(str(i), "ann", f"m{i // 2}", "facial", i % 2, 1) for i in range(4)]
+    angles = np.array([0, 0.3, 1.2, 1.6])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    outcome = count_outcome(vectors, records, 0.8)
+    assert (outcome.genuine, outcome.impostor, outcome.false_accepts, outcome.false_rejects) == (2, 4, 0, 0)
+    page = failure_page([], records, 0.8, outcome, lambda record: [])
+    assert "No failures: all 2 genuine and 4 impostor pairs were decided rightly at threshold 0.800." in page
+    assert "0.621 shows the first false accept, 0.922 the first false reject." in page
+    assert "<h2>" not in page
+    for threshold, wrong in ((0.621, (1, 0)), (0.922, (0, 1))):
+        moved = count_outcome(vectors, records, threshold)
+        assert (moved.false_accepts, moved.false_rejects) == wrong
+        assert len(find_failures(vectors, records, [clip(BUMP)] * 4, threshold)) == 1

@@ -61,7 +61,7 @@ def failures(
     from facemotion.data.cache import FeatureCache, read_features
     from facemotion.data.manifest import read_manifest
     from facemotion.evaluation.failure_page import failure_page
-    from facemotion.evaluation.failures import count_categories, find_failures
+    from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
     from facemotion.evaluation.metrics import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
 
@@ -72,24 +72,32 @@ def failures(
     if threshold is None:
         threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
     found = find_failures(vectors, acquired.records, sequences, threshold, most)
+    outcome = count_outcome(vectors, acquired.records, threshold)
     page = None
     if html:
         html.mkdir(parents=True, exist_ok=True)
         page = html / "failures.html"
         strip = _strips(acquired, load_settings(config))
-        page.write_text(failure_page(found, acquired.records, threshold, strip), "utf-8")
+        page.write_text(failure_page(found, acquired.records, threshold, outcome, strip), "utf-8")
     if json:
         records = acquired.records
         entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]
-        print_json({"threshold": threshold, "categories": count_categories(found), "failures": entries})
+        counts = {"false_accepts": outcome.false_accepts, "false_rejects": outcome.false_rejects}
+        print_json({"threshold": threshold, **counts, "categories": count_categories(found), "failures": entries})
+        return
+    console = Console()
+    if not found:
+        console.print(outcome.praise(threshold), highlight=False)
         return
     table = Table("category", "of the worst", box=box.SIMPLE, pad_edge=False)
     for category, count in count_categories(found).items():
         table.add_row(category, str(count))
-    console = Console()
     console.print(table)
     console.print(
-        f"threshold {threshold:.3f}" + (f"; both clips of each are in {page}" if page else ""), highlight=False
+        f"{outcome.false_accepts} of {outcome.impostor} impostor pairs accepted and {outcome.false_rejects} of "
+        f"{outcome.genuine} genuine pairs rejected at threshold {threshold:.3f}"
+        + (f"; both clips of each of the worst are in {page}." if page else "."),
+        highlight=False,
     )
 
 

@@ -31,7 +31,9 @@ def _group() -> None:
 def encoder(
     config: Annotated[Path, typer.Argument(help="Training settings (TOML); see configs/.")],
     run: Annotated[Path, typer.Option(help="Run folder: settings, versions, curve, checkpoint.")] = Path("run"),
-    export: Annotated[Path | None, typer.Option(help="Also write the trained encoder to this ONNX file.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Also write the encoder to this ONNX file, its card beside it.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train the sequence encoder over cached features; a run that was cut off goes on where it was."""
@@ -40,7 +42,7 @@ def encoder(
     try:
         from facemotion.training.dataset import load_training_set
         from facemotion.training.encoder import train_encoder
-        from facemotion.training.export import export_encoder
+        from facemotion.training.export import export_encoder, write_card
         from facemotion.training.runs import RunFolder
         from facemotion.training.settings import TrainingSettings
     except ImportError as error:
@@ -51,7 +53,8 @@ def encoder(
     from facemotion.features import load_extractor
 
     settings = read_toml(TrainingSettings, config)
-    data = load_training_set(settings, load_extractor(settings.extractor).frontend_id)
+    frontend_id = load_extractor(settings.extractor).frontend_id
+    data = load_training_set(settings, frontend_id)
     final = 0.0
     with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress:
 
@@ -63,6 +66,7 @@ def encoder(
         net = train_encoder(settings, data, RunFolder(run), show)
     if export:
         export_encoder(net, export)
+        write_card(export, frontend_id, spotting=settings.encoder.spotting)
     if json:
         print_json({"run": str(run), "clips": len(data.records), "steps": settings.optimiser.steps, "loss": final})
         return

@@ -11,43 +11,66 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facemotion.evaluation.failures import Failure, count_categories
+from facemotion.errors import MediaError
+from facemotion.evaluation.failures import CATEGORIES, Failure, Outcome, count_categories
 from facemotion.types import ClipRecord
 
 Strip = Callable[[ClipRecord], Sequence[NDArray[np.uint8]]]
 
 STYLE = """
+:root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem; color: #1c1c1c; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 section { margin: 1.5rem 0; }
 img { display: block; width: 100%; margin: 3px 0; border-radius: 3px; }
+p { max-width: 75ch; }
 table { border-collapse: collapse; }
-td, th { padding: .15rem .9rem .15rem 0; text-align: left; }
+td, th { padding: .15rem .9rem .15rem 0; text-align: left; vertical-align: top; }
+td:nth-child(2) { text-align: right; }
 small { color: #555; }
 @media (prefers-color-scheme: dark) { body { background: #161616; color: #eee; } small { color: #aaa; } }
 """
 
 
-def failure_page(failures: Sequence[Failure], records: Sequence[ClipRecord], threshold: float, strip: Strip) -> str:
+def failure_page(
+    failures: Sequence[Failure], records: Sequence[ClipRecord], threshold: float, outcome: Outcome, strip: Strip
+) -> str:
     """The page: counts per category, then each failure with strips of both clips and its cues.
 
     Args:
         failures: worst first, of both sorts.
         records: that the positions of the failures point into.
         threshold: at which they failed.
-        strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time.
+        outcome: of all pairs.
+        strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time; a clip that raises a
+            MediaError, having no video perhaps, is shown without.
     Returns:
         HTML text; the pictures are inside.
     """
-    counts = "".join(f"<tr><td>{html.escape(c)}<td>{n}" for c, n in count_categories(failures).items())
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Failures</title>",
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width'><title>Failures</title>",
         f"<style>{STYLE}</style><h1>Failures at threshold {threshold:.3f}</h1>",
-        f"<table><tr><th>category<th>of the worst {len(failures)}{counts}</table>",
     ]
-    for title, accepted in (("False accepts", True), ("False rejects", False)):
+    if not failures:
+        return "\n".join([*parts, f"<p>{html.escape(outcome.praise(threshold))}</p></html>\n"])
+    parts.append(
+        f"<p>Every pair of different clips among {len(records)} is a trial, accepted where its score, a cosine, "
+        "reaches the threshold. Shown are the worst: impostor pairs with the highest scores, genuine pairs with the "
+        "lowest.</p>"
+    )
+    rows = (
+        f"<tr><td>{html.escape(name)}<td>{count}<td>{html.escape(CATEGORIES[name])}"
+        for name, count in count_categories(failures).items()
+    )
+    parts.append(f"<table><tr><th>category<th>shown<th>told by{''.join(rows)}</table>")
+    for title, accepted, wrong, of in (
+        ("False accepts", True, outcome.false_accepts, f"{outcome.impostor} impostor pairs"),
+        ("False rejects", False, outcome.false_rejects, f"{outcome.genuine} genuine pairs"),
+    ):
         chosen = [failure for failure in failures if failure.accepted is accepted]
-        parts.append(f"<h2>{title}</h2>" + ("" if chosen else "<p>None.</p>"))
+        shown = f", of which the worst {len(chosen)} are shown" if len(chosen) < wrong else ""
+        parts.append(f"<h2>{title}</h2><p>{wrong or 'None'} of {of}{shown}.</p>")
         parts += [_section(failure, records, strip) for failure in chosen]
     return "\n".join(parts) + "</html>\n"
 
@@ -56,15 +79,18 @@ def _section(failure: Failure, records: Sequence[ClipRecord], strip: Strip) -> s
     lines = [f"<section><b>{html.escape(failure.category)}</b>, score {failure.score:.3f}"]
     for position, cues in zip((failure.first, failure.second), failure.cues, strict=True):
         record = records[position]
-        label = f"{record.subject}, {record.motion}, take {record.repetition} ({record.path})"
-        lines.append(f'<img alt="{html.escape(label)}" src="{_picture(strip(record))}">')
+        label = f"{record.subject}, {record.motion}, repetition {record.repetition} ({record.path})"
+        try:
+            lines.append(f'<img alt="{html.escape(label)}" src="{_picture(strip(record))}">')
+        except MediaError:
+            lines.append("<p>No frames: the file isn't a video that can be read.</p>")
         lines.append(
             f"<small>{html.escape(label)}: neutral {cues.neutral_share:.0%} of the frames, "
             f"ends at {cues.ending:.0%} of its largest distance from rest</small>"
         )
     lines.append(
-        f"<br><small>intensity ratio {failure.intensity_ratio:.2f}, left after time warping "
-        f"{failure.warp_residual:.2f} of the mean intensity</small></section>"
+        f"<br><small>one motion is {failure.intensity_ratio:.2f} times as large as the other; time warping leaves "
+        f"{failure.warp_residual:.2f} of their mean intensity between them</small></section>"
     )
     return "\n".join(lines)
 

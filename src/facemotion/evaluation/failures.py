@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facemotion.activity import Cues, measure_cues
 from facemotion.encoder import resample
@@ -19,16 +21,17 @@ INTENSITY_RATIO = 1.5
 WARP_RESIDUAL = 0.5
 ALIKE_RESIDUAL = 0.35
 
-CATEGORIES = (
-    "flash motions",
-    "near miss or mimic",
-    "alike motions",
-    "other false accept",
-    "other ending",
-    "other intensity",
-    "inconsistent repetition",
-    "other false reject",
-)
+CATEGORIES = {
+    "flash motions": f"both faces rest in more than {FLASH_SHARE:.0%} of the frames",
+    "near miss or mimic": "a clip of the pair is a near miss or a mimic",
+    "alike motions": f"time warping leaves less than {ALIKE_RESIDUAL:g} of the mean intensity between them",
+    "other false accept": "no cue tells why",
+    "other ending": f"one clip ends more than {ENDING_GAP:.0%} of its largest distance farther from rest",
+    "other intensity": f"one motion is more than {INTENSITY_RATIO:g} times as large",
+    "inconsistent repetition": f"time warping leaves more than {WARP_RESIDUAL:g} of the mean intensity between them",
+    "other false reject": "no cue tells why",
+}
+"""Names of the categories, with the cue that tells each; the first that fits counts."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,58 @@ class Failure:
     category: str
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How all pairs of different clips came out at a threshold.
+
+    Attributes:
+        genuine, impostor: pairs. false_accepts, false_rejects: wrong ones among them.
+        lowest_genuine, highest_impostor: scores; NaN where there is no such pair.
+    """
+
+    genuine: int
+    impostor: int
+    false_accepts: int
+    false_rejects: int
+    lowest_genuine: float
+    highest_impostor: float
+
+    def praise(self, threshold: float) -> str:
+        """What to say where nothing failed, a sentence or two."""
+        text = (
+            f"No failures: all {self.genuine} genuine and {self.impostor} impostor pairs were decided rightly at "
+            f"threshold {threshold:.3f}."
+        )
+        hints = []  # rounded to the side on which the pair does fail
+        if self.impostor:
+            hints.append(f"{floor(1000 * self.highest_impostor) / 1000:.3f} shows the first false accept")
+        if self.genuine:
+            hints.append(f"{floor(1000 * self.lowest_genuine + 1) / 1000:.3f} the first false reject")
+        return f"{text} To see what came nearest to failing, set another --threshold: {', '.join(hints)}."
+
+
+def count_outcome(vectors: FloatArray, records: Sequence[ClipRecord], threshold: float) -> Outcome:
+    """Count right and wrong decisions; the arguments are those of find_failures."""
+    _, _, genuine, scores = _pairs(vectors, records)
+    return Outcome(
+        genuine=int(genuine.sum()),
+        impostor=int((~genuine).sum()),
+        false_accepts=int((~genuine & (scores >= threshold)).sum()),
+        false_rejects=int((genuine & (scores < threshold)).sum()),
+        lowest_genuine=float(scores[genuine].min()) if genuine.any() else float("nan"),
+        highest_impostor=float(scores[~genuine].max()) if (~genuine).any() else float("nan"),
+    )
+
+
+def _pairs(
+    vectors: FloatArray, records: Sequence[ClipRecord]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], FloatArray]:
+    """Of every pair of different clips: both positions, whether it is genuine, and its score."""
+    first, second = np.triu_indices(len(records), k=1)
+    names = np.unique([f"{r.subject}\n{r.motion}" for r in records], return_inverse=True)[1]
+    return first, second, names[first] == names[second], (vectors @ vectors.T)[first, second]
+
+
 def find_failures(
     vectors: FloatArray,
     records: Sequence[ClipRecord],
@@ -69,10 +124,7 @@ def find_failures(
         threshold: accepted = score >= threshold.
         most: of each of the two sorts; the highest-scored impostors and the lowest-scored genuine pairs come first.
     """
-    scores = vectors @ vectors.T
-    first, second = np.triu_indices(len(records), k=1)
-    names = np.unique([f"{r.subject}\n{r.motion}" for r in records], return_inverse=True)[1]
-    genuine, values = names[first] == names[second], scores[first, second]
+    first, second, genuine, values = _pairs(vectors, records)
     accepts = np.flatnonzero(~genuine & (values >= threshold))
     rejects = np.flatnonzero(genuine & (values < threshold))
     accepts = accepts[np.argsort(-values[accepts], kind="stable")][:most]

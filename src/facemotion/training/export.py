@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import warnings
@@ -15,6 +16,7 @@ import onnxruntime
 import torch
 
 from facemotion.errors import TrainingError
+from facemotion.models.cards import file_sha256
 from facemotion.nets.sequence_encoder import SequenceEncoder
 
 OPSET = 18
@@ -44,6 +46,36 @@ def export_encoder(net: SequenceEncoder, path: Path) -> None:
         raise TrainingError(f"Can't write {path}: {error.strerror}.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
+    """Describe an exported encoder in a card beside it, so that settings can name it (`models_folder` is its folder).
+
+    Args:
+        path: of the ONNX file; the model is called as the file is. frontend_id: of the features that it takes.
+        spotting: whether clips are cut to where the face moves first.
+    Returns:
+        Path of the card, `path` with .toml at its end.
+    Raises:
+        TrainingError: it can't be written.
+    """
+    card = path.with_name(path.name + ".toml")  # encoder.toml may well be the settings of the training
+    entry = {
+        "file": path.name,
+        "sha256": file_sha256(path),
+        "bytes": path.stat().st_size,
+        "role": "encoder",
+        "source": "trained by facemotion train encoder",
+        "frontend": frontend_id,
+        "spotting": spotting,
+    }
+    # JSON's strings, numbers and truth values are TOML's too.
+    text = f"[{json.dumps(path.stem)}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
+    try:
+        card.write_text(text, "utf-8")
+    except OSError as error:
+        raise TrainingError(f"Can't write {card}: {error.strerror}.") from error
+    return card
 
 
 def _trace(net: SequenceEncoder, example: torch.Tensor) -> onnx.ModelProto:
