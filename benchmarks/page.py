@@ -68,7 +68,7 @@ def in_the_browser(playwright: Playwright, server: Server, folder: Path, attempt
     """First visits, then attempts through the page, each another take: one that was seen before would be refused."""
     random = np.random.default_rng(11)
     url = server.url.replace("127.0.0.1", "localhost")
-    verdicts, guidance, paints, left, accepted, script = [], [], [], 0, 0, 0
+    verdicts, guidance, paints, warm, left, accepted, script = [], [], [], [], 0, 0, 0
     while len(verdicts) < attempts:
         take = films.Take(
             f"anna-wink-pout-{1 + len(verdicts) % 2}",
@@ -82,21 +82,24 @@ def in_the_browser(playwright: Playwright, server: Server, folder: Path, attempt
         )
         page = browser.new_page()
         page.goto(url, wait_until="load")
-        if len(paints) < 10:
-            paints.append(page.evaluate(PAINT))
-            script = page.evaluate(
-                "performance.getEntriesByType('resource').filter((r) => r.name.endsWith('.js'))"
-                ".reduce((sum, r) => sum + r.decodedBodySize, 0)"
-            )
+        paints.append(page.evaluate(PAINT))
         page.get_by_label("Your user name").fill("anna")
         page.get_by_role("button", name="Let me in").click()
         page.locator("#verdict").wait_for(timeout=90_000)
+        script = page.evaluate(
+            "performance.getEntriesByType('resource').filter((r) => r.name.endsWith('.js'))"
+            ".reduce((sum, r) => sum + r.decodedBodySize, 0)"
+        )
         told = page.evaluate("({...document.body.dataset})")
         if "verdictMs" in told:
             verdicts.append(float(told["verdictMs"]))
             guidance.append(float(told["guidancePerSecond"]))
             left += int(told["framesLeftOut"])
             accepted += page.locator("#verdict-title").inner_text() == "You're in"
+        page.close()
+        visit = browser.new_context().new_page()  # nothing in its cache either
+        visit.goto(url, wait_until="load")
+        warm.append(visit.evaluate(PAINT))
         browser.close()
     return {
         "attempts": len(verdicts),
@@ -105,6 +108,7 @@ def in_the_browser(playwright: Playwright, server: Server, folder: Path, attempt
         "guidance_per_second": spread(guidance),
         "frames_left_out_by_the_browser": left,
         "first_paint_ms": spread(paints),
+        "first_paint_of_a_running_browser_ms": spread(warm),
         "script_bytes": script,
     }
 
@@ -221,7 +225,6 @@ def table(results: dict[str, Any]) -> str:
     def row(what: str, one: dict[str, float], unit: str, mark: str) -> str:
         return f"| {what} | {one['median']}{unit} ({one['least']} to {one['most']}) | {mark} |"
 
-    visits = min(10, alone["attempts"])
     lines = [
         "# The page, measured",
         "",
@@ -234,7 +237,8 @@ def table(results: dict[str, Any]) -> str:
         "|---|---|---|",
         row(f"last frame to verdict, {alone['attempts']} attempts", alone["verdict_ms"], " ms", "150 ms"),
         row("guidance while a take is filmed", alone["guidance_per_second"], " /s", "15 /s"),
-        row(f"first contentful paint, {visits} first visits", alone["first_paint_ms"], " ms", "200 ms"),
+        row("first contentful paint, empty cache, a browser just started", alone["first_paint_ms"], " ms", "200 ms"),
+        row("... a browser that runs", alone["first_paint_of_a_running_browser_ms"], " ms", "200 ms"),
         f"| scripts of the page | {alone['script_bytes'] / 1000:.1f} kB | 60 kB |",
         f"| {crowd['people']} people at once: answered with a verdict | {crowd['answered']} | all |",
         row(

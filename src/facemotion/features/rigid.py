@@ -45,7 +45,7 @@ def own_motion(
     size = max(float(np.linalg.norm(rest[eyes[0]] - rest[eyes[1]])), 1e-9)
     moved = laid - rest
     near = (np.abs(times[:, None] - times[None]) <= SMOOTHED_SECONDS).astype(np.float64)
-    moved = np.einsum("st,tnd->snd", near / near.sum(axis=1, keepdims=True), moved)
+    moved = (near / near.sum(axis=1, keepdims=True) @ moved.reshape(len(moved), -1)).reshape(moved.shape)
     lengths = np.linalg.norm(moved, axis=2) / size
     return max(float(100 * np.percentile(lengths[:, group].mean(axis=1), 95)) for group in groups)
 
@@ -55,21 +55,38 @@ def _lay_over(places: Points, rest: Points) -> Points:
     in its linear form, which is exact where a homography relates them.
     """
     source, target = _normalised(places), _normalised(rest[None])[0]
-    x, y = source[..., 0], source[..., 1]
-    u, v = np.broadcast_to(target[:, 0], x.shape), np.broadcast_to(target[:, 1], x.shape)
-    one, none = np.ones_like(x), np.zeros_like(x)
-    upper = np.stack([x, y, one, none, none, none, -u * x, -u * y], axis=-1)
-    lower = np.stack([none, none, none, x, y, one, -v * x, -v * y], axis=-1)
-    system, wanted = np.concatenate([upper, lower], axis=1), np.concatenate([u, v], axis=1)
-    transposed = system.transpose(0, 2, 1)
-    # A trace of ridge: frames of points on one line have no homography of their own.
-    found = np.linalg.solve(transposed @ system + 1e-9 * np.eye(8), (transposed @ wanted[..., None]))[..., 0]
+    found = np.linalg.solve(*_normal_equations(source, target))[..., 0]
     maps = np.concatenate([found, np.ones((len(found), 1))], axis=1).reshape(-1, 3, 3)
-    flat = np.concatenate([source, one[..., None]], axis=-1) @ maps.transpose(0, 2, 1)
+    flat = source @ maps[:, :, :2].transpose(0, 2, 1) + maps[:, None, :, 2]
     depth = flat[..., 2:]
     laid = flat[..., :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)
     centre = rest.mean(axis=0)
     return np.asarray(laid * np.abs(rest - centre).mean() + centre, np.float64)
+
+
+def _normal_equations(source: Points, target: Points) -> tuple[Points, Points]:
+    """(T, 8, 8) and (T, 8, 1) of the least squares that map points (T, N, 2) to (N, 2).
+
+    Each point gives two rows, (x, y, 1, 0, 0, 0, -ux, -uy) for u and (0, 0, 0, x, y, 1, -vx, -vy) for v. All that the
+    products of these rows sum up to are products of x, y, 1 weighted by 1, u, v and u^2 + v^2: summed once a frame, they
+    cost a tenth of the rows themselves.
+    """
+    x, y = source[..., 0], source[..., 1]
+    u, v = target[:, 0], target[:, 1]
+    products = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)], axis=1)
+    weights = np.stack([np.ones_like(u), u, v, u * u + v * v], axis=1)
+    sums = (products.reshape(-1, len(u)) @ weights).reshape(-1, 6, 4).transpose(0, 2, 1)
+    # The (3, 3) sums of products of (x, y, 1), under each of the four weights.
+    plain, by_u, by_v, by_both = sums[..., [0, 1, 3, 1, 2, 4, 3, 4, 5]].reshape(-1, 4, 3, 3).transpose(1, 0, 2, 3)
+    system = np.zeros((len(source), 8, 8))
+    system[:, 0:3, 0:3] = system[:, 3:6, 3:6] = plain
+    system[:, 0:3, 6:8], system[:, 3:6, 6:8] = -by_u[:, :, :2], -by_v[:, :, :2]
+    system[:, 6:8, 0:3], system[:, 6:8, 3:6] = -by_u[:, :2], -by_v[:, :2]
+    # A trace of ridge: frames of points on one line have no homography of their own.
+    system[:, 6:8, 6:8] = by_both[:, :2, :2]
+    system += 1e-9 * np.eye(8)
+    wanted = np.concatenate([by_u[:, :, 2], by_v[:, :, 2], -by_both[:, :2, 2]], axis=1)
+    return system, wanted[..., None]
 
 
 def _normalised(places: Points) -> Points:

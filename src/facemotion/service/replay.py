@@ -182,15 +182,22 @@ def distance(course: FloatArray, other: FloatArray) -> float:
         overlap or nothing moves.
     """
     least = max(10, int(0.6 * min(len(course), len(other))))
+    if min(len(course), len(other)) < least:
+        return np.inf
+    # All distances at once, then means along diagonals: a busy user has dozens of earlier recordings.
+    squares = np.square(course).sum(axis=1)[:, None] + np.square(other).sum(axis=1)[None]
+    apart = np.sqrt((squares - 2 * (course @ other.T)).clip(0))
+    changes = np.linalg.norm(np.diff(course, axis=0), axis=1)
+    summed = np.concatenate([[0.0], np.cumsum(changes, dtype=np.float64)])
     best = np.inf
     for shift in range(-MOST_SHIFT, MOST_SHIFT + 1):
-        one, two = course[max(0, shift) :], other[max(0, -shift) :]
-        length = min(len(one), len(two))
+        diagonal = apart.diagonal(-shift)
+        length, first = len(diagonal), max(0, shift)
         if length < least:
             continue
-        change = float(np.linalg.norm(np.diff(one[:length], axis=0), axis=1).mean())
+        change = (summed[first + length - 1] - summed[first]) / (length - 1)
         if change > 0:
-            best = min(best, float(np.linalg.norm(one[:length] - two[:length], axis=1).mean()) / change)
+            best = min(best, float(diagonal.sum() / length / change))
     return best
 
 

@@ -2,11 +2,10 @@
 
 import { Camera } from "./camera.js";
 import { play, show } from "./compare.js";
-import { fillIn } from "./fill.js";
 import { Cut, Refusal, erase, limits, nonce, sentBack, upload } from "./link.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
-import { FAULTS, PAGE, WORDS } from "./strings.js";
+import { FAULTS, WORDS } from "./strings.js";
 
 /** @typedef {"verify" | "enrol"} Purpose */
 /** @typedef {import("./camera.js").Shot} Shot */
@@ -138,7 +137,7 @@ async function filmed(title, work, again) {
  * A live session; where it is cut it begins once more, and then clips go up in one piece.
  * @param {Purpose} purpose @param {string} user
  */
-function begin(purpose, user) {
+export function begin(purpose, user) {
   const again = () => begin(purpose, user);
   return filmed(WORDS.verifying(user), async (camera, signal) => {
     for (let tries = 0; ; tries += 1) {
@@ -271,7 +270,7 @@ async function inOnePiece(camera, signal, purpose, user) {
 }
 
 /** Two takes of a visitor, beside each other. */
-function trial() {
+export function trial() {
   return filmed(WORDS.trying(1), async (camera, signal) => {
     const session = new Session(camera, stage, signal);
     try {
@@ -312,18 +311,9 @@ function noteVerdict(milliseconds, session) {
   document.body.dataset.framesLeftOut = String(session.link.left);
 }
 
-$("who").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
-  event.preventDefault();
-  const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
-  begin(button?.value === "enrol" ? "enrol" : "verify", $("user").value);
-});
-$("try").onclick = $("try-again").onclick = trial;
+$("try-again").onclick = trial;
 $("home-again").onclick = $("compare-home").onclick = home;
 $("cancel").onclick = () => stop.abort();
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && ["stage", "review"].includes(document.body.dataset.view ?? "")) stop.abort();
 });
-fillIn(PAGE);
-const handed = new URLSearchParams(location.hash.slice(1));
-if (handed.get("user")) $("user").value = handed.get("user");
-document.body.dataset.view = "home";
