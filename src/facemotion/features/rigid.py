@@ -68,8 +68,8 @@ def _normal_equations(source: Points, target: Points) -> tuple[Points, Points]:
     """(T, 8, 8) and (T, 8, 1) of the least squares that map points (T, N, 2) to (N, 2).
 
     Each point gives two rows, (x, y, 1, 0, 0, 0, -ux, -uy) for u and (0, 0, 0, x, y, 1, -vx, -vy) for v. All that the
-    products of these rows sum up to are products of x, y, 1 weighted by 1, u, v and u^2 + v^2: summed once a frame, they
-    cost a tenth of the rows themselves.
+    products of these rows sum up to are products of x, y, 1 weighted by 1, u, v and u^2 + v^2: summed once a frame,
+    they cost a tenth of the rows themselves.
     """
     x, y = source[..., 0], source[..., 1]
     u, v = target[:, 0], target[:, 1]

@@ -10,7 +10,7 @@ far, `{"done": true}` ends them. Messages from it: one `{"guidance": ...}` a fra
 with each other and forgotten.
 
 The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
-frames, oldest first, and never lags.
+frames, oldest first, and never lags; what waits when the take ends is dropped too.
 """
 
 from __future__ import annotations
@@ -239,13 +239,18 @@ class Session:
                         continue
                     raise FormError('After the first message send frames, then {"done": true}.')
                 if len(self._pending) >= PENDING:
-                    self._pending.popleft()
-                    self._dropped += 1
-                    self._parts.metrics.count("facemotion_live_frames_total", outcome="dropped")
+                    self._leave_out(1)
                 self._pending.append(data)
                 self._arrived.set()
         finally:
             self._arrived.set()
+
+    def _leave_out(self, count: int) -> None:
+        """Drop the oldest frames that wait."""
+        for _ in range(count):
+            self._pending.popleft()
+            self._dropped += 1
+            self._parts.metrics.count("facemotion_live_frames_total", outcome="dropped")
 
     def _start_over(self) -> None:
         """Forget the frames so far: they showed somebody finding their place."""
@@ -262,9 +267,11 @@ class Session:
                 self._fresh = False  # before: a further "go" may come meanwhile
                 recorder = await self._run(desk.recorder)  # in a thread, since it asks the database
                 continue
+            if reading.done():
+                # What still waits came within the last moment of the take; the verdict comes sooner without it.
+                self._leave_out(len(self._pending))
+                return recorder
             if not self._pending:
-                if reading.done():
-                    return recorder
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
