@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -190,7 +191,7 @@ def test_no_clip_touches_the_disk_and_no_log_repeats_it(tmp_path, talk, capsys, 
         watcher.join()
     files = {name.removesuffix(" (deleted)") for name in set(opened) - before if name.startswith("/")}
     package = str(Path(facemotion.__file__).parent)  # read from, wherever it lies
-    written = [n for n in files if n.startswith((str(tmp_path), "/tmp/")) and not n.startswith(package)]
+    written = [n for n in files if n.startswith((str(tmp_path), tempfile.gettempdir())) and not n.startswith(package)]
     assert list(folder.iterdir()) == []
     assert all("store.db" in name for name in written), written
     ours = [line for line in capsys.readouterr().err.splitlines() if " facemotion" in line or " uvicorn" in line]
