@@ -69,10 +69,11 @@ function curves({ curves: [first, second], pairs }) {
 
 /** @param {Told} told @param {Shot[][]} takes */
 function strips({ pairs }, takes) {
-  const chosen = Array.from({ length: MOMENTS }, (_, k) => pairs[Math.round(((k + 0.5) / MOMENTS) * (pairs.length - 1))]);
-  const most = pairs.reduce((a, b) => (b[2] > a[2] ? b : a)); // never leave out where they part most
-  const nearest = chosen.reduce((best, pair, k) => (Math.abs(pair[0] - most[0]) < Math.abs(chosen[best][0] - most[0]) ? k : best), 0);
-  chosen[nearest] = most;
+  const chosen = Array.from({ length: MOMENTS }, (_, k) => {
+    const part = pairs.slice(Math.floor((k * pairs.length) / MOMENTS), Math.ceil(((k + 1) * pairs.length) / MOMENTS));
+    const most = part.reduce((a, b) => (b[2] > a[2] ? b : a)); // never leave out where they part
+    return most[2] > APART ? most : part[Math.floor(part.length / 2)];
+  });
   $("strips").replaceChildren(...chosen.map(([a, b, apart]) => {
     const column = document.createElement("figure");
     column.className = apart > APART ? "apart" : "";
