@@ -41,7 +41,7 @@ from facemotion.evaluation.metrics import (
 from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING
-from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_sha256
+from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
 from facemotion.training.dataset import TrainingSet, load_training_set, make_training_set
 from facemotion.training.encoder import embed, load_encoder, train_encoder
 from facemotion.training.export import check_parity, export_encoder
@@ -185,9 +185,7 @@ def ship(
     single = [point for point in points if point.takes == 1]
     measured = {name: figures([trials]) for name, trials in sets.items()}
     card = {
-        "file": file.name,
-        "sha256": file_sha256(file),
-        "bytes": file.stat().st_size,
+        **file_entry(file),
         "role": "encoder",
         "licence": "MIT",
         "source": (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tomlkit
 
-from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_sha256
+from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
 from facemotion.training.export_sfe import export_sfe
 from facemotion.training.readout import fit_readout
 from facemotion.training.runs import RunFolder
@@ -47,9 +47,7 @@ def main() -> None:
     outputs += ["landmarks by a linear read-out of the features alone"] if readout else []
     outputs += ["emotions (1, 7) logits"] if net.has_emotions else []
     card = {
-        "file": path.name,
-        "sha256": file_sha256(path),
-        "bytes": path.stat().st_size,
+        **file_entry(path),
         "role": "extractor",
         "licence": "MIT",
         "source": SOURCE.format(

@@ -147,3 +147,8 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_entry(path: Path) -> dict[str, str | int]:
+    """What a card says of its file: name, SHA-256 and size in bytes."""
+    return {"file": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}

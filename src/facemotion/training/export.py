@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 
 from facemotion.errors import TrainingError
-from facemotion.models.cards import file_sha256
+from facemotion.models.cards import file_entry
 from facemotion.nets.sequence_encoder import SequenceEncoder
 
 OPSET = 18
@@ -61,9 +61,7 @@ def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
     """
     card = path.with_name(path.name + ".toml")  # encoder.toml may well be the settings of the training
     entry = {
-        "file": path.name,
-        "sha256": file_sha256(path),
-        "bytes": path.stat().st_size,
+        **file_entry(path),
         "role": "encoder",
         "source": "trained by facemotion train encoder",
         "frontend": frontend_id,
