@@ -87,7 +87,7 @@ def failures(
         return
     console = Console()
     if not found:
-        console.print(outcome.praise(threshold), highlight=False)
+        console.print(outcome.without_failures(threshold), highlight=False)
         return
     table = Table("category", "of the worst", box=box.SIMPLE, pad_edge=False)
     for category, count in count_categories(found).items():

@@ -53,7 +53,7 @@ def failure_page(
         f"<style>{STYLE}</style><h1>Failures at threshold {threshold:.3f}</h1>",
     ]
     if not failures:
-        return "\n".join([*parts, f"<p>{html.escape(outcome.praise(threshold))}</p></html>\n"])
+        return "\n".join([*parts, f"<p>{html.escape(outcome.without_failures(threshold))}</p></html>\n"])
     parts.append(
         f"<p>Every pair of different clips among {len(records)} is a trial, accepted where its score, a cosine, "
         "reaches the threshold. Shown are the worst: impostor pairs with the highest scores, genuine pairs with the "

@@ -73,7 +73,7 @@ class Outcome:
     lowest_genuine: float
     highest_impostor: float
 
-    def praise(self, threshold: float) -> str:
+    def without_failures(self, threshold: float) -> str:
         """What to say where nothing failed, a sentence or two."""
         text = (
             f"No failures: all {self.genuine} genuine and {self.impostor} impostor pairs were decided rightly at "
