@@ -175,8 +175,10 @@ def test_real_clips_from_manifest_to_failures(data_folder: Path, world: Path, tm
         (tmp_path / record.path).write_bytes((data_folder / "grid_s1" / record.path).read_bytes())
     manifest, cache = tmp_path / "manifest.csv", tmp_path / "features"
     write_manifest(manifest, records)
-    for _ in range(2):
-        told = json.loads(run("features", manifest, "--cache", cache, "--json"))
+    with pytest.raises(ManifestError, match="no clip of kind facial"):
+        run("features", manifest, "--cache", cache, "--kind", "facial")
+    for kinds in (["--kind", "facial", "--kind", "lip"], []):
+        told = json.loads(run("features", manifest, "--cache", cache, *kinds, "--json"))
         assert (told["clips"], told["failures"]) == (4, {})
     assert "0 (0.0%) could not be acquired" in " ".join(run("features", manifest, "--cache", cache).split())
     run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")

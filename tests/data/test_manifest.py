@@ -136,7 +136,7 @@ def test_selection(tmp_path: Path) -> None:
     manifest = read_manifest(save(tmp_path, rows))
     assert manifest.select(split="test").records == (rows[1],)
     assert manifest.select(kinds=["facial"]).records == (rows[0],)
-    with pytest.raises(ManifestError, match="no clip with split 'test' and kind facial"):
+    with pytest.raises(ManifestError, match="no clip of split 'test' and kind facial"):
         manifest.select(split="test", kinds=["facial"])
 
 

@@ -112,6 +112,18 @@ def test_without_video_only_truth_is_written(tmp_path, assets, fits_file, whole)
     assert ground_truth(tmp_path / "dry") == ground_truth(whole)
 
 
+def test_some_takes_first_and_the_rest_later_equal_all_at_once(tmp_path, assets, fits_file):
+    settings = replace(TINY, takes=4)
+    assert make(tmp_path / "set", assets, fits_file, settings, video=False, most_takes=2) == 4
+    records = read_manifest(tmp_path / "set" / "manifest.csv").records
+    assert [(r.subject, r.repetition, r.session) for r in records] == [
+        (subject, take, session) for subject in ("s001", "s002") for take, session in ((0, 1), (2, 2))
+    ]
+    assert make(tmp_path / "set", assets, fits_file, settings, video=False) == 4
+    assert make(tmp_path / "at once", assets, fits_file, settings, video=False, most_takes=9) == 8
+    assert ground_truth(tmp_path / "set") == ground_truth(tmp_path / "at once")
+
+
 def test_features_need_no_video(tmp_path, assets, fits_file):
     folder, cache = tmp_path / "set", tmp_path / "features"
     few = replace(TINY, subjects=1, takes=2)

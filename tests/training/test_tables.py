@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.errors import DataError, FacemotionError, TrainingError
 from facemotion.features import load_extractor
 from facemotion.synth.assets import Assets
 from facemotion.training.simulated import SimulationSettings, simulate
 from facemotion.training.table_runs import DTW, MAIN, TableSettings, plan_runs
-from facemotion.types import TRIAL_KINDS
+from facemotion.types import TRIAL_KINDS, FeatureSequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
 PEOPLE = SimulationSettings(subjects=4, motions=2, lips=2, takes=3, near_misses=1, reorders=1, mimics=1)
@@ -48,11 +48,12 @@ def config(people: Path) -> Path:
         "folds = 10": "folds = 2",
         "replicates = 300": "replicates = 10",
         'sfe_l = "sfe-l"': 'sfe_l = "face-mesh"',
-        'sfe_e = ""': 'sfe_e = "face-mesh"',
+        'sfe_e = "sfe-e"': 'sfe_e = "face-mesh"',
         'landmarks = "sfe-l-landmarks"': 'landmarks = "face-mesh"',
         'features = "features"': f'features = "{people}/features"',
         '"synth59/manifest.csv"': f'"{people}/manifest.csv"',
         "width = 0": "width = 14",
+        "components = 128": "components = 20",
         "heads = 8": "heads = 7",
         "layers = 3": "layers = 1",
         "feedforward = 1024": "feedforward = 8",
@@ -162,11 +163,33 @@ def test_nothing_is_trained_before_all_features_are_there(config: Path, tmp_path
         run("tables", config, "--out", tmp_path, "--only", "nets")
 
 
+@pytest.mark.shared
+def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
+    people: Path, config: Path, tmp_path: Path
+) -> None:
+    # Features of another network for facial clips alone: enough for its row of the features, too few for the main run.
+    manifest, frontend_id = read_manifest(people / "manifest.csv"), load_extractor("sfe-l-landmarks").frontend_id
+    cache = FeatureCache(people / "features", frontend_id)
+    random = np.random.default_rng(0)
+    for record in manifest.select(kinds=["facial"]).records:
+        values = random.standard_normal((9, 136)).astype(np.float32)
+        cache.write(clip_digest(manifest.file(record)), FeatureSequence(values, np.arange(9) / 25, frontend_id))
+    text = config.read_text().replace('landmarks = "face-mesh"', 'landmarks = "sfe-l-landmarks"')
+    config.write_text(text)
+    told = json.loads(run("tables", config, "--out", tmp_path / "facial", "--only", "landmarks", "--json"))
+    assert [row["run"] for row in told["features"]] == ["landmarks"]
+    config.write_text(text.replace('sfe_l = "face-mesh"', 'sfe_l = "sfe-l-landmarks"'))
+    with pytest.raises(DataError, match="No features of .*near"):
+        run("tables", config, "--out", tmp_path / "main", "--only", MAIN)
+
+
 def test_the_shipped_tables_train_the_recipe_of_the_paper() -> None:
     settings = read_toml(TableSettings, CONFIG)
     paper = read_toml(type(settings.recipe), CONFIG.with_name("paper.toml"))
-    assert dataclasses.replace(settings.recipe.encoder, heads=7) == paper.encoder
+    narrower = dataclasses.replace(paper.encoder, heads=8, components=128, scaling="stream")
+    assert settings.recipe.encoder == narrower  # m isn't told by the paper
     assert (settings.recipe.loss, settings.recipe.augmentation) == (paper.loss, paper.augmentation)
     names = [run.name for run in plan_runs(settings)]
     assert MAIN in names
-    assert not [name for name in names if name.startswith("sfe-e")]  # left out while no such extractor is named
+    without = plan_runs(dataclasses.replace(settings, sfe_e=""))
+    assert [name for name in names if not name.startswith("sfe-e")] == [run.name for run in without]

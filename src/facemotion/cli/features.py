@@ -23,6 +23,9 @@ def features(
     extractor: Annotated[
         str, typer.Option(help="Feature extractor, by the name of its card; default: that of the settings.")
     ] = "",
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Clips of this kind only, such as facial; may be repeated.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -43,6 +46,7 @@ def features(
     frontend = Frontend.load(settings)
     read = read_manifest(manifest)
     check_manifest(read)
+    read = read.select(kinds=kind or None)
     store = FeatureCache(cache, frontend.extractor.frontend_id)
     if jobs > 1:
         results = fill_cache_by_processes(store, read, settings, jobs)

@@ -113,7 +113,7 @@ def preview(
 def dataset(
     out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
     benchmark: Annotated[
-        bool, typer.Option("--synth-59", help="Make Synth-59 version 1; other options are ignored.")
+        bool, typer.Option("--synth-59", help="Make Synth-59 version 1, whatever other options say of its clips.")
     ] = False,
     subjects: Annotated[int | None, typer.Option(help="People.")] = None,
     motions: Annotated[int | None, typer.Option(help="Facial motions per person.")] = None,
@@ -126,6 +126,10 @@ def dataset(
     ] = None,
     mimics: Annotated[int | None, typer.Option(help="Motions per person that another person mimics.")] = None,
     impostor_takes: Annotated[int | None, typer.Option(help="Takes per near miss and mimic.")] = None,
+    most_takes: Annotated[
+        int | None,
+        typer.Option(help="Make only so many takes of each motion now, spread evenly; the rest by another run.", min=1),
+    ] = None,
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
@@ -162,7 +166,7 @@ def dataset(
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
     with Progress("clips", quiet=json) as report:
-        made = produce(out, found, file, chosen, jobs, video, features, report)
+        made = produce(out, found, file, chosen, jobs, video, features, report, most_takes)
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
 
 

@@ -56,9 +56,8 @@ class Manifest:
         wanted = set(KINDS if kinds is None else kinds)
         kept = tuple(r for r in self.records if r.kind in wanted and split in (None, r.split))
         if not kept:
-            raise ManifestError(
-                f"{self.folder} has no clip with split {split!r} and kind {' or '.join(sorted(wanted))}."
-            )
+            part = f"of split {split!r} and " if split is not None else "of "
+            raise ManifestError(f"{self.folder} has no clip {part}kind {' or '.join(sorted(wanted))}.")
         return Manifest(self.folder, kept)
 
 

@@ -7,6 +7,7 @@ again leaves the same manifest and ground truth, byte for byte, as one that was 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -104,6 +105,16 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
             if mimic != number:
                 plan += _clips(settings, MIMIC, number, index, programs[index], mimic)
     return plan
+
+
+def thin_plan(plan: list[PlannedClip], most: int) -> list[PlannedClip]:
+    """At most so many takes of every motion, spread evenly over those planned and so over its sessions.
+
+    A thinned set is a part of the whole one: its clips are the same, byte for byte.
+    """
+    makers = Counter((clip.record.subject, clip.record.motion) for clip in plan)
+    kept = {number: {i * number // most for i in range(most)} for number in set(makers.values())}
+    return [clip for clip in plan if clip.record.repetition in kept[makers[clip.record.subject, clip.record.motion]]]
 
 
 def _name(number: int) -> str:

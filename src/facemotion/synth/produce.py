@@ -34,6 +34,7 @@ from facemotion.synth.dataset import (
     make_performers,
     make_plan,
     perform,
+    thin_plan,
 )
 from facemotion.synth.disk import room_for
 from facemotion.synth.head import HeadModel, load_head
@@ -103,6 +104,7 @@ def produce(
     video: bool = True,
     features: Path | None = None,
     progress: Progress | None = None,
+    most_takes: int | None = None,
 ) -> int:
     """Make a data set, or go on with one that was broken off.
 
@@ -114,6 +116,7 @@ def produce(
         out: folder. assets, cache: see `people.fit_portraits`. workers: processes. video: whether clips are drawn;
             without, only ground truth is written. features: folder of the feature cache.
         progress: called with clips done and clips of all.
+        most_takes: make, and name in the manifest, only so many takes of a motion, see `thin_plan`; all if not given.
     Returns:
         Number of clips made now; those that were there already, features and all, are not made again.
     Raises:
@@ -122,6 +125,8 @@ def produce(
         AssetError: an asset is missing.
     """
     plan = make_plan(settings)
+    if most_takes is not None:
+        plan = thin_plan(plan, most_takes)
     kept = None
     if features is not None:
         plan = [_as_recipe(clip) for clip in plan]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facemotion.config import from_table, option
 from facemotion.data.cache import FeatureCache, read_features
-from facemotion.data.manifest import Manifest, check_manifest, name_reordered, original_motion, read_manifest
+from facemotion.data.manifest import KINDS, Manifest, check_manifest, name_reordered, original_motion, read_manifest
 from facemotion.data.splits import Fold, subject_folds
 from facemotion.encoder import resample
 from facemotion.errors import DataError, TrainingError
@@ -31,6 +31,8 @@ from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 MAIN = "sfe-l, contrastive, trimmed"
 DTW = "dtw"
 FACIAL = ("facial",)
+SPOKEN_TOO = ("facial", "lip")
+ATTACKED = ("facial", "near-miss", "mimic")
 SCORES = "scores"  # in the file of a fold, of a system without vectors
 CONTROLS = ("frames shuffled", "last frame", "peak frame")
 
@@ -57,6 +59,7 @@ class Run:
     Attributes:
         name: of its folder and in the tables. kinds: of clips that it is trained on.
         settings: of every training, without what the fold decides; None for a system without any.
+        tested: kinds of held-out clips that the tables ask about; its extractor needs features of no others.
         controls: also embed clips robbed of their order, and pool features without a network.
     """
 
@@ -64,6 +67,7 @@ class Run:
     kinds: tuple[str, ...]
     extractor: str
     settings: TrainingSettings | None
+    tested: tuple[str, ...] = KINDS
     controls: bool = False
 
 
@@ -91,12 +95,18 @@ def plan_runs(settings: TableSettings) -> list[Run]:
     """
 
     def run(
-        name: str, extractor: str, changes: Mapping[str, Mapping[str, object]] = {}, kinds: tuple[str, ...] = FACIAL
+        name: str,
+        extractor: str,
+        changes: Mapping[str, Mapping[str, object]] = {},
+        kinds: tuple[str, ...] = FACIAL,
+        tested: tuple[str, ...] = FACIAL,
     ) -> Run:
         table = dataclasses.asdict(settings.recipe) | {"extractor": extractor}
         for group, values in changes.items():
             table[group] = table[group] | values
-        return Run(name, kinds, extractor, from_table(TrainingSettings, table, name), name == MAIN)
+        if name == MAIN:
+            tested = ATTACKED
+        return Run(name, kinds, extractor, from_table(TrainingSettings, table, name), tested, name == MAIN)
 
     runs = []
     for sfe, extractor in (("sfe-e", settings.sfe_e), ("sfe-l", settings.sfe_l)):
@@ -105,15 +115,24 @@ def plan_runs(settings: TableSettings) -> list[Run]:
                 changes: dict[str, Mapping[str, object]] = {"loss": {"name": loss}, "augmentation": {"trimming": share}}
                 runs.append(run(f"{sfe}, {loss}, {trimmed}", extractor, changes))
     runs += [
-        run("lips", settings.sfe_l, kinds=("lip",)),
-        run("facial and lips", settings.sfe_l, kinds=("facial", "lip")),
+        run("lips", settings.sfe_l, kinds=("lip",), tested=("lip",)),
+        run("facial and lips", settings.sfe_l, kinds=SPOKEN_TOO, tested=SPOKEN_TOO),
         run("landmarks", settings.landmarks),
         run("frame differences", settings.sfe_l, {"encoder": {"inputs": "difference"}}),
         run("mesh", settings.mesh, {"encoder": {"heads": heads_for(settings.recipe, settings.mesh)}}),
-        *(run(network, settings.sfe_l, {"encoder": {"network": network}}) for network in ("gru", "tcn", "conformer")),
-        Run(DTW, (), settings.landmarks, None),
         *(
-            Run(f"ours {number}", own.sources[0].kinds, own.extractor, own)
+            run(network, settings.sfe_l, {"encoder": {"network": network}}, tested=ATTACKED)
+            for network in ("gru", "tcn", "conformer")
+        ),
+        Run(DTW, (), settings.landmarks, None, ATTACKED),
+        *(
+            Run(
+                f"ours {number}",
+                own.sources[0].kinds,
+                own.extractor,
+                own,
+                KINDS if "lip" in own.sources[0].kinds else ATTACKED,
+            )
             for number, own in enumerate(settings.ours, 1)
         ),
     ]
@@ -124,7 +143,8 @@ def heads_for(recipe: TrainingSettings, extractor: str) -> int:
     """The most heads, up to the recipe's, that divide the width of the encoder over this extractor."""
     if not extractor:
         return recipe.encoder.heads
-    width = recipe.encoder.width or load_extractor(extractor).dimension * (recipe.encoder.inputs.count("+") + 1)
+    fed = recipe.encoder.components or load_extractor(extractor).dimension
+    width = recipe.encoder.width or fed * (recipe.encoder.inputs.count("+") + 1)
     return max(heads for heads in range(1, recipe.encoder.heads + 1) if width % heads == 0)
 
 
@@ -152,7 +172,7 @@ def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[R
         if run.settings is not None:
             check_simulation(run.settings)
     for extractor in dict.fromkeys(run.extractor for run in runs):
-        _read(settings, manifest, extractor)
+        _read(settings, manifest, extractor, _kinds(runs, extractor))
 
 
 def train_runs(
@@ -201,7 +221,8 @@ class _Worker:
 
     def open(self, run: Run) -> None:
         if self.extractor != run.extractor:
-            self.sequences = _read(self.settings, self.manifest, run.extractor)
+            kinds = _kinds(self.runs, run.extractor)
+            self.sequences = _read(self.settings, self.manifest, run.extractor, kinds)
             self.extractor = run.extractor
         if run.settings is not None and self.simulation != run.settings.simulation:
             self.simulated = load_simulated(run.settings, load_extractor(run.extractor).frontend_id)
@@ -227,7 +248,8 @@ def _train_fold(number: int, fold: int) -> HeldOut:
         return kept
     _worker.open(run)
     records, sequences = _worker.manifest.records, _worker.sequences
-    places = np.array([i for i in _held_out(records, _worker.folds[fold]) if i in sequences], np.int64)
+    held = _held_out(records, _worker.folds[fold])
+    places = np.array([i for i in held if i in sequences and records[i].kind in run.tested], np.int64)
     clips = [sequences[i] for i in places]
     vectors: dict[str, FloatArray] = {}
     scores = None
@@ -284,9 +306,15 @@ def _held_out(records: Sequence[ClipRecord], fold: Fold) -> list[int]:
     ]
 
 
-def _read(settings: TableSettings, manifest: Manifest, extractor: str) -> dict[int, FeatureSequence]:
+def _kinds(runs: Sequence[Run], extractor: str) -> set[str]:
+    return {kind for run in runs if run.extractor == extractor for kind in (*run.kinds, *run.tested)}
+
+
+def _read(
+    settings: TableSettings, manifest: Manifest, extractor: str, kinds: Iterable[str]
+) -> dict[int, FeatureSequence]:
     cache = FeatureCache(Path(settings.recipe.features), load_extractor(extractor).frontend_id)
-    acquired, sequences = read_features(cache, manifest)
+    acquired, sequences = read_features(cache, manifest.select(kinds=kinds))
     place = {record: i for i, record in enumerate(manifest.records)}
     return {place[record]: own for record, own in zip(acquired.records, sequences, strict=True)}
 

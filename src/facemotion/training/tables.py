@@ -70,7 +70,7 @@ def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most
         "table 2": rows(dict(TABLE_2)) if any(r.kind == "lip" for r in records) else [],
         "features": rows({(name, "facial"): None for name in FEATURES}),
         "networks": rows({(name, "facial"): None for name in NETWORKS}),
-        "ours": rows({(name, "facial"): None for name in ours}),
+        "ours": rows({(name, kind): None for name in ours for kind in _kinds_of(held[name], records)}),
         "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours], replicates),
         "enrolment takes": {
             name: _enrolment(held[name], records, most_takes) for name in (MAIN, *ours) if name in held
@@ -97,6 +97,11 @@ def fold_trials(
             scores = fold.scores[np.ix_(chosen, chosen)]
         parts.append(matrix_trials(scores, own, policy, among=records))
     return parts
+
+
+def _kinds_of(folds: Sequence[HeldOut], records: Sequence[ClipRecord]) -> list[str]:
+    found = {records[place].kind for place in folds[0].places}
+    return [kind for kind in ("facial", "lip") if kind in found]
 
 
 def _row(
@@ -203,7 +208,7 @@ def write_markdown(tables: Json, source: str) -> str:
     }
     for key, title in titles.items():
         if tables[key]:
-            lines += ["", f"## {title}", "", *_rows(tables[key], lips=key == "table 2")]
+            lines += ["", f"## {title}", "", *_rows(tables[key], lips=key in ("table 2", "ours"))]
     lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
     for name, rows in tables["enrolment takes"].items():
         lines += ["", f"## Number of enrolment takes ({name})", "", "| takes | AP | EER |", "|---|---|---|"]
