@@ -94,21 +94,30 @@ def active_span(values: FloatArray, times: Times) -> tuple[int, int]:
     Reference: section 3.4 of the paper; the windows and the share are ours.
     """
     active = np.zeros(len(values), bool)
+    deviation = _WindowedDeviation(values)
     for window in WINDOWS:
         first = np.searchsorted(times, times - window / 2, side="left")
         last = np.searchsorted(times, times + window / 2, side="right")
-        activity = _windowed_deviation(values, first, last)
+        activity = deviation.between(first, last)
         low, high = np.percentile(activity, [5, 95])
         active |= activity > low + QUIET_SHARE * (high - low) + 1e-9
     found = np.flatnonzero(active)
     return (int(found[0]), int(found[-1])) if len(found) else (0, len(values) - 1)
 
 
-def _windowed_deviation(values: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
-    centred = (values - values.mean(axis=0)).astype(np.float64)
-    sums = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred, axis=0)])
-    squares = np.vstack([np.zeros(values.shape[1]), np.cumsum(centred**2, axis=0)])
-    count = (last - first)[:, None]
-    variance = (squares[last] - squares[first]) / count - ((sums[last] - sums[first]) / count) ** 2
-    deviation: NDArray[np.float64] = np.sqrt(variance.clip(0)).mean(axis=1)
-    return deviation
+class _WindowedDeviation:
+    """Standard deviation of features (T, D) within windows, mean over the features."""
+
+    def __init__(self, values: FloatArray) -> None:
+        centred = (values - values.mean(axis=0)).astype(np.float64)
+        nothing = np.zeros((1, values.shape[1]))
+        self._sums = np.concatenate([nothing, np.cumsum(centred, axis=0)])
+        self._squares = np.concatenate([nothing, np.cumsum(centred**2, axis=0)])
+
+    def between(self, first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
+        """(W,) for the windows of frames first[w] to last[w] - 1."""
+        count = (last - first)[:, None]
+        mean = (self._sums[last] - self._sums[first]) / count
+        variance = (self._squares[last] - self._squares[first]) / count - mean**2
+        deviation: NDArray[np.float64] = np.sqrt(variance.clip(0)).mean(axis=1)
+        return deviation

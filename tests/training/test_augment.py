@@ -37,6 +37,18 @@ def test_trimming_keeps_the_motion_whole(seed: int) -> None:
     np.testing.assert_array_equal(kept_times, times[start : start + len(kept)])
 
 
+def test_a_span_measured_beforehand_changes_nothing() -> None:
+    values, times = motion()
+    strong, spread = AugmentSettings(trimming=1, tempo=0.2, noise=0.1), np.ones(5, np.float32)
+    one, other = (
+        augment(values, times, strong, spread, np.random.default_rng(4), span)
+        for span in (None, active_span(values, times))
+    )
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+    assert len(augment(values, times, strong, spread, np.random.default_rng(4), (0, len(values) - 1))[0]) == len(values)
+
+
 def test_trimming_does_cut() -> None:
     values, times = motion()
     lengths = {len(trim(values, times, np.random.default_rng(seed))[0]) for seed in range(50)}

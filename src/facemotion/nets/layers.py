@@ -4,10 +4,13 @@ baselines that it is measured against. Each keeps the shape (B, L, m) and never 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from facemotion.nets.dropout import Dropout, drop
 
 KERNEL = 5  # frames that the convolution of a TCN layer reaches over, before dilation
 CONFORMER_KERNEL = 15  # frames, 0.6 s at 25 frames/s
@@ -22,9 +25,9 @@ class TransformerLayer(nn.Module):
         self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward), nn.ReLU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
+            nn.Linear(width, feedforward), nn.ReLU(), Dropout(dropout), nn.Linear(feedforward, width)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, L, m) in and out; mask (B, L) bool, true on the frames of each clip."""
@@ -42,7 +45,7 @@ class GruLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
         super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout)
         self.forwards, self.backwards = nn.GRU(width, width, batch_first=True), nn.GRU(width, width, batch_first=True)
         self.out = nn.Linear(2 * width, width)
 
@@ -69,10 +72,10 @@ class TcnLayer(nn.Module):
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
         super().__init__()
         reach = 2**number
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout)
         self.depthwise = nn.Conv1d(width, width, KERNEL, padding=reach * (KERNEL // 2), dilation=reach, groups=width)
         self.pointwise = nn.Sequential(
-            nn.Linear(width, feedforward), nn.ReLU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
+            nn.Linear(width, feedforward), nn.ReLU(), Dropout(dropout), nn.Linear(feedforward, width)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -91,13 +94,13 @@ class ConformerLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
         super().__init__()
-        self.heads, self.rate, self.dropout = heads, dropout, nn.Dropout(dropout)
+        self.heads, self.rate, self.dropout = heads, dropout, Dropout(dropout)
         self.first, self.last = (
             nn.Sequential(
                 nn.LayerNorm(width),
                 nn.Linear(width, feedforward),
                 nn.SiLU(),
-                nn.Dropout(dropout),
+                Dropout(dropout),
                 nn.Linear(feedforward, width),
             )
             for _ in range(2)
@@ -134,7 +137,13 @@ def _attention(qkv: Tensor, heads: int, mask: Tensor | None, dropout: float) -> 
     batch, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     query, key, value = qkv.reshape(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
     attend = None if mask is None else mask[:, None, None, :]
-    mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attend, dropout_p=dropout)
+    if dropout:  # torch's own would draw every choice by itself, several times slower than all the rest on a CPU
+        weights = query @ key.transpose(-1, -2) * (width // heads) ** -0.5
+        if attend is not None:
+            weights = weights.masked_fill(~attend, -math.inf)
+        mixed = drop(weights.softmax(-1), dropout) @ value
+    else:
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attend)
     return mixed.transpose(1, 2).reshape(batch, length, width)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from facemotion.config import option
+from facemotion.nets.dropout import Dropout
 from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams, mean_over_time
 from facemotion.nets.layers import LAYERS
 
@@ -81,7 +82,7 @@ class SequenceEncoder(nn.Module):
             raise ValueError(f"a width of {width} can't be shared by {settings.heads} heads")
         self.dimension, self.settings, self.width, self.streams = dimension, settings, width, streams
         self.project = nn.Linear(streams.width, width) if settings.width else nn.Identity()
-        self.input_dropout, self.dropout = nn.Dropout(settings.input_dropout), nn.Dropout(settings.dropout)
+        self.input_dropout, self.dropout = Dropout(settings.input_dropout), Dropout(settings.dropout)
         self.layers = nn.ModuleList(
             LAYERS[settings.network](width, settings.heads, settings.feedforward, settings.dropout, number)
             for number in range(settings.layers)

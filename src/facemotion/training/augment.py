@@ -15,6 +15,7 @@ from facemotion.types import FloatArray
 
 Times = NDArray[np.float64]
 Sequence = tuple[FloatArray, Times]
+Span = tuple[int, int]
 
 SHORTEST = 4  # frames that every augmentation leaves
 
@@ -35,7 +36,12 @@ class AugmentSettings:
 
 
 def augment(
-    values: FloatArray, times: Times, settings: AugmentSettings, spread: FloatArray, rng: np.random.Generator
+    values: FloatArray,
+    times: Times,
+    settings: AugmentSettings,
+    spread: FloatArray,
+    rng: np.random.Generator,
+    span: Span | None = None,
 ) -> Sequence:
     """All augmentations of the settings, one after the other.
 
@@ -44,11 +50,12 @@ def augment(
         settings: strengths.
         spread: (D,) standard deviation of each feature over the training set.
         rng: source of the draws.
+        span: of the motion, see `activity.active_span`; measured where it is needed and not given.
     Returns:
         Another sequence, of another length perhaps; the arguments are left as they are.
     """
     if settings.trimming and rng.random() < settings.trimming:
-        values, times = trim(values, times, rng)
+        values, times = trim(values, times, rng, span)
     if settings.tempo:
         values, times = change_tempo(values, times, settings.tempo, rng)
     if settings.warp:
@@ -64,9 +71,9 @@ def augment(
     return values, times
 
 
-def trim(values: FloatArray, times: Times, rng: np.random.Generator) -> Sequence:
+def trim(values: FloatArray, times: Times, rng: np.random.Generator, span: Span | None = None) -> Sequence:
     """Random trimming: drop any number of the neutral frames before the onset and after the offset (section 3.4)."""
-    onset, offset = active_span(values, times)
+    onset, offset = span or active_span(values, times)
     start = int(rng.integers(0, onset + 1))
     stop = int(rng.integers(offset, len(values))) + 1
     if stop - start < SHORTEST:

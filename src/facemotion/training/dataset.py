@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from facemotion.activity import active_span
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.encoder import resample, spot_motion
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
 from facemotion.synth.assets import Assets
-from facemotion.training.augment import Times, augment
+from facemotion.training.augment import Span, Times, augment
 from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.settings import TrainingSettings
 from facemotion.training.simulated import simulate
@@ -40,6 +41,7 @@ class TrainingSet:
     labels: Labels
     samplers: tuple[BatchSampler, ...]
     spread: FloatArray
+    _spans: dict[int, Span] = field(default_factory=dict, repr=False)
 
     @property
     def frontend_id(self) -> str:
@@ -50,6 +52,14 @@ class TrainingSet:
     def dimension(self) -> int:
         """D, features per frame."""
         return int(self.sequences[0].values.shape[1])
+
+    def span(self, position: int) -> Span:
+        """First and last frame of the motion in one clip, see `activity.active_span`; measured once."""
+        found = self._spans.get(position)
+        if found is None:
+            sequence = self.sequences[position]
+            found = self._spans[position] = active_span(sequence.values, sequence.times)
+        return found
 
 
 Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
@@ -161,6 +171,9 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
     positions = np.concatenate(chosen)
     subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()
     taken = [_spotted(data.sequences[position], settings) for position in positions]
+    spans: list[Span | None] = [None] * len(positions)
+    if settings.augmentation.trimming and not settings.encoder.spotting:
+        spans = [data.span(int(position)) for position in positions]
     made_up = (
         made
         for sampler, own in zip(data.samplers, chosen, strict=True)
@@ -170,9 +183,13 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
         for head, tail in zip(motion.heads, motion.tails, strict=True):
             first, second = (_spotted(data.sequences[position], settings) for position in (head, tail))
             taken.append(splice(first, second, motion.cut))
+            spans.append(None)
             subjects.append(subject)
             motions.append(-number)
-    clips = [resample(*augment(*one, settings.augmentation, data.spread, rng)) for one in taken]
+    clips = [
+        resample(*augment(*one, settings.augmentation, data.spread, rng, span))
+        for one, span in zip(taken, spans, strict=True)
+    ]
     return Batch(clips, torch.tensor(subjects), torch.tensor(motions))
 
 

@@ -1,0 +1,40 @@
+"""Dropout whose choices come eight at a time from one random number: on a CPU, drawing them costs most."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def drop(x: Tensor, rate: float) -> Tensor:
+    """Zero a share of the entries at random and scale the others up, so that the mean stays.
+
+    Args:
+        x: (...) float. rate: 0 to .99, the share; on a CPU rounded to a 256th, and `x` scaled to fit.
+    Returns:
+        As x, from torch's global generator.
+    """
+    if not rate:
+        return x
+    if x.device.type != "cpu":
+        return nn.functional.dropout(x, rate)
+    dropped = min(max(round(256 * rate), 1), 255)
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)  # None: up to 2**63 - 1
+    kept = (words.view(torch.uint8)[: x.numel()] >= dropped).view(x.shape)
+    return x * kept.to(x.dtype).mul_(256 / (256 - dropped))
+
+
+class Dropout(nn.Module):
+    """`drop` while training, nothing else.
+
+    Args:
+        rate: see `drop`.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(...) in and out."""
+        return drop(x, self.rate) if self.training else x
