@@ -46,8 +46,8 @@ def test_attention_with_dropout_is_attention_in_the_mean() -> None:
     mask[1, 6:] = False
     expected = layer.eval()(x, mask)
     layer.train()
-    mean = torch.stack([layer(x, mask) for _ in range(3000)]).mean(0)
-    assert (mean - expected)[mask].abs().mean() < 0.02
+    mean = torch.stack([layer(x, mask) for _ in range(800)]).mean(0)
+    assert (mean - expected)[mask].abs().mean() < 0.03
     # Frames of padding are never looked at, dropout or not.
     torch.manual_seed(1)
     one = layer(x, mask)

@@ -18,10 +18,22 @@ def drop(x: Tensor, rate: float) -> Tensor:
         return x
     if x.device.type != "cpu":
         return nn.functional.dropout(x, rate)
+    kept, scale = draw_kept(x, rate)
+    return x * kept.mul_(scale)
+
+
+def draw_kept(like: Tensor, rate: float) -> tuple[Tensor, float]:
+    """What is kept of a tensor on a CPU, and by what that is scaled up.
+
+    Args:
+        like: (...) float. rate: above 0, below 1; rounded to a 256th.
+    Returns:
+        1 where an entry is kept and 0 elsewhere, shape and type of `like`; and one over the share that is kept.
+    """
     dropped = min(max(round(256 * rate), 1), 255)
-    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)  # None: up to 2**63 - 1
-    kept = (words.view(torch.uint8)[: x.numel()] >= dropped).view(x.shape)
-    return x * kept.to(x.dtype).mul_(256 / (256 - dropped))
+    words = torch.empty((like.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)  # None: up to 2**63 - 1
+    kept = (words.view(torch.uint8)[: like.numel()] >= dropped).view(like.shape)
+    return kept.to(like.dtype), 256 / (256 - dropped)
 
 
 class Dropout(nn.Module):

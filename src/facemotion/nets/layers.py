@@ -4,15 +4,15 @@ baselines that it is measured against. Each keeps the shape (B, L, m) and never 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from facemotion.nets.dropout import Dropout, drop
+from facemotion.nets.dropout import Dropout, draw_kept
 
 KERNEL = 5  # frames that the convolution of a TCN layer reaches over, before dilation
+MASKED = -1e9  # added to what a frame of padding would weigh: nothing is left of it
 CONFORMER_KERNEL = 15  # frames, 0.6 s at 25 frames/s
 
 
@@ -136,15 +136,25 @@ def _attention(qkv: Tensor, heads: int, mask: Tensor | None, dropout: float) -> 
     """Queries, keys and values (B, L, 3m) -> what each frame takes from the frames of its clip (B, L, m)."""
     batch, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     query, key, value = qkv.reshape(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
-    attend = None if mask is None else mask[:, None, None, :]
-    if dropout:  # torch's own would draw every choice by itself, several times slower than all the rest on a CPU
-        weights = query @ key.transpose(-1, -2) * (width // heads) ** -0.5
-        if attend is not None:
-            weights = weights.masked_fill(~attend, -math.inf)
-        mixed = drop(weights.softmax(-1), dropout) @ value
+    if dropout and qkv.device.type == "cpu":
+        mixed = _attend_with_dropout(query, key, value, mask, dropout)
     else:
-        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attend)
+        attend = None if mask is None else mask[:, None, None, :]
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attend, dropout_p=dropout)
     return mixed.transpose(1, 2).reshape(batch, length, width)
+
+
+def _attend_with_dropout(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    """scaled_dot_product_attention of (B, H, L, d) on a CPU, with fewer passes over (B, H, L, L), which are most of its
+    cost: scales go to the small factors, and the mask is one more number of the keys."""
+    query = query * key.shape[-1] ** -0.5
+    if mask is not None:
+        away = torch.where(mask, 0.0, MASKED).to(query.dtype)[:, None, :, None].expand(-1, key.shape[1], -1, -1)
+        query, key = torch.cat([query, torch.ones_like(query[..., :1])], -1), torch.cat([key, away], -1)
+    weights = (query @ key.transpose(-1, -2)).softmax(-1)
+    kept, scale = draw_kept(weights, dropout)
+    mixed: Tensor = (weights * kept) @ (value * scale)
+    return mixed
 
 
 def _over_time(convolution: nn.Conv1d, x: Tensor, mask: Tensor | None) -> Tensor:
