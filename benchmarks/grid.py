@@ -281,7 +281,8 @@ def shipped_lines(measured: dict[str, dict[str, float]]) -> list[str]:
     """The table of the shipped encoder."""
     return [
         "The shipped encoder is trained on these 30 phrases and on simulated people together (one seed), since an "
-        "encoder of one speaker alone is blind on everyone else. On clips of nobody that it was trained on:",
+        "encoder of one speaker alone is blind on everyone else. On clips that it wasn't trained on (the rendered "
+        "people are new to it; the GRID phrases are, their speaker isn't):",
         "",
         "| clips | prevalence | average precision | peak F1 | EER |",
         "|---|---|---|---|---|",

@@ -2,7 +2,7 @@
 
     python benchmarks/operating_points.py GRID/manifest.csv RENDERED/manifest.csv --cache CACHE [--write] [--card]
 
-Embeds clips of nobody that the encoder was trained on (the test phrases of GRID s1, and rendered people), finds the
+Embeds clips that the encoder wasn't trained on (other phrases of GRID s1, and other rendered people), finds the
 thresholds for each number of takes that both allow, and says what those of one take would do to templates of more. The
 features must lie in the cache (`facemotion features MANIFEST --cache CACHE`). With --write the table goes into
 docs/results/security.md, with --card the points into the encoder's card (cards.toml); `benchmarks/grid.py` finds the

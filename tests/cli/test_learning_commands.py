@@ -167,6 +167,16 @@ def test_nothing_is_extracted_from_a_bad_manifest(world: Path, tmp_path: Path) -
 
 
 @pytest.mark.shared
+def test_recordings_without_a_second_take_can_be_extracted(data_folder: Path, tmp_path: Path) -> None:
+    every = read_manifest(data_folder / "grid_s1" / "manifest.csv").records
+    (tmp_path / every[0].path).parent.mkdir(parents=True)
+    (tmp_path / every[0].path).write_bytes((data_folder / "grid_s1" / every[0].path).read_bytes())
+    write_manifest(tmp_path / "manifest.csv", every[:1])
+    told = json.loads(run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--json"))
+    assert (told["clips"], told["failures"]) == (1, {})
+
+
+@pytest.mark.shared
 def test_real_clips_from_manifest_to_failures(data_folder: Path, world: Path, tmp_path: Path) -> None:
     every = read_manifest(data_folder / "grid_s1" / "manifest.csv").records
     records = [r for r in every if r.motion in ("bin_blue_by", "set_red_with") and r.repetition < 2]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemotion.data.splits import FOLD_POLICIES, fixed_split, motion_folds, subject_folds
+from facemotion.data.splits import FOLD_POLICIES, motion_folds, subject_folds
 from facemotion.errors import DataError
 from facemotion.types import ClipRecord
 
@@ -48,13 +48,3 @@ def test_fewer_subjects_than_folds() -> None:
         subject_folds(corpus(3), 10)
     with pytest.raises(DataError, match="at least 2 folds"):
         subject_folds(corpus(3), 1)
-
-
-def test_the_fixed_split() -> None:
-    records = [
-        ClipRecord(str(i), "s", "m", "lip", i, 1, split) for i, split in enumerate(["train", "test", "", "train"])
-    ]
-    fold = fixed_split(records)
-    assert (fold.train.tolist(), fold.test.tolist()) == ([0, 3], [1])
-    with pytest.raises(DataError, match="no row with split 'test'"):
-        fixed_split(records[:1])

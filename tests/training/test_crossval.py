@@ -1,9 +1,11 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facemotion.data.splits import subject_folds
+from facemotion.errors import TrainingError
 from facemotion.evaluation.trials import join_trials
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.crossval import cross_validate, fold_figures, held_out_trials
@@ -61,6 +63,25 @@ def test_folds_are_trained_with_seeds_of_their_own() -> None:
     np.testing.assert_array_equal(once[0], again[0])
     same_fold = cross_validate(short, records, sequences, [folds[0], folds[0]], SamplerSettings())
     assert np.abs(same_fold[0] - same_fold[1]).max() > 1e-3
+
+
+def test_a_network_that_may_have_seen_the_held_out_people_is_refused() -> None:
+    records, sequences = corpus(2)
+    begun = dataclasses.replace(SETTINGS, begin="runs/subclips")
+    with pytest.raises(TrainingError, match="can't begin with runs/subclips"):
+        cross_validate(begun, records, sequences, subject_folds(records, 2), SamplerSettings())
+
+
+def test_folds_of_a_larger_set_are_not_taken_for_those_of_a_smaller(tmp_path: Path) -> None:
+    short = dataclasses.replace(SETTINGS, optimiser=OptimiserSettings(steps=1))
+    for people in (4, 5):
+        records, sequences = corpus(people)
+        folds = subject_folds(records, 2)
+        if people == 5:
+            with pytest.raises(TrainingError, match="begun on other clips"):
+                cross_validate(short, records, sequences, folds, SamplerSettings(), tmp_path)
+        else:
+            cross_validate(short, records, sequences, folds, SamplerSettings(), tmp_path)
 
 
 def test_what_stands_beside_is_trained_on_and_never_held_out() -> None:

@@ -21,7 +21,9 @@ def clip(start: float, stop: float, frames: int = 50) -> tuple[np.ndarray, np.nd
 
 
 def test_a_splice_begins_as_one_and_ends_as_the_other() -> None:
-    values, times = splice(clip(0, 1), clip(10, 20, 100), 0.5)
+    made = splice(clip(0, 1), clip(10, 20, 100), 0.5)
+    assert made is not None
+    values, times = made
     assert len(values) == len(times) == 75
     np.testing.assert_array_equal(values[:25, 0], clip(0, 1)[0][:25, 0])
     np.testing.assert_allclose(values[-10:, 0], clip(10, 20, 100)[0][-10:, 0], atol=1e-3)
@@ -29,15 +31,28 @@ def test_a_splice_begins_as_one_and_ends_as_the_other() -> None:
 
 
 def test_a_splice_doesnt_jump() -> None:
-    values, _ = splice(clip(0, 1), clip(10, 10.5), 0.4)
-    step = np.abs(np.diff(values[:, 0])).max()
+    made = splice(clip(0, 1), clip(10, 10.5), 0.4)
+    assert made is not None
+    step = np.abs(np.diff(made[0][:, 0])).max()
     assert step < 10 * (1 - np.exp(-0.04 / BLEND)) + 0.1 < 5  # the jump alone is ten
 
 
 def test_too_short_to_be_cut() -> None:
-    head = clip(0, 1, 6)
-    assert splice(head, clip(0, 1), 0.4) is head
-    assert splice(clip(0, 1), clip(5, 6, 5), 0.4)[0].max() <= 1
+    assert splice(clip(0, 1, 6), clip(0, 1), 0.4) is None
+    assert splice(clip(0, 1), clip(5, 6, 5), 0.4) is None
+
+
+def test_a_motion_and_its_near_miss_are_never_put_together() -> None:
+    names = ["a", "a~near", "a~order", "b", "b~near"]
+    kinds = ["near-miss" if "~" in name else "facial" for name in names]
+    records = [
+        ClipRecord(f"{name}{k}", "s", name, kind, k, 1) for name, kind in zip(names, kinds, strict=True) for k in (0, 1)
+    ]
+    labels = number_labels(records)
+    made = [one for _, one in make_up(np.arange(len(records)), labels, 40, np.random.default_rng(0))]
+    assert len(made) == 40
+    assert not [one for one in made if labels.originals[one.heads[0]] == labels.originals[one.tails[0]]]
+    assert not list(make_up(np.arange(6), labels, 5, np.random.default_rng(0)))  # one motion and its near misses
 
 
 def test_made_up_motions_stay_inside_a_subject() -> None:

@@ -127,6 +127,44 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
 
 
 @pytest.mark.shared
+def test_one_run_after_the_other_fills_the_tables(people: Path, config: Path, tmp_path: Path) -> None:
+    run("tables", config, "--out", tmp_path, "--only", "landmarks", "--json")
+    told = json.loads(run("tables", config, "--out", tmp_path, "--only", "mesh", "--json"))
+    assert [row["run"] for row in told["features"]] == ["landmarks", "mesh"]
+
+    # Other folds, or a clip of another label, are other figures: what was kept isn't theirs.
+    text = config.read_text()
+    config.write_text(text.replace("folds = 2", "folds = 3"))
+    with pytest.raises(TrainingError, match="of another manifest or of other folds"):
+        run("tables", config, "--out", tmp_path, "--only", "mesh")
+    config.write_text(text)
+    records = read_manifest(people / "manifest.csv").records
+    write_manifest(people / "manifest.csv", records[1:])
+    try:
+        with pytest.raises(TrainingError, match="of another manifest or of other folds"):
+            run("tables", config, "--out", tmp_path, "--only", "mesh")
+    finally:
+        write_manifest(people / "manifest.csv", records)
+
+
+@pytest.mark.shared
+def test_recipes_are_compared_on_the_same_clips(people: Path, config: Path, tmp_path: Path) -> None:
+    text = config.read_text()
+    head, _, tail = text.partition("[[ours]]")
+    for other in (
+        tail.replace("manifest.csv", "other.csv"),
+        tail.replace('kinds = ["facial"', 'split = "train"\nkinds = ["facial"'),
+        tail + f'\n[[ours.sources]]\nmanifest = "{people}/manifest.csv"\n',
+    ):
+        config.write_text(f"{head}[[ours]]{other}")
+        with pytest.raises(DataError, match="on the same clips"):
+            run("tables", config, "--out", tmp_path, "--only", "ours")
+    config.write_text(text.replace("[recipe]", '[recipe]\nbegin = "runs/subclips"'))
+    with pytest.raises(TrainingError, match="can't begin with runs/subclips"):
+        run("tables", config, "--out", tmp_path)
+
+
+@pytest.mark.shared
 def test_folds_side_by_side_are_the_same_folds(config: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         run("tables", config, "--out", tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")

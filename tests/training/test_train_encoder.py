@@ -122,6 +122,22 @@ def test_other_settings_need_another_folder(data: TrainingSet, tmp_path: Path) -
         train_encoder(dataclasses.replace(TINY, seed=1), data, run)
 
 
+def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    train_encoder(TINY, data, run)
+    records, sequences = corpus()
+    fewer = make_training_set([(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
+    renamed = make_training_set(
+        [([dataclasses.replace(records[0], motion="m1"), *records[1:]], sequences, SamplerSettings(3, 4, 2))]
+    )
+    for other in (fewer, renamed):
+        with pytest.raises(TrainingError, match="begun on other clips"):
+            train_encoder(TINY, other, run)
+    checkpoint = run.load()
+    run.save(dataclasses.replace(checkpoint, clips=""))  # of a run from before it was kept
+    train_encoder(TINY, fewer, run)
+
+
 def test_damaged_and_foreign_checkpoints(data: TrainingSet, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     with pytest.raises(TrainingError, match="has no checkpoint"):

@@ -26,7 +26,7 @@ def crossval(
     replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,
     json: JsonOption = False,
 ) -> None:
-    """Cross-validate an encoder: figures of clips whose subject it never saw, thresholds from the other folds."""
+    """Cross-validate an encoder: figures of clips whose subject (or, by --policy paper, motion) it never saw."""
     import json as text
 
     from facemotion.cli.train import INSTALL

@@ -57,7 +57,7 @@ def evaluate(
             import matplotlib  # noqa: F401
         except ImportError as error:
             raise MissingExtraError(
-                "Plots need matplotlib; install it with `pip install '.[train]' in the clone`."
+                "Plots need matplotlib; install it with `pip install '.[train]'` in the clone."
             ) from error
         from facemotion.evaluation.plots import plot_embeddings, plot_scores
 

@@ -45,7 +45,7 @@ def features(
         settings = replace(settings, verifier=replace(settings.verifier, extractor=extractor))
     frontend = Frontend.load(settings)
     read = read_manifest(manifest)
-    check_manifest(read)
+    check_manifest(read, labelled=False)  # features are of no label; training looks at them
     read = read.select(kinds=kind or None)
     store = FeatureCache(cache, frontend.extractor.frontend_id)
     if jobs > 1:

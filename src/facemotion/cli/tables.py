@@ -20,7 +20,10 @@ def tables(
     config: Annotated[Path, typer.Argument(help="Settings of the tables (TOML); see configs/tables.toml.")],
     out: Annotated[Path, typer.Option(help="Folder for tables.json, tables.md and the runs.")] = Path("tables"),
     only: Annotated[
-        list[str] | None, typer.Option(help="Train runs whose name begins so; may be repeated; default: all.")
+        list[str] | None,
+        typer.Option(
+            help="Train only runs whose name begins so, may be repeated; those trained before stay in the tables."
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Trainings side by side.", min=1, max=256)] = 1,
     json: JsonOption = False,
@@ -32,7 +35,14 @@ def tables(
     from facemotion.errors import DataError, MissingExtraError
 
     try:
-        from facemotion.training.table_runs import TableSettings, check_features, load_clips, plan_runs, train_runs
+        from facemotion.training.table_runs import (
+            TableSettings,
+            check_features,
+            kept_runs,
+            load_clips,
+            plan_runs,
+            train_runs,
+        )
         from facemotion.training.tables import make_tables, write_markdown
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -49,6 +59,8 @@ def tables(
     check_features(settings, manifest, chosen)
     with Progress("folds", quiet=json) as progress:
         held = train_runs(settings, chosen, out, jobs, progress)
+    if only:  # what was trained before keeps its place in the tables
+        held = kept_runs(settings, runs, out)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
     markdown = write_markdown(found, str(manifest.folder.name))
     (out / "tables.json").write_text(text.dumps(found, indent=1) + "\n", "utf-8")

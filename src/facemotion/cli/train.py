@@ -12,7 +12,7 @@ import typer
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
 
-INSTALL = "Training needs torch; install it with `pip install '.[train]' in the clone`."
+INSTALL = "Training needs torch; install it with `pip install '.[train]'` in the clone."
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def encoder(
     settings = read_toml(TrainingSettings, config)
     frontend_id = load_extractor(settings.extractor).frontend_id
     data = load_training_set(settings, frontend_id)
-    final = 0.0
+    final: float | None = None  # of a run that had ended before
     with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress:
 
         def show(step: int, loss: float) -> None:

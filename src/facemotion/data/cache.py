@@ -1,7 +1,7 @@
 """Features on disk, so that a clip goes through the front end once, however often it is trained on.
 
 The key is the SHA-256 of the clip's bytes together with the front end's id: a renamed clip is found again, a changed
-clip or front end is not. Raw faces can be deleted once their features are here.
+clip or front end is not. A clip is never decoded again, but its file must stay to be recognised.
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
+from facemotion.processes import worker_pool
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -63,9 +62,7 @@ def fill_cache_by_processes(
         DataError: a process was killed, or as in FeatureCache.get. MediaError: a clip can't be read.
     """
     files = [manifest.file(record) for record in manifest.records]
-    # Spawned, not forked: a forked copy of ONNX Runtime's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(files)), context, _open_front_end, (cache, settings))
+    pool = worker_pool(min(jobs, len(files)), _open_front_end, (cache, settings))
     try:
         for record, failure in zip(manifest.records, pool.map(_extract, files), strict=True):
             yield Extraction(record, None, failure)

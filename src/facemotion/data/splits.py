@@ -20,19 +20,6 @@ class Fold:
     test: NDArray[np.int64]
 
 
-def fixed_split(records: Sequence[ClipRecord]) -> Fold:
-    """The split that the data set itself fixes: rows with split "train" and "test".
-
-    Raises:
-        DataError: no row of one of the two.
-    """
-    parts = {name: np.flatnonzero([r.split == name for r in records]) for name in ("train", "test")}
-    for name, part in parts.items():
-        if not len(part):
-            raise DataError(f"The manifest has no row with split {name!r}; fill the column split or use folds.")
-    return Fold(parts["train"], parts["test"])
-
-
 def subject_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0) -> list[Fold]:
     """Folds without a common subject: what verification asks for, since its users were never trained on.
 

@@ -21,18 +21,19 @@ def enrolment_trials(
 
     Args:
         vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.
-        most: takes tried; fewer where a motion has fewer, since one must be left as a probe.
+        most: takes tried; fewer where no motion has one more than that, which must be left as a probe. Motions with
+            fewer are left out.
         among: as in `score_pairs`.
     Returns:
-        Trials for 1, 2, ... takes. Sides are the motion enrolled and the motion probed.
+        Trials for 1, 2, ... takes; none where no motion has two. Sides are the motion enrolled and the motion probed.
     """
     among = records if among is None else among
     groups: dict[tuple[str, str], list[int]] = {}
     for i in sorted(range(len(records)), key=lambda i: records[i].repetition):
         if records[i].kind == "facial":
             groups.setdefault((records[i].subject, records[i].motion), []).append(i)
-    groups = {name: own for name, own in groups.items() if len(own) >= 2}
-    most = min([most, *(len(own) - 1 for own in groups.values())])
+    most = min(most, max((len(own) - 1 for own in groups.values()), default=0))
+    groups = {name: own for name, own in groups.items() if len(own) > most}
     subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in among))}
     motions = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in among))}
     trials = []

@@ -152,7 +152,7 @@ def _explain(
     pair = sequences[first], sequences[second]
     cues = measure_cues(pair[0]), measure_cues(pair[1])
     low, high = sorted(c.intensity for c in cues)
-    ratio = high / low if low > 0 else float("inf")
+    ratio = max(high, 1e-12) / max(low, 1e-12)  # a face that doesn't move at all has a ratio too, if a large one
     distance = -float(dtw_scores([resample(s.values, s.times) for s in pair])[0, 1])
     residual = distance / max((low + high) / 2, 1e-12)
     if accepted:

@@ -6,10 +6,9 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from facemotion.errors import AcquisitionError, DataError, MediaLimitError, Writ
 from facemotion.features import load_extractor
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
+from facemotion.processes import worker_pool
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera, Frame
 from facemotion.synth.dataset import (
@@ -158,9 +158,7 @@ def _run(jobs: list[Job], workers: int) -> Iterator[int]:
         for job in jobs:
             yield from _film_all(job)
         return
-    # Spawned, not forked: a forked copy of numba's and ONNX Runtime's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with worker_pool(workers) as pool:
         for future in as_completed([pool.submit(film_job, job) for job in jobs]):
             yield future.result()
 

@@ -8,10 +8,8 @@ clean; what cameras do to them is put on while training.
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import re
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from facemotion.data.stills import (
     write_shard,
 )
 from facemotion.face import BlazeFace
+from facemotion.processes import worker_pool
 from facemotion.synth.assets import PORTRAIT_LIST, Assets
 from facemotion.synth.head import INDEX, SHAPES, HeadModel, load_head
 from facemotion.synth.lips import lexicon, spell
@@ -262,8 +261,7 @@ def _shoot_all(jobs: list[_Job], workers: int) -> Iterator[tuple[StillPerson, Sh
     if workers <= 1 or len(jobs) <= 1:
         yield from map(_shoot, jobs)
         return
-    # Spawned, not forked: a forked copy of numba's threads can hang.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(_shoot, jobs)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from facemotion.config import option
 from facemotion.data.stills import EMOTIONS
+from facemotion.processes import worker_pool
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera
 from facemotion.synth.disk import room_for
@@ -145,8 +145,7 @@ def make_stills(
             _one_person(job)
             yield done + number + 1
         return
-    # Spawned, not forked: a forked copy of numba's threads can hang.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         for number, future in enumerate(as_completed([pool.submit(_one_person, job) for job in jobs])):
             future.result()
             yield done + number + 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facemotion.data.splits import Fold
+from facemotion.errors import TrainingError
 from facemotion.evaluation.metrics import (
     average_precision,
     curve,
@@ -72,7 +73,7 @@ def cross_validate(
     Returns:
         Per fold, (M, n) float32 embeddings of its held-out clips.
     Raises:
-        TrainingError: as in `train_encoder`.
+        TrainingError: as in `train_encoder`; the settings begin with a trained run.
     """
     vectors = []
     for number, fold in enumerate(folds):
@@ -133,12 +134,26 @@ def _train_and_embed(
     number: int,
     runs: Path | None,
 ) -> FloatArray:
+    refuse_begun(settings)
     records, sequences, batch = source
     part: Source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
     own = dataclasses.replace(settings, seed=settings.seed + number)
     run = RunFolder(runs / f"fold-{number}") if runs else None
     net = train_encoder(own, make_training_set([part, *beside], own.task), run)
     return embed(net, [sequences[i] for i in fold.test])
+
+
+def refuse_begun(settings: TrainingSettings) -> None:
+    """See that folds begin with new weights.
+
+    Raises:
+        TrainingError: they would begin with those of a run, which may have seen the people that a fold holds out.
+    """
+    if settings.begin:
+        raise TrainingError(
+            f"Folds can't begin with {settings.begin}: it may have seen the people whom a fold holds out; leave "
+            "`begin` empty."
+        )
 
 
 def held_out_trials(

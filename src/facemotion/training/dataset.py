@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +51,11 @@ class TrainingSet:
         return self.sequences[0].frontend_id
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of what stands in the records of the clips, in their order: two sets of one digest teach the same."""
+        return digest_records(self.records)
+
+    @property
     def dimension(self) -> int:
         """D, features per frame."""
         return int(self.sequences[0].values.shape[1])
@@ -60,6 +67,12 @@ class TrainingSet:
             sequence = self.sequences[position]
             found = self._spans[position] = active_span(sequence.values, sequence.times)
         return found
+
+
+def digest_records(records: Sequence[ClipRecord]) -> str:
+    """SHA-256, in hex, of paths and labels of records in their order."""
+    rows = [(r.path, r.subject, r.motion, r.kind, r.repetition) for r in records]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
@@ -182,10 +195,12 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
     for number, (subject, motion) in enumerate(made_up, start=1):
         for head, tail in zip(motion.heads, motion.tails, strict=True):
             first, second = (_spotted(data.sequences[position], settings) for position in (head, tail))
-            taken.append(splice(first, second, motion.cut))
-            spans.append(None)
-            subjects.append(subject)
-            motions.append(-number)
+            made_clip = splice(first, second, motion.cut)
+            if made_clip is not None:
+                taken.append(made_clip)
+                spans.append(None)
+                subjects.append(subject)
+                motions.append(-number)
     clips = [
         resample(*augment(*one, settings.augmentation, data.spread, rng, span))
         for one, span in zip(taken, spans, strict=True)

@@ -90,7 +90,8 @@ def train_encoder(
                 progress(step, loss.item())
             if run and (step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
                 run.write_curve(curve, step - len(curve))
-                run.save(Checkpoint.of(kept, optimiser, step, data.frontend_id, data.dimension))
+                now = (step, data.frontend_id, data.dimension, data.digest)
+                run.save(Checkpoint.of(kept, optimiser, *now))
                 curve = []
     return averaged.cpu().eval()
 
@@ -162,7 +163,8 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
         heard = torch.from_numpy(select_parts(settings.extractor, chosen.parts, chosen.depth))
     try:
         net = SequenceEncoder(data.dimension, chosen)
-        net.streams.fit([torch.from_numpy(resample(s.values, s.times)) for s in data.sequences], heard)
+        cut = spot_motion if chosen.spotting else _whole
+        net.streams.fit([torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences], heard)
     except ValueError as error:
         raise TrainingError(f"No such encoder: {error}; change the settings under [encoder].") from error
     return net
@@ -201,5 +203,10 @@ def _go_on(
     if begun.made_for != data.frontend_id:
         raise ModelMismatchError(
             f"The run was begun on features of {begun.made_for}, these are of {data.frontend_id}; start another run."
+        )
+    if begun.clips not in ("", data.digest):
+        raise TrainingError(
+            "The run was begun on other clips: some came, went, changed their label or fell to another fold; start "
+            "another run, or its figures would be of clips that it has seen."
         )
     return begun.restore(networks, optimiser)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from facemotion.errors import TrainingError
+from facemotion.processes import worker_pool
 
 T = TypeVar("T")
 
@@ -35,9 +34,7 @@ def run_tasks(
         for members in tasks:
             yield task(*members)
         return
-    # Spawned, not forked: a forked copy of torch's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _open, (open_worker, arguments))
+    pool = worker_pool(min(jobs, len(tasks)), _open, (open_worker, arguments))
     try:
         for future in [pool.submit(task, *members) for members in tasks]:
             yield future.result()

@@ -37,22 +37,30 @@ class Checkpoint:
         made_for: what the network belongs to: the front end whose features an encoder takes, or the task and width of
             an extractor. A run goes on only where this is the same.
         dimension: D, features per frame that the network takes or gives.
+        clips: digest of what was trained on; empty where that wasn't kept.
     """
 
     tensors: dict[str, Tensor]
     step: int
     made_for: str
     dimension: int
+    clips: str = ""
 
     @classmethod
     def of(
-        cls, networks: Mapping[str, nn.Module], optimiser: Optimizer, step: int, made_for: str, dimension: int
+        cls,
+        networks: Mapping[str, nn.Module],
+        optimiser: Optimizer,
+        step: int,
+        made_for: str,
+        dimension: int,
+        clips: str = "",
     ) -> Checkpoint:
         """The present state of some networks, by the name that their tensors get, and of their optimiser."""
         tensors = {f"{name}.{n}": tensor for name, net in networks.items() for n, tensor in net.state_dict().items()}
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"{OPTIMISER}.{number}.{n}": tensor for n, tensor in state.items()}
-        return cls(tensors, step, made_for, dimension)
+        return cls(tensors, step, made_for, dimension, clips)
 
     def load_into(self, net: nn.Module, name: str) -> None:
         """Give a network the tensors kept under a name.
@@ -155,7 +163,7 @@ class RunFolder:
                 about = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             made_for = about.get("made_for") or about["frontend_id"]  # its name in runs from before
-            return Checkpoint(tensors, int(about["step"]), made_for, int(about["dimension"]))
+            return Checkpoint(tensors, int(about["step"]), made_for, int(about["dimension"]), about.get("clips", ""))
         except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TrainingError(
                 f"{path} is not a checkpoint or is damaged ({error}); remove it to start over."
@@ -171,6 +179,7 @@ class RunFolder:
             "step": str(checkpoint.step),
             "made_for": checkpoint.made_for,
             "dimension": str(checkpoint.dimension),
+            "clips": checkpoint.clips,
         }
         contiguous: Mapping[str, Tensor] = {name: t.detach().contiguous() for name, t in checkpoint.tensors.items()}
         try:

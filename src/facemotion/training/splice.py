@@ -42,33 +42,36 @@ def make_up(
         chosen: (B,) positions of the batch's clips. labels: of all clips. count: motions for each subject.
         rng: source of the draws.
     Yields:
-        The subject's number and the motion; none of a subject with a single motion in the batch.
+        The subject's number and the motion; none of a subject with a single motion in the batch. A motion and its own
+        near miss, which may have its beginning or its end, are never put together: that would make one of them again.
     """
     for subject in np.unique(labels.subjects[chosen]):
         own = chosen[labels.subjects[chosen] == subject]
-        motions = np.unique(labels.motions[own])
-        for _ in range(count if len(motions) > 1 else 0):
-            first, second = rng.permutation(motions)[:2]
+        original = dict(zip(labels.motions[own].tolist(), labels.originals[own].tolist(), strict=True))
+        motions = np.array(sorted(original))
+        for _ in range(count if len(set(original.values())) > 1 else 0):
+            first, *others = rng.permutation(motions).tolist()
+            second = next(other for other in others if original[other] != original[first])
             heads = rng.permutation(own[labels.motions[own] == first])
             tails = rng.permutation(own[labels.motions[own] == second])
             takes = min(len(heads), len(tails))
             yield int(subject), MadeUp(heads[:takes], tails[:takes], rng.uniform(*CUT))
 
 
-def splice(head: Sequence, tail: Sequence, cut: float) -> Sequence:
+def splice(head: Sequence, tail: Sequence, cut: float) -> Sequence | None:
     """The beginning of one clip and the end of another, each cut at the same share of its frames.
 
     Args:
         head, tail: values (T, D) float32 and times (T,) float64 seconds each; the two lengths may differ.
         cut: 0..1, share of the frames.
     Returns:
-        (L, D) float32 values and (L,) float64 seconds, which go on at the tail's own pace. Clips too short to be cut
-        give the head whole.
+        (L, D) float32 values and (L,) float64 seconds, which go on at the tail's own pace; None of clips too short to
+        be cut.
     """
     (before, first_times), (after, times) = head, tail
     stop, start = round(cut * len(before)), round(cut * len(after))
     if stop < SHORTEST or len(after) - start < SHORTEST or not start:
-        return head
+        return None
     jump = before[stop - 1] - after[start - 1]
     since = times[start:] - times[start - 1]
     fading = np.exp(-since / BLEND)[:, None].astype(np.float32)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +22,9 @@ from facemotion.errors import DataError, TrainingError
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.features import load_extractor
-from facemotion.training.dataset import Source, check_simulation, load_simulated, make_training_set
+from facemotion.nets.inputs import InputStreams
+from facemotion.training.crossval import refuse_begun
+from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
 from facemotion.training.encoder import embed, train_encoder
 from facemotion.training.processes import run_tasks
 from facemotion.training.runs import RunFolder
@@ -143,8 +147,8 @@ def heads_for(recipe: TrainingSettings, extractor: str) -> int:
     """The most heads, up to the recipe's, that divide the width of the encoder over this extractor."""
     if not extractor:
         return recipe.encoder.heads
-    fed = recipe.encoder.components or load_extractor(extractor).dimension
-    width = recipe.encoder.width or fed * (recipe.encoder.inputs.count("+") + 1)
+    own, dimension = recipe.encoder, load_extractor(extractor).dimension
+    width = own.width or InputStreams(dimension, own.inputs, own.scaling, own.centre, own.components).width
     return max(heads for heads in range(1, recipe.encoder.heads + 1) if width % heads == 0)
 
 
@@ -152,10 +156,18 @@ def load_clips(settings: TableSettings) -> Manifest:
     """The manifest of the recipe, checked; near misses that only reorder steps have their name.
 
     Raises:
-        ManifestError: see `check_manifest`. DataError: more sources than one.
+        ManifestError: see `check_manifest`. DataError: a recipe asks for clips that it wouldn't get.
+        TrainingError: a recipe begins with a trained run.
     """
-    if len(settings.recipe.sources) != 1:
-        raise DataError(f"Tables need a recipe with one source, this one has {len(settings.recipe.sources)}.")
+    recipe = settings.recipe
+    for own in (recipe, *settings.ours):
+        refuse_begun(own)
+        same = [(source.manifest, source.split) for source in own.sources] == [(recipe.sources[0].manifest, "")]
+        if not same or own.features != recipe.features:
+            raise DataError(
+                "Tables compare recipes on the same clips: each needs one source, without a split, of the recipe's own "
+                f"manifest ({recipe.sources[0].manifest}), and its feature cache ({recipe.features})."
+            )
     manifest = read_manifest(Path(settings.recipe.sources[0].manifest))
     check_manifest(manifest)
     return name_reordered(manifest)
@@ -205,6 +217,21 @@ def train_runs(
     return found
 
 
+def kept_runs(settings: TableSettings, runs: Sequence[Run], out: Path) -> dict[str, list[HeldOut]]:
+    """Runs that were trained before, every fold of them, by their name; arguments as in `train_runs`.
+
+    Raises:
+        TrainingError: as in `train_runs`.
+    """
+    worker = _open(settings, tuple(runs), out)
+    found = {}
+    for run in runs:
+        kept = [worker.kept(run, fold) for fold in range(settings.folds)]
+        if all(kept):
+            found[run.name] = [own for own in kept if own]
+    return found
+
+
 @dataclass
 class _Worker:
     """What a process that trains folds has open: one extractor's features at a time, and the last simulated people."""
@@ -218,6 +245,20 @@ class _Worker:
     sequences: dict[int, FeatureSequence] = field(default_factory=dict)
     simulation: SimulationSettings | None = None
     simulated: list[Source] = field(default_factory=list)
+
+    def folder(self, run: Run, fold: int) -> RunFolder:
+        return RunFolder(self.out / "runs" / run.name / f"fold-{fold}")
+
+    def fold_settings(self, run: Run, fold: int) -> TrainingSettings | None:
+        return dataclasses.replace(run.settings, seed=run.settings.seed + fold) if run.settings else None
+
+    def clips(self, fold: int) -> str:
+        """Digest of the manifest and of what is held out of it."""
+        held = json.dumps(self.folds[fold].test.tolist())
+        return hashlib.sha256(f"{digest_records(self.manifest.records)} {held}".encode()).hexdigest()
+
+    def kept(self, run: Run, fold: int) -> HeldOut | None:
+        return _read_fold(self.folder(run, fold), self.fold_settings(run, fold), self.clips(fold))
 
     def open(self, run: Run) -> None:
         if self.extractor != run.extractor:
@@ -234,16 +275,19 @@ _worker: _Worker | None = None
 
 def _open_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> None:
     global _worker  # noqa: PLW0603
+    _worker = _open(settings, runs, out)
+
+
+def _open(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
     manifest = load_clips(settings)
-    folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
-    _worker = _Worker(settings, runs, out, manifest, folds)
+    return _Worker(settings, runs, out, manifest, subject_folds(manifest.records, settings.folds, settings.recipe.seed))
 
 
 def _train_fold(number: int, fold: int) -> HeldOut:
     assert _worker is not None  # noqa: S101
-    run, folder = _worker.runs[number], RunFolder(_worker.out / "runs" / _worker.runs[number].name / f"fold-{fold}")
-    own = dataclasses.replace(run.settings, seed=run.settings.seed + fold) if run.settings else None
-    kept = _read_fold(folder, own)
+    run = _worker.runs[number]
+    folder, own = _worker.folder(run, fold), _worker.fold_settings(run, fold)
+    kept = _worker.kept(run, fold)
     if kept is not None:
         return kept
     _worker.open(run)
@@ -257,7 +301,9 @@ def _train_fold(number: int, fold: int) -> HeldOut:
         scores = _dtw_within(clips, [records[i].subject for i in places])
         folder.path.mkdir(parents=True, exist_ok=True)
     else:
-        chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
+        # Mimics of the held-out motions are made by people who are trained on: these clips of theirs are not.
+        usable = sequences.keys() - set(held)
+        chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in usable]
         train = [sequences[i] for i in chosen]
         source: Source = ([records[i] for i in chosen], train, own.sources[0].batch)
         net = train_encoder(own, make_training_set([source, *_worker.simulated], own.task), folder)
@@ -265,7 +311,7 @@ def _train_fold(number: int, fold: int) -> HeldOut:
         if run.controls:
             shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
             changed = (shuffled, [last_frame(clip) for clip in clips], [peak_frame(clip) for clip in clips])
-            vectors |= {name: embed(net, own) for name, own in zip(CONTROLS, changed, strict=True)}
+            vectors |= {name: embed(net, robbed) for name, robbed in zip(CONTROLS, changed, strict=True)}
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
     held_out = HeldOut(places, vectors, scores)
@@ -273,13 +319,13 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     part = folder.path / "vectors.npz.part"
     with part.open("wb") as file:
         # numpy's types take every named array for its flag allow_pickle.
-        np.savez(file, places=places, **kept_arrays)  # type: ignore[arg-type]
+        np.savez(file, places=places, clips=np.array(_worker.clips(fold)), **kept_arrays)  # type: ignore[arg-type]
     part.replace(folder.path / "vectors.npz")
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
     return held_out
 
 
-def _read_fold(folder: RunFolder, settings: TrainingSettings | None) -> HeldOut | None:
+def _read_fold(folder: RunFolder, settings: TrainingSettings | None, clips: str) -> HeldOut | None:
     path = folder.path / "vectors.npz"
     if not path.is_file():
         return None
@@ -287,9 +333,13 @@ def _read_fold(folder: RunFolder, settings: TrainingSettings | None) -> HeldOut 
         raise TrainingError(f"{folder.path} holds a run of other settings; choose another folder or remove it.")
     try:
         with np.load(path, allow_pickle=False) as file:
+            if str(file["clips"]) != clips:
+                raise TrainingError(
+                    f"{folder.path} is of another manifest or of other folds; choose another folder or remove it."
+                )
             if settings is None:
                 return HeldOut(file["places"], {}, file[SCORES])
-            vectors = {name: file[name] for name in file.files if name != "places"}
+            vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
             return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error

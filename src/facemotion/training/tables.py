@@ -197,7 +197,8 @@ def write_markdown(tables: Json, source: str) -> str:
         + ", ".join(f"{n} {kind}" for kind, n in tables["clips"].items())
         + f" clips; {tables['folds']} folds without a common subject. Average precision (AP), peak F1 and EER are "
         "means over folds; intervals are 95%, over subjects, of the pooled trials. Pairs inside a subject, as in the "
-        "paper, unless said; prevalence is the AP of a guess. Written by `facemotion tables`.",
+        "paper, unless said; prevalence is the AP of a guess. Mimics are people of other folds; no clip is both "
+        "trained on and tested. Written by `facemotion tables`.",
     ]
     titles = {
         "table 1": "The paper's Table 1: extractor, loss, trimming; facial motions",
@@ -211,6 +212,8 @@ def write_markdown(tables: Json, source: str) -> str:
             lines += ["", f"## {title}", "", *_rows(tables[key], lips=key in ("table 2", "ours"))]
     lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
     for name, rows in tables["enrolment takes"].items():
+        if not rows:
+            continue  # no motion has two takes
         lines += ["", f"## Number of enrolment takes ({name})", "", "| takes | AP | EER |", "|---|---|---|"]
         lines += [f"| {r['takes']} | {r['average_precision']:.3f} | {r['eer']:.3f} |" for r in rows]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,68 @@
+"""Worker processes end with the one that started them, however it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from facemotion.processes import worker_pool
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from facemotion.processes import worker_pool
+
+def work(folder, number):
+    Path(folder, f"{number}-{os.getpid()}").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        list(pool.map(work, [sys.argv[1]] * 6, range(6)))
+"""
+
+
+def remember(value: int) -> None:
+    os.environ["FACEMOTION_TEST_REMEMBERED"] = str(value)
+
+
+def recall(_: int) -> tuple[str, int]:
+    return os.environ["FACEMOTION_TEST_REMEMBERED"], os.getpid()
+
+
+def test_work_is_done_by_other_processes_that_were_prepared() -> None:
+    with worker_pool(2, remember, (7,)) as pool:
+        told = list(pool.map(recall, range(4)))
+    assert {value for value, _ in told} == {"7"}
+    assert os.getpid() not in {process for _, process in told}
+
+
+def test_a_kill_of_the_one_that_started_them_ends_them(tmp_path: Path) -> None:
+    program, folder = tmp_path / "program.py", tmp_path / "work"
+    program.write_text(PROGRAM)
+    folder.mkdir()
+    parent = subprocess.Popen([sys.executable, str(program), str(folder)])
+    deadline = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = [int(path.name.partition("-")[2]) for path in folder.iterdir()]
+    assert len(workers) == 2
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    while any(alive(worker) for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(alive(worker) for worker in workers)
+    assert len(list(folder.iterdir())) == 2  # what lay ready for them was not begun
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    return state != "Z"
