@@ -56,6 +56,7 @@ def config(people: Path) -> Path:
         "width = 128": "width = 14",
         'extractor = "sfe-l"': 'extractor = "face-mesh"',
         "components = 64": "components = 20",
+        "components = 32": "components = 20",
         "heads = 4": "heads = 7",
         "layers = 3": "layers = 1",
         "feedforward = 256": "feedforward = 8",
@@ -93,7 +94,9 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
         assert own["mean"]["prevalence"] == pytest.approx(2 * 3 / 15)  # two motions of three takes
     assert [row["run"] for row in told["features"]] == [MAIN, "landmarks", "frame differences", "mesh"]
     assert [row["run"] for row in told["networks"]] == [MAIN, "gru", "tcn", "conformer", DTW]
-    assert [(row["run"], row["tested on"]) for row in told["ours"]] == [("ours 1", "facial"), ("ours 1", "lip")]
+    assert [(row["run"], row["tested on"]) for row in told["ours"]] == [
+        (run, kind) for run in ("ours 1", "ours 2") for kind in ("facial", "lip")
+    ]
     kinds = {f"{row['run']} {row['system']}".strip(): row for row in told["impostors by kind"]}
     assert {f"{MAIN} frames shuffled", f"{MAIN} last frame", f"{MAIN} peak frame", f"{MAIN} mean of features"} < set(
         kinds
