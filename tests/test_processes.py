@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from facemotion.processes import worker_pool
+from facemotion.processes import end_workers, worker_pool
 
 PROGRAM = """
 import os, sys, time
@@ -57,6 +57,20 @@ def test_a_kill_of_the_one_that_started_them_ends_them(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert not any(alive(worker) for worker in workers)
     assert len(list(folder.iterdir())) == 2  # what lay ready for them was not begun
+
+
+def sleep(_: int) -> None:
+    time.sleep(600)
+
+
+def test_an_error_waits_for_nobody() -> None:
+    start = time.monotonic()
+    with worker_pool(2) as pool:
+        for number in range(4):
+            pool.submit(sleep, number)
+        time.sleep(2)
+        end_workers()
+    assert time.monotonic() - start < 60
 
 
 def alive(process: int) -> bool:

@@ -26,6 +26,12 @@ def worker_pool(
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (initialise, arguments))
 
 
+def end_workers() -> None:
+    """Kill the processes of this one's pools, so that an interrupt or an error needn't wait for what they are at."""
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
 def _begin(initialise: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initialise is not None:

@@ -162,3 +162,11 @@ def test_near_misses_that_only_reorder_are_named_so(tmp_path: Path) -> None:
     named = name_reordered(manifest)
     assert [r.motion for r in named.records] == ["wink", "pout", "nod", "wink~order", "pout~near", "nod~near"]
     assert [is_reordered(r) for r in named.records] == [False, False, False, True, False, False]
+
+    # A second order of the same steps is a motion of its own.
+    save(tmp_path, [*records, take("ann", "wink~order", 0, "near-miss")])
+    with (tmp_path / "motions.csv").open("a") as file:
+        file.write("wink~order,ann,near-miss,pout@0.5 > wink_left > grin\n")
+    named = name_reordered(read_manifest(tmp_path / "manifest.csv"))
+    assert [r.motion for r in named.records if r.motion.startswith("wink")] == ["wink", "wink~order-near", "wink~order"]
+    assert [is_reordered(r) for r in named.records if r.motion.startswith("wink~")] == [True, True]

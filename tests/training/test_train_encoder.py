@@ -138,6 +138,22 @@ def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, tmp_path: Path)
     train_encoder(TINY, fewer, run)
 
 
+def test_features_that_changed_are_other_clips(data: TrainingSet, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    train_encoder(TINY, data, run)
+    records, sequences = corpus(seed=1)
+    with pytest.raises(TrainingError, match="begun on other clips"):
+        train_encoder(TINY, make_training_set([(records, sequences, SamplerSettings(3, 4, 2))]), run)
+
+
+def test_a_checkpoint_without_its_settings_is_nobodys(data: TrainingSet, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    train_encoder(TINY, data, run)
+    (run.path / "config.toml").unlink()
+    with pytest.raises(TrainingError, match="a checkpoint but no config.toml"):
+        train_encoder(dataclasses.replace(TINY, seed=5), data, run)
+
+
 def test_damaged_and_foreign_checkpoints(data: TrainingSet, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     with pytest.raises(TrainingError, match="has no checkpoint"):
@@ -180,7 +196,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(data: TrainingS
                 sequence.values.flags.writeable = True
                 sequence.values[:] = np.nan
 
-    with pytest.raises(TrainingError, match=r"loss is nan at step 3.*which is kept"):
+    with pytest.raises(TrainingError, match=r"loss is nan at step 3.*checkpoint is kept"):
         train_encoder(settings, data, run, poison)
     assert run.load().step == 3
 

@@ -55,7 +55,7 @@ def check(
         console = Console()
         console.print(table)
         for problem in problems:
-            console.print(f"[red]•[/] {problem}", highlight=False)
+            console.print(f"• {problem}", highlight=False, markup=False)
         console.print(f"{len(problems) or 'No'} problem{'' if len(problems) == 1 else 's'} found.")
     if problems:
         raise typer.Exit(2)

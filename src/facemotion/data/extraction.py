@@ -13,7 +13,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.processes import worker_pool
+from facemotion.processes import end_workers, worker_pool
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -71,6 +71,9 @@ def fill_cache_by_processes(
             "A process that extracted features was killed, perhaps for want of memory; what it had finished is kept. "
             "Run the command again with fewer jobs."
         ) from error
+    except BaseException:
+        end_workers()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -25,6 +25,7 @@ from facemotion.types import ClipRecord
 KINDS = ("facial", "lip", "near-miss", "mimic")
 COLUMNS = tuple(f.name for f in fields(ClipRecord))
 _REQUIRED = COLUMNS[:-1]
+ORDER = "order"  # variant of a near miss made of its motion's steps in another order
 _SPLITS = ("train", "validation", "test", "")
 
 
@@ -106,11 +107,12 @@ def original_motion(record: ClipRecord) -> str:
 
 def is_reordered(record: ClipRecord) -> bool:
     """Whether a clip is a near miss that differs from its original in the order of its steps alone."""
-    return record.kind == "near-miss" and record.motion.partition("~")[2] == "order"
+    return record.kind == "near-miss" and record.motion.partition("~")[2].partition("-")[0] == ORDER
 
 
 def name_reordered(manifest: Manifest) -> Manifest:
-    """Near misses of a simulated set that only reorder steps get the name `X~order`.
+    """Near misses of a simulated set that only reorder steps get the name `X~order`; where the motion has one of that
+    name, in another order, `X~order-near` after their own.
 
     The programs are read from `motions.csv` beside the manifest; without it nothing changes.
     """
@@ -121,11 +123,15 @@ def name_reordered(manifest: Manifest) -> Manifest:
             }
     except (OSError, KeyError):
         return manifest
-    records = []
+    records, taken = [], {record.motion for record in manifest.records}
     for record in manifest.records:
         steps, original = programs.get(record.motion, []), programs.get(original_motion(record), [])
         if record.kind == "near-miss" and steps != original and sorted(steps) == sorted(original):
-            records.append(replace(record, motion=f"{original_motion(record)}~order"))
+            whose, _, variant = record.motion.partition("~")
+            name = f"{whose}~{ORDER}"
+            if variant != ORDER and name in taken:
+                name += f"-{variant}"
+            records.append(replace(record, motion=name))
         else:
             records.append(record)
     return Manifest(manifest.folder, tuple(records))

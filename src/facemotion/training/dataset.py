@@ -52,8 +52,11 @@ class TrainingSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what stands in the records of the clips, in their order: two sets of one digest teach the same."""
-        return digest_records(self.records)
+        """Digest of the clips' records and features, in their order: two sets of one digest teach the same."""
+        total = hashlib.blake2b(digest_records(self.records).encode(), digest_size=32)
+        for sequence in self.sequences:
+            total.update(sequence.values.tobytes())
+        return total.hexdigest()
 
     @property
     def dimension(self) -> int:

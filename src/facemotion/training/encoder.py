@@ -51,6 +51,7 @@ def train_encoder(
         torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     begun = run.start(settings) if run else None
+    clips = data.digest if run else ""
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         net = _new_network(settings, data)
@@ -60,7 +61,7 @@ def train_encoder(
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, settings.optimiser)
         kept = {"net": net, AVERAGE: averaged}
-        step = _go_on(begun, kept, optimiser, data) if begun else 0
+        step = _go_on(begun, kept, optimiser, data, clips) if begun else 0
         curve: list[tuple[int, float, float]] = []
         net.train()
         while step < settings.optimiser.steps:
@@ -75,8 +76,8 @@ def train_encoder(
             loss = batch_loss(embeddings, batch.subjects.to(device), batch.motions.to(device), settings.loss)
             if not torch.isfinite(loss):
                 raise TrainingError(
-                    f"The loss is {loss.item()} at step {step}; lower the learning rate and start again from the "
-                    "last checkpoint, which is kept."
+                    f"The loss is {loss.item()} at step {step}; start another run with a lower learning rate. The "
+                    "last checkpoint is kept."
                 )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -89,8 +90,13 @@ def train_encoder(
             if progress:
                 progress(step, loss.item())
             if run and (step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
+                if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
+                    raise TrainingError(
+                        f"Weights are no numbers at step {step}; start another run with a lower learning rate. The "
+                        "last checkpoint is kept."
+                    )
                 run.write_curve(curve, step - len(curve))
-                now = (step, data.frontend_id, data.dimension, data.digest)
+                now = (step, data.frontend_id, data.dimension, clips)
                 run.save(Checkpoint.of(kept, optimiser, *now))
                 curve = []
     return averaged.cpu().eval()
@@ -198,13 +204,17 @@ def _update_average(averaged: SequenceEncoder, net: SequenceEncoder, decay: floa
 
 
 def _go_on(
-    begun: Checkpoint, networks: Mapping[str, nn.Module], optimiser: torch.optim.AdamW, data: TrainingSet
+    begun: Checkpoint,
+    networks: Mapping[str, nn.Module],
+    optimiser: torch.optim.AdamW,
+    data: TrainingSet,
+    clips: str,
 ) -> int:
     if begun.made_for != data.frontend_id:
         raise ModelMismatchError(
             f"The run was begun on features of {begun.made_for}, these are of {data.frontend_id}; start another run."
         )
-    if begun.clips not in ("", data.digest):
+    if begun.clips not in ("", clips):
         raise TrainingError(
             "The run was begun on other clips: some came, went, changed their label or fell to another fold; start "
             "another run, or its figures would be of clips that it has seen."

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from facemotion.errors import TrainingError
-from facemotion.processes import worker_pool
+from facemotion.processes import end_workers, worker_pool
 
 T = TypeVar("T")
 
@@ -43,6 +43,9 @@ def run_tasks(
             "A process that trained was killed, perhaps for want of memory; what it had finished is kept. Run the "
             "command again with fewer jobs."
         ) from error
+    except BaseException:
+        end_workers()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -137,6 +137,11 @@ class RunFolder:
             # Read, not compared as text: an option that came later has its default in a run from before.
             if config.exists() and self.read_settings(type(settings)) != settings:
                 raise TrainingError(f"{self.path} holds a run of other settings; choose another folder or remove it.")
+            if not config.exists() and (self.path / "checkpoint.safetensors").exists():
+                raise TrainingError(
+                    f"{self.path} has a checkpoint but no config.toml, so nobody knows of what; choose another folder "
+                    "or remove it."
+                )
             self._write_atomic("config.toml", text.encode())
             self._write_atomic("versions.json", json.dumps(_versions(), indent=2).encode())
         except OSError as error:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ FACIAL = ("facial",)
 SPOKEN_TOO = ("facial", "lip")
 ATTACKED = ("facial", "near-miss", "mimic")
 SCORES = "scores"  # in the file of a fold, of a system without vectors
+# What numpy raises on a damaged file of vectors.
+DAMAGE = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 CONTROLS = ("frames shuffled", "last frame", "peak frame")
 
 
@@ -341,7 +344,7 @@ def _read_fold(folder: RunFolder, settings: TrainingSettings | None, clips: str)
                 return HeldOut(file["places"], {}, file[SCORES])
             vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
             return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error
 
 
