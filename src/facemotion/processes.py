@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -24,6 +25,21 @@ def worker_pool(
         initialise: called once in each with `arguments`; a function at the top of a module.
     """
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (initialise, arguments))
+
+
+@contextmanager
+def prompt_pool(
+    workers: int, initialise: Callable[..., None] | None = None, arguments: tuple[Any, ...] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """A `worker_pool` whose processes are killed where an interrupt or an error ends its use; nothing more is begun."""
+    pool = worker_pool(workers, initialise, arguments)
+    try:
+        yield pool
+    except BaseException:
+        end_workers()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def end_workers() -> None:

@@ -60,7 +60,7 @@ def tables(
     with Progress("folds", quiet=json) as progress:
         held = train_runs(settings, chosen, out, jobs, progress)
     if only:  # what was trained before keeps its place in the tables
-        held = kept_runs(settings, runs, out)
+        held = kept_runs(settings, manifest, runs, out)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
     markdown = write_markdown(found, str(manifest.folder.name))
     (out / "tables.json").write_text(text.dumps(found, indent=1) + "\n", "utf-8")

@@ -13,7 +13,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.processes import end_workers, worker_pool
+from facemotion.processes import prompt_pool
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -62,20 +62,15 @@ def fill_cache_by_processes(
         DataError: a process was killed, or as in FeatureCache.get. MediaError: a clip can't be read.
     """
     files = [manifest.file(record) for record in manifest.records]
-    pool = worker_pool(min(jobs, len(files)), _open_front_end, (cache, settings))
     try:
-        for record, failure in zip(manifest.records, pool.map(_extract, files), strict=True):
-            yield Extraction(record, None, failure)
+        with prompt_pool(min(jobs, len(files)), _open_front_end, (cache, settings)) as pool:
+            for record, failure in zip(manifest.records, pool.map(_extract, files), strict=True):
+                yield Extraction(record, None, failure)
     except BrokenProcessPool as error:
         raise DataError(
             "A process that extracted features was killed, perhaps for want of memory; what it had finished is kept. "
             "Run the command again with fewer jobs."
         ) from error
-    except BaseException:
-        end_workers()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 _opened: tuple[FeatureCache, Frontend] | None = None  # of a worker process

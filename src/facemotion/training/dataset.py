@@ -43,7 +43,7 @@ class TrainingSet:
     labels: Labels
     samplers: tuple[BatchSampler, ...]
     spread: FloatArray
-    _spans: dict[int, Span] = field(default_factory=dict, repr=False)
+    _spans: dict[int, Span] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def frontend_id(self) -> str:

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from facemotion.errors import TrainingError
-from facemotion.processes import end_workers, worker_pool
+from facemotion.processes import prompt_pool
 
 T = TypeVar("T")
 
@@ -34,20 +34,15 @@ def run_tasks(
         for members in tasks:
             yield task(*members)
         return
-    pool = worker_pool(min(jobs, len(tasks)), _open, (open_worker, arguments))
     try:
-        for future in [pool.submit(task, *members) for members in tasks]:
-            yield future.result()
+        with prompt_pool(min(jobs, len(tasks)), _open, (open_worker, arguments)) as pool:
+            for future in [pool.submit(task, *members) for members in tasks]:
+                yield future.result()
     except BrokenProcessPool as error:
         raise TrainingError(
             "A process that trained was killed, perhaps for want of memory; what it had finished is kept. Run the "
             "command again with fewer jobs."
         ) from error
-    except BaseException:
-        end_workers()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _open(open_worker: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -220,13 +220,15 @@ def train_runs(
     return found
 
 
-def kept_runs(settings: TableSettings, runs: Sequence[Run], out: Path) -> dict[str, list[HeldOut]]:
-    """Runs that were trained before, every fold of them, by their name; arguments as in `train_runs`.
+def kept_runs(settings: TableSettings, manifest: Manifest, runs: Sequence[Run], out: Path) -> dict[str, list[HeldOut]]:
+    """Runs that were trained before, every fold of them, by their name.
+
+    Arguments as in `train_runs`, and the manifest of `load_clips`.
 
     Raises:
         TrainingError: as in `train_runs`.
     """
-    worker = _open(settings, tuple(runs), out)
+    worker = _make_worker(settings, tuple(runs), out, manifest)
     found = {}
     for run in runs:
         kept = [worker.kept(run, fold) for fold in range(settings.folds)]
@@ -278,11 +280,10 @@ _worker: _Worker | None = None
 
 def _open_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> None:
     global _worker  # noqa: PLW0603
-    _worker = _open(settings, runs, out)
+    _worker = _make_worker(settings, runs, out, load_clips(settings))
 
 
-def _open(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
-    manifest = load_clips(settings)
+def _make_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path, manifest: Manifest) -> _Worker:
     return _Worker(settings, runs, out, manifest, subject_folds(manifest.records, settings.folds, settings.recipe.seed))
 
 
@@ -321,7 +322,7 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     kept_arrays = {name or "encoder": array for name, array in vectors.items()} if scores is None else {SCORES: scores}
     part = folder.path / "vectors.npz.part"
     with part.open("wb") as file:
-        # numpy's types take every named array for its flag allow_pickle.
+        # numpy's types take every array given by name for its flag allow_pickle, which numpy 2.0 doesn't have.
         np.savez(file, places=places, clips=np.array(_worker.clips(fold)), **kept_arrays)  # type: ignore[arg-type]
     part.replace(folder.path / "vectors.npz")
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
