@@ -256,6 +256,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise SettingsError(f"{where} is too large.") from error
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise SettingsError(f"{where} must be of type {hint.__name__}, got {value!r}.")
+    if isinstance(value, str) and "\0" in value:
+        raise SettingsError(f"{where} holds the character NUL, which no path or name may.")
     return value
 
 

@@ -69,8 +69,9 @@ def test_clips_that_would_hang_or_have_impossible_names(clips, tmp_path):
         ("[media]\nmax_seconds = 1" + 400 * "0", "too large"),
         ("[media]\nmax_seconds = 1" + 5000 * "0", "not valid TOML"),
         ("a = " + 5000 * "[", "not valid TOML"),
+        ('[runtime]\nmodels_folder = "a\\u0000b"', "models_folder holds the character NUL"),
     ],
-    ids=["overflow", "digits", "nesting"],
+    ids=["overflow", "digits", "nesting", "nul"],
 )
 def test_settings_made_to_hurt(tmp_path, text, words):
     (tmp_path / "config.toml").write_text(text)
@@ -86,6 +87,14 @@ def test_a_fault_of_our_own_does_not_look_like_a_rejection(monkeypatch, capsys):
         main()
     assert stop.value.code == 70
     assert "fault of facemotion itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["synth dataset", "features m.csv --cache"])
+def test_a_place_that_can_not_be_is_named(tmp_path, command):
+    (tmp_path / "m.csv").write_text("path,subject,motion,kind,repetition\na,b,c,facial,0\n")
+    told = run(*command.replace("m.csv", str(tmp_path / "m.csv")).split(), "a" * 5000)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
 
 
 @pytest.mark.parametrize(("other", "verdict"), [("talk2", 0), ("brow", 1)])

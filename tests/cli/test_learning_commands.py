@@ -93,6 +93,18 @@ def test_train_then_evaluate(world: Path) -> None:
     assert "9 genuine and 27 impostor trials of 1 subject" in table
 
 
+def test_a_run_that_has_not_ended_says_so(world: Path, tmp_path: Path) -> None:
+    run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
+    config = tmp_path / "run" / "config.toml"
+    config.write_text(config.read_text().replace("steps = 3 ", "steps = 30 "))
+    at = ["--manifest", str(world / "manifest.csv"), "--features", str(world / "features"), "--json"]
+    for command in (["evaluate", "--replicates", "10"], ["failures"]):
+        result = CliRunner().invoke(app, [command[0], str(tmp_path / "run"), *at, *command[1:]])
+        assert result.exit_code == 0, result.output
+        assert "hasn't ended (3 of 30 steps)" in result.stderr
+        json.loads(result.stdout)
+
+
 def test_training_exports_what_it_trained(world: Path) -> None:
     models = world / "models"
     models.mkdir()

@@ -230,6 +230,14 @@ def test_settings_are_documented(request):
     assert to_toml(SpeechSpreads()).strip() in text
 
 
+def test_no_motion_has_two_names():
+    settings = DatasetSettings(subjects=40, motions=4, lips=0, takes=2, near_misses=4, mimics=0, reorders=4)
+    programs = {clip.record.motion: clip.performed for clip in make_plan(settings)}
+    by_order = [motion for motion in programs if motion.endswith("~order")]
+    assert len(by_order) > 40
+    assert not [m for m in by_order if programs[m] == programs[m.removesuffix("order") + "near"]]
+
+
 def test_reorders_change_no_other_clip():
     settings = DatasetSettings(subjects=4, motions=4, lips=1, takes=2, near_misses=1, mimics=1, impostor_takes=2)
     plain, more = make_plan(settings), make_plan(replace(settings, reorders=2))

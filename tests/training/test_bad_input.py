@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
-from facemotion.errors import DataError, FacemotionError, ManifestError, TrainingError
+from facemotion.errors import DataError, FacemotionError, ManifestError, TrainingError, WriteError
 from facemotion.evaluation.scores import read_scores
 from facemotion.features import load_extractor
 from facemotion.training.dataset import load_simulated
@@ -144,6 +144,20 @@ def test_folds_need_as_many_subjects(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="10 folds need at least 10 subjects, the manifest has 2"):
         train(tmp_path, world(tmp_path), "crossval")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_fold_that_can_not_be_measured_is_told_before_training(tmp_path: Path) -> None:
+    records = world(tmp_path)[:6]  # bob has one motion: no impostor pair inside a subject
+    write_manifest(tmp_path / "manifest.csv", records)
+    with pytest.raises(DataError, match=r"Fold [01] \(2 clips held out\) has no impostor pair \(within-subject\)|all"):
+        train(tmp_path, records, "crossval", "--folds", "2")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_for_results_is_made_before_training(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(WriteError, match="Can't make the folder .*run"):
+        train(tmp_path, world(tmp_path), "crossval", "--folds", "2")
 
 
 SIMULATED = "[simulation]\nsubjects = 2\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\n"

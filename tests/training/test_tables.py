@@ -138,16 +138,26 @@ def test_one_run_after_the_other_fills_the_tables(people: Path, config: Path, tm
     # Other folds, or a clip of another label, are other figures: what was kept isn't theirs.
     text = config.read_text()
     config.write_text(text.replace("folds = 2", "folds = 3"))
-    with pytest.raises(TrainingError, match="of another manifest or of other folds"):
+    with pytest.raises(TrainingError, match="of another manifest, other clips"):
         run("tables", config, "--out", tmp_path, "--only", "mesh")
     config.write_text(text)
     records = read_manifest(people / "manifest.csv").records
     write_manifest(people / "manifest.csv", records[1:])
     try:
-        with pytest.raises(TrainingError, match="of another manifest or of other folds"):
+        with pytest.raises(TrainingError, match="of another manifest, other clips"):
             run("tables", config, "--out", tmp_path, "--only", "mesh")
     finally:
         write_manifest(people / "manifest.csv", records)
+    clip, cache = people / records[0].path, FeatureCache(people / "features", load_extractor("face-mesh").frontend_id)
+    kept = cache.read(clip_digest(clip))
+    assert kept is not None
+    clip.write_text("another film")
+    cache.write(clip_digest(clip), kept)
+    try:
+        with pytest.raises(TrainingError, match="of another manifest, other clips"):
+            run("tables", config, "--out", tmp_path, "--only", "mesh")
+    finally:
+        clip.write_text(records[0].path)
 
 
 @pytest.mark.shared
@@ -202,6 +212,12 @@ def test_simulated_people_are_trained_on_and_stand_in_no_table(
 def test_nothing_is_trained_before_all_features_are_there(config: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('mesh = "face-mesh"', 'mesh = "sfe-l"'))
     with pytest.raises(DataError, match="run `facemotion features` on its manifest first"):
+        run("tables", config, "--out", tmp_path)
+    assert not list(tmp_path.iterdir())
+    # An encoder that can't be, of the last recipe of all.
+    head, _, tail = config.read_text().replace('mesh = "sfe-l"', 'mesh = "face-mesh"').rpartition("heads = 7")
+    config.write_text(f"{head}heads = 5{tail}")
+    with pytest.raises(TrainingError, match="a width of 14 can't be shared by 5 heads"):
         run("tables", config, "--out", tmp_path)
     assert not list(tmp_path.iterdir())
     with pytest.raises(DataError, match="No run begins with nets; choose among sfe-e, contrastive, trimmed"):

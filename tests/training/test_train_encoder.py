@@ -164,6 +164,16 @@ def test_damaged_and_foreign_checkpoints(data: TrainingSet, tmp_path: Path) -> N
     path.write_bytes(good[: len(good) // 2])
     with pytest.raises(TrainingError, match="is damaged"):
         train_encoder(TINY, data, run)
+    flipped = bytearray(good)
+    flipped[-5] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(TrainingError, match="its bytes aren't those that were written"):
+        load_encoder(run)
+    path.write_bytes(good)
+    curve = run.path / "curve.csv"
+    curve.write_text("step,loss,learning_rate\nhere,1,1\n")
+    with pytest.raises(TrainingError, match="isn't as it was written"):
+        run.write_curve([(1, 1.0, 1.0)], 0)
     wider = dataclasses.replace(TINY, encoder=dataclasses.replace(TINY.encoder, width=32))
     other = RunFolder(tmp_path / "wider")
     train_encoder(wider, data, other)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -33,7 +33,7 @@ from facemotion.cli import (
     verify,
 )
 from facemotion.cli.console import report_error, speak_on
-from facemotion.errors import FacemotionError
+from facemotion.errors import FacemotionError, UsageError
 
 app = typer.Typer(
     name="facemotion",
@@ -90,9 +90,17 @@ def main() -> None:
         app()
     except FacemotionError as error:
         sys.exit(report_error(error, as_json="--json" in sys.argv))
-    except Exception:  # noqa: BLE001 - the program's border: 1 says "rejected", so a fault of ours must not exit with it
-        traceback.print_exc()
-        print(
-            "facemotion: that is a fault of facemotion itself; please report it with the lines above.", file=sys.stderr
-        )
-        sys.exit(70)
+    except OSError as error:  # of a file that the user named: a path too long, a folder in a file's place
+        if error.filename is None:
+            _report_fault()
+        told = UsageError(f"{error.filename}: {error.strerror}; choose another place.")
+        sys.exit(report_error(told, as_json="--json" in sys.argv))
+    except Exception:  # noqa: BLE001 - the program's border
+        _report_fault()
+
+
+def _report_fault() -> NoReturn:
+    """Say that the exception at hand is a fault of ours; the exit code 1 would say "rejected"."""
+    traceback.print_exc()
+    print("facemotion: that is a fault of facemotion itself; please report it with the lines above.", file=sys.stderr)
+    sys.exit(70)

@@ -9,6 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
+from facemotion.cli.runs import INSTALL, make_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -29,11 +30,16 @@ def crossval(
     """Cross-validate an encoder: figures of clips whose subject (or, by --policy paper, motion) it never saw."""
     import json as text
 
-    from facemotion.cli.train import INSTALL
     from facemotion.errors import DataError, MissingExtraError
 
     try:
-        from facemotion.training.crossval import cross_validate, cross_validate_by_processes, held_out_trials, summarise
+        from facemotion.training.crossval import (
+            check_folds,
+            cross_validate,
+            cross_validate_by_processes,
+            held_out_trials,
+            summarise,
+        )
         from facemotion.training.dataset import load_recorded, load_simulated
         from facemotion.training.settings import TrainingSettings
     except ImportError as error:
@@ -52,6 +58,8 @@ def crossval(
     frontend_id = load_extractor(settings.extractor).frontend_id
     [(records, sequences, batch)] = load_recorded(settings, frontend_id)
     cut = FOLD_POLICIES[policy](records, folds, settings.seed)
+    check_folds(records, cut)
+    make_folder(out)
     beside = load_simulated(settings, frontend_id)
     with Progress("folds", quiet=json, total=folds) as progress:
         progress(0)
@@ -62,7 +70,6 @@ def crossval(
         else:
             vectors = cross_validate(settings, records, sequences, cut, batch, runs, progress, beside)
     summary: dict[str, object] = {"folds": folds, "policy": policy}
-    out.mkdir(parents=True, exist_ok=True)
     for pairs in PAIR_POLICIES:
         parts = held_out_trials(vectors, records, cut, pairs)
         summary[pairs], pooled = summarise(parts, tuple(fmr or (0.01, 0.001)), replicates)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
+from facemotion.cli.runs import embed_run, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from facemotion.evaluation.report import Report
-    from facemotion.types import ClipRecord, FloatArray
 
 
 def register(app: typer.Typer) -> None:
@@ -46,8 +44,8 @@ def evaluate(
     if what.is_dir():
         if manifest is None:
             raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")
-        vectors, records = _embed_run(what, manifest, features, split)
-        trials = score_pairs(vectors, records, "within-subject" if within_subject else "all")
+        vectors, clips, _ = embed_run(what, manifest, features, split)
+        trials = score_pairs(vectors, clips.records, "within-subject" if within_subject else "all")
     else:
         trials = read_scores(what)
     if scores:
@@ -61,33 +59,15 @@ def evaluate(
             ) from error
         from facemotion.evaluation.plots import plot_embeddings, plot_scores
 
-        plots.mkdir(parents=True, exist_ok=True)
+        make_folder(plots)
         plot_scores(trials, plots / "scores.png")
         if what.is_dir():
-            plot_embeddings(vectors, records, plots / "embeddings.png")
+            plot_embeddings(vectors, clips.records, plots / "embeddings.png")
     report = make_report(trials, tuple(fmr or (0.01, 0.001)), replicates)
     if json:
         print_json(report.to_json())
     else:
         _print(report)
-
-
-def _embed_run(path: Path, manifest: Path, features: Path, split: str) -> tuple[FloatArray, Sequence[ClipRecord]]:
-    from facemotion.cli.train import INSTALL
-    from facemotion.errors import MissingExtraError
-
-    try:
-        from facemotion.training.encoder import embed, load_encoder
-        from facemotion.training.runs import RunFolder
-    except ImportError as error:
-        raise MissingExtraError(INSTALL) from error
-    from facemotion.data.cache import FeatureCache, read_features
-    from facemotion.data.manifest import read_manifest
-
-    net, frontend_id = load_encoder(RunFolder(path))
-    chosen = read_manifest(manifest).select(split=split or None)
-    acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
-    return embed(net, sequences), acquired.records
 
 
 def _print(report: Report) -> None:

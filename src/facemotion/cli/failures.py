@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
+from facemotion.cli.runs import embed_run, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,34 +50,20 @@ def failures(
     from rich.console import Console
     from rich.table import Table
 
-    from facemotion.cli.train import INSTALL
-    from facemotion.errors import MissingExtraError
-
-    try:
-        from facemotion.training.encoder import embed, load_encoder
-        from facemotion.training.runs import RunFolder
-    except ImportError as error:
-        raise MissingExtraError(INSTALL) from error
     from facemotion.config import load_settings
-    from facemotion.data.cache import FeatureCache, read_features
-    from facemotion.data.manifest import read_manifest
     from facemotion.evaluation.failure_page import failure_page
     from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
     from facemotion.evaluation.metrics import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
 
-    net, frontend_id = load_encoder(RunFolder(run))
-    chosen = read_manifest(manifest).select(split=split or None)
-    acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
-    vectors = embed(net, sequences)
+    vectors, acquired, sequences = embed_run(run, manifest, features, split)
     if threshold is None:
         threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
     found = find_failures(vectors, acquired.records, sequences, threshold, most)
     outcome = count_outcome(vectors, acquired.records, threshold)
     page = None
     if html:
-        html.mkdir(parents=True, exist_ok=True)
-        page = html / "failures.html"
+        page = make_folder(html) / "failures.html"
         strip = _strips(acquired, load_settings(config))
         page.write_text(failure_page(found, acquired.records, threshold, outcome, strip), "utf-8")
     if json:

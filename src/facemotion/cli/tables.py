@@ -9,6 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
+from facemotion.cli.runs import INSTALL, make_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,6 @@ def tables(
     """The paper's two tables on a manifest, and what it leaves out: impostors by kind, controls, baselines, takes."""
     import json as text
 
-    from facemotion.cli.train import INSTALL
     from facemotion.errors import DataError, MissingExtraError
 
     try:
@@ -57,6 +57,7 @@ def tables(
             f"No run begins with {' or '.join(only or [])}; choose among {'; '.join(r.name for r in runs)}."
         )
     check_features(settings, manifest, chosen)
+    make_folder(out)
     with Progress("folds", quiet=json) as progress:
         held = train_runs(settings, chosen, out, jobs, progress)
     if only:  # what was trained before keeps its place in the tables

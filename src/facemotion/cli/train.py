@@ -11,8 +11,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
-
-INSTALL = "Training needs torch; install it with `pip install '.[train]'` in the clone."
+from facemotion.cli.runs import INSTALL
 
 
 def register(app: typer.Typer) -> None:

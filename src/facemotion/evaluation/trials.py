@@ -30,7 +30,8 @@ def score_pairs(
 
     Genuine are two takes of one motion by one subject. A mimic trial is the same motion by two people, one of whom
     imitates; a near-miss trial is a motion against one that its owner made to come near it, and a kind of its own where
-    that one differs in the order of its steps alone.
+    that one differs in the order of its steps alone. Two clips that nobody enrols, near misses or mimics, make no trial
+    with each other.
 
     Args:
         vectors: (N, E) float32, rows of norm 1, in the order of `records`.
@@ -122,9 +123,11 @@ def matrix_trials(
     first, second = np.triu_indices(len(records), k=1)
     among = records if among is None else among
     subjects = _numbers((r.subject for r in records), (r.subject for r in among))
+    nobodys = np.array([r.kind in NOBODYS for r in records])
+    kept = ~(nobodys[first] & nobodys[second])
     if policy == "within-subject":
-        kept = subjects[first] == subjects[second]
-        first, second = first[kept], second[kept]
+        kept &= subjects[first] == subjects[second]
+    first, second = first[kept], second[kept]
     kinds = _kinds(records, subjects, first, second)
     motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
     return ScoredTrials(

@@ -64,12 +64,12 @@ class InputStreams(nn.Module):
             clips: (L, D) float each.
             heard: (D,) bool, the features that the components are made of; all if not given.
         Raises:
-            ValueError: some features are left out and there are no components to leave them out of.
+            ValueError: see `check_heard`.
         """
+        if heard is not None:
+            check_heard(heard, self.components)
         if self.components:
             self.basis.copy_(_principal(clips, heard, self.components))
-        elif heard is not None and not bool(heard.all()):
-            raise ValueError("parts are chosen through principal components; set components above 0")
         count, total, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
         for clip in clips:
             streams = self._streams(clip[None], None)[0].double()
@@ -95,6 +95,20 @@ class InputStreams(nn.Module):
         return change if self.inputs == "difference" else torch.cat([values, change], dim=-1)
 
 
+def check_heard(heard: Tensor, components: int) -> None:
+    """See that components can be made of some features alone.
+
+    Args:
+        heard: (D,) bool, the features. components: their number, 0 for none.
+    Raises:
+        ValueError: features are left out and there are no components to leave them out of, or fewer than components.
+    """
+    if not components and not bool(heard.all()):
+        raise ValueError("parts are chosen through principal components; set components above 0")
+    if int(heard.sum()) < components:
+        raise ValueError(f"{int(heard.sum())} features have no {components} principal components")
+
+
 def mean_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
     """Mean over the frames of each clip: (B, L, m) and (B, L) bool -> (B, 1, m)."""
     if mask is None:
@@ -108,8 +122,6 @@ def _principal(clips: Sequence[Tensor], heard: Tensor | None, components: int) -
     a face at rest, which differs between people, plays no part."""
     dimension = clips[0].shape[1]
     chosen = torch.arange(dimension) if heard is None else heard.nonzero().flatten()
-    if len(chosen) < components:
-        raise ValueError(f"{len(chosen)} features have no {components} principal components")
     covariance = torch.zeros(len(chosen), len(chosen)).double()
     for clip in clips:
         moved = clip[:, chosen].double()

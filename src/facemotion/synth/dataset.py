@@ -95,10 +95,13 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
             plan += _clips(settings, FACIAL, number, index, program)
         for index, phrase in enumerate(invent_phrases(random, settings.lips) if settings.lips else []):
             plan += _clips(settings, LIP, number, index, phrase)
-        for index in range(settings.near_misses):
-            plan += _clips(settings, NEAR_MISS, number, index, near_miss(programs[index], random))
+        near = {index: near_miss(programs[index], random) for index in range(settings.near_misses)}
+        for index, program in near.items():
+            plan += _clips(settings, NEAR_MISS, number, index, program)
         others = [(index, reorder(program, shuffler)) for index, program in enumerate(programs)]
-        for index, order in [(index, order) for index, order in others if order][: settings.reorders]:
+        # A near miss may be the other order already: one motion under two names would be told from itself.
+        others = [(index, order) for index, order in others if order and str(order) != str(near.get(index))]
+        for index, order in others[: settings.reorders]:
             plan += _clips(settings, REORDER, number, index, order)
         for index in range(settings.mimics):
             mimic = (number + 1 + index) % settings.subjects

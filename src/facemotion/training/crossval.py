@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from facemotion.data.splits import Fold
-from facemotion.errors import TrainingError
+from facemotion.errors import EvidenceError, TrainingError
 from facemotion.evaluation.metrics import (
     average_precision,
     curve,
@@ -20,7 +22,7 @@ from facemotion.evaluation.metrics import (
     rates_at,
 )
 from facemotion.evaluation.report import make_report
-from facemotion.evaluation.trials import PairPolicy, join_trials, score_pairs
+from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
 from facemotion.training.dataset import Source, load_recorded, make_training_set
 from facemotion.training.encoder import embed, train_encoder
 from facemotion.training.processes import run_tasks
@@ -154,6 +156,26 @@ def refuse_begun(settings: TrainingSettings) -> None:
             f"Folds can't begin with {settings.begin}: it may have seen the people whom a fold holds out; leave "
             "`begin` empty."
         )
+
+
+def check_folds(records: Sequence[ClipRecord], folds: Sequence[Fold], kind: str = "") -> None:
+    """See that every fold can be measured, before any is trained.
+
+    Args:
+        records: N clips. folds: of them. kind: of the clips measured, all if empty.
+    Raises:
+        EvidenceError: a fold without genuine or impostor trials.
+    """
+    for number, fold in enumerate(folds):
+        own = [records[i] for i in fold.test if not kind or records[i].kind == kind]
+        for policy in PAIR_POLICIES:
+            labels = score_pairs(np.zeros((len(own), 1), np.float32), own, policy).labels
+            if labels.all() or not labels.any():
+                clips = f"{len(own)} {kind} clips" if kind else f"{len(own)} clips"
+                raise EvidenceError(
+                    f"Fold {number} ({clips} held out) has no {'impostor' if labels.any() else 'genuine'} pair "
+                    f"({policy}); take fewer folds, or clips of more motions and takes."
+                )
 
 
 def held_out_trials(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from facemotion.encoder import resample, spot_motion
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.features.parts import select_parts
+from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.training.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
@@ -163,16 +164,33 @@ def learning_rate(step: int, settings: OptimiserSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(settings.steps - rise, 1)))
 
 
-def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
+def check_encoder(settings: TrainingSettings, dimension: int) -> None:
+    """See that the settings' encoder can be made over features of a size, before anything is trained.
+
+    Raises:
+        TrainingError: heads don't divide the width, or there are fewer features than components.
+        SettingsError: the extractor knows no such part.
+    """
+    _shape(settings, dimension)
+
+
+def _shape(settings: TrainingSettings, dimension: int) -> tuple[SequenceEncoder, Tensor | None]:
+    """A network that has seen nothing, and the features that its components are made of (None: all)."""
     chosen, heard = settings.encoder, None
     if chosen.parts or not chosen.depth:
         heard = torch.from_numpy(select_parts(settings.extractor, chosen.parts, chosen.depth))
     try:
-        net = SequenceEncoder(data.dimension, chosen)
-        cut = spot_motion if chosen.spotting else _whole
-        net.streams.fit([torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences], heard)
+        if heard is not None:
+            check_heard(heard, chosen.components)
+        return SequenceEncoder(dimension, chosen), heard
     except ValueError as error:
         raise TrainingError(f"No such encoder: {error}; change the settings under [encoder].") from error
+
+
+def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
+    net, heard = _shape(settings, data.dimension)
+    cut = spot_motion if settings.encoder.spotting else _whole
+    net.streams.fit([torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences], heard)
     return net
 
 

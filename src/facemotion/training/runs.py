@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -167,6 +169,8 @@ class RunFolder:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if about.get("digest", own := _digest(tensors)) != own:  # there is none in runs from before
+                raise ValueError("its bytes aren't those that were written")
             made_for = about.get("made_for") or about["frontend_id"]  # its name in runs from before
             return Checkpoint(tensors, int(about["step"]), made_for, int(about["dimension"]), about.get("clips", ""))
         except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -180,13 +184,14 @@ class RunFolder:
         Raises:
             TrainingError: the disk is full or the folder is gone.
         """
+        contiguous: Mapping[str, Tensor] = {name: t.detach().contiguous() for name, t in checkpoint.tensors.items()}
         about = {
             "step": str(checkpoint.step),
             "made_for": checkpoint.made_for,
             "dimension": str(checkpoint.dimension),
             "clips": checkpoint.clips,
+            "digest": _digest(contiguous),
         }
-        contiguous: Mapping[str, Tensor] = {name: t.detach().contiguous() for name, t in checkpoint.tensors.items()}
         try:
             self._write_atomic("checkpoint.safetensors", save(dict(contiguous), about))
         except OSError as error:
@@ -222,6 +227,8 @@ class RunFolder:
             self._write_atomic(name, ("\n".join([f"step,{header}", *kept, *new]) + "\n").encode())
         except OSError as error:
             raise TrainingError(f"Can't write {path}: {error.strerror}; the last checkpoint is kept.") from error
+        except ValueError as error:
+            raise TrainingError(f"{path} isn't as it was written ({error}); remove it to go on.") from error
 
     def _write_atomic(self, name: str, content: bytes) -> None:
         part = self.path / f"{name}.part"
@@ -230,6 +237,16 @@ class RunFolder:
             os.replace(part, self.path / name)
         finally:
             part.unlink(missing_ok=True)  # half a file fills a full disk for nothing
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Of names, shapes, types and bytes: a checkpoint with a flipped bit is a network that nobody trained."""
+    total = hashlib.blake2b(digest_size=32)
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def _versions() -> dict[str, str]:

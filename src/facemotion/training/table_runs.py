@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facemotion.config import from_table, option
 from facemotion.data.cache import FeatureCache, read_features
-from facemotion.data.manifest import KINDS, Manifest, check_manifest, name_reordered, original_motion, read_manifest
+from facemotion.data.manifest import (
+    KINDS,
+    Manifest,
+    check_manifest,
+    clip_digest,
+    name_reordered,
+    original_motion,
+    read_manifest,
+)
 from facemotion.data.splits import Fold, subject_folds
 from facemotion.encoder import resample
-from facemotion.errors import DataError, TrainingError
+from facemotion.errors import DataError
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.features import load_extractor
 from facemotion.nets.inputs import InputStreams
-from facemotion.training.crossval import refuse_begun
+from facemotion.training.crossval import check_folds, refuse_begun
 from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
-from facemotion.training.encoder import embed, train_encoder
+from facemotion.training.encoder import check_encoder, embed, train_encoder
+from facemotion.training.held_out import HeldOut, read_held_out, write_held_out
 from facemotion.training.processes import run_tasks
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
@@ -38,9 +45,6 @@ DTW = "dtw"
 FACIAL = ("facial",)
 SPOKEN_TOO = ("facial", "lip")
 ATTACKED = ("facial", "near-miss", "mimic")
-SCORES = "scores"  # in the file of a fold, of a system without vectors
-# What numpy raises on a damaged file of vectors.
-DAMAGE = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 CONTROLS = ("frames shuffled", "last frame", "peak frame")
 
 
@@ -76,22 +80,6 @@ class Run:
     settings: TrainingSettings | None
     tested: tuple[str, ...] = KINDS
     controls: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """What became of one fold of a run.
-
-    Attributes:
-        places: (M,) int64 positions of the held-out clips in the manifest that could be acquired.
-        vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls. Empty for a
-            system that makes none.
-        scores: of such a system, (M, M) float32, NaN between two people; None for all others.
-    """
-
-    places: NDArray[np.int64]
-    vectors: Mapping[str, FloatArray]
-    scores: FloatArray | None = None
 
 
 def plan_runs(settings: TableSettings) -> list[Run]:
@@ -177,15 +165,20 @@ def load_clips(settings: TableSettings) -> Manifest:
 
 
 def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[Run]) -> None:
-    """See that features of every extractor are there, of simulated people too, before any training starts.
+    """See that every run can be trained and measured, before any is.
 
     Raises:
-        DataError: a clip wasn't extracted yet by one of them, or a recipe adds simulated people to features that they
-            don't have.
+        DataError: a clip wasn't extracted yet by an extractor, a fold has no pairs of the clips that a row is about, or
+            a recipe adds simulated people to features that they don't have.
+        TrainingError, SettingsError: a recipe's encoder can't be made over its extractor's features.
     """
+    folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
+    for kind in {kind for run in runs for kind in run.tested if kind in SPOKEN_TOO}:
+        check_folds(manifest.records, folds, kind)
     for run in runs:
         if run.settings is not None:
             check_simulation(run.settings)
+            check_encoder(run.settings, load_extractor(run.extractor).dimension)
     for extractor in dict.fromkeys(run.extractor for run in runs):
         _read(settings, manifest, extractor, _kinds(runs, extractor))
 
@@ -250,6 +243,7 @@ class _Worker:
     sequences: dict[int, FeatureSequence] = field(default_factory=dict)
     simulation: SimulationSettings | None = None
     simulated: list[Source] = field(default_factory=list)
+    digest: str = ""  # of records and clips, once it was asked for
 
     def folder(self, run: Run, fold: int) -> RunFolder:
         return RunFolder(self.out / "runs" / run.name / f"fold-{fold}")
@@ -257,13 +251,16 @@ class _Worker:
     def fold_settings(self, run: Run, fold: int) -> TrainingSettings | None:
         return dataclasses.replace(run.settings, seed=run.settings.seed + fold) if run.settings else None
 
-    def clips(self, fold: int) -> str:
-        """Digest of the manifest and of what is held out of it."""
+    def clips(self, run: Run, fold: int) -> str:
+        """Digest of the manifest, the bytes of its clips, what sees them, and what is held out."""
+        if not self.digest:
+            files = [clip_digest(self.manifest.file(record)) for record in self.manifest.records]
+            self.digest = f"{digest_records(self.manifest.records)} {json.dumps(files)}"
         held = json.dumps(self.folds[fold].test.tolist())
-        return hashlib.sha256(f"{digest_records(self.manifest.records)} {held}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.digest} {_frontend_id(run.extractor)} {held}".encode()).hexdigest()
 
     def kept(self, run: Run, fold: int) -> HeldOut | None:
-        return _read_fold(self.folder(run, fold), self.fold_settings(run, fold), self.clips(fold))
+        return read_held_out(self.folder(run, fold), self.fold_settings(run, fold), self.clips(run, fold))
 
     def open(self, run: Run) -> None:
         if self.extractor != run.extractor:
@@ -271,7 +268,7 @@ class _Worker:
             self.sequences = _read(self.settings, self.manifest, run.extractor, kinds)
             self.extractor = run.extractor
         if run.settings is not None and self.simulation != run.settings.simulation:
-            self.simulated = load_simulated(run.settings, load_extractor(run.extractor).frontend_id)
+            self.simulated = load_simulated(run.settings, _frontend_id(run.extractor))
             self.simulation = run.settings.simulation
 
 
@@ -303,7 +300,6 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     scores = None
     if own is None:
         scores = _dtw_within(clips, [records[i].subject for i in places])
-        folder.path.mkdir(parents=True, exist_ok=True)
     else:
         # Mimics of the held-out motions are made by people who are trained on: these clips of theirs are not.
         usable = sequences.keys() - set(held)
@@ -319,34 +315,9 @@ def _train_fold(number: int, fold: int) -> HeldOut:
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
     held_out = HeldOut(places, vectors, scores)
-    kept_arrays = {name or "encoder": array for name, array in vectors.items()} if scores is None else {SCORES: scores}
-    part = folder.path / "vectors.npz.part"
-    with part.open("wb") as file:
-        # numpy's types take every array given by name for its flag allow_pickle, which numpy 2.0 doesn't have.
-        np.savez(file, places=places, clips=np.array(_worker.clips(fold)), **kept_arrays)  # type: ignore[arg-type]
-    part.replace(folder.path / "vectors.npz")
+    write_held_out(folder, held_out, _worker.clips(run, fold))
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
     return held_out
-
-
-def _read_fold(folder: RunFolder, settings: TrainingSettings | None, clips: str) -> HeldOut | None:
-    path = folder.path / "vectors.npz"
-    if not path.is_file():
-        return None
-    if settings is not None and folder.settings != settings:
-        raise TrainingError(f"{folder.path} holds a run of other settings; choose another folder or remove it.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["clips"]) != clips:
-                raise TrainingError(
-                    f"{folder.path} is of another manifest or of other folds; choose another folder or remove it."
-                )
-            if settings is None:
-                return HeldOut(file["places"], {}, file[SCORES])
-            vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
-            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
-    except DAMAGE as error:
-        raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error
 
 
 def _held_out(records: Sequence[ClipRecord], fold: Fold) -> list[int]:
@@ -364,10 +335,15 @@ def _kinds(runs: Sequence[Run], extractor: str) -> set[str]:
     return {kind for run in runs if run.extractor == extractor for kind in (*run.kinds, *run.tested)}
 
 
+@functools.cache  # it takes a network's file, and is asked for once a fold
+def _frontend_id(extractor: str) -> str:
+    return load_extractor(extractor).frontend_id
+
+
 def _read(
     settings: TableSettings, manifest: Manifest, extractor: str, kinds: Iterable[str]
 ) -> dict[int, FeatureSequence]:
-    cache = FeatureCache(Path(settings.recipe.features), load_extractor(extractor).frontend_id)
+    cache = FeatureCache(Path(settings.recipe.features), _frontend_id(extractor))
     acquired, sequences = read_features(cache, manifest.select(kinds=kinds))
     place = {record: i for i, record in enumerate(manifest.records)}
     return {place[record]: own for record, own in zip(acquired.records, sequences, strict=True)}

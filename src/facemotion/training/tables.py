@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facemotion.errors import EvidenceError
 from facemotion.evaluation.bootstrap import bootstrap
 from facemotion.evaluation.enrolment import enrolment_trials
 from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate
 from facemotion.evaluation.report import kind_figures
-from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials, select_trials
+from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials
 from facemotion.training.crossval import fold_figures
-from facemotion.training.table_runs import CONTROLS, DTW, MAIN, HeldOut
+from facemotion.training.held_out import HeldOut
+from facemotion.training.table_runs import CONTROLS, DTW, MAIN
 from facemotion.types import TRIAL_KINDS, ClipRecord, ScoredTrials
 
 Json = dict[str, Any]
@@ -148,20 +148,12 @@ def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str], re
             kinds = clips.get(kind, ("facial", "near-miss") if "order" in kind else ("facial",))
             policy: PairPolicy = "all" if kind in ("other person, other motion", "mimic") else "within-subject"
             trials = join_trials(fold_trials(held[run], records, kinds, system, policy))
-            trials = select_trials(trials, ~(trials.labels & _of_impostors(trials, records)))
             try:
                 row[kind] = dataclasses.asdict(kind_figures(trials, number))
             except EvidenceError:
                 continue  # no such clip in this set
         table.append(row)
     return table
-
-
-def _of_impostors(trials: ScoredTrials, records: Sequence[ClipRecord]) -> NDArray[np.bool_]:
-    """Trials whose first side is a near miss or a mimic: two takes of one aren't genuine trials of anybody's secret."""
-    numbers = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in records))}
-    attacks = {numbers[r.subject, r.motion] for r in records if r.kind in ("near-miss", "mimic")}
-    return np.isin(trials.motions[:, 0], list(attacks))
 
 
 def _enrolment(folds: Sequence[HeldOut], records: Sequence[ClipRecord], most: int) -> list[Json]:

@@ -1,0 +1,62 @@
+"""What the commands that measure a training run share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from facemotion.data.manifest import Manifest
+    from facemotion.types import FeatureSequence, FloatArray
+
+INSTALL = "Training needs torch; install it with `pip install '.[train]'` in the clone."
+
+
+def embed_run(
+    path: Path, manifest: Path, features: Path, split: str
+) -> tuple[FloatArray, Manifest, list[FeatureSequence]]:
+    """Embed clips with the encoder of a run; says on standard error where the run hasn't ended.
+
+    Args:
+        path: run folder. manifest: clips. features: folder of the cache. split: rows of this split alone, "" for all.
+    Returns:
+        (N, n) float32 unit vectors, the N clips that could be acquired, and their features.
+    Raises:
+        MissingExtraError: torch isn't installed. TrainingError, SettingsError: no such run, or a damaged one.
+        ManifestError, DataError: see `read_manifest` and `read_features`.
+    """
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.training.encoder import embed, load_encoder
+        from facemotion.training.runs import RunFolder
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.data.cache import FeatureCache, read_features
+    from facemotion.data.manifest import read_manifest
+
+    run = RunFolder(path)
+    net, frontend_id = load_encoder(run)
+    if not run.is_complete(run.settings):
+        wanted = run.settings.optimiser.steps
+        typer.echo(f"facemotion: {path} hasn't ended ({run.load().step} of {wanted} steps): figures so far.", err=True)
+    chosen = read_manifest(manifest).select(split=split or None)
+    acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
+    return embed(net, sequences), acquired, sequences
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder for results before the work that fills it.
+
+    Raises:
+        WriteError: it can't be made.
+    """
+    from facemotion.errors import WriteError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"Can't make the folder {path}: {error.strerror}; choose another one.") from error
+    return path

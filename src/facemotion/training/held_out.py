@@ -1,0 +1,82 @@
+"""What became of one fold of the tables, and the file that keeps it, so that no fold is trained twice."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.errors import TrainingError
+from facemotion.training.runs import RunFolder
+from facemotion.training.settings import TrainingSettings
+from facemotion.types import FloatArray
+
+SCORES = "scores"  # in the file, of a system without vectors
+# What numpy raises on a damaged file.
+DAMAGE = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What became of one fold of a run.
+
+    Attributes:
+        places: (M,) int64 positions of the held-out clips in the manifest that could be acquired.
+        vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls. Empty for a
+            system that makes none.
+        scores: of such a system, (M, M) float32, NaN between two people; None for all others.
+    """
+
+    places: NDArray[np.int64]
+    vectors: Mapping[str, FloatArray]
+    scores: FloatArray | None = None
+
+
+def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
+    """Keep what became of a fold, whole or not at all.
+
+    Args:
+        folder: of the fold, made if it isn't there. held_out: to keep. clips: digest of all that it comes from.
+    """
+    arrays = {name or "encoder": array for name, array in held_out.vectors.items()}
+    if held_out.scores is not None:
+        arrays[SCORES] = held_out.scores
+    folder.path.mkdir(parents=True, exist_ok=True)
+    part = folder.path / "vectors.npz.part"
+    with part.open("wb") as file:
+        # numpy's types take every array given by name for its flag allow_pickle, which numpy 2.0 doesn't have.
+        np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)  # type: ignore[arg-type]
+    part.replace(folder.path / "vectors.npz")
+
+
+def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: str) -> HeldOut | None:
+    """What `write_held_out` kept; None where nothing was.
+
+    Args:
+        folder: of the fold. settings: that it should have been trained with; None for a system without training.
+        clips: digest that it should have been kept with.
+    Raises:
+        TrainingError: it is of other settings or clips, or the file is damaged.
+    """
+    path = folder.path / "vectors.npz"
+    if not path.is_file():
+        return None
+    if settings is not None and folder.settings != settings:
+        raise TrainingError(f"{folder.path} holds a run of other settings; choose another folder or remove it.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["clips"]) != clips:
+                raise TrainingError(
+                    f"{folder.path} is of another manifest, other clips, another extractor or other folds; choose "
+                    "another folder or remove it."
+                )
+            if settings is None:
+                return HeldOut(file["places"], {}, file[SCORES])
+            vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
+            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
+    except DAMAGE as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error
