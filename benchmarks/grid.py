@@ -2,10 +2,11 @@
 
     python benchmarks/grid.py DATA/grid_s1 --cache features --runs runs/grid [--ship --people A --rendered B]
 
-Trains five seeds of configs/grid_mesh.toml and measures each once on the test phrases, beside DTW and the controls that
-see no order. With --ship also trains the shipped encoder (configs/shipped.toml, which needs FACEMOTION_ASSETS), exports
-it and writes its card: figures on the test phrases and on rendered people, none of whom it was trained on, and
-operating points that rest on both. Writes docs/results/grid.json and the section of README.md between the grid marks.
+Trains five seeds of configs/grid_mesh.toml and measures each once on the test phrases, beside DTW, other networks in
+the transformer's place and the controls that see no order, then with templates of one to five takes.
+With --ship also trains the shipped encoder (configs/shipped.toml, which needs FACEMOTION_ASSETS), exports it and writes
+its card: figures on the test phrases and on rendered people, none of whom it was trained on, and operating points that
+rest on both. Writes docs/results/grid.json and .md, and the section of README.md between the grid marks.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from facemotion.encoder import Encoder, resample
 from facemotion.evaluation.bootstrap import bootstrap
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
+from facemotion.evaluation.enrolment import enrolment_trials
 from facemotion.evaluation.metrics import (
     average_precision,
     curve,
@@ -47,12 +49,15 @@ from facemotion.training.encoder import embed, load_encoder, train_encoder
 from facemotion.training.export import check_parity, export_encoder
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
-from facemotion.types import FeatureSequence, ScoredTrials
+from facemotion.types import FeatureSequence, FloatArray, ScoredTrials
 
 ROOT = Path(__file__).parents[1]
 NAME = "encoder-mesh"
-ENCODER = "encoder, trained on the 30 phrases alone"
+ENCODER = "transformer encoder, trained on the 30 phrases alone"
 SEEDS = (0, 1, 2, 3, 4)
+# Other networks in the transformer's place, and the seeds that each is trained with.
+NETWORKS = {"conformer": SEEDS, "gru": SEEDS[:1], "tcn": SEEDS[:1]}
+MOST_TAKES = 5
 
 
 def main() -> None:
@@ -83,17 +88,21 @@ def main() -> None:
     print(f"{len(train)} clips to train on, {len(test)} to test, {len(whole) - len(train) - len(test)} not acquired")
 
     folder = ROOT / "docs" / "results"
-    old = json.loads((folder / "grid.json").read_text("utf-8")) if options.only_ship else {}
+    kept = json.loads((folder / "grid.json").read_text("utf-8")) if options.only_ship else {}
+    if not kept:
+        kept["systems"], kept["enrolment takes"] = measure(settings, data, train_clips, test, test_clips, options.runs)
     results = {
         "front end": cache.frontend_id,
         "clips": {"train": len(train), "test": len(test), "not acquired": len(whole) - len(train) - len(test)},
         "settings": options.config.name,
-        "systems": old.get("systems") or measure(settings, data, train_clips, test, test_clips, options.runs),
+        "systems": kept["systems"],
+        "enrolment takes": kept["enrolment takes"],
     }
     if options.ship:
         results["shipped"] = ship(options, cache, test, test_clips)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "grid.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    (folder / "grid.md").write_text(page(results), "utf-8")
     write_readme(results)
 
 
@@ -104,8 +113,8 @@ def measure(
     test: Manifest,
     clips: Sequence[FeatureSequence],
     runs: Path,
-) -> dict[str, dict[str, object]]:
-    """Figures of every system on all pairs of the test phrases."""
+) -> tuple[dict[str, dict[str, object]], list[dict[str, float]]]:
+    """Figures of every system on all pairs of the test phrases, and of the encoder by number of enrolment takes."""
     systems: dict[str, dict[str, object]] = {}
     lips = slice(0, 3 * len(MOVING["lips"]))
     mouths = [resample(clip.values[:, lips], clip.times) for clip in clips]
@@ -120,18 +129,44 @@ def measure(
         )
         for seed in SEEDS
     ]
+    for network, seeds in NETWORKS.items():
+        changed = dataclasses.replace(settings.encoder, network=network)
+        trained = []
+        for seed in seeds:
+            own, name = dataclasses.replace(settings, seed=seed, encoder=changed), f"{network}-{seed}"
+            net = train_encoder(own, data, RunFolder(runs / name), show(name))
+            trained.append(score_pairs(embed(net, clips), test.records))
+        words = f"{network} in the transformer's place"
+        systems[words if len(seeds) > 1 else f"{words}, one seed"] = figures(trained)
     controls = {
         ENCODER: list(clips),
-        "control: that encoder, frames shuffled": [
+        "control: the transformer, frames shuffled": [
             shuffle_frames(c, np.random.default_rng(i)) for i, c in enumerate(clips)
         ],
-        "control: that encoder, last frame": [last_frame(c) for c in clips],
-        "control: that encoder, peak frame": [peak_frame(c) for c in clips],
+        "control: the transformer, last frame": [last_frame(c) for c in clips],
+        "control: the transformer, peak frame": [peak_frame(c) for c in clips],
     }
-    for name, changed in controls.items():
-        systems[name] = figures([score_pairs(embed(net, changed), test.records) for net in nets])
+    for name, robbed in controls.items():
+        systems[name] = figures([score_pairs(embed(net, robbed), test.records) for net in nets])
         print(name, systems[name], flush=True)
-    return systems
+    return systems, by_takes([embed(net, clips) for net in nets], test)
+
+
+def by_takes(vectors: Sequence[FloatArray], test: Manifest) -> list[dict[str, float]]:
+    """Mean over seeds of AP and EER by the number of enrolment takes."""
+    seeds = [
+        [curve(trials) for trials in enrolment_trials(own, test.records, MOST_TAKES, kind="lip")] for own in vectors
+    ]
+    return [
+        {
+            "takes": takes,
+            "AP": round(statistics.mean(average_precision(c) for c in curves), 4),
+            "EER": round(statistics.mean(equal_error_rate(c)[0] for c in curves), 4),
+            "genuine": int(curves[0].genuine[-1]),
+            "impostor": int(curves[0].impostor[-1]),
+        }
+        for takes, curves in enumerate(zip(*seeds, strict=True), 1)
+    ]
 
 
 def figures(seeds: Sequence[ScoredTrials]) -> dict[str, object]:
@@ -250,6 +285,39 @@ def write_card(card: dict[str, object]) -> None:
     SHIPPED_CARDS.write_text(tomlkit.dumps(document), "utf-8")
 
 
+def page(results: dict[str, object]) -> str:
+    """Every system with its interval, and the enrolment takes, as Markdown."""
+    systems: dict[str, dict[str, object]] = results["systems"]  # type: ignore[assignment]
+    takes: list[dict[str, float]] = results["enrolment takes"]  # type: ignore[assignment]
+    first = systems[ENCODER]
+    lines = [
+        "# Spoken phrases of one speaker",
+        "",
+        f"GRID s1, {results['clips']['test']} clips of 14 phrases that nothing was trained on, all pairs "  # type: ignore[index]
+        f"({first['genuine']} genuine, {first['impostor']} impostor; prevalence {first['prevalence']:.3f}). Encoders "
+        "are trained on 30 other phrases; mean of five seeds where no other number is said. Intervals are 95%, over "
+        "motions, of the first seed. Says nothing about other people. Written by `benchmarks/grid.py`.",
+        "",
+        "| system | AP | interval | each seed | peak F1 | EER |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, own in sorted(systems.items(), key=lambda item: -item[1]["AP"]):  # type: ignore[operator]
+        low, high = own["AP interval"]  # type: ignore[misc]
+        seeds = ", ".join(f"{ap:.3f}" for ap in own["AP of each seed"])  # type: ignore[attr-defined]
+        rest = f"{own['peak F1']:.3f} | {own['EER']:.3f}"
+        lines.append(f"| {name} | {own['AP']:.3f} | {low:.3f} to {high:.3f} | {seeds} | {rest} |")
+    lines += [
+        "",
+        "Templates of the first takes of a phrase, whose mean cosine with a probe is the score; the probes are later "
+        f"takes of that phrase and of the others ({takes[0]['genuine']} genuine, {takes[0]['impostor']} impostor):",
+        "",
+        "| enrolment takes | AP | EER |",
+        "|---|---|---|",
+        *(f"| {own['takes']} | {own['AP']:.3f} | {own['EER']:.3f} |" for own in takes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def write_readme(results: dict[str, object]) -> None:
     """Replace what stands between the grid marks of README.md."""
     systems: dict[str, dict[str, object]] = results["systems"]  # type: ignore[assignment]
@@ -268,9 +336,9 @@ def write_readme(results: dict[str, object]) -> None:
         "|---|---|---|---|",
         *rows,
         "",
-        f"95% interval of the encoder's average precision over motions (first seed): {low:.3f} to {high:.3f}. "
-        "One speaker: this says nothing about other people. Written by `benchmarks/grid.py`; details in "
-        "[docs/results/grid.json](docs/results/grid.json).",
+        f"95% interval of the transformer's average precision over motions (first seed): {low:.3f} to {high:.3f}. "
+        "One speaker: this says nothing about other people. Written by `benchmarks/grid.py`; other networks and "
+        "enrolment takes are in [docs/results/grid.md](docs/results/grid.md).",
     ]
     if "shipped" in results:
         lines += ["", *shipped_lines(results["shipped"]["card"]["figures"])]  # type: ignore[index]

@@ -11,26 +11,30 @@ from facemotion.types import ClipRecord, FloatArray, ScoredTrials
 
 
 def enrolment_trials(
-    vectors: FloatArray, records: Sequence[ClipRecord], most: int = 5, among: Sequence[ClipRecord] | None = None
+    vectors: FloatArray,
+    records: Sequence[ClipRecord],
+    most: int = 5,
+    among: Sequence[ClipRecord] | None = None,
+    kind: str = "facial",
 ) -> list[ScoredTrials]:
     """Probes against templates of 1, 2, ... enrolment takes; the score is the mean cosine, as the verifier's.
 
-    Every facial motion is enrolled by its first takes. Its later takes are genuine probes, those of its owner's other
-    facial motions impostors: whoever knows the person and not the secret. The probes are the same for every number
+    Every motion is enrolled by its first takes. Its later takes are genuine probes, those of its owner's other
+    motions impostors: whoever knows the person and not the secret. The probes are the same for every number
     of takes.
 
     Args:
         vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.
         most: takes tried; fewer where no motion has one more than that, which must be left as a probe. Motions with
             fewer are left out.
-        among: as in `score_pairs`.
+        among: as in `score_pairs`. kind: of the motions.
     Returns:
         Trials for 1, 2, ... takes; none where no motion has two. Sides are the motion enrolled and the motion probed.
     """
     among = records if among is None else among
     groups: dict[tuple[str, str], list[int]] = {}
     for i in sorted(range(len(records)), key=lambda i: records[i].repetition):
-        if records[i].kind == "facial":
+        if records[i].kind == kind:
             groups.setdefault((records[i].subject, records[i].motion), []).append(i)
     most = min(most, max((len(own) - 1 for own in groups.values()), default=0))
     groups = {name: own for name, own in groups.items() if len(own) > most}

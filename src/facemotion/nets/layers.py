@@ -86,7 +86,7 @@ class TcnLayer(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Baseline: half a feed-forward, self-attention, a convolution, half a feed-forward; LayerNorm within the
+    """What ships: half a feed-forward, self-attention, a convolution, half a feed-forward; LayerNorm within the
     convolution, since batch statistics would mix people.
 
     Reference: Gulati et al., Conformer: Convolution-augmented transformer for speech recognition, 2020.

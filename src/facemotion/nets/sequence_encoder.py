@@ -37,9 +37,7 @@ class EncoderSettings:
     components: int = option(
         0, "principal components of the training clips that are fed in place of features; 0 for none", minimum=0
     )
-    network: str = option(
-        "transformer", "the paper's network, or a baseline to measure it against", choices=tuple(LAYERS)
-    )
+    network: str = option("transformer", "the paper's network, or another in its place", choices=tuple(LAYERS))
     width: int = option(
         0, "m, the size of the vectors between layers; 0 for that of the input", minimum=0, maximum=4096
     )
