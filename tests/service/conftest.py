@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -86,17 +87,20 @@ def running(store: Path, settings: ServiceSettings | None = None, **more: Any) -
     finally:
         uv.should_exit = True
         thread.join()
+        for name in ("facemotion", "uvicorn"):  # they write to what one test captures, which is closed in the next
+            logging.getLogger(name).handlers.clear()
 
 
 @pytest.fixture(scope="session")
 def session_environment(tmp_path_factory: pytest.TempPathFactory, film: Callable[..., bytes]) -> Iterator[None]:
     """Folders of our own, and the shipped encoder with a threshold half-way between two motions of the drawing."""
     shipped = Verifier.load(Settings())
-    takes = [film(motion, seed) for motion in ("talk", "brow") for seed in range(4)]
+    takes = [film("talk", seed) for seed in range(6)] + [film("brow", seed) for seed in range(3)]
     vectors = np.stack([shipped.embed(shipped.frontend.acquire(take)).vector for take in takes])
     cosines = vectors @ vectors.T
-    same, other = min(cosines[:4, :4].min(), cosines[4:, 4:].min()), cosines[:4, 4:].max()
-    threshold = 0.35 * float(same) + 0.65 * float(other)
+    talk, brow = cosines[:, :3].mean(axis=1), cosines[:, 6:].mean(axis=1)  # scores against templates of three takes
+    same, other = talk[3:6].min(), max(talk[6:].max(), brow[3:6].max())
+    threshold = 0.5 * float(same + other)
     folder = tmp_path_factory.mktemp("config")
     entry = card("encoder-mesh")
     shutil.copy(model_path(entry.name), folder / "drawings.onnx")
