@@ -287,13 +287,13 @@ def write_card(card: dict[str, object]) -> None:
 
 def page(results: dict[str, object]) -> str:
     """Every system with its interval, and the enrolment takes, as Markdown."""
-    systems: dict[str, dict[str, object]] = results["systems"]  # type: ignore[assignment]
-    takes: list[dict[str, float]] = results["enrolment takes"]  # type: ignore[assignment]
+    systems: dict[str, dict[str, object]] = results["systems"]
+    takes: list[dict[str, float]] = results["enrolment takes"]
     first = systems[ENCODER]
     lines = [
         "# Spoken phrases of one speaker",
         "",
-        f"GRID s1, {results['clips']['test']} clips of 14 phrases that nothing was trained on, all pairs "  # type: ignore[index]
+        f"GRID s1, {results['clips']['test']} clips of 14 phrases that nothing was trained on, all pairs "
         f"({first['genuine']} genuine, {first['impostor']} impostor; prevalence {first['prevalence']:.3f}). Encoders "
         "are trained on 30 other phrases; mean of five seeds where no other number is said. Intervals are 95%, over "
         "motions, of the first seed. Says nothing about other people. Written by `benchmarks/grid.py`.",
@@ -301,9 +301,9 @@ def page(results: dict[str, object]) -> str:
         "| system | AP | interval | each seed | peak F1 | EER |",
         "|---|---|---|---|---|---|",
     ]
-    for name, own in sorted(systems.items(), key=lambda item: -item[1]["AP"]):  # type: ignore[operator]
-        low, high = own["AP interval"]  # type: ignore[misc]
-        seeds = ", ".join(f"{ap:.3f}" for ap in own["AP of each seed"])  # type: ignore[attr-defined]
+    for name, own in sorted(systems.items(), key=lambda item: -item[1]["AP"]):
+        low, high = own["AP interval"]
+        seeds = ", ".join(f"{ap:.3f}" for ap in own["AP of each seed"])
         rest = f"{own['peak F1']:.3f} | {own['EER']:.3f}"
         lines.append(f"| {name} | {own['AP']:.3f} | {low:.3f} to {high:.3f} | {seeds} | {rest} |")
     lines += [

@@ -95,7 +95,7 @@ def main() -> None:
             _report_fault()
         told = UsageError(f"{error.filename}: {error.strerror}; choose another place.")
         sys.exit(report_error(told, as_json="--json" in sys.argv))
-    except Exception:  # noqa: BLE001 - the program's border
+    except Exception:  # noqa: BLE001 - the border of the program: 1 says "rejected", so no fault of ours may exit with it
         _report_fault()
 
 

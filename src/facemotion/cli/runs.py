@@ -39,9 +39,9 @@ def embed_run(
 
     run = RunFolder(path)
     net, frontend_id = load_encoder(run)
-    if not run.is_complete(run.settings):
-        wanted = run.settings.optimiser.steps
-        typer.echo(f"facemotion: {path} hasn't ended ({run.load().step} of {wanted} steps): figures so far.", err=True)
+    done, wanted = run.load().step, run.settings.optimiser.steps
+    if done < wanted:
+        typer.echo(f"facemotion: {path} hasn't ended ({done} of {wanted} steps): figures so far.", err=True)
     chosen = read_manifest(manifest).select(split=split or None)
     acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
     return embed(net, sequences), acquired, sequences

@@ -19,9 +19,8 @@ def enrolment_trials(
 ) -> list[ScoredTrials]:
     """Probes against templates of 1, 2, ... enrolment takes; the score is the mean cosine, as the verifier's.
 
-    Every motion is enrolled by its first takes. Its later takes are genuine probes, those of its owner's other
-    motions impostors: whoever knows the person and not the secret. The probes are the same for every number
-    of takes.
+    Every motion is enrolled by its first takes. Its later takes are genuine probes, those of its owner's other motions
+    impostors: whoever knows the person and not the secret. The probes are the same for every number of takes.
 
     Args:
         vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.

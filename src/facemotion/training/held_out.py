@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +43,13 @@ def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
     Args:
         folder: of the fold, made if it isn't there. held_out: to keep. clips: digest of all that it comes from.
     """
-    arrays = {name or "encoder": array for name, array in held_out.vectors.items()}
+    arrays: dict[str, Any] = {name or "encoder": array for name, array in held_out.vectors.items()}
     if held_out.scores is not None:
         arrays[SCORES] = held_out.scores
     folder.path.mkdir(parents=True, exist_ok=True)
     part = folder.path / "vectors.npz.part"
     with part.open("wb") as file:
-        # numpy's types take every array given by name for its flag allow_pickle, which numpy 2.0 doesn't have.
-        np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)  # type: ignore[arg-type]
+        np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)
     part.replace(folder.path / "vectors.npz")
 
 
