@@ -1,6 +1,6 @@
 """Does an encoder know the phrases of speaker s1 when other people say them?
 
-    python benchmarks/speakers.py DATA/grid_s1 DATA/grid_people --cache features [--run RUN ...] [--write]
+    python benchmarks/speakers.py DATA/grid_s1 DATA/grid_people --cache features [--run NAME=RUN ...] [--write]
 
 The sentences of other GRID speakers, whose file names say them, begin with three words like the phrases of s1, but
 nobody marked where. So every window of about the length of a phrase is encoded, and a phrase of s1 (the mean of its
@@ -45,7 +45,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the GRID s1 clips, with manifest.csv")
     parser.add_argument("people", type=Path, help="folder of sentences of other GRID speakers")
     parser.add_argument("--cache", type=Path, default=Path("features"), help="feature cache with the clips of s1")
-    parser.add_argument("--run", type=Path, action="append", default=[], help="folder of a training run")
+    parser.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        metavar="NAME=RUN",
+        help="what the table calls it, and folder of a training run",
+    )
     parser.add_argument("--write", action="store_true", help="write docs/results/speakers.md")
     given = parser.parse_args()
     name = Settings().verifier.encoder
@@ -56,9 +62,10 @@ def main() -> None:
     frontend = Frontend.load()
     sentences = {path.stem: frontend.acquire(path).features for path in sorted(given.people.glob("*.mpg"))}
     systems: dict[str, Embed] = {encoder.model_id: lambda own: np.stack([encoder(clip).vector for clip in own])}
-    for folder in given.run:
-        net, _ = load_encoder(RunFolder(folder))
-        systems[folder.name] = lambda own, net=net: embed(net, own)
+    for told in given.run:
+        label, _, folder = told.partition("=")
+        net, _ = load_encoder(RunFolder(Path(folder)))
+        systems[label] = lambda own, net=net: embed(net, own)
     lines = [
         "# Phrases said by other speakers",
         "",
