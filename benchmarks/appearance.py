@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import tomlkit
+from other_speakers import clips_of_speakers
 from PIL import Image
 
 from facemotion.appearance import SIZE, Portraits, Recogniser, alignment
@@ -30,9 +31,6 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "appearance.md"
 BEGIN, END = "<!-- figures: begin, written by benchmarks/appearance.py -->", "<!-- figures: end -->"
 FMRS = (1e-2, 1e-3)
-
-# Told by looking at them: the first clip shows the speaker of grid_s1, the other two show one person.
-SAME = {"bbaf2n": "s1", "id2_vcd_swwp2s": "pwij3p"}
 
 
 def best_pictures(path: Path, detector: BlazeFace, settings) -> np.ndarray:
@@ -92,8 +90,8 @@ def main() -> None:
         rows = list(csv.DictReader(file))[:: arguments.every]
     for row in rows:
         add("s1", best_pictures(arguments.data / "grid_s1" / row["path"], detector, settings))
-    for path in sorted((arguments.data / "grid_people").glob("*.mpg")):
-        add(SAME.get(path.stem, path.stem), best_pictures(path, detector, settings))
+    for path, speaker in clips_of_speakers(arguments.data / "grid_people").items():
+        add(speaker, best_pictures(path, detector, settings))
     speakers = len(people)
     for path in sorted((arguments.assets / "portraits").glob("*.jpg")):
         if (picture := still(path, detector)) is not None:

@@ -68,13 +68,13 @@ def cost(settings: TableSettings) -> dict[str, object]:
     clips = [rng.standard_normal((length, 512)).astype(np.float32) for length in chosen]
     net = SequenceEncoder(512, settings.recipe.encoder).train()
     encoder = settings.recipe.encoder
-    layer = 4 * 512**2 + 2 * 512 * encoder.feedforward
+    layer = 4 * net.width**2 + 2 * net.width * encoder.feedforward
     multiply_adds = 3 * encoder.layers * layer * int(chosen.sum())  # backwards costs twice forwards
     found: dict[str, object] = {
         "clips": count,
         "frames": int(chosen.sum()),
         "frames with padding, one batch": int(count * chosen.max()),
-        "floor, s": round(multiply_adds / multiply_add_rate(), 2),
+        "floor, s": round(multiply_adds / multiply_add_rate(net.width, encoder.feedforward), 2),
     }
     for name, groups in {"one batch": 1, "groups of like length": loop.GROUPS}.items():
         spent = [step(net, clips, groups, batch.takes, batch.motions) for _ in range(3)]
@@ -94,15 +94,15 @@ def frames_of_synth_59(clips: int = 400) -> np.ndarray:
     return np.array(lengths)
 
 
-def multiply_add_rate() -> float:
+def multiply_add_rate(width: int, feedforward: int) -> float:
     """Multiply-adds a second of a product as large as the layers' own, the best of five."""
-    a, b = torch.randn(4096, 512), torch.randn(512, 1024)
+    a, b = torch.randn(4096, width), torch.randn(width, feedforward)
     best = np.inf
     for _ in range(5):
         start = time.perf_counter()
         a @ b
         best = min(best, time.perf_counter() - start)
-    return 4096 * 512 * 1024 / best
+    return 4096 * width * feedforward / best
 
 
 def step(net: SequenceEncoder, clips: list[np.ndarray], groups: int, takes: int, motions: int) -> tuple[float, float]:

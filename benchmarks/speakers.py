@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from other_speakers import clips_of_others
 
 from facemotion.config import Settings
 from facemotion.data.cache import FeatureCache, read_features
@@ -60,7 +61,8 @@ def main() -> None:
         FeatureCache(given.cache, encoder.frontend_id), read_manifest(given.data / "manifest.csv")
     )
     frontend = Frontend.load()
-    sentences = {path.stem: frontend.acquire(path).features for path in sorted(given.people.glob("*.mpg"))}
+    speakers = clips_of_others(given.people)
+    sentences = {path.stem: frontend.acquire(path).features for path in speakers}
     systems: dict[str, Embed] = {encoder.model_id: lambda own: np.stack([encoder(clip).vector for clip in own])}
     for told in given.run:
         label, _, folder = told.partition("=")
@@ -69,7 +71,7 @@ def main() -> None:
     lines = [
         "# Phrases said by other speakers",
         "",
-        f"{len(sentences)} sentences of GRID speakers other than s1, against the "
+        f"{len(sentences)} sentences of {len(set(speakers.values()))} GRID speakers other than s1, against the "
         f"{len({r.motion for r in phrases.records})} phrases of s1 by the best window; means over sentences and, of "
         "the correlation, their standard error. Written by `benchmarks/speakers.py`.",
         "",

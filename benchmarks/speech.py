@@ -3,10 +3,10 @@
     python benchmarks/speech.py DATA --cache FEATURES [--people 6] [--write]
 
 DATA holds grid_s1 (one speaker, 30 training phrases of 12 to 16 takes; the test phrases aren't looked at) and
-grid_people (ten speakers, a sentence each); FEATURES is the feature cache with the face-mesh features of grid_s1
-(`facemotion features`). Simulated people speak phrases of the same words, are drawn, and are seen through the same
-front end: what the mesh smooths and jitters is on both sides. Needs FACEMOTION_ASSETS. With --write the table goes to
-docs/synth.md and docs/results/speech.json.
+grid_people (ten speakers, s1 among them, a sentence or two each); FEATURES is the feature cache with the face-mesh
+features of grid_s1 (`facemotion features`). Simulated people speak phrases of the same words, are drawn, and are seen
+through the same front end: what the mesh smooths and jitters is on both sides. Needs FACEMOTION_ASSETS. With --write
+the table goes to docs/synth.md and docs/results/speech.json.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def real(data: Path, cache: Path) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """What the speaker of grid_s1 says, and the sizes of ten others."""
+    """What the speaker of grid_s1 says, and the sizes of the speakers of grid_people."""
     store = FeatureCache(cache, load_extractor("face-mesh").frontend_id)
     manifest, sequences = read_features(store, read_manifest(data / "grid_s1" / "manifest.csv").select(split="train"))
     clips = [(r.motion, points_of(s.values)) for r, s in zip(manifest.records, sequences, strict=True)]
@@ -247,7 +247,7 @@ def main() -> None:
     }
     columns: dict[str, dict[str, float]] = {}
     columns["grid_s1"], others = real(options.data, options.cache)
-    columns["ten others"] = {
+    columns["grid_people"] = {
         name: float(np.median([row[name] for row in others.values()])) for name in next(iter(others.values()))
     }
     manners = {"version 1": FIRST_SPEECH, "now": dataclasses.replace(SpeechSpreads(), **changes)}

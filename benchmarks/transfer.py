@@ -2,7 +2,7 @@
 
     python benchmarks/transfer.py DATA/grid_s1 --cache features [--only NAME ...] [--seeds 1] [--out transfer.json]
 
-Every trial trains for 300 steps on simulated people as mesh points without pictures (needs FACEMOTION_ASSETS) and is
+Every trial trains on simulated people as mesh points without pictures (needs FACEMOTION_ASSETS) and is
 asked about GRID s1. Choose by the figures of its 30 training phrases, none of which is trained on here; those of the
 14 test phrases are kept beside them and must not choose. Time warping over the same inputs comes first. Every figure is
 kept in --out as it ends, and isn't measured again; a trial takes about a minute of one core, making 60 people as much.
@@ -42,6 +42,8 @@ from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTria
 
 Clips = tuple[Sequence[ClipRecord], Sequence[FeatureSequence]]
 
+Trial = dict[str, dict[str, Any]]
+
 BASE: dict[str, Any] = {
     "encoder": {
         "parts": ["lips"],
@@ -70,8 +72,19 @@ BASE: dict[str, Any] = {
         "batch": {"subjects": 8, "motions": 6, "takes": 2},
     },
 }
+
+
+def linear(*, components: int = 6, segments: int = 16, numbers: int = 512, steps: int = 60, **encoder: Any) -> Trial:
+    """No network, a head over the inputs' means in segments of a clip: what a motion is like at each share of it."""
+    encoder |= {"network": "none", "width": 0, "positions": False, "pooling": "segments", "segments": segments}
+    return {
+        "encoder": encoder | {"components": components, "embedding": numbers},
+        "optimiser": {"steps": steps},
+    }
+
+
 # What each trial changes of BASE.
-TRIALS: dict[str, dict[str, dict[str, Any]]] = {
+TRIALS: dict[str, Trial] = {
     "none": {},
     "made-up motions": {"simulation": {"batch": {"splices": 6}}},
     "made-up motions, plain and normalised stream": {
@@ -106,6 +119,20 @@ TRIALS: dict[str, dict[str, dict[str, Any]]] = {
     "facial motions beside, near misses with them": {
         "simulation": {"motions": 4, "near_misses": 2, "reorders": 2, "batch": {"together": True}}
     },
+    "no network, 24 segments, 10 components, 128 numbers, 300 steps": linear(
+        components=10, segments=24, numbers=128, steps=300
+    ),
+    "no network, 24 segments, 128 numbers, 300 steps": linear(segments=24, numbers=128, steps=300),
+    "no network, 24 segments, 128 numbers": linear(segments=24, numbers=128),
+    "no network, 24 segments": linear(segments=24),
+    "no network, 24 segments, positions alone": linear(segments=24, inputs="position"),
+    "no network, 24 segments, 10 components": linear(components=10, segments=24),
+    "no network, 16 segments": linear(),
+    "no network, 16 segments, positions alone": linear(inputs="position"),
+    "no network, 10 segments": linear(segments=10),
+    "no network, 16 segments, 8 components": linear(components=8),
+    "no network, 16 segments, 1 step": linear(steps=1),
+    "maximum and segments, a conformer layer": {"encoder": {"network": "conformer", "pooling": "maximum+segments"}},
 }
 MIXED = "a random linear mix of the points for each person"
 

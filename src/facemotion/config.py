@@ -42,7 +42,7 @@ def option(
         doc: one sentence, without a full stop.
         unit: such as "s", "px", "MiB"; empty for plain numbers and text.
         minimum, maximum: inclusive bounds of a number.
-        choices: allowed values of a text.
+        choices: allowed values of a text, or of each text of several.
     """
     metadata = {"doc": doc, "unit": unit, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=metadata)
@@ -270,8 +270,10 @@ def _check_range(spec: dataclasses.Field[Any], value: Any, where: str) -> None:
         raise SettingsError(f"{where} must be at least {low}{unit}, got {value}.")
     if high is not None and value > high:
         raise SettingsError(f"{where} must be at most {high}{unit}, got {value}.")
-    if choices and value not in choices:
-        raise SettingsError(f"{where} must be one of {', '.join(choices)}, got {value!r}.")
+    if choices:
+        for own in value if isinstance(value, tuple) else (value,):
+            if own not in choices:
+                raise SettingsError(f"{where} must be one of {', '.join(choices)}, got {own!r}.")
 
 
 def to_toml(settings: Any) -> str:

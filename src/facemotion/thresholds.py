@@ -61,7 +61,7 @@ def strictest_points(card: ModelCard, settings: RuntimeSettings | None = None) -
 
 def for_takes(points: Points, takes: int) -> OperatingPoint:
     """The point to judge a template of so many takes by: the one measured with as many, else with the next fewer, whose
-    threshold is as high or higher for the same FMR.
+    threshold for the same FMR is higher, or lower by chance of the trials alone.
     """
     return max((point for point in points if point.takes <= takes), key=lambda point: point.takes)
 

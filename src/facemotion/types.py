@@ -306,6 +306,7 @@ class ScoredTrials:
         _check(self.scores.shape == (count,) and self.scores.dtype == np.float32, "scores must be (N,) float32")
         _check(self.labels.shape == (count,) and self.labels.dtype == np.bool_, "labels must be (N,) bool")
         _check(self.kinds.shape == (count,), "kinds must be (N,)")
+        _check(not count or self.kinds.max() < len(TRIAL_KINDS), f"kinds must be below {len(TRIAL_KINDS)}")
         _check(self.subjects.shape == (count, 2), "subjects must be (N, 2)")
         _check(self.motions.shape == (count, 2), "motions must be (N, 2)")
         _check(bool(np.isfinite(self.scores).all()), "scores must be finite: a failed probe is no score")

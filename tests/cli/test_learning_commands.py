@@ -14,7 +14,7 @@ from facemotion.config import RuntimeSettings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.encoder import Encoder
-from facemotion.errors import DataError, FacemotionError, ManifestError
+from facemotion.errors import DataError, FacemotionError, ManifestError, SettingsError
 from facemotion.features import load_extractor
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
@@ -91,6 +91,24 @@ def test_train_then_evaluate(world: Path) -> None:
     table = run("evaluate", scores, "--replicates", 20, "--fmr", 1)
     assert "average precision" in table
     assert "9 genuine and 27 impostor trials of 1 subject" in table
+
+
+def test_clips_that_a_run_has_seen_are_told(world: Path, tmp_path: Path) -> None:
+    run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
+    at = ["--manifest", str(world / "manifest.csv"), "--features", str(world / "features"), "--replicates", "10"]
+    for split, told in (("test", ""), ("train", "9 of these 9 clips"), ("", "9 of these 18 clips")):
+        result = CliRunner().invoke(
+            app, ["evaluate", str(tmp_path / "run"), *at, *(["--split", split] if split else [])]
+        )
+        assert result.exit_code == 0, result.output
+        assert (f"was trained on {told}" in result.stderr) if told else not result.stderr
+
+
+def test_a_kind_that_there_is_not_is_refused(world: Path, tmp_path: Path) -> None:
+    config = tmp_path / "kinds.toml"
+    config.write_text((world / "tiny.toml").read_text().replace('split = "train"', 'kinds = ["facial", "near_miss"]'))
+    with pytest.raises(SettingsError, match="must be one of facial, lip, near-miss, mimic, got 'near_miss'"):
+        run("train", "encoder", config, "--run", tmp_path / "run")
 
 
 def test_a_run_that_has_not_ended_says_so(world: Path, tmp_path: Path) -> None:

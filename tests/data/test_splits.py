@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facemotion.data.manifest import original_motion
 from facemotion.data.splits import FOLD_POLICIES, motion_folds, subject_folds
 from facemotion.errors import DataError
 from facemotion.types import ClipRecord
@@ -30,6 +33,24 @@ def test_folds_cover_every_clip_once_and_share_no_unit(count: int, more: int, se
             assert not {s for s, _ in sides[0]} & {s for s, _ in sides[1]}
     sizes = [len(f.test) for f in folds]
     assert max(sizes) - min(sizes) <= 6
+
+
+@given(st.integers(3, 6), st.integers(2, 3), st.integers(0, 3), st.sampled_from(sorted(FOLD_POLICIES)))
+def test_nothing_that_comes_near_a_held_out_motion_is_trained_on(
+    subjects: int, count: int, seed: int, policy: str
+) -> None:
+    """Near misses go with their motion; who imitates a motion is trained on, but for these clips of theirs."""
+    records = [replace(r, motion=f"{r.subject}-{r.motion}") for r in corpus(subjects)]
+    for s in range(subjects):
+        imitator = f"s{(s + 1) % subjects}"
+        records += [ClipRecord(f"near-{s}-{k}", f"s{s}", f"s{s}-m0~near", "near-miss", k, 1) for k in range(2)]
+        records += [ClipRecord(f"mimic-{s}-{k}", imitator, f"s{s}-m0", "mimic", k, 1) for k in range(2)]
+    for fold in FOLD_POLICIES[policy](records, count, seed):
+        held = {records[i].motion for i in fold.test if records[i].kind == "facial"}
+        assert held
+        assert not held & {original_motion(records[i]) for i in fold.train}
+        left = set(range(len(records))) - {*fold.train, *fold.test}
+        assert all(records[i].kind == "mimic" for i in left)
 
 
 def test_the_paper_policy_may_share_subjects() -> None:

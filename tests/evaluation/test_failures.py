@@ -3,6 +3,7 @@ import numpy as np
 from facemotion.errors import UnreadableMediaError
 from facemotion.evaluation.failure_page import failure_page
 from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
+from facemotion.evaluation.trials import score_pairs
 from facemotion.types import ClipRecord, FeatureSequence
 
 LENGTH = 60
@@ -38,6 +39,19 @@ def test_each_category_is_told_by_its_cue() -> None:
     assert explain(whole, clip(BUMP, size=2), same=True) == "other intensity"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55, 0.8), same=True) == "inconsistent repetition"
     assert explain(whole, clip(BUMP, 18, 38), same=True) == "other false reject"
+
+
+def test_trials_are_those_of_every_other_command() -> None:
+    """Two clips that nobody enrols, near misses or mimics, are no failure of anything."""
+    kinds = ["facial", "facial", "near-miss", "near-miss", "mimic", "mimic"]
+    motions = ["m", "m", "m~near", "m~other", "n", "k"]
+    records = [ClipRecord(str(i), "ann", m, k, i, 1) for i, (m, k) in enumerate(zip(motions, kinds, strict=True))]
+    vectors = np.ones((6, 1), np.float32)
+    outcome, trials = count_outcome(vectors, records, 0.5), score_pairs(vectors, records)
+    assert (outcome.genuine, outcome.impostor) == (trials.labels.sum(), (~trials.labels).sum()) == (1, 8)
+    failures = find_failures(vectors, records, [clip(BUMP, 10 + i) for i in range(6)], 0.5)
+    assert len(failures) == outcome.false_accepts == 8
+    assert all(0 in (f.first, f.second) or 1 in (f.first, f.second) for f in failures)
 
 
 def test_the_worst_come_first_and_right_decisions_not_at_all() -> None:

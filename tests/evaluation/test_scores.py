@@ -48,6 +48,25 @@ def test_what_is_not_a_score_file(tmp_path: Path, name: str, content: bytes, mes
         read_scores(tmp_path / name)
 
 
+def test_a_flipped_byte_is_told_or_harmless(tmp_path: Path, trials: ScoredTrials) -> None:
+    write_scores(tmp_path / "scores.npz", trials)
+    whole = (tmp_path / "scores.npz").read_bytes()
+    told = 0
+    for place in range(0, len(whole), 7):
+        (tmp_path / "flipped.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            read_scores(tmp_path / "flipped.npz")
+        except DataError:
+            told += 1
+    assert told > 50
+
+
+def test_a_kind_that_there_is_not() -> None:
+    sides = np.zeros((1, 2), np.int32)
+    with pytest.raises(ValueError, match="kinds must be below"):
+        ScoredTrials(np.zeros(1, np.float32), np.array([False]), np.array([99], np.uint8), sides, sides)
+
+
 def test_files_that_cannot_be_reached(tmp_path: Path, trials: ScoredTrials) -> None:
     with pytest.raises(DataError, match="Can't read"):
         read_scores(tmp_path / "none.npz")

@@ -1,18 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
 from facemotion.nets.layers import LAYERS
-from facemotion.nets.sequence_encoder import (
-    POOLINGS,
-    EncoderSettings,
-    SequenceEncoder,
-    masked_maximum,
-    sinusoidal_positions,
-)
+from facemotion.nets.pooling import POOLINGS
+from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder, sinusoidal_positions
 
 SMALL = {"width": 16, "layers": 2, "heads": 2, "feedforward": 24, "embedding": 8}
 
@@ -47,17 +40,6 @@ def test_padding_never_changes_a_clip(network: str, pooling: str, inputs: dict[s
         alone = net(values[row : row + 1, :length])
         torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(together.norm(dim=1), torch.ones(3))
-
-
-@settings(max_examples=30)
-@given(st.integers(1, 4), st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(0, 99))
-def test_the_maximum_over_padded_time(width: int, lengths: list[int], seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(len(lengths), max(lengths), width)).astype(np.float32)
-    mask = np.arange(max(lengths))[None] < np.array(lengths)[:, None]
-    x[~mask] = 1e6
-    found = masked_maximum(torch.from_numpy(x), torch.from_numpy(mask)).numpy()
-    np.testing.assert_array_equal(found, [x[i, :n].max(axis=0) for i, n in enumerate(lengths)])
 
 
 def test_positions_are_the_published_sines() -> None:
@@ -169,13 +151,23 @@ def test_components_hear_only_the_chosen_features() -> None:
         InputStreams(6, "position", "clip", False, 7)
 
 
-def test_thirds_tell_two_orders_apart_that_the_maximum_does_not() -> None:
+@pytest.mark.parametrize("pooling", ["maximum+thirds", "maximum+segments", "segments"])
+def test_poolings_over_parts_tell_two_orders_apart_that_the_maximum_does_not(pooling: str) -> None:
     first, second = torch.zeros(1, 9, 6), torch.zeros(1, 9, 6)
     first[0, 1, 0] = first[0, 7, 1] = second[0, 7, 0] = second[0, 1, 1] = 1.0
     plain = {"inputs": "position", "positions": False}
-    blind, sighted = encoder(pooling="maximum", **plain), encoder(pooling="maximum+thirds", **plain)
+    blind, sighted = encoder(pooling="maximum", **plain), encoder(pooling=pooling, **plain)
     torch.testing.assert_close(blind(first), blind(second), atol=1e-5, rtol=1e-5)
     assert (sighted(first) - sighted(second)).abs().max() > 1e-2
+
+
+def test_without_a_network_the_encoder_is_linear_but_for_its_norm() -> None:
+    net = encoder(network="none", width=0, pooling="segments", segments=3, positions=False)
+    first, second = clips(2, 9)[:, None]
+    raw = [net.head(net.pooling(net.streams(clip, None), None)) for clip in (first, second, first + second)]
+    bias = net.head.bias
+    torch.testing.assert_close(raw[0] + raw[1] - 2 * bias, raw[2] - bias, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(net(first), torch.nn.functional.normalize(raw[0], dim=-1))
 
 
 @pytest.mark.parametrize("network", ["gru", "tcn", "conformer"])

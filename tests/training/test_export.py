@@ -19,9 +19,10 @@ OURS = EncoderSettings(
 )
 SMALL = {"width": 24, "layers": 2, "heads": 4, "feedforward": 32, "embedding": 16}
 PRINCIPAL = EncoderSettings(
-    "position+difference", scaling="stream+clip", components=5, pooling="maximum+thirds", **SMALL
+    "position+difference", scaling="stream+clip", components=5, pooling="maximum+segments", segments=5, **SMALL
 )
-NETS = {"paper": PAPER, "ours": OURS, "principal": PRINCIPAL} | {
+LINEAR = EncoderSettings(network="none", embedding=16, pooling="segments", positions=False)
+NETS = {"paper": PAPER, "ours": OURS, "principal": PRINCIPAL, "linear": LINEAR} | {
     name: EncoderSettings(network=name, **SMALL) for name in ("gru", "tcn", "conformer")
 }
 

@@ -95,7 +95,7 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
     assert [row["run"] for row in told["features"]] == [MAIN, "landmarks", "frame differences", "mesh"]
     assert [row["run"] for row in told["networks"]] == [MAIN, "gru", "tcn", "conformer", DTW]
     assert [(row["run"], row["tested on"]) for row in told["ours"]] == [
-        (run, kind) for run in ("ours 1", "ours 2") for kind in ("facial", "lip")
+        (run, kind) for run in ("ours 1", "ours 2", "ours 3") for kind in ("facial", "lip")
     ]
     kinds = {f"{row['run']} {row['system']}".strip(): row for row in told["impostors by kind"]}
     assert {f"{MAIN} frames shuffled", f"{MAIN} last frame", f"{MAIN} peak frame", f"{MAIN} mean of features"} < set(

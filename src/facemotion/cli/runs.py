@@ -17,7 +17,7 @@ INSTALL = "Training needs torch; install it with `pip install '.[train]'` in the
 def embed_run(
     path: Path, manifest: Path, features: Path, split: str
 ) -> tuple[FloatArray, Manifest, list[FeatureSequence]]:
-    """Embed clips with the encoder of a run; says on standard error where the run hasn't ended.
+    """Embed clips with the encoder of a run; says on standard error where the run hasn't ended, or has seen them.
 
     Args:
         path: run folder. manifest: clips. features: folder of the cache. split: rows of this split alone, "" for all.
@@ -30,7 +30,8 @@ def embed_run(
     from facemotion.errors import MissingExtraError
 
     try:
-        from facemotion.training.encoder import embed, load_encoder
+        from facemotion.training.dataset import mark_clip
+        from facemotion.training.encoder import embed, restore_encoder
         from facemotion.training.runs import RunFolder
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -38,12 +39,19 @@ def embed_run(
     from facemotion.data.manifest import read_manifest
 
     run = RunFolder(path)
-    net, frontend_id = load_encoder(run)
-    done, wanted = run.load().step, run.settings.optimiser.steps
+    checkpoint, settings = run.load(), run.settings
+    net = restore_encoder(checkpoint, settings.encoder)
+    done, wanted = checkpoint.step, settings.optimiser.steps
     if done < wanted:
         typer.echo(f"facemotion: {path} hasn't ended ({done} of {wanted} steps): figures so far.", err=True)
     chosen = read_manifest(manifest).select(split=split or None)
-    acquired, sequences = read_features(FeatureCache(features, frontend_id), chosen)
+    acquired, sequences = read_features(FeatureCache(features, checkpoint.made_for), chosen)
+    seen = sum(mark_clip(sequence) in checkpoint.seen for sequence in sequences)
+    if seen:
+        typer.echo(
+            f"facemotion: {path} was trained on {seen} of these {len(acquired)} clips: figures on them flatter it.",
+            err=True,
+        )
     return embed(net, sequences), acquired, sequences
 
 

@@ -58,6 +58,7 @@ def tables(
         )
     check_features(settings, manifest, chosen)
     make_folder(out)
+    kept_runs(settings, manifest, runs, out)  # what is of other settings or clips is told before hours of training
     with Progress("folds", quiet=json) as progress:
         held = train_runs(settings, chosen, out, jobs, progress)
     if only:  # what was trained before keeps its place in the tables

@@ -55,9 +55,9 @@ def failure_page(
     if not failures:
         return "\n".join([*parts, f"<p>{html.escape(outcome.without_failures(threshold))}</p></html>\n"])
     parts.append(
-        f"<p>Every pair of different clips among {len(records)} is a trial, accepted where its score, a cosine, "
-        "reaches the threshold. Shown are the worst: impostor pairs with the highest scores, genuine pairs with the "
-        "lowest.</p>"
+        f"<p>Every pair of different clips among {len(records)} is a trial, but for two that nobody enrols (near "
+        "misses and mimics), accepted where its score, a cosine, reaches the threshold. Shown are the worst: impostor "
+        "pairs with the highest scores, genuine pairs with the lowest.</p>"
     )
     rows = (
         f"<tr><td>{html.escape(name)}<td>{count}<td>{html.escape(CATEGORIES[name])}"

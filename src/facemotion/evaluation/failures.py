@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facemotion.activity import Cues, measure_cues
 from facemotion.encoder import resample
 from facemotion.evaluation.dtw import dtw_scores
+from facemotion.evaluation.trials import pair_clips
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 FLASH_SHARE = 0.7  # the paper's own figure: more than 70% of the frames are neutral
@@ -59,7 +60,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How all pairs of different clips came out at a threshold.
+    """How all trials came out at a threshold: every pair of clips of which one at least may be enrolled.
 
     Attributes:
         genuine, impostor: pairs. false_accepts, false_rejects: wrong ones among them.
@@ -103,10 +104,9 @@ def count_outcome(vectors: FloatArray, records: Sequence[ClipRecord], threshold:
 def _pairs(
     vectors: FloatArray, records: Sequence[ClipRecord]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], FloatArray]:
-    """Of every pair of different clips: both positions, whether it is genuine, and its score."""
-    first, second = np.triu_indices(len(records), k=1)
-    names = np.unique([f"{r.subject}\n{r.motion}" for r in records], return_inverse=True)[1]
-    return first, second, names[first] == names[second], (vectors @ vectors.T)[first, second]
+    """Of every trial of `score_pairs`: both positions, whether it is genuine, and its score."""
+    first, second, kinds = pair_clips(records)
+    return first, second, kinds == 0, (vectors @ vectors.T)[first, second]
 
 
 def find_failures(

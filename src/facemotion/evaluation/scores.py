@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,18 @@ import numpy as np
 from facemotion.errors import DataError
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
+# What numpy raises on a damaged npz file.
+DAMAGE = (
+    EOFError,
+    KeyError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 COLUMNS = ("score", "kind", "subject_a", "subject_b", "motion_a", "motion_b")
 
 
@@ -60,7 +74,7 @@ def read_scores(path: Path) -> ScoredTrials:
         return _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
     except OSError as error:
         raise DataError(f"Can't read the score file {path}: {error.strerror or error}.") from error
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise DataError(f"{path} is not a score file: {error}; see `facemotion evaluate --help`.") from error
 
 

@@ -29,9 +29,9 @@ def score_pairs(
     """Cosine of every pair of different clips, each pair once.
 
     Genuine are two takes of one motion by one subject. A mimic trial is the same motion by two people, one of whom
-    imitates; a near-miss trial is a motion against one that its owner made to come near it, and a kind of its own where
-    that one differs in the order of its steps alone. Two clips that nobody enrols, near misses or mimics, make no trial
-    with each other.
+    imitates; against any other clip a mimic is a motion like others. A near-miss trial is a motion against one that its
+    owner made to come near it, and a kind of its own where that one differs in the order of its steps alone. Two clips
+    that nobody enrols, near misses or mimics, make no trial with each other.
 
     Args:
         vectors: (N, E) float32, rows of norm 1, in the order of `records`.
@@ -63,8 +63,10 @@ def template_trials(
     Args:
         vectors, records, policy, among: as in `score_pairs`. takes: K, at least 1.
     Raises:
-        DataError: no motion has more than K takes, or as in `score_pairs`.
+        DataError: K is below 1, no motion has more than K takes, or as in `score_pairs`.
     """
+    if takes < 1:
+        raise DataError(f"A template has at least one take, got {takes}.")
     if takes == 1:
         return score_pairs(vectors, records, policy, among)
     if len(vectors) != len(records):
@@ -118,17 +120,9 @@ def matrix_trials(
     Raises:
         DataError: fewer than two clips.
     """
-    if len(records) < 2:
-        raise DataError("A trial compares two clips; give at least two.")
-    first, second = np.triu_indices(len(records), k=1)
     among = records if among is None else among
+    first, second, kinds = pair_clips(records, policy)
     subjects = _numbers((r.subject for r in records), (r.subject for r in among))
-    nobodys = np.array([r.kind in NOBODYS for r in records])
-    kept = ~(nobodys[first] & nobodys[second])
-    if policy == "within-subject":
-        kept &= subjects[first] == subjects[second]
-    first, second = first[kept], second[kept]
-    kinds = _kinds(records, subjects, first, second)
     motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
     return ScoredTrials(
         scores=np.ascontiguousarray(scores[first, second], dtype=np.float32),
@@ -137,6 +131,28 @@ def matrix_trials(
         subjects=np.stack([subjects[first], subjects[second]], axis=1),
         motions=np.stack([motions[first], motions[second]], axis=1),
     )
+
+
+def pair_clips(
+    records: Sequence[ClipRecord], policy: PairPolicy = "all"
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]:
+    """Which pairs of clips are trials, and of which kind: see `score_pairs`, whose trials come in this order.
+
+    Returns:
+        Positions of both clips, (P,) each, the first below the second; kinds (P,), indices into TRIAL_KINDS.
+    Raises:
+        DataError: fewer than two clips.
+    """
+    if len(records) < 2:
+        raise DataError("A trial compares two clips; give at least two.")
+    first, second = np.triu_indices(len(records), k=1)
+    subjects = np.unique([r.subject for r in records], return_inverse=True)[1].astype(np.int32)
+    nobodys = np.array([r.kind in NOBODYS for r in records])
+    kept = ~(nobodys[first] & nobodys[second])
+    if policy == "within-subject":
+        kept &= subjects[first] == subjects[second]
+    first, second = first[kept], second[kept]
+    return first, second, _kinds(records, subjects, first, second)
 
 
 def select_trials(trials: ScoredTrials, chosen: NDArray[np.bool_]) -> ScoredTrials:
@@ -191,8 +207,6 @@ def _kinds(
     kinds[~same_subject & same_name & (mimics[first] | mimics[second])] = MIMIC
     kinds[same_subject & ~same_name & (originals[first] == originals[second])] = NEAR_MISS
     reordered = np.array([is_reordered(r) for r in records])
-    near = np.array([r.kind == "near-miss" for r in records])
-    by_order = (reordered[first] & ~near[second]) | (reordered[second] & ~near[first])
-    kinds[(kinds == NEAR_MISS) & by_order] = OTHER_ORDER
+    kinds[(kinds == NEAR_MISS) & (reordered[first] | reordered[second])] = OTHER_ORDER
     kinds[same_subject & same_name] = 0
     return kinds

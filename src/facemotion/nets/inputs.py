@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 INPUTS = ("position", "position+difference", "difference")
 SCALINGS = ("feature", "stream", "clip", "stream+clip")
-STILL = 0.05  # a component that moves less than this share of its usual deviation stays small in its clip
+STILL = 0.05  # what moves less than this share of `input_scale` in a clip stays small there
 
 
 class InputStreams(nn.Module):
@@ -17,7 +17,9 @@ class InputStreams(nn.Module):
 
     Principal components (if any) are taken first, then positions and differences; each is then centred and divided by
     its deviation over the training set ("feature"), by that of its stream ("stream"), by its own within the clip
-    ("clip"), or both of the last two stand side by side ("stream+clip").
+    ("clip"), or both of the last two stand side by side ("stream+clip"). What hardly moves within a clip isn't
+    amplified: the floor is a twentieth of the usual deviation, with "clip" of each input, with "stream+clip" of its
+    stream, where inputs that never move as far as others stay small too.
 
     Args:
         dimension: D, features per frame.
@@ -52,7 +54,6 @@ class InputStreams(nn.Module):
         if self.scaling.endswith("clip"):
             centred = streams - mean_over_time(streams, mask)
             variance = mean_over_time(centred.square(), mask)
-            # The floor keeps what never moves in a clip from being amplified into noise.
             parts.append(centred / (variance + (STILL * self.input_scale).square()).sqrt())
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 

@@ -123,12 +123,24 @@ class ConformerLayer(nn.Module):
         return out
 
 
+class NoLayer(nn.Module):
+    """What is left without a network: inputs reach the pooling as they are, and only the head learns."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See TransformerLayer."""
+        return x
+
+
 # Made with (width, heads, feedforward, dropout, number of the layer from 0).
 LAYERS: dict[str, Callable[[int, int, int, float, int], nn.Module]] = {
     "transformer": TransformerLayer,
     "gru": GruLayer,
     "tcn": TcnLayer,
     "conformer": ConformerLayer,
+    "none": NoLayer,
 }
 
 

@@ -10,11 +10,9 @@ from torch import Tensor, nn
 
 from facemotion.config import option
 from facemotion.nets.dropout import Dropout
-from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams, mean_over_time
+from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
 from facemotion.nets.layers import LAYERS
-
-# How time is summed up, and the length of the result in widths.
-POOLINGS = {"maximum": 1, "maximum+mean": 2, "maximum+thirds": 4, "attention": 1, "mean": 1}
+from facemotion.nets.pooling import POOLINGS, Pooling
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,11 @@ class EncoderSettings:
     components: int = option(
         0, "principal components of the training clips that are fed in place of features; 0 for none", minimum=0
     )
-    network: str = option("transformer", "the paper's network, or another in its place", choices=tuple(LAYERS))
+    network: str = option(
+        "transformer",
+        "the paper's network, or another in its place; with none, inputs are pooled as they are",
+        choices=tuple(LAYERS),
+    )
     width: int = option(
         0, "m, the size of the vectors between layers; 0 for that of the input", minimum=0, maximum=4096
     )
@@ -49,9 +51,10 @@ class EncoderSettings:
     input_dropout: float = option(0.0, "dropout of the standardised inputs", minimum=0, maximum=0.9)
     pooling: str = option(
         "maximum",
-        "how time is summed up; the paper takes the maximum, thirds adds that of each third",
-        choices=tuple(POOLINGS),
+        "how time is summed up; the paper takes the maximum, segments are the means of so many parts of the clip",
+        choices=POOLINGS,
     )
+    segments: int = option(12, "segments that a pooling over segments divides a clip into", minimum=1, maximum=64)
     spotting: bool = option(
         False, "cut clips to where the face moves before they are encoded, the paper's remedy for short motions"
     )
@@ -85,9 +88,9 @@ class SequenceEncoder(nn.Module):
             LAYERS[settings.network](width, settings.heads, settings.feedforward, settings.dropout, number)
             for number in range(settings.layers)
         )
-        self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, 1) if settings.pooling == "attention" else None
-        self.head = nn.Linear(width * POOLINGS[settings.pooling], settings.embedding)
+        self.norm = nn.LayerNorm(width) if settings.network != "none" else nn.Identity()
+        self.pooling = Pooling(width, settings.pooling, settings.segments)
+        self.head = nn.Linear(self.pooling.width, settings.embedding)
 
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch of padded clips.
@@ -106,30 +109,7 @@ class SequenceEncoder(nn.Module):
         x = self.dropout(x)
         for layer in self.layers:
             x = layer(x, mask)
-        pooled = self._pool(self.norm(x), mask)
-        return nn.functional.normalize(self.head(pooled), dim=-1)
-
-    def _pool(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        if self.query is not None:
-            weights: Tensor = self.query(x)
-            if mask is not None:
-                weights = weights.masked_fill(~mask[..., None], -math.inf)
-            return (torch.softmax(weights, dim=1) * x).sum(dim=1)
-        if self.settings.pooling == "mean":
-            return mean_over_time(x, mask)[:, 0]
-        largest = masked_maximum(x, mask)
-        if self.settings.pooling == "maximum":
-            return largest
-        if self.settings.pooling == "maximum+thirds":
-            return torch.cat([largest, *_maxima_of_thirds(x, mask, largest)], dim=-1)
-        return torch.cat([largest, mean_over_time(x, mask)[:, 0]], dim=-1)
-
-
-def masked_maximum(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Element-wise maximum over the frames of each clip: (B, L, m) and (B, L) bool -> (B, m)."""
-    if mask is not None:
-        x = x.masked_fill(~mask[..., None], -math.inf)
-    return x.amax(dim=1)
+        return nn.functional.normalize(self.head(self.pooling(self.norm(x), mask)), dim=-1)
 
 
 def sinusoidal_positions(length: int, width: int, like: Tensor) -> Tensor:
@@ -138,17 +118,3 @@ def sinusoidal_positions(length: int, width: int, like: Tensor) -> Tensor:
     half = torch.arange((width + 1) // 2, device=like.device, dtype=like.dtype)
     angles = steps * torch.exp(half * (-2 * math.log(10000.0) / width))
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
-
-
-def _maxima_of_thirds(x: Tensor, mask: Tensor | None, whole: Tensor) -> list[Tensor]:
-    """Maxima over the first, second and last third of each clip; a third without a frame gives that of the clip."""
-    steps = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)[None]
-    lengths = x.new_full((1, 1), 1.0) * x.shape[1] if mask is None else mask.sum(1, keepdim=True)
-    third = ((steps + 0.5) * 3 / lengths).floor()
-    third = third if mask is None else third.masked_fill(~mask, -1)
-    found = []
-    for number in range(3):
-        inside = (third == number)[..., None]
-        largest = x.masked_fill(~inside, -math.inf).amax(dim=1)
-        found.append(torch.where(inside.any(dim=1), largest, whole))
-    return found

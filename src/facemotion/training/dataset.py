@@ -59,6 +59,11 @@ class TrainingSet:
         return total.hexdigest()
 
     @property
+    def marks(self) -> frozenset[str]:
+        """Of every clip, see `mark_clip`."""
+        return frozenset(map(mark_clip, self.sequences))
+
+    @property
     def dimension(self) -> int:
         """D, features per frame."""
         return int(self.sequences[0].values.shape[1])
@@ -70,6 +75,11 @@ class TrainingSet:
             sequence = self.sequences[position]
             found = self._spans[position] = active_span(sequence.values, sequence.times)
         return found
+
+
+def mark_clip(sequence: FeatureSequence) -> str:
+    """A short digest of a clip's features, by which it is known again."""
+    return hashlib.blake2b(sequence.values.tobytes(), digest_size=8).hexdigest()
 
 
 def digest_records(records: Sequence[ClipRecord]) -> str:

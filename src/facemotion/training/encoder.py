@@ -16,7 +16,7 @@ from facemotion.encoder import resample, spot_motion
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.features.parts import select_parts
 from facemotion.nets.inputs import check_heard
-from facemotion.nets.sequence_encoder import SequenceEncoder
+from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.training.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
 from facemotion.training.pretrain import draw_subclips
@@ -52,7 +52,7 @@ def train_encoder(
         torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     begun = run.start(settings) if run else None
-    clips = data.digest if run else ""
+    clips, seen = (data.digest, data.marks) if run else ("", frozenset())
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         net = _new_network(settings, data)
@@ -97,7 +97,7 @@ def train_encoder(
                         "last checkpoint is kept."
                     )
                 run.write_curve(curve, step - len(curve))
-                now = (step, data.frontend_id, data.dimension, clips)
+                now = (step, data.frontend_id, data.dimension, clips, seen)
                 run.save(Checkpoint.of(kept, optimiser, *now))
                 curve = []
     return averaged.cpu().eval()
@@ -110,9 +110,18 @@ def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
         TrainingError: no checkpoint, or one of another architecture. SettingsError: no such run.
     """
     checkpoint = run.load()
-    net = SequenceEncoder(checkpoint.dimension, run.settings.encoder)
+    return restore_encoder(checkpoint, run.settings.encoder), checkpoint.made_for
+
+
+def restore_encoder(checkpoint: Checkpoint, settings: EncoderSettings) -> SequenceEncoder:
+    """The network of a checkpoint, ready to embed.
+
+    Raises:
+        TrainingError: it is of another architecture than its settings.
+    """
+    net = SequenceEncoder(checkpoint.dimension, settings)
     checkpoint.load_into(net, AVERAGE)
-    return net.eval(), checkpoint.made_for
+    return net.eval()
 
 
 def _whole(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.float64]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import TrainingError
+from facemotion.evaluation.scores import DAMAGE
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import FloatArray
 
 SCORES = "scores"  # in the file, of a system without vectors
-# What numpy raises on a damaged file.
-DAMAGE = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,5 +75,5 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
                 return HeldOut(file["places"], {}, file[SCORES])
             vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
             return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
-    except DAMAGE as error:
+    except (OSError, *DAMAGE) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error

@@ -40,6 +40,7 @@ class Checkpoint:
             an extractor. A run goes on only where this is the same.
         dimension: D, features per frame that the network takes or gives.
         clips: digest of what was trained on; empty where that wasn't kept.
+        seen: the mark of every clip trained on, see `dataset.mark_clip`; empty where they weren't kept.
     """
 
     tensors: dict[str, Tensor]
@@ -47,6 +48,7 @@ class Checkpoint:
     made_for: str
     dimension: int
     clips: str = ""
+    seen: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -57,12 +59,13 @@ class Checkpoint:
         made_for: str,
         dimension: int,
         clips: str = "",
+        seen: frozenset[str] = frozenset(),
     ) -> Checkpoint:
         """The present state of some networks, by the name that their tensors get, and of their optimiser."""
         tensors = {f"{name}.{n}": tensor for name, net in networks.items() for n, tensor in net.state_dict().items()}
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"{OPTIMISER}.{number}.{n}": tensor for n, tensor in state.items()}
-        return cls(tensors, step, made_for, dimension, clips)
+        return cls(tensors, step, made_for, dimension, clips, seen)
 
     def load_into(self, net: nn.Module, name: str) -> None:
         """Give a network the tensors kept under a name.
@@ -172,7 +175,10 @@ class RunFolder:
             if about.get("digest", own := _digest(tensors)) != own:  # there is none in runs from before
                 raise ValueError("its bytes aren't those that were written")
             made_for = about.get("made_for") or about["frontend_id"]  # its name in runs from before
-            return Checkpoint(tensors, int(about["step"]), made_for, int(about["dimension"]), about.get("clips", ""))
+            seen = frozenset(about.get("seen", "").split())
+            return Checkpoint(
+                tensors, int(about["step"]), made_for, int(about["dimension"]), about.get("clips", ""), seen
+            )
         except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TrainingError(
                 f"{path} is not a checkpoint or is damaged ({error}); remove it to start over."
@@ -190,6 +196,7 @@ class RunFolder:
             "made_for": checkpoint.made_for,
             "dimension": str(checkpoint.dimension),
             "clips": checkpoint.clips,
+            "seen": " ".join(sorted(checkpoint.seen)),
             "digest": _digest(contiguous),
         }
         try:

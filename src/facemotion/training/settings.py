@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from facemotion.config import option
+from facemotion.data.manifest import KINDS
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.augment import AugmentSettings
 from facemotion.training.sampling import SamplerSettings
@@ -19,7 +20,7 @@ class SourceSettings:
     split: str = option(
         "", "train on rows of this split only; empty for all", choices=("", "train", "validation", "test")
     )
-    kinds: tuple[str, ...] = option(("facial", "lip", "near-miss"), "train on clips of these kinds only")
+    kinds: tuple[str, ...] = option(("facial", "lip", "near-miss"), "train on clips of these kinds only", choices=KINDS)
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
 

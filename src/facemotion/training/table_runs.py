@@ -173,14 +173,16 @@ def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[R
         TrainingError, SettingsError: a recipe's encoder can't be made over its extractor's features.
     """
     folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
-    for kind in {kind for run in runs for kind in run.tested if kind in SPOKEN_TOO}:
-        check_folds(manifest.records, folds, kind)
     for run in runs:
         if run.settings is not None:
             check_simulation(run.settings)
             check_encoder(run.settings, load_extractor(run.extractor).dimension)
     for extractor in dict.fromkeys(run.extractor for run in runs):
-        _read(settings, manifest, extractor, _kinds(runs, extractor))
+        acquired = list(_read(settings, manifest, extractor, _kinds(runs, extractor)))
+        left = [Fold(fold.train, fold.test[np.isin(fold.test, acquired)]) for fold in folds]
+        tested = {kind for run in runs if run.extractor == extractor for kind in run.tested if kind in SPOKEN_TOO}
+        for kind in sorted(tested):
+            check_folds(manifest.records, left, kind)
 
 
 def train_runs(
@@ -301,9 +303,7 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     if own is None:
         scores = _dtw_within(clips, [records[i].subject for i in places])
     else:
-        # Mimics of the held-out motions are made by people who are trained on: these clips of theirs are not.
-        usable = sequences.keys() - set(held)
-        chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in usable]
+        chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
         train = [sequences[i] for i in chosen]
         source: Source = ([records[i] for i in chosen], train, own.sources[0].batch)
         net = train_encoder(own, make_training_set([source, *_worker.simulated], own.task), folder)
@@ -316,7 +316,8 @@ def _train_fold(number: int, fold: int) -> HeldOut:
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
     held_out = HeldOut(places, vectors, scores)
     write_held_out(folder, held_out, _worker.clips(run, fold))
-    (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)  # a hundred megabytes a fold
+    # At the paper's size a hundred megabytes a fold; the vectors are what the tables are made of.
+    (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)
     return held_out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from facemotion.errors import EvidenceError
 from facemotion.evaluation.bootstrap import bootstrap
 from facemotion.evaluation.enrolment import enrolment_trials
-from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate
+from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate, fnmr_at_fmr, prevalence
 from facemotion.evaluation.report import kind_figures
 from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials
 from facemotion.training.crossval import fold_figures
@@ -39,6 +40,7 @@ TABLE_2 = {
     ("facial and lips", "lip"): (0.816, 0.741),
     ("facial and lips", "facial"): (0.984, 0.951),
 }
+FMR = 0.01  # at which FNMR is told
 FEATURES = (MAIN, "landmarks", "frame differences", "mesh")
 NETWORKS = (MAIN, "gru", "tcn", "conformer", DTW)
 
@@ -64,6 +66,7 @@ def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most
 
     return {
         "clips": {kind: sum(r.kind == kind for r in records) for kind in dict.fromkeys(r.kind for r in records)},
+        "tested": _tested(held, records),
         "subjects": len({r.subject for r in records}),
         "folds": len(next(iter(held.values()))),
         "table 1": rows({(name, "facial"): paper for name, paper in TABLE_1.items()}),
@@ -71,7 +74,7 @@ def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most
         "features": rows({(name, "facial"): None for name in FEATURES}),
         "networks": rows({(name, "facial"): None for name in NETWORKS}),
         "ours": rows({(name, kind): None for name in ours for kind in _kinds_of(held[name], records)}),
-        "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours], replicates),
+        "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours]),
         "enrolment takes": {
             name: _enrolment(held[name], records, most_takes) for name in (MAIN, *ours) if name in held
         },
@@ -97,6 +100,20 @@ def fold_trials(
             scores = fold.scores[np.ix_(chosen, chosen)]
         parts.append(matrix_trials(scores, own, policy, among=records))
     return parts
+
+
+def _tested(held: Held, records: Sequence[ClipRecord]) -> dict[str, int]:
+    """Clips that some run was tested on, by their kind: those that could be acquired."""
+    places = {int(place) for folds in held.values() for fold in folds for place in fold.places}
+    return dict(Counter(records[place].kind for place in sorted(places)))
+
+
+def _fnmr(pooled: ScoredTrials) -> float | None:
+    """At an FMR of `FMR`, if there are independent trials enough."""
+    try:
+        return fnmr_at_fmr(pooled, FMR)[0]
+    except EvidenceError:
+        return None
 
 
 def _kinds_of(folds: Sequence[HeldOut], records: Sequence[ClipRecord]) -> list[str]:
@@ -126,13 +143,14 @@ def _row(
             "mean": {key: statistics.fmean(own[key] for own in figures) for key in figures[0]},
             "deviation": {key: statistics.stdev(own[key] for own in figures) for key in figures[0]},
             "pooled": {key: dataclasses.asdict(own) for key, own in intervals.items()},
+            "fnmr": _fnmr(pooled),
         }
     if paper:
         row["paper"] = {"average_precision": paper[0], "peak_f1": paper[1]}
     return row
 
 
-def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str], replicates: int) -> list[Json]:
+def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str]) -> list[Json]:
     """Each kind of impostor alone, of the encoder, of whatever knows nothing of order, and of the other networks."""
     systems = [(name, "") for name in names if name in held]
     if MAIN in held:
@@ -169,6 +187,7 @@ def _enrolment(folds: Sequence[HeldOut], records: Sequence[ClipRecord], most: in
                 "takes": takes,
                 "average_precision": average_precision(accepted),
                 "eer": equal_error_rate(accepted)[0],
+                "prevalence": prevalence(accepted),
                 "genuine": int(accepted.genuine[-1]),
                 "impostor": int(accepted.impostor[-1]),
             }
@@ -187,10 +206,12 @@ def write_markdown(tables: Json, source: str) -> str:
         "",
         f"{source}: {tables['subjects']} subjects, "
         + ", ".join(f"{n} {kind}" for kind, n in tables["clips"].items())
-        + f" clips; {tables['folds']} folds without a common subject. Average precision (AP), peak F1 and EER are "
-        "means over folds; intervals are 95%, over subjects, of the pooled trials. Pairs inside a subject, as in the "
-        "paper, unless said; prevalence is the AP of a guess. Mimics are people of other folds; no clip is both "
-        "trained on and tested. Written by `facemotion tables`.",
+        + f" clips, of which {', '.join(f'{n} {kind}' for kind, n in tables['tested'].items())} could be acquired and "
+        f"were tested; {tables['folds']} folds without a common subject. Average precision (AP), peak F1 and EER are "
+        "means over folds, ± their standard deviation; a figure of all folds' trials together stands with its 95% "
+        "interval over subjects, in which the networks stay the same. Pairs inside a subject, as in the paper, unless "
+        "said; prevalence is the AP of a guess. No clip is both trained on and tested; of a mimic's maker other clips "
+        "may have been trained on. `dtw` warps the points of `landmarks`. Written by `facemotion tables`.",
     ]
     titles = {
         "table 1": "The paper's Table 1: extractor, loss, trimming; facial motions",
@@ -202,18 +223,23 @@ def write_markdown(tables: Json, source: str) -> str:
     for key, title in titles.items():
         if tables[key]:
             lines += ["", f"## {title}", "", *_rows(tables[key], lips=key in ("table 2", "ours"))]
+    lines += ["", "## At one threshold", "", *_thresholds([row for key in titles for row in tables[key]])]
     lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
     for name, rows in tables["enrolment takes"].items():
         if not rows:
             continue  # no motion has two takes
-        lines += ["", f"## Number of enrolment takes ({name})", "", "| takes | AP | EER |", "|---|---|---|"]
-        lines += [f"| {r['takes']} | {r['average_precision']:.3f} | {r['eer']:.3f} |" for r in rows]
+        lines += ["", f"## Number of enrolment takes ({name})", ""]
+        lines += ["| takes | AP | EER | prevalence |", "|---|---|---|---|"]
+        lines += [
+            f"| {r['takes']} | {r['average_precision']:.3f} | {r['eer']:.3f} | {r['prevalence']:.3f} |" for r in rows
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
     paper = any("paper" in row for row in rows)
-    head = ["run", *(["tested on"] if lips else []), "AP", "interval", "peak F1", "EER", "prevalence", "AP, all pairs"]
+    head = ["run", *(["tested on"] if lips else []), "AP", "AP of all folds together", "peak F1", "EER"]
+    head += ["prevalence", "AP, all pairs"]
     head += ["paper's AP", "paper's F1"] if paper else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
@@ -222,7 +248,7 @@ def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
         cells = [row["run"], *([row["tested on"]] if lips else [])]
         cells += [
             f"{mean['average_precision']:.3f} ± {deviation['average_precision']:.3f}",
-            f"{pooled['low']:.3f} to {pooled['high']:.3f}",
+            f"{pooled['value']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f})",
             f"{mean['peak_f1']:.3f}",
             f"{mean['eer']:.3f}",
             f"{mean['prevalence']:.3f}",
@@ -232,6 +258,22 @@ def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
             told = row.get("paper")
             cells += [f"{told['average_precision']:.3f}", f"{told['peak_f1']:.3f}"] if told else ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _thresholds(rows: Sequence[Json]) -> list[str]:
+    lines = [
+        "F1, FMR and FNMR of each fold at the threshold that gives the other folds together their peak F1, means over "
+        f"folds; and FNMR where all folds' trials together have an FMR of {FMR:.0%}.",
+        "",
+        f"| run | tested on | F1 | FMR | FNMR | FNMR at FMR {FMR:.0%} |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in {(row["run"], row["tested on"]): row for row in rows}.values():
+        mean, fnmr = row["within-subject"]["mean"], row["within-subject"]["fnmr"]
+        cells = [f"{mean[name]:.3f}" for name in ("f1", "fmr", "fnmr")]
+        cells.append("too few trials" if fnmr is None else f"{fnmr:.3f}")
+        lines.append("| " + " | ".join([row["run"], row["tested on"], *cells]) + " |")
     return lines
 
 
