@@ -134,7 +134,8 @@ def markdown(results: dict[str, object]) -> str:
     for key in ("order", "spotting"):
         if key == "spotting":
             lines += ["", "Half of the takes are flash motions; the encoder was trained on whole clips:"]
-        lines += ["", "| system | trials | prevalence | AP | EER |", "|---|---|---|---|---|"]
+        counted = "impostor trials" if key == "order" else "trials"
+        lines += ["", f"| system | {counted} | prevalence | AP | EER |", "|---|---|---|---|---|"]
         lines += [
             f"| {name} | {o['trials']} | {o['prevalence']:.3f} | {o['average_precision']:.3f} | {o['eer']:.3f} |"
             for name, o in results[key].items()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facemotion.errors import EvidenceError
 from facemotion.evaluation.plots import plot_embeddings, plot_scores
 from facemotion.evaluation.trials import score_pairs
 from facemotion.evaluation.tsne import tsne
@@ -35,3 +36,8 @@ def test_pictures_are_written(tmp_path: Path, count: int) -> None:
     plot_embeddings(vectors, records, tmp_path / "map.png")
     for name in ("scores.png", "map.png"):
         assert np.asarray(Image.open(tmp_path / name)).std() > 10
+
+
+def test_a_map_of_too_few_clips_is_refused() -> None:
+    with pytest.raises(EvidenceError, match="needs four clips or more, got 3"):
+        tsne(np.eye(3, dtype=np.float32))

@@ -36,7 +36,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Figures of a score file, or of a trained encoder on a manifest: AP, F1, EER, FNMR at fixed FMR, intervals."""
-    from facemotion.errors import DataError, MissingExtraError
+    from facemotion.errors import DataError, EvidenceError, MissingExtraError
     from facemotion.evaluation.report import make_report
     from facemotion.evaluation.scores import read_scores, write_scores
     from facemotion.evaluation.trials import score_pairs
@@ -62,7 +62,10 @@ def evaluate(
         make_folder(plots)
         plot_scores(trials, plots / "scores.png")
         if what.is_dir():
-            plot_embeddings(vectors, clips.records, plots / "embeddings.png")
+            try:
+                plot_embeddings(vectors, clips.records, plots / "embeddings.png")
+            except EvidenceError as error:  # the figures don't need it
+                typer.echo(f"facemotion: {error}", err=True)
     report = make_report(trials, tuple(fmr or (0.01, 0.001)), replicates)
     if json:
         print_json(report.to_json())

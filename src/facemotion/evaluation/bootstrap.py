@@ -35,7 +35,8 @@ def bootstrap(
 
     A trial between two subjects weighs the product of the times that both were drawn, a trial within one subject the
     times that it was drawn. Where all trials are of one subject, motions are drawn instead: the interval then says
-    nothing about other people.
+    nothing about other people. The scores stay as they are: that another training of the network would score
+    otherwise is not in the interval.
 
     Args:
         trials: scored trials.

@@ -63,6 +63,8 @@ def plot_embeddings(
         vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.
         path: picture to write.
         subjects, motions: how many are shown at most; where there is one subject, four times as many motions.
+    Raises:
+        EvidenceError: fewer than four clips.
     """
     from matplotlib.figure import Figure
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.errors import EvidenceError
 from facemotion.types import FloatArray
 
 Array = NDArray[np.float64]
@@ -20,9 +21,13 @@ def tsne(vectors: FloatArray, perplexity: float = 15.0, steps: int = 500, seed: 
         seed: of the first places.
     Returns:
         (N, 2) float64; distances between groups mean nothing, nearness does.
+    Raises:
+        EvidenceError: fewer than four vectors, of which neighbourhoods can't be made.
     Reference: van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
     """
     count = len(vectors)
+    if count < 4:
+        raise EvidenceError(f"A map of embeddings needs four clips or more, got {count}.")
     distances = (2 - 2 * vectors.astype(np.float64) @ vectors.T).clip(0)
     near = _neighbourhoods(distances, min(perplexity, (count - 1) / 3))
     near = ((near + near.T) / (2 * count)).clip(1e-12)

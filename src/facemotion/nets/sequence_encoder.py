@@ -43,7 +43,7 @@ class EncoderSettings:
     width: int = option(
         0, "m, the size of the vectors between layers; 0 for that of the input", minimum=0, maximum=4096
     )
-    layers: int = option(3, "transformer layers", minimum=1, maximum=24)
+    layers: int = option(3, "layers of the network", minimum=1, maximum=24)
     heads: int = option(8, "attention heads; they divide the width", minimum=1, maximum=64)
     feedforward: int = option(1024, "size of the feed-forward layers", minimum=1, maximum=16384)
     embedding: int = option(128, "n, the size of the embedding", minimum=2, maximum=4096)

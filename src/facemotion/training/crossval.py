@@ -39,7 +39,8 @@ class FoldFigures:
     Attributes:
         average_precision, prevalence, peak_f1, eer: on the fold's own trials; peak F1 and EER choose their threshold
             on them.
-        f1, fmr, fnmr: at the threshold of the peak F1 of the other folds' trials, which is what a deployment gets.
+        f1, fmr, fnmr: at the threshold of the peak F1 of the other folds' trials, which is what a deployment gets, but
+            for that the networks of the other folds were trained on this fold's people.
     """
 
     average_precision: float

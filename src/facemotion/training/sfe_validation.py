@@ -42,7 +42,8 @@ class Validation:
 
 @torch.no_grad()
 def validate(net: SpatialExtractor, stills: Stills, most: int, batch: int = 32) -> Validation:
-    """Figures over at most `most` stills, evenly spread, cropped as at run time."""
+    """Figures over at most `most` stills, evenly spread, cropped as at run time; points of weak labels
+    count like all others."""
     device = next(net.parameters()).device
     training = net.training
     net.eval()
