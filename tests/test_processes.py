@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from facemotion.processes import end_workers, worker_pool
+import pytest
+
+from facemotion.processes import worker_pool
 
 PROGRAM = """
 import os, sys, time
@@ -63,13 +65,18 @@ def sleep(_: int) -> None:
     time.sleep(600)
 
 
-def test_an_error_waits_for_nobody() -> None:
-    start = time.monotonic()
+def be_interrupted() -> None:
     with worker_pool(2) as pool:
         for number in range(4):
             pool.submit(sleep, number)
         time.sleep(2)
-        end_workers()
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_waits_for_nobody() -> None:
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
     assert time.monotonic() - start < 60
 
 

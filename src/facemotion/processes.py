@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 
+@contextmanager
 def worker_pool(
     workers: int, initialise: Callable[..., None] | None = None, arguments: tuple[Any, ...] = ()
-) -> ProcessPoolExecutor:
-    """A pool whose processes end at once when the one that made it is killed.
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes end at once when the one that made it is killed, interrupted or meets an error.
 
     The standard library's would first finish what they are at and what lies ready for them, hours of training perhaps,
     and write into folders that the next run uses. They are spawned, not forked: a forked copy of the threads of torch,
@@ -24,28 +25,15 @@ def worker_pool(
         workers: number of processes, at least 1.
         initialise: called once in each with `arguments`; a function at the top of a module.
     """
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (initialise, arguments))
-
-
-@contextmanager
-def prompt_pool(
-    workers: int, initialise: Callable[..., None] | None = None, arguments: tuple[Any, ...] = ()
-) -> Iterator[ProcessPoolExecutor]:
-    """A `worker_pool` whose processes are killed where an interrupt or an error ends its use; nothing more is begun."""
-    pool = worker_pool(workers, initialise, arguments)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (initialise, arguments))
     try:
         yield pool
     except BaseException:
-        end_workers()
+        for process in multiprocessing.active_children():
+            process.kill()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def end_workers() -> None:
-    """Kill the processes of this one's pools, so that an interrupt or an error needn't wait for what they are at."""
-    for process in multiprocessing.active_children():
-        process.kill()
 
 
 def _begin(initialise: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

@@ -13,7 +13,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.processes import prompt_pool
+from facemotion.processes import worker_pool
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -63,7 +63,7 @@ def fill_cache_by_processes(
     """
     files = [manifest.file(record) for record in manifest.records]
     try:
-        with prompt_pool(min(jobs, len(files)), _open_front_end, (cache, settings)) as pool:
+        with worker_pool(min(jobs, len(files)), _open_front_end, (cache, settings)) as pool:
             for record, failure in zip(manifest.records, pool.map(_extract, files), strict=True):
                 yield Extraction(record, None, failure)
     except BrokenProcessPool as error:

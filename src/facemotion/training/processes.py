@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from facemotion.errors import TrainingError
-from facemotion.processes import prompt_pool
+from facemotion.processes import worker_pool
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def run_tasks(
             yield task(*members)
         return
     try:
-        with prompt_pool(min(jobs, len(tasks)), _open, (open_worker, arguments)) as pool:
+        with worker_pool(min(jobs, len(tasks)), _open, (open_worker, arguments)) as pool:
             for future in [pool.submit(task, *members) for members in tasks]:
                 yield future.result()
     except BrokenProcessPool as error:
