@@ -122,7 +122,7 @@ def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path
     (found,) = operating_points(card, "own-fmr-5e-2", settings)
     assert (found.threshold, found.fmr, found.source) == (points[0].threshold, 0.05, 'our "door" camera')
     keep_points(card, points[:1], settings)
-    with pytest.raises(UnknownModelError, match="choose among own-fmr-5e-2"):
+    with pytest.raises(UnknownModelError, match="to one of own-fmr-5e-2"):
         operating_points(card, "own-fmr-1e-1", settings)
     with pytest.raises(ModelError, match="calibrate"):
         operating_points(ModelCard("m", "m.onnx", "1" * 64), "own-fmr-5e-2", settings)

@@ -131,6 +131,9 @@ def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_p
         with pytest.raises(EnrolmentError, match=r"^Takes 1 and 2 aren't alike .* add a third take\.$") as refusal:
             verifier.enrol(store, "alice", takes[1:])
         assert refusal.value.takes == (1, 2)
+        with pytest.raises(EnrolmentError, match="Takes 1 and 3 are the same recording") as refusal:
+            verifier.enrol(store, "alice", [takes[0], takes[1], takes[0]])
+        assert refusal.value.takes == (1, 3)
         for count in (1, 6):
             with pytest.raises(EnrolmentError, match="2 to 5"):
                 verifier.enrol(store, "alice", takes[:1] * count)

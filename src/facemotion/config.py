@@ -120,7 +120,10 @@ class RuntimeSettings:
     providers: tuple[str, ...] = option(
         ("CPUExecutionProvider",), "ONNX Runtime execution providers, in order of preference"
     )
-    models_folder: str = option("", "folder of pulled model files; empty for the user's data folder")
+    models_folder: str = option(
+        "",
+        "folder of pulled model files, relative to the working folder; empty for the user's data folder",
+    )
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,24 @@ def _check_range(spec: dataclasses.Field[Any], value: Any, where: str) -> None:
         for own in value if isinstance(value, tuple) else (value,):
             if own not in choices:
                 raise SettingsError(f"{where} must be one of {', '.join(choices)}, got {own!r}.")
+
+
+def differences(before: Any, now: Any, where: str = "") -> list[str]:
+    """What differs between two dataclasses of options of one kind: "optimiser.steps was 60 and is 400", and so on."""
+    found = []
+    for spec in fields(now):
+        old, new, name = getattr(before, spec.name), getattr(now, spec.name), f"{where}{spec.name}"
+        if old == new:
+            continue
+        pairs = [(name, old, new)]
+        if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+            pairs = [(f"{name}[{i}]", *pair) for i, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1]]
+        for label, one, other in pairs:
+            if dataclasses.is_dataclass(other):
+                found += differences(one, other, f"{label}.")
+            else:
+                found.append(f"{label} was {one!r} and is {other!r}")
+    return found
 
 
 def to_toml(settings: Any) -> str:

@@ -39,7 +39,11 @@ def operating_points(card: ModelCard, name: str = "", settings: RuntimeSettings 
     found = tuple(sorted((point for point in points if point.name == wanted), key=lambda point: point.takes))
     if not found:
         names = ", ".join(dict.fromkeys(point.name for point in points))
-        raise UnknownModelError(f"{card.name!r} has no operating point {wanted!r}; choose among {names}.")
+        raise UnknownModelError(
+            f"{card.name!r} has no operating point {wanted!r}; set operating_point under [verifier] to one of {names}."
+            if wanted
+            else f"{card.name!r} has no default; set operating_point under [verifier] to one of {names}."
+        )
     if found[0].takes > 1:
         raise ModelError(
             f"The operating point {wanted!r} of {card.name!r} was measured with templates of {found[0].takes} takes or "
@@ -203,9 +207,9 @@ def check_evidence(trials: ScoredTrials, fmr: float) -> None:
     independent = independent_impostors(trials)
     lowest = lowest_supported_fmr(independent)
     if fmr < lowest:
+        asked = f"ask for {_rounded_up(lowest):g} or more, or record" if lowest < 1 else "record"
         raise EvidenceError(
-            f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials; "
-            f"ask for {_rounded_up(lowest):g} or more, or record more motions."
+            f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials; {asked} more motions."
         )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +95,41 @@ def test_train_then_evaluate(world: Path) -> None:
     table = run("evaluate", scores, "--replicates", 20, "--fmr", 1)
     assert "average precision" in table
     assert "9 genuine and 27 impostor trials of 1 subject" in table
+
+
+def test_ctrl_c_keeps_what_was_trained(world: Path, tmp_path: Path) -> None:
+    config = tmp_path / "long.toml"
+    config.write_text((world / "tiny.toml").read_text().replace("steps = 3", "steps = 100000"))
+    command = [sys.executable, "-m", "facemotion.cli", "train", "encoder", str(config), "--run", str(tmp_path / "run")]
+    training = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    curve, deadline = tmp_path / "run" / "curve.csv", time.monotonic() + 120
+    while not curve.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    training.send_signal(signal.SIGINT)
+    told = training.communicate(timeout=120)[1]
+    assert training.returncode == 130
+    steps = int(curve.read_text().splitlines()[-1].split(",")[0])
+    assert f"stopped after step {steps}; the same command goes on" in told
+    assert steps % 200  # no step at which a checkpoint is due
+    config.write_text(config.read_text().replace("steps = 100000", f"steps = {steps + 1}"))
+    kept = tmp_path / "run" / "config.toml"
+    kept.write_text(kept.read_text().replace("steps = 100000", f"steps = {steps + 1}"))
+    assert f"{steps + 1} steps, the first {steps} of them before" in run(
+        "train", "encoder", config, "--run", tmp_path / "run"
+    )
+    assert "had ended before" in run("train", "encoder", config, "--run", tmp_path / "run")
+
+
+def test_a_run_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"no run folder and no score file {tmp_path}/none"):
+        run("evaluate", tmp_path / "none")
+
+
+def test_recipes_have_features_of_one_extractor(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    write_manifest(tmp_path / "manifest.csv", [ClipRecord("a.json", "ann", "wink", "facial", 0, 1)])
+    with pytest.raises(DataError, match="set made without video .* to extract by sfe-l"):
+        run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
 
 
 def test_clips_that_a_run_has_seen_are_told(world: Path, tmp_path: Path) -> None:

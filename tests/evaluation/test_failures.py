@@ -21,7 +21,8 @@ ZIGZAG = np.sin(np.linspace(0, 4 * np.pi, 40))[:, None] * [1.0, -1.0]
 
 
 def explain(first: FeatureSequence, second: FeatureSequence, same: bool, kind: str = "facial") -> str:
-    records = [ClipRecord("a", "ann", "m", "facial", 0, 1), ClipRecord("b", "ann", "m" if same else "n", kind, 1, 1)]
+    other = "m" if same else "m~near" if kind == "near-miss" else "n"
+    records = [ClipRecord("a", "ann", "m", "facial", 0, 1), ClipRecord("b", "ann", other, kind, 1, 1)]
     cosine = 0.1 if same else 0.9
     vectors = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
     (failure,) = find_failures(vectors, records, [first, second], 0.5)
@@ -33,6 +34,7 @@ def test_each_category_is_told_by_its_cue() -> None:
     whole = clip(BUMP)
     assert explain(clip(BUMP, 25, 33), clip(ZIGZAG, 25, 33), same=False) == "flash motions"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind="near-miss") == "near miss or mimic"
+    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind="mimic") == "other false accept"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False) == "other false accept"
     assert explain(clip(BUMP, 5, 55), clip(BUMP, 7, 57), same=False) == "alike motions"
     assert explain(whole, clip(RISE, 40, 60), same=True) == "other ending"
@@ -83,7 +85,9 @@ def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
         return [np.full((8, 6, 3), 90, np.uint8)] * 4
 
     outcome = count_outcome(np.eye(2, dtype=np.float32), records, -0.5)
-    page = failure_page(failures, records, -0.5, outcome, strip)
+    page = failure_page(failures, records, -0.5, outcome, strip, "run <x> on y.csv.", {"m": "wink > pout"})
+    assert "<p>run &lt;x&gt; on y.csv.</p>" in page
+    assert "ann, m (wink &gt; pout), repetition 0" in page
     assert shown == ["a<b>.mp4", "b.mp4"]
     assert page.count("data:image/jpeg;base64,") == 2
     assert "http" not in page

@@ -18,7 +18,7 @@ from facemotion.errors import DataError, FacemotionError, TrainingError
 from facemotion.features import load_extractor
 from facemotion.synth.assets import Assets
 from facemotion.training.simulated import SimulationSettings, simulate
-from facemotion.training.table_runs import DTW, MAIN, TableSettings, plan_runs
+from facemotion.training.table_runs import DTW, MAIN, TableSettings, choose_runs, plan_runs
 from facemotion.types import TRIAL_KINDS, FeatureSequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
@@ -127,6 +127,18 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
     config.write_text(config.read_text().replace("steps = 3", "steps = 4"))
     with pytest.raises(TrainingError, match="holds a run of other settings"):
         run("tables", config, "--out", tmp_path)
+
+
+@pytest.mark.shared
+def test_what_a_set_has_no_clips_for_is_left_out(people: Path, config: Path) -> None:
+    manifest, runs = read_manifest(people / "manifest.csv"), plan_runs(read_toml(TableSettings, config))
+    assert choose_runs(runs, manifest) == runs
+    facial = choose_runs(runs, manifest.select(kinds=("facial",)))
+    assert [run.name for run in runs if run not in facial] == ["lips", "facial and lips"]
+    with pytest.raises(DataError, match="No run begins with lips; choose among sfe-e"):
+        choose_runs(runs, manifest.select(kinds=("facial",)), ["lips"])
+    with pytest.raises(DataError, match="has no clips that a table is about"):
+        choose_runs([run for run in runs if run.tested == ("lip",)], manifest.select(kinds=("facial",)))
 
 
 @pytest.mark.shared

@@ -118,8 +118,26 @@ def test_padding_and_batching_do_not_change_embeddings(data: TrainingSet) -> Non
 def test_other_settings_need_another_folder(data: TrainingSet, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     train_encoder(TINY, data, run)
-    with pytest.raises(TrainingError, match="run of other settings"):
+    with pytest.raises(TrainingError, match=r"run of other settings \(seed was 0 and is 1\); choose"):
         train_encoder(dataclasses.replace(TINY, seed=1), data, run)
+    train_encoder(dataclasses.replace(TINY, checkpoint_steps=3), data, run)  # which changes nothing of the result
+
+
+def test_an_interrupt_loses_no_step(data: TrainingSet, tmp_path: Path) -> None:
+    def stop(step: int, _: float) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken")
+    train_encoder(TINY, data, whole)
+    with pytest.raises(KeyboardInterrupt):
+        train_encoder(TINY, data, broken, stop)
+    assert broken.load().step == 4
+    train_encoder(TINY, data, broken)
+    assert (tmp_path / "whole/curve.csv").read_text() == (tmp_path / "broken/curve.csv").read_text()
+    one, other = whole.load(), broken.load()
+    for name, tensor in one.tensors.items():
+        torch.testing.assert_close(tensor, other.tensors[name], atol=0, rtol=0)
 
 
 def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, tmp_path: Path) -> None:

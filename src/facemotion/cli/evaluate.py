@@ -46,6 +46,8 @@ def evaluate(
             raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")
         vectors, clips, _ = embed_run(what, manifest, features, split)
         trials = score_pairs(vectors, clips.records, "within-subject" if within_subject else "all")
+    elif not what.exists():
+        raise DataError(f"There is no run folder and no score file {what}.")
     else:
         trials = read_scores(what)
     if scores:
@@ -55,15 +57,18 @@ def evaluate(
             import matplotlib  # noqa: F401
         except ImportError as error:
             raise MissingExtraError(
-                "Plots need matplotlib; install it with `pip install '.[train]'` in the clone."
+                "Plots need matplotlib; install it with `pip install -c requirements/locked.txt '.[train]'`."
             ) from error
         from facemotion.evaluation.plots import plot_embeddings, plot_scores
 
         make_folder(plots)
-        plot_scores(trials, plots / "scores.png")
+        about = f"{what}{f' on {manifest}' if what.is_dir() else ''}{f', {split}' if split else ''}"
+        plot_scores(trials, plots / "scores.png", about)
+        written = [plots / "scores.png"]
         if what.is_dir():
             try:
                 plot_embeddings(vectors, clips.records, plots / "embeddings.png")
+                written.append(plots / "embeddings.png")
             except EvidenceError as error:  # the figures don't need it
                 typer.echo(f"facemotion: {error}", err=True)
     report = make_report(trials, tuple(fmr or (0.01, 0.001)), replicates)
@@ -71,6 +76,8 @@ def evaluate(
         print_json(report.to_json())
     else:
         _print(report)
+        if plots:
+            typer.echo(f"Plots: {', '.join(map(str, written))}.")
 
 
 def _print(report: Report) -> None:

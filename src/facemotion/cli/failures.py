@@ -11,16 +11,16 @@ from facemotion.cli.console import ConfigOption, JsonOption, print_json
 from facemotion.cli.runs import embed_run, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from facemotion.config import Settings
     from facemotion.data.manifest import Manifest
-    from facemotion.types import ClipRecord
+    from facemotion.types import ClipRecord, FeatureSequence
 
-STRIP_FRAMES, STRIP_PX = 10, 112
+STRIP_FRAMES, STRIP_PX = 8, 150
 
 
 def register(app: typer.Typer) -> None:
@@ -51,12 +51,14 @@ def failures(
     from rich.table import Table
 
     from facemotion.config import load_settings
+    from facemotion.data.manifest import read_programs
     from facemotion.evaluation.failure_page import failure_page
     from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
     from facemotion.evaluation.metrics import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
 
     vectors, acquired, sequences = embed_run(run, manifest, features, split)
+    chosen = "that of the EER on these clips" if threshold is None else "the one asked for"
     if threshold is None:
         threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
     found = find_failures(vectors, acquired.records, sequences, threshold, most)
@@ -64,8 +66,10 @@ def failures(
     page = None
     if html:
         page = make_folder(html) / "failures.html"
-        strip = _strips(acquired, load_settings(config))
-        page.write_text(failure_page(found, acquired.records, threshold, outcome, strip), "utf-8")
+        strip = _strips(acquired, sequences, load_settings(config))
+        about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}."
+        programs = read_programs(acquired.folder)
+        page.write_text(failure_page(found, acquired.records, threshold, outcome, strip, about, programs), "utf-8")
     if json:
         records = acquired.records
         entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]
@@ -88,26 +92,40 @@ def failures(
     )
 
 
-def _strips(manifest: Manifest, settings: Settings) -> Callable[[ClipRecord], list[NDArray[np.uint8]]]:
-    """Gives STRIP_FRAMES squares round the face of a clip, evenly spread over it, STRIP_PX a side."""
+def _strips(
+    manifest: Manifest, sequences: Sequence[FeatureSequence], settings: Settings
+) -> Callable[[ClipRecord], list[NDArray[np.uint8]]]:
+    """Gives STRIP_FRAMES squares round the face of a clip, evenly spread over its motion, with their seconds."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
+    from facemotion.activity import active_span
     from facemotion.face import BlazeFace
     from facemotion.media import read_frames
 
     detector = BlazeFace(settings.face, settings.runtime)
+    spans = {}
+    for record, sequence in zip(manifest.records, sequences, strict=True):
+        first, last = active_span(sequence.values, sequence.times)
+        spans[record] = float(sequence.times[first]), float(sequence.times[last])
 
     def strip(record: ClipRecord) -> list[NDArray[np.uint8]]:
-        frames = [frame for frame, _ in read_frames(manifest.file(record), settings.media)]
-        chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int)]
+        frames, times = zip(*read_frames(manifest.file(record), settings.media), strict=True)
+        places = [int(np.abs(np.subtract(times, at)).argmin()) for at in np.linspace(*spans[record], STRIP_FRAMES)]
+        chosen = [frames[i] for i in places]
         boxes = [found[0] for found in (detector.detect(frame).boxes for frame in chosen) if len(found)]
         height, width = frames[0].shape[:2]
         x0, y0, x1, y1 = np.median(boxes, axis=0) if boxes else (0, 0, width, height)
-        half = 0.8 * max(x1 - x0, y1 - y0)
+        half = 0.6 * max(x1 - x0, y1 - y0)
         area = ((x0 + x1) / 2 - half, (y0 + y1) / 2 - half, (x0 + x1) / 2 + half, (y0 + y1) / 2 + half)
         side = (STRIP_PX, STRIP_PX)
-        # Reaching past the border is fine: PIL fills with black.
-        return [np.asarray(Image.fromarray(f).crop(tuple(map(round, area))).resize(side)) for f in chosen]
+        shown = []
+        for place, frame in zip(places, chosen, strict=True):
+            picture = Image.fromarray(frame).crop(tuple(map(round, area))).resize(side)  # black past the border
+            ImageDraw.Draw(picture).text(
+                (4, 2), f"{times[place]:.1f} s", "white", font_size=13, stroke_width=1, stroke_fill="black"
+            )
+            shown.append(np.asarray(picture))
+        return shown
 
     return strip

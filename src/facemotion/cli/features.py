@@ -37,7 +37,8 @@ def features(
     from facemotion.config import load_settings
     from facemotion.data.cache import FeatureCache
     from facemotion.data.extraction import fill_cache, fill_cache_by_processes
-    from facemotion.data.manifest import check_manifest, read_manifest
+    from facemotion.data.manifest import check_manifest, clip_digest, read_manifest
+    from facemotion.errors import DataError
     from facemotion.frontend import Frontend
 
     settings = load_settings(config)
@@ -48,6 +49,13 @@ def features(
     check_manifest(read, labelled=False)  # features are of no label; training looks at them
     read = read.select(kinds=kind or None)
     store = FeatureCache(cache, frontend.extractor.frontend_id)
+    recipes = [record for record in read.records if record.path.endswith(".json")]
+    if any(store.read(clip_digest(read.file(record))) is None for record in recipes):
+        raise DataError(
+            f"{manifest} is of a set made without video (--features): its clips are recipes, whose features lie in "
+            "the cache that it was made with, for the default extractor alone. Make it with video to extract by "
+            f"{settings.verifier.extractor}."
+        )
     if jobs > 1:
         results = fill_cache_by_processes(store, read, settings, jobs)
     else:

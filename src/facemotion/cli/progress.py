@@ -40,6 +40,11 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, total=self._done[1], note=note)
 
+    @property
+    def done(self) -> int:
+        """What it was last told."""
+        return self._done[0]
+
     def line(self, now: float) -> str:
         """What there is to say at a moment of the monotonic clock, in seconds; nothing before the total is known."""
         done, total, note = self._done

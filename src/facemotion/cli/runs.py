@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from facemotion.data.manifest import Manifest
     from facemotion.types import FeatureSequence, FloatArray
 
-INSTALL = "Training needs torch; install it with `pip install '.[train]'` in the clone."
+INSTALL = "Training needs torch; install it with `pip install -c requirements/locked.txt '.[train]'` in the clone."
 
 
 def embed_run(

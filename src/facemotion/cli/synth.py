@@ -333,7 +333,7 @@ def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
 def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:
     from facemotion.synth.people import fit_portraits
 
-    with Progress("portraits", quiet=quiet) as report:
+    with Progress("portraits fitted, once for all sets", quiet=quiet) as report:
         return dict(fit_portraits(assets, cache, report))
 
 

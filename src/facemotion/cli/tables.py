@@ -32,12 +32,13 @@ def tables(
     """The paper's two tables on a manifest, and what it leaves out: impostors by kind, controls, baselines, takes."""
     import json as text
 
-    from facemotion.errors import DataError, MissingExtraError
+    from facemotion.errors import MissingExtraError
 
     try:
         from facemotion.training.table_runs import (
             TableSettings,
             check_features,
+            choose_runs,
             kept_runs,
             load_clips,
             plan_runs,
@@ -51,11 +52,9 @@ def tables(
     settings = read_toml(TableSettings, config)
     manifest = load_clips(settings)
     runs = plan_runs(settings)
-    chosen = [run for run in runs if not only or run.name.startswith(tuple(only))]
-    if not chosen:
-        raise DataError(
-            f"No run begins with {' or '.join(only or [])}; choose among {'; '.join(r.name for r in runs)}."
-        )
+    chosen = choose_runs(runs, manifest, only or ())
+    if left := [run.name for run in runs if run not in choose_runs(runs, manifest)]:
+        typer.echo(f"facemotion: left out, since {manifest.folder} has no such clips: {'; '.join(left)}.", err=True)
     check_features(settings, manifest, chosen)
     make_folder(out)
     kept_runs(settings, manifest, runs, out)  # what is of other settings or clips is told before hours of training

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
+from facemotion.cli.interrupt import Interrupts
 from facemotion.cli.progress import Progress
 from facemotion.cli.runs import INSTALL
 
@@ -46,8 +47,6 @@ def encoder(
         from facemotion.training.settings import TrainingSettings
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
-    from rich.console import Console
-
     from facemotion.config import read_toml
     from facemotion.features import load_extractor
 
@@ -55,25 +54,41 @@ def encoder(
     frontend_id = load_extractor(settings.extractor).frontend_id
     data = load_training_set(settings, frontend_id)
     final: float | None = None  # of a run that had ended before
-    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress:
+    first = 0
+    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress, Interrupts() as interrupts:
 
         def show(step: int, loss: float) -> None:
-            nonlocal final
-            final = loss
+            nonlocal final, first
+            final, first = loss, first or step
             progress(step, note=f"loss {loss:.3f}")
+            interrupts.check()
 
-        net = train_encoder(settings, data, RunFolder(run), show)
+        try:
+            net = train_encoder(settings, data, RunFolder(run), show)
+        except KeyboardInterrupt:
+            _stopped(progress.done)
+            raise
     if export:
         export_encoder(net, export)
-        write_card(export, frontend_id, spotting=settings.encoder.spotting)
+        card = write_card(export, frontend_id, spotting=settings.encoder.spotting)
     if json:
         print_json({"run": str(run), "clips": len(data.records), "steps": settings.optimiser.steps, "loss": final})
         return
-    Console().print(
-        f"Trained on {len(data.records)} clips for {settings.optimiser.steps} steps; the run is in {run}. Next: "
-        f"`facemotion evaluate {run} --manifest MANIFEST`.",
-        highlight=False,
-    )
+    told = f"Trained on {len(data.records)} clips for {settings.optimiser.steps} steps"
+    if final is None:
+        told = f"The run had ended before: {len(data.records)} clips, {settings.optimiser.steps} steps"
+    elif first > 1:
+        told += f", the first {first - 1} of them before"
+    typer.echo(f"{told}; the run is in {run}. Next, on clips that it wasn't trained on:")
+    typer.echo(f"  facemotion evaluate {run} --manifest MANIFEST")
+    if export:
+        typer.echo(f"The encoder is in {export}, its card in {card}. It decides nothing before it is calibrated:")
+        typer.echo("  facemotion calibrate MANIFEST --config SETTINGS --keep   (SETTINGS name it: docs/training.md)")
+
+
+def _stopped(step: int) -> None:
+    """Say that the work can be gone on with."""
+    typer.echo(f"facemotion: stopped after step {step}; the same command goes on from there.", err=True)
 
 
 def sfe(
@@ -102,15 +117,20 @@ def sfe(
     data = load_stills(settings)
     stills = sum(len(source) for source in data.sources)
     final, figures = 0.0, None
-    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress:
+    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress, Interrupts() as interrupts:
 
         def show(step: int, loss: float, found: Validation | None) -> None:
             nonlocal final, figures
             final, figures = loss, found or figures
             seen = f", inner NME {figures.nme_51:.2f}%" if figures else ""
             progress(step, note=f"loss {loss:.3f}{seen}")
+            interrupts.check()
 
-        net = train_sfe(settings, data, RunFolder(run), show)
+        try:
+            net = train_sfe(settings, data, RunFolder(run), show)
+        except KeyboardInterrupt:
+            _stopped(progress.done)
+            raise
     if export:
         export_sfe(net, export, None if net.has_landmarks else fit_readout(net, data.sources[0]))
     if json:

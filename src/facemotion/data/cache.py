@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.data.manifest import Manifest, clip_digest
+from facemotion.data.npz import DAMAGE
 from facemotion.errors import AcquisitionError, DataError, FacemotionError, ModelMismatchError
 from facemotion.types import FeatureSequence
 
@@ -46,7 +46,7 @@ class FeatureCache:
         try:
             with np.load(io.BytesIO(self.path(digest).read_bytes()), allow_pickle=False) as file:
                 return FeatureSequence(file["values"], file["times"], str(file["frontend_id"]))
-        except (FileNotFoundError, zipfile.BadZipFile, EOFError, KeyError, ValueError):
+        except (FileNotFoundError, *DAMAGE):
             return None
 
     def read_failure(self, digest: str) -> str | None:

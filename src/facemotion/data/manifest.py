@@ -76,7 +76,8 @@ def read_manifest(path: Path) -> Manifest:
                 raise ManifestError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(_REQUIRED)}.")
             records = tuple(_record(row, f"{path}, line {reader.line_num}") for row in reader)
     except OSError as error:
-        raise ManifestError(f"Can't read the manifest {path}: {error.strerror}.") from error
+        where = "" if path.is_absolute() else f" (seen from {Path.cwd()})"
+        raise ManifestError(f"Can't read the manifest {path}{where}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(f"{path} is not a CSV file in UTF-8: {error}.") from error
     if not records:
@@ -110,19 +111,25 @@ def is_reordered(record: ClipRecord) -> bool:
     return record.kind == "near-miss" and record.motion.partition("~")[2].partition("-")[0] == ORDER
 
 
+def read_programs(folder: Path) -> dict[str, str]:
+    """What is performed, by the name of the motion, as `motions.csv` of a simulated set tells; empty without it."""
+    try:
+        with (folder / "motions.csv").open(newline="", encoding="utf-8") as file:
+            return {row["motion"]: row["program"] for row in csv.DictReader(file)}
+    except (OSError, KeyError):
+        return {}
+
+
 def name_reordered(manifest: Manifest) -> Manifest:
     """Near misses of a simulated set that only reorder steps get the name `X~order`; where the motion has one of that
     name, in another order, `X~order-near` after their own.
 
     The programs are read from `motions.csv` beside the manifest; without it nothing changes.
     """
-    try:
-        with (manifest.folder / "motions.csv").open(newline="", encoding="utf-8") as file:
-            programs = {
-                row["motion"]: [step.strip() for step in row["program"].split(">")] for row in csv.DictReader(file)
-            }
-    except (OSError, KeyError):
-        return manifest
+    programs = {
+        motion: [step.strip() for step in program.split(">")]
+        for motion, program in read_programs(manifest.folder).items()
+    }
     records, taken = [], {record.motion for record in manifest.records}
     for record in manifest.records:
         steps, original = programs.get(record.motion, []), programs.get(original_motion(record), [])

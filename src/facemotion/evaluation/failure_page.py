@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,13 @@ small { color: #555; }
 
 
 def failure_page(
-    failures: Sequence[Failure], records: Sequence[ClipRecord], threshold: float, outcome: Outcome, strip: Strip
+    failures: Sequence[Failure],
+    records: Sequence[ClipRecord],
+    threshold: float,
+    outcome: Outcome,
+    strip: Strip,
+    about: str = "",
+    programs: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The page: counts per category, then each failure with strips of both clips and its cues.
 
@@ -44,6 +51,7 @@ def failure_page(
         outcome: of all pairs.
         strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time; a clip that raises a
             MediaError, having no video perhaps, is shown without.
+        about: what failed on what, a sentence. programs: what is performed, by the motion's name, where it is known.
     Returns:
         HTML text; the pictures are inside.
     """
@@ -51,6 +59,7 @@ def failure_page(
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width'><title>Failures</title>",
         f"<style>{STYLE}</style><h1>Failures at threshold {threshold:.3f}</h1>",
+        f"<p>{html.escape(about)}</p>",
     ]
     if not failures:
         return "\n".join([*parts, f"<p>{html.escape(outcome.without_failures(threshold))}</p></html>\n"])
@@ -71,15 +80,16 @@ def failure_page(
         chosen = [failure for failure in failures if failure.accepted is accepted]
         shown = f", of which the worst {len(chosen)} are shown" if len(chosen) < wrong else ""
         parts.append(f"<h2>{title}</h2><p>{wrong or 'None'} of {of}{shown}.</p>")
-        parts += [_section(failure, records, strip) for failure in chosen]
+        parts += [_section(failure, records, strip, programs) for failure in chosen]
     return "\n".join(parts) + "</html>\n"
 
 
-def _section(failure: Failure, records: Sequence[ClipRecord], strip: Strip) -> str:
+def _section(failure: Failure, records: Sequence[ClipRecord], strip: Strip, programs: Mapping[str, str]) -> str:
     lines = [f"<section><b>{html.escape(failure.category)}</b>, score {failure.score:.3f}"]
     for position, cues in zip((failure.first, failure.second), failure.cues, strict=True):
         record = records[position]
-        label = f"{record.subject}, {record.motion}, repetition {record.repetition} ({record.path})"
+        performed = f" ({programs[record.motion]})" if record.motion in programs else ""
+        label = f"{record.subject}, {record.motion}{performed}, repetition {record.repetition} ({record.path})"
         try:
             lines.append(f'<img alt="{html.escape(label)}" src="{_picture(strip(record))}">')
         except MediaError:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.activity import Cues, measure_cues
+from facemotion.data.manifest import original_motion
 from facemotion.encoder import resample
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.trials import pair_clips
@@ -24,7 +25,7 @@ ALIKE_RESIDUAL = 0.35
 
 CATEGORIES = {
     "flash motions": f"both faces rest in more than {FLASH_SHARE:.0%} of the frames",
-    "near miss or mimic": "a clip of the pair is a near miss or a mimic",
+    "near miss or mimic": "one clip comes near the other's motion, or imitates it",
     "alike motions": f"time warping leaves less than {ALIKE_RESIDUAL:g} of the mean intensity between them",
     "other false accept": "no cue tells why",
     "other ending": f"one clip ends more than {ENDING_GAP:.0%} of its largest distance farther from rest",
@@ -156,7 +157,8 @@ def _explain(
     distance = -float(dtw_scores([resample(s.values, s.times) for s in pair])[0, 1])
     residual = distance / max((low + high) / 2, 1e-12)
     if accepted:
-        kinds = {records[first].kind, records[second].kind}
+        related = original_motion(records[first]) == original_motion(records[second])
+        kinds = {records[first].kind, records[second].kind} if related else set()
         if min(c.neutral_share for c in cues) > FLASH_SHARE:
             category = "flash motions"
         elif kinds & {"near-miss", "mimic"}:

@@ -11,44 +11,53 @@ from facemotion.evaluation.metrics import average_precision, curve, equal_error_
 from facemotion.evaluation.tsne import tsne
 from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
 
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # ticks of the DET plot
 
-def plot_scores(trials: ScoredTrials, path: Path) -> None:
+
+def plot_scores(trials: ScoredTrials, path: Path, about: str = "") -> None:
     """Precision and recall, DET, and a histogram of scores per kind of trial, side by side.
 
     Args:
         trials: with genuine and impostor trials.
         path: picture to write; its suffix decides the format.
+        about: what was scored, for the title.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     accepted = curve(trials)
-    figure = Figure(figsize=(15, 4.6), layout="constrained")
+    figure = Figure(figsize=(15, 4.9), layout="constrained")
+    genuine = int(trials.labels.sum())
+    figure.suptitle(f"{about}: {genuine} genuine and {len(trials) - genuine} impostor trials".removeprefix(": "))
     precision_recall, det, histogram = figure.subplots(1, 3)
+    rate, threshold = equal_error_rate(accepted)
 
-    precision_recall.plot(accepted.recall, accepted.precision)
+    precision_recall.plot(accepted.recall, accepted.precision, clip_on=False)
     precision_recall.axhline(prevalence(accepted), color="0.6", linestyle=":", label="a guess (prevalence)")
     precision_recall.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     precision_recall.set_title(f"average precision {average_precision(accepted):.3f}")
-    precision_recall.legend(loc="upper right")
+    precision_recall.legend(loc="lower left")
 
     shown = (accepted.impostor > 0) & (accepted.fnmr > 0)
     det.loglog(accepted.fmr[shown], accepted.fnmr[shown])
-    rate = equal_error_rate(accepted)[0]
     if rate > 0:
         det.plot([rate], [rate], "o", color="C3", label=f"EER {rate:.3f}")
         det.legend(loc="lower left")
-    det.set(xlabel="false match rate", ylabel="false non-match rate", title="DET")
-    det.grid(which="both", alpha=0.25)
-    percent = FuncFormatter(lambda rate, _: f"{100 * rate:g}%")
-    det.xaxis.set_major_formatter(percent)
-    det.yaxis.set_major_formatter(percent)
+    det.set(xlabel="false match rate", ylabel="false non-match rate", title="DET, both axes logarithmic")
+    det.grid(alpha=0.25)
+    det.tick_params(labelsize="x-small")
+    for axis, least in ((det.xaxis, det.get_xlim()[0]), (det.yaxis, det.get_ylim()[0])):
+        axis.set_ticks([tick for tick in RATES if tick >= least])
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g}%"))
 
-    bins = np.linspace(float(trials.scores.min()), float(trials.scores.max()), 60)
+    bins = np.linspace(float(trials.scores.min()), float(trials.scores.max()), int(np.clip(genuine / 4, 12, 60)))
     for number, kind in enumerate(TRIAL_KINDS):
         scores = trials.scores[trials.kinds == number]
         if len(scores):
-            histogram.hist(scores, bins, density=True, histtype="step", label=f"{kind} ({len(scores)})")
+            how = {"histtype": "stepfilled", "alpha": 0.35} if number == 0 else {"histtype": "step"}
+            histogram.hist(scores, bins, density=True, label=f"{kind} ({len(scores)})", **how)
+    histogram.axvline(threshold, color="C3", linestyle=":", label=f"threshold of the EER, {threshold:.2f}")
     histogram.set(xlabel="score", ylabel="density", title="scores")
     histogram.legend(loc="upper left", fontsize="small")
     figure.savefig(path, dpi=120)

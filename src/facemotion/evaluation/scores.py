@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from facemotion.data.npz import DAMAGE
 from facemotion.errors import DataError
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
-# What numpy raises on a damaged npz file.
-DAMAGE = (
-    EOFError,
-    KeyError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 COLUMNS = ("score", "kind", "subject_a", "subject_b", "motion_a", "motion_b")
 
 

@@ -119,7 +119,13 @@ def card(name: str, settings: RuntimeSettings | None = None) -> ModelCard:
     if name not in cards:
         near = difflib.get_close_matches(name, cards, n=1, cutoff=0)
         hint = f"; the nearest known is {near[0]!r}" if near else ""
-        raise UnknownModelError(f"There is no model {name!r}{hint}. See `facemotion models list`.")
+        looked = ""
+        if settings is not None and settings.models_folder:
+            folder = Path(settings.models_folder)
+            looked = (
+                f" Cards were looked for in {folder.absolute()}{'' if folder.is_dir() else ', which is no folder'}."
+            )
+        raise UnknownModelError(f"There is no model {name!r}{hint}.{looked} See `facemotion models list`.")
     return cards[name]
 
 

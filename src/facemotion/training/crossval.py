@@ -169,13 +169,19 @@ def check_folds(records: Sequence[ClipRecord], folds: Sequence[Fold], kind: str 
     """
     for number, fold in enumerate(folds):
         own = [records[i] for i in fold.test if not kind or records[i].kind == kind]
+        if len(own) < 2:
+            raise EvidenceError(
+                f"Fold {number} holds out {len(own)} {kind or 'clips'}{' clips' if kind else ''}, and a trial compares "
+                "two; take fewer folds, or clips of more motions and takes."
+            )
         for policy in PAIR_POLICIES:
             labels = score_pairs(np.zeros((len(own), 1), np.float32), own, policy).labels
             if labels.all() or not labels.any():
                 clips = f"{len(own)} {kind} clips" if kind else f"{len(own)} clips"
                 raise EvidenceError(
                     f"Fold {number} ({clips} held out) has no {'impostor' if labels.any() else 'genuine'} pair "
-                    f"({policy}); take fewer folds, or clips of more motions and takes."
+                    f"({policy}); {'take fewer folds, or ' if len(folds) > 2 else 'take '}clips of more motions and "
+                    "takes."
                 )
 
 

@@ -42,7 +42,7 @@ def train_encoder(
         settings: all that the result depends on.
         data: clips with features.
         run: where to keep checkpoints and the curve; nothing is kept if not given.
-        progress: called after every step.
+        progress: called after every step; a KeyboardInterrupt that it raises ends the run after a checkpoint.
     Returns:
         The trained network, on the CPU, in evaluation mode.
     Raises:
@@ -88,9 +88,8 @@ def train_encoder(
 
             step += 1
             curve.append((step, loss.item(), rate))
-            if progress:
-                progress(step, loss.item())
-            if run and (step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
+            stop = _interrupted(progress, step, loss.item())
+            if run and (stop or step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
                 if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
                     raise TrainingError(
                         f"Weights are no numbers at step {step}; start another run with a lower learning rate. The "
@@ -100,7 +99,19 @@ def train_encoder(
                 now = (step, data.frontend_id, data.dimension, clips, seen)
                 run.save(Checkpoint.of(kept, optimiser, *now))
                 curve = []
+            if stop:
+                raise KeyboardInterrupt
     return averaged.cpu().eval()
+
+
+def _interrupted(progress: Progress | None, step: int, loss: float) -> bool:
+    """Tell of a step; whether the work is to stop here."""
+    try:
+        if progress:
+            progress(step, loss)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:

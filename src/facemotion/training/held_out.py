@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.data.npz import DAMAGE
 from facemotion.errors import TrainingError
-from facemotion.evaluation.scores import DAMAGE
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import FloatArray
@@ -62,8 +62,8 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
     path = folder.path / "vectors.npz"
     if not path.is_file():
         return None
-    if settings is not None and folder.settings != settings:
-        raise TrainingError(f"{folder.path} holds a run of other settings; choose another folder or remove it.")
+    if settings is not None:
+        folder.check_settings(settings)
     try:
         with np.load(path, allow_pickle=False) as file:
             if str(file["clips"]) != clips:

@@ -19,13 +19,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from facemotion.config import read_toml, to_toml
+from facemotion.config import differences, read_toml, to_toml
 from facemotion.errors import TrainingError
 from facemotion.training.settings import TrainingSettings
 
 T = TypeVar("T")
 
 PACKAGES = ("facemotion", "numpy", "torch", "safetensors", "onnx", "onnxruntime")
+FREE = "checkpoint_steps"  # the setting that a run may be gone on with otherwise
 OPTIMISER = "optimiser"  # what its tensors are named after in a checkpoint
 
 
@@ -140,8 +141,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             config = self.path / "config.toml"
             # Read, not compared as text: an option that came later has its default in a run from before.
-            if config.exists() and self.read_settings(type(settings)) != settings:
-                raise TrainingError(f"{self.path} holds a run of other settings; choose another folder or remove it.")
+            if config.exists():
+                self.check_settings(settings)
             if not config.exists() and (self.path / "checkpoint.safetensors").exists():
                 raise TrainingError(
                     f"{self.path} has a checkpoint but no config.toml, so nobody knows of what; choose another folder "
@@ -152,6 +153,20 @@ class RunFolder:
         except OSError as error:
             raise TrainingError(f"Can't write the run folder {self.path}: {error.strerror}.") from error
         return self.load() if (self.path / "checkpoint.safetensors").exists() else None
+
+    def check_settings(self, settings: Any) -> None:
+        """See that the run is of these settings; how often checkpoints are written changes nothing of the result.
+
+        Raises:
+            TrainingError: it is of others, which are named. SettingsError: as in `read_settings`.
+        """
+        other = [told for told in differences(self.read_settings(type(settings)), settings) if told.split()[0] != FREE]
+        if other:
+            more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+            raise TrainingError(
+                f"{self.path} holds a run of other settings ({'; '.join(other[:3])}{more}); choose another folder or "
+                "remove it."
+            )
 
     def is_complete(self, settings: TrainingSettings) -> bool:
         """Whether a run of these very settings has ended here."""

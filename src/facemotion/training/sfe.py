@@ -76,7 +76,7 @@ def train_sfe(
 
     Args:
         settings: all that the result depends on. data: stills. run: where to keep checkpoints and curves, if given.
-        progress: called after every step.
+        progress: called after every step; a KeyboardInterrupt that it raises ends the run after a checkpoint.
     Returns:
         The network with averaged weights, on the CPU, in evaluation mode.
     Raises:
@@ -122,12 +122,18 @@ def train_sfe(
                 found = validate(averaged, data.validation, settings.validation_stills)
                 if run:
                     run.append("validation.csv", Validation.HEADER, step, found.row())
-            if progress:
-                progress(step, loss, found)
-            if run and (step % settings.checkpoint_steps == 0 or last):
+            stop = False
+            try:
+                if progress:
+                    progress(step, loss, found)
+            except KeyboardInterrupt:
+                stop = True
+            if run and (stop or step % settings.checkpoint_steps == 0 or last):
                 run.write_curve(curve, step - len(curve))
                 run.save(Checkpoint.of(kept, optimiser, step, _kind(settings), net.trunk.dimension))
                 curve = []
+            if stop:
+                raise KeyboardInterrupt
     return averaged.cpu().eval()
 
 

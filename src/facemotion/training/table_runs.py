@@ -134,6 +134,24 @@ def plan_runs(settings: TableSettings) -> list[Run]:
     return [run for run in runs if run.extractor]
 
 
+def choose_runs(runs: Sequence[Run], manifest: Manifest, only: Sequence[str] = ()) -> list[Run]:
+    """Those that a set has the clips for, and whose name begins as asked for, if anything is.
+
+    Raises:
+        DataError: there is none.
+    """
+    kinds = {record.kind for record in manifest.records}
+    possible = [run for run in runs if kinds & set(run.tested) and (run.tested == KINDS or set(run.kinds) <= kinds)]
+    chosen = [run for run in possible if not only or run.name.startswith(tuple(only))]
+    if not possible:
+        raise DataError(f"{manifest.folder} has no clips that a table is about; they are facial motions and lips.")
+    if not chosen:
+        raise DataError(
+            f"No run begins with {' or '.join(only)}; choose among {'; '.join(run.name for run in possible)}."
+        )
+    return chosen
+
+
 def heads_for(recipe: TrainingSettings, extractor: str) -> int:
     """The most heads, up to the recipe's, that divide the width of the encoder over this extractor."""
     if not extractor:
@@ -181,7 +199,7 @@ def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[R
         acquired = list(_read(settings, manifest, extractor, _kinds(runs, extractor)))
         left = [Fold(fold.train, fold.test[np.isin(fold.test, acquired)]) for fold in folds]
         tested = {kind for run in runs if run.extractor == extractor for kind in run.tested if kind in SPOKEN_TOO}
-        for kind in sorted(tested):
+        for kind in sorted(tested & {record.kind for record in manifest.records}):
             check_folds(manifest.records, left, kind)
 
 

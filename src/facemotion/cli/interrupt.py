@@ -1,0 +1,38 @@
+"""Ctrl-C at a moment that suits the work: a step of training is ended first, so that it can be kept."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any, Self
+
+
+class Interrupts:
+    """While a `with` block lasts, the first Ctrl-C waits for `check`; a second one doesn't."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def check(self) -> None:
+        """Between two steps.
+
+        Raises:
+            KeyboardInterrupt: it was asked for.
+        """
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # signals are its alone
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, *_: object) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True

@@ -1,0 +1,20 @@
+"""What can go wrong with numpy's files."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+
+DAMAGE = (
+    EOFError,
+    KeyError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy raises on a damaged npz file, besides OSError."""
