@@ -127,11 +127,14 @@ def settings(tmp_path_factory) -> Settings:
 
 @pytest.fixture(scope="module")
 def drawn(talking_frames, encode) -> dict[str, bytes]:
-    """Two takes of one drawn person and one of another, whose skin is of another colour."""
+    """Three takes of one drawn person and two of another, whose skin is of another colour."""
+    other = np.ascontiguousarray(talking_frames[..., ::-1])
     return {
         "anna 1": encode(talking_frames),
         "anna 2": encode(talking_frames[2:]),
-        "ben": encode(np.ascontiguousarray(talking_frames[..., ::-1])),
+        "anna 3": encode(talking_frames[1:]),
+        "ben": encode(other),
+        "ben 2": encode(other[2:]),
     }
 
 
@@ -215,7 +218,7 @@ def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(sett
         face = store.get("anna", "appearance").vectors
         with pytest.raises(EnrolmentError, match="Take 2 shows another face"):
             verifier.change_motion(store, "anna", [drawn["anna 1"], drawn["ben"]])
-        verifier.change_motion(store, "anna", [drawn["anna 2"], drawn["anna 1"], drawn["anna 1"]])
+        verifier.change_motion(store, "anna", [drawn["anna 2"], drawn["anna 1"], drawn["anna 3"]])
         assert store.users()[0].takes == {"motion": 3, "appearance": 2}
         np.testing.assert_allclose(store.get("anna", "appearance").vectors, face, atol=1e-6)
         alone = Settings(runtime=settings.runtime, verifier=VerifierSettings(encoder="flat"))
@@ -228,7 +231,7 @@ def test_a_face_that_is_enrolled_under_another_name_is_told_or_refused(settings,
         wanted = dataclasses.replace(settings.verifier, **how)
         return fm.Verifier.load(dataclasses.replace(settings, verifier=wanted))
 
-    anna, ben = [taken["anna 1"], taken["anna 2"]], [taken["ben"], taken["ben"]]
+    anna, ben = [taken["anna 1"], taken["anna 2"]], [taken["ben"], taken["ben 2"]]
     with open_store(tmp_path / "s.db") as store:
         verifier().enrol_acquired(store, "anna", anna)
         verifier().enrol_acquired(store, "ben", ben)
@@ -264,9 +267,9 @@ def test_the_threshold_of_duplicates_is_the_strictest_unless_named(tmp_path, set
     named = fm.Verifier.load(Settings(runtime=runtime, verifier=dataclasses.replace(wanted, duplicate_point="p")))
     with open_store(tmp_path / "s.db") as store:
         strictest.enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
-        assert named.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 2"]]).duplicates == ("anna",)
+        assert named.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 3"]]).duplicates == ("anna",)
         store.delete("eve")
-        assert strictest.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 2"]]).duplicates == ()
+        assert strictest.enrol_acquired(store, "eve", [taken["anna 2"], taken["anna 3"]]).duplicates == ()
 
 
 def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path, clips):

@@ -61,7 +61,6 @@ class Review:
     warnings: tuple[str, ...]
 
 
-COPY = 1 - 1e-6  # cosine above which two takes are one recording: two of a camera never are
 Thresholds = Callable[[Factor, int], OperatingPoint]
 """The threshold of a factor for a template of so many takes."""
 
@@ -104,10 +103,8 @@ def check_agreement(templates: Mapping[Factor, Template], point: Thresholds) -> 
     Returns:
         (K,) mean cosine of each take's motion with the others.
     Raises:
-        EnrolmentError: a take isn't like the others; its number is named, from 1. Of two takes both are. Or two takes
-            are one recording.
+        EnrolmentError: a take isn't like the others; its number is named, from 1. Of two takes both are.
     """
-    refuse_copies(templates["motion"])
     agreement = templates["motion"].agreement
     odd = find_odd_take(templates, point)
     if odd is None:
@@ -127,19 +124,19 @@ def check_agreement(templates: Mapping[Factor, Template], point: Thresholds) -> 
     raise error
 
 
-def refuse_copies(motion: Template) -> None:
+def refuse_copies(acquisitions: Sequence[Acquisition]) -> None:
     """See that no recording was given twice: its agreement with itself would say nothing.
 
     Raises:
         EnrolmentError: two takes are the same to the last bit; both numbers are named.
     """
-    cosines = motion.vectors @ motion.vectors.T
-    first, second = np.nonzero(np.triu(cosines > COPY, k=1))
-    if len(first):
-        pair = int(first[0]) + 1, int(second[0]) + 1
-        error = EnrolmentError(f"Takes {pair[0]} and {pair[1]} are the same recording; make the motion once more.")
-        error.takes = pair
-        raise error
+    seen: dict[bytes, int] = {}
+    for number, acquisition in enumerate(acquisitions, 1):
+        first = seen.setdefault(acquisition.features.values.tobytes(), number)
+        if first != number:
+            error = EnrolmentError(f"Takes {first} and {number} are the same recording; make the motion once more.")
+            error.takes = (first, number)
+            raise error
 
 
 def weaknesses(

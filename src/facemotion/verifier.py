@@ -22,6 +22,7 @@ from facemotion.enrolment import (
     check_agreement,
     find_duplicates,
     find_odd_take,
+    refuse_copies,
     weaknesses,
 )
 from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError, UnknownUserError
@@ -222,6 +223,7 @@ class Verifier:
         """
         check_user(user)
         self._check_count(len(acquisitions))
+        refuse_copies(acquisitions)
         templates = self._templates(user, acquisitions)
         agreement = check_agreement(templates, self._point)
         warnings = self._weaknesses(acquisitions, templates["motion"])
