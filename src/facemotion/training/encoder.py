@@ -143,7 +143,9 @@ def encode_clips(net: SequenceEncoder, clips: Sequence[FloatArray], device: torc
     """(B, n) embeddings of clips (L_i, D), in the order given. Clips of like length are padded together: one long clip
     would otherwise make the network work through as many frames of nothing for each of the others."""
     order = np.argsort([len(clip) for clip in clips], kind="stable")
-    groups = np.array_split(order, min(GROUPS, len(order)))
+    # What a GRU costs is the number of its steps, one after the other, and not how many clips take each together.
+    most = 1 if net.settings.network == "gru" else GROUPS
+    groups = np.array_split(order, min(most, len(order)))
     parts = [net(*(t.to(device) for t in pad([clips[i] for i in group]))) for group in groups]
     return torch.cat(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
 
