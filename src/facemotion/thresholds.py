@@ -201,9 +201,11 @@ def check_evidence(trials: ScoredTrials, fmr: float) -> None:
     """Refuse an FMR that the trials can't support.
 
     Raises:
-        EvidenceError: `fmr` is below 3 over the number of independent impostor trials.
+        EvidenceError: `fmr` is no share, or below 3 over the number of independent impostor trials.
     Reference: rule of 3, ISO/IEC 19795-1, annex B.
     """
+    if not 0 < fmr <= 1:
+        raise EvidenceError(f"An FMR is a share above 0, of 1 at most; got {fmr:g}.")
     independent = independent_impostors(trials)
     lowest = lowest_supported_fmr(independent)
     if fmr < lowest:

@@ -18,7 +18,7 @@ from facemotion.config import RuntimeSettings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.encoder import Encoder
-from facemotion.errors import DataError, FacemotionError, ManifestError, SettingsError
+from facemotion.errors import DataError, FacemotionError, ManifestError, SettingsError, UsageError
 from facemotion.features import load_extractor
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
@@ -141,6 +141,30 @@ def test_clips_that_a_run_has_seen_are_told(world: Path, tmp_path: Path) -> None
         )
         assert result.exit_code == 0, result.output
         assert (f"was trained on {told}" in result.stderr) if told else not result.stderr
+
+
+def test_what_no_figure_can_be_made_of_is_refused(world: Path, tmp_path: Path) -> None:
+    run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
+    cache = FeatureCache(tmp_path / "features", load_extractor("face-mesh").frontend_id)
+    read = read_manifest(world / "manifest.csv")
+    values = np.random.default_rng(0).normal(size=(20, load_extractor("face-mesh").dimension)).astype(np.float32)
+    records = []
+    for number, record in enumerate(read.records[:6]):
+        (tmp_path / record.path).write_text(record.path)
+        own = values if number < 2 else values + number  # the first two are one recording
+        features = FeatureSequence(own, np.arange(20) / 20, cache.frontend_id)
+        cache.write(clip_digest(tmp_path / record.path), features)
+        records.append(record)
+    write_manifest(tmp_path / "manifest.csv", records)
+    at = ("--manifest", tmp_path / "manifest.csv", "--features", tmp_path / "features")
+    with pytest.raises(DataError, match="are the same recording"):
+        run("evaluate", tmp_path / "run", *at)
+    huge = FeatureSequence(np.full_like(values, 1e30), np.arange(20) / 20, cache.frontend_id)
+    cache.write(clip_digest(tmp_path / records[0].path), huge)
+    with pytest.raises(DataError, match=f"The features of {records[0].path} are too large"):
+        run("failures", tmp_path / "run", *at)
+    with pytest.raises(UsageError, match="threshold must be a number"):
+        run("failures", tmp_path / "run", *at, "--threshold", "nan")
 
 
 def test_a_kind_that_there_is_not_is_refused(world: Path, tmp_path: Path) -> None:

@@ -61,8 +61,13 @@ def test_a_flipped_byte_is_told_or_harmless(tmp_path: Path, trials: ScoredTrials
     assert told > 50
 
 
-def test_a_kind_that_there_is_not() -> None:
+def test_a_kind_that_there_is_not(tmp_path: Path) -> None:
     sides = np.zeros((1, 2), np.int32)
+    for kind in (np.int64(-1), np.float64(0.5)):
+        labels, path = np.array([False]), tmp_path / "odd.npz"
+        np.savez(path, scores=np.zeros(1, np.float32), labels=labels, kinds=[kind], subjects=sides, motions=sides)
+        with pytest.raises(DataError, match="kinds must be"):
+            read_scores(path)
     with pytest.raises(ValueError, match="kinds must be below"):
         ScoredTrials(np.zeros(1, np.float32), np.array([False]), np.array([99], np.uint8), sides, sides)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from facemotion.errors import ModelMismatchError, SettingsError, TrainingError
 from facemotion.evaluation.metrics import average_precision, curve, prevalence
@@ -121,6 +123,23 @@ def test_other_settings_need_another_folder(data: TrainingSet, tmp_path: Path) -
     with pytest.raises(TrainingError, match=r"run of other settings \(seed was 0 and is 1\); choose"):
         train_encoder(dataclasses.replace(TINY, seed=1), data, run)
     train_encoder(dataclasses.replace(TINY, checkpoint_steps=3), data, run)  # which changes nothing of the result
+
+
+def test_what_was_seen_stays_known_and_what_a_checkpoint_says_is_sealed(data: TrainingSet, tmp_path: Path) -> None:
+    first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
+    train_encoder(TINY, data, first)
+    records, sequences = corpus()
+    others = make_training_set([(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
+    train_encoder(dataclasses.replace(TINY, begin=str(first.path)), others, second)
+    assert second.load().seen == data.marks > others.marks
+
+    path = second.path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        about = file.metadata() | {"seen": ""}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path.write_bytes(save(tensors, about))
+    with pytest.raises(TrainingError, match="aren't those that were written"):
+        second.load()
 
 
 def test_an_interrupt_loses_no_step(data: TrainingSet, tmp_path: Path) -> None:

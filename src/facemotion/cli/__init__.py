@@ -6,6 +6,7 @@ Exit codes: 0 accepted or done, 1 rejected, 2 usage or unreadable input, 3 no us
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -44,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # told by a file that was open already, without its name
 # In the order of `facemotion --help`; one a line.
 GROUPS = (
     demo,
@@ -92,9 +94,10 @@ def main() -> None:
     except FacemotionError as error:
         sys.exit(report_error(error, as_json="--json" in sys.argv))
     except OSError as error:  # of a file that the user named: a path too long, a folder in a file's place
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             _report_fault()
-        told = UsageError(f"{error.filename}: {error.strerror}; choose another place.")
+        what = f"{error.filename}: " if error.filename is not None else ""
+        told = UsageError(f"{what}{error.strerror}; choose another place.")
         sys.exit(report_error(told, as_json="--json" in sys.argv))
     except Exception:  # noqa: BLE001 - the border of the program: 1 says "rejected", so no fault of ours may exit with it
         _report_fault()

@@ -100,4 +100,5 @@ def _print(summary: dict[str, object], policies: list[str], out: Path) -> None:
         f"f1, fmr and fnmr are at the threshold of the other folds. Scores and all figures are in {out}; see "
         f"`facemotion evaluate {out}/scores-within-subject.npz`.",
         highlight=False,
+        markup=False,
     )

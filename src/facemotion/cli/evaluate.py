@@ -44,7 +44,7 @@ def evaluate(
     if what.is_dir():
         if manifest is None:
             raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")
-        vectors, clips, _ = embed_run(what, manifest, features, split)
+        vectors, clips, _, _ = embed_run(what, manifest, features, split)
         trials = score_pairs(vectors, clips.records, "within-subject" if within_subject else "all")
     elif not what.exists():
         raise DataError(f"There is no run folder and no score file {what}.")

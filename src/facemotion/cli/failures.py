@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,12 +53,15 @@ def failures(
 
     from facemotion.config import load_settings
     from facemotion.data.manifest import read_programs
+    from facemotion.errors import UsageError
     from facemotion.evaluation.failure_page import failure_page
     from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
     from facemotion.evaluation.metrics import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
 
-    vectors, acquired, sequences = embed_run(run, manifest, features, split)
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"The threshold must be a number, got {threshold}.")
+    vectors, acquired, sequences, caution = embed_run(run, manifest, features, split)
     chosen = "that of the EER on these clips" if threshold is None else "the one asked for"
     if threshold is None:
         threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
@@ -67,7 +71,7 @@ def failures(
     if html:
         page = make_folder(html) / "failures.html"
         strip = _strips(acquired, sequences, load_settings(config))
-        about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}."
+        about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}. {caution}"
         programs = read_programs(acquired.folder)
         page.write_text(failure_page(found, acquired.records, threshold, outcome, strip, about, programs), "utf-8")
     if json:
@@ -89,6 +93,7 @@ def failures(
         f"{outcome.genuine} genuine pairs rejected at threshold {threshold:.3f}"
         + (f"; both clips of each of the worst are in {page}." if page else "."),
         highlight=False,
+        markup=False,
     )
 
 

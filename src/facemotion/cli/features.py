@@ -71,9 +71,10 @@ def features(
         return
     console = Console()
     for path, reason in failures.items():
-        console.print(f"{path}: {reason}", highlight=False)
+        console.print(f"{path}: {reason}", highlight=False, markup=False)
     console.print(
         f"{len(read) - len(failures)} clips are in {cache} as features of {store.frontend_id}; "
         f"{len(failures)} ({len(failures) / len(read):.1%}) could not be acquired.",
         highlight=False,
+        markup=False,
     )

@@ -16,18 +16,22 @@ INSTALL = "Training needs torch; install it with `pip install -c requirements/lo
 
 def embed_run(
     path: Path, manifest: Path, features: Path, split: str
-) -> tuple[FloatArray, Manifest, list[FeatureSequence]]:
+) -> tuple[FloatArray, Manifest, list[FeatureSequence], str]:
     """Embed clips with the encoder of a run; says on standard error where the run hasn't ended, or has seen them.
 
     Args:
         path: run folder. manifest: clips. features: folder of the cache. split: rows of this split alone, "" for all.
     Returns:
-        (N, n) float32 unit vectors, the N clips that could be acquired, and their features.
+        (N, n) float32 unit vectors, the N clips that could be acquired, their features, and what to say of the figures
+        where the run has seen the clips, else nothing.
     Raises:
         MissingExtraError: torch isn't installed. TrainingError, SettingsError: no such run, or a damaged one.
-        ManifestError, DataError: see `read_manifest` and `read_features`.
+        ManifestError, DataError: see `read_manifest` and `read_features`; the same recording twice, or features that
+            can't be embedded.
     """
-    from facemotion.errors import MissingExtraError
+    import numpy as np
+
+    from facemotion.errors import DataError, MissingExtraError
 
     try:
         from facemotion.training.dataset import mark_clip
@@ -46,13 +50,20 @@ def embed_run(
         typer.echo(f"facemotion: {path} hasn't ended ({done} of {wanted} steps): figures so far.", err=True)
     chosen = read_manifest(manifest).select(split=split or None)
     acquired, sequences = read_features(FeatureCache(features, checkpoint.made_for), chosen)
-    seen = sum(mark_clip(sequence) in checkpoint.seen for sequence in sequences)
-    if seen:
-        typer.echo(
-            f"facemotion: {path} was trained on {seen} of these {len(acquired)} clips: figures on them flatter it.",
-            err=True,
-        )
-    return embed(net, sequences), acquired, sequences
+    marks = [mark_clip(sequence) for sequence in sequences]
+    first: dict[str, str] = {}
+    for mark, record in zip(marks, acquired.records, strict=True):
+        if first.setdefault(mark, record.path) != record.path:
+            raise DataError(f"{first[mark]} and {record.path} are the same recording; see `facemotion data check`.")
+    vectors = embed(net, sequences)
+    for record, vector in zip(acquired.records, vectors, strict=True):
+        if not np.isfinite(vector).all():
+            raise DataError(f"The features of {record.path} are too large to be embedded; extract that clip anew.")
+    caution = ""
+    if seen := sum(mark in checkpoint.seen for mark in marks):
+        caution = f"{path} was trained on {seen} of these {len(acquired)} clips: figures on them flatter it."
+        typer.echo(f"facemotion: {caution}", err=True)
+    return vectors, acquired, sequences, caution
 
 
 def make_folder(path: Path) -> Path:

@@ -140,5 +140,7 @@ def sfe(
         return
     told = f" Inner NME {figures.nme_51:.2f}% on {figures.stills} validation stills." if figures else ""
     Console().print(
-        f"Trained on {stills} stills for {settings.optimiser.steps} steps; the run is in {run}.{told}", highlight=False
+        f"Trained on {stills} stills for {settings.optimiser.steps} steps; the run is in {run}.{told}",
+        highlight=False,
+        markup=False,
     )

@@ -115,9 +115,10 @@ def read_programs(folder: Path) -> dict[str, str]:
     """What is performed, by the name of the motion, as `motions.csv` of a simulated set tells; empty without it."""
     try:
         with (folder / "motions.csv").open(newline="", encoding="utf-8") as file:
-            return {row["motion"]: row["program"] for row in csv.DictReader(file)}
-    except (OSError, KeyError):
+            rows = [(row["motion"], row["program"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error):
         return {}
+    return {motion: program for motion, program in rows if program is not None}
 
 
 def name_reordered(manifest: Manifest) -> Manifest:

@@ -7,8 +7,11 @@ import zipfile
 import zlib
 
 DAMAGE = (
+    AttributeError,
     EOFError,
     KeyError,
+    MemoryError,
+    OverflowError,
     RuntimeError,
     SyntaxError,
     TypeError,

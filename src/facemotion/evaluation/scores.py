@@ -43,6 +43,8 @@ def write_scores(path: Path, trials: ScoredTrials) -> None:
         os.replace(part, path)
     except OSError as error:
         raise DataError(f"Can't write the score file {path}: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_scores(path: Path) -> ScoredTrials:
@@ -60,7 +62,7 @@ def read_scores(path: Path) -> ScoredTrials:
         return _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
     except OSError as error:
         raise DataError(f"Can't read the score file {path}: {error.strerror or error}.") from error
-    except DAMAGE as error:
+    except (csv.Error, *DAMAGE) as error:
         raise DataError(f"{path} is not a score file: {error}; see `facemotion evaluate --help`.") from error
 
 

@@ -122,7 +122,10 @@ def make_training_set(sources: Sequence[Source], task: str = "motions") -> Train
         np.concatenate([p.motions for p in parts]),
         np.concatenate([p.originals for p in parts]),
     )
-    spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
+    if not np.isfinite(spread).all():
+        raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
     return TrainingSet(records, sequences, joined, tuple(samplers), spread)
 
 

@@ -57,7 +57,7 @@ def train_encoder(
         torch.manual_seed(settings.seed)
         net = _new_network(settings, data)
         if settings.begin:
-            _begin(net, RunFolder(Path(settings.begin)), data)
+            seen |= _begin(net, RunFolder(Path(settings.begin)), data)
         net = net.to(device)
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, settings.optimiser)
@@ -216,7 +216,8 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
     return net
 
 
-def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> None:
+def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset[str]:
+    """Give the network the weights of a run; the marks of what that one has seen."""
     checkpoint = run.load()
     if checkpoint.made_for != data.frontend_id:
         raise ModelMismatchError(
@@ -228,6 +229,7 @@ def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> None:
             f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same."
         )
     checkpoint.load_into(net, AVERAGE)
+    return checkpoint.seen
 
 
 def _adamw(net: SequenceEncoder, settings: OptimiserSettings) -> torch.optim.AdamW:

@@ -74,6 +74,8 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
             if settings is None:
                 return HeldOut(file["places"], {}, file[SCORES])
             vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
+            if any(len(own) != len(file["places"]) or not np.isfinite(own).all() for own in vectors.values()):
+                raise ValueError("its vectors aren't those of its clips")
             return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
     except (OSError, *DAMAGE) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error

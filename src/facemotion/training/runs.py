@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -187,7 +188,12 @@ class RunFolder:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if about.get("digest", own := _digest(tensors)) != own:  # there is none in runs from before
+            told = about.pop("whole", None)
+            if told is not None:
+                right = told == _digest(tensors, about)
+            else:  # runs from before: of the tensors alone, or none at all
+                right = about.get("digest", own := _digest(tensors)) == own
+            if not right:
                 raise ValueError("its bytes aren't those that were written")
             made_for = about.get("made_for") or about["frontend_id"]  # its name in runs from before
             seen = frozenset(about.get("seen", "").split())
@@ -212,8 +218,8 @@ class RunFolder:
             "dimension": str(checkpoint.dimension),
             "clips": checkpoint.clips,
             "seen": " ".join(sorted(checkpoint.seen)),
-            "digest": _digest(contiguous),
         }
+        about["whole"] = _digest(contiguous, about)
         try:
             self._write_atomic("checkpoint.safetensors", save(dict(contiguous), about))
         except OSError as error:
@@ -261,9 +267,10 @@ class RunFolder:
             part.unlink(missing_ok=True)  # half a file fills a full disk for nothing
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Of names, shapes, types and bytes: a checkpoint with a flipped bit is a network that nobody trained."""
-    total = hashlib.blake2b(digest_size=32)
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Of names, shapes, types, bytes and what is said about them: a checkpoint with a flipped bit is a network that
+    nobody trained."""
+    total = hashlib.blake2b(json.dumps(sorted(about.items())).encode() if about else b"", digest_size=32)
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

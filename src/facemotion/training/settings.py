@@ -23,6 +23,10 @@ class SourceSettings:
     kinds: tuple[str, ...] = option(("facial", "lip", "near-miss"), "train on clips of these kinds only", choices=KINDS)
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise ValueError("kinds must name one kind of clips or more")
+
 
 @dataclass(frozen=True)
 class LossSettings:
@@ -48,7 +52,7 @@ class SubclipSettings:
 class OptimiserSettings:
     """AdamW, a linear rise to the peak rate and a cosine down to nothing."""
 
-    steps: int = option(2000, "batches trained on", minimum=1)
+    steps: int = option(2000, "batches trained on", minimum=1, maximum=100_000_000)
     learning_rate: float = option(1e-3, "peak", minimum=1e-7, maximum=1)
     weight_decay: float = option(0.05, "of AdamW", minimum=0, maximum=10)
     rise: float = option(0.1, "share of the steps in which the rate rises", minimum=0, maximum=1)
@@ -62,7 +66,7 @@ class OptimiserSettings:
 class TrainingSettings:
     """A run of `facemotion train encoder`."""
 
-    seed: int = option(0, "of the weights, the batches and the augmentations", minimum=0)
+    seed: int = option(0, "of the weights, the batches and the augmentations", minimum=0, maximum=2**32 - 1)
     extractor: str = option("face-mesh", "feature extractor whose features are in the cache, by the name of its card")
     task: str = option(
         "motions",
