@@ -20,6 +20,7 @@ import numpy as np
 import tomlkit
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
+from other_speakers import clips_of_speakers
 from PIL import Image
 
 from facemotion.config import RuntimeSettings
@@ -353,7 +354,7 @@ def main() -> None:
     with (arguments.data / "grid_s1" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     s1 = [arguments.data / "grid_s1" / row["path"] for row in rows[::10]]
-    people = sorted((arguments.data / "grid_people").glob("*.mpg"))
+    people = list(clips_of_speakers(arguments.data / "grid_people"))
     splits = {split: Stills(arguments.stills, split) for split in ("validation", "benchmark")}
     path = RESULTS / "landmarks.json"
     results = json.loads(path.read_text("utf-8")) if path.exists() else {}

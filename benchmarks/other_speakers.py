@@ -10,7 +10,7 @@ SAME = {"bbaf2n": "s1", "id2_vcd_swwp2s": "pwij3p"}
 
 def clips_of_speakers(folder: Path) -> dict[Path, str]:
     """Every clip of the folder and its speaker's name, s1 among them."""
-    return {path: SAME.get(path.stem, path.stem) for path in sorted(folder.glob("*.m*")) if path.suffix != ".md"}
+    return {path: SAME.get(path.stem, path.stem) for path in sorted(folder.glob("*.mpg"))}
 
 
 def clips_of_others(folder: Path) -> dict[Path, str]:

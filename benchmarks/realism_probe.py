@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from other_speakers import clips_of_speakers
 from PIL import Image, ImageFilter
 from sections import write_section
 
@@ -132,7 +133,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     data, synth, portraits = given.data, given.synth, given.portraits
-    people = [(path.stem, path) for path in sorted((data / "grid_people").glob("*.m*"))]
+    people = [(path.stem, path) for path in clips_of_speakers(data / "grid_people")]
     speaker = read_manifest(data / "grid_s1" / "manifest.csv")
     people += [("s1", speaker.file(record)) for record in speaker.records[::60]]
     manifest = read_manifest(synth)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from other_speakers import clips_of_speakers
 from sections import write_section
 
 from facemotion.data.cache import FeatureCache, read_features
@@ -215,7 +216,7 @@ def real(data: Path, cache: Path) -> tuple[dict[str, float], dict[str, dict[str,
     clips = [(r.motion, points_of(s.values)) for r, s in zip(manifest.records, sequences, strict=True)]
     frontend = Frontend.load()
     others: dict[str, dict[str, float]] = {}
-    for path in sorted((data / "grid_people").glob("*.m*")):
+    for path in clips_of_speakers(data / "grid_people"):
         live, clip = LiveSession(frontend), load_clip(path)
         for frame, seconds in zip(clip.frames, clip.times, strict=True):
             live.push(frame, float(seconds))

@@ -127,6 +127,8 @@ def check_agreement(templates: Mapping[Factor, Template], point: Thresholds) -> 
 def refuse_copies(acquisitions: Sequence[Acquisition]) -> None:
     """See that no recording was given twice: its agreement with itself would say nothing.
 
+    Args:
+        acquisitions: of the takes, in order.
     Raises:
         EnrolmentError: two takes are the same to the last bit; both numbers are named.
     """

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tests.training.same_run import assert_same_run
 
 import facemotion
 from facemotion.config import read_toml
@@ -121,13 +122,8 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(folder: Path, data: 
         train_sfe(settings, data, broken, kill)
     assert broken.load().step == 2
     train_sfe(settings, data, broken)
-    for name in ("curve.csv", "validation.csv"):
-        assert (whole.path / name).read_text() == (broken.path / name).read_text()
+    assert_same_run(whole, broken, 4, "curve.csv", "validation.csv")
     assert len((whole.path / "validation.csv").read_text().splitlines()) == 3
-    one, other = whole.load(), broken.load()
-    assert one.step == other.step == 4
-    for name, tensor in one.tensors.items():
-        torch.testing.assert_close(tensor, other.tensors[name], atol=0, rtol=0)
 
 
 def test_damaged_and_foreign_checkpoints(folder: Path, data: StillsSet, tmp_path: Path) -> None:

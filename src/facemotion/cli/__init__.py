@@ -45,7 +45,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # told by a file that was open already, without its name
+DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+)  # told by a file that was open already, without its name
 # In the order of `facemotion --help`; one a line.
 GROUPS = (
     demo,
@@ -94,7 +99,7 @@ def main() -> None:
     except FacemotionError as error:
         sys.exit(report_error(error, as_json="--json" in sys.argv))
     except OSError as error:  # of a file that the user named: a path too long, a folder in a file's place
-        if error.filename is None and error.errno not in FULL:
+        if error.filename is None and error.errno not in DISK_ERRORS:
             _report_fault()
         what = f"{error.filename}: " if error.filename is not None else ""
         told = UsageError(f"{what}{error.strerror}; choose another place.")

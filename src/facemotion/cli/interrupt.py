@@ -6,11 +6,20 @@ import signal
 import threading
 from typing import Any, Self
 
+import typer
+
+from facemotion.cli.progress import Progress
+
 
 class Interrupts:
-    """While a `with` block lasts, the first Ctrl-C waits for `check`; a second one doesn't."""
+    """While a `with` block lasts, the first Ctrl-C waits for `check`; a second one doesn't. Says where it stopped.
 
-    def __init__(self) -> None:
+    Args:
+        progress: of the steps of a training, which keeps the one that it had got to.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._asked = False
         self._before: Any = None
 
@@ -28,9 +37,12 @@ class Interrupts:
             self._before = signal.signal(signal.SIGINT, self._ask)
         return self
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+        if kind is KeyboardInterrupt:
+            done = self._progress.done
+            typer.echo(f"facemotion: stopped after step {done}; the same command goes on from there.", err=True)
 
     def _ask(self, *_: object) -> None:
         if self._asked:

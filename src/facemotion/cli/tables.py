@@ -52,8 +52,9 @@ def tables(
     settings = read_toml(TableSettings, config)
     manifest = load_clips(settings)
     runs = plan_runs(settings)
-    chosen = choose_runs(runs, manifest, only or ())
-    if left := [run.name for run in runs if run not in choose_runs(runs, manifest)]:
+    possible = choose_runs(runs, manifest)
+    chosen = choose_runs(possible, manifest, only or ())
+    if left := [run.name for run in runs if run not in possible]:
         typer.echo(f"facemotion: left out, since {manifest.folder} has no such clips: {'; '.join(left)}.", err=True)
     check_features(settings, manifest, chosen)
     make_folder(out)

@@ -55,7 +55,7 @@ def encoder(
     data = load_training_set(settings, frontend_id)
     final: float | None = None  # of a run that had ended before
     first = 0
-    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress, Interrupts() as interrupts:
+    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress, Interrupts(progress) as interrupts:
 
         def show(step: int, loss: float) -> None:
             nonlocal final, first
@@ -63,11 +63,7 @@ def encoder(
             progress(step, note=f"loss {loss:.3f}")
             interrupts.check()
 
-        try:
-            net = train_encoder(settings, data, RunFolder(run), show)
-        except KeyboardInterrupt:
-            _stopped(progress.done)
-            raise
+        net = train_encoder(settings, data, RunFolder(run), show)
     if export:
         export_encoder(net, export)
         card = write_card(export, frontend_id, spotting=settings.encoder.spotting)
@@ -84,11 +80,6 @@ def encoder(
     if export:
         typer.echo(f"The encoder is in {export}, its card in {card}. It decides nothing before it is calibrated:")
         typer.echo("  facemotion calibrate MANIFEST --config SETTINGS --keep   (SETTINGS name it: docs/training.md)")
-
-
-def _stopped(step: int) -> None:
-    """Say that the work can be gone on with."""
-    typer.echo(f"facemotion: stopped after step {step}; the same command goes on from there.", err=True)
 
 
 def sfe(
@@ -117,7 +108,7 @@ def sfe(
     data = load_stills(settings)
     stills = sum(len(source) for source in data.sources)
     final, figures = 0.0, None
-    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress, Interrupts() as interrupts:
+    with Progress("steps", quiet=json, total=settings.optimiser.steps) as progress, Interrupts(progress) as interrupts:
 
         def show(step: int, loss: float, found: Validation | None) -> None:
             nonlocal final, figures
@@ -126,11 +117,7 @@ def sfe(
             progress(step, note=f"loss {loss:.3f}{seen}")
             interrupts.check()
 
-        try:
-            net = train_sfe(settings, data, RunFolder(run), show)
-        except KeyboardInterrupt:
-            _stopped(progress.done)
-            raise
+        net = train_sfe(settings, data, RunFolder(run), show)
     if export:
         export_sfe(net, export, None if net.has_landmarks else fit_readout(net, data.sources[0]))
     if json:

@@ -78,7 +78,7 @@ class TrainingSet:
 
 
 def mark_clip(sequence: FeatureSequence) -> str:
-    """A short digest of a clip's features, by which it is known again."""
+    """16 hex digits, a digest of a clip's features by which it is known again."""
     return hashlib.blake2b(sequence.values.tobytes(), digest_size=8).hexdigest()
 
 

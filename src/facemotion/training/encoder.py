@@ -20,7 +20,7 @@ from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.training.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
 from facemotion.training.pretrain import draw_subclips
-from facemotion.training.runs import Checkpoint, RunFolder
+from facemotion.training.runs import Checkpoint, RunFolder, asks_to_stop
 from facemotion.training.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.types import FeatureSequence, FloatArray
 
@@ -88,7 +88,7 @@ def train_encoder(
 
             step += 1
             curve.append((step, loss.item(), rate))
-            stop = _interrupted(progress, step, loss.item())
+            stop = asks_to_stop(progress, step, loss.item())
             if run and (stop or step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
                 if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
                     raise TrainingError(
@@ -102,16 +102,6 @@ def train_encoder(
             if stop:
                 raise KeyboardInterrupt
     return averaged.cpu().eval()
-
-
-def _interrupted(progress: Progress | None, step: int, loss: float) -> bool:
-    """Tell of a step; whether the work is to stop here."""
-    try:
-        if progress:
-            progress(step, loss)
-    except KeyboardInterrupt:
-        return True
-    return False
 
 
 def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:

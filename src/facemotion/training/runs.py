@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from facemotion.training.settings import TrainingSettings
 T = TypeVar("T")
 
 PACKAGES = ("facemotion", "numpy", "torch", "safetensors", "onnx", "onnxruntime")
-FREE = "checkpoint_steps"  # the setting that a run may be gone on with otherwise
+MAY_CHANGE = "checkpoint_steps"  # the setting at another value of which a run may be gone on with
 OPTIMISER = "optimiser"  # what its tensors are named after in a checkpoint
 
 
@@ -161,7 +161,9 @@ class RunFolder:
         Raises:
             TrainingError: it is of others, which are named. SettingsError: as in `read_settings`.
         """
-        other = [told for told in differences(self.read_settings(type(settings)), settings) if told.split()[0] != FREE]
+        other = [
+            told for told in differences(self.read_settings(type(settings)), settings) if told.split()[0] != MAY_CHANGE
+        ]
         if other:
             more = f" and {len(other) - 3} more" if len(other) > 3 else ""
             raise TrainingError(
@@ -187,7 +189,7 @@ class RunFolder:
         try:
             with safe_open(path, framework="pt") as file:
                 about = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict, and not to be iterated over
             told = about.pop("whole", None)
             if told is not None:
                 right = told == _digest(tensors, about)
@@ -265,6 +267,16 @@ class RunFolder:
             os.replace(part, self.path / name)
         finally:
             part.unlink(missing_ok=True)  # half a file fills a full disk for nothing
+
+
+def asks_to_stop(progress: Callable[..., None] | None, *told: object) -> bool:
+    """Tell how far a training is; whether it is to end after this step, as a KeyboardInterrupt of `progress` says."""
+    try:
+        if progress:
+            progress(*told)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, str] = MappingProxyType({})) -> str:

@@ -17,7 +17,7 @@ from facemotion.features.landmarks68 import MOVING
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.training.begin_sfe import adopt, read_exported_sfe
 from facemotion.training.photometric import jitter_crop, photograph, to_crop
-from facemotion.training.runs import Checkpoint, RunFolder
+from facemotion.training.runs import Checkpoint, RunFolder, asks_to_stop
 from facemotion.training.sfe_losses import UncertaintyWeights, emotion_loss, smooth_l1_loss, wing_loss
 from facemotion.training.sfe_settings import SfeOptimiserSettings, SfeSettings
 from facemotion.training.sfe_validation import Validation, validate
@@ -122,12 +122,7 @@ def train_sfe(
                 found = validate(averaged, data.validation, settings.validation_stills)
                 if run:
                     run.append("validation.csv", Validation.HEADER, step, found.row())
-            stop = False
-            try:
-                if progress:
-                    progress(step, loss, found)
-            except KeyboardInterrupt:
-                stop = True
+            stop = asks_to_stop(progress, step, loss, found)
             if run and (stop or step % settings.checkpoint_steps == 0 or last):
                 run.write_curve(curve, step - len(curve))
                 run.save(Checkpoint.of(kept, optimiser, step, _kind(settings), net.trunk.dimension))
