@@ -260,6 +260,11 @@ def rates(trials: ScoredTrials, threshold: float) -> dict[str, float | str]:
     return {"FMR": told, "FNMR": round(fnmr, 4)}
 
 
+def rate(told: float | str) -> str:
+    """A rate for a table: what the trials can't tell is said in words."""
+    return told if isinstance(told, str) else f"{told:.3f}"
+
+
 def milliseconds(file: Path, clip: FeatureSequence, repeats: int = 50) -> float:
     """Median wall time of encoding a 3-s clip on one thread."""
     import onnxruntime
@@ -364,7 +369,7 @@ def shipped_lines(card: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|",
         *(
             f"| {name} | {own['prevalence']:.3f} | {own['AP']:.3f} | {own['peak F1']:.3f} | {own['EER']:.3f} "
-            f"| {own['rates'][default]['FMR']:.3f} | {own['rates'][default]['FNMR']:.3f} |"
+            f"| {rate(own['rates'][default]['FMR'])} | {rate(own['rates'][default]['FNMR'])} |"
             for name, own in measured.items()
             if name != "milliseconds for 3 s"
         ),

@@ -18,7 +18,7 @@ from facemotion.config import RuntimeSettings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.encoder import Encoder
-from facemotion.errors import DataError, FacemotionError, ManifestError, SettingsError, UsageError
+from facemotion.errors import DataError, FacemotionError, ManifestError, NoFaceError, SettingsError, UsageError
 from facemotion.features import load_extractor
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
@@ -130,6 +130,10 @@ def test_recipes_have_features_of_one_extractor(world: Path, tmp_path: Path) -> 
     write_manifest(tmp_path / "manifest.csv", [ClipRecord("a.json", "ann", "wink", "facial", 0, 1)])
     with pytest.raises(DataError, match="set made without video .* to extract by sfe-l"):
         run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
+    cache = FeatureCache(tmp_path / "features", load_extractor("sfe-l").frontend_id)
+    cache.write_failure(clip_digest(tmp_path / "a.json"), NoFaceError("No face was found."))
+    told = run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
+    assert "a.json: No face was found." in told  # it was tried when the set was made
 
 
 def test_clips_that_a_run_has_seen_are_told(world: Path, tmp_path: Path) -> None:
@@ -163,6 +167,9 @@ def test_what_no_figure_can_be_made_of_is_refused(world: Path, tmp_path: Path) -
     cache.write(clip_digest(tmp_path / records[0].path), huge)
     with pytest.raises(DataError, match=f"The features of {records[0].path} are too large"):
         run("failures", tmp_path / "run", *at)
+    write_manifest(tmp_path / "twice.csv", [records[2], records[3], records[2]])
+    with pytest.raises(DataError, match=f"{records[2].path} and {records[2].path} are the same recording"):
+        run("evaluate", tmp_path / "run", "--manifest", tmp_path / "twice.csv", "--features", tmp_path / "features")
     with pytest.raises(UsageError, match="threshold must be a number"):
         run("failures", tmp_path / "run", *at, "--threshold", "nan")
 

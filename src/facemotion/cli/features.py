@@ -50,7 +50,7 @@ def features(
     read = read.select(kinds=kind or None)
     store = FeatureCache(cache, frontend.extractor.frontend_id)
     recipes = [record for record in read.records if record.path.endswith(".json")]
-    if any(store.read(clip_digest(read.file(record))) is None for record in recipes):
+    if not all(store.knows(clip_digest(read.file(record))) for record in recipes):
         raise DataError(
             f"{manifest} is of a set made without video (--features): its clips are recipes, whose features lie in "
             "the cache that it was made with, for the default extractor alone. Make it with video to extract by "

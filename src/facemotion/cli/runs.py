@@ -53,8 +53,9 @@ def embed_run(
     marks = [mark_clip(sequence) for sequence in sequences]
     first: dict[str, str] = {}
     for mark, record in zip(marks, acquired.records, strict=True):
-        if first.setdefault(mark, record.path) != record.path:
+        if mark in first:
             raise DataError(f"{first[mark]} and {record.path} are the same recording; see `facemotion data check`.")
+        first[mark] = record.path
     vectors = embed(net, sequences)
     for record, vector in zip(acquired.records, vectors, strict=True):
         if not np.isfinite(vector).all():

@@ -56,6 +56,10 @@ class FeatureCache:
         except FileNotFoundError:
             return None
 
+    def knows(self, digest: str) -> bool:
+        """Whether a clip was tried: its sequence is kept here, or why there is none."""
+        return self.path(digest).exists() or self.path(digest).with_suffix(".failed").exists()
+
     def write(self, digest: str, features: FeatureSequence) -> None:
         """Keep a sequence. A reader sees all of it or nothing of it, even if the process is killed.
 
