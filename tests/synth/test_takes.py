@@ -197,6 +197,16 @@ def test_a_digest_sees_the_seed():
     assert plan_digest(replace(SYNTH_59, seed=1, subjects=2), 1) != plan_digest(replace(SYNTH_59, subjects=2), 1)
 
 
+def test_another_part_has_other_motions_and_takes_not_other_faces_alone():
+    parts = [replace(SYNTH_59, subjects=3, part=part) for part in PARTS]
+    assert len({plan_digest(part, 1) for part in parts}) == len(PARTS)
+    programs = [{clip.performed for clip in make_plan(part) if clip.record.kind == "facial"} for part in parts]
+    assert not programs[0] & programs[1]
+    assert not programs[1] & programs[2]
+    habits = [make_performers(part)["s001"].habits for part in parts]
+    assert habits[0] != habits[1] != habits[2]
+
+
 def test_the_people_of_the_shipped_encoder_never_meet_those_that_judge_it():
     folder = Path(__file__).parents[2] / "configs"
     train, judge = (read_toml(DatasetSettings, folder / f"{name}.toml") for name in ("people", "people_validation"))

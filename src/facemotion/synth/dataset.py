@@ -17,7 +17,7 @@ from facemotion.config import option
 from facemotion.errors import SettingsError
 from facemotion.synth.lips import FIRST_SPEECH, invent_phrases
 from facemotion.synth.motion import Program, invent_program, near_miss, parse_program, reorder
-from facemotion.synth.people import Recruit, cast
+from facemotion.synth.people import Recruit, cast, part_random
 from facemotion.synth.scene import Moments, SceneSettings, Session, make_session, sample
 from facemotion.synth.takes import Habits, Spreads, Take, make_habits, make_take
 from facemotion.types import ClipRecord
@@ -86,9 +86,9 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
         raise SettingsError("Mimics need at least two subjects; set mimics to 0.")
     plan = []
     for number in range(settings.subjects):
-        random = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 21, number]))
+        random = part_random(settings.part, VERSION, settings.seed, 21, number)
         # A stream of its own: asking for reorders changes no other clip.
-        shuffler = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 24, number]))
+        shuffler = part_random(settings.part, VERSION, settings.seed, 24, number)
         taken: set[str] = set()
         programs = [invent_program(random, taken) for _ in range(settings.motions)]
         for index, program in enumerate(programs):
@@ -177,7 +177,7 @@ def make_performers(settings: DatasetSettings) -> dict[str, Performer]:
     """Performers by subject."""
     performers = {}
     for number, recruit in enumerate(cast(settings.subjects, settings.part, settings.seed)):
-        random = np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 22, number]))
+        random = part_random(settings.part, VERSION, settings.seed, 22, number)
         habits = make_habits(random, settings.spreads)
         sessions = tuple(make_session(random, settings.scene) for _ in range(settings.sessions))
         performers[recruit.name] = Performer(recruit, habits, sessions)
@@ -186,7 +186,7 @@ def make_performers(settings: DatasetSettings) -> dict[str, Performer]:
 
 def clip_random(settings: DatasetSettings, clip: PlannedClip, purpose: int) -> np.random.Generator:
     """A generator of the clip's own for one purpose: 0 the performance, 1 its frames, 2 the scene, 3 the sensor."""
-    return np.random.default_rng(np.random.SeedSequence([VERSION, settings.seed, 23, *clip.stream, purpose]))
+    return part_random(settings.part, VERSION, settings.seed, 23, *clip.stream, purpose)
 
 
 def perform(settings: DatasetSettings, clip: PlannedClip, performer: Performer) -> tuple[Take, Moments]:

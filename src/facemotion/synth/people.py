@@ -18,6 +18,9 @@ from facemotion.synth.head import IDENTITIES, FloatArray, HeadModel
 from facemotion.synth.person import Person, make_person, mean_expression
 
 PARTS = ("train", "validation", "benchmark")
+# What a part adds to the numbers of its seeds: another part has other motions, habits and takes, not other faces alone.
+# The benchmark adds nothing, since Synth-59 is frozen.
+STREAMS: dict[str, tuple[int, ...]] = {"train": (1,), "validation": (2,), "benchmark": ()}
 SHAPE_NOISE = 0.25  # standard deviations; more and the portrait's features stretch
 
 
@@ -27,6 +30,17 @@ def parents() -> dict[str, tuple[str, ...]]:
     text = resources.files("facemotion.synth").joinpath("parents.txt").read_text("utf-8")
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     return {part: tuple(name for name, own in rows if own == part) for part in PARTS}
+
+
+def part_random(part: str, *numbers: int) -> np.random.Generator:
+    """A generator of what the numbers stand for, in one part.
+
+    Raises:
+        SettingsError: no such part.
+    """
+    if part not in PARTS:
+        raise SettingsError(f"The part must be one of {', '.join(PARTS)}, got {part!r}.")
+    return np.random.default_rng(np.random.SeedSequence([*numbers, *STREAMS[part]]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +68,12 @@ def cast(count: int, part: str, seed: int) -> list[Recruit]:
     Raises:
         SettingsError: no such part.
     """
-    if part not in PARTS:
-        raise SettingsError(f"The part must be one of {', '.join(PARTS)}, got {part!r}.")
+    shuffler = part_random(part, seed, 11)
     names = parents()[part]
-    order = np.random.default_rng(np.random.SeedSequence([seed, 11])).permutation(len(names))
+    order = shuffler.permutation(len(names))
     recruits = []
     for number in range(count):
-        random = np.random.default_rng(np.random.SeedSequence([seed, 12, number]))
+        random = part_random(part, seed, 12, number)
         first = names[order[number % len(names)]]
         again = number >= len(names)
         kin = [name for name in names if name != first and name.split("_")[0] == first.split("_")[0]]
