@@ -211,6 +211,9 @@ class DataError(UsageError):
 class ManifestError(DataError):
     """A manifest has a missing column, a bad row, a missing file, or the same clip under two labels."""
 
+    problems: tuple[str, ...] = ()
+    """A sentence for each fault, where there are several."""
+
 
 class EvidenceError(DataError):
     """A figure was asked for that the number of independent trials can't support (rule of 3)."""

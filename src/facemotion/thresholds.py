@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from facemotion.config import RuntimeSettings, read_toml
 from facemotion.errors import EvidenceError, ModelError, SettingsError, UnknownModelError, WriteError
+from facemotion.files import write_whole
 from facemotion.models import ModelCard
 from facemotion.models.cards import models_folder
 from facemotion.types import OperatingPoint, ScoredTrials
@@ -111,11 +111,9 @@ def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: Run
     """
     path = _own_path(card, settings)
     table = {"model_id": card.model_id, "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points]}
-    draft = path.with_suffix(".draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(tomlkit.dumps(table), "utf-8")
-        os.replace(draft, path)
+        write_whole(path, tomlkit.dumps(table))
     except OSError as error:
         raise WriteError(f"Can't write {path}: {error.strerror}; make room there.") from error
     return path

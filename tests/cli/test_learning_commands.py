@@ -258,6 +258,13 @@ def test_data_check_lists_every_problem(world: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(tmp_path / "bad.csv")])
     assert result.exit_code == 2
     assert "2 problems found" in result.output
+    bad = (tmp_path / "bad.csv").read_text().replace(",facial,", ",grimace,")
+    (tmp_path / "bad.csv").write_text(bad)
+    result = CliRunner().invoke(app, ["data", "check", str(tmp_path / "bad.csv"), "--json"])
+    assert result.exit_code == 2
+    assert [problem.partition("bad.csv, ")[2][:12] for problem in json.loads(result.output)["problems"]] == [
+        "line 2: kind", "line 3: kind",
+    ]  # fmt: skip
 
 
 def test_nothing_is_extracted_from_a_bad_manifest(world: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from facemotion.data.manifest import (
     check_manifest,
     find_problems,
     is_reordered,
-    name_reordered,
     original_motion,
     read_manifest,
     write_manifest,
@@ -84,6 +83,13 @@ def test_bad_rows_are_named(tmp_path: Path, text: str, message: str) -> None:
         read_manifest(tmp_path / "m.csv")
 
 
+def test_every_bad_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(HEADER + "a.mp4,,wink,facial,0,1,\nb.mp4,ann,wink,grimace,0,1,\n")
+    with pytest.raises(ManifestError, match=r"line 2: subject is empty\. \(1 more; see") as caught:
+        read_manifest(tmp_path / "m.csv")
+    assert [problem.partition("line ")[2][:1] for problem in caught.value.problems] == ["2", "3"]
+
+
 def test_unreadable_manifests(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No such file"):
         read_manifest(tmp_path / "none.csv")
@@ -151,22 +157,24 @@ def test_the_grid_manifest(data_folder: Path) -> None:
 def test_near_misses_that_only_reorder_are_named_so(tmp_path: Path) -> None:
     near = [take("ann", motion, 0, "near-miss") for motion in ("wink~near", "pout~near", "nod~near")]
     records = [*(take("ann", motion, 0) for motion in ("wink", "pout", "nod")), *near]
-    manifest = read_manifest(save(tmp_path, records))
-    assert name_reordered(manifest) == manifest  # nothing tells the programs
+    path = save(tmp_path, records)
+    assert read_manifest(path).records == tuple(records)  # nothing tells the programs
     (tmp_path / "motions.csv").write_text(
         "motion,subject,kind,program\n"
         "wink,ann,facial,wink_left > pout@0.5\nwink~near,ann,near-miss,pout@0.5 > wink_left\n"
         "pout,ann,facial,pout > grin\npout~near,ann,near-miss,pout > smile\n"
         "nod,ann,facial,grin\nnod~near,ann,near-miss,grin\n"
     )
-    named = name_reordered(manifest)
+    named = read_manifest(path)
     assert [r.motion for r in named.records] == ["wink", "pout", "nod", "wink~order", "pout~near", "nod~near"]
     assert [is_reordered(r) for r in named.records] == [False, False, False, True, False, False]
+    assert named.programs["wink~order"] == named.programs["wink~near"] == "pout@0.5 > wink_left"
+    assert named.select(kinds=["near-miss"]).programs == named.programs
 
     # A second order of the same steps is a motion of its own.
     save(tmp_path, [*records, take("ann", "wink~order", 0, "near-miss")])
     with (tmp_path / "motions.csv").open("a") as file:
         file.write("wink~order,ann,near-miss,pout@0.5 > wink_left > grin\n")
-    named = name_reordered(read_manifest(tmp_path / "manifest.csv"))
+    named = read_manifest(path)
     assert [r.motion for r in named.records if r.motion.startswith("wink")] == ["wink", "wink~order-near", "wink~order"]
     assert [is_reordered(r) for r in named.records if r.motion.startswith("wink~")] == [True, True]

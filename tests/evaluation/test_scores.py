@@ -92,3 +92,14 @@ def test_a_report_has_every_figure_and_refuses_what_it_cannot_know(trials: Score
     assert "36 independent" in report.rates[1].reason
     assert set(report.kinds) == {"same person, other motion", "other person, other motion"}
     assert json.loads(json.dumps(report.to_json()))["figures"]["EER"]["unit"] == "subjects"
+    assert not report.unmeasured
+
+
+def test_a_kind_without_genuine_trials_beside_it_is_refused_alone() -> None:
+    kinds = {"wink": "facial", "nod": "facial", "pout": "facial", "wink~near": "near-miss"}
+    takes = {"wink": 1, "nod": 2, "pout": 2, "wink~near": 2}  # a motion of one take has near misses, and nothing else
+    records = [ClipRecord(f"{m}{k}", "ann", m, kinds[m], k, 1) for m, count in takes.items() for k in range(count)]
+    vectors = np.random.default_rng(0).normal(size=(len(records), 8)).astype(np.float32)
+    report = make_report(score_pairs(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), records), (), 20)
+    assert set(report.kinds) == {"same person, other motion"}
+    assert report.unmeasured == {"near miss": "no genuine trial of the motions that it tries; they need two takes"}

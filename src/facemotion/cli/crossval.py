@@ -9,7 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
-from facemotion.cli.runs import INSTALL, make_folder
+from facemotion.cli.runs import INSTALL, make_folder, save_result
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +74,7 @@ def crossval(
         parts = held_out_trials(vectors, records, cut, pairs)
         summary[pairs], pooled = summarise(parts, tuple(fmr or (0.01, 0.001)), replicates)
         write_scores(out / f"scores-{pairs}.npz", pooled)
-    (out / "crossval.json").write_text(text.dumps(summary, indent=1) + "\n", "utf-8")
+    save_result(out / "crossval.json", text.dumps(summary, indent=1) + "\n")
     if json:
         print_json(summary)
     else:

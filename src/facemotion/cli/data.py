@@ -34,16 +34,24 @@ def check(
     from rich.table import Table
 
     from facemotion.data.manifest import find_problems, read_manifest
+    from facemotion.errors import ManifestError
 
-    read = read_manifest(manifest)
-    problems = list(find_problems(read))
-    counts = {
-        "clips": len(read),
-        "subjects": len({r.subject for r in read.records}),
-        "motions": len({(r.subject, r.motion) for r in read.records}),
-        "kinds": dict(Counter(r.kind for r in read.records)),
-        "splits": dict(Counter(r.split for r in read.records if r.split)),
-    }
+    counts: dict[str, int | dict[str, int]] = {}
+    try:
+        read = read_manifest(manifest)
+    except ManifestError as error:
+        if not error.problems:
+            raise
+        problems = list(error.problems)  # with rows that can't be read, nothing else is looked at
+    else:
+        problems = list(find_problems(read))
+        counts = {
+            "clips": len(read),
+            "subjects": len({r.subject for r in read.records}),
+            "motions": len({(r.subject, r.motion) for r in read.records}),
+            "kinds": dict(Counter(r.kind for r in read.records)),
+            "splits": dict(Counter(r.split for r in read.records if r.split)),
+        }
     if json:
         print_json(counts | {"problems": problems})
     else:

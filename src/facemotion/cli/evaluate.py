@@ -94,6 +94,8 @@ def _print(report: Report) -> None:
         table.add_row(f"FNMR at FMR {rate.fmr:g}", value, rate.reason or f"threshold {rate.threshold:.3f}")
     for kind, own in report.kinds.items():
         table.add_row(f"EER, {kind}", f"{own.eer:.3f}", f"{own.trials} impostor trials, AP {own.average_precision:.3f}")
+    for kind, reason in report.unmeasured.items():
+        table.add_row(f"EER, {kind}", "refused", reason)
     console = Console()
     console.print(table)
     console.print(

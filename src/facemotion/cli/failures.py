@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
-from facemotion.cli.runs import embed_run, make_folder
+from facemotion.cli.runs import embed_run, make_folder, save_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,6 @@ def failures(
     from rich.table import Table
 
     from facemotion.config import load_settings
-    from facemotion.data.manifest import read_programs
     from facemotion.errors import UsageError
     from facemotion.evaluation.failure_page import failure_page
     from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
@@ -72,8 +71,7 @@ def failures(
         page = make_folder(html) / "failures.html"
         strip = _strips(acquired, sequences, load_settings(config))
         about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}. {caution}"
-        programs = read_programs(acquired.folder)
-        page.write_text(failure_page(found, acquired.records, threshold, outcome, strip, about, programs), "utf-8")
+        save_result(page, failure_page(found, acquired.records, threshold, outcome, strip, about, acquired.programs))
     if json:
         records = acquired.records
         entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]

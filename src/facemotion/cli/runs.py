@@ -67,6 +67,21 @@ def embed_run(
     return vectors, acquired, sequences, caution
 
 
+def save_result(path: Path, text: str) -> None:
+    """Write a result whole or not at all.
+
+    Raises:
+        WriteError: it can't be written.
+    """
+    from facemotion.errors import WriteError
+    from facemotion.files import write_whole
+
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise WriteError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder for results before the work that fills it.
 

@@ -9,7 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
-from facemotion.cli.runs import INSTALL, make_folder
+from facemotion.cli.runs import INSTALL, make_folder, save_result
 
 
 def register(app: typer.Typer) -> None:
@@ -65,8 +65,8 @@ def tables(
         held = kept_runs(settings, manifest, runs, out)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
     markdown = write_markdown(found, str(manifest.folder.name))
-    (out / "tables.json").write_text(text.dumps(found, indent=1) + "\n", "utf-8")
-    (out / "tables.md").write_text(markdown, "utf-8")
+    save_result(out / "tables.json", text.dumps(found, indent=1) + "\n")
+    save_result(out / "tables.md", markdown)
     if json:
         print_json(found)
     else:

@@ -11,7 +11,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +150,7 @@ def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, li
         raise DataError(
             f"No clip of {manifest.folder} shows a usable face; check the recordings with `facemotion features`."
         )
-    return Manifest(manifest.folder, tuple(acquired)), sequences
+    return replace(manifest, records=tuple(acquired)), sequences
 
 
 def _digest(clip: Path) -> str:

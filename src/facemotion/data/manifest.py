@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
+import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from facemotion.errors import ManifestError
+from facemotion.files import write_whole
 from facemotion.types import ClipRecord
 
 KINDS = ("facial", "lip", "near-miss", "mimic")
@@ -36,10 +37,12 @@ class Manifest:
     Attributes:
         folder: that the paths of the records are relative to.
         records: one per clip, in the order of the file.
+        programs: what is performed, by the name of the motion; of a simulated set, whose `motions.csv` tells.
     """
 
     folder: Path
     records: tuple[ClipRecord, ...]
+    programs: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -59,40 +62,48 @@ class Manifest:
         if not kept:
             part = f"of split {split!r} and " if split is not None else "of "
             raise ManifestError(f"{self.folder} has no clip {part}kind {' or '.join(sorted(wanted))}.")
-        return Manifest(self.folder, kept)
+        return replace(self, records=kept)
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. The clips themselves are looked at by `check_manifest`.
 
+    Near misses of a simulated set whose programs only reorder the steps of their motion get the name `X~order`; where
+    the motion has one of that name, in another order, `X~order-near` after their own.
+
     Raises:
-        ManifestError: no such file, a missing column, a bad row (its line is named) or no row at all.
+        ManifestError: no such file, a missing column, bad rows (their lines are named) or no row at all.
     """
+    records, problems = [], []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [c for c in _REQUIRED if c not in (reader.fieldnames or ())]
             if missing:
                 raise ManifestError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(_REQUIRED)}.")
-            records = tuple(_record(row, f"{path}, line {reader.line_num}") for row in reader)
+            for row in reader:
+                try:
+                    records.append(_record(row, f"{path}, line {reader.line_num}"))
+                except ManifestError as error:
+                    problems.append(str(error))
     except OSError as error:
         where = "" if path.is_absolute() else f" (seen from {Path.cwd()})"
         raise ManifestError(f"Can't read the manifest {path}{where}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+    _raise_first(problems)
     if not records:
         raise ManifestError(f"{path} names no clip; it needs one row per clip.")
-    return Manifest(path.parent, records)
+    return _name_reordered(tuple(records), path.parent)
 
 
 def write_manifest(path: Path, records: Iterable[ClipRecord]) -> None:
     """Write records as CSV; a reader sees the old file or the whole new one, never a part."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(record, column) for column in COLUMNS] for record in records)
-    os.replace(part, path)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(record, column) for column in COLUMNS] for record in records)
+    write_whole(path, text.getvalue())
 
 
 def clip_digest(path: Path) -> str:
@@ -111,38 +122,31 @@ def is_reordered(record: ClipRecord) -> bool:
     return record.kind == "near-miss" and record.motion.partition("~")[2].partition("-")[0] == ORDER
 
 
-def read_programs(folder: Path) -> dict[str, str]:
-    """What is performed, by the name of the motion, as `motions.csv` of a simulated set tells; empty without it."""
+def _name_reordered(records: tuple[ClipRecord, ...], folder: Path) -> Manifest:
+    programs = _read_programs(folder)
+    steps = {motion: [step.strip() for step in program.split(">")] for motion, program in programs.items()}
+    taken, named = {record.motion for record in records}, []
+    for record in records:
+        own, original = steps.get(record.motion, []), steps.get(original_motion(record), [])
+        if record.kind == "near-miss" and own != original and sorted(own) == sorted(original):
+            whose, _, variant = record.motion.partition("~")
+            name = f"{whose}~{ORDER}"
+            if variant != ORDER and name in taken:
+                name += f"-{variant}"
+            programs[name] = programs[record.motion]
+            named.append(replace(record, motion=name))
+        else:
+            named.append(record)
+    return Manifest(folder, tuple(named), programs)
+
+
+def _read_programs(folder: Path) -> dict[str, str]:
     try:
         with (folder / "motions.csv").open(newline="", encoding="utf-8") as file:
             rows = [(row["motion"], row["program"]) for row in csv.DictReader(file)]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error):
         return {}
     return {motion: program for motion, program in rows if program is not None}
-
-
-def name_reordered(manifest: Manifest) -> Manifest:
-    """Near misses of a simulated set that only reorder steps get the name `X~order`; where the motion has one of that
-    name, in another order, `X~order-near` after their own.
-
-    The programs are read from `motions.csv` beside the manifest; without it nothing changes.
-    """
-    programs = {
-        motion: [step.strip() for step in program.split(">")]
-        for motion, program in read_programs(manifest.folder).items()
-    }
-    records, taken = [], {record.motion for record in manifest.records}
-    for record in manifest.records:
-        steps, original = programs.get(record.motion, []), programs.get(original_motion(record), [])
-        if record.kind == "near-miss" and steps != original and sorted(steps) == sorted(original):
-            whose, _, variant = record.motion.partition("~")
-            name = f"{whose}~{ORDER}"
-            if variant != ORDER and name in taken:
-                name += f"-{variant}"
-            records.append(replace(record, motion=name))
-        else:
-            records.append(record)
-    return Manifest(manifest.folder, tuple(records))
 
 
 def find_problems(manifest: Manifest, *, labelled: bool = True) -> Iterator[str]:
@@ -170,10 +174,15 @@ def check_manifest(manifest: Manifest, *, labelled: bool = True) -> None:
     Raises:
         ManifestError: the first fault, and how many more there are.
     """
-    problems = list(find_problems(manifest, labelled=labelled))
+    _raise_first(list(find_problems(manifest, labelled=labelled)))
+
+
+def _raise_first(problems: Sequence[str]) -> None:
     if problems:
         more = f" ({len(problems) - 1} more; see `facemotion data check`)" if len(problems) > 1 else ""
-        raise ManifestError(problems[0] + more)
+        error = ManifestError(problems[0] + more)
+        error.problems = tuple(problems)
+        raise error
 
 
 def _record(row: dict[str, str], where: str) -> ClipRecord:

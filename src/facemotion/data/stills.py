@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import DataError, WriteError
+from facemotion.files import write_whole
 
 EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 SPLITS = ("train", "validation", "benchmark")
@@ -103,9 +103,7 @@ def write_shard(folder: Path, name: str, shard: Shard) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, content in ((".npy", _npy(shard.images)), (".npz", _npz(labels))):
-            part = folder / f"{name}{suffix}.part"
-            part.write_bytes(content)
-            os.replace(part, folder / f"{name}{suffix}")
+            write_whole(folder / f"{name}{suffix}", content)
     except OSError as error:
         raise WriteError(
             f"Can't write the shard {folder / name}: {error.strerror}; make room and run again."
@@ -124,9 +122,7 @@ def write_people(folder: Path, people: Sequence[StillPerson]) -> None:
     writer.writerows([p.name, p.parents, p.split, p.sex, p.age, f"{p.tone:.1f}"] for p in people)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{PEOPLE}.part"
-        part.write_text(text.getvalue(), "utf-8")
-        os.replace(part, folder / PEOPLE)
+        write_whole(folder / PEOPLE, text.getvalue())
     except OSError as error:
         raise WriteError(f"Can't write {folder / PEOPLE}: {error.strerror}; make room and run again.") from error
 

@@ -63,6 +63,7 @@ class Report:
         subjects: number of people. prevalence: share of genuine trials, the AP of a guess.
         figures: by name, with 95% intervals. rates: FNMR at fixed FMRs.
         kinds: per kind of impostor, figures of it alone against the genuine trials of the motions that it tries.
+        unmeasured: kinds of impostor that there are trials of, but no genuine ones beside them; with the reason.
     """
 
     genuine: int
@@ -73,6 +74,7 @@ class Report:
     figures: dict[str, Interval]
     rates: tuple[FixedRate, ...]
     kinds: dict[str, KindFigures]
+    unmeasured: dict[str, str]
 
     def to_json(self) -> dict[str, object]:
         """Nested dicts, lists and numbers."""
@@ -89,10 +91,13 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
     Raises:
         EvidenceError: no genuine or no impostor trial.
     """
-    kinds = {}
+    kinds, unmeasured = {}, {}
     for number, kind in enumerate(TRIAL_KINDS[1:], start=1):
         if (trials.kinds == number).any():
-            kinds[kind] = kind_figures(trials, number)
+            try:
+                kinds[kind] = kind_figures(trials, number)
+            except EvidenceError:
+                unmeasured[kind] = "no genuine trial of the motions that it tries; they need two takes"
     genuine = int(trials.labels.sum())
     return Report(
         genuine=genuine,
@@ -103,6 +108,7 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
         figures={name: bootstrap(trials, metric, replicates) for name, metric in FIGURES.items()},
         rates=tuple(_fixed_rate(trials, fmr) for fmr in fmrs),
         kinds=kinds,
+        unmeasured=unmeasured,
     )
 
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import AcquisitionError, DataError, MediaLimitError, WriteError
 from facemotion.features import load_extractor
+from facemotion.files import write_whole
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
 from facemotion.processes import worker_pool
@@ -247,9 +247,7 @@ def _claim(out: Path, settings: DatasetSettings) -> None:
             if read_toml(DatasetSettings, path) != settings:
                 raise DataError(f"{out} holds a data set of other settings (settings.toml); choose another folder.")
             return
-        part = path.with_name("settings.toml.part")
-        part.write_text(text, "utf-8")
-        os.replace(part, path)
+        write_whole(path, text)
     except OSError as error:
         raise WriteError(f"Can't write to {out}: {error.strerror}; choose another folder or make room.") from error
 
@@ -263,10 +261,8 @@ def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["motion", "subject", "kind", "program"])
     writer.writerows(rows.values())
-    part = path.with_name("motions.csv.part")
     with room_for(path):
-        part.write_text(text.getvalue(), "utf-8")
-        os.replace(part, path)
+        write_whole(path, text.getvalue())
 
 
 def survey(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from facemotion.config import option
 from facemotion.data.stills import EMOTIONS
+from facemotion.files import write_whole
 from facemotion.processes import worker_pool
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera
@@ -201,6 +201,4 @@ def _one_person(job: _Job) -> None:
         for path in (points, labels):
             path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(points, landmarks=np.stack(marks), weights=np.stack(weights))
-        part = labels.with_name(labels.name + ".part")  # last: a person with labels is whole
-        part.write_text(text.getvalue(), "utf-8")
-        os.replace(part, labels)
+        write_whole(labels, text.getvalue())  # last: a person with labels is whole

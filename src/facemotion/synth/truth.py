@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import ManifestError
+from facemotion.files import write_whole
 from facemotion.synth.camera import slant
 from facemotion.synth.disk import room_for
 from facemotion.synth.head import FloatArray, HeadModel
@@ -54,10 +55,8 @@ class Truth:
             phase=self.phase,
             flags=np.array(",".join(self.flags)),
         )
-        temporary = path.with_suffix(".part")
         with room_for(path):
-            temporary.write_bytes(buffer.getvalue())
-            temporary.replace(path)
+            write_whole(path, buffer.getvalue())
 
 
 def load_truth(path: Path) -> Truth:

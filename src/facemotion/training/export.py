@@ -16,6 +16,7 @@ import onnxruntime
 import torch
 
 from facemotion.errors import TrainingError
+from facemotion.files import write_whole
 from facemotion.models.cards import file_entry
 from facemotion.nets.sequence_encoder import SequenceEncoder
 
@@ -70,7 +71,7 @@ def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
     # JSON's strings, numbers and truth values are TOML's too.
     text = f"[{json.dumps(path.stem)}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
     try:
-        card.write_text(text, "utf-8")
+        write_whole(card, text)
     except OSError as error:
         raise TrainingError(f"Can't write {card}: {error.strerror}.") from error
     return card

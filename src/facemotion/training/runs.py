@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from torch.optim import Optimizer
 
 from facemotion.config import differences, read_toml, to_toml
 from facemotion.errors import TrainingError
+from facemotion.files import write_whole
 from facemotion.training.settings import TrainingSettings
 
 T = TypeVar("T")
@@ -149,8 +149,8 @@ class RunFolder:
                     f"{self.path} has a checkpoint but no config.toml, so nobody knows of what; choose another folder "
                     "or remove it."
                 )
-            self._write_atomic("config.toml", text.encode())
-            self._write_atomic("versions.json", json.dumps(_versions(), indent=2).encode())
+            write_whole(self.path / "config.toml", text)
+            write_whole(self.path / "versions.json", json.dumps(_versions(), indent=2))
         except OSError as error:
             raise TrainingError(f"Can't write the run folder {self.path}: {error.strerror}.") from error
         return self.load() if (self.path / "checkpoint.safetensors").exists() else None
@@ -223,7 +223,7 @@ class RunFolder:
         }
         about["whole"] = _digest(contiguous, about)
         try:
-            self._write_atomic("checkpoint.safetensors", save(dict(contiguous), about))
+            write_whole(self.path / "checkpoint.safetensors", save(dict(contiguous), about))
         except OSError as error:
             raise TrainingError(
                 f"Can't write a checkpoint to {self.path}: {error.strerror}; the last good one is kept."
@@ -254,19 +254,11 @@ class RunFolder:
         try:
             kept = path.read_text("utf-8").splitlines()[1:] if path.exists() else []
             kept = [line for line in kept if int(line.split(",")[0]) <= last]
-            self._write_atomic(name, ("\n".join([f"step,{header}", *kept, *new]) + "\n").encode())
+            write_whole(path, "\n".join([f"step,{header}", *kept, *new]) + "\n")
         except OSError as error:
             raise TrainingError(f"Can't write {path}: {error.strerror}; the last checkpoint is kept.") from error
         except ValueError as error:
             raise TrainingError(f"{path} isn't as it was written ({error}); remove it to go on.") from error
-
-    def _write_atomic(self, name: str, content: bytes) -> None:
-        part = self.path / f"{name}.part"
-        try:
-            part.write_bytes(content)
-            os.replace(part, self.path / name)
-        finally:
-            part.unlink(missing_ok=True)  # half a file fills a full disk for nothing
 
 
 def asks_to_stop(progress: Callable[..., None] | None, *told: object) -> bool:

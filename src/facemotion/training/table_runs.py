@@ -19,7 +19,6 @@ from facemotion.data.manifest import (
     Manifest,
     check_manifest,
     clip_digest,
-    name_reordered,
     original_motion,
     read_manifest,
 )
@@ -179,7 +178,7 @@ def load_clips(settings: TableSettings) -> Manifest:
             )
     manifest = read_manifest(Path(settings.recipe.sources[0].manifest))
     check_manifest(manifest)
-    return name_reordered(manifest)
+    return manifest
 
 
 def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[Run]) -> None:
