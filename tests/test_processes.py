@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from facemotion.processes import worker_pool
+from facemotion.processes import run_tasks, worker_pool
 
 PROGRAM = """
 import os, sys, time
@@ -28,19 +28,20 @@ if __name__ == "__main__":
 """
 
 
-def remember(value: int) -> None:
-    os.environ["FACEMOTION_TEST_REMEMBERED"] = str(value)
+def load(value: int) -> tuple[int, int]:
+    return value, os.getpid()
 
 
-def recall(_: int) -> tuple[str, int]:
-    return os.environ["FACEMOTION_TEST_REMEMBERED"], os.getpid()
+def add(loaded: tuple[int, int], more: int) -> tuple[int, int, int]:
+    return loaded[0] + more, loaded[1], os.getpid()
 
 
-def test_work_is_done_by_other_processes_that_were_prepared() -> None:
-    with worker_pool(2, remember, (7,)) as pool:
-        told = list(pool.map(recall, range(4)))
-    assert {value for value, _ in told} == {"7"}
-    assert os.getpid() not in {process for _, process in told}
+@pytest.mark.parametrize(("jobs", "tasks"), [(1, 4), (2, 4), (2, 1)])
+def test_tasks_share_what_their_process_has_loaded(jobs: int, tasks: int) -> None:
+    told = list(run_tasks(load, (7,), add, [(number,) for number in range(tasks)], jobs))
+    assert [total for total, _, _ in told] == [7 + number for number in range(tasks)]
+    assert all(loaded == ran for _, loaded, ran in told)
+    assert ({ran for _, _, ran in told} == {os.getpid()}) == (jobs == 1 or tasks == 1)
 
 
 def test_a_kill_of_the_one_that_started_them_ends_them(tmp_path: Path) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+Opened = TypeVar("Opened")
+Result = TypeVar("Result")
+_opened: Any = None  # what a process of `run_tasks` has open
 
 
 @contextmanager
@@ -34,6 +39,42 @@ def worker_pool(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def run_tasks(
+    open_worker: Callable[..., Opened],
+    arguments: tuple[Any, ...],
+    task: Callable[..., Result],
+    tasks: Sequence[tuple[Any, ...]],
+    jobs: int,
+) -> Iterator[Result]:
+    """Results of tasks, in order, as they come.
+
+    Args:
+        open_worker: called once in each process with `arguments`, to load what every task needs.
+        task: called with that and the members of each entry of `tasks`; both functions stand at the top of a module.
+        jobs: number of processes; with one, or for one task, all is done in this one.
+    Raises:
+        BrokenProcessPool: a process was killed.
+    """
+    if jobs == 1 or len(tasks) < 2:
+        opened = open_worker(*arguments)
+        for members in tasks:
+            yield task(opened, *members)
+        return
+    with worker_pool(min(jobs, len(tasks)), _open, (open_worker, arguments)) as pool:
+        for future in [pool.submit(_run, task, *members) for members in tasks]:
+            yield future.result()
+
+
+def _open(open_worker: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    global _opened  # noqa: PLW0603 - a process has no other place for what its tasks share
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that the user started
+    _opened = open_worker(*arguments)
+
+
+def _run(task: Callable[..., Result], *members: Any) -> Result:
+    return task(_opened, *members)
 
 
 def _begin(initialise: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

@@ -20,9 +20,10 @@ def register(app: typer.Typer) -> None:
 
 def calibrate(
     manifest: Annotated[Path, typer.Argument(help="CSV file with one row per clip, of several people and motions.")],
-    fmr: Annotated[list[float], typer.Option("--fmr", help="Wanted false match rate; may be given several times.")] = [  # noqa: B006
-        0.01
-    ],
+    fmr: Annotated[
+        list[float] | None,
+        typer.Option("--fmr", help="Wanted false match rate; may be given several times; default: 0.01."),
+    ] = None,
     takes: Annotated[
         list[int] | None,
         typer.Option(
@@ -75,7 +76,7 @@ def calibrate(
     points = [
         point
         for count in chosen
-        for point in find_points(template_trials(np.stack(vectors), records, count), fmr, words, count)
+        for point in find_points(template_trials(np.stack(vectors), records, count), fmr or [0.01], words, count)
     ]
     entry = card(settings.verifier.encoder, settings.runtime)
     path = keep_points(entry, points, settings.runtime) if keep else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,12 +54,10 @@ def evaluate(
     if scores:
         write_scores(scores, trials)
     if plots:
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError as error:
+        if find_spec("matplotlib") is None:
             raise MissingExtraError(
                 "Plots need matplotlib; install it with `pip install -c requirements/locked.txt '.[train]'`."
-            ) from error
+            )
         from facemotion.evaluation.plots import plot_embeddings, plot_scores
 
         make_folder(plots)

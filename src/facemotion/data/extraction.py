@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.processes import worker_pool
+from facemotion.processes import run_tasks
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -61,11 +60,11 @@ def fill_cache_by_processes(
     Raises:
         DataError: a process was killed, or as in FeatureCache.get. MediaError: a clip can't be read.
     """
-    files = [manifest.file(record) for record in manifest.records]
+    files = [(manifest.file(record),) for record in manifest.records]
     try:
-        with worker_pool(min(jobs, len(files)), _open_front_end, (cache, settings)) as pool:
-            for record, failure in zip(manifest.records, pool.map(_extract, files), strict=True):
-                yield Extraction(record, None, failure)
+        failures = run_tasks(_open, (cache, settings), _extract, files, jobs)
+        for record, failure in zip(manifest.records, failures, strict=True):
+            yield Extraction(record, None, failure)
     except BrokenProcessPool as error:
         raise DataError(
             "A process that extracted features was killed, perhaps for want of memory; what it had finished is kept. "
@@ -73,19 +72,13 @@ def fill_cache_by_processes(
         ) from error
 
 
-_opened: tuple[FeatureCache, Frontend] | None = None  # of a worker process
+def _open(cache: FeatureCache, settings: Settings) -> tuple[FeatureCache, Frontend]:
+    return cache, Frontend.load(settings)
 
 
-def _open_front_end(cache: FeatureCache, settings: Settings) -> None:
-    global _opened  # noqa: PLW0603
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that the user started
-    _opened = cache, Frontend.load(settings)
-
-
-def _extract(clip: Path) -> str:
+def _extract(opened: tuple[FeatureCache, Frontend], clip: Path) -> str:
     """Extract one clip into the cache; empty, or why nothing could be acquired."""
-    assert _opened is not None  # noqa: S101
-    cache, frontend = _opened
+    cache, frontend = opened
     try:
         cache.get(clip, frontend.features)
     except AcquisitionError as error:

@@ -25,7 +25,7 @@ from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
 from facemotion.training.dataset import Source, load_recorded, make_training_set
 from facemotion.training.encoder import embed, train_encoder
-from facemotion.training.processes import run_tasks
+from facemotion.training.processes import train_side_by_side
 from facemotion.training.runs import RunFolder
 from facemotion.training.sampling import SamplerSettings
 from facemotion.training.settings import TrainingSettings
@@ -108,24 +108,22 @@ def cross_validate_by_processes(
     """
     vectors = []
     tasks = [(fold, number) for number, fold in enumerate(folds)]
-    for own in run_tasks(_open_worker, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
+    for own in train_side_by_side(_open_worker, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
         vectors.append(own)
         if progress:
             progress(len(vectors))
     return vectors
 
 
-_opened: tuple[TrainingSettings, Source, Sequence[Source], Path] | None = None  # of a worker process
+_Opened = tuple[TrainingSettings, Source, Sequence[Source], Path]
 
 
-def _open_worker(settings: TrainingSettings, frontend_id: str, runs: Path, beside: Sequence[Source]) -> None:
-    global _opened  # noqa: PLW0603
-    _opened = settings, load_recorded(settings, frontend_id)[0], beside, runs
+def _open_worker(settings: TrainingSettings, frontend_id: str, runs: Path, beside: Sequence[Source]) -> _Opened:
+    return settings, load_recorded(settings, frontend_id)[0], beside, runs
 
 
-def _run_fold(fold: Fold, number: int) -> FloatArray:
-    assert _opened is not None  # noqa: S101
-    settings, source, beside, runs = _opened
+def _run_fold(opened: _Opened, fold: Fold, number: int) -> FloatArray:
+    settings, source, beside, runs = opened
     return _train_and_embed(settings, source, beside, fold, number, runs)
 
 

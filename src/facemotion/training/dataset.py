@@ -56,6 +56,7 @@ class TrainingSet:
         total = hashlib.blake2b(digest_records(self.records).encode(), digest_size=32)
         for sequence in self.sequences:
             total.update(sequence.values.tobytes())
+            total.update(sequence.times.tobytes())
         return total.hexdigest()
 
     @property

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from facemotion.training.crossval import check_folds, refuse_begun
 from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
 from facemotion.training.encoder import check_encoder, embed, train_encoder
 from facemotion.training.held_out import HeldOut, read_held_out, write_held_out
-from facemotion.training.processes import run_tasks
+from facemotion.training.processes import train_side_by_side
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
 from facemotion.training.simulated import SimulationSettings
@@ -222,7 +222,7 @@ def train_runs(
     """
     tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
     found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
-    results: Iterator[HeldOut] = run_tasks(_open_worker, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+    results = train_side_by_side(_open_worker, (settings, tuple(runs), out), _train_fold, tasks, jobs)
     if progress:
         progress(0, len(tasks))
     for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
@@ -291,28 +291,23 @@ class _Worker:
             self.simulation = run.settings.simulation
 
 
-_worker: _Worker | None = None
-
-
-def _open_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> None:
-    global _worker  # noqa: PLW0603
-    _worker = _make_worker(settings, runs, out, load_clips(settings))
+def _open_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
+    return _make_worker(settings, runs, out, load_clips(settings))
 
 
 def _make_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path, manifest: Manifest) -> _Worker:
     return _Worker(settings, runs, out, manifest, subject_folds(manifest.records, settings.folds, settings.recipe.seed))
 
 
-def _train_fold(number: int, fold: int) -> HeldOut:
-    assert _worker is not None  # noqa: S101
-    run = _worker.runs[number]
-    folder, own = _worker.folder(run, fold), _worker.fold_settings(run, fold)
-    kept = _worker.kept(run, fold)
+def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
+    run = worker.runs[number]
+    folder, own = worker.folder(run, fold), worker.fold_settings(run, fold)
+    kept = worker.kept(run, fold)
     if kept is not None:
         return kept
-    _worker.open(run)
-    records, sequences = _worker.manifest.records, _worker.sequences
-    held = _held_out(records, _worker.folds[fold])
+    worker.open(run)
+    records, sequences = worker.manifest.records, worker.sequences
+    held = _held_out(records, worker.folds[fold])
     places = np.array([i for i in held if i in sequences and records[i].kind in run.tested], np.int64)
     clips = [sequences[i] for i in places]
     vectors: dict[str, FloatArray] = {}
@@ -320,10 +315,10 @@ def _train_fold(number: int, fold: int) -> HeldOut:
     if own is None:
         scores = _dtw_within(clips, [records[i].subject for i in places])
     else:
-        chosen = [i for i in _worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
+        chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
         train = [sequences[i] for i in chosen]
         source: Source = ([records[i] for i in chosen], train, own.sources[0].batch)
-        net = train_encoder(own, make_training_set([source, *_worker.simulated], own.task), folder)
+        net = train_encoder(own, make_training_set([source, *worker.simulated], own.task), folder)
         vectors = {"": embed(net, clips)}
         if run.controls:
             shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
@@ -332,7 +327,7 @@ def _train_fold(number: int, fold: int) -> HeldOut:
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
     held_out = HeldOut(places, vectors, scores)
-    write_held_out(folder, held_out, _worker.clips(run, fold))
+    write_held_out(folder, held_out, worker.clips(run, fold))
     # At the paper's size a hundred megabytes a fold; the vectors are what the tables are made of.
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)
     return held_out
