@@ -18,7 +18,15 @@ from facemotion.config import RuntimeSettings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.encoder import Encoder
-from facemotion.errors import DataError, FacemotionError, ManifestError, NoFaceError, SettingsError, UsageError
+from facemotion.errors import (
+    DataError,
+    FacemotionError,
+    ManifestError,
+    NoFaceError,
+    SettingsError,
+    UsageError,
+    WriteError,
+)
 from facemotion.features import load_extractor
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
@@ -172,6 +180,15 @@ def test_what_no_figure_can_be_made_of_is_refused(world: Path, tmp_path: Path) -
         run("evaluate", tmp_path / "run", "--manifest", tmp_path / "twice.csv", "--features", tmp_path / "features")
     with pytest.raises(UsageError, match="threshold must be a number"):
         run("failures", tmp_path / "run", *at, "--threshold", "nan")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_training(world: Path, tmp_path: Path) -> None:
+    for place, reason in ((tmp_path / "none" / "e.onnx", "there is no folder"), (tmp_path, "it is a folder")):
+        with pytest.raises(WriteError, match=reason):
+            run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run", "--export", place)
+        with pytest.raises(WriteError, match=reason):
+            run("evaluate", world / "scores.npz", "--scores", place)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_kind_that_there_is_not_is_refused(world: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facemotion.cli.console import JsonOption, print_json
-from facemotion.cli.runs import embed_run, make_folder
+from facemotion.cli.runs import check_place, embed_run, make_folder
 
 if TYPE_CHECKING:
     from facemotion.evaluation.report import Report
@@ -42,6 +42,7 @@ def evaluate(
     from facemotion.evaluation.scores import read_scores, write_scores
     from facemotion.evaluation.trials import score_pairs
 
+    check_place(scores)
     if what.is_dir():
         if manifest is None:
             raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")

@@ -12,7 +12,7 @@ import typer
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.interrupt import Interrupts
 from facemotion.cli.progress import Progress
-from facemotion.cli.runs import INSTALL
+from facemotion.cli.runs import INSTALL, check_place
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +50,7 @@ def encoder(
     from facemotion.config import read_toml
     from facemotion.features import load_extractor
 
+    check_place(export)
     settings = read_toml(TrainingSettings, config)
     frontend_id = load_extractor(settings.extractor).frontend_id
     data = load_training_set(settings, frontend_id)
@@ -104,6 +105,7 @@ def sfe(
 
     from facemotion.config import read_toml
 
+    check_place(export)
     settings = read_toml(SfeSettings, config)
     data = load_stills(settings)
     stills = sum(len(source) for source in data.sources)
