@@ -40,6 +40,16 @@ def test_a_score_file_is_read_back_exactly(tmp_path: Path, trials: ScoredTrials,
         ("scores.csv", b"score,kind\n", "lacks the column 'subject_a'"),
         ("scores.csv", b"score,kind,subject_a,subject_b,motion_a,motion_b\n.5,friend,0,0,0,0\n", "not a score file"),
         ("scores.csv", b"score,kind,subject_a,subject_b,motion_a,motion_b\nnan,genuine,0,0,0,0\n", "must be finite"),
+        (
+            "scores.csv",
+            b"score,kind,subject_a,subject_b,motion_a,motion_b\n.5,mimic,0,1,0,1\n.5,genuine,0,0,0,1\n",
+            "trial 2 is called 'genuine', but by its numbers it is of one person and two motions",
+        ),
+        (
+            "scores.csv",
+            b"score,kind,subject_a,subject_b,motion_a,motion_b\n.5,mimic,1,1,0,1\n",
+            "trial 1 is called 'mimic', but by its numbers it is of one person and two motions",
+        ),
     ],
 )
 def test_what_is_not_a_score_file(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import DataError
+from facemotion.evaluation.trials import NEAR_MISS, OTHER_ORDER, SAME_PERSON
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
+OF_ONE_PERSON = (0, SAME_PERSON, NEAR_MISS, OTHER_ORDER)
 COLUMNS = ("score", "kind", "subject_a", "subject_b", "motion_a", "motion_b")
 
 
@@ -54,16 +56,29 @@ def read_scores(path: Path) -> ScoredTrials:
     numbers; motions of two subjects have two numbers).
 
     Raises:
-        DataError: no such file, another suffix, a missing column or a bad value.
+        DataError: no such file, another suffix, a missing column, a bad value, or numbers that say another kind.
     """
     if path.suffix not in (".npz", ".csv"):
         raise DataError(f"A score file ends in .npz or .csv, not {path.suffix or 'nothing'}; rename {path}.")
     try:
-        return _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+        trials = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+        _check_sides(trials)
     except OSError as error:
         raise DataError(f"Can't read the score file {path}: {error.strerror or error}.") from error
     except (csv.Error, *DAMAGE) as error:
         raise DataError(f"{path} is not a score file: {error}; see `facemotion evaluate --help`.") from error
+    return trials
+
+
+def _check_sides(trials: ScoredTrials) -> None:
+    one_person, one_motion = (sides[:, 0] == sides[:, 1] for sides in (trials.subjects, trials.motions))
+    wrong = (one_person != np.isin(trials.kinds, OF_ONE_PERSON)) | (one_motion != trials.labels)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        people = "one person" if one_person[place] else "two people"
+        motions = "one motion" if one_motion[place] else "two motions"
+        kind = TRIAL_KINDS[trials.kinds[place]]
+        raise ValueError(f"trial {place + 1} is called {kind!r}, but by its numbers it is of {people} and {motions}")
 
 
 def _read_npz(path: Path) -> ScoredTrials:
