@@ -44,6 +44,17 @@ def test_tasks_share_what_their_process_has_loaded(jobs: int, tasks: int) -> Non
     assert ({ran for _, _, ran in told} == {os.getpid()}) == (jobs == 1 or tasks == 1)
 
 
+def stumble(reason: str) -> None:
+    raise ValueError(reason)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_while_loading_is_the_one_that_is_told(jobs: int) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        list(run_tasks(stumble, ("damaged",), add, [(1,), (2,)], jobs))
+    assert list(run_tasks(stumble, ("damaged",), add, [], jobs)) == []
+
+
 def test_a_kill_of_the_one_that_started_them_ends_them(tmp_path: Path) -> None:
     program, folder = tmp_path / "program.py", tmp_path / "work"
     program.write_text(PROGRAM)

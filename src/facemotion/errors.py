@@ -212,7 +212,7 @@ class ManifestError(DataError):
     """A manifest has a missing column, a bad row, a missing file, or the same clip under two labels."""
 
     problems: tuple[str, ...] = ()
-    """A sentence for each fault, where there are several."""
+    """A sentence for each fault of rows and clips; empty where the file itself can't be read."""
 
 
 class EvidenceError(DataError):

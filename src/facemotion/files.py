@@ -1,23 +1,51 @@
-"""Writing a file whole or not at all."""
+"""Writing files whole or not at all, where they may not fit."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from facemotion.errors import WriteError
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file in one step; text in UTF-8.
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A draft to write within, which takes the file's place at the end.
 
     A reader sees the old file or the whole new one, also after a kill. Not for a file that several processes write: all
-    use the same draft.
+    would use the same draft.
 
     Raises:
         OSError: the disk is full, or the place can't be written to; what was there before is intact.
     """
     draft = path.with_name(f"{path.name}.part")
     try:
-        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield draft
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)  # half a file fills a full disk for nothing
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file as `whole` does; text in UTF-8.
+
+    Raises:
+        OSError: as `whole`.
+    """
+    with whole(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Name what can't be written within.
+
+    Raises:
+        WriteError: the disk is full, or the place can't be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error

@@ -11,9 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-Opened = TypeVar("Opened")
+Shared = TypeVar("Shared")
 Result = TypeVar("Result")
-_opened: Any = None  # what a process of `run_tasks` has open
+_shared: Any = None  # what a process of `run_tasks` has loaded, or the error that it met
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def worker_pool(
 
 
 def run_tasks(
-    open_worker: Callable[..., Opened],
+    load: Callable[..., Shared],
     arguments: tuple[Any, ...],
     task: Callable[..., Result],
     tasks: Sequence[tuple[Any, ...]],
@@ -51,33 +51,40 @@ def run_tasks(
     """Results of tasks, in order, as they come.
 
     Args:
-        open_worker: called once in each process with `arguments`, to load what every task needs.
+        load: called once in each process with `arguments`, gives what every task needs.
         task: called with that and the members of each entry of `tasks`; both functions stand at the top of a module.
         jobs: number of processes; with one, or for one task, all is done in this one.
     Raises:
-        BrokenProcessPool: a process was killed.
+        BrokenProcessPool: a process was killed. Any error of `load` or of a task.
     """
-    if jobs == 1 or len(tasks) < 2:
-        opened = open_worker(*arguments)
-        for members in tasks:
-            yield task(opened, *members)
+    if not tasks:
         return
-    with worker_pool(min(jobs, len(tasks)), _open, (open_worker, arguments)) as pool:
+    if jobs <= 1 or len(tasks) < 2:
+        shared = load(*arguments)
+        for members in tasks:
+            yield task(shared, *members)
+        return
+    with worker_pool(min(jobs, len(tasks)), _load, (load, arguments)) as pool:
         for future in [pool.submit(_run, task, *members) for members in tasks]:
             yield future.result()
 
 
-def _open(open_worker: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    global _opened  # noqa: PLW0603 - a process has no other place for what its tasks share
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that the user started
-    _opened = open_worker(*arguments)
+def _load(load: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    global _shared  # noqa: PLW0603 - a process has no other place for what its tasks share
+    try:
+        _shared = load(*arguments)
+    except Exception as error:  # noqa: BLE001 - here it would only break the pool; the first task raises it
+        _shared = error
 
 
 def _run(task: Callable[..., Result], *members: Any) -> Result:
-    return task(_opened, *members)
+    if isinstance(_shared, Exception):
+        raise _shared
+    return task(_shared, *members)
 
 
 def _begin(initialise: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that the user started
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initialise is not None:
         initialise(*arguments)

@@ -178,3 +178,11 @@ def test_near_misses_that_only_reorder_are_named_so(tmp_path: Path) -> None:
     named = read_manifest(path)
     assert [r.motion for r in named.records if r.motion.startswith("wink")] == ["wink", "wink~order-near", "wink~order"]
     assert [is_reordered(r) for r in named.records if r.motion.startswith("wink~")] == [True, True]
+
+    # So are two that are called otherwise, however many takes they have.
+    others = [take("ann", f"wink~{name}", k, "near-miss") for name in ("x", "y") for k in (0, 1)]
+    save(tmp_path, [take("ann", "wink", 0), *others])
+    (tmp_path / "motions.csv").write_text("motion,program\nwink,a > b > c\nwink~x,b > a > c\nwink~y,c > a > b\n")
+    named = read_manifest(path)
+    assert [r.motion for r in named.records] == ["wink", "wink~order", "wink~order", "wink~order-y", "wink~order-y"]
+    assert (named.programs["wink~order"], named.programs["wink~order-y"]) == ("b > a > c", "c > a > b")

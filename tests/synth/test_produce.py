@@ -101,6 +101,13 @@ def test_renders_are_faces_that_do_as_the_truth_says(whole, assets, fits_file):
 
 def test_another_data_set_is_not_overwritten(whole, assets, fits_file):
     make(whole, assets, fits_file)
+    settings = whole / "settings.toml"
+    text = settings.read_text()
+    assert text.startswith("# data engine 1")
+    settings.write_text("# data engine 0" + text[15:])
+    with pytest.raises(DataError, match="another version of the data engine"):
+        make(whole, assets, fits_file)
+    settings.write_text(text)
     with pytest.raises(DataError, match="other settings"):
         make(whole, assets, fits_file, replace(TINY, seed=5))
 

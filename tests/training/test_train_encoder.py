@@ -173,6 +173,10 @@ def test_features_that_changed_are_other_clips(data: TrainingSet, tmp_path: Path
     records, sequences = corpus(seed=1)
     with pytest.raises(TrainingError, match="begun on other clips"):
         train_encoder(TINY, make_training_set([(records, sequences, SamplerSettings(3, 4, 2))]), run)
+    records, sequences = corpus()
+    later = [dataclasses.replace(one, times=one.times * 1.01) for one in sequences]
+    with pytest.raises(TrainingError, match="begun on other clips"):
+        train_encoder(TINY, make_training_set([(records, later, SamplerSettings(3, 4, 2))]), run)
 
 
 def test_a_checkpoint_without_its_settings_is_nobodys(data: TrainingSet, tmp_path: Path) -> None:

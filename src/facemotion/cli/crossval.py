@@ -9,7 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
-from facemotion.cli.runs import INSTALL, make_folder, save_result
+from facemotion.cli.runs import INSTALL, make_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +49,7 @@ def crossval(
     from facemotion.evaluation.scores import write_scores
     from facemotion.evaluation.trials import PAIR_POLICIES
     from facemotion.features import load_extractor
+    from facemotion.files import room_for, write_whole
 
     settings = read_toml(TrainingSettings, config)
     if len(settings.sources) != 1:
@@ -74,7 +75,8 @@ def crossval(
         parts = held_out_trials(vectors, records, cut, pairs)
         summary[pairs], pooled = summarise(parts, tuple(fmr or (0.01, 0.001)), replicates)
         write_scores(out / f"scores-{pairs}.npz", pooled)
-    save_result(out / "crossval.json", text.dumps(summary, indent=1) + "\n")
+    with room_for(out):
+        write_whole(out / "crossval.json", text.dumps(summary, indent=1) + "\n")
     if json:
         print_json(summary)
     else:

@@ -61,9 +61,12 @@ def check(
                 name, ", ".join(f"{k} {n}" for k, n in value.items()) if isinstance(value, dict) else str(value)
             )
         console = Console()
-        console.print(table)
+        if counts:
+            console.print(table)
         for problem in problems:
             console.print(f"• {problem}", highlight=False, markup=False)
         console.print(f"{len(problems) or 'No'} problem{'' if len(problems) == 1 else 's'} found.")
+        if not counts:
+            console.print("Check again once these rows can be read: nothing else was looked at.")
     if problems:
         raise typer.Exit(2)

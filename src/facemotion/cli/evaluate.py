@@ -39,10 +39,18 @@ def evaluate(
     """Figures of a score file, or of a trained encoder on a manifest: AP, F1, EER, FNMR at fixed FMR, intervals."""
     from facemotion.errors import DataError, EvidenceError, MissingExtraError
     from facemotion.evaluation.report import make_report
-    from facemotion.evaluation.scores import read_scores, write_scores
+    from facemotion.evaluation.scores import check_suffix, read_scores, write_scores
     from facemotion.evaluation.trials import score_pairs
 
-    check_place(scores)
+    if scores:
+        check_place(scores)
+        check_suffix(scores)
+    if plots:
+        if find_spec("matplotlib") is None:
+            raise MissingExtraError(
+                "Plots need matplotlib; install it with `pip install -c requirements/locked.txt '.[train]'`."
+            )
+        make_folder(plots)
     if what.is_dir():
         if manifest is None:
             raise DataError(f"{what} is a run; say what to evaluate it on with --manifest.")
@@ -55,13 +63,8 @@ def evaluate(
     if scores:
         write_scores(scores, trials)
     if plots:
-        if find_spec("matplotlib") is None:
-            raise MissingExtraError(
-                "Plots need matplotlib; install it with `pip install -c requirements/locked.txt '.[train]'`."
-            )
         from facemotion.evaluation.plots import plot_embeddings, plot_scores
 
-        make_folder(plots)
         about = f"{what}{f' on {manifest}' if what.is_dir() else ''}{f', {split}' if split else ''}"
         plot_scores(trials, plots / "scores.png", about)
         written = [plots / "scores.png"]

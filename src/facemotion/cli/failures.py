@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facemotion.cli.console import ConfigOption, JsonOption, print_json
-from facemotion.cli.runs import embed_run, make_folder, save_result
+from facemotion.cli.runs import embed_run, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,21 +57,23 @@ def failures(
     from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
     from facemotion.evaluation.metrics import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
+    from facemotion.files import room_for, write_whole
 
     if threshold is not None and not math.isfinite(threshold):
         raise UsageError(f"The threshold must be a number, got {threshold}.")
+    page = make_folder(html) / "failures.html" if html else None
     vectors, acquired, sequences, caution = embed_run(run, manifest, features, split)
     chosen = "that of the EER on these clips" if threshold is None else "the one asked for"
     if threshold is None:
         threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
     found = find_failures(vectors, acquired.records, sequences, threshold, most)
     outcome = count_outcome(vectors, acquired.records, threshold)
-    page = None
-    if html:
-        page = make_folder(html) / "failures.html"
+    if page:
         strip = _strips(acquired, sequences, load_settings(config))
         about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}. {caution}"
-        save_result(page, failure_page(found, acquired.records, threshold, outcome, strip, about, acquired.programs))
+        text = failure_page(found, acquired.records, threshold, outcome, strip, about, acquired.programs)
+        with room_for(page):
+            write_whole(page, text)
     if json:
         records = acquired.records
         entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]

@@ -68,7 +68,7 @@ def embed_run(
     return vectors, acquired, sequences, caution
 
 
-def check_place(path: Path | None) -> None:
+def check_place(path: Path) -> None:
     """See that a file can be written where it is asked for, before the work that makes it.
 
     Raises:
@@ -76,29 +76,12 @@ def check_place(path: Path | None) -> None:
     """
     from facemotion.errors import WriteError
 
-    if path is None:
-        return
     if path.is_dir():
         raise WriteError(f"Can't write {path}: it is a folder; name a file in it.")
     if not path.parent.is_dir():
         raise WriteError(f"Can't write {path}: there is no folder {path.parent}; make it first.")
     if not os.access(path.parent, os.W_OK):
         raise WriteError(f"Can't write {path}: its folder can't be written to; choose another place.")
-
-
-def save_result(path: Path, text: str) -> None:
-    """Write a result whole or not at all.
-
-    Raises:
-        WriteError: it can't be written.
-    """
-    from facemotion.errors import WriteError
-    from facemotion.files import write_whole
-
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise WriteError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error
 
 
 def make_folder(path: Path) -> Path:

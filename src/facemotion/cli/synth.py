@@ -31,7 +31,7 @@ SizeOption = Annotated[str | None, typer.Option("--size", help="Width x height o
 JobsOption = Annotated[int, typer.Option(help="Processes.", min=1, max=256)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of everything.")]
 PartOption = Annotated[
-    str | None, typer.Option("--part", help="Portraits that people are made from: train, validation or benchmark.")
+    str | None, typer.Option("--part", help="Whose portraits and motions: train, validation or benchmark.")
 ]
 
 group = typer.Typer(help="Simulated people performing facial motions, with ground truth.", no_args_is_help=True)
@@ -87,8 +87,8 @@ def preview(
     """Film one person performing one motion: a contact sheet of several takes and a short mp4 of the first."""
     import numpy as np
 
+    from facemotion.files import room_for
     from facemotion.media.write import write_video
-    from facemotion.synth.disk import room_for
     from facemotion.synth.sheets import as_motion, save_picture, strip
 
     as_motion(motion)
@@ -187,7 +187,7 @@ def landmarks(
     """Write sequences of the 68 landmarks of simulated clips without drawing them."""
     import numpy as np
 
-    from facemotion.synth.disk import room_for
+    from facemotion.files import room_for, whole
     from facemotion.synth.produce import landmark_arrays, survey
 
     given = {"subjects": subjects, "motions": motions, "lips": lips, "takes": takes, "part": part, "seed": seed}
@@ -197,8 +197,8 @@ def landmarks(
     with Progress("clips", quiet=json) as report:
         plan, truths = survey(found, file, chosen, report)
     arrays = landmark_arrays(plan, truths)
-    with room_for(out):
-        np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    with room_for(out), whole(out) as draft, draft.open("wb") as file_of_arrays:
+        np.savez_compressed(file_of_arrays, **arrays)  # type: ignore[arg-type]  # numpy has options of its own
     frames = len(arrays["times"])
     _answer(
         json, {"clips": len(plan), "frames": frames, "file": str(out)}, f"{len(plan)} clips, {frames} frames in {out}."
@@ -310,7 +310,8 @@ def digest(
     json: JsonOption = False,
 ) -> None:
     """Print the digest of Synth-59: manifest, motions and all that is performed. Needs no assets."""
-    from facemotion.synth.dataset import SYNTH_59, VERSION, plan_digest
+    from facemotion.synth.dataset import SYNTH_59, plan_digest
+    from facemotion.synth.people import VERSION
 
     value = plan_digest(SYNTH_59, subjects)
     _answer(json, {"version": VERSION, "subjects": subjects or SYNTH_59.subjects, "sha256": value}, value)

@@ -9,7 +9,7 @@ import typer
 
 from facemotion.cli.console import JsonOption, print_json
 from facemotion.cli.progress import Progress
-from facemotion.cli.runs import INSTALL, make_folder, save_result
+from facemotion.cli.runs import INSTALL, make_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +48,7 @@ def tables(
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
+    from facemotion.files import room_for, write_whole
 
     settings = read_toml(TableSettings, config)
     manifest = load_clips(settings)
@@ -65,8 +66,9 @@ def tables(
         held = kept_runs(settings, manifest, runs, out)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
     markdown = write_markdown(found, str(manifest.folder.name))
-    save_result(out / "tables.json", text.dumps(found, indent=1) + "\n")
-    save_result(out / "tables.md", markdown)
+    with room_for(out):
+        write_whole(out / "tables.json", text.dumps(found, indent=1) + "\n")
+        write_whole(out / "tables.md", markdown)
     if json:
         print_json(found)
     else:

@@ -50,7 +50,8 @@ def encoder(
     from facemotion.config import read_toml
     from facemotion.features import load_extractor
 
-    check_place(export)
+    if export:
+        check_place(export)
     settings = read_toml(TrainingSettings, config)
     frontend_id = load_extractor(settings.extractor).frontend_id
     data = load_training_set(settings, frontend_id)
@@ -105,7 +106,8 @@ def sfe(
 
     from facemotion.config import read_toml
 
-    check_place(export)
+    if export:
+        check_place(export)
     settings = read_toml(SfeSettings, config)
     data = load_stills(settings)
     stills = sum(len(source) for source in data.sources)

@@ -62,7 +62,7 @@ def fill_cache_by_processes(
     """
     files = [(manifest.file(record),) for record in manifest.records]
     try:
-        failures = run_tasks(_open, (cache, settings), _extract, files, jobs)
+        failures = run_tasks(_load, (cache, settings), _extract, files, jobs)
         for record, failure in zip(manifest.records, failures, strict=True):
             yield Extraction(record, None, failure)
     except BrokenProcessPool as error:
@@ -72,13 +72,13 @@ def fill_cache_by_processes(
         ) from error
 
 
-def _open(cache: FeatureCache, settings: Settings) -> tuple[FeatureCache, Frontend]:
+def _load(cache: FeatureCache, settings: Settings) -> tuple[FeatureCache, Frontend]:
     return cache, Frontend.load(settings)
 
 
-def _extract(opened: tuple[FeatureCache, Frontend], clip: Path) -> str:
+def _extract(shared: tuple[FeatureCache, Frontend], clip: Path) -> str:
     """Extract one clip into the cache; empty, or why nothing could be acquired."""
-    cache, frontend = opened
+    cache, frontend = shared
     try:
         cache.get(clip, frontend.features)
     except AcquisitionError as error:

@@ -125,19 +125,18 @@ def is_reordered(record: ClipRecord) -> bool:
 def _name_reordered(records: tuple[ClipRecord, ...], folder: Path) -> Manifest:
     programs = _read_programs(folder)
     steps = {motion: [step.strip() for step in program.split(">")] for motion, program in programs.items()}
-    taken, named = {record.motion for record in records}, []
+    taken, names = {record.motion for record in records}, dict[str, str]()
     for record in records:
         own, original = steps.get(record.motion, []), steps.get(original_motion(record), [])
-        if record.kind == "near-miss" and own != original and sorted(own) == sorted(original):
-            whose, _, variant = record.motion.partition("~")
-            name = f"{whose}~{ORDER}"
-            if variant != ORDER and name in taken:
-                name += f"-{variant}"
-            programs[name] = programs[record.motion]
-            named.append(replace(record, motion=name))
-        else:
-            named.append(record)
-    return Manifest(folder, tuple(named), programs)
+        reorders = record.kind == "near-miss" and own != original and sorted(own) == sorted(original)
+        if not reorders or is_reordered(record) or record.motion in names:
+            continue
+        whose, _, variant = record.motion.partition("~")
+        name = f"{whose}~{ORDER}"
+        names[record.motion] = name = f"{name}-{variant}" if name in taken else name
+        taken.add(name)
+        programs[name] = programs[record.motion]
+    return Manifest(folder, tuple(replace(r, motion=names.get(r.motion, r.motion)) for r in records), programs)
 
 
 def _read_programs(folder: Path) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import DataError
 from facemotion.evaluation.trials import NEAR_MISS, OTHER_ORDER, SAME_PERSON
+from facemotion.files import whole
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
 OF_ONE_PERSON = (0, SAME_PERSON, NEAR_MISS, OTHER_ORDER)
@@ -23,30 +23,36 @@ def write_scores(path: Path, trials: ScoredTrials) -> None:
     Raises:
         DataError: another suffix, or the file can't be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    check_suffix(path)
     try:
-        if path.suffix == ".npz":
-            with part.open("wb") as file:
-                np.savez_compressed(
-                    file, scores=trials.scores, kinds=trials.kinds, subjects=trials.subjects, motions=trials.motions
-                )
-        elif path.suffix == ".csv":
-            with part.open("w", newline="", encoding="utf-8") as text:
-                writer = csv.writer(text, lineterminator="\n")
-                writer.writerow(COLUMNS)
-                kinds = [TRIAL_KINDS[k] for k in trials.kinds]
-                sides = np.hstack([trials.subjects, trials.motions]).tolist()
-                writer.writerows(
-                    [repr(float(score)), kind, *side]
-                    for score, kind, side in zip(trials.scores, kinds, sides, strict=True)
-                )
-        else:
-            raise DataError(f"A score file ends in .npz or .csv, not {path.suffix or 'nothing'}; rename {path}.")
-        os.replace(part, path)
+        with whole(path) as draft:
+            if path.suffix == ".npz":
+                with draft.open("wb") as file:
+                    np.savez_compressed(
+                        file, scores=trials.scores, kinds=trials.kinds, subjects=trials.subjects, motions=trials.motions
+                    )
+            else:
+                with draft.open("w", newline="", encoding="utf-8") as text:
+                    writer = csv.writer(text, lineterminator="\n")
+                    writer.writerow(COLUMNS)
+                    kinds = [TRIAL_KINDS[k] for k in trials.kinds]
+                    sides = np.hstack([trials.subjects, trials.motions]).tolist()
+                    writer.writerows(
+                        [repr(float(score)), kind, *side]
+                        for score, kind, side in zip(trials.scores, kinds, sides, strict=True)
+                    )
     except OSError as error:
         raise DataError(f"Can't write the score file {path}: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def check_suffix(path: Path) -> None:
+    """See that the name is one of a score file.
+
+    Raises:
+        DataError: it isn't.
+    """
+    if path.suffix not in (".npz", ".csv"):
+        raise DataError(f"A score file ends in .npz or .csv, not {path.suffix or 'nothing'}; rename {path}.")
 
 
 def read_scores(path: Path) -> ScoredTrials:
@@ -58,15 +64,14 @@ def read_scores(path: Path) -> ScoredTrials:
     Raises:
         DataError: no such file, another suffix, a missing column, a bad value, or numbers that say another kind.
     """
-    if path.suffix not in (".npz", ".csv"):
-        raise DataError(f"A score file ends in .npz or .csv, not {path.suffix or 'nothing'}; rename {path}.")
+    check_suffix(path)
     try:
         trials = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
         _check_sides(trials)
     except OSError as error:
         raise DataError(f"Can't read the score file {path}: {error.strerror or error}.") from error
     except (csv.Error, *DAMAGE) as error:
-        raise DataError(f"{path} is not a score file: {error}; see `facemotion evaluate --help`.") from error
+        raise DataError(f"{path} is not a score file: {error}; see docs/commands.md, `facemotion evaluate`.") from error
     return trials
 
 

@@ -11,6 +11,8 @@ import os
 import threading
 from pathlib import Path
 
+from facemotion.files import write_whole
+
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histograms, in seconds."""
 
@@ -54,9 +56,7 @@ class Metrics:
         if self._file is None:
             return
         with self._lock:
-            draft = self._file.with_suffix(".draft")
-            draft.write_text(json.dumps(self._numbers), "utf-8")
-            draft.replace(self._file)
+            write_whole(self._file, json.dumps(self._numbers))
 
     def text(self, gauges: dict[str, float]) -> str:
         """All numbers, of all workers; `gauges` are of this one alone."""

@@ -17,12 +17,10 @@ from facemotion.config import option
 from facemotion.errors import SettingsError
 from facemotion.synth.lips import FIRST_SPEECH, invent_phrases
 from facemotion.synth.motion import Program, invent_program, near_miss, parse_program, reorder
-from facemotion.synth.people import Recruit, cast, part_random
+from facemotion.synth.people import VERSION, Recruit, cast, part_random
 from facemotion.synth.scene import Moments, SceneSettings, Session, make_session, sample
 from facemotion.synth.takes import Habits, Spreads, Take, make_habits, make_take
 from facemotion.types import ClipRecord
-
-VERSION = 1  # of what a seed means; raised when a change would alter a clip
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,11 @@ class DatasetSettings:
     )
     mimics: int = option(2, "motions per person that another person mimics", minimum=0, maximum=100)
     impostor_takes: int = option(5, "takes per near miss and mimic", minimum=1, maximum=1000)
-    part: str = option("benchmark", "portraits that people are made from", choices=("train", "validation", "benchmark"))
+    part: str = option(
+        "benchmark",
+        "portraits, motions and takes of their own",
+        choices=("train", "validation", "benchmark"),
+    )
     seed: int = option(0, "seed of everything", minimum=0)
     quality: int = option(23, "constant rate factor of H.264", minimum=0, maximum=51)
     spreads: Spreads = field(default_factory=Spreads)

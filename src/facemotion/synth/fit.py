@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facemotion.errors import AssetError, NoFaceError
+from facemotion.files import room_for, whole
 from facemotion.synth.assets import Assets
-from facemotion.synth.disk import room_for
 from facemotion.synth.head import IDENTITIES, INDEX, SHAPES, FloatArray, HeadModel, load_head
 
 # What a portrait can show; shapes that a still face can't tell apart from its identity are left out.
@@ -191,10 +191,9 @@ def save_fits(fits: list[Fit], path: Path) -> None:
     Raises:
         WriteError: the file can't be written.
     """
-    with room_for(path):
-        temporary = path.with_suffix(".part.npz")
+    with room_for(path), whole(path) as draft, draft.open("wb") as file:
         np.savez(
-            temporary,
+            file,
             name=np.array([fit.name for fit in fits]),
             size=np.array([fit.size for fit in fits], np.int32),
             identity=np.stack([fit.identity for fit in fits]),
@@ -205,7 +204,6 @@ def save_fits(fits: list[Fit], path: Path) -> None:
             landmarks=np.stack([fit.landmarks for fit in fits]),
             error=np.array([fit.error for fit in fits], np.float32),
         )
-        temporary.replace(path)
 
 
 def load_fits(path: Path) -> dict[str, Fit]:

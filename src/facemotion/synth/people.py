@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.errors import SettingsError
+from facemotion.files import room_for
 from facemotion.synth.assets import Assets
-from facemotion.synth.disk import room_for
 from facemotion.synth.fit import Fit, PortraitFitter, load_fits, save_fits
 from facemotion.synth.head import IDENTITIES, FloatArray, HeadModel
 from facemotion.synth.person import Person, make_person, mean_expression
@@ -21,6 +21,7 @@ PARTS = ("train", "validation", "benchmark")
 # What a part adds to the numbers of its seeds: another part has other motions, habits and takes, not other faces alone.
 # The benchmark adds nothing, since Synth-59 is frozen.
 STREAMS: dict[str, tuple[int, ...]] = {"train": (1,), "validation": (2,), "benchmark": ()}
+VERSION = 1  # of what a seed means; raised when a change would alter a clip
 SHAPE_NOISE = 0.25  # standard deviations; more and the portrait's features stretch
 
 
@@ -30,6 +31,12 @@ def parents() -> dict[str, tuple[str, ...]]:
     text = resources.files("facemotion.synth").joinpath("parents.txt").read_text("utf-8")
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     return {part: tuple(name for name, own in rows if own == part) for part in PARTS}
+
+
+def engine_version(part: str) -> str:
+    """What a seed means in a part: clips of two versions don't belong in one set. Before parts had streams of their
+    own, version 1 was that of all."""
+    return ".".join(map(str, (VERSION, *STREAMS[part])))
 
 
 def part_random(part: str, *numbers: int) -> np.random.Generator:

@@ -18,14 +18,13 @@ from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import AcquisitionError, DataError, MediaLimitError, WriteError
 from facemotion.features import load_extractor
-from facemotion.files import write_whole
+from facemotion.files import room_for, write_whole
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
 from facemotion.processes import worker_pool
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera, Frame
 from facemotion.synth.dataset import (
-    VERSION,
     DatasetSettings,
     Performer,
     PlannedClip,
@@ -36,15 +35,16 @@ from facemotion.synth.dataset import (
     perform,
     thin_plan,
 )
-from facemotion.synth.disk import room_for
 from facemotion.synth.head import HeadModel, load_head
-from facemotion.synth.people import Nursery, fit_portraits
+from facemotion.synth.people import STREAMS, VERSION, Nursery, engine_version, fit_portraits
 from facemotion.synth.person import Person
 from facemotion.synth.render import Renderer
 from facemotion.synth.scene import Session, Shot, film, framing
 from facemotion.synth.truth import Surveyor, Truth
 
 Progress = Callable[[int, int], None]
+
+ENGINE = "# data engine "  # and its version: the first line of settings.toml
 
 
 class Studio:
@@ -221,7 +221,7 @@ def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
     recipe = {
         "path": clip.record.path,
         "motion": clip.performed,
-        "stream": clip.stream,
+        "stream": (*clip.stream, *STREAMS[settings.part]),
         "settings": made_by,
         "version": VERSION,
     }
@@ -239,15 +239,17 @@ def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iter
 
 
 def _claim(out: Path, settings: DatasetSettings) -> None:
-    text = to_toml(settings)
     path = out / "settings.toml"
     try:
         out.mkdir(parents=True, exist_ok=True)
         if path.exists():  # read, not compared as text: what a setting means may be said in other words
             if read_toml(DatasetSettings, path) != settings:
                 raise DataError(f"{out} holds a data set of other settings (settings.toml); choose another folder.")
+            made_by = path.read_text("utf-8").partition("\n")[0].removeprefix(ENGINE)
+            if (made_by if made_by[:1].isdigit() else "1") != engine_version(settings.part):
+                raise DataError(f"{out} was made by another version of the data engine; choose another folder.")
             return
-        write_whole(path, text)
+        write_whole(path, f"{ENGINE}{engine_version(settings.part)}\n{to_toml(settings)}")
     except OSError as error:
         raise WriteError(f"Can't write to {out}: {error.strerror}; choose another folder or make room.") from error
 

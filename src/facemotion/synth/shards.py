@@ -27,7 +27,7 @@ from facemotion.data.stills import (
     write_shard,
 )
 from facemotion.face import BlazeFace
-from facemotion.processes import worker_pool
+from facemotion.processes import run_tasks
 from facemotion.synth.assets import PORTRAIT_LIST, Assets
 from facemotion.synth.head import INDEX, SHAPES, HeadModel, load_head
 from facemotion.synth.lips import lexicon, spell
@@ -214,8 +214,6 @@ def shoot_person(
 class _Job:
     """One person's shard."""
 
-    assets: Path
-    cache: Path
     recruit: Recruit
     name: str
     part: str
@@ -240,15 +238,12 @@ def make_shards(
     """
     fit_portraits(assets, cache)  # once, and not by each process
     everyone = [(f"{part}-{seed}-{recruit.name}", recruit) for recruit in cast(people, part, seed)]
-    jobs = [
-        _Job(assets.folder, cache, recruit, name, part, seed, each)
-        for name, recruit in everyone
-        if not (out / f"{name}.npz").exists()
-    ]
+    jobs = [_Job(recruit, name, part, seed, each) for name, recruit in everyone if not (out / f"{name}.npz").exists()]
     done = len(everyone) - len(jobs)
     if done:
         yield done, ""
-    for number, (job, (row, shard)) in enumerate(zip(jobs, _shoot_all(jobs, workers), strict=True), done + 1):
+    shots = run_tasks(_load, (assets.folder, cache), _shoot, [(job,) for job in jobs], workers)
+    for number, (job, (row, shard)) in enumerate(zip(jobs, shots, strict=True), done + 1):
         if shard is not None:
             known = read_people(out) if (out / PEOPLE).exists() else []
             # Before the shard: a shard of somebody who isn't in the list would be a fault, the reverse is none.
@@ -257,19 +252,16 @@ def make_shards(
         yield number, "" if shard is not None else job.name
 
 
-def _shoot_all(jobs: list[_Job], workers: int) -> Iterator[tuple[StillPerson, Shard | None]]:
-    if workers <= 1 or len(jobs) <= 1:
-        yield from map(_shoot, jobs)
-        return
-    with worker_pool(workers) as pool:
-        yield from pool.map(_shoot, jobs)
-
-
-def _shoot(job: _Job) -> tuple[StillPerson, Shard | None]:
-    assets = Assets(job.assets)
+def _load(folder: Path, cache: Path) -> tuple[Assets, HeadModel, Nursery]:
+    assets = Assets(folder)
     head = load_head(assets)
+    return assets, head, Nursery(assets, head, fit_portraits(assets, cache))
+
+
+def _shoot(shared: tuple[Assets, HeadModel, Nursery], job: _Job) -> tuple[StillPerson, Shard | None]:
+    assets, head, nursery = shared
     recruit = job.recruit
-    person = Nursery(assets, head, fit_portraits(assets, job.cache)).build(recruit)
+    person = nursery.build(recruit)
     random = np.random.default_rng([job.seed, 61, recruit.seed])
     shard = shoot_person(Studio(head, person), job.name, job.each, BlazeFace(), random)
     with assets.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:

@@ -17,11 +17,10 @@ import numpy as np
 
 from facemotion.config import option
 from facemotion.data.stills import EMOTIONS
-from facemotion.files import write_whole
+from facemotion.files import room_for, write_whole
 from facemotion.processes import worker_pool
 from facemotion.synth.assets import Assets
 from facemotion.synth.camera import Camera
-from facemotion.synth.disk import room_for
 from facemotion.synth.head import INDEX, SHAPES, FloatArray, load_head
 from facemotion.synth.motion import invent_program
 from facemotion.synth.people import Nursery, Recruit, cast, fit_portraits

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import ManifestError
-from facemotion.files import write_whole
+from facemotion.files import room_for, write_whole
 from facemotion.synth.camera import slant
-from facemotion.synth.disk import room_for
 from facemotion.synth.head import FloatArray, HeadModel
 from facemotion.synth.person import Person
 from facemotion.synth.scene import Session, Shot

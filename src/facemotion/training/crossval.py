@@ -108,22 +108,22 @@ def cross_validate_by_processes(
     """
     vectors = []
     tasks = [(fold, number) for number, fold in enumerate(folds)]
-    for own in train_side_by_side(_open_worker, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
+    for own in train_side_by_side(_load, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
         vectors.append(own)
         if progress:
             progress(len(vectors))
     return vectors
 
 
-_Opened = tuple[TrainingSettings, Source, Sequence[Source], Path]
+_Shared = tuple[TrainingSettings, Source, Sequence[Source], Path]
 
 
-def _open_worker(settings: TrainingSettings, frontend_id: str, runs: Path, beside: Sequence[Source]) -> _Opened:
+def _load(settings: TrainingSettings, frontend_id: str, runs: Path, beside: Sequence[Source]) -> _Shared:
     return settings, load_recorded(settings, frontend_id)[0], beside, runs
 
 
-def _run_fold(opened: _Opened, fold: Fold, number: int) -> FloatArray:
-    settings, source, beside, runs = opened
+def _run_fold(shared: _Shared, fold: Fold, number: int) -> FloatArray:
+    settings, source, beside, runs = shared
     return _train_and_embed(settings, source, beside, fold, number, runs)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import onnxruntime
 import torch
 
 from facemotion.errors import TrainingError
-from facemotion.files import write_whole
+from facemotion.files import whole, write_whole
 from facemotion.models.cards import file_entry
 from facemotion.nets.sequence_encoder import SequenceEncoder
 
@@ -34,19 +33,16 @@ def export_encoder(net: SequenceEncoder, path: Path) -> None:
     """
     net = net.cpu().eval()
     example = torch.zeros(1, 50, net.dimension)
-    part = path.with_name(path.name + ".part")
     try:
-        with quiet_exporter():
-            model = _trace_recurrent(net, example, part) if net.settings.network == "gru" else _trace(net, example)
-        strip(model)
-        part.write_bytes(model.SerializeToString())
-        check_parity(net, part)
-        onnx.checker.check_model(model)
-        os.replace(part, path)
+        with whole(path) as draft:
+            with quiet_exporter():
+                model = _trace_recurrent(net, example, draft) if net.settings.network == "gru" else _trace(net, example)
+            strip(model)
+            draft.write_bytes(model.SerializeToString())
+            check_parity(net, draft)
+            onnx.checker.check_model(model)
     except OSError as error:
         raise TrainingError(f"Can't write {path}: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from facemotion.errors import TrainingError
+from facemotion.files import whole
 from facemotion.nets.mobilefacenet import ChannelPReLU
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.training.export import OPSET, TOLERANCE, quiet_exporter, strip
@@ -65,16 +65,13 @@ def export_sfe(net: SpatialExtractor, path: Path, readout: tuple[Tensor, Tensor]
     model = program.model_proto
     strip(model)
     halve(model)
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(model.SerializeToString())
-        check_sfe_parity(folded, part, faces)
-        onnx.checker.check_model(model)
-        os.replace(part, path)
+        with whole(path) as draft:
+            draft.write_bytes(model.SerializeToString())
+            check_sfe_parity(folded, draft, faces)
+            onnx.checker.check_model(model)
     except OSError as error:
         raise TrainingError(f"Can't write {path}: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
     which = 1 if net.has_landmarks else 0
     return float((before[which] - after[which]).abs().max())
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import TrainingError
+from facemotion.files import whole
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import FloatArray
@@ -44,10 +45,8 @@ def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
     if held_out.scores is not None:
         arrays[SCORES] = held_out.scores
     folder.path.mkdir(parents=True, exist_ok=True)
-    part = folder.path / "vectors.npz.part"
-    with part.open("wb") as file:
+    with whole(folder.path / "vectors.npz") as draft, draft.open("wb") as file:
         np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)
-    part.replace(folder.path / "vectors.npz")
 
 
 def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: str) -> HeldOut | None:

@@ -7,11 +7,11 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from facemotion.errors import TrainingError
-from facemotion.processes import Opened, Result, run_tasks
+from facemotion.processes import Result, Shared, run_tasks
 
 
 def train_side_by_side(
-    open_worker: Callable[..., Opened],
+    load: Callable[..., Shared],
     arguments: tuple[Any, ...],
     task: Callable[..., Result],
     tasks: Sequence[tuple[Any, ...]],
@@ -23,7 +23,7 @@ def train_side_by_side(
         TrainingError: a process was killed; what the others kept is kept.
     """
     try:
-        yield from run_tasks(open_worker, arguments, task, tasks, jobs)
+        yield from run_tasks(load, arguments, task, tasks, jobs)
     except BrokenProcessPool as error:
         raise TrainingError(
             "A process that trained was killed, perhaps for want of memory; what it had finished is kept. Run the "

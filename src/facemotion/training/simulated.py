@@ -31,6 +31,7 @@ ALIGNMENT = np.array([0.001, 0.0035, 0.0011, 0.0065, 0.0011, 0.0014, 0.006])
 OWN = np.array([1.0, 1.0, 0.4])
 ERROR_SECONDS = 0.1
 USUAL = Spreads()
+PART = "train"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def simulate(
         reorders=settings.reorders,
         mimics=settings.mimics,
         impostor_takes=settings.takes,
-        part="train",
+        part=PART,
         seed=settings.seed,
         spreads=spreads,
     )

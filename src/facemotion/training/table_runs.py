@@ -29,6 +29,7 @@ from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vector
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.features import load_extractor
 from facemotion.nets.inputs import InputStreams
+from facemotion.synth.people import engine_version
 from facemotion.training.crossval import check_folds, refuse_begun
 from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
 from facemotion.training.encoder import check_encoder, embed, train_encoder
@@ -36,6 +37,7 @@ from facemotion.training.held_out import HeldOut, read_held_out, write_held_out
 from facemotion.training.processes import train_side_by_side
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
+from facemotion.training.simulated import PART as SIMULATED_PART
 from facemotion.training.simulated import SimulationSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
@@ -222,7 +224,7 @@ def train_runs(
     """
     tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
     found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
-    results = train_side_by_side(_open_worker, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+    results = train_side_by_side(_load, (settings, tuple(runs), out), _train_fold, tasks, jobs)
     if progress:
         progress(0, len(tasks))
     for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
@@ -276,7 +278,10 @@ class _Worker:
             files = [clip_digest(self.manifest.file(record)) for record in self.manifest.records]
             self.digest = f"{digest_records(self.manifest.records)} {json.dumps(files)}"
         held = json.dumps(self.folds[fold].test.tolist())
-        return hashlib.sha256(f"{self.digest} {_frontend_id(run.extractor)} {held}".encode()).hexdigest()
+        told = f"{self.digest} {_frontend_id(run.extractor)} {held}"
+        if run.settings is not None and run.settings.simulation.subjects:
+            told += f" {engine_version(SIMULATED_PART)}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def kept(self, run: Run, fold: int) -> HeldOut | None:
         return read_held_out(self.folder(run, fold), self.fold_settings(run, fold), self.clips(run, fold))
@@ -291,7 +296,7 @@ class _Worker:
             self.simulation = run.settings.simulation
 
 
-def _open_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
+def _load(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
     return _make_worker(settings, runs, out, load_clips(settings))
 
 

@@ -169,7 +169,7 @@ def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str]) ->
             try:
                 row[kind] = dataclasses.asdict(kind_figures(trials, number))
             except EvidenceError:
-                continue  # no such clip in this set
+                continue  # no such clip in this set, or no genuine trial beside it
         table.append(row)
     return table
 
