@@ -360,8 +360,8 @@ def shipped_lines(card: dict[str, Any]) -> list[str]:
     return [
         "The shipped encoder is trained on these 30 phrases and on simulated people together (one seed), since an "
         "encoder of one speaker alone is blind on everyone else. These are clips that it wasn't trained on: the "
-        "rendered people are new to it, the GRID phrases too, but not their speaker. Its recipe was chosen on these "
-        "very rendered people, and after figures on these phrases had been seen. FMR and FNMR are at its default "
+        "rendered people are new to it, the GRID phrases too, but not their speaker. Its recipe was chosen on other "
+        "rendered people, and after figures on these phrases had been seen. FMR and FNMR are at its default "
         f"operating point (`{default}`, one take enrolled): impostor pairs accepted and genuine pairs rejected. Its "
         "threshold rests on both sets together, most of whose genuine pairs are GRID's.",
         "",
