@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from facemotion.training.encoder import batch_loss
 from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
+from facemotion.training.settings import LossSettings
 
 ANGLES = [0, 20, 90, 100, 200, 350, 45, 60]
 MOTIONS = [0, 0, 1, 1, 2, 2, 3, 4]
@@ -67,6 +69,14 @@ def test_n_pair_loss_is_equations_5_and_6(dtype: torch.dtype, policy: str, tempe
     assert found.item() == pytest.approx(
         naive(term, counts, True), rel=1e-5, abs=0.03 if dtype == torch.bfloat16 else 0
     )
+
+
+@pytest.mark.parametrize("name", ["contrastive", "n-pair"])
+def test_both_is_the_mean_of_the_losses_over_either_pairs(name: str) -> None:
+    given = at_angles(ANGLES), torch.tensor(SUBJECTS), torch.tensor(MOTIONS)
+    one, every, both = (batch_loss(*given, LossSettings(name, pairs)) for pairs in ("within-subject", "all", "both"))
+    assert one.item() != pytest.approx(every.item(), rel=0.05)
+    assert both.item() == pytest.approx((one.item() + every.item()) / 2)
 
 
 def test_known_angles_by_hand() -> None:

@@ -18,7 +18,7 @@ from facemotion.features.parts import select_parts
 from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.training.dataset import TrainingSet, draw_batch, pad
-from facemotion.training.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
+from facemotion.training.losses import PAIRS, contrastive_loss, n_pair_loss
 from facemotion.training.pretrain import draw_subclips
 from facemotion.training.runs import Checkpoint, RunFolder, asks_to_stop
 from facemotion.training.settings import LossSettings, OptimiserSettings, TrainingSettings
@@ -162,10 +162,13 @@ def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int
 
 def batch_loss(embeddings: Tensor, subjects: Tensor, motions: Tensor, settings: LossSettings) -> Tensor:
     """The loss of the settings over a batch: (B, n) embeddings, (B,) subject and motion numbers -> scalar."""
-    pairs = same_subject_pairs(subjects) if settings.pairs == "within-subject" else all_pairs(subjects)
-    if settings.name == "contrastive":
-        return contrastive_loss(embeddings, motions, pairs, settings.margin)
-    return n_pair_loss(embeddings, motions, pairs, settings.temperature)
+    losses = []
+    for pairs in (count(subjects) for count in PAIRS[settings.pairs]):
+        if settings.name == "contrastive":
+            losses.append(contrastive_loss(embeddings, motions, pairs, settings.margin))
+        else:
+            losses.append(n_pair_loss(embeddings, motions, pairs, settings.temperature))
+    return torch.stack(losses).mean()
 
 
 def learning_rate(step: int, settings: OptimiserSettings) -> float:

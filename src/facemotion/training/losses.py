@@ -21,6 +21,15 @@ def all_pairs(subjects: Tensor) -> Tensor:
     return ~torch.eye(len(subjects), dtype=torch.bool, device=subjects.device)
 
 
+PAIRS = {
+    "within-subject": (same_subject_pairs,),
+    "all": (all_pairs,),
+    # A person's other motions are few among all that are others'; so they keep a weight of their own.
+    "both": (same_subject_pairs, all_pairs),
+}
+"""Which pairs count, by what the settings say; the loss is the mean over them."""
+
+
 def contrastive_loss(embeddings: Tensor, motions: Tensor, pairs: Tensor, margin: float) -> Tensor:
     """Equations 1 and 2: (1 - S) for two takes of one motion, max(0, S - m_c) for two motions; the mean over i of the
     mean over its pairs.

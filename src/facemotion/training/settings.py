@@ -34,7 +34,9 @@ class LossSettings:
 
     name: str = option("contrastive", "equations 1 and 2, or 5 and 6 of the paper", choices=("contrastive", "n-pair"))
     pairs: str = option(
-        "within-subject", "pairs inside one subject, as in the paper, or any", choices=("within-subject", "all")
+        "within-subject",
+        "pairs inside one subject, as in the paper, or any, or the mean of both losses",
+        choices=("within-subject", "all", "both"),
     )
     margin: float = option(0.25, "m_c of the contrastive loss, a cosine", minimum=-1, maximum=1)
     temperature: float = option(0.1, "tau of the N-pair loss", minimum=0.005, maximum=10)
