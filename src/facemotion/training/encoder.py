@@ -251,7 +251,8 @@ def _go_on(
         )
     if begun.clips not in ("", clips):
         raise TrainingError(
-            "The run was begun on other clips: some came, went, changed their label or fell to another fold; start "
-            "another run, or its figures would be of clips that it has seen."
+            "The run was begun on other clips: some came, went, changed (features, time stamps or label) or fell to "
+            "another fold, or an earlier version began it; start another run, or its figures would be of clips that it "
+            "has seen."
         )
     return begun.restore(networks, optimiser)
