@@ -8,8 +8,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from facemotion.errors import FacemotionError
 
 Shared = TypeVar("Shared")
 Result = TypeVar("Result")
@@ -39,6 +42,24 @@ def worker_pool(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def name_killed(kind: type[FacemotionError], did: str) -> Iterator[None]:
+    """Name the kill of a process of `run_tasks` within.
+
+    Args:
+        kind: of the error raised. did: what the process did, in the past tense.
+    Raises:
+        `kind`: a process was killed.
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise kind(
+            f"A process that {did} was killed, perhaps for want of memory; what it had finished is kept. Run the "
+            "command again with fewer jobs."
+        ) from error
 
 
 def run_tasks(

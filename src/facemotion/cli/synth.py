@@ -196,9 +196,9 @@ def landmarks(
     _fits(found, file, quiet=json)
     with Progress("clips", quiet=json) as report:
         plan, truths = survey(found, file, chosen, report)
-    arrays = landmark_arrays(plan, truths)
-    with room_for(out), whole(out) as draft, draft.open("wb") as file_of_arrays:
-        np.savez_compressed(file_of_arrays, **arrays)  # type: ignore[arg-type]  # numpy has options of its own
+    arrays: dict[str, Any] = landmark_arrays(plan, truths)
+    with room_for(out), whole(out) as draft, draft.open("wb") as content:
+        np.savez_compressed(content, **arrays)
     frames = len(arrays["times"])
     _answer(
         json, {"clips": len(plan), "frames": frames, "file": str(out)}, f"{len(plan)} clips, {frames} frames in {out}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.processes import run_tasks
+from facemotion.processes import name_killed, run_tasks
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -61,15 +60,10 @@ def fill_cache_by_processes(
         DataError: a process was killed, or as in FeatureCache.get. MediaError: a clip can't be read.
     """
     files = [(manifest.file(record),) for record in manifest.records]
-    try:
+    with name_killed(DataError, "extracted features"):
         failures = run_tasks(_load, (cache, settings), _extract, files, jobs)
         for record, failure in zip(manifest.records, failures, strict=True):
             yield Extraction(record, None, failure)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A process that extracted features was killed, perhaps for want of memory; what it had finished is kept. "
-            "Run the command again with fewer jobs."
-        ) from error
 
 
 def _load(cache: FeatureCache, settings: Settings) -> tuple[FeatureCache, Frontend]:

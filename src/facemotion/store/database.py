@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}}
     try:
-        import psycopg  # noqa: F401 - looked for by importing: it may be there without its libpq
+        import_module("psycopg")  # looking for it isn't enough: it may be there without its libpq
     except ImportError as error:
         raise MissingExtraError("A PostgreSQL store needs its driver: pip install '.[serve]' in the clone.") from error
     return {"connect_args": {"connect_timeout": int(BUSY_SECONDS)}}

@@ -23,9 +23,9 @@ from facemotion.evaluation.metrics import (
 )
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
+from facemotion.processes import name_killed, run_tasks
 from facemotion.training.dataset import Source, load_recorded, make_training_set
 from facemotion.training.encoder import embed, train_encoder
-from facemotion.training.processes import train_side_by_side
 from facemotion.training.runs import RunFolder
 from facemotion.training.sampling import SamplerSettings
 from facemotion.training.settings import TrainingSettings
@@ -108,10 +108,11 @@ def cross_validate_by_processes(
     """
     vectors = []
     tasks = [(fold, number) for number, fold in enumerate(folds)]
-    for own in train_side_by_side(_load, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
-        vectors.append(own)
-        if progress:
-            progress(len(vectors))
+    with name_killed(TrainingError, "trained"):
+        for own in run_tasks(_load, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
+            vectors.append(own)
+            if progress:
+                progress(len(vectors))
     return vectors
 
 

@@ -24,17 +24,17 @@ from facemotion.data.manifest import (
 )
 from facemotion.data.splits import Fold, subject_folds
 from facemotion.encoder import resample
-from facemotion.errors import DataError
+from facemotion.errors import DataError, TrainingError
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.features import load_extractor
 from facemotion.nets.inputs import InputStreams
+from facemotion.processes import name_killed, run_tasks
 from facemotion.synth.people import engine_version
 from facemotion.training.crossval import check_folds, refuse_begun
 from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
 from facemotion.training.encoder import check_encoder, embed, train_encoder
 from facemotion.training.held_out import HeldOut, read_held_out, write_held_out
-from facemotion.training.processes import train_side_by_side
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
 from facemotion.training.simulated import PART as SIMULATED_PART
@@ -224,13 +224,14 @@ def train_runs(
     """
     tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
     found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
-    results = train_side_by_side(_load, (settings, tuple(runs), out), _train_fold, tasks, jobs)
     if progress:
         progress(0, len(tasks))
-    for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
-        found[runs[number].name].append(held_out)
-        if progress:
-            progress(done, len(tasks))
+    with name_killed(TrainingError, "trained"):
+        results = run_tasks(_load, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+        for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
+            found[runs[number].name].append(held_out)
+            if progress:
+                progress(done, len(tasks))
     return found
 
 
