@@ -49,6 +49,7 @@ from facemotion.thresholds import independent_impostors, lowest_supported_fmr
 from facemotion.training.dataset import TrainingSet, load_training_set, make_training_set
 from facemotion.training.encoder import embed, load_encoder, train_encoder
 from facemotion.training.export import check_parity, export_encoder
+from facemotion.training.response import fit_response
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
 from facemotion.types import FeatureSequence, FloatArray, ScoredTrials
@@ -69,6 +70,11 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/grid"), help="where the run folders go")
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "grid_mesh.toml", help="training settings")
     parser.add_argument("--people", type=Path, help="manifest of rendered people to train on, features in the cache")
+    parser.add_argument(
+        "--response",
+        type=Path,
+        help="how the mesh shows those people (facemotion train response); default: in --runs, made",
+    )
     parser.add_argument(
         "--rendered", type=Path, help="manifest of rendered people to measure on, features in the cache"
     )
@@ -199,7 +205,12 @@ def ship(
         dataclasses.replace(source, manifest=str(path))
         for source, path in zip(settings.sources, manifests, strict=True)
     )
-    settings = dataclasses.replace(settings, features=str(options.cache), sources=sources)
+    response = options.response or options.runs / "response.npz"
+    if not response.exists():
+        response.parent.mkdir(parents=True, exist_ok=True)
+        fit_response(options.people, options.cache, cache.frontend_id)[0].save(response)
+    simulation = dataclasses.replace(settings.simulation, response=str(response))
+    settings = dataclasses.replace(settings, features=str(options.cache), sources=sources, simulation=simulation)
     run = RunFolder(options.runs / "shipped")
     if run.is_complete(settings):
         net, _ = load_encoder(run)

@@ -4,9 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facemotion.errors import DataError
 from facemotion.features.mesh import MOVING, POINTS
 from facemotion.synth.assets import Assets
-from facemotion.training.simulated import SimulationSettings, simulate
+from facemotion.synth.head import SHAPES
+from facemotion.training.response import CAUSES, MeshResponse
+from facemotion.training.simulated import SimulationSettings, simulate, simulation_version
 
 SMALL = SimulationSettings(subjects=2, motions=2, lips=1, takes=2, near_misses=1)
 
@@ -53,3 +56,40 @@ def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) ->
     for one, other in zip(whole, cut, strict=True):
         assert other.times[0] == 0
         assert other.times[-1] < one.times[-1]
+
+
+@pytest.mark.shared
+def test_people_move_as_a_response_shows_them(assets_folder: Path, tmp_path: Path) -> None:
+    assets, size = Assets(assets_folder), 3 * len(POINTS)
+    plain = dataclasses.replace(SMALL, noise=0.0, alignment=0.0)
+    head = simulate(plain, assets, "front")[1]
+    # One shape moves everything, for everybody, without an error: all clips then move along one direction.
+    usual = np.zeros((CAUSES, size), np.float32)
+    usual[SHAPES.index("jawOpen")] = np.linspace(0.5, 1, size)
+    still = MeshResponse(
+        np.array(["front"]), usual, np.zeros((2, CAUSES, size)), np.zeros((3, size)), np.zeros(size), np.ones(1)
+    )
+    still.save(tmp_path / "response.npz")
+    answering = dataclasses.replace(plain, response=str(tmp_path / "response.npz"))
+    shown = simulate(answering, assets, "front")[1]
+    for one, other in zip(head, shown, strict=True):
+        np.testing.assert_array_equal(one.times, other.times)  # the same performances
+        moved = other.values - other.values[0]
+        np.testing.assert_allclose(moved, np.outer(moved[:, 0] / 0.5, usual[SHAPES.index("jawOpen")]), atol=1e-4)
+    assert max(np.ptp(sequence.values) for sequence in shown) > 0.1
+    halved = simulate(dataclasses.replace(answering, responding=0.5), assets, "front")[1]
+    same = [np.allclose(a.values, b.values) for a, b in zip(halved, shown, strict=True)]
+    assert 0 < sum(same) < len(same)
+    with pytest.raises(DataError, match="fitted on features of front, these are of other"):
+        simulate(answering, assets, "other")
+
+
+def test_the_version_of_simulated_people_names_the_response(tmp_path: Path) -> None:
+    plain, path = simulation_version(SMALL), tmp_path / "response.npz"
+    answering = dataclasses.replace(SMALL, response=str(path))
+    with pytest.raises(DataError, match="can't be read; make it with"):
+        simulation_version(answering)
+    path.write_bytes(b"one")
+    first = simulation_version(answering)
+    path.write_bytes(b"two")
+    assert len({plain, first, simulation_version(answering)}) == 3

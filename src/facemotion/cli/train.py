@@ -1,4 +1,4 @@
-"""`facemotion train encoder` and `facemotion train sfe`."""
+"""`facemotion train encoder`, `facemotion train sfe` and `facemotion train response`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Train networks (extra: train).", no_args_is_help=True)
     group.command()(encoder)
     group.command()(sfe)
+    group.command()(response)
     group.callback()(_group)
     app.add_typer(group, name="train")
 
@@ -134,4 +135,33 @@ def sfe(
         f"Trained on {stills} stills for {settings.optimiser.steps} steps; the run is in {run}.{told}",
         highlight=False,
         markup=False,
+    )
+
+
+def response(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of a data set of `facemotion synth dataset`.")],
+    features: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
+    out: Annotated[Path, typer.Option(help="File to write (.npz).")] = Path("response.npz"),
+    json: JsonOption = False,
+) -> None:
+    """Fit how the face mesh shows what rendered people do; those without pictures can then move so."""
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.training.response import fit_response
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.features import MESH, load_extractor
+
+    check_place(out)
+    found, figures = fit_response(manifest, features, load_extractor(MESH).frontend_id)
+    found.save(out)
+    if json:
+        print_json({"response": str(out)} | figures)
+        return
+    typer.echo(
+        f"Fitted on {figures['clips']:.0f} clips of {figures['people']:.0f} people, in {out}. It explains "
+        f"{figures['of_new_people']:.0%} of how features move within clips of people left out, "
+        f'{figures["of_their_own"]:.0%} where other clips of theirs are known. Next: response = "{out}" under '
+        "[simulation] of training settings."
     )

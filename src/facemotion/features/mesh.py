@@ -131,15 +131,18 @@ def align(landmarks: FloatArray) -> FloatArray:
     to their mean places.
 
     Args:
-        landmarks: (478, 3) float32, any unit.
+        landmarks: (..., 478, 3) float32, any unit.
     Returns:
-        (478, 3) float32 in distances between the outer eye corners, origin between them.
+        (..., 478, 3) float32 in distances between the outer eye corners, origin between them.
     Reference: Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.
     """
-    source, target = landmarks[RIGID[:, 0].astype(int)].astype(np.float64), RIGID[:, 1:]
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    left, values, right = np.linalg.svd((source - source_mean).T @ (target - target_mean))
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])  # a rotation, never a mirror image
-    rotation = (left * signs) @ right
-    scale = (values * signs).sum() / np.square(source - source_mean).sum()
+    source, target = landmarks[..., RIGID[:, 0].astype(int), :].astype(np.float64), RIGID[:, 1:]
+    source_mean, target_mean = source.mean(axis=-2, keepdims=True), target.mean(axis=0)
+    spread = np.swapaxes(source - source_mean, -1, -2) @ (target - target_mean)
+    left, values, right = np.linalg.svd(spread)
+    signs = np.ones_like(values)
+    signs[..., 2] = np.sign(np.linalg.det(left @ right))  # a rotation, never a mirror image
+    rotation = (left * signs[..., None, :]) @ right
+    size = np.square(source - source_mean).sum(axis=(-2, -1))
+    scale = ((values * signs).sum(axis=-1) / size)[..., None, None]
     return np.asarray(scale * (landmarks - source_mean) @ rotation + target_mean, np.float32)

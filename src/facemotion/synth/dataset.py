@@ -69,11 +69,16 @@ class PlannedClip:
     @property
     def truth(self) -> str:
         """Path of its ground truth, relative to the data set's folder."""
-        return f"truth/{self.record.path.removeprefix('clips/').rpartition('.')[0]}.npz"
+        return truth_path(self.record)
 
     def program(self) -> Program | str:
         """What is performed."""
         return self.performed if self.record.kind == "lip" else parse_program(self.performed)
+
+
+def truth_path(record: ClipRecord) -> str:
+    """Path of a clip's ground truth, relative to the data set's folder."""
+    return f"truth/{record.path.removeprefix('clips/').rpartition('.')[0]}.npz"
 
 
 def make_plan(settings: DatasetSettings) -> list[PlannedClip]:

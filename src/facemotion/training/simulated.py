@@ -1,23 +1,29 @@
 """Simulated people as mesh points, without a picture: motions, habits and takes of the data engine on the 3-D head.
 
-A thousand clips take a minute. What the face mesh does to a picture is stood in for by its error as measured on real
-speakers: mostly one error of alignment that all points share, which comes and goes within a tenth of a second
-(docs/synth.md). Real or rendered clips stay the judge.
+A thousand clips take a quarter of a minute. Points are where the head has them, and what the face mesh does to a
+picture is stood in for by its error as measured on real speakers: mostly one error of alignment that all points share,
+which comes and goes within a tenth of a second (docs/synth.md). Or points move as the mesh shows rendered people
+(`response`). Real or rendered clips stay the judge.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import option
+from facemotion.errors import DataError
 from facemotion.features.mesh import POINTS, align
 from facemotion.synth.assets import Assets
 from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
 from facemotion.synth.head import IDENTITIES, HeadModel, load_head
+from facemotion.synth.people import engine_version
 from facemotion.synth.takes import Spreads
+from facemotion.training.response import first_order, load_response
 from facemotion.training.sampling import SamplerSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
@@ -51,6 +57,16 @@ class SimulationSettings:
         0.0025, "spread of a point's own error", unit="distances between the outer eye corners", minimum=0
     )
     alignment: float = option(1.0, "error of alignment that all points share, relative to real speakers'", minimum=0)
+    response: str = option(
+        "",
+        "file of `facemotion train response`, how the mesh shows rendered people; empty for the head's own points",
+    )
+    responding: float = option(
+        1.0,
+        "share of clips that the response makes, where there is one; the others show the head's own points",
+        minimum=0,
+        maximum=1,
+    )
     cut: bool = option(False, "cut lip movements to where the lips move, as corpora of speech are")
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
@@ -84,27 +100,58 @@ def simulate(
         spreads=spreads,
     )
     performers = make_performers(plan_settings)
+    response = load_response(Path(settings.response), frontend_id) if settings.response else None
     places = _places(head)
     neutral, expression = head.neutral[places], head.expression[:, places]
     records, sequences = [], []
-    bodies: dict[str, FloatArray] = {}
+    bodies: dict[str, _Body] = {}
     for number, clip in enumerate(make_plan(plan_settings)):
         rng = np.random.default_rng([settings.seed, number])
         subject = clip.record.subject
         if subject not in bodies:
             weights = settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32)
-            bodies[subject] = neutral + np.tensordot(weights, head.identity[:, places], axes=1)
+            shape = neutral + np.tensordot(weights, head.identity[:, places], axes=1)
+            bodies[subject] = _Body(shape, response.person(rng) if response else None)
+        body = bodies[subject]
         _, moments = perform(plan_settings, clip, performers[subject])
         shown = np.arange(len(moments.times))
         if settings.cut and clip.record.kind == "lip":
             moving = np.flatnonzero(moments.phase)
             shown = np.arange(moving[0], moving[-1] + 1) if len(moving) > 1 else shown
-        points = bodies[subject] + np.tensordot(moments.weights[shown], expression, axes=1)
-        seen, times = np.stack([_features(frame) for frame in points]), moments.times[shown]
-        seen += _error(rng, seen.mean(axis=0), times, settings)
+        weights, times = moments.weights[shown], moments.times[shown]
+        if response is not None and body.answer is not None and rng.random() < settings.responding:
+            causes = np.concatenate([weights, moments.turn[shown]], axis=1)
+            rest = _features(body.shape).ravel()
+            values = np.asarray(rest + causes @ body.answer + response.error(rng, times), np.float32)
+        else:
+            seen = _features(body.shape + np.tensordot(weights, expression, axes=1))
+            values = (seen + _error(rng, seen.mean(axis=0), times, settings)).reshape(len(seen), -1)
         records.append(clip.record)
-        sequences.append(FeatureSequence(seen.reshape(len(seen), -1), times - times[0], frontend_id))
+        sequences.append(FeatureSequence(values, times - times[0], frontend_id))
     return records, sequences
+
+
+def simulation_version(settings: SimulationSettings) -> str:
+    """What simulated people depend on beside the settings: the engine, and the bytes of the response.
+
+    Raises:
+        DataError: the response can't be read.
+    """
+    told = engine_version(PART)
+    if settings.response:
+        try:
+            told += f" {hashlib.sha256(Path(settings.response).read_bytes()).hexdigest()}"
+        except OSError as error:
+            raise DataError(f"{settings.response} can't be read; make it with `facemotion train response`.") from error
+    return told
+
+
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """A simulated person: (478, 3) points at rest, and how the mesh answers to them, (C, D), if it is asked."""
+
+    shape: FloatArray
+    answer: FloatArray | None
 
 
 def _places(head: HeadModel) -> NDArray[np.int32]:
@@ -113,10 +160,10 @@ def _places(head: HeadModel) -> NDArray[np.int32]:
 
 
 def _features(points: FloatArray) -> FloatArray:
-    """(478, 3) head coordinates (y up, z towards the camera) -> (P, 3), what FaceMesh gives of such a face."""
+    """(..., 478, 3) head coordinates (y up, z towards the camera) -> (..., P, 3), as FaceMesh has such a face."""
     for iris, corners in IRISES.items():
-        points[iris] = points[list(corners)].mean(axis=0)
-    return np.asarray(align(points * np.array([1, -1, -1], np.float32))[POINTS], np.float32)
+        points[..., iris, :] = points[..., corners, :].mean(axis=-2)
+    return np.asarray(align(points * np.array([1, -1, -1], np.float32))[..., POINTS, :], np.float32)
 
 
 def _error(
@@ -124,10 +171,7 @@ def _error(
 ) -> FloatArray:
     """(T, P, 3) error of the mesh about points at `places` (P, 3), a first-order process."""
     count = len(ALIGNMENT)
-    states = rng.standard_normal((len(times), count + 3 * len(places))).astype(np.float32)
-    for i, step in enumerate(np.diff(times), start=1):
-        kept = float(np.exp(-step / ERROR_SECONDS))
-        states[i] = kept * states[i - 1] + np.sqrt(1 - kept**2) * states[i]
+    states = first_order(rng, times, count + 3 * len(places), ERROR_SECONDS)
     shared = states[:, None, :count] * ALIGNMENT * settings.alignment
     moved = shared[..., :3] + np.cross(shared[..., 3:6], places) + shared[..., 6:] * places
     own = states[:, count:].reshape(len(times), -1, 3) * OWN * settings.noise

@@ -30,15 +30,13 @@ from facemotion.evaluation.dtw import dtw_scores
 from facemotion.features import load_extractor
 from facemotion.nets.inputs import InputStreams
 from facemotion.processes import name_killed, run_tasks
-from facemotion.synth.people import engine_version
 from facemotion.training.crossval import check_folds, refuse_begun
 from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
 from facemotion.training.encoder import check_encoder, embed, train_encoder
 from facemotion.training.held_out import HeldOut, read_held_out, write_held_out
 from facemotion.training.runs import RunFolder
 from facemotion.training.settings import TrainingSettings
-from facemotion.training.simulated import PART as SIMULATED_PART
-from facemotion.training.simulated import SimulationSettings
+from facemotion.training.simulated import SimulationSettings, simulation_version
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 MAIN = "sfe-l, contrastive, trimmed"
@@ -281,7 +279,7 @@ class _Worker:
         held = json.dumps(self.folds[fold].test.tolist())
         told = f"{self.digest} {_frontend_id(run.extractor)} {held}"
         if run.settings is not None and run.settings.simulation.subjects:
-            told += f" {engine_version(SIMULATED_PART)}"
+            told += f" {simulation_version(run.settings.simulation)}"
         return hashlib.sha256(told.encode()).hexdigest()
 
     def kept(self, run: Run, fold: int) -> HeldOut | None:
