@@ -84,6 +84,8 @@ def main() -> None:
     parser.add_argument("--ship", action="store_true", help="train, export and describe the shipped encoder")
     options = parser.parse_args()
     options.ship |= options.only_ship
+    if options.response and not options.response.is_file():
+        parser.error(f"{options.response} isn't there; leave --response out to have it made")
     if options.ship and not (options.rendered and options.people):
         parser.error("--ship needs --people and --rendered: figures of one speaker say nothing of other people")
 
@@ -206,7 +208,7 @@ def ship(
         for source, path in zip(settings.sources, manifests, strict=True)
     )
     response = options.response or options.runs / "response.npz"
-    if not response.exists():
+    if not options.response:
         response.parent.mkdir(parents=True, exist_ok=True)
         fit_response(options.people, options.cache, cache.frontend_id)[0].save(response)
     simulation = dataclasses.replace(settings.simulation, response=str(response))

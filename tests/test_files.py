@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -35,4 +36,9 @@ def test_a_place_that_takes_nothing_is_named(tmp_path: Path) -> None:
         room_for(tmp_path / "results.json"),
     ):
         write_whole(tmp_path / "results.json", "text")
+    with pytest.raises(WriteError, match="Permission denied; choose another place"), room_for(tmp_path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+    for full in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(WriteError, match="make room and run the same command again"), room_for(tmp_path):
+            raise OSError(full, "No space left on device")
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]

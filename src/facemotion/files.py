@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from facemotion.errors import WriteError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a system says of a disk that takes no more; of a file that was open already, without its name."""
 
 
 @contextmanager
@@ -48,4 +52,5 @@ def room_for(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteError(f"Can't write {path}: {error.strerror}; make room and run the same command again.") from error
+        remedy = "make room and run the same command again" if error.errno in FULL else "choose another place"
+        raise WriteError(f"Can't write {path}: {error.strerror}; {remedy}.") from error

@@ -12,8 +12,8 @@ import tomlkit
 from numpy.typing import NDArray
 
 from facemotion.config import RuntimeSettings, read_toml
-from facemotion.errors import EvidenceError, ModelError, SettingsError, UnknownModelError, WriteError
-from facemotion.files import write_whole
+from facemotion.errors import EvidenceError, ModelError, SettingsError, UnknownModelError
+from facemotion.files import room_for, write_whole
 from facemotion.models import ModelCard
 from facemotion.models.cards import models_folder
 from facemotion.types import OperatingPoint, ScoredTrials
@@ -111,11 +111,9 @@ def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: Run
     """
     path = _own_path(card, settings)
     table = {"model_id": card.model_id, "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points]}
-    try:
+    with room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, tomlkit.dumps(table))
-    except OSError as error:
-        raise WriteError(f"Can't write {path}: {error.strerror}; make room there.") from error
     return path
 
 

@@ -79,6 +79,8 @@ def test_a_mirrored_face_is_not_turned_back():
     face[RIGID[:, 0].astype(int)] = RIGID[:, 1:]
     mirrored = face * np.array([-1, 1, 1], np.float32)
     assert np.abs(align(mirrored) - align(face)).mean() > 0.1
+    both = align(np.stack([mirrored, face]))  # a stack is aligned face by face
+    np.testing.assert_allclose(both, np.stack([align(mirrored), align(face)]), atol=1e-6)
 
 
 def test_the_points_are_symmetric_and_named_once():

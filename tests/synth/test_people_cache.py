@@ -34,7 +34,7 @@ def test_only_what_is_not_kept_is_fitted(tmp_path, assets, fits, fits_file):
     assert set(load_fits(cache)) == set(found) == {*fits, "female_11"}
     np.testing.assert_array_equal(found["male_12"].identity, fits["male_12"].identity)
     (folder / PORTRAIT_LIST).write_text("file\nfemale_11.jpg\n")
-    with pytest.raises(WriteError, match="make room"):
+    with pytest.raises(WriteError, match="choose another place"):
         fit_portraits(few, folder / PORTRAIT_LIST / "fits.npz")
 
 

@@ -65,7 +65,7 @@ def test_a_broken_run_taken_up_again_equals_an_unbroken_one(tmp_path, whole, ass
         make(broken, assets, fits_file, progress=stop)
     assert not (broken / "manifest.csv").exists()
     half = next(broken.glob("clips/*/*.mp4"))
-    half.with_name("s002-lm1-00.part.mp4").write_bytes(b"half a file")
+    half.with_name("s002-lm1-00.mp4.part").write_bytes(b"half a file")
     assert make(broken, assets, fits_file) == 2
     assert ground_truth(broken) == ground_truth(whole)
     assert make(broken, assets, fits_file) == 0

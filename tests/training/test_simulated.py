@@ -7,11 +7,31 @@ import pytest
 from facemotion.errors import DataError
 from facemotion.features.mesh import MOVING, POINTS
 from facemotion.synth.assets import Assets
+from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
 from facemotion.synth.head import SHAPES
+from facemotion.synth.scene import Moments
 from facemotion.training.response import CAUSES, MeshResponse
 from facemotion.training.simulated import SimulationSettings, simulate, simulation_version
+from facemotion.types import FeatureSequence
 
 SMALL = SimulationSettings(subjects=2, motions=2, lips=1, takes=2, near_misses=1)
+
+
+def performances(settings: SimulationSettings) -> list[Moments]:
+    """What the people of SMALL do."""
+    plan = DatasetSettings(
+        subjects=settings.subjects,
+        motions=settings.motions,
+        lips=settings.lips,
+        takes=settings.takes,
+        near_misses=settings.near_misses,
+        mimics=0,
+        impostor_takes=settings.takes,
+        part="train",
+        seed=settings.seed,
+    )
+    performers = make_performers(plan)
+    return [perform(plan, clip, performers[clip.record.subject])[1] for clip in make_plan(plan)]
 
 
 @pytest.mark.shared
@@ -62,26 +82,56 @@ def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) ->
 def test_people_move_as_a_response_shows_them(assets_folder: Path, tmp_path: Path) -> None:
     assets, size = Assets(assets_folder), 3 * len(POINTS)
     plain = dataclasses.replace(SMALL, noise=0.0, alignment=0.0)
-    head = simulate(plain, assets, "front")[1]
-    # One shape moves everything, for everybody, without an error: all clips then move along one direction.
-    usual = np.zeros((CAUSES, size), np.float32)
-    usual[SHAPES.index("jawOpen")] = np.linspace(0.5, 1, size)
-    still = MeshResponse(
-        np.array(["front"]), usual, np.zeros((2, CAUSES, size)), np.zeros((3, size)), np.zeros(size), np.ones(1)
-    )
-    still.save(tmp_path / "response.npz")
-    answering = dataclasses.replace(plain, response=str(tmp_path / "response.npz"))
-    shown = simulate(answering, assets, "front")[1]
+    records, head = simulate(plain, assets, "front")
+
+    def answer(**changed: np.ndarray) -> list[FeatureSequence]:
+        parts = {"usual": (CAUSES, size), "own": (4, CAUSES, size), "shared": (3, size), "alone": (size,)}
+        arrays = {name: changed.get(name, np.zeros(shape, np.float32)) for name, shape in parts.items()}
+        MeshResponse("front", frozenset(), **arrays, seconds=0.1).save(tmp_path / "response.npz")
+        return simulate(dataclasses.replace(plain, response=str(tmp_path / "response.npz")), assets, "front")[1]
+
+    # One cause moves everything, for everybody, without an error: all clips then move along one direction.
+    usual, along = np.zeros((CAUSES, size), np.float32), np.linspace(0.5, 1, size)
+    usual[SHAPES.index("jawOpen")] = along
+    shown = answer(usual=usual)
     for one, other in zip(head, shown, strict=True):
         np.testing.assert_array_equal(one.times, other.times)  # the same performances
         moved = other.values - other.values[0]
-        np.testing.assert_allclose(moved, np.outer(moved[:, 0] / 0.5, usual[SHAPES.index("jawOpen")]), atol=1e-4)
+        np.testing.assert_allclose(moved, np.outer(moved[:, 0] / 0.5, along), atol=1e-4)
     assert max(np.ptp(sequence.values) for sequence in shown) > 0.1
-    halved = simulate(dataclasses.replace(answering, responding=0.5), assets, "front")[1]
-    same = [np.allclose(a.values, b.values) for a, b in zip(halved, shown, strict=True)]
-    assert 0 < sum(same) < len(same)
+
+    turned = np.zeros((CAUSES, size), np.float32)
+    turned[-2] = 1
+    yaw = [moments.turn[:, 1] for moments in performances(plain)]
+    for sequence, degrees in zip(answer(usual=turned), yaw, strict=True):
+        np.testing.assert_allclose(np.diff(sequence.values[:, 7]), np.diff(degrees), atol=1e-3)
+
+    # A person's own answer is the same in all of their clips, and another's is another.
+    own = np.zeros((4, CAUSES, size), np.float32)
+    own[:, -1] = np.random.default_rng(0).normal(size=(4, size))
+    lines: dict[str, list[np.ndarray]] = {}
+    for record, sequence in zip(records, answer(own=own), strict=True):
+        lines.setdefault(record.subject, []).append(np.linalg.svd(np.diff(sequence.values, axis=0))[2][0])
+    for one, two in (("s001", "s001"), ("s002", "s002"), ("s001", "s002")):
+        alike = [abs(line @ lines[one][0]) for line in lines[two]]
+        assert min(alike) > 0.9999 if one == two else max(alike) < 0.995
+
+    noisy = answer(alone=np.full(size, 0.02, np.float32))
+    assert np.concatenate([s.values - s.values.mean(axis=0) for s in noisy]).std() == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.shared
+def test_a_share_of_the_clips_responds(assets_folder: Path, tmp_path: Path) -> None:
+    size = 3 * len(POINTS)
+    still = np.zeros((CAUSES, size), np.float32)
+    response = MeshResponse("front", frozenset(), still, np.zeros((4, CAUSES, size)), still[:2], still[0], 0.1)
+    response.save(tmp_path / "response.npz")
+    settings = dataclasses.replace(SMALL, response=str(tmp_path / "response.npz"), responding=0.5)
+    shown = simulate(settings, Assets(assets_folder), "front")[1]
+    moving = [bool(np.ptp(sequence.values, axis=0).max() > 1e-3) for sequence in shown]
+    assert 0 < sum(moving) < len(moving)  # nobody who responds moves
     with pytest.raises(DataError, match="fitted on features of front, these are of other"):
-        simulate(answering, assets, "other")
+        simulate(settings, Assets(assets_folder), "other")
 
 
 def test_the_version_of_simulated_people_names_the_response(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ Exit codes: 0 accepted or done, 1 rejected, 2 usage or unreadable input, 3 no us
 
 from __future__ import annotations
 
-import errno
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -36,6 +35,7 @@ from facemotion.cli import (
 )
 from facemotion.cli.console import report_error, speak_on
 from facemotion.errors import FacemotionError, UsageError
+from facemotion.files import FULL
 
 app = typer.Typer(
     name="facemotion",
@@ -45,12 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-DISK_ERRORS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-)  # told by a file that was open already, without its name
 # In the order of `facemotion --help`; one a line.
 GROUPS = (
     demo,
@@ -99,7 +93,7 @@ def main() -> None:
     except FacemotionError as error:
         sys.exit(report_error(error, as_json="--json" in sys.argv))
     except OSError as error:  # of a file that the user named: a path too long, a folder in a file's place
-        if error.filename is None and error.errno not in DISK_ERRORS:
+        if error.filename is None and error.errno not in FULL:
             _report_fault()
         what = f"{error.filename}: " if error.filename is not None else ""
         told = UsageError(f"{what}{error.strerror}; choose another place.")

@@ -40,7 +40,7 @@ def crossval(
             held_out_trials,
             summarise,
         )
-        from facemotion.training.dataset import load_recorded, load_simulated
+        from facemotion.training.dataset import load_recorded, load_simulated, refuse_fitted
         from facemotion.training.settings import TrainingSettings
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -60,6 +60,7 @@ def crossval(
     [(records, sequences, batch)] = load_recorded(settings, frontend_id)
     cut = FOLD_POLICIES[policy](records, folds, settings.seed)
     check_folds(records, cut)
+    refuse_fitted(settings, frontend_id, sequences)
     make_folder(out)
     beside = load_simulated(settings, frontend_id)
     with Progress("folds", quiet=json, total=folds) as progress:

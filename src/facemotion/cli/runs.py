@@ -35,7 +35,7 @@ def embed_run(
     from facemotion.errors import DataError, MissingExtraError
 
     try:
-        from facemotion.training.dataset import mark_clip
+        from facemotion.data.cache import mark_clip
         from facemotion.training.encoder import embed, restore_encoder
         from facemotion.training.runs import RunFolder
     except ImportError as error:

@@ -154,14 +154,14 @@ def response(
     from facemotion.features import MESH, load_extractor
 
     check_place(out)
-    found, figures = fit_response(manifest, features, load_extractor(MESH).frontend_id)
+    found, explained = fit_response(manifest, features, load_extractor(MESH).frontend_id)
     found.save(out)
     if json:
-        print_json({"response": str(out)} | figures)
+        print_json({"response": str(out)} | dataclasses.asdict(explained))
         return
     typer.echo(
-        f"Fitted on {figures['clips']:.0f} clips of {figures['people']:.0f} people, in {out}. It explains "
-        f"{figures['of_new_people']:.0%} of how features move within clips of people left out, "
-        f'{figures["of_their_own"]:.0%} where other clips of theirs are known. Next: response = "{out}" under '
-        "[simulation] of training settings."
+        f"Fitted on {explained.clips} clips of {explained.people} people, in {out}. Fitted on half of the people, it "
+        f"explains {explained.of_new_people:.0%} of how features move within clips of the others, "
+        f'{explained.of_their_own:.0%} once other clips of theirs are known. Next: response = "{out}" under '
+        "[simulation] of training settings; people who are tested must be others."
     )

@@ -123,6 +123,11 @@ class FeatureCache:
             ) from error
 
 
+def mark_clip(sequence: FeatureSequence) -> str:
+    """16 hex digits, a digest of a clip's features by which it is known again."""
+    return hashlib.blake2b(sequence.values.tobytes(), digest_size=8).hexdigest()
+
+
 def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, list[FeatureSequence]]:
     """The clips of a manifest that could be acquired, and their kept sequences, in order; nothing is extracted.
 

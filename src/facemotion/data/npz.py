@@ -9,6 +9,7 @@ import zlib
 DAMAGE = (
     AttributeError,
     EOFError,
+    IndexError,
     KeyError,
     MemoryError,
     OverflowError,

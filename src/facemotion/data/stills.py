@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.errors import DataError, WriteError
-from facemotion.files import write_whole
+from facemotion.errors import DataError
+from facemotion.files import room_for, write_whole
 
 EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 SPLITS = ("train", "validation", "benchmark")
@@ -100,14 +100,10 @@ def write_shard(folder: Path, name: str, shard: Shard) -> None:
         WriteError: it can't be written.
     """
     labels = {field: getattr(shard, field) for field in LABELS}
-    try:
+    with room_for(folder / name):
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, content in ((".npy", _npy(shard.images)), (".npz", _npz(labels))):
             write_whole(folder / f"{name}{suffix}", content)
-    except OSError as error:
-        raise WriteError(
-            f"Can't write the shard {folder / name}: {error.strerror}; make room and run again."
-        ) from error
 
 
 def write_people(folder: Path, people: Sequence[StillPerson]) -> None:
@@ -120,11 +116,9 @@ def write_people(folder: Path, people: Sequence[StillPerson]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(StillPerson)])
     writer.writerows([p.name, p.parents, p.split, p.sex, p.age, f"{p.tone:.1f}"] for p in people)
-    try:
+    with room_for(folder / PEOPLE):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / PEOPLE, text.getvalue())
-    except OSError as error:
-        raise WriteError(f"Can't write {folder / PEOPLE}: {error.strerror}; make room and run again.") from error
 
 
 class Stills:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.errors import WriteError
+from facemotion.files import room_for, whole
 
 
 def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, quality: int = 20) -> int:
@@ -25,29 +25,22 @@ def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, qu
     """
     import av
 
-    part = path.with_name(f"{path.stem}.part.mp4")
     count = 0
-    try:
-        with av.open(str(part), "w") as container:
-            # The same frames must make the same file: several threads, and x264's macroblock tree (its vector code
-            # adds in an order that hangs on where memory lies), don't.
-            options = {"crf": str(quality), "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
-            stream = container.add_stream("libx264", rate=1000, options=options)
-            stream.pix_fmt = "yuv420p"
-            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-            for frame, seconds in timed:
-                height, width = (side - side % 2 for side in frame.shape[:2])
-                if count == 0:
-                    stream.height, stream.width = height, width
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
-                picture.pts = round(1000 * seconds)
-                picture.time_base = Fraction(1, 1000)
-                container.mux(stream.encode(picture))
-                count += 1
-            container.mux(stream.encode(None))
-        part.replace(path)
-    except OSError as error:
-        raise WriteError(f"Can't write {path}: {error.strerror}; choose another place or make room.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with room_for(path), whole(path) as draft, av.open(str(draft), "w", format="mp4") as container:
+        # The same frames must make the same file: several threads, and x264's macroblock tree (its vector code
+        # adds in an order that hangs on where memory lies), don't.
+        options = {"crf": str(quality), "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+        stream = container.add_stream("libx264", rate=1000, options=options)
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for frame, seconds in timed:
+            height, width = (side - side % 2 for side in frame.shape[:2])
+            if count == 0:
+                stream.height, stream.width = height, width
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+            picture.pts = round(1000 * seconds)
+            picture.time_base = Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+            count += 1
+        container.mux(stream.encode(None))
     return count

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facemotion.config import RuntimeSettings
-from facemotion.errors import ModelError, ModelHashError, WriteError
+from facemotion.errors import ModelError, ModelHashError
+from facemotion.files import room_for
 from facemotion.models.cards import card, file_sha256, models_folder
 
 SECONDS = 60.0
@@ -42,7 +43,7 @@ def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[
     if not entry.sources:
         raise ModelError(f"The card of {name!r} names no source; put the file at {path}.")
     failures = []
-    try:
+    with room_for(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".pull-") as folder:
             for source in entry.sources:
@@ -55,8 +56,6 @@ def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[
                     continue
                 os.replace(draft, path)
                 return path
-    except OSError as error:
-        raise WriteError(f"Can't write the models folder {path.parent}: {error.strerror}; make room there.") from error
     raise ModelError(f"No source gave the file of {name!r}. " + " ".join(failures))
 
 

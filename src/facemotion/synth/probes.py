@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.manifest import read_manifest
 from facemotion.media import load_clip
+from facemotion.synth.dataset import truth_path
 from facemotion.synth.truth import load_truth
 
 # The 68 points on the face mesh (own reading of both schemes): eyelids, inner lips, and a few rigid points.
@@ -68,7 +69,7 @@ def probe(manifest: Path, clips: int, progress: Callable[[int, int], None] | Non
             progress(done, len(chosen))
         record = read.records[number]
         clip = load_clip(read.file(record))
-        truth = load_truth(read.folder / f"truth/{record.path.removeprefix('clips/').removesuffix('.mp4')}.npz")
+        truth = load_truth(read.folder / truth_path(record))
         measured, true = [], []
         for seconds, frame in zip(clip.times, clip.frames, strict=True):
             frames += 1

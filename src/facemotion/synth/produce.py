@@ -16,7 +16,7 @@ import numpy as np
 from facemotion.config import Settings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
-from facemotion.errors import AcquisitionError, DataError, MediaLimitError, WriteError
+from facemotion.errors import AcquisitionError, DataError, MediaLimitError
 from facemotion.features import load_extractor
 from facemotion.files import room_for, write_whole
 from facemotion.frontend import Frontend, LiveSession
@@ -240,7 +240,7 @@ def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iter
 
 def _claim(out: Path, settings: DatasetSettings) -> None:
     path = out / "settings.toml"
-    try:
+    with room_for(out):
         out.mkdir(parents=True, exist_ok=True)
         if path.exists():  # read, not compared as text: what a setting means may be said in other words
             if read_toml(DatasetSettings, path) != settings:
@@ -250,8 +250,6 @@ def _claim(out: Path, settings: DatasetSettings) -> None:
                 raise DataError(f"{out} was made by another version of the data engine; choose another folder.")
             return
         write_whole(path, f"{ENGINE}{engine_version(settings.part)}\n{to_toml(settings)}")
-    except OSError as error:
-        raise WriteError(f"Can't write to {out}: {error.strerror}; choose another folder or make room.") from error
 
 
 def _write_motions(path: Path, plan: list[PlannedClip]) -> None:

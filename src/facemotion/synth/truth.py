@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.data.npz import DAMAGE
 from facemotion.errors import ManifestError
 from facemotion.files import room_for, write_whole
 from facemotion.synth.camera import slant
@@ -65,7 +66,7 @@ def load_truth(path: Path) -> Truth:
         ManifestError: no such file, or not written by `Truth.save`.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             flags = str(data["flags"])
             return Truth(
                 data["milliseconds"] / 1000,
@@ -75,7 +76,7 @@ def load_truth(path: Path) -> Truth:
                 data["phase"],
                 tuple(flags.split(",")) if flags else (),
             )
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise ManifestError(f"{path} isn't ground truth written by `facemotion synth`.") from error
 
 

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from facemotion.activity import active_span
-from facemotion.data.cache import FeatureCache, read_features
+from facemotion.data.cache import FeatureCache, mark_clip, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.encoder import resample, spot_motion
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
 from facemotion.synth.assets import Assets
 from facemotion.training.augment import Span, Times, augment
+from facemotion.training.response import load_response
 from facemotion.training.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.settings import TrainingSettings
 from facemotion.training.simulated import simulate
@@ -36,6 +37,7 @@ class TrainingSet:
         labels: numbers of their subjects and motions.
         samplers: one per source; a batch takes from each.
         spread: (D,) float32 standard deviation of each feature over all frames.
+        fitted_on: marks of the clips that the response of simulated people was fitted on.
     """
 
     records: tuple[ClipRecord, ...]
@@ -43,6 +45,7 @@ class TrainingSet:
     labels: Labels
     samplers: tuple[BatchSampler, ...]
     spread: FloatArray
+    fitted_on: frozenset[str] = frozenset()
     _spans: dict[int, Span] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -61,8 +64,8 @@ class TrainingSet:
 
     @property
     def marks(self) -> frozenset[str]:
-        """Of every clip, see `mark_clip`."""
-        return frozenset(map(mark_clip, self.sequences))
+        """Of every clip that has a say in what is learned, see `mark_clip`."""
+        return frozenset(map(mark_clip, self.sequences)) | self.fitted_on
 
     @property
     def dimension(self) -> int:
@@ -78,11 +81,6 @@ class TrainingSet:
         return found
 
 
-def mark_clip(sequence: FeatureSequence) -> str:
-    """16 hex digits, a digest of a clip's features by which it is known again."""
-    return hashlib.blake2b(sequence.values.tobytes(), digest_size=8).hexdigest()
-
-
 def digest_records(records: Sequence[ClipRecord]) -> str:
     """SHA-256, in hex, of paths and labels of records in their order."""
     rows = [(r.path, r.subject, r.motion, r.kind, r.repetition) for r in records]
@@ -92,12 +90,15 @@ def digest_records(records: Sequence[ClipRecord]) -> str:
 Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
 
 
-def make_training_set(sources: Sequence[Source], task: str = "motions") -> TrainingSet:
+def make_training_set(
+    sources: Sequence[Source], task: str = "motions", fitted_on: frozenset[str] = frozenset()
+) -> TrainingSet:
     """Put clips and the make-up of batches together; subjects of two sources are two people, whatever their names.
 
     Args:
         sources: records, their sequences in the same order, and what a batch takes of them.
         task: as in the settings; where it looks at no label, no pair of takes is asked for.
+        fitted_on: see TrainingSet.
     Raises:
         ModelMismatchError: features of two front ends.
         TrainingError: no source, or one without a pair to learn from.
@@ -127,7 +128,7 @@ def make_training_set(sources: Sequence[Source], task: str = "motions") -> Train
         spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
     if not np.isfinite(spread).all():
         raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
-    return TrainingSet(records, sequences, joined, tuple(samplers), spread)
+    return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on)
 
 
 def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingSet:
@@ -137,7 +138,7 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
         ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`. TrainingError: nothing to learn.
     """
     sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, frontend_id)]
-    return make_training_set(sources, settings.task)
+    return make_training_set(sources, settings.task, check_simulation(settings, frontend_id))
 
 
 def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Source]:
@@ -162,22 +163,41 @@ def load_simulated(settings: TrainingSettings, frontend_id: str) -> list[Source]
     Raises:
         DataError: see `check_simulation`. AssetError: the assets aren't there.
     """
-    check_simulation(settings)
+    check_simulation(settings, frontend_id)
     if not settings.simulation.subjects:
         return []
     return [(*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch)]
 
 
-def check_simulation(settings: TrainingSettings) -> None:
+def check_simulation(settings: TrainingSettings, frontend_id: str) -> frozenset[str]:
     """See that simulated people, if any are wanted, fit the features of the settings.
 
+    Returns:
+        Marks of the clips that their response was fitted on, see `mark_clip`; none where there is no response.
     Raises:
-        DataError: the extractor isn't the face mesh, whose points are all that simulated people have.
+        DataError: the extractor isn't the face mesh, whose points are all that simulated people have; or see
+            `load_response`.
     """
-    if settings.simulation.subjects and settings.extractor != MESH:
+    simulation = settings.simulation
+    if not simulation.subjects:
+        return frozenset()
+    if settings.extractor != MESH:
         raise DataError(
             f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; set subjects = 0 "
             "under [simulation] or train on the mesh."
+        )
+    return load_response(Path(simulation.response), frontend_id).marks if simulation.response else frozenset()
+
+
+def refuse_fitted(settings: TrainingSettings, frontend_id: str, sequences: Sequence[FeatureSequence]) -> None:
+    """See that the response of simulated people knows none of the clips that folds hold out.
+
+    Raises:
+        DataError: it was fitted on one of them; or see `check_simulation`.
+    """
+    if check_simulation(settings, frontend_id) & set(map(mark_clip, sequences)):
+        raise DataError(
+            f"{settings.simulation.response} was fitted on clips that folds hold out; fit it on other people."
         )
 
 

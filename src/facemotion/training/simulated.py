@@ -1,6 +1,6 @@
 """Simulated people as mesh points, without a picture: motions, habits and takes of the data engine on the 3-D head.
 
-A thousand clips take a quarter of a minute. Points are where the head has them, and what the face mesh does to a
+A thousand clips take some ten seconds. Points are where the head has them, and what the face mesh does to a
 picture is stood in for by its error as measured on real speakers: mostly one error of alignment that all points share,
 which comes and goes within a tenth of a second (docs/synth.md). Or points move as the mesh shows rendered people
 (`response`). Real or rendered clips stay the judge.
@@ -20,7 +20,7 @@ from facemotion.errors import DataError
 from facemotion.features.mesh import POINTS, align
 from facemotion.synth.assets import Assets
 from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
-from facemotion.synth.head import IDENTITIES, HeadModel, load_head
+from facemotion.synth.head import IDENTITIES, load_head
 from facemotion.synth.people import engine_version
 from facemotion.synth.takes import Spreads
 from facemotion.training.response import first_order, load_response
@@ -63,12 +63,41 @@ class SimulationSettings:
     )
     responding: float = option(
         1.0,
-        "share of clips that the response makes, where there is one; the others show the head's own points",
+        "share of clips made by the response, if there is one, its error in place of noise and alignment",
         minimum=0,
         maximum=1,
     )
     cut: bool = option(False, "cut lip movements to where the lips move, as corpora of speech are")
     batch: SamplerSettings = field(default_factory=SamplerSettings)
+
+
+class HeadPoints:
+    """The mesh's points on the head model, where the head has them."""
+
+    def __init__(self, assets: Assets) -> None:
+        """Raises AssetError where the head model is missing."""
+        head = load_head(assets)
+        places = np.concatenate([head.mesh, np.zeros(MESH_POINTS - len(head.mesh), np.int32)])
+        self._neutral, self._identity = head.neutral[places], head.identity[:, places]
+        self._expression = head.expression[:, places]
+
+    def body(self, identity: FloatArray) -> FloatArray:
+        """(478, 3) points at rest of a person, of (IDENTITIES,) weights; those of the irises are nowhere yet."""
+        return np.asarray(self._neutral + np.tensordot(identity, self._identity, axes=1), np.float32)
+
+    def features(self, body: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+        """What FaceMesh would give of a body if it saw the head as it is.
+
+        Args:
+            body: see `body`. weights: (T, S) of the head's shapes; at rest if not given.
+        Returns:
+            (T, P, 3), or (P, 3) at rest.
+        """
+        points = body.copy() if weights is None else body + np.tensordot(weights, self._expression, axes=1)
+        for iris, corners in IRISES.items():
+            points[..., iris, :] = points[..., corners, :].mean(axis=-2)
+        # The head's coordinates have y up and z towards the camera.
+        return np.asarray(align(points * np.array([1, -1, -1], np.float32))[..., POINTS, :], np.float32)
 
 
 def simulate(
@@ -83,9 +112,9 @@ def simulate(
     Returns:
         Records and their sequences, values (T, 3 x len(POINTS)) as FaceMesh makes them.
     Raises:
-        AssetError: the head model is missing.
+        AssetError: the head model is missing. DataError: see `load_response`.
     """
-    head = load_head(assets)
+    head = HeadPoints(assets)
     plan_settings = DatasetSettings(
         subjects=settings.subjects,
         motions=settings.motions,
@@ -101,17 +130,14 @@ def simulate(
     )
     performers = make_performers(plan_settings)
     response = load_response(Path(settings.response), frontend_id) if settings.response else None
-    places = _places(head)
-    neutral, expression = head.neutral[places], head.expression[:, places]
     records, sequences = [], []
     bodies: dict[str, _Body] = {}
     for number, clip in enumerate(make_plan(plan_settings)):
         rng = np.random.default_rng([settings.seed, number])
         subject = clip.record.subject
         if subject not in bodies:
-            weights = settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32)
-            shape = neutral + np.tensordot(weights, head.identity[:, places], axes=1)
-            bodies[subject] = _Body(shape, response.person(rng) if response else None)
+            shape = head.body(settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32))
+            bodies[subject] = _Body(shape, head.features(shape).ravel(), response.person(rng) if response else None)
         body = bodies[subject]
         _, moments = perform(plan_settings, clip, performers[subject])
         shown = np.arange(len(moments.times))
@@ -121,10 +147,10 @@ def simulate(
         weights, times = moments.weights[shown], moments.times[shown]
         if response is not None and body.answer is not None and rng.random() < settings.responding:
             causes = np.concatenate([weights, moments.turn[shown]], axis=1)
-            rest = _features(body.shape).ravel()
-            values = np.asarray(rest + causes @ body.answer + response.error(rng, times), np.float32)
+            # A constant turn moves the whole clip, which says nothing to an encoder that centres.
+            values = np.asarray(body.rest + causes @ body.answer + response.error(rng, times), np.float32)
         else:
-            seen = _features(body.shape + np.tensordot(weights, expression, axes=1))
+            seen = head.features(body.shape, weights)
             values = (seen + _error(rng, seen.mean(axis=0), times, settings)).reshape(len(seen), -1)
         records.append(clip.record)
         sequences.append(FeatureSequence(values, times - times[0], frontend_id))
@@ -148,22 +174,11 @@ def simulation_version(settings: SimulationSettings) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """A simulated person: (478, 3) points at rest, and how the mesh answers to them, (C, D), if it is asked."""
+    """A simulated person at rest, (478, 3) points and (D,) features, and the mesh's answer, (C, D), if it is asked."""
 
     shape: FloatArray
+    rest: FloatArray
     answer: FloatArray | None
-
-
-def _places(head: HeadModel) -> NDArray[np.int32]:
-    """(478,) vertex of each mesh point; those of the irises are filled in afterwards."""
-    return np.concatenate([head.mesh, np.zeros(MESH_POINTS - len(head.mesh), np.int32)])
-
-
-def _features(points: FloatArray) -> FloatArray:
-    """(..., 478, 3) head coordinates (y up, z towards the camera) -> (..., P, 3), as FaceMesh has such a face."""
-    for iris, corners in IRISES.items():
-        points[..., iris, :] = points[..., corners, :].mean(axis=-2)
-    return np.asarray(align(points * np.array([1, -1, -1], np.float32))[..., POINTS, :], np.float32)
 
 
 def _error(

@@ -31,7 +31,14 @@ from facemotion.features import load_extractor
 from facemotion.nets.inputs import InputStreams
 from facemotion.processes import name_killed, run_tasks
 from facemotion.training.crossval import check_folds, refuse_begun
-from facemotion.training.dataset import Source, check_simulation, digest_records, load_simulated, make_training_set
+from facemotion.training.dataset import (
+    Source,
+    check_simulation,
+    digest_records,
+    load_simulated,
+    make_training_set,
+    refuse_fitted,
+)
 from facemotion.training.encoder import check_encoder, embed, train_encoder
 from facemotion.training.held_out import HeldOut, read_held_out, write_held_out
 from facemotion.training.runs import RunFolder
@@ -192,10 +199,14 @@ def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[R
     folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
     for run in runs:
         if run.settings is not None:
-            check_simulation(run.settings)
+            check_simulation(run.settings, _frontend_id(run.extractor))
             check_encoder(run.settings, load_extractor(run.extractor).dimension)
     for extractor in dict.fromkeys(run.extractor for run in runs):
-        acquired = list(_read(settings, manifest, extractor, _kinds(runs, extractor)))
+        sequences = _read(settings, manifest, extractor, _kinds(runs, extractor))
+        acquired = list(sequences)
+        for run in runs:
+            if run.extractor == extractor and run.settings is not None:
+                refuse_fitted(run.settings, _frontend_id(extractor), list(sequences.values()))
         left = [Fold(fold.train, fold.test[np.isin(fold.test, acquired)]) for fold in folds]
         tested = {kind for run in runs if run.extractor == extractor for kind in run.tested if kind in SPOKEN_TOO}
         for kind in sorted(tested & {record.kind for record in manifest.records}):
