@@ -19,10 +19,8 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.features import MESH, load_extractor
 from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import truth_path
 from facemotion.synth.head import IDENTITIES
-from facemotion.synth.truth import load_truth
-from facemotion.training.response import SAME_MOMENT, fit_response
+from facemotion.training.response import fit_response, read_causes
 from facemotion.training.simulated import HeadPoints
 from facemotion.types import FloatArray
 
@@ -73,11 +71,9 @@ def centred(
     average = head.body(np.zeros(IDENTITIES, np.float32))
     causes, points, seen = [], [], []
     for record, sequence in zip(acquired.records, sequences, strict=True):
-        truth = load_truth(manifest.parent / truth_path(record))
-        frames = np.searchsorted(truth.times, sequence.times - SAME_MOMENT)
-        own = np.concatenate([truth.weights, truth.pose], axis=1)[frames]
+        own = read_causes(manifest, record, sequence.times)
         causes.append(own - own.mean(axis=0))
-        shown = head.features(average, truth.weights[frames]).reshape(len(frames), -1)
+        shown = head.features(average, own[:, :-3]).reshape(len(own), -1)
         points.append(shown - shown.mean(axis=0))
         seen.append(sequence.values - sequence.values.mean(axis=0))
     people = len({record.subject for record in acquired.records})

@@ -7,11 +7,11 @@ import pytest
 from facemotion.errors import DataError
 from facemotion.features.mesh import MOVING, POINTS
 from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import DatasetSettings, make_performers, make_plan, perform
+from facemotion.synth.dataset import make_performers, make_plan, perform
 from facemotion.synth.head import SHAPES
 from facemotion.synth.scene import Moments
 from facemotion.training.response import CAUSES, MeshResponse
-from facemotion.training.simulated import SimulationSettings, simulate, simulation_version
+from facemotion.training.simulated import SimulationSettings, as_dataset, simulate, simulation_version
 from facemotion.types import FeatureSequence
 
 SMALL = SimulationSettings(subjects=2, motions=2, lips=1, takes=2, near_misses=1)
@@ -19,17 +19,7 @@ SMALL = SimulationSettings(subjects=2, motions=2, lips=1, takes=2, near_misses=1
 
 def performances(settings: SimulationSettings) -> list[Moments]:
     """What the people of SMALL do."""
-    plan = DatasetSettings(
-        subjects=settings.subjects,
-        motions=settings.motions,
-        lips=settings.lips,
-        takes=settings.takes,
-        near_misses=settings.near_misses,
-        mimics=0,
-        impostor_takes=settings.takes,
-        part="train",
-        seed=settings.seed,
-    )
+    plan = as_dataset(settings)
     performers = make_performers(plan)
     return [perform(plan, clip, performers[clip.record.subject])[1] for clip in make_plan(plan)]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.data.npz import pack
 from facemotion.errors import DataError
 from facemotion.files import room_for, write_whole
 
@@ -102,7 +103,7 @@ def write_shard(folder: Path, name: str, shard: Shard) -> None:
     labels = {field: getattr(shard, field) for field in LABELS}
     with room_for(folder / name):
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, content in ((".npy", _npy(shard.images)), (".npz", _npz(labels))):
+        for suffix, content in ((".npy", _npy(shard.images)), (".npz", pack(**labels))):
             write_whole(folder / f"{name}{suffix}", content)
 
 
@@ -242,10 +243,4 @@ def _read_shard(folder: Path, name: str) -> tuple[NDArray[np.uint8], dict[str, N
 def _npy(array: NDArray[np.generic]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _npz(arrays: dict[str, NDArray[np.generic]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.npz import DAMAGE
+from facemotion.data.npz import DAMAGE, pack
 from facemotion.errors import ManifestError
 from facemotion.files import room_for, write_whole
 from facemotion.synth.camera import slant
@@ -45,9 +45,7 @@ class Truth:
         Raises:
             WriteError: the file can't be written.
         """
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
+        content = pack(
             milliseconds=np.round(self.times * 1000).astype(np.int32),
             landmarks=np.round(self.landmarks * 16).astype(np.int16),
             weights=np.round(self.weights * 1000).astype(np.int16),
@@ -56,7 +54,7 @@ class Truth:
             flags=np.array(",".join(self.flags)),
         )
         with room_for(path):
-            write_whole(path, buffer.getvalue())
+            write_whole(path, content)
 
 
 def load_truth(path: Path) -> Truth:

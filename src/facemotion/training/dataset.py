@@ -195,7 +195,8 @@ def refuse_fitted(settings: TrainingSettings, frontend_id: str, sequences: Seque
     Raises:
         DataError: it was fitted on one of them; or see `check_simulation`.
     """
-    if check_simulation(settings, frontend_id) & set(map(mark_clip, sequences)):
+    fitted_on = check_simulation(settings, frontend_id)
+    if fitted_on and fitted_on & set(map(mark_clip, sequences)):
         raise DataError(
             f"{settings.simulation.response} was fitted on clips that folds hold out; fit it on other people."
         )

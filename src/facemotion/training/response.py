@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from facemotion.data.cache import FeatureCache, mark_clip, read_features
 from facemotion.data.manifest import read_manifest
-from facemotion.data.npz import DAMAGE
+from facemotion.data.npz import DAMAGE, pack
 from facemotion.errors import DataError
 from facemotion.files import room_for, write_whole
 from facemotion.synth.dataset import truth_path
 from facemotion.synth.head import SHAPES
 from facemotion.synth.truth import load_truth
-from facemotion.types import FloatArray
+from facemotion.types import ClipRecord, FloatArray
 
 CAUSES = len(SHAPES) + 3  # weights of the shapes, then degrees of pitch, yaw and roll
 SHARED = 40  # directions of the error that are kept; what is left is each feature's own
@@ -67,7 +67,7 @@ class MeshResponse:
         return np.asarray(self.usual + mixed / np.hypot(share, 1 - share), np.float32)
 
     def error(self, rng: np.random.Generator, times: NDArray[np.float64]) -> FloatArray:
-        """(T, D) error in the frames of a clip."""
+        """(T, D) float32 error in the frames of a clip, whose times are (T,) seconds."""
         count = len(self.shared)
         states = first_order(rng, times, count + len(self.alone), self.seconds)
         return np.asarray(states[:, :count] @ self.shared + states[:, count:] * self.alone, np.float32)
@@ -78,9 +78,7 @@ class MeshResponse:
         Raises:
             WriteError: the file can't be written.
         """
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
+        content = pack(
             frontend_id=np.array(self.frontend_id),
             marks=np.array(sorted(self.marks)),
             seconds=np.array(self.seconds),
@@ -88,7 +86,7 @@ class MeshResponse:
             **{name: getattr(self, name).astype(np.float16 if name == "own" else np.float32) for name in _FLOATS},
         )
         with room_for(path):
-            write_whole(path, buffer.getvalue())
+            write_whole(path, content)
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def load_response(path: Path, frontend_id: str) -> MeshResponse:
 def first_order(
     rng: np.random.Generator, times: NDArray[np.float64], count: int, seconds: float
 ) -> NDArray[np.float32]:
-    """(T, count) states of standard deviation 1 that forget themselves within so many seconds."""
+    """(T, count) float32 states of standard deviation 1, at (T,) seconds, that forget themselves within `seconds`."""
     states = rng.standard_normal((len(times), count)).astype(np.float32)
     for i, step in enumerate(np.diff(times), start=1):
         kept = float(np.exp(-step / seconds))
@@ -167,19 +165,10 @@ def fit_response(manifest: Path, features: Path, frontend_id: str) -> tuple[Mesh
     acquired, sequences = read_features(FeatureCache(features, frontend_id), read)
     people: dict[str, list[_Clip]] = {}
     for record, sequence in zip(acquired.records, sequences, strict=True):
-        path = manifest.parent / truth_path(record)
-        if not path.is_file():
-            raise DataError(
-                f"{manifest} has no ground truth of {record.path}; name one that `facemotion synth dataset` made."
-            )
-        truth = load_truth(path)
-        causes = np.concatenate([truth.weights, truth.pose], axis=1)
-        frames = np.searchsorted(truth.times, sequence.times - SAME_MOMENT).clip(0, len(truth.times) - 1)
-        if causes.shape[1] != CAUSES or np.abs(truth.times[frames] - sequence.times).max() > SAME_MOMENT:
-            raise DataError(f"{record.path} and its ground truth have other frames; make the data set anew.")
+        causes = read_causes(manifest, record, sequence.times)
         if len(sequence.times) > 1:
             values = sequence.values - sequence.values.mean(axis=0)
-            clip = _Clip(causes[frames] - causes[frames].mean(axis=0), values, sequence.times)
+            clip = _Clip(causes - causes.mean(axis=0), values, sequence.times)
             people.setdefault(record.subject, []).append(clip)
     moving = [clips for clips in people.values() if len(clips) > 1 and any(clip.values.any() for clip in clips)]
     if len(moving) < FEWEST:
@@ -189,6 +178,27 @@ def fit_response(manifest: Path, features: Path, frontend_id: str) -> tuple[Mesh
         )
     marks = frozenset(map(mark_clip, sequences))
     return _fit(moving, frontend_id, marks), _explained(moving, len(sequences))
+
+
+def read_causes(manifest: Path, record: ClipRecord, times: NDArray[np.float64]) -> FloatArray:
+    """(T, C) ground truth at the frames of a clip's features: weights of the shapes, then degrees of the head.
+
+    Args:
+        manifest: beside which the ground truth lies. record: of the clip. times: (T,) seconds, of its features.
+    Raises:
+        ManifestError: damaged ground truth. DataError: none, or of other frames.
+    """
+    path = manifest.parent / truth_path(record)
+    if not path.is_file():
+        raise DataError(
+            f"{manifest} has no ground truth of {record.path}; name one that `facemotion synth dataset` made."
+        )
+    truth = load_truth(path)
+    causes = np.concatenate([truth.weights, truth.pose], axis=1)
+    frames = np.searchsorted(truth.times, times - SAME_MOMENT).clip(0, len(truth.times) - 1)
+    if causes.shape[1] != CAUSES or np.abs(truth.times[frames] - times).max() > SAME_MOMENT:
+        raise DataError(f"{record.path} and its ground truth have other frames; make the data set anew.")
+    return np.asarray(causes[frames], np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,20 +114,7 @@ def simulate(
     Raises:
         AssetError: the head model is missing. DataError: see `load_response`.
     """
-    head = HeadPoints(assets)
-    plan_settings = DatasetSettings(
-        subjects=settings.subjects,
-        motions=settings.motions,
-        lips=settings.lips,
-        takes=settings.takes,
-        near_misses=settings.near_misses,
-        reorders=settings.reorders,
-        mimics=settings.mimics,
-        impostor_takes=settings.takes,
-        part=PART,
-        seed=settings.seed,
-        spreads=spreads,
-    )
+    head, plan_settings = HeadPoints(assets), as_dataset(settings, spreads)
     performers = make_performers(plan_settings)
     response = load_response(Path(settings.response), frontend_id) if settings.response else None
     records, sequences = [], []
@@ -155,6 +142,23 @@ def simulate(
         records.append(clip.record)
         sequences.append(FeatureSequence(values, times - times[0], frontend_id))
     return records, sequences
+
+
+def as_dataset(settings: SimulationSettings, spreads: Spreads = USUAL) -> DatasetSettings:
+    """The data set whose clips simulated people perform."""
+    return DatasetSettings(
+        subjects=settings.subjects,
+        motions=settings.motions,
+        lips=settings.lips,
+        takes=settings.takes,
+        near_misses=settings.near_misses,
+        reorders=settings.reorders,
+        mimics=settings.mimics,
+        impostor_takes=settings.takes,
+        part=PART,
+        seed=settings.seed,
+        spreads=spreads,
+    )
 
 
 def simulation_version(settings: SimulationSettings) -> str:
