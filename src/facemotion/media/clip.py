@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,8 +143,8 @@ def _video_frames(source: Path | bytes, settings: MediaSettings) -> Iterator[tup
             with av.open(
                 stream,
                 mode="r",
-                metadata_errors="ignore",
                 options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
+                **_lenient_about_titles(av.__version__),
             ) as container:
                 if not container.streams.video:
                     raise NoVideoError(
@@ -178,6 +178,16 @@ def _video_frames(source: Path | bytes, settings: MediaSettings) -> Iterator[tup
                 f"This isn't a video that can be read, or it is damaged or cut off ({error.strerror}); "
                 "record or export it again."
             ) from error
+
+
+def _lenient_about_titles(version: str) -> dict[str, Any]:
+    """Options of `av.open` that make titles and comments which aren't UTF-8 no error.
+
+    Args:
+        version: of PyAV. Until 18 such text raises UnicodeDecodeError unless an option says otherwise; from 19 on it
+            never does, and the option is gone.
+    """
+    return {"metadata_errors": "ignore"} if int(version.partition(".")[0]) < 19 else {}
 
 
 def _analysis_size(width: int, height: int, side: int) -> tuple[int, int]:
