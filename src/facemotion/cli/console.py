@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import sys
@@ -44,6 +45,26 @@ def report_error(error: FacemotionError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+SIGNS = {"≥": ">=", "±": "+/-", "•": "*"}
+"""What stands for our own signs where the output's encoding lacks them."""
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write what an encoding lacks in another way: no sign, and no name, may cost the verdict.
+
+    Bytes of a file's name that were no text to Python go out as they came in.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letter = error.object[error.start]
+    if "\udc80" <= letter <= "\udcff":
+        return bytes([ord(letter) - 0xDC00]), error.start + 1
+    return SIGNS.get(letter) or letter.encode("ascii", "backslashreplace").decode(), error.start + 1
+
+
+codecs.register_error("facemotion-plain", _plain)
+
+
 class _Speaker(io.FileIO):
     """A stream that goes on where nobody listens any more (`facemotion verify A B | head -1`)."""
 
@@ -55,21 +76,27 @@ class _Speaker(io.FileIO):
 
 
 def speak_on() -> None:
-    """Let a reader that goes away early end the output, but not the command: the exit code is the verdict."""
+    """Let nothing about the output end the command, whose exit code is the verdict: neither a reader that goes away
+    early nor an encoding that lacks a sign.
+    """
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # closed from the start, or captured by a test
         raw = _Speaker(descriptor, "w", closefd=False)
         lines = bool(stream.line_buffering) or name == "stderr" or bool(stream.write_through)
-        made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=lines)
+        made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "facemotion-plain", line_buffering=lines)
         setattr(sys, name, made)
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on standard output."""
+    """One JSON object on standard output; where that isn't UTF-8, as JSON must be, in ASCII alone."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    unicode = str(getattr(sys.stdout, "encoding", "")).lower().replace("-", "") == "utf8"
+    if not unicode or any("\ud800" <= letter <= "\udfff" for letter in text):  # the latter: of a name that is no text
+        text = json.dumps(value, indent=2)
     # Flushed: `serve` says where it listens and then goes on, and whoever reads a pipe waits for that.
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    print(text, flush=True)
 
 
 def default_store() -> str:

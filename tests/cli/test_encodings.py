@@ -1,0 +1,47 @@
+"""Output in an encoding that lacks a sign: the verdict is printed all the same, and no exit code changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(encoding: str, *arguments: str | Path | bytes) -> subprocess.CompletedProcess[bytes]:
+    """A command as its own process, whose streams have this encoding."""
+    return subprocess.run(
+        [sys.executable, "-m", "facemotion.cli", *arguments],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_the_verdict_comes_out_in_an_encoding_without_its_signs(clips, encoding):
+    result = run(encoding, "verify", clips / "talk1.mp4", clips / "talk1.mp4")
+    assert (result.returncode, result.stderr) == (0, b"")
+    words = result.stdout.decode("ascii")
+    assert "score 1.000 >= threshold" in words
+    assert "ACCEPTED" in words
+
+
+def test_an_error_in_ascii_keeps_its_exit_code_and_stays_json(tmp_path):
+    """It ended in a traceback, and in the exit code that says "rejected"."""
+    result = run("ascii", "check", "Zoë", "probe.mp4", "--json", "--store", tmp_path / "store.db")
+    assert (result.returncode, result.stderr) == (2, b"")
+    assert "'Zoë'" in json.loads(result.stdout)["message"]
+
+
+def test_a_file_name_that_is_no_text_goes_out_as_it_came_in(tmp_path):
+    name = bytes(tmp_path) + b"/\xff\xe2.mp4"
+    result = run("utf-8:strict", "verify", name, name)
+    assert result.returncode == 2
+    assert name in result.stderr
+    told = run("utf-8:strict", "verify", name, name, "--json")
+    assert (told.returncode, told.stderr) == (2, b"")
+    assert os.fsdecode(name) in json.loads(told.stdout)["message"]
