@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
 import tomlkit
 
 from facemotion.errors import SettingsError
+from facemotion.files import user_folder
 
 T = TypeVar("T")
 
@@ -182,16 +182,33 @@ class Settings:
 def load_settings(path: Path | None = None) -> Settings:
     """Settings from `path`, else from FACEMOTION_CONFIG, else from the user's configuration folder, else defaults.
 
+    A user without a home (see `facemotion.files.user_folder`) has the defaults.
+
     Raises:
-        SettingsError: no file where one was named, not TOML, an unknown key or a value out of range.
+        SettingsError: no file where one was named, not TOML, an unknown key or a value out of range; a configuration
+            folder that may not be looked into, whose settings must not be passed over.
     """
     if path is None and "FACEMOTION_CONFIG" in os.environ:
         path = Path(os.environ["FACEMOTION_CONFIG"])
     if path is None:
-        path = platformdirs.user_config_path("facemotion") / "config.toml"
-        if not path.is_file():
+        folder = user_folder("config")
+        path = folder and folder / "config.toml"
+        if path is None or not _is_there(path):
             return Settings()
     return read_toml(Settings, path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise SettingsError(
+            f"Can't look for the settings file {path}: {error.strerror}; set HOME to a folder of your own, or name a "
+            "file in FACEMOTION_CONFIG."
+        ) from error
+    return True
 
 
 def read_toml(kind: type[T], path: Path) -> T:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, where they may not fit."""
+"""The user's own folders, and writing files whole or not at all, where they may not fit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,32 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from facemotion.errors import WriteError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a system says of a disk that takes no more; of a file that was open already, without its name."""
+
+
+def user_folder(kind: Literal["config", "data", "cache"]) -> Path | None:
+    """The folder for facemotion's files of a user, which may not be there yet.
+
+    Returns:
+        An absolute path; None where the user has no home: no HOME, and a user id without a name, as in containers.
+    """
+    import platformdirs
+
+    find = {
+        "config": platformdirs.user_config_path,
+        "data": platformdirs.user_data_path,
+        "cache": platformdirs.user_cache_path,
+    }[kind]
+    try:
+        path = find("facemotion")
+    except RuntimeError:
+        return None
+    return path if path.is_absolute() else None  # earlier versions of platformdirs leave the "~" as it is
 
 
 @contextmanager

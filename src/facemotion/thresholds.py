@@ -15,7 +15,7 @@ from facemotion.config import RuntimeSettings, read_toml
 from facemotion.errors import EvidenceError, ModelError, SettingsError, UnknownModelError
 from facemotion.files import room_for, write_whole
 from facemotion.models import ModelCard
-from facemotion.models.cards import models_folder
+from facemotion.models.cards import NO_FOLDER, models_folder
 from facemotion.types import OperatingPoint, ScoredTrials
 
 Points = tuple[OperatingPoint, ...]
@@ -90,7 +90,7 @@ def own_points(card: ModelCard, settings: RuntimeSettings | None = None) -> tupl
         ModelError: the file can't be read, or it was calibrated for another file of the model.
     """
     path = _own_path(card, settings)
-    if not path.is_file():
+    if path is None or not path.is_file():
         return ()
     try:
         kept = read_toml(_Calibration, path)
@@ -107,9 +107,11 @@ def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: Run
     """Keep a deployment's own operating points beside the pulled models, named `own-...`, in place of earlier ones.
 
     Raises:
-        WriteError: the file can't be written.
+        WriteError: the file can't be written. ModelError: there is no folder to keep it in.
     """
     path = _own_path(card, settings)
+    if path is None:
+        raise ModelError(NO_FOLDER)
     table = {"model_id": card.model_id, "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points]}
     with room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,8 +119,9 @@ def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: Run
     return path
 
 
-def _own_path(card: ModelCard, settings: RuntimeSettings | None) -> Path:
-    return models_folder(settings or RuntimeSettings()) / "operating-points" / f"{card.name}.toml"
+def _own_path(card: ModelCard, settings: RuntimeSettings | None) -> Path | None:
+    folder = models_folder(settings or RuntimeSettings())
+    return folder and folder / "operating-points" / f"{card.name}.toml"
 
 
 def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1) -> tuple[OperatingPoint, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from facemotion.synth import raster, resample, vertices
 from facemotion.synth.camera import _develop
+from facemotion.synth.compiled import compiled
 
 HEIGHT, WIDTH = 18, 22
 
@@ -248,3 +251,10 @@ def test_a_frame_is_developed(blur, lag):
     assert np.abs(fast.astype(int) - plain.astype(int)).max() <= 1
     sharp = _develop(picture, gain, grain, 2, 3, 4.0, np.zeros(2, np.float32), np.zeros(2, np.float32))
     assert (fast.std() < sharp.std()) == (max(np.abs(blur)) > 1 or max(np.abs(lag)) > 1)
+
+
+def test_where_machine_code_can_not_be_kept_it_is_compiled_anew():
+    """On a read-only disk every command of the data engine ended in numba's own error."""
+    names: dict[str, Any] = {}
+    exec("def double(number):\n    return 2 * number", names)  # a function of no file, which numba has no cache for
+    assert compiled(names["double"])(21) == 42

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facemotion.errors import FacemotionError
+from facemotion.errors import FacemotionError, StoreError
+from facemotion.files import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,10 +101,22 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def default_store() -> str:
-    """Path of the user's own store; its folder is made."""
-    import platformdirs
+    """Path of the user's own store; its folder is made.
 
-    return str(platformdirs.user_data_path("facemotion", ensure_exists=True) / "facemotion.db")
+    Raises:
+        StoreError: the user has no home, or the folder can't be made in it.
+    """
+    folder = user_folder("data")
+    if folder is None:
+        raise StoreError("There is no home folder to keep the store in; name a file with --store or FACEMOTION_STORE.")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"Can't make the folder {folder} of the store: {error.strerror}; name a file elsewhere with --store or "
+            "FACEMOTION_STORE."
+        ) from error
+    return str(folder / "facemotion.db")
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from facemotion.config import RuntimeSettings, from_table, option
 from facemotion.errors import MissingModelError, ModelError, ModelHashError, SettingsError, UnknownModelError
+from facemotion.files import user_folder
 from facemotion.types import OperatingPoint
 
 SHIPPED_FOLDER = Path(__file__).with_name("files")
@@ -70,11 +69,15 @@ class ModelCard:
         return f"{self.name}@{self.sha256[:12]}"
 
 
-def models_folder(settings: RuntimeSettings) -> Path:
-    """Folder of pulled models and further cards."""
-    return (
-        Path(settings.models_folder) if settings.models_folder else platformdirs.user_data_path("facemotion") / "models"
-    )
+NO_FOLDER = "There is no home folder to keep models in; name one as models_folder under [runtime] in the settings."
+
+
+def models_folder(settings: RuntimeSettings) -> Path | None:
+    """Folder of pulled models and further cards; None where none is named and the user has no home."""
+    if settings.models_folder:
+        return Path(settings.models_folder)
+    data = user_folder("data")
+    return data and data / "models"
 
 
 @lru_cache(maxsize=16)
@@ -101,7 +104,8 @@ def load_cards(settings: RuntimeSettings | None = None) -> dict[str, ModelCard]:
         ModelError: a card can't be read, or a further card takes a shipped name.
     """
     cards = dict(_read_cards(SHIPPED_CARDS, SHIPPED_CARDS.stat().st_mtime_ns))
-    for path in sorted(models_folder(settings or RuntimeSettings()).glob("*.toml")):
+    folder = models_folder(settings or RuntimeSettings())
+    for path in sorted(folder.glob("*.toml")) if folder is not None else ():
         for name, entry in _read_cards(path, path.stat().st_mtime_ns).items():
             if name in cards:
                 raise ModelError(f"{path} redefines the model {name!r}; give it another name.")
@@ -136,9 +140,12 @@ def model_path(name: str, settings: RuntimeSettings | None = None) -> Path:
         UnknownModelError, MissingModelError, ModelHashError.
     """
     entry = card(name, settings)
-    places = [SHIPPED_FOLDER / entry.file, models_folder(settings or RuntimeSettings()) / entry.file]
+    folder = models_folder(settings or RuntimeSettings())
+    places = [SHIPPED_FOLDER / entry.file, *([folder / entry.file] if folder is not None else [])]
     path = next((p for p in places if p.is_file()), None)
     if path is None:
+        if folder is None:
+            raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there. {NO_FOLDER}")
         how = f"run `facemotion models pull {name}`" if entry.sources else f"put it at {places[-1]}"
         raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there; {how}.")
     if file_sha256(path) != entry.sha256:

@@ -17,7 +17,7 @@ from pathlib import Path
 from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError, ModelHashError
 from facemotion.files import room_for
-from facemotion.models.cards import card, file_sha256, models_folder
+from facemotion.models.cards import NO_FOLDER, card, file_sha256, models_folder
 
 SECONDS = 60.0
 """Longest silence of a server."""
@@ -33,11 +33,14 @@ def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[
         name: of a card with sources. progress: told in words what is being tried.
     Raises:
         UnknownModelError: no such card.
-        ModelError: the card has no source, or none of them gave the file; says why for each.
+        ModelError: the card has no source, or none of them gave the file, and why for each; no folder to keep it in.
         WriteError: the folder can't be written.
     """
     entry = card(name, settings)
-    path = models_folder(settings or RuntimeSettings()) / entry.file
+    kept_in = models_folder(settings or RuntimeSettings())
+    if kept_in is None:
+        raise ModelError(NO_FOLDER)
+    path = kept_in / entry.file
     if path.is_file() and file_sha256(path) == entry.sha256:
         return path
     if not entry.sources:

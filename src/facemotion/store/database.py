@@ -219,7 +219,7 @@ def _prepare_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"Can't open the store {str(path)[:200]} for writing: {reason}.") from error
+        raise StoreError(f"Can't open the store {str(path)[:200]} for writing: {reason}; name it elsewhere.") from error
 
 
 def _set_pragmas(pragmas: tuple[str, ...], connection: sqlite3.Connection, _record: object) -> None:

@@ -19,9 +19,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from facemotion.errors import StoreKeyError
+from facemotion.files import user_folder
 
 log = logging.getLogger(__name__)
 
@@ -128,10 +127,17 @@ class KeySource:
 
 
 class KeyFile(KeySource):
-    """The key file that facemotion itself made for one store, in the user's configuration folder, mode 0600."""
+    """The key file that facemotion itself made for one store, in the user's configuration folder, mode 0600.
+
+    Raises:
+        StoreKeyError: the user has no home.
+    """
 
     def __init__(self, store_id: str) -> None:
-        self.path = platformdirs.user_config_path("facemotion") / "store-keys" / f"{store_id}.key"
+        folder = user_folder("config")
+        if folder is None:
+            raise StoreKeyError("There is no home folder to keep the store's key in; set FACEMOTION_STORE_KEY.")
+        self.path = folder / "store-keys" / f"{store_id}.key"
         super().__init__(f"file:{self.path}")
 
     def keep(self, ring: KeyRing) -> None:
@@ -170,7 +176,10 @@ class KeyFile(KeySource):
 
 
 def _from_file(place: str) -> str:
-    path = Path(place).expanduser()
+    try:
+        path = Path(place).expanduser()
+    except RuntimeError as error:
+        raise StoreKeyError(f"{place} names the home folder of nobody here; write the path out.") from error
     try:
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             log.warning("Others than its owner may use the key file %s; `chmod 600` it.", path)

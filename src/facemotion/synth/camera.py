@@ -7,10 +7,10 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
+from facemotion.synth.compiled import compiled
 from facemotion.synth.head import FloatArray
 from facemotion.synth.scene import Session
 
@@ -80,7 +80,7 @@ def _grain() -> FloatArray:
     return np.asarray(grain / grain.std(), np.float32)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _develop(
     picture: FloatArray,
     gain: FloatArray,

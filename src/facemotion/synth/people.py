@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.errors import SettingsError
-from facemotion.files import room_for
+from facemotion.errors import AssetError, SettingsError
+from facemotion.files import room_for, user_folder
 from facemotion.synth.assets import Assets
 from facemotion.synth.fit import Fit, PortraitFitter, load_fits, save_fits
 from facemotion.synth.head import IDENTITIES, FloatArray, HeadModel
@@ -126,10 +126,15 @@ class Nursery:
 
 
 def default_cache() -> Path:
-    """The file of fitted portraits in the user's cache folder."""
-    import platformdirs
+    """The file of fitted portraits in the user's cache folder.
 
-    return platformdirs.user_cache_path("facemotion") / "portrait-fits.npz"
+    Raises:
+        AssetError: the user has no home.
+    """
+    folder = user_folder("cache")
+    if folder is None:
+        raise AssetError("There is no home folder to keep the fitted portraits in; name a file with --cache.")
+    return folder / "portrait-fits.npz"
 
 
 def fit_portraits(assets: Assets, cache: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, Fit]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from facemotion.synth.compiled import compiled
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -41,7 +42,7 @@ def pack(picture: NDArray[np.uint8]) -> Texture:
     return np.ascontiguousarray(wide[..., 0] | (wide[..., 1] << _FIELD) | (wide[..., 2] << (2 * _FIELD)))
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def draw_textured(
     triangles: IntArray,
     points: FloatArray,
@@ -116,7 +117,7 @@ def draw_textured(
                 picture[j, i, 2] += alpha * (blue - picture[j, i, 2])
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _sample(texture: Texture, u: np.float32, v: np.float32) -> tuple[np.float32, np.float32, np.float32]:
     """Bilinear colour at (u, v) pixels; places outside take the nearest border."""
     height, width = texture.shape
@@ -133,7 +134,7 @@ def _sample(texture: Texture, u: np.float32, v: np.float32) -> tuple[np.float32,
     return np.float32(red) * _STEP, np.float32(green) * _STEP, np.float32(blue) * _STEP
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def draw_sheet(
     triangles: IntArray, points: FloatArray, attributes: FloatArray, texture: Texture, picture: FloatArray
 ) -> None:
@@ -186,14 +187,14 @@ def draw_sheet(
                 picture[j, left + i, 2] = blue * (blueness + t * db)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _slope(attributes: FloatArray, a: int, b: int, c: int, column: int, cy: np.float32, by: np.float32) -> np.float32:
     """How an attribute changes from one pixel of a row to the next."""
     start = attributes[a, column]
     return np.float32(cy * (attributes[b, column] - start) - by * (attributes[c, column] - start))
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _span(low: np.float32, high: np.float32, start: np.float32, step: np.float32) -> tuple[np.float32, np.float32]:
     """The part of low..high where start + t * step isn't below 0; a little more, so that rounding leaves no gap."""
     if abs(step) < np.float32(1e-9):
@@ -206,7 +207,7 @@ def _span(low: np.float32, high: np.float32, start: np.float32, step: np.float32
     return (low, edge) if edge < high else (low, high)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def draw_coloured(
     triangles: IntArray, points: FloatArray, colours: FloatArray, cull: bool, picture: FloatArray, depth: FloatArray
 ) -> None:

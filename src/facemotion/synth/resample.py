@@ -7,9 +7,9 @@ frame and rounds to whole grey levels between its two passes.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from facemotion.synth.compiled import compiled
 from facemotion.synth.raster import FloatArray
 
 LOBES = 3.0
@@ -44,7 +44,7 @@ def weights(size: int, wanted: int) -> tuple[NDArray[np.int64], FloatArray]:
     return first, (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _shrink(
     picture: FloatArray,
     top: NDArray[np.int64],
@@ -75,7 +75,7 @@ def _shrink(
     return out
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _fewer_rows(picture: FloatArray, first: NDArray[np.int64], table: FloatArray) -> FloatArray:
     """Each row out (n, L) is a weighted sum of rows in (N, L); the inner loop runs along memory, so that it is done
     eight numbers at a time. Columns are made fewer the same way, on the picture turned over."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from facemotion.synth.compiled import compiled
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -15,7 +16,7 @@ IntArray = NDArray[np.int32]
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def place(points: FloatArray, matrix: FloatArray) -> FloatArray:
     """(P, 3) of points (P, 3): the affine map (3, 4) of each."""
     out = np.empty((len(points), 3), np.float32)
@@ -26,7 +27,7 @@ def place(points: FloatArray, matrix: FloatArray) -> FloatArray:
     return out
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def carry(follow: FloatArray, moved: FloatArray) -> FloatArray:
     """(G, 2): the first M columns of `follow` (G, C) @ the transpose of `moved` (2, M). A product with two columns is
     what libraries of linear algebra are slow at."""
@@ -40,7 +41,7 @@ def carry(follow: FloatArray, moved: FloatArray) -> FloatArray:
     return out
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def vertex_normals(triangles: IntArray, points: FloatArray, count: int) -> FloatArray:
     """Unit normals (count, 3) of the first `count` vertices, each the area-weighted mean of its triangles'."""
     normals = np.zeros((count, 3), np.float32)
@@ -54,7 +55,7 @@ def vertex_normals(triangles: IntArray, points: FloatArray, count: int) -> Float
     return normals
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _add_normal(a: int, b: int, c: int, points: FloatArray, first: int, normals: FloatArray) -> None:
     """Add a triangle's normal, as long as twice its area, to those of its vertices, counted from `first` on."""
     ux, uy, uz = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1], points[b, 2] - points[a, 2]
@@ -66,7 +67,7 @@ def _add_normal(a: int, b: int, c: int, points: FloatArray, first: int, normals:
         normals[k, 2] += nz
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def _ratio(
     x: np.float32, y: np.float32, z: np.float32, towards: FloatArray, ambient: np.float32, dimmed: np.float32
 ) -> np.float32:
@@ -75,7 +76,7 @@ def _ratio(
     return np.float32(min(max(light * dimmed, np.float32(0.5)), np.float32(1.5)))
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def relight(
     dimmed: FloatArray, normals: FloatArray, towards: FloatArray, ambient: np.float32, colour: FloatArray
 ) -> FloatArray:
@@ -87,7 +88,7 @@ def relight(
     return out
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def light_skin(
     attributes: FloatArray,
     normals: FloatArray,
@@ -131,7 +132,7 @@ def light_skin(
         attributes[k, 8] = opacity[k] * max(edge, hollow[k])
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def darken_along(
     shadow: FloatArray, points: FloatArray, line: FloatArray, depth: np.float32, reach: np.float32
 ) -> None:
@@ -148,7 +149,7 @@ def darken_along(
         shadow[k] *= _ONE - depth * np.exp(-away * away)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def light_mouth(
     triangles: IntArray,
     points: FloatArray,
@@ -207,7 +208,7 @@ def light_mouth(
     return shown[:count], colours
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def blend_shapes(neutral: FloatArray, shapes: FloatArray, weights: FloatArray) -> FloatArray:
     """neutral (V, 3) + sum of weights (S,) times shapes (S, V, 3), skipping weights of 0."""
     points = neutral.copy()
@@ -232,7 +233,7 @@ def busy_blocks(shapes: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(padded.reshape(len(shapes), -1, BLOCK).any(axis=2))
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@compiled
 def blend_blocks(neutral: FloatArray, shapes: FloatArray, busy: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
     """`blend_shapes` but for what `busy_blocks` leaves out: reading the shapes from memory is what takes the time, and
     most move but a part of the head."""
