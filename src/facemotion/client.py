@@ -60,7 +60,7 @@ class Client:
         """Enrol a user by several takes of one motion.
 
         Args:
-            user: 1 to 128 letters, digits and . _ @ + -
+            user: 1 to 128 letters a to z and A to Z, digits and . _ @ + -
             takes: paths or bytes of clips.
             replace: the user is enrolled already and gets these takes in place of the old ones.
         Raises:

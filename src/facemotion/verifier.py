@@ -154,7 +154,7 @@ class Verifier:
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
             MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
-        check_user(user)  # before the clips are decoded, which takes seconds
+        user = check_user(user)  # before the clips are decoded, which takes seconds
         self._check_count(len(clips))
         acquisitions: list[Acquisition] = []
         for clip in clips:
@@ -221,7 +221,7 @@ class Verifier:
         Raises:
             EnrolmentError, DuplicateFaceError, StoreError: see enrol.
         """
-        check_user(user)
+        user = check_user(user)
         self._check_count(len(acquisitions))
         refuse_copies(acquisitions)
         templates = self._templates(user, acquisitions)
@@ -256,7 +256,7 @@ class Verifier:
             ModelMismatchError: the template was made with another model; the user must enrol again.
             MediaError, AcquisitionError: see verify.
         """
-        check_user(user)
+        user = check_user(user)
         return self.check_acquired(store, user, self.frontend.acquire(clip))
 
     def check_acquired(self, store: TemplateStore, user: str, acquisition: Acquisition) -> Decision:

@@ -45,6 +45,13 @@ def test_enrol_verify_status_enrol_again_delete(server, talk, brow):
     assert server.call("GET", "/v1/users").json() == {"users": []}
 
 
+def test_names_with_accents_are_refused_in_each_of_their_forms(server):
+    """The store would take both for one user; the locks, nonces and recordings of a service go by the letters."""
+    answers = [server.call("GET", f"/v1/users/{name}") for name in ("Zo\u00eb", "Zoe\u0308")]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert answers[0].json() == answers[1].json()
+
+
 def test_others_than_administrators_learn_pass_or_fail_alone(server, talk):
     assert server.enrol("bob", talk[:2], role="enrol").status_code == 201
     for role in ("verify", "enrol"):

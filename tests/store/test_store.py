@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import insert, select
 
 from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError, UserExistsError
-from facemotion.store import open_store
+from facemotion.store import check_user, open_store, tables
 from facemotion.types import Embedding
 
 from .samples import make_template
@@ -52,6 +53,75 @@ def test_a_whole_put_leaves_nothing_else_of_the_user(store_url):
         assert (found.takes, found.model_ids) == ({"motion": 3}, {"motion": "encoder-1"})
         assert found.enrolled == enrolled < found.changed
         assert store.find("eve") is None
+
+
+COMPOSED, DECOMPOSED = "Zo\u00eb", "Zoe\u0308"  # one name, as it is typed and as macOS writes it in file names
+
+
+def keep_as_earlier_versions_did(store, template):
+    """A row under the very name of a template, whatever its form."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with store.database.write() as connection:
+        current = connection.execute(select(tables.store)).one()
+        row = store.protector.seal(template, current.key_id, current.transform_id, now, now)
+        connection.execute(insert(tables.templates).values(**row))
+
+
+@pytest.mark.parametrize(("one", "other"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_a_name_in_both_of_its_forms_is_one_user(store_url, one, other):
+    template = make_template(one)
+    probe = Embedding(template.vectors[0].copy(), template.model_id)
+    with open_store(store_url) as store:
+        store.put(template)
+        assert store.compare(other, "motion", probe)[0] == pytest.approx(1, abs=1e-5)
+        with pytest.raises(UserExistsError):
+            store.put(make_template(other), replace=False)
+        store.put(make_template(other, "appearance"))
+        assert [user.user for user in store.users()] == [COMPOSED]
+        assert store.factors(one) == ("appearance", "motion")
+        assert [name for name, _ in store.search("motion", probe)] == [COMPOSED]
+        store.revoke(other)
+        store.delete(other)
+        assert store.users() == []
+
+
+def test_who_enrolled_under_a_decomposed_name_before_is_found_and_enrols_again(store_url):
+    old = make_template(DECOMPOSED)
+    probe = Embedding(old.vectors[1].copy(), old.model_id)
+    with open_store(store_url) as store:
+        keep_as_earlier_versions_did(store, old)
+        keep_as_earlier_versions_did(store, make_template(DECOMPOSED, "appearance"))
+        for name in (COMPOSED, DECOMPOSED):
+            assert store.compare(name, "motion", probe)[1] == pytest.approx(1, abs=1e-5)
+            assert store.find(name).user == COMPOSED
+        store.put(make_template(COMPOSED, seed=1))
+        assert store.compare(DECOMPOSED, "motion", probe)[1] < 0.9
+        assert store.compare(COMPOSED, "appearance", probe)[1] == pytest.approx(1, abs=1e-5)
+        with store.database.read() as connection:
+            assert set(connection.scalars(select(tables.templates.c.user))) == {COMPOSED}
+
+
+def test_of_two_rows_of_one_name_the_composed_one_counts_until_both_are_replaced(store_url):
+    kept, old = make_template(COMPOSED, seed=1), make_template(DECOMPOSED)
+    with open_store(store_url) as store:
+        keep_as_earlier_versions_did(store, old)
+        keep_as_earlier_versions_did(store, kept)
+        probe = Embedding(kept.vectors[0].copy(), kept.model_id)
+        for name in (COMPOSED, DECOMPOSED):
+            assert store.compare(name, "motion", probe)[0] == pytest.approx(1, abs=1e-5)
+        store.put(make_template(DECOMPOSED, seed=2), whole=True)
+        with store.database.read() as connection:
+            assert list(connection.scalars(select(tables.templates.c.user))) == [COMPOSED]
+
+
+@pytest.mark.parametrize("name", [None, 7, b"alice", "e\u0301" * 129])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(StoreError, match="user name"):
+        check_user(name)
+
+
+def test_the_length_of_a_name_is_that_of_its_composed_form():
+    assert check_user("e\u0301" * 128) == "\u00e9" * 128
 
 
 def test_of_two_who_enrol_one_new_name_one_is_told_that_it_is_taken(store_url):

@@ -61,7 +61,7 @@ def forget(
     """Delete everything stored of a user."""
     from facemotion.store import check_user, open_store
 
-    check_user(user)
+    user = check_user(user)
     with open_store(store or default_store()) as opened:
         if not (yes or json) and not _agreed(f"Delete every template of {user}?"):
             raise typer.Exit(2)  # not 1, which says that a motion was rejected

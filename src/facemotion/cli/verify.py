@@ -67,7 +67,7 @@ def enrol(
     from facemotion.store import check_user, open_store, unknown_user
     from facemotion.verifier import Verifier
 
-    check_user(user)
+    user = check_user(user)
     verifier = Verifier.load(load_settings(config))
     with open_store(store or default_store()) as opened, Progress("takes", quiet=json, total=len(clips)) as progress:
         known = opened.factors(user)
@@ -127,7 +127,7 @@ def check(
     from facemotion.store import check_user, open_store, unknown_user
     from facemotion.verifier import Verifier
 
-    check_user(user)
+    user = check_user(user)
     with open_store(store or default_store()) as opened:
         # Before the clip is read: whoever runs this may list the users. The service takes as long for names it lacks.
         if "motion" not in opened.factors(user):

@@ -30,7 +30,7 @@ UserName = Annotated[
         min_length=1,
         max_length=128,
         pattern=schemas.USER_PATTERN,
-        description="Name given by you: letters, digits and . _ @ + -, best an opaque id.",
+        description="Name given by you: letters a to z and A to Z, digits and . _ @ + -, best an opaque id.",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,9 +33,10 @@ class UserSummary:
 
 
 class TemplateStore(Protocol):
-    """Templates by user and factor. Every method is atomic: a process killed inside one leaves the state before
-    it or the state after it. All raise StoreFullError, StoreCorruptError or StoreUnavailableError where the medium
-    fails.
+    """Templates by user and factor; names that differ in Unicode's form alone are one user's.
+
+    Every method is atomic: a process killed inside one leaves the state before it or the state after it. All raise
+    StoreFullError, StoreCorruptError or StoreUnavailableError where the medium fails.
     """
 
     def put(self, *templates: Template, whole: bool = False, replace: bool | None = None) -> None:
@@ -135,14 +137,26 @@ class TemplateStore(Protocol):
 
 
 def check_user(user: str) -> str:
-    """The name itself, if it can be stored: 1 to 128 printable characters, no space at either end.
+    """The name as it is stored: 1 to 128 printable characters, no space at either end, in Unicode's form NFC.
+
+    "Zoë" is three characters as most keyboards give it, four in the file names of macOS, and one user.
 
     Raises:
-        StoreError: it can't; control characters and look-alike spaces would let two names look the same in a log.
+        StoreError: it can't be stored; control characters and look-alike spaces would let two names look the same in a
+            log.
     """
-    if not 1 <= len(user) <= 128 or not user.isprintable() or user != user.strip():
+    name = unicodedata.normalize("NFC", user) if isinstance(user, str) else ""
+    if not 1 <= len(name) <= 128 or not name.isprintable() or name != name.strip():
         raise StoreError("Give a user name of 1 to 128 printable characters without spaces at its ends.")
-    return user
+    return name
+
+
+def name_forms(user: str) -> tuple[str, ...]:
+    """The forms in which rows may hold a name, the one that `check_user` gives first; earlier versions kept names as
+    they came.
+    """
+    composed = unicodedata.normalize("NFC", user)
+    return tuple(dict.fromkeys((composed, unicodedata.normalize("NFD", user), user)))
 
 
 def unknown_user(user: str, factor: Factor) -> UnknownUserError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
@@ -20,7 +21,7 @@ from facemotion.errors import (
     UserExistsError,
 )
 from facemotion.store import schema
-from facemotion.store.base import UserSummary, check_user, unknown_user
+from facemotion.store.base import UserSummary, check_user, name_forms, unknown_user
 from facemotion.store.database import Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.protect import Protector
@@ -82,15 +83,32 @@ class SqlStore:
             for user, mine in sorted(by_user.items()):
                 stored = _stored(connection, user, replace)
                 replaced |= bool(stored)
+                factors = [template.factor for template in mine]
+                keys = (current.key_id, current.transform_id)
+                self._compose(connection, user, keys, gone=("motion", "appearance") if whole else factors)
                 if whole:
-                    others = table.c.factor.not_in([template.factor for template in mine])
-                    connection.execute(delete(table).where((table.c.user == user) & others))
+                    connection.execute(delete(table).where((table.c.user == user) & table.c.factor.not_in(factors)))
                 for template in mine:
                     enrolled = stored.get(template.factor, now)
-                    row = self.protector.seal(template, current.key_id, current.transform_id, enrolled, now)
-                    _write(connection, row)
+                    own = dataclasses.replace(template, user=user)
+                    _write(connection, self.protector.seal(own, *keys, enrolled, now))
         if replaced:
             self.database.scrub()
+
+    def _compose(self, connection: Connection, user: str, keys: tuple[str, str], gone: Collection[str]) -> None:
+        """Bring the rows that an earlier version kept under another form of a name under this one.
+
+        Args:
+            keys: ids of those to seal with. gone: factors whose rows are replaced or removed all the same.
+        """
+        others = name_forms(user)[1:]
+        rows = connection.execute(select(table).where(table.c.user.in_(others))).mappings().all() if others else []
+        for row in rows:
+            connection.execute(delete(table).where(table.c.row_id == row["row_id"]))
+            here = (table.c.user == user) & (table.c.factor == row["factor"])
+            if row["factor"] not in gone and connection.execute(select(table.c.row_id).where(here)).first() is None:
+                own = dataclasses.replace(self.protector.restore(dict(row)), user=user)
+                _write(connection, self.protector.seal(own, *keys, row["enrolled"], row["changed"]))
 
     def get(self, user: str, factor: Factor) -> Template:
         """See TemplateStore.get."""
@@ -116,7 +134,7 @@ class SqlStore:
         with self.database.read() as connection:
             rows = connection.execute(select(table).where(here).order_by(table.c.user)).mappings().all()
         for row in rows:
-            yield row["user"], self.protector.compare(dict(row), probe)
+            yield check_user(row["user"]), self.protector.compare(dict(row), probe)
 
     def _decoy(self, probe: Embedding, current: tuple[str, str]) -> dict[str, Any]:
         """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists.
@@ -139,6 +157,7 @@ class SqlStore:
         """
         now = stores.c.key_id.label("now_key_id"), stores.c.transform_id.label("now_transform_id")
         query = select(*now, *table.c).select_from(stores.outerjoin(table, _here(user, factor)))
+        query = query.order_by(table.c.user != name_forms(user)[0])
         with self.database.read() as connection:
             found = connection.execute(query).mappings().first()
         if found is None:
@@ -162,12 +181,12 @@ class SqlStore:
     def factors(self, user: str) -> tuple[Factor, ...]:
         """See TemplateStore.factors."""
         with self.database.read() as connection:
-            found = connection.scalars(select(table.c.factor).where(table.c.user == user).order_by(table.c.factor))
+            found = connection.scalars(select(table.c.factor).where(_of(user)).distinct().order_by(table.c.factor))
             return cast(tuple[Factor, ...], tuple(found))
 
     def find(self, user: str) -> UserSummary | None:
         """See TemplateStore.find."""
-        return next(iter(self._summaries(select(*_PLAIN).where(table.c.user == user))), None)
+        return next(iter(self._summaries(select(*_PLAIN).where(_of(user)))), None)
 
     def users(self) -> list[UserSummary]:
         """See TemplateStore.users."""
@@ -178,7 +197,7 @@ class SqlStore:
             rows = connection.execute(query).all()
         by_user: dict[str, list[Any]] = {}
         for row in sorted(rows, key=lambda row: (row.user, row.factor)):  # databases sort letters by rules of their own
-            by_user.setdefault(row.user, []).append(row)
+            by_user.setdefault(name_forms(row.user)[0], []).append(row)
         return [
             UserSummary(
                 user=user,
@@ -193,7 +212,7 @@ class SqlStore:
     def delete(self, user: str) -> None:
         """See TemplateStore.delete."""
         with self.database.write() as connection:
-            gone = connection.execute(delete(table).where(table.c.user == user)).rowcount
+            gone = connection.execute(delete(table).where(_of(user))).rowcount
         if not gone:
             raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
         self.database.scrub()
@@ -202,7 +221,7 @@ class SqlStore:
         """See TemplateStore.revoke."""
         with self.database.write() as connection:
             current = connection.execute(select(stores).with_for_update(read=True)).one()
-            rows = connection.execute(select(table).where(table.c.user == user).with_for_update()).mappings().all()
+            rows = connection.execute(select(table).where(_of(user)).with_for_update()).mappings().all()
             self._seal_again(connection, rows, current.key_id, current.transform_id)
         if not rows:
             raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
@@ -264,7 +283,7 @@ def _stored(connection: Connection, user: str, replace: bool | None) -> dict[str
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
-    rows = connection.execute(select(table.c.factor, table.c.enrolled).where(table.c.user == user))
+    rows = connection.execute(select(table.c.factor, table.c.enrolled).where(_of(user)))
     stored = {row.factor: row.enrolled for row in rows}
     if stored and replace is False:
         raise UserExistsError(f"User {user!r} is enrolled already; enrol them again instead.")
@@ -273,8 +292,12 @@ def _stored(connection: Connection, user: str, replace: bool | None) -> dict[str
     return stored
 
 
+def _of(user: str) -> Any:
+    return table.c.user.in_(name_forms(user))
+
+
 def _here(user: str, factor: str) -> Any:
-    return (table.c.user == user) & (table.c.factor == factor)
+    return _of(user) & (table.c.factor == factor)
 
 
 def _write(connection: Connection, row: dict[str, Any]) -> None:
