@@ -98,6 +98,59 @@ def test_failures_wait_double_and_lock(tmp_path, now):
         assert not attempts.state("bob").locked
 
 
+def test_a_clock_set_back_makes_no_wait_longer_than_the_settings_say(tmp_path, now):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        for _ in range(5):
+            fail(attempts, "alice")
+        now[0] -= 500  # it waited for 530 s
+        assert attempts.state("alice").wait_seconds == 30
+        with pytest.raises(LockedError) as refused:
+            attempts.issue("alice", "verify", "k")
+        assert refused.value.retry_seconds == 30
+        now[0] += 31  # the wait that was told is over, although the clock hasn't come to where it was
+        assert attempts.state("alice").wait_seconds == 0
+        fail(attempts, "alice")
+        now[0] -= 500
+        attempts.tidy()  # a server that starts
+        now[0] += 61
+        assert attempts.state("alice").wait_seconds == 0
+
+
+def test_a_clock_set_back_lengthens_no_nonce_and_fills_no_quota(tmp_path, now):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings(nonce_seconds=120, open_nonces=1))
+        early = attempts.issue("alice", "verify", "k")
+        now[0] -= 3  # servers on one database differ by as much
+        assert attempts.begin("alice", "verify", "k", early).charged
+        old = attempts.issue("alice", "verify", "k")
+        now[0] -= 900
+        with pytest.raises(NonceError):
+            attempts.begin("alice", "verify", "k", old)
+        attempts.issue("alice", "enrol", "k")  # the old one no longer counts
+        now[0] += 900
+        with pytest.raises(NonceError):  # nor does it become good again when the clock comes to its time
+            attempts.begin("alice", "verify", "k", old)
+
+
+def test_a_clock_set_forward_ends_waits_and_nonces_but_forgets_no_failure(tmp_path, now):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        nonce = attempts.issue("alice", "verify", "k")
+        for _ in range(5):
+            fail(attempts, "alice")
+        now[0] += 5000
+        with pytest.raises(NonceError):
+            attempts.begin("alice", "verify", "k", nonce)
+        fail(attempts, "alice")
+        now[0] -= 5000  # set right again
+        assert (attempts.state("alice").failures, attempts.state("alice").wait_seconds) == (6, 60)
+        with pytest.raises(LockedError):
+            attempts.issue("alice", "verify", "k")
+        now[0] += 61
+        assert attempts.state("alice").wait_seconds == 0
+
+
 def test_an_accepted_attempt_clears_and_a_failure_to_acquire_is_forgiven(tmp_path):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())

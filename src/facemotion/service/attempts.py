@@ -3,6 +3,10 @@
 A failure is charged when the attempt begins, in the transaction that uses up its nonce, and forgiven if the attempt is
 accepted or never came to a comparison. So a hundred attempts at once are charged like a hundred in a row, and a killed
 process forgives nothing. Names that nobody has are counted alike.
+
+Moments are of the machine's clock, which may be set. Set back, it leaves moments that lie ahead: from then on a wait
+lasts no longer than the settings say, and a nonce isn't taken. Set forward, it ends waits and nonces early, but forgets
+no failure.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from facemotion.errors import LockedError, NonceError, RateError
@@ -25,6 +29,9 @@ from facemotion.store.database import Database
 Purpose = Literal["verify", "enrol"]
 FORGET_SECONDS = 90 * 86400.0
 """Failures older than this are forgotten, unless they locked the user for good."""
+
+CLOCK_SKEW_SECONDS = 5.0
+"""By how much the clocks of servers on one database may differ; a moment farther ahead is of a clock set back since."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,15 @@ class LockState:
     failures: int
     wait_seconds: float
     locked: bool
+
+    @property
+    def open(self) -> bool:
+        """Whether an attempt is let through now."""
+        return not (self.locked or self.wait_seconds)
+
+
+FREE = LockState(0, 0.0, False)
+"""Nothing stands against the name."""
 
 
 @dataclass(frozen=True)
@@ -73,25 +89,24 @@ class Attempts:
         """
         nonce, now = secrets.token_urlsafe(24), time.time()
         with self._database.write() as connection:
-            if purpose == "verify":
-                self._refuse_locked(self._state(connection, user, now))
-            connection.execute(delete(nonces).where(nonces.c.expires < now))
-            held = connection.scalar(select(func.count()).select_from(nonces).where(nonces.c.user == user)) or 0
-            if held >= self._settings.open_nonces:
-                error = RateError(
-                    f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s."
-                )
-                error.retry_seconds = self._settings.nonce_seconds
-                raise error
-            row = {
-                "digest": _digest(nonce),
-                "user": user,
-                "purpose": purpose,
-                "key_id": key_id,
-                "expires": now + self._settings.nonce_seconds,
-            }
-            connection.execute(insert(nonces).values(**row))
+            self._mend(connection, now, failures.c.user == user)
+            state = self._state(connection, user, now) if purpose == "verify" else FREE
+            if state.open:
+                self._give(connection, user, purpose, key_id, nonce, now)
+        self._refuse_locked(state)  # outside of the transaction, which keeps what was mended
         return nonce
+
+    def _give(self, connection: Connection, user: str, purpose: Purpose, key_id: str, nonce: str, now: float) -> None:
+        held = connection.scalar(select(func.count()).select_from(nonces).where(nonces.c.user == user)) or 0
+        if held >= self._settings.open_nonces:
+            error = RateError(
+                f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s."
+            )
+            error.retry_seconds = self._settings.nonce_seconds
+            raise error
+        expires = now + self._settings.nonce_seconds
+        row = {"digest": _digest(nonce), "user": user, "purpose": purpose, "key_id": key_id, "expires": expires}
+        connection.execute(insert(nonces).values(**row))
 
     def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
         """Use up a nonce and, for "verify", charge a failure beforehand.
@@ -109,19 +124,20 @@ class Attempts:
         with self._database.write() as connection:
             if connection.dialect.name == "postgresql":  # one attempt of a user at a time; SQLite has one writer anyhow
                 connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+            self._mend(connection, now, failures.c.user == user)
             here = (
                 (nonces.c.digest == _digest(nonce))
                 & (nonces.c.user == user)
                 & (nonces.c.purpose == purpose)
-                & (nonces.c.expires >= now)
+                & ~self._stale(now)
             )
             if key_id is not None:
                 here &= nonces.c.key_id == key_id
             holder: str | None = connection.scalar(select(nonces.c.key_id).where(here))
             known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
-            state = self._state(connection, user, now) if purpose == "verify" else LockState(0, 0, False)
+            state = self._state(connection, user, now) if purpose == "verify" else FREE
             charged = before = 0.0
-            if known and purpose == "verify" and not (state.locked or state.wait_seconds):
+            if known and purpose == "verify" and state.open:
                 charged, before = now, self._charge(connection, user, now)
         if holder is None or not known:
             raise NonceError(
@@ -165,14 +181,29 @@ class Attempts:
         """Forget expired nonces and failures of long ago."""
         now = time.time()
         with self._database.write() as connection:
-            connection.execute(delete(nonces).where(nonces.c.expires < now))
+            self._mend(connection, now)
             old = (failures.c.latest < now - FORGET_SECONDS) & (failures.c["count"] < self._settings.lock_failures)
             connection.execute(delete(failures).where(old))
+
+    def _stale(self, now: float) -> ColumnElement[bool]:
+        """Which nonces aren't good: expired, or of a moment that this clock hasn't reached."""
+        latest = now + self._settings.nonce_seconds + CLOCK_SKEW_SECONDS
+        return (nonces.c.expires < now) | (nonces.c.expires > latest)
+
+    def _mend(self, connection: Connection, now: float, whose: ColumnElement[bool] | None = None) -> None:
+        """Remove nonces that aren't good, and let waits that began at a moment still to come begin now.
+
+        Args:
+            whose: rows of failures to look at; all where None.
+        """
+        connection.execute(delete(nonces).where(self._stale(now)))
+        ahead = failures.c.latest > now + CLOCK_SKEW_SECONDS
+        connection.execute(update(failures).where(ahead if whose is None else whose & ahead).values(latest=now))
 
     def _state(self, connection: Connection, user: str, now: float) -> LockState:
         row = connection.execute(select(failures).where(failures.c.user == user)).mappings().one_or_none()
         if row is None:
-            return LockState(0, 0.0, False)
+            return FREE
         settings, count = self._settings, row["count"]
         if count >= settings.lock_failures:
             return LockState(count, 0.0, True)
@@ -180,7 +211,7 @@ class Attempts:
             return LockState(count, 0.0, False)
         doublings = min(count - settings.free_failures, 60)
         wait = min(settings.wait_seconds * 2.0**doublings, settings.longest_wait_seconds)
-        return LockState(count, max(0.0, row["latest"] + wait - now), False)
+        return LockState(count, min(wait, max(0.0, row["latest"] + wait - now)), False)
 
     def _refuse_locked(self, state: LockState) -> None:
         if state.locked:
