@@ -41,9 +41,9 @@ from facemotion.data.manifest import read_manifest
 from facemotion.encoder import Encoder
 from facemotion.evaluation.trials import template_trials
 from facemotion.models import card
-from facemotion.synth.assets import Assets
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.thresholds import for_takes, operating_points
-from facemotion.training.simulated import SimulationSettings, simulate
 from facemotion.types import TRIAL_KINDS, ClipRecord, FeatureSequence
 
 Performed = tuple[Sequence[ClipRecord], Sequence[FeatureSequence]]

@@ -19,12 +19,12 @@ from pathlib import Path
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
-from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate, peak_f1
+from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, peak_f1
 from facemotion.evaluation.trials import score_pairs
 from facemotion.features import load_extractor
-from facemotion.training.dataset import make_training_set
-from facemotion.training.encoder import embed, train_encoder
-from facemotion.training.settings import TrainingSettings
+from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.train import embed, train_encoder
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

@@ -32,8 +32,8 @@ from facemotion.encoder import Encoder, resample
 from facemotion.evaluation.bootstrap import bootstrap
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
-from facemotion.evaluation.enrolment import enrolment_trials
-from facemotion.evaluation.metrics import (
+from facemotion.evaluation.enrolment_takes import enrolment_trials
+from facemotion.evaluation.measures import (
     average_precision,
     curve,
     equal_error_rate,
@@ -45,13 +45,13 @@ from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
+from facemotion.synth.points.response import fit_response
 from facemotion.thresholds import independent_impostors, lowest_supported_fmr
-from facemotion.training.dataset import TrainingSet, load_training_set, make_training_set
-from facemotion.training.encoder import embed, load_encoder, train_encoder
-from facemotion.training.export import check_parity, export_encoder
-from facemotion.training.response import fit_response
-from facemotion.training.runs import RunFolder
-from facemotion.training.settings import TrainingSettings
+from facemotion.training.encoder.dataset import TrainingSet, load_training_set, make_training_set
+from facemotion.training.encoder.export import check_parity, export_encoder
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.train import embed, load_encoder, train_encoder
+from facemotion.training.run_folder import RunFolder
 from facemotion.types import FeatureSequence, FloatArray, ScoredTrials
 
 ROOT = Path(__file__).parents[1]

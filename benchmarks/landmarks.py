@@ -24,7 +24,7 @@ from other_speakers import clips_of_speakers
 from PIL import Image
 
 from facemotion.config import RuntimeSettings
-from facemotion.data.stills import EMOTIONS, StillPerson, Stills
+from facemotion.data.still_files import EMOTIONS, StillPerson, Stills
 from facemotion.face import BlazeFace
 from facemotion.features import FaceMesh, SpatialLandmarks
 from facemotion.features.landmarks68 import MESH_POINTS, MOVING, align_68

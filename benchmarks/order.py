@@ -2,7 +2,7 @@
 
     python benchmarks/order.py [--people 12] [--seed 59] [--write]
 
-Simulated people as mesh points without pictures (`training.simulated`; needs FACEMOTION_ASSETS), none of whom it was
+Simulated people as mesh points without pictures (`synth.points.simulate`; needs FACEMOTION_ASSETS), none of whom it was
 trained on. Order: every motion of several steps against the same steps in another order, within a person, by the
 encoder, by the same encoder on clips robbed of their order, by features pooled over time, and by time warping.
 Spotting: a set in which half of the takes are flash motions (over 70% of the frames neutral), with clips encoded whole
@@ -23,12 +23,12 @@ from facemotion.encoder import Encoder, resample, spot_motion
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.failures import FLASH_SHARE
-from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate, prevalence
+from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, prevalence
 from facemotion.evaluation.report import kind_figures
 from facemotion.evaluation.trials import OTHER_ORDER, matrix_trials, score_pairs, select_trials
-from facemotion.synth.assets import Assets
-from facemotion.synth.takes import Spreads
-from facemotion.training.simulated import SimulationSettings, simulate
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

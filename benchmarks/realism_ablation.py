@@ -18,13 +18,13 @@ from PIL import Image
 from realism_probe import SIDE, accuracy, degrade, features
 from sections import write_section
 
-from facemotion.synth.assets import Assets
-from facemotion.synth.camera import Camera
-from facemotion.synth.head import SHAPES, load_head
-from facemotion.synth.motion import invent_program
-from facemotion.synth.people import Nursery, default_cache, fit_portraits, parents
-from facemotion.synth.render import Light, Renderer, State
-from facemotion.synth.scene import SceneSettings, make_session, rotation
+from facemotion.synth.filming.camera import Camera
+from facemotion.synth.filming.render import Light, Renderer, State
+from facemotion.synth.filming.scene import SceneSettings, make_session, rotation
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import Nursery, default_cache, fit_portraits, parents
+from facemotion.synth.people.head import SHAPES, load_head
+from facemotion.synth.performance.motion import invent_program
 
 FRAME = 224
 FACE = 0.5  # brows to chin, over the frame's height

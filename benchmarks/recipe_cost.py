@@ -24,16 +24,16 @@ import numpy as np
 import torch
 
 from facemotion.config import read_toml
-from facemotion.evaluation.metrics import average_precision, curve
+from facemotion.evaluation.measures import average_precision, curve
 from facemotion.evaluation.trials import score_pairs
+from facemotion.experiments.paper_runs import TableSettings, heads_for
 from facemotion.nets.sequence_encoder import SequenceEncoder
-from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import SYNTH_59, make_performers, make_plan, perform
-from facemotion.training import encoder as loop
-from facemotion.training.dataset import make_training_set
-from facemotion.training.losses import contrastive_loss, same_subject_pairs
-from facemotion.training.simulated import SimulationSettings, simulate
-from facemotion.training.table_runs import TableSettings, heads_for
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.points.simulate import SimulationSettings, simulate
+from facemotion.synth.sets.plan import SYNTH_59, make_performers, make_plan, perform
+from facemotion.training.encoder import train as loop
+from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.losses import contrastive_loss, same_subject_pairs
 
 ROOT = Path(__file__).parents[1]
 STEPS = (25, 50, 100, 200, 400)

@@ -18,10 +18,10 @@ from sections import write_section
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.features import MESH, load_extractor
-from facemotion.synth.assets import Assets
-from facemotion.synth.head import IDENTITIES
-from facemotion.training.response import fit_response, read_causes
-from facemotion.training.simulated import HeadPoints
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.head import IDENTITIES
+from facemotion.synth.points.response import fit_response, read_causes
+from facemotion.synth.points.simulate import HeadPoints
 from facemotion.types import FloatArray
 
 PAGE = Path(__file__).parents[1] / "docs" / "synth.md"

@@ -19,8 +19,8 @@ import numpy as np
 import psutil
 from PIL import Image, ImageDraw
 
-from facemotion.service.auth import ApiKeys
-from facemotion.service.schema import open_database
+from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.migrate import open_database
 
 FACES = Path(__file__).parents[1] / "tests" / "features" / "mesh_reference.npz"
 

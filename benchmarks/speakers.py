@@ -25,8 +25,8 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import Manifest, read_manifest
 from facemotion.encoder import Encoder
 from facemotion.frontend import Frontend
-from facemotion.training.encoder import embed, load_encoder
-from facemotion.training.runs import RunFolder
+from facemotion.training.encoder.train import embed, load_encoder
+from facemotion.training.run_folder import RunFolder
 from facemotion.types import FeatureSequence, FloatArray
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "speakers.md"

@@ -28,14 +28,14 @@ from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING, POINTS
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import load_clip
-from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import DatasetSettings
-from facemotion.synth.head import load_head
-from facemotion.synth.lips import FIRST_SPEECH, SpeechSpreads, pronounce
-from facemotion.synth.people import Nursery, cast, default_cache, fit_portraits
-from facemotion.synth.produce import Studio
-from facemotion.synth.scene import Moments, SceneSettings, film, make_session, sample
-from facemotion.synth.takes import Spreads, make_habits, make_take
+from facemotion.synth.filming.scene import Moments, SceneSettings, film, make_session, sample
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import Nursery, cast, default_cache, fit_portraits
+from facemotion.synth.people.head import load_head
+from facemotion.synth.performance.lips import FIRST_SPEECH, SpeechSpreads, pronounce
+from facemotion.synth.performance.takes import Spreads, make_habits, make_take
+from facemotion.synth.sets.plan import DatasetSettings
+from facemotion.synth.sets.produce import Studio
 
 ROOT = Path(__file__).parents[1]
 RATE = 25.0

@@ -26,18 +26,18 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.encoder import resample
 from facemotion.evaluation.dtw import dtw_scores
-from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate
+from facemotion.evaluation.measures import average_precision, curve, equal_error_rate
 from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
 from facemotion.features.mesh import POINTS
 from facemotion.features.parts import select_parts
 from facemotion.nets.inputs import InputStreams
-from facemotion.synth.assets import Assets
-from facemotion.training.dataset import make_training_set
-from facemotion.training.encoder import embed, train_encoder
-from facemotion.training.sampling import SamplerSettings
-from facemotion.training.settings import TrainingSettings
-from facemotion.training.simulated import SimulationSettings, simulate
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.points.simulate import SimulationSettings, simulate
+from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
 
 Clips = tuple[Sequence[ClipRecord], Sequence[FeatureSequence]]

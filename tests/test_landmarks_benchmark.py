@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facemotion.data.stills import EMOTIONS, Shard, StillPerson, Stills, write_people, write_shard
+from facemotion.data.still_files import EMOTIONS, Shard, StillPerson, Stills, write_people, write_shard
 from facemotion.face import BlazeFace
 from facemotion.features.landmarks68 import RIGID
 

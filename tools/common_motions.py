@@ -16,13 +16,13 @@ import numpy as np
 
 from facemotion.encoder import resample
 from facemotion.frontend import Frontend, LiveSession
-from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import DatasetSettings, PlannedClip, make_performers
-from facemotion.synth.head import load_head
-from facemotion.synth.people import Nursery, default_cache, fit_portraits
-from facemotion.synth.produce import Studio, sensor_seed
-from facemotion.synth.scene import SceneSettings
-from facemotion.synth.takes import Spreads
+from facemotion.synth.filming.scene import SceneSettings
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import Nursery, default_cache, fit_portraits
+from facemotion.synth.people.head import load_head
+from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.sets.plan import DatasetSettings, PlannedClip, make_performers
+from facemotion.synth.sets.produce import Studio, sensor_seed
 from facemotion.types import ClipRecord
 
 OUT = Path(__file__).parents[1] / "src" / "facemotion" / "models" / "files" / "common_motions.npz"

@@ -12,13 +12,13 @@ import numpy as np
 
 from facemotion.data.manifest import write_manifest
 from facemotion.media.write import write_video
-from facemotion.synth.assets import Assets
-from facemotion.synth.dataset import DatasetSettings, Performer, PlannedClip
-from facemotion.synth.head import load_head
-from facemotion.synth.people import Nursery, Recruit, default_cache, fit_portraits
-from facemotion.synth.produce import Studio, sensor_seed
-from facemotion.synth.scene import SceneSettings, make_session
-from facemotion.synth.takes import Spreads, make_habits
+from facemotion.synth.filming.scene import SceneSettings, make_session
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import Nursery, Recruit, default_cache, fit_portraits
+from facemotion.synth.people.head import load_head
+from facemotion.synth.performance.takes import Spreads, make_habits
+from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
+from facemotion.synth.sets.produce import Studio, sensor_seed
 from facemotion.types import ClipRecord
 
 PEOPLE = (("anna", "female_2", "female_48", 0.2), ("ben", "male_12", "male_30", 0.15))

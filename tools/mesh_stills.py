@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.data.manifest import read_manifest
-from facemotion.data.stills import EMOTIONS, POINTS, Shard, StillPerson, write_people, write_shard
+from facemotion.data.still_files import EMOTIONS, POINTS, Shard, StillPerson, write_people, write_shard
 from facemotion.face import BlazeFace, FaceTracker
 from facemotion.features import FaceMesh
 from facemotion.features.landmarks68 import MESH_POINTS

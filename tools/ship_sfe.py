@@ -13,11 +13,11 @@ from pathlib import Path
 import tomlkit
 
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
-from facemotion.training.export_sfe import export_sfe
-from facemotion.training.readout import fit_readout
-from facemotion.training.runs import RunFolder
-from facemotion.training.sfe import load_sfe, load_stills
-from facemotion.training.sfe_settings import SfeSettings
+from facemotion.training.extractor.export import export_sfe
+from facemotion.training.extractor.readout import fit_readout
+from facemotion.training.extractor.settings import SfeSettings
+from facemotion.training.extractor.train import load_sfe, load_stills
+from facemotion.training.run_folder import RunFolder
 
 SOURCE = (
     "trained by facemotion train sfe for {steps} steps of {batch} stills: renders of simulated people (ICT-FaceKit "

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.appearance import Recogniser
+from facemotion.common_motions import common_motions
 from facemotion.config import Settings, load_settings
-from facemotion.data.common import common_motions
 from facemotion.encoder import Encoder
 from facemotion.enrolment import (
     DUPLICATE,

@@ -28,7 +28,7 @@ from facemotion.errors import (
     WriteError,
 )
 from facemotion.features import load_extractor
-from facemotion.training.settings import TrainingSettings
+from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
 FOLDER = Path(__file__).parents[2] / "configs"
@@ -222,7 +222,7 @@ def test_training_exports_what_it_trained(world: Path) -> None:
 
 @pytest.mark.parametrize("json", [False, True])
 def test_a_training_tells_a_log_how_far_it_is(world: Path, tmp_path: Path, monkeypatch, json: bool) -> None:
-    monkeypatch.setattr("facemotion.cli.progress.EVERY", 0.001)
+    monkeypatch.setattr("facemotion.cli.terminal.progress.EVERY", 0.001)
     command = ["train", "encoder", str(world / "tiny.toml"), "--run", str(tmp_path / "run"), *(["--json"] * json)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output

@@ -10,8 +10,8 @@ from time import monotonic, sleep
 import pytest
 from rich.console import Console
 
-from facemotion.cli import progress
-from facemotion.cli.progress import Progress
+from facemotion.cli.terminal import progress
+from facemotion.cli.terminal.progress import Progress
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:

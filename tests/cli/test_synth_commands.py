@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.errors import AssetError, MissingExtraError, MotionProgramError, SettingsError
-from facemotion.synth import people
-from facemotion.synth.assets import Assets
-from facemotion.synth.fit import PortraitFitter, save_fits
+from facemotion.synth.people import cast
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.fit import PortraitFitter, save_fits
 
 NAMES = ("female_10", "female_48", "male_12")
 
@@ -29,7 +29,7 @@ def fits(assets_folder):
 @pytest.fixture
 def places(assets_folder, fits, tmp_path, monkeypatch):
     """The assets, with three portraits in use and fitted."""
-    monkeypatch.setattr(people, "parents", lambda: dict.fromkeys(people.PARTS, NAMES))
+    monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, NAMES))
     monkeypatch.setattr(Assets, "portrait_names", lambda self: list(NAMES))
     save_fits(list(fits.values()), tmp_path / "fits.npz")
     return "--assets", assets_folder, "--cache", tmp_path / "fits.npz"
@@ -84,7 +84,7 @@ def test_stills_as_shards(places, tmp_path):
 
 
 def test_fitting_names_portraits_that_are_nobodys_parents(places, monkeypatch):
-    monkeypatch.setattr(people, "parents", lambda: dict.fromkeys(people.PARTS, NAMES[:2]))
+    monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, NAMES[:2]))
     answer = run("fit", *places)
     assert answer.exit_code == 0, answer.output
     assert answer.stdout.startswith("3 portraits are fitted")

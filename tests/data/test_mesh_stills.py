@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.data.stills import Stills
+from facemotion.data.still_files import Stills
 from facemotion.media import load_clip
 
 TOOL = Path(__file__).parents[2] / "tools" / "mesh_stills.py"

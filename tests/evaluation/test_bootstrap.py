@@ -3,7 +3,7 @@ import pytest
 
 from facemotion.errors import EvidenceError
 from facemotion.evaluation.bootstrap import bootstrap
-from facemotion.evaluation.metrics import average_precision, equal_error_rate, prevalence
+from facemotion.evaluation.measures import average_precision, equal_error_rate, prevalence
 from facemotion.evaluation.trials import score_pairs
 from facemotion.types import ClipRecord, ScoredTrials
 

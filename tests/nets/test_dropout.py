@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from facemotion.nets.blocks import TransformerLayer
 from facemotion.nets.dropout import Dropout, drop
-from facemotion.nets.layers import TransformerLayer
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from facemotion.nets.blocks import LAYERS
 from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
-from facemotion.nets.layers import LAYERS
 from facemotion.nets.pooling import POOLINGS
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder, sinusoidal_positions
 

@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw
 
 from facemotion.config import Settings
 from facemotion.models import card, model_path
-from facemotion.service.app import create_app
-from facemotion.service.auth import ApiKeys
-from facemotion.service.schema import open_database
-from facemotion.service.server import uvicorn_config
+from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.http.app import create_app
+from facemotion.service.http.server import uvicorn_config
+from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServerSettings, ServiceSettings
 from facemotion.verifier import Verifier
 

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from facemotion.errors import LockedError, NonceError, RateError
-from facemotion.service.attempts import Attempts, Ticket
-from facemotion.service.auth import ApiKeys
-from facemotion.service.schema import open_database
+from facemotion.service.guard.attempts import Attempts, Ticket
+from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, LimitSettings, ServiceSettings
 
 from .conftest import Server, form, running
@@ -64,7 +64,7 @@ def fail(attempts: Attempts, user: str) -> Ticket:
 def now(monkeypatch) -> list[float]:
     """The clock of the attempts, in seconds: set its only number."""
     clock = [1000.0]
-    monkeypatch.setattr("facemotion.service.attempts.time.time", lambda: clock[0])
+    monkeypatch.setattr("facemotion.service.guard.attempts.time.time", lambda: clock[0])
     return clock
 
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.errors import AuditError
-from facemotion.service import audit
-from facemotion.service.schema import open_database
+from facemotion.service.guard import audit
+from facemotion.service.migrate import open_database
 
 
 def fill(database, count: int = 4) -> None:

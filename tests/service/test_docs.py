@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from facemotion.config import read_toml, to_toml
-from facemotion.service.app import create_app
+from facemotion.service.http.app import create_app
 from facemotion.service.settings import ServiceSettings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")

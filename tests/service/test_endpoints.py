@@ -9,9 +9,9 @@ import pytest
 
 from facemotion.config import load_settings
 from facemotion.models import card
-from facemotion.service.auth import ApiKeys
+from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.metrics import Metrics
-from facemotion.service.schema import open_database
+from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServerSettings, ServiceSettings
 from facemotion.store import open_store
 from facemotion.thresholds import keep_points

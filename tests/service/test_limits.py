@@ -277,7 +277,7 @@ def test_a_json_body_is_sent_as_such(server):
 def test_who_never_reads_is_cut_off(tmp_path, session_environment, monkeypatch):
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         pytest.skip("needs TCP_USER_TIMEOUT, which Linux alone has: elsewhere nothing cuts such a client off")
-    monkeypatch.setattr("facemotion.service.server.UNREAD_SECONDS", 1.0)
+    monkeypatch.setattr("facemotion.service.http.server.UNREAD_SECONDS", 1.0)
 
     def press(deaf: socket.socket) -> None:
         until = time.monotonic() + 15

@@ -23,9 +23,9 @@ from facemotion.config import MediaSettings, load_settings
 from facemotion.errors import MediaLimitError, UnreadableMediaError
 from facemotion.media import load_clip
 from facemotion.media.clip import PICTURE_FAULTS
-from facemotion.service.auth import ApiKeys
-from facemotion.service.live import decode_jpeg
-from facemotion.service.schema import open_database
+from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.live.socket import decode_jpeg
+from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, LimitSettings, ServerSettings, ServiceSettings
 
 from .conftest import Server, running
@@ -192,12 +192,12 @@ def test_a_key_revoked_after_its_nonce_was_given_costs_the_user_nothing(tmp_path
 
 def test_silence_and_a_session_without_end_are_told_apart(tmp_path, takes, session_environment, monkeypatch):
     with running(tmp_path / "store.db") as server:
-        monkeypatch.setattr("facemotion.service.live.SILENCE_SECONDS", 0.2)
+        monkeypatch.setattr("facemotion.service.live.socket.SILENCE_SECONDS", 0.2)
         with Socket(server, "lea") as socket:
             told = socket.hear()
         assert (told["error"], told["message"]) == ("UploadTimeoutError", "Nothing came for 0.2 s; start again.")
-        monkeypatch.setattr("facemotion.service.live.SILENCE_SECONDS", 10.0)
-        monkeypatch.setattr("facemotion.service.live.SESSION_SECONDS", 1.0)
+        monkeypatch.setattr("facemotion.service.live.socket.SILENCE_SECONDS", 10.0)
+        monkeypatch.setattr("facemotion.service.live.socket.SESSION_SECONDS", 1.0)
         with Socket(server, "lea") as socket:
             told = socket.until("error")
         assert (told["error"], told["message"]) == (

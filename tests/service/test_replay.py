@@ -10,8 +10,8 @@ import pytest
 
 from facemotion.encoder import resample
 from facemotion.media import load_clip
-from facemotion.service.replay import Memory, Secret, looped
-from facemotion.service.schema import open_database
+from facemotion.service.guard.replay import Memory, Secret, looped
+from facemotion.service.migrate import open_database
 from facemotion.service.settings import ReplaySettings
 from facemotion.store import open_store
 from facemotion.types import FeatureSequence
@@ -92,7 +92,7 @@ def test_repeating_a_motion_is_no_loop():
 
 def test_what_is_remembered_is_bounded_encrypted_and_forgotten(tmp_path, talk, session_environment):
     import facemotion as fm
-    from facemotion.service.recording import record
+    from facemotion.service.guard.recording import record
 
     verifier = fm.Verifier.load()
     secret = Secret.derive(b"k" * 32)

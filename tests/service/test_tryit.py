@@ -8,7 +8,7 @@ import pytest
 
 import facemotion
 from facemotion.config import Settings
-from facemotion.service.tryit import side_by_side
+from facemotion.service.live.tryit import side_by_side
 from facemotion.verifier import Verifier
 
 SAMPLES = Path(facemotion.__file__).parent / "samples"

@@ -10,23 +10,24 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
 from facemotion.errors import LockedError, NonceError
-from facemotion.service import audit, schema
-from facemotion.service.attempts import Attempts
-from facemotion.service.auth import ApiKeys
+from facemotion.service import migrate
+from facemotion.service.guard import audit
+from facemotion.service.guard.attempts import Attempts
+from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.settings import AttemptSettings
-from facemotion.service.tables import metadata
+from facemotion.service.sql_tables import metadata
 
 
 def test_the_tables_are_those_of_the_code_and_made_once(store_url):
     def make(_: int) -> None:
-        with schema.open_database(store_url):
+        with migrate.open_database(store_url):
             pass
 
     with ThreadPoolExecutor(4) as pool:  # several workers start at once
         list(pool.map(make, range(4)))
-    with schema.open_database(store_url) as database, database.read() as connection:
+    with migrate.open_database(store_url) as database, database.read() as connection:
         options = {
-            "version_table": schema.VERSION_TABLE,
+            "version_table": migrate.VERSION_TABLE,
             "include_name": lambda name, kind, _: kind != "table" or name.startswith("facemotion_service_"),
         }
         context = MigrationContext.configure(connection, opts=options)
@@ -34,7 +35,7 @@ def test_the_tables_are_those_of_the_code_and_made_once(store_url):
 
 
 def test_nonces_and_failures_hold_with_many_at_once(store_url):
-    with schema.open_database(store_url) as database:
+    with migrate.open_database(store_url) as database:
         attempts = Attempts(database, AttemptSettings(open_nonces=100))
         nonces = [attempts.issue("alice", "verify", "k") for _ in range(12)]
         passed: list[str] = []
@@ -62,7 +63,7 @@ def test_nonces_and_failures_hold_with_many_at_once(store_url):
 
 
 def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
-    with schema.open_database(store_url) as database:
+    with migrate.open_database(store_url) as database:
 
         def note(number: int) -> None:
             with database.write() as connection:
@@ -77,7 +78,7 @@ def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
 
 
 def test_keys(store_url):
-    with schema.open_database(store_url) as database:
+    with migrate.open_database(store_url) as database:
         keys = ApiKeys(database)
         text = keys.add("door", "verify")
         caller = keys.caller(text)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from facemotion.synth.assets import Assets
-from facemotion.synth.fit import PortraitFitter, save_fits
-from facemotion.synth.head import load_head
-from facemotion.synth.people import Nursery
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import Nursery
+from facemotion.synth.people.fit import PortraitFitter, save_fits
+from facemotion.synth.people.head import load_head
 
 NAMES = ("female_10", "male_12", "male_52")
 

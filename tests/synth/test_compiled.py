@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemotion.synth import raster, resample, vertices
-from facemotion.synth.camera import _develop
-from facemotion.synth.compiled import compiled
+from facemotion.synth.drawing import raster, resample, vertices
+from facemotion.synth.drawing.compiled import compiled
+from facemotion.synth.filming.camera import _develop
 
 HEIGHT, WIDTH = 18, 22
 

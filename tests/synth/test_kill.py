@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from facemotion.synth.people import fit_portraits
-from facemotion.synth.truth import digest
+from facemotion.synth.people.cast import fit_portraits
+from facemotion.synth.sets.truth import digest
 
 SIZE = ["--subjects", "4", "--motions", "2", "--lips", "1", "--takes", "3", "--size", "96x96", "--near-misses", "0"]
 SIZE += ["--mimics", "0"]

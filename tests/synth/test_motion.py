@@ -8,9 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemotion.errors import MotionProgramError
-from facemotion.synth.head import INDEX, SHAPES
-from facemotion.synth.lips import _OF_PHONEME, articulate, invent_phrases, lexicon, spell
-from facemotion.synth.motion import GROUPS, POSES, Program, Step, invent_program, near_miss, parse_program, reorder
+from facemotion.synth.people.head import INDEX, SHAPES
+from facemotion.synth.performance.lips import _OF_PHONEME, articulate, invent_phrases, lexicon, spell
+from facemotion.synth.performance.motion import (
+    GROUPS,
+    POSES,
+    Program,
+    Step,
+    invent_program,
+    near_miss,
+    parse_program,
+    reorder,
+)
 
 
 def test_every_pose_is_made_of_known_shapes_and_has_a_group_or_a_twin():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from facemotion.errors import AssetError, WriteError
-from facemotion.synth.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
-from facemotion.synth.fit import load_fits
-from facemotion.synth.people import fit_portraits
+from facemotion.synth.people.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.people.cast import fit_portraits
+from facemotion.synth.people.fit import load_fits
 
 
 def test_only_what_is_not_kept_is_fitted(tmp_path, assets, fits, fits_file):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facemotion.synth.head import INDEX
-from facemotion.synth.priors import capture_priors, movements, of_samples, repetition_priors
-from facemotion.synth.takes import COMPANIONS, Spreads
+from facemotion.synth.people.head import INDEX
+from facemotion.synth.performance.priors import capture_priors, movements, of_samples, repetition_priors
+from facemotion.synth.performance.takes import COMPANIONS, Spreads
 
 
 def test_one_smooth_hump_is_one_movement():

@@ -16,12 +16,13 @@ from facemotion.errors import DataError, ManifestError
 from facemotion.frontend import Frontend
 from facemotion.media import load_clip
 from facemotion.media.write import write_video
-from facemotion.synth import people, produce
-from facemotion.synth.camera import Camera
-from facemotion.synth.dataset import DatasetSettings, make_plan
-from facemotion.synth.probes import probe
-from facemotion.synth.scene import SceneSettings, make_session
-from facemotion.synth.truth import digest, load_truth
+from facemotion.synth.filming.camera import Camera
+from facemotion.synth.filming.scene import SceneSettings, make_session
+from facemotion.synth.people import cast
+from facemotion.synth.sets import produce
+from facemotion.synth.sets.plan import DatasetSettings, make_plan
+from facemotion.synth.sets.probes import probe
+from facemotion.synth.sets.truth import digest, load_truth
 
 TINY = DatasetSettings(
     subjects=2, motions=0, lips=1, takes=2, near_misses=0, mimics=0, scene=SceneSettings(width=128, height=128)
@@ -31,7 +32,7 @@ TINY = DatasetSettings(
 @pytest.fixture(autouse=True)
 def three_portraits(monkeypatch, fits):
     """People are made of three portraits, so that the tests need not fit two hundred."""
-    monkeypatch.setattr(people, "parents", lambda: {part: tuple(fits) for part in people.PARTS})
+    monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(produce, "fit_portraits", lambda assets, cache, progress=None: fits)
 
 

@@ -9,17 +9,17 @@ import pytest
 from PIL import Image
 
 from facemotion.errors import AssetError, NoFaceError, WriteError
-from facemotion.synth.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
-from facemotion.synth.fit import PortraitFitter, load_fits, rodrigues, save_fits
-from facemotion.synth.head import INDEX, SHAPES, load_head
-from facemotion.synth.layers import UPPER, fill
-from facemotion.synth.motion import parse_program
-from facemotion.synth.people import cast, fit_portraits
-from facemotion.synth.raster import draw_coloured
-from facemotion.synth.render import Renderer
-from facemotion.synth.scene import rotation
-from facemotion.synth.truth import angles
-from facemotion.synth.view import Light, State, View, gaze_rotation, on_screen
+from facemotion.synth.drawing.raster import draw_coloured
+from facemotion.synth.filming.render import Renderer
+from facemotion.synth.filming.scene import rotation
+from facemotion.synth.filming.view import Light, State, View, gaze_rotation, on_screen
+from facemotion.synth.people.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.people.cast import cast, fit_portraits
+from facemotion.synth.people.fit import PortraitFitter, load_fits, rodrigues, save_fits
+from facemotion.synth.people.head import INDEX, SHAPES, load_head
+from facemotion.synth.people.layers import UPPER, fill
+from facemotion.synth.performance.motion import parse_program
+from facemotion.synth.sets.truth import angles
 
 SIZE = 160
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facemotion.data.stills import EMOTIONS, StillPerson, Stills, read_people, write_people, write_shard
+from facemotion.data.still_files import EMOTIONS, StillPerson, Stills, read_people, write_people, write_shard
 from facemotion.face import BlazeFace
-from facemotion.synth import people, shards
-from facemotion.synth.head import INDEX, SHAPES
-from facemotion.synth.shards import Studio, expression, make_shards, shoot_person, skin_tone
+from facemotion.synth.people import cast
+from facemotion.synth.people.head import INDEX, SHAPES
+from facemotion.synth.sets import shards
+from facemotion.synth.sets.shards import Studio, expression, make_shards, shoot_person, skin_tone
 
 
 def test_expressions_are_possible_and_named_by_shares():
@@ -48,7 +49,7 @@ def test_a_person_becomes_a_shard(head, person, tmp_path):
 
 @pytest.mark.shared
 def test_shards_resume_and_are_a_set_to_train_on(tmp_path, monkeypatch, assets, fits, fits_file):
-    monkeypatch.setattr(people, "parents", lambda: {part: tuple(fits) for part in people.PARTS})
+    monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)
 
     def run(folder, part="train"):
@@ -70,7 +71,7 @@ def test_shards_resume_and_are_a_set_to_train_on(tmp_path, monkeypatch, assets, 
 
 @pytest.mark.shared
 def test_who_is_never_detected_is_left_out(tmp_path, monkeypatch, assets, fits, fits_file):
-    monkeypatch.setattr(people, "parents", lambda: {part: tuple(fits) for part in people.PARTS})
+    monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)
     monkeypatch.setattr(Studio, "shoot", lambda self, weights, random: (np.zeros((160, 160, 3), np.uint8), None, None))
     assert list(make_shards(tmp_path, assets, fits_file, 1, 1, "train", 3)) == [(1, "train-3-s001")]

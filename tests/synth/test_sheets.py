@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from facemotion.errors import MotionProgramError, SettingsError, WriteError
-from facemotion.synth import people
-from facemotion.synth.documents import cameras_sheet, near_miss_sheet
-from facemotion.synth.scene import SceneSettings
-from facemotion.synth.sheets import Preview, as_motion, grid, save_picture
+from facemotion.synth.filming.scene import SceneSettings
+from facemotion.synth.people import cast
+from facemotion.synth.sets.contact_sheets import Preview, as_motion, grid, save_picture
+from facemotion.synth.sets.documents import cameras_sheet, near_miss_sheet
 
 
 @pytest.fixture
 def preview(monkeypatch, head, fits, nursery):
-    monkeypatch.setattr(people, "parents", lambda: {part: tuple(fits) for part in people.PARTS})
+    monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     return Preview(head, nursery, SceneSettings(width=64, height=64), 0)
 
 

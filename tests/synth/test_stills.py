@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemotion.synth import people, stills
-from facemotion.synth.head import INDEX
-from facemotion.synth.scene import SceneSettings
-from facemotion.synth.stills import EMOTIONS, RECIPES, StillSettings, emotion_weights, make_stills
-from facemotion.synth.takes import Spreads
+from facemotion.synth.filming.scene import SceneSettings
+from facemotion.synth.people import cast
+from facemotion.synth.people.head import INDEX
+from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.sets import stills
+from facemotion.synth.sets.stills import EMOTIONS, RECIPES, StillSettings, emotion_weights, make_stills
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
@@ -35,7 +36,7 @@ def test_happiness_smiles_and_sadness_does_not():
 
 
 def test_stills_resume_and_are_labelled(tmp_path, monkeypatch, assets, fits, fits_file):
-    monkeypatch.setattr(people, "parents", lambda: {part: tuple(fits) for part in people.PARTS})
+    monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(stills, "fit_portraits", lambda assets, cache: fits)
     settings, scene = StillSettings(people=2, each=3), SceneSettings(width=96, height=96)
 

@@ -11,14 +11,14 @@ import pytest
 from facemotion.config import read_toml, to_toml
 from facemotion.data.manifest import find_problems, read_manifest, write_manifest
 from facemotion.errors import SettingsError
-from facemotion.synth.dataset import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
-from facemotion.synth.head import INDEX
-from facemotion.synth.lips import FIRST_SPEECH, SpeechSpreads, spell
-from facemotion.synth.motion import parse_program
-from facemotion.synth.people import PARTS, cast, parents
-from facemotion.synth.priors import movements
-from facemotion.synth.scene import SceneSettings, frame_times, make_session
-from facemotion.synth.takes import RISE_SHARE, TICK, WHOLE, Spreads, make_habits, make_take
+from facemotion.synth.filming.scene import SceneSettings, frame_times, make_session
+from facemotion.synth.people.cast import PARTS, cast, parents
+from facemotion.synth.people.head import INDEX
+from facemotion.synth.performance.lips import FIRST_SPEECH, SpeechSpreads, spell
+from facemotion.synth.performance.motion import parse_program
+from facemotion.synth.performance.priors import movements
+from facemotion.synth.performance.takes import RISE_SHARE, TICK, WHOLE, Spreads, make_habits, make_take
+from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
 
 CALM = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0, blinks=0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from facemotion.training.runs import RunFolder
+from facemotion.training.run_folder import RunFolder
 
 
 def assert_same_run(whole: RunFolder, broken: RunFolder, step: int, *tables: str) -> None:

@@ -17,9 +17,9 @@ from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import DataError, FacemotionError, ManifestError, TrainingError, WriteError
 from facemotion.evaluation.scores import read_scores
 from facemotion.features import load_extractor
-from facemotion.training.dataset import load_simulated
-from facemotion.training.settings import TrainingSettings
-from facemotion.training.simulated import SimulationSettings
+from facemotion.synth.points.simulate import SimulationSettings
+from facemotion.training.encoder.dataset import load_simulated
+from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
 Change = Callable[[Path, list[ClipRecord]], list[ClipRecord]]

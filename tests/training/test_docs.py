@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from facemotion.config import Settings, read_toml
-from facemotion.training.settings import TrainingSettings
+from facemotion.training.encoder.settings import TrainingSettings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.M | re.S)

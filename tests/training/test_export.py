@@ -9,8 +9,8 @@ import torch
 from facemotion.encoder import Encoder, resample
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
-from facemotion.training.encoder import embed
-from facemotion.training.export import check_parity, export_encoder
+from facemotion.training.encoder.export import check_parity, export_encoder
+from facemotion.training.encoder.train import embed
 from facemotion.types import FeatureSequence
 
 PAPER = EncoderSettings(layers=2, heads=2, feedforward=32, embedding=16)

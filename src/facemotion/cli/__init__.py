@@ -13,27 +13,19 @@ from typing import Annotated, NoReturn
 import typer
 
 import facemotion
-from facemotion.cli import (
-    audit,
-    calibrate,
-    crossval,
+from facemotion.cli import models, synth
+from facemotion.cli.learning import (
+    crossval_command,
     data,
-    demo,
     evaluate,
-    failures,
+    failures_command,
     features,
-    keys,
-    landmarks,
-    models,
-    serve,
-    store,
-    synth,
-    tables,
-    train,
-    users,
-    verify,
+    tables_command,
+    train_commands,
 )
-from facemotion.cli.console import report_error, speak_on
+from facemotion.cli.operating import audit_commands, key_commands, serve, store
+from facemotion.cli.people import calibrate, demo, landmarks, users, verify
+from facemotion.cli.terminal.console import report_error, speak_on
 from facemotion.errors import FacemotionError, UsageError
 from facemotion.files import FULL
 
@@ -53,17 +45,17 @@ GROUPS = (
     store,
     models,
     serve,
-    keys,
-    audit,
+    key_commands,
+    audit_commands,
     synth,
     data,
     features,
     landmarks,
-    train,
-    crossval,
-    tables,
+    train_commands,
+    crossval_command,
+    tables_command,
     evaluate,
-    failures,
+    failures_command,
     calibrate,
 )
 for group in GROUPS:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.console import ConfigOption, JsonOption, print_json
+from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 
 NameArgument = Annotated[str, typer.Argument(help="Name of a model.")]
 

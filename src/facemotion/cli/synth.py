@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facemotion.cli.console import JsonOption, print_json
-from facemotion.cli.progress import Progress
+from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.progress import Progress
 from facemotion.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
-    from facemotion.synth.assets import Assets
-    from facemotion.synth.dataset import DatasetSettings
-    from facemotion.synth.people import Nursery
-    from facemotion.synth.sheets import Preview
+    from facemotion.synth.people.assets import Assets
+    from facemotion.synth.people.cast import Nursery
+    from facemotion.synth.sets.contact_sheets import Preview
+    from facemotion.synth.sets.plan import DatasetSettings
 
 AssetsOption = Annotated[
     Path | None,
@@ -55,7 +55,7 @@ def fit(assets: AssetsOption = None, cache: CacheOption = None, json: JsonOption
     """Fit the head to all portraits and keep the fits; the other commands do so on first use."""
     found, file = _places(assets, cache)
     fits = _fits(found, file, quiet=json)
-    from facemotion.synth.people import parents
+    from facemotion.synth.people.cast import parents
 
     used = {name for names in parents().values() for name in names}
     unused = {
@@ -89,7 +89,7 @@ def preview(
 
     from facemotion.files import room_for
     from facemotion.media.write import write_video
-    from facemotion.synth.sheets import as_motion, save_picture, strip
+    from facemotion.synth.sets.contact_sheets import as_motion, save_picture, strip
 
     as_motion(motion)
     view = _preview(assets, cache, size, seed or 0, quiet=json)
@@ -146,8 +146,8 @@ def dataset(
     json: JsonOption = False,
 ) -> None:
     """Make clips with a manifest and ground truth; run again to go on after a kill."""
-    from facemotion.synth.dataset import SYNTH_59
-    from facemotion.synth.produce import produce
+    from facemotion.synth.sets.plan import SYNTH_59
+    from facemotion.synth.sets.produce import produce
 
     given = {
         "subjects": subjects,
@@ -188,7 +188,7 @@ def landmarks(
     import numpy as np
 
     from facemotion.files import room_for, whole
-    from facemotion.synth.produce import landmark_arrays, survey
+    from facemotion.synth.sets.produce import landmark_arrays, survey
 
     given = {"subjects": subjects, "motions": motions, "lips": lips, "takes": takes, "part": part, "seed": seed}
     chosen = _settings(settings, None, given)
@@ -232,9 +232,9 @@ def stills(
     scene = _settings(None, size or "160x160", {}).scene
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    from facemotion.synth.shards import make_shards
-    from facemotion.synth.stills import StillSettings, make_stills
-    from facemotion.synth.takes import Spreads
+    from facemotion.synth.performance.takes import Spreads
+    from facemotion.synth.sets.shards import make_shards
+    from facemotion.synth.sets.stills import StillSettings, make_stills
 
     left_out: list[str] = []
     with Progress("people", quiet=json, total=people) as report:
@@ -263,7 +263,7 @@ def sheets(
     json: JsonOption = False,
 ) -> None:
     """Make the contact sheets of the documentation: people, motions, cameras, near misses."""
-    from facemotion.synth.documents import write_documents
+    from facemotion.synth.sets.documents import write_documents
 
     view = _preview(assets, cache, "224x224", 0, quiet=json)
     with Progress("sheets", quiet=json) as progress:
@@ -278,7 +278,7 @@ def probe(
     json: JsonOption = False,
 ) -> None:
     """Measure detection, and whether lids and lips measured on the renders follow the ground truth."""
-    from facemotion.synth.probes import probe as look
+    from facemotion.synth.sets.probes import probe as look
 
     with Progress("clips", quiet=json) as progress:
         report = asdict(look(manifest, clips, progress))
@@ -288,8 +288,8 @@ def probe(
 @group.command()
 def priors(assets: AssetsOption = None, json: JsonOption = False) -> None:
     """Measure the spreads of human movement on the two captures among the assets."""
-    from facemotion.synth.assets import Assets
-    from facemotion.synth.priors import capture_priors, repetition_priors
+    from facemotion.synth.people.assets import Assets
+    from facemotion.synth.performance.priors import capture_priors, repetition_priors
 
     found = Assets.find(assets)
     capture, repetition = capture_priors(found), repetition_priors(found)
@@ -310,8 +310,8 @@ def digest(
     json: JsonOption = False,
 ) -> None:
     """Print the digest of Synth-59: manifest, motions and all that is performed. Needs no assets."""
-    from facemotion.synth.dataset import SYNTH_59, plan_digest
-    from facemotion.synth.people import VERSION
+    from facemotion.synth.people.cast import VERSION
+    from facemotion.synth.sets.plan import SYNTH_59, plan_digest
 
     value = plan_digest(SYNTH_59, subjects)
     _answer(json, {"version": VERSION, "subjects": subjects or SYNTH_59.subjects, "sha256": value}, value)
@@ -325,23 +325,23 @@ def _answer(as_json: bool, value: dict[str, Any], sentence: str) -> None:
 
 
 def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
-    from facemotion.synth.assets import Assets
-    from facemotion.synth.people import default_cache
+    from facemotion.synth.people.assets import Assets
+    from facemotion.synth.people.cast import default_cache
 
     return Assets.find(assets), cache or default_cache()
 
 
 def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:
-    from facemotion.synth.people import fit_portraits
+    from facemotion.synth.people.cast import fit_portraits
 
     with Progress("portraits fitted, once for all sets", quiet=quiet) as report:
         return dict(fit_portraits(assets, cache, report))
 
 
 def _preview(assets: Path | None, cache: Path | None, size: str | None, seed: int, *, quiet: bool) -> Preview:
-    from facemotion.synth.head import load_head
-    from facemotion.synth.people import Nursery
-    from facemotion.synth.sheets import Preview
+    from facemotion.synth.people.cast import Nursery
+    from facemotion.synth.people.head import load_head
+    from facemotion.synth.sets.contact_sheets import Preview
 
     found, file = _places(assets, cache)
     head = load_head(found)
@@ -351,7 +351,7 @@ def _preview(assets: Path | None, cache: Path | None, size: str | None, seed: in
 
 def _settings(path: Path | None, size: str | None, given: dict[str, Any]) -> DatasetSettings:
     from facemotion.config import from_table, read_toml
-    from facemotion.synth.dataset import DatasetSettings
+    from facemotion.synth.sets.plan import DatasetSettings
 
     settings = read_toml(DatasetSettings, path) if path else DatasetSettings()
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import EvidenceError
-from facemotion.evaluation.metrics import Curve, curve, sorted_curve
+from facemotion.evaluation.measures import Curve, curve, sorted_curve
 from facemotion.types import ScoredTrials
 
 

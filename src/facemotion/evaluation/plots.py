@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.evaluation.metrics import average_precision, curve, equal_error_rate, prevalence
+from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, prevalence
 from facemotion.evaluation.tsne import tsne
 from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
 

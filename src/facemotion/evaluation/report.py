@@ -9,7 +9,7 @@ import numpy as np
 
 from facemotion.errors import EvidenceError
 from facemotion.evaluation.bootstrap import Interval, bootstrap
-from facemotion.evaluation.metrics import (
+from facemotion.evaluation.measures import (
     Curve,
     average_precision,
     curve,

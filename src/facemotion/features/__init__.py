@@ -4,7 +4,7 @@ from facemotion.config import RuntimeSettings
 from facemotion.errors import UnknownModelError
 from facemotion.features.base import FeatureExtractor
 from facemotion.features.mesh import FaceMesh
-from facemotion.features.mobilefacenet import SpatialFeatures, SpatialLandmarks
+from facemotion.features.spatial import SpatialFeatures, SpatialLandmarks
 from facemotion.models import load_cards
 
 MESH = "face-mesh"

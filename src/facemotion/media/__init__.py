@@ -1,6 +1,6 @@
 """Pictures in: any file, bytes, folder of images or live frames become RGB frames with times in seconds."""
 
 from facemotion.media.clip import Source, load_clip, named, read_frames
-from facemotion.media.live import FrameGate, check_frame
+from facemotion.media.gate import FrameGate, check_frame
 
 __all__ = ["FrameGate", "Source", "check_frame", "load_clip", "named", "read_frames"]

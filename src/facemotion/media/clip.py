@@ -27,7 +27,7 @@ from facemotion.errors import (
     TooShortError,
     UnreadableMediaError,
 )
-from facemotion.media.live import FrameGate, check_size
+from facemotion.media.gate import FrameGate, check_size
 from facemotion.types import Clip
 
 Source = Path | str | bytes

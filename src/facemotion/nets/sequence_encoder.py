@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from facemotion.config import option
+from facemotion.nets.blocks import LAYERS
 from facemotion.nets.dropout import Dropout
 from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
-from facemotion.nets.layers import LAYERS
 from facemotion.nets.pooling import POOLINGS, Pooling
 
 

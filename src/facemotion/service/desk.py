@@ -22,12 +22,12 @@ from facemotion.errors import (
     UnknownUserError,
     UserExistsError,
 )
-from facemotion.service import audit
-from facemotion.service.attempts import Attempts, LockState, Purpose, Ticket
-from facemotion.service.auth import ApiKeys, Caller
+from facemotion.service.guard import audit
+from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
+from facemotion.service.guard.auth import ApiKeys, Caller
+from facemotion.service.guard.recording import Recorder, Recording, record
+from facemotion.service.guard.replay import AttackDetector, Memory, frozen, looped
 from facemotion.service.metrics import Metrics
-from facemotion.service.recording import Recorder, Recording, record
-from facemotion.service.replay import AttackDetector, Memory, frozen, looped
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import TemplateStore, UserSummary
 from facemotion.store.database import Database

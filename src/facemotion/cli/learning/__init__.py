@@ -1,0 +1,1 @@
+"""Commands that learn and measure: features, train, crossval, tables, evaluate, failures."""

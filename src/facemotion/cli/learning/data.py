@@ -1,0 +1,72 @@
+"""`facemotion data check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.terminal.console import JsonOption, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="Look after recordings.", no_args_is_help=True)
+    group.command()(check)
+    group.callback()(_group)
+    app.add_typer(group, name="data")
+
+
+def _group() -> None:
+    """Look after recordings."""
+
+
+def check(
+    manifest: Annotated[Path, typer.Argument(help="CSV file with one row per clip.")],
+    json: JsonOption = False,
+) -> None:
+    """Check a manifest before anything is trained on it: columns, missing files, the same clip twice, single takes."""
+    from collections import Counter
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from facemotion.data.manifest import find_problems, read_manifest
+    from facemotion.errors import ManifestError
+
+    counts: dict[str, int | dict[str, int]] = {}
+    try:
+        read = read_manifest(manifest)
+    except ManifestError as error:
+        if not error.problems:
+            raise
+        problems = list(error.problems)  # with rows that can't be read, nothing else is looked at
+    else:
+        problems = list(find_problems(read))
+        counts = {
+            "clips": len(read),
+            "subjects": len({r.subject for r in read.records}),
+            "motions": len({(r.subject, r.motion) for r in read.records}),
+            "kinds": dict(Counter(r.kind for r in read.records)),
+            "splits": dict(Counter(r.split for r in read.records if r.split)),
+        }
+    if json:
+        print_json(counts | {"problems": problems})
+    else:
+        table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+        for name, value in counts.items():
+            table.add_row(
+                name, ", ".join(f"{k} {n}" for k, n in value.items()) if isinstance(value, dict) else str(value)
+            )
+        console = Console()
+        if counts:
+            console.print(table)
+        for problem in problems:
+            console.print(f"• {problem}", highlight=False, markup=False)
+        console.print(f"{len(problems) or 'No'} problem{'' if len(problems) == 1 else 's'} found.")
+        if not counts:
+            console.print("Check again once these rows can be read: nothing else was looked at.")
+    if problems:
+        raise typer.Exit(2)

@@ -1,0 +1,99 @@
+"""What the commands that measure a training run share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from facemotion.data.manifest import Manifest
+    from facemotion.types import FeatureSequence, FloatArray
+
+INSTALL = "Training needs torch; install it with `pip install -c requirements/locked.txt '.[train]'` in the clone."
+
+
+def embed_run(
+    path: Path, manifest: Path, features: Path, split: str
+) -> tuple[FloatArray, Manifest, list[FeatureSequence], str]:
+    """Embed clips with the encoder of a run; says on standard error where the run hasn't ended, or has seen them.
+
+    Args:
+        path: run folder. manifest: clips. features: folder of the cache. split: rows of this split alone, "" for all.
+    Returns:
+        (N, n) float32 unit vectors, the N clips that could be acquired, their features, and what to say of the figures
+        where the run has seen the clips, else nothing.
+    Raises:
+        MissingExtraError: torch isn't installed. TrainingError, SettingsError: no such run, or a damaged one.
+        ManifestError, DataError: see `read_manifest` and `read_features`; the same recording twice, or features that
+            can't be embedded.
+    """
+    import numpy as np
+
+    from facemotion.errors import DataError, MissingExtraError
+
+    try:
+        from facemotion.data.cache import mark_clip
+        from facemotion.training.encoder.train import embed, restore_encoder
+        from facemotion.training.run_folder import RunFolder
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.data.cache import FeatureCache, read_features
+    from facemotion.data.manifest import read_manifest
+
+    run = RunFolder(path)
+    checkpoint, settings = run.load(), run.settings
+    net = restore_encoder(checkpoint, settings.encoder)
+    done, wanted = checkpoint.step, settings.optimiser.steps
+    if done < wanted:
+        typer.echo(f"facemotion: {path} hasn't ended ({done} of {wanted} steps): figures so far.", err=True)
+    chosen = read_manifest(manifest).select(split=split or None)
+    acquired, sequences = read_features(FeatureCache(features, checkpoint.made_for), chosen)
+    marks = [mark_clip(sequence) for sequence in sequences]
+    first: dict[str, str] = {}
+    for mark, record in zip(marks, acquired.records, strict=True):
+        if mark in first:
+            raise DataError(f"{first[mark]} and {record.path} are the same recording; see `facemotion data check`.")
+        first[mark] = record.path
+    vectors = embed(net, sequences)
+    for record, vector in zip(acquired.records, vectors, strict=True):
+        if not np.isfinite(vector).all():
+            raise DataError(f"The features of {record.path} are too large to be embedded; extract that clip anew.")
+    caution = ""
+    if seen := sum(mark in checkpoint.seen for mark in marks):
+        caution = f"{path} was trained on {seen} of these {len(acquired)} clips: figures on them flatter it."
+        typer.echo(f"facemotion: {caution}", err=True)
+    return vectors, acquired, sequences, caution
+
+
+def check_place(path: Path) -> None:
+    """See that a file can be written where it is asked for, before the work that makes it.
+
+    Raises:
+        WriteError: it is a folder, or its folder isn't there or isn't open to us.
+    """
+    from facemotion.errors import WriteError
+
+    if path.is_dir():
+        raise WriteError(f"Can't write {path}: it is a folder; name a file in it.")
+    if not path.parent.is_dir():
+        raise WriteError(f"Can't write {path}: there is no folder {path.parent}; make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise WriteError(f"Can't write {path}: its folder can't be written to; choose another place.")
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder for results before the work that fills it.
+
+    Raises:
+        WriteError: it can't be made.
+    """
+    from facemotion.errors import WriteError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"Can't make the folder {path}: {error.strerror}; choose another one.") from error
+    return path

@@ -1,0 +1,75 @@
+"""`facemotion tables`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.learning.runs import INSTALL, make_folder
+from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.progress import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(tables)
+
+
+def tables(
+    config: Annotated[Path, typer.Argument(help="Settings of the tables (TOML); see configs/tables.toml.")],
+    out: Annotated[Path, typer.Option(help="Folder for tables.json, tables.md and the runs.")] = Path("tables"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train only runs whose name begins so, may be repeated; those trained before stay in the tables."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Trainings side by side.", min=1, max=256)] = 1,
+    json: JsonOption = False,
+) -> None:
+    """The paper's two tables on a manifest, and what it leaves out: impostors by kind, controls, baselines, takes."""
+    import json as text
+
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.experiments.paper_runs import (
+            TableSettings,
+            check_features,
+            choose_runs,
+            kept_runs,
+            load_clips,
+            plan_runs,
+            train_runs,
+        )
+        from facemotion.experiments.paper_tables import make_tables, write_markdown
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.config import read_toml
+    from facemotion.files import room_for, write_whole
+
+    settings = read_toml(TableSettings, config)
+    manifest = load_clips(settings)
+    runs = plan_runs(settings)
+    possible = choose_runs(runs, manifest)
+    chosen = choose_runs(possible, manifest, only or ())
+    if left := [run.name for run in runs if run not in possible]:
+        typer.echo(f"facemotion: left out, since {manifest.folder} has no such clips: {'; '.join(left)}.", err=True)
+    check_features(settings, manifest, chosen)
+    make_folder(out)
+    kept_runs(settings, manifest, runs, out)  # what is of other settings or clips is told before hours of training
+    with Progress("folds", quiet=json) as progress:
+        held = train_runs(settings, chosen, out, jobs, progress)
+    if only:  # what was trained before keeps its place in the tables
+        held = kept_runs(settings, manifest, runs, out)
+    found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
+    markdown = write_markdown(found, str(manifest.folder.name))
+    with room_for(out):
+        write_whole(out / "tables.json", text.dumps(found, indent=1) + "\n")
+        write_whole(out / "tables.md", markdown)
+    if json:
+        print_json(found)
+    else:
+        typer.echo(markdown)

@@ -1,0 +1,1 @@
+"""Commands of operators: serve, keys, the store and the audit trail."""

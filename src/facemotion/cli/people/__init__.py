@@ -1,0 +1,1 @@
+"""Commands about people: verify, enrol, check, users, calibrate, the demo."""

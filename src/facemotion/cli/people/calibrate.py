@@ -1,0 +1,102 @@
+"""`facemotion calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
+from facemotion.cli.terminal.progress import Progress
+
+LOOSE = 0.1  # FMR above which a point is no protection
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    manifest: Annotated[Path, typer.Argument(help="CSV file with one row per clip, of several people and motions.")],
+    fmr: Annotated[
+        list[float] | None,
+        typer.Option("--fmr", help="Wanted false match rate; may be given several times; default: 0.01."),
+    ] = None,
+    takes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--takes", min=1, help="Enrolment takes of a template; several times; default: all that clips allow."
+        ),
+    ] = None,
+    cache: Annotated[Path, typer.Option("--cache", help="Folder of the feature cache.")] = Path("features"),
+    source: Annotated[str, typer.Option("--source", help="What the clips are, in words; default: the manifest.")] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the points for this user's verifier.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find the thresholds of the encoder for wanted false match rates, on clips of your own."""
+    from dataclasses import asdict
+
+    import numpy as np
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from facemotion.config import load_settings
+    from facemotion.data.cache import FeatureCache
+    from facemotion.data.extraction import fill_cache
+    from facemotion.data.manifest import check_manifest, read_manifest
+    from facemotion.encoder import Encoder
+    from facemotion.errors import DataError
+    from facemotion.evaluation.trials import most_takes, template_trials
+    from facemotion.frontend import Frontend
+    from facemotion.models import card
+    from facemotion.thresholds import calibrate as find_points
+    from facemotion.thresholds import keep_points
+
+    settings = load_settings(config)
+    frontend = Frontend.load(settings)
+    encoder = Encoder.load(settings.verifier.encoder, settings.runtime)
+    read = read_manifest(manifest)
+    check_manifest(read)
+    records, vectors = [], []
+    results = fill_cache(FeatureCache(cache, frontend.extractor.frontend_id), read, frontend.features)
+    with Progress("clips", quiet=json, total=len(read)) as progress:
+        for done, result in enumerate(results, 1):
+            progress(done)
+            if result.features is not None:
+                records.append(result.record)
+                vectors.append(encoder(result.features).vector)
+    if not vectors:
+        raise DataError(f"Nothing could be acquired from any clip of {manifest}; see `facemotion features {manifest}`.")
+    words = source or str(manifest)
+    chosen = sorted(set(takes or range(1, min(settings.verifier.max_takes, most_takes(records)) + 1)))
+    points = [
+        point
+        for count in chosen
+        for point in find_points(template_trials(np.stack(vectors), records, count), fmr or [0.01], words, count)
+    ]
+    entry = card(settings.verifier.encoder, settings.runtime)
+    path = keep_points(entry, points, settings.runtime) if keep else None
+    if json:
+        kept = str(path) if path else None
+        print_json(
+            {"model_id": entry.model_id, "clips": len(records), "points": [asdict(p) for p in points], "kept": kept}
+        )
+        return
+    table = Table(
+        "point", "takes", "threshold", "FMR", "FNMR", "genuine", "impostor", "subjects", box=box.SIMPLE, pad_edge=False
+    )
+    for point in points:
+        counts = (point.genuine_trials, point.impostor_trials, point.subjects)
+        rates = (f"{point.threshold:.3f}", f"{point.fmr:.2%}", f"{point.fnmr:.2%}")
+        table.add_row(point.name, str(point.takes), *rates, *map(str, counts))
+    Console().print(table)
+    failed = len(read) - len(records)
+    print(f"{len(records)} clips used" + (f"; from {failed} nothing could be acquired." if failed else "."))
+    if any(point.fmr > LOOSE for point in points):
+        print(f"A point that lets more than {LOOSE:.0%} of impostors pass protects nothing: record more motions.")
+    if path:
+        print(f'Kept in {path}. To use one: operating_point = "own-{points[0].name}" under [verifier].')

@@ -1,0 +1,79 @@
+"""`facemotion users`, `forget`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from facemotion.cli.terminal.console import JsonOption, StoreOption, default_store, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(users)
+    app.command()(forget)
+
+
+def users(store: StoreOption = "", json: JsonOption = False) -> None:
+    """List the enrolled users."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from facemotion.store import open_store
+
+    with open_store(store or default_store()) as opened:
+        summaries = opened.users()
+    if json:
+        print_json(
+            {
+                "users": [
+                    {
+                        "user": one.user,
+                        "takes": one.takes,
+                        "model_ids": one.model_ids,
+                        "enrolled": one.enrolled.isoformat(),
+                        "changed": one.changed.isoformat(),
+                    }
+                    for one in summaries
+                ]
+            }
+        )
+        return
+    if not summaries:
+        print("Nobody is enrolled.")
+        return
+    table = Table("user", "takes", "model", "enrolled", box=box.SIMPLE, pad_edge=False)
+    for one in summaries:
+        takes = ", ".join(f"{count} {factor}" for factor, count in one.takes.items())
+        table.add_row(Text(one.user), takes, ", ".join(one.model_ids.values()), f"{one.enrolled:%Y-%m-%d %H:%M} UTC")
+    Console().print(table)
+
+
+def forget(
+    user: Annotated[str, typer.Argument(help="Name of an enrolled user.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    store: StoreOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Delete everything stored of a user."""
+    from facemotion.store import check_user, open_store
+
+    user = check_user(user)
+    with open_store(store or default_store()) as opened:
+        if not (yes or json) and not _agreed(f"Delete every template of {user}?"):
+            raise typer.Exit(2)  # not 1, which says that a motion was rejected
+        opened.delete(user)
+    if json:
+        print_json({"user": user, "forgotten": True})
+    else:
+        print(f"{user} is forgotten.")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # no answer, which Typer would turn into exit code 1
+        return False

@@ -1,0 +1,1 @@
+"""Cross-validation and the paper's tables: many trainings, compared."""

@@ -1,0 +1,80 @@
+"""What became of one fold of the tables, and the file that keeps it, so that no fold is trained twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.data.npz import DAMAGE
+from facemotion.errors import TrainingError
+from facemotion.files import whole
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.run_folder import RunFolder
+from facemotion.types import FloatArray
+
+SCORES = "scores"  # in the file, of a system without vectors
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What became of one fold of a run.
+
+    Attributes:
+        places: (M,) int64 positions of the held-out clips in the manifest that could be acquired.
+        vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls. Empty for a
+            system that makes none.
+        scores: of such a system, (M, M) float32, NaN between two people; None for all others.
+    """
+
+    places: NDArray[np.int64]
+    vectors: Mapping[str, FloatArray]
+    scores: FloatArray | None = None
+
+
+def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
+    """Keep what became of a fold, whole or not at all.
+
+    Args:
+        folder: of the fold, made if it isn't there. held_out: to keep. clips: digest of all that it comes from.
+    """
+    arrays: dict[str, Any] = {name or "encoder": array for name, array in held_out.vectors.items()}
+    if held_out.scores is not None:
+        arrays[SCORES] = held_out.scores
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with whole(folder.path / "vectors.npz") as draft, draft.open("wb") as file:
+        np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)
+
+
+def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: str) -> HeldOut | None:
+    """What `write_held_out` kept; None where nothing was.
+
+    Args:
+        folder: of the fold. settings: that it should have been trained with; None for a system without training.
+        clips: digest that it should have been kept with.
+    Raises:
+        TrainingError: it is of other settings or clips, or the file is damaged.
+    """
+    path = folder.path / "vectors.npz"
+    if not path.is_file():
+        return None
+    if settings is not None:
+        folder.check_settings(settings)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["clips"]) != clips:
+                raise TrainingError(
+                    f"{folder.path} is of another manifest, other clips, another extractor or other folds; choose "
+                    "another folder or remove it."
+                )
+            if settings is None:
+                return HeldOut(file["places"], {}, file[SCORES])
+            vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
+            if any(len(own) != len(file["places"]) or not np.isfinite(own).all() for own in vectors.values()):
+                raise ValueError("its vectors aren't those of its clips")
+            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
+    except (OSError, *DAMAGE) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error

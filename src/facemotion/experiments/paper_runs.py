@@ -1,0 +1,386 @@
+"""The trainings behind the tables: which recipe on which clips, fold by fold, each kept as it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from facemotion.config import from_table, option
+from facemotion.data.cache import FeatureCache, read_features
+from facemotion.data.manifest import (
+    KINDS,
+    Manifest,
+    check_manifest,
+    clip_digest,
+    original_motion,
+    read_manifest,
+)
+from facemotion.data.splits import Fold, subject_folds
+from facemotion.encoder import resample
+from facemotion.errors import DataError, TrainingError
+from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
+from facemotion.evaluation.dtw import dtw_scores
+from facemotion.experiments.crossval import check_folds, refuse_begun
+from facemotion.experiments.held_out import HeldOut, read_held_out, write_held_out
+from facemotion.features import load_extractor
+from facemotion.nets.inputs import InputStreams
+from facemotion.processes import name_killed, run_tasks
+from facemotion.synth.points.simulate import SimulationSettings, simulation_version
+from facemotion.training.encoder.dataset import (
+    Source,
+    check_simulation,
+    digest_records,
+    load_simulated,
+    make_training_set,
+    refuse_fitted,
+)
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.train import check_encoder, embed, train_encoder
+from facemotion.training.run_folder import RunFolder
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+MAIN = "sfe-l, contrastive, trimmed"
+DTW = "dtw"
+FACIAL = ("facial",)
+SPOKEN_TOO = ("facial", "lip")
+ATTACKED = ("facial", "near-miss", "mimic")
+CONTROLS = ("frames shuffled", "last frame", "peak frame")
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """What `facemotion tables` measures."""
+
+    folds: int = option(10, "folds without a common subject", minimum=2, maximum=1000)
+    replicates: int = option(300, "draws of the bootstrap over subjects", minimum=10)
+    most_takes: int = option(5, "most enrolment takes tried", minimum=1, maximum=20)
+    sfe_l: str = option("sfe-l", "extractor trained on landmarks; empty leaves its rows out")
+    sfe_e: str = option("sfe-e", "extractor trained on emotions; empty leaves its rows out")
+    landmarks: str = option("sfe-l-landmarks", "extractor of landmarks; empty leaves its rows out")
+    mesh: str = option("face-mesh", "extractor of mesh points; empty leaves its rows out")
+    recipe: TrainingSettings = field(default_factory=TrainingSettings)
+    ours: tuple[TrainingSettings, ...] = option((), "further recipes that are measured beside the paper's")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recipe, trained once a fold.
+
+    Attributes:
+        name: of its folder and in the tables. kinds: of clips that it is trained on.
+        settings: of every training, without what the fold decides; None for a system without any.
+        tested: kinds of held-out clips that the tables ask about; its extractor needs features of no others.
+        controls: also embed clips robbed of their order, and pool features without a network.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    extractor: str
+    settings: TrainingSettings | None
+    tested: tuple[str, ...] = KINDS
+    controls: bool = False
+
+
+def plan_runs(settings: TableSettings) -> list[Run]:
+    """Every training of the tables, those of the paper first.
+
+    Raises:
+        SettingsError: a change that the recipe doesn't take.
+    """
+
+    def run(
+        name: str,
+        extractor: str,
+        changes: Mapping[str, Mapping[str, object]] = {},
+        kinds: tuple[str, ...] = FACIAL,
+        tested: tuple[str, ...] = FACIAL,
+    ) -> Run:
+        table = dataclasses.asdict(settings.recipe) | {"extractor": extractor}
+        for group, values in changes.items():
+            table[group] = table[group] | values
+        if name == MAIN:
+            tested = ATTACKED
+        return Run(name, kinds, extractor, from_table(TrainingSettings, table, name), tested, name == MAIN)
+
+    runs = []
+    for sfe, extractor in (("sfe-e", settings.sfe_e), ("sfe-l", settings.sfe_l)):
+        for loss in ("contrastive", "n-pair"):
+            for trimmed, share in (("trimmed", 1.0), ("not trimmed", 0.0)):
+                changes: dict[str, Mapping[str, object]] = {"loss": {"name": loss}, "augmentation": {"trimming": share}}
+                runs.append(run(f"{sfe}, {loss}, {trimmed}", extractor, changes))
+    runs += [
+        run("lips", settings.sfe_l, kinds=("lip",), tested=("lip",)),
+        run("facial and lips", settings.sfe_l, kinds=SPOKEN_TOO, tested=SPOKEN_TOO),
+        run("landmarks", settings.landmarks),
+        run("frame differences", settings.sfe_l, {"encoder": {"inputs": "difference"}}),
+        run("mesh", settings.mesh, {"encoder": {"heads": heads_for(settings.recipe, settings.mesh)}}),
+        *(
+            run(network, settings.sfe_l, {"encoder": {"network": network}}, tested=ATTACKED)
+            for network in ("gru", "tcn", "conformer")
+        ),
+        Run(DTW, (), settings.landmarks, None, ATTACKED),
+        *(
+            Run(
+                f"ours {number}",
+                own.sources[0].kinds,
+                own.extractor,
+                own,
+                KINDS if "lip" in own.sources[0].kinds else ATTACKED,
+            )
+            for number, own in enumerate(settings.ours, 1)
+        ),
+    ]
+    return [run for run in runs if run.extractor]
+
+
+def choose_runs(runs: Sequence[Run], manifest: Manifest, only: Sequence[str] = ()) -> list[Run]:
+    """Those that a set has the clips for, and whose name begins as asked for, if anything is.
+
+    Raises:
+        DataError: there is none.
+    """
+    kinds = {record.kind for record in manifest.records}
+    possible = [run for run in runs if kinds & set(run.tested) and (run.tested == KINDS or set(run.kinds) <= kinds)]
+    chosen = [run for run in possible if not only or run.name.startswith(tuple(only))]
+    if not possible:
+        raise DataError(f"{manifest.folder} has no clips that a table is about; they are facial motions and lips.")
+    if not chosen:
+        raise DataError(
+            f"No run begins with {' or '.join(only)}; choose among {'; '.join(run.name for run in possible)}."
+        )
+    return chosen
+
+
+def heads_for(recipe: TrainingSettings, extractor: str) -> int:
+    """The most heads, up to the recipe's, that divide the width of the encoder over this extractor."""
+    if not extractor:
+        return recipe.encoder.heads
+    own, dimension = recipe.encoder, load_extractor(extractor).dimension
+    width = own.width or InputStreams(dimension, own.inputs, own.scaling, own.centre, own.components).width
+    return max(heads for heads in range(1, recipe.encoder.heads + 1) if width % heads == 0)
+
+
+def load_clips(settings: TableSettings) -> Manifest:
+    """The manifest of the recipe, checked; near misses that only reorder steps have their name.
+
+    Raises:
+        ManifestError: see `check_manifest`. DataError: a recipe asks for clips that it wouldn't get.
+        TrainingError: a recipe begins with a trained run.
+    """
+    recipe = settings.recipe
+    for own in (recipe, *settings.ours):
+        refuse_begun(own)
+        same = [(source.manifest, source.split) for source in own.sources] == [(recipe.sources[0].manifest, "")]
+        if not same or own.features != recipe.features:
+            raise DataError(
+                "Tables compare recipes on the same clips: each needs one source, without a split, of the recipe's own "
+                f"manifest ({recipe.sources[0].manifest}), and its feature cache ({recipe.features})."
+            )
+    manifest = read_manifest(Path(settings.recipe.sources[0].manifest))
+    check_manifest(manifest)
+    return manifest
+
+
+def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[Run]) -> None:
+    """See that every run can be trained and measured, before any is.
+
+    Raises:
+        DataError: a clip wasn't extracted yet by an extractor, a fold has no pairs of the clips that a row is about, or
+            a recipe adds simulated people to features that they don't have.
+        TrainingError, SettingsError: a recipe's encoder can't be made over its extractor's features.
+    """
+    folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
+    for run in runs:
+        if run.settings is not None:
+            check_simulation(run.settings, _frontend_id(run.extractor))
+            check_encoder(run.settings, load_extractor(run.extractor).dimension)
+    for extractor in dict.fromkeys(run.extractor for run in runs):
+        sequences = _read(settings, manifest, extractor, _kinds(runs, extractor))
+        acquired = list(sequences)
+        for run in runs:
+            if run.extractor == extractor and run.settings is not None:
+                refuse_fitted(run.settings, _frontend_id(extractor), list(sequences.values()))
+        left = [Fold(fold.train, fold.test[np.isin(fold.test, acquired)]) for fold in folds]
+        tested = {kind for run in runs if run.extractor == extractor for kind in run.tested if kind in SPOKEN_TOO}
+        for kind in sorted(tested & {record.kind for record in manifest.records}):
+            check_folds(manifest.records, left, kind)
+
+
+def train_runs(
+    settings: TableSettings,
+    runs: Sequence[Run],
+    out: Path,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, list[HeldOut]]:
+    """Train what isn't there yet, every fold of every run.
+
+    Args:
+        settings: of the tables. runs: of `plan_runs`. out: keeps a folder per run and fold.
+        jobs: trainings side by side; each uses the threads of its recipe.
+        progress: called with the number of folds done and of all.
+    Returns:
+        Held-out clips of each fold, by the name of the run.
+    Raises:
+        TrainingError: as in `train_encoder`, or the folder holds runs of other settings.
+    """
+    tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
+    found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
+    if progress:
+        progress(0, len(tasks))
+    with name_killed(TrainingError, "trained"):
+        results = run_tasks(_load, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+        for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
+            found[runs[number].name].append(held_out)
+            if progress:
+                progress(done, len(tasks))
+    return found
+
+
+def kept_runs(settings: TableSettings, manifest: Manifest, runs: Sequence[Run], out: Path) -> dict[str, list[HeldOut]]:
+    """Runs that were trained before, every fold of them, by their name.
+
+    Arguments as in `train_runs`, and the manifest of `load_clips`.
+
+    Raises:
+        TrainingError: as in `train_runs`.
+    """
+    worker = _make_worker(settings, tuple(runs), out, manifest)
+    found = {}
+    for run in runs:
+        kept = [worker.kept(run, fold) for fold in range(settings.folds)]
+        if all(kept):
+            found[run.name] = [own for own in kept if own]
+    return found
+
+
+@dataclass
+class _Worker:
+    """What a process that trains folds has open: one extractor's features at a time, and the last simulated people."""
+
+    settings: TableSettings
+    runs: tuple[Run, ...]
+    out: Path
+    manifest: Manifest
+    folds: list[Fold]
+    extractor: str = ""
+    sequences: dict[int, FeatureSequence] = field(default_factory=dict)
+    simulation: SimulationSettings | None = None
+    simulated: list[Source] = field(default_factory=list)
+    digest: str = ""  # of records and clips, once it was asked for
+
+    def folder(self, run: Run, fold: int) -> RunFolder:
+        return RunFolder(self.out / "runs" / run.name / f"fold-{fold}")
+
+    def fold_settings(self, run: Run, fold: int) -> TrainingSettings | None:
+        return dataclasses.replace(run.settings, seed=run.settings.seed + fold) if run.settings else None
+
+    def clips(self, run: Run, fold: int) -> str:
+        """Digest of the manifest, the bytes of its clips, what sees them, and what is held out."""
+        if not self.digest:
+            files = [clip_digest(self.manifest.file(record)) for record in self.manifest.records]
+            self.digest = f"{digest_records(self.manifest.records)} {json.dumps(files)}"
+        held = json.dumps(self.folds[fold].test.tolist())
+        told = f"{self.digest} {_frontend_id(run.extractor)} {held}"
+        if run.settings is not None and run.settings.simulation.subjects:
+            told += f" {simulation_version(run.settings.simulation)}"
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def kept(self, run: Run, fold: int) -> HeldOut | None:
+        return read_held_out(self.folder(run, fold), self.fold_settings(run, fold), self.clips(run, fold))
+
+    def open(self, run: Run) -> None:
+        if self.extractor != run.extractor:
+            kinds = _kinds(self.runs, run.extractor)
+            self.sequences = _read(self.settings, self.manifest, run.extractor, kinds)
+            self.extractor = run.extractor
+        if run.settings is not None and self.simulation != run.settings.simulation:
+            self.simulated = load_simulated(run.settings, _frontend_id(run.extractor))
+            self.simulation = run.settings.simulation
+
+
+def _load(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
+    return _make_worker(settings, runs, out, load_clips(settings))
+
+
+def _make_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path, manifest: Manifest) -> _Worker:
+    return _Worker(settings, runs, out, manifest, subject_folds(manifest.records, settings.folds, settings.recipe.seed))
+
+
+def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
+    run = worker.runs[number]
+    folder, own = worker.folder(run, fold), worker.fold_settings(run, fold)
+    kept = worker.kept(run, fold)
+    if kept is not None:
+        return kept
+    worker.open(run)
+    records, sequences = worker.manifest.records, worker.sequences
+    held = _held_out(records, worker.folds[fold])
+    places = np.array([i for i in held if i in sequences and records[i].kind in run.tested], np.int64)
+    clips = [sequences[i] for i in places]
+    vectors: dict[str, FloatArray] = {}
+    scores = None
+    if own is None:
+        scores = _dtw_within(clips, [records[i].subject for i in places])
+    else:
+        chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
+        train = [sequences[i] for i in chosen]
+        source: Source = ([records[i] for i in chosen], train, own.sources[0].batch)
+        net = train_encoder(own, make_training_set([source, *worker.simulated], own.task), folder)
+        vectors = {"": embed(net, clips)}
+        if run.controls:
+            shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
+            changed = (shuffled, [last_frame(clip) for clip in clips], [peak_frame(clip) for clip in clips])
+            vectors |= {name: embed(net, robbed) for name, robbed in zip(CONTROLS, changed, strict=True)}
+            for how in ("maximum", "mean"):
+                vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
+    held_out = HeldOut(places, vectors, scores)
+    write_held_out(folder, held_out, worker.clips(run, fold))
+    # At the paper's size a hundred megabytes a fold; the vectors are what the tables are made of.
+    (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)
+    return held_out
+
+
+def _held_out(records: Sequence[ClipRecord], fold: Fold) -> list[int]:
+    """Clips of the fold's subjects, but their mimicry of others: instead, that of their own motions by anybody."""
+    subjects = {records[i].subject for i in fold.test}
+    owned = {r.motion for r in records if r.kind != "mimic" and r.subject in subjects}
+    return [
+        i
+        for i, r in enumerate(records)
+        if (original_motion(r) in owned if r.kind == "mimic" else r.subject in subjects)
+    ]
+
+
+def _kinds(runs: Sequence[Run], extractor: str) -> set[str]:
+    return {kind for run in runs if run.extractor == extractor for kind in (*run.kinds, *run.tested)}
+
+
+@functools.cache  # it takes a network's file, and is asked for once a fold
+def _frontend_id(extractor: str) -> str:
+    return load_extractor(extractor).frontend_id
+
+
+def _read(
+    settings: TableSettings, manifest: Manifest, extractor: str, kinds: Iterable[str]
+) -> dict[int, FeatureSequence]:
+    cache = FeatureCache(Path(settings.recipe.features), _frontend_id(extractor))
+    acquired, sequences = read_features(cache, manifest.select(kinds=kinds))
+    place = {record: i for i, record in enumerate(manifest.records)}
+    return {place[record]: own for record, own in zip(acquired.records, sequences, strict=True)}
+
+
+def _dtw_within(clips: Sequence[FeatureSequence], subjects: Sequence[str]) -> FloatArray:
+    """(M, M) scores of clips of one person; NaN where two people would be compared, which takes too long."""
+    scores = np.full((len(clips), len(clips)), np.nan, np.float32)
+    for subject in dict.fromkeys(subjects):
+        own = [i for i, name in enumerate(subjects) if name == subject]
+        scores[np.ix_(own, own)] = dtw_scores([resample(clips[i].values, clips[i].times) for i in own])
+    return scores

@@ -1,0 +1,235 @@
+"""Nonces and the lock: an attempt is made once, by whom it was given to, and failures cost time.
+
+A failure is charged when the attempt begins, in the transaction that uses up its nonce, and forgiven if the attempt is
+accepted or never came to a comparison. So a hundred attempts at once are charged like a hundred in a row, and a killed
+process forgives nothing. Names that nobody has are counted alike.
+
+Moments are of the machine's clock, which may be set. Set back, it leaves moments that lie ahead: from then on a wait
+lasts no longer than the settings say, and a nonce isn't taken. Set forward, it ends waits and nonces early, but forgets
+no failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from facemotion.errors import LockedError, NonceError, RateError
+from facemotion.service.settings import AttemptSettings
+from facemotion.service.sql_tables import failures, nonces
+from facemotion.store.database import Database
+
+Purpose = Literal["verify", "enrol"]
+FORGET_SECONDS = 90 * 86400.0
+"""Failures older than this are forgotten, unless they locked the user for good."""
+
+CLOCK_SKEW_SECONDS = 5.0
+"""By how much the clocks of servers on one database may differ; a moment farther ahead is of a clock set back since."""
+
+
+@dataclass(frozen=True)
+class LockState:
+    """How a name stands.
+
+    Attributes:
+        failures: in a row.
+        wait_seconds: until the next attempt is let through; 0 if it is now.
+        locked: only an administrator can unlock.
+    """
+
+    failures: int
+    wait_seconds: float
+    locked: bool
+
+    @property
+    def open(self) -> bool:
+        """Whether an attempt is let through now."""
+        return not (self.locked or self.wait_seconds)
+
+
+FREE = LockState(0, 0.0, False)
+"""Nothing stands against the name."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An attempt that was let through.
+
+    Attributes:
+        key_id: of the key that its nonce was given to.
+        charged: when a failure was charged for it, seconds since 1970; 0 where none was.
+        before: when the failure before that one was charged; 0 if there was none.
+    """
+
+    key_id: str
+    charged: float = 0.0
+    before: float = 0.0
+
+
+class Attempts:
+    """Nonces and failures in a service's database; holds across processes."""
+
+    def __init__(self, database: Database, settings: AttemptSettings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def issue(self, user: str, purpose: Purpose, key_id: str) -> str:
+        """Give out a nonce.
+
+        Raises:
+            RateError: the user has too many unused ones.
+            LockedError: attempts of that user are locked; only for the purpose "verify".
+        """
+        nonce, now = secrets.token_urlsafe(24), time.time()
+        with self._database.write() as connection:
+            self._mend(connection, now, failures.c.user == user)
+            state = self._state(connection, user, now) if purpose == "verify" else FREE
+            if state.open:
+                self._give(connection, user, purpose, key_id, nonce, now)
+        self._refuse_locked(state)  # outside of the transaction, which keeps what was mended
+        return nonce
+
+    def _give(self, connection: Connection, user: str, purpose: Purpose, key_id: str, nonce: str, now: float) -> None:
+        held = connection.scalar(select(func.count()).select_from(nonces).where(nonces.c.user == user)) or 0
+        if held >= self._settings.open_nonces:
+            error = RateError(
+                f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s."
+            )
+            error.retry_seconds = self._settings.nonce_seconds
+            raise error
+        expires = now + self._settings.nonce_seconds
+        row = {"digest": _digest(nonce), "user": user, "purpose": purpose, "key_id": key_id, "expires": expires}
+        connection.execute(insert(nonces).values(**row))
+
+    def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
+        """Use up a nonce and, for "verify", charge a failure beforehand.
+
+        Args:
+            key_id: of the caller, who must be the one that the nonce was given to; None where the nonce itself says
+                who calls.
+        Returns:
+            what `forgive` and `accept` ask for.
+        Raises:
+            NonceError: unknown, used, expired, or of another user, purpose or key.
+            LockedError: wait, or see an administrator; the nonce is used up all the same.
+        """
+        now = time.time()
+        with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":  # one attempt of a user at a time; SQLite has one writer anyhow
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+            self._mend(connection, now, failures.c.user == user)
+            here = (
+                (nonces.c.digest == _digest(nonce))
+                & (nonces.c.user == user)
+                & (nonces.c.purpose == purpose)
+                & ~self._stale(now)
+            )
+            if key_id is not None:
+                here &= nonces.c.key_id == key_id
+            holder: str | None = connection.scalar(select(nonces.c.key_id).where(here))
+            known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
+            state = self._state(connection, user, now) if purpose == "verify" else FREE
+            charged = before = 0.0
+            if known and purpose == "verify" and state.open:
+                charged, before = now, self._charge(connection, user, now)
+        if holder is None or not known:
+            raise NonceError(
+                "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new "
+                "one."
+            )
+        self._refuse_locked(state)
+        return Ticket(holder, charged, before)
+
+    def forgive(self, connection: Connection, user: str, ticket: Ticket) -> None:
+        """Take back the charge of an attempt that never came to a comparison: the wait goes on from the failure before
+        it, unless another one was charged since.
+        """
+        mine = failures.c.user == user
+        here = mine & (failures.c["count"] > 0)
+        connection.execute(update(failures).where(here).values(count=failures.c["count"] - 1))
+        last = mine & (failures.c.latest == ticket.charged)
+        connection.execute(update(failures).where(last).values(latest=ticket.before))
+
+    def accept(self, connection: Connection, user: str, ticket: Ticket) -> None:
+        """Take back the charge of an accepted attempt, and forget failures before it, unless they locked the user."""
+        self.forgive(connection, user, ticket)
+        here = (failures.c.user == user) & (failures.c["count"] < self._settings.lock_failures)
+        connection.execute(delete(failures).where(here))
+
+    def unlock(self, connection: Connection, user: str) -> None:
+        """Forget all failures of a name."""
+        connection.execute(delete(failures).where(failures.c.user == user))
+
+    def forget(self, connection: Connection, user: str) -> None:
+        """Remove everything kept of a name."""
+        self.unlock(connection, user)
+        connection.execute(delete(nonces).where(nonces.c.user == user))
+
+    def state(self, user: str) -> LockState:
+        """How a name stands now."""
+        with self._database.read() as connection:
+            return self._state(connection, user, time.time())
+
+    def tidy(self) -> None:
+        """Forget expired nonces and failures of long ago."""
+        now = time.time()
+        with self._database.write() as connection:
+            self._mend(connection, now)
+            old = (failures.c.latest < now - FORGET_SECONDS) & (failures.c["count"] < self._settings.lock_failures)
+            connection.execute(delete(failures).where(old))
+
+    def _stale(self, now: float) -> ColumnElement[bool]:
+        """Which nonces aren't good: expired, or of a moment that this clock hasn't reached."""
+        latest = now + self._settings.nonce_seconds + CLOCK_SKEW_SECONDS
+        return (nonces.c.expires < now) | (nonces.c.expires > latest)
+
+    def _mend(self, connection: Connection, now: float, whose: ColumnElement[bool] | None = None) -> None:
+        """Remove nonces that aren't good, and let waits that began at a moment still to come begin now.
+
+        Args:
+            whose: rows of failures to look at; all where None.
+        """
+        connection.execute(delete(nonces).where(self._stale(now)))
+        ahead = failures.c.latest > now + CLOCK_SKEW_SECONDS
+        connection.execute(update(failures).where(ahead if whose is None else whose & ahead).values(latest=now))
+
+    def _state(self, connection: Connection, user: str, now: float) -> LockState:
+        row = connection.execute(select(failures).where(failures.c.user == user)).mappings().one_or_none()
+        if row is None:
+            return FREE
+        settings, count = self._settings, row["count"]
+        if count >= settings.lock_failures:
+            return LockState(count, 0.0, True)
+        if count < settings.free_failures:
+            return LockState(count, 0.0, False)
+        doublings = min(count - settings.free_failures, 60)
+        wait = min(settings.wait_seconds * 2.0**doublings, settings.longest_wait_seconds)
+        return LockState(count, min(wait, max(0.0, row["latest"] + wait - now)), False)
+
+    def _refuse_locked(self, state: LockState) -> None:
+        if state.locked:
+            raise LockedError("Too many failures; an administrator must unlock this user.")
+        if state.wait_seconds:
+            error = LockedError(f"Too many failures; try again in {math.ceil(state.wait_seconds)} s.")
+            error.retry_seconds = state.wait_seconds
+            raise error
+
+    def _charge(self, connection: Connection, user: str, now: float) -> float:
+        """Count a failure, and tell when the one before was charged."""
+        before: float | None = connection.scalar(select(failures.c.latest).where(failures.c.user == user))
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        row = dialect.insert(failures).values(user=user, count=1, latest=now)
+        again = {"count": failures.c["count"] + 1, "latest": now}
+        connection.execute(row.on_conflict_do_update(index_elements=["user"], set_=again))
+        return before or 0.0
+
+
+def _digest(nonce: str) -> bytes:
+    return hashlib.sha256(nonce.encode("utf-8", "surrogateescape")).digest()

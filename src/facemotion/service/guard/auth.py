@@ -1,0 +1,164 @@
+"""API keys: who calls, and what they may do.
+
+A key reads `fm_ID_SECRET`. The secret is 32 random bytes, so its SHA-256 tells nothing about it and needs no slow hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, cast, get_args
+
+from sqlalchemy import func, insert, select, update
+
+from facemotion.errors import AuthenticationError, RightsError, UsageError
+from facemotion.service.sql_tables import keys as table
+from facemotion.store.database import Database
+
+Role = Literal["verify", "enrol", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""Each may do what those before it may."""
+
+UNKNOWN_KEY = "The API key isn't known or was revoked; send a valid one as `Authorization: Bearer KEY`."
+_NO_DIGEST = hashlib.sha256(b"").digest()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request.
+
+    Attributes:
+        key_id: of their API key; "" for a caller on this machine without one.
+        name: of the key.
+        role: what they may do.
+    """
+
+    key_id: str
+    name: str
+    role: Role
+
+    @property
+    def label(self) -> str:
+        """How the audit trail names them."""
+        return f"{self.key_id} {self.name}" if self.key_id else self.name
+
+    def may(self, role: Role) -> bool:
+        """Whether the caller has that role or a higher one."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+    def require(self, role: Role) -> None:
+        """
+        Raises:
+            RightsError: the caller may not.
+        """
+        if not self.may(role):
+            raise RightsError(f"This needs an API key with the role {role}, yours has the role {self.role}.")
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as it is listed: without its secret."""
+
+    id: str
+    name: str
+    role: Role
+    made: datetime
+    revoked: datetime | None
+
+
+KEYLESS = Caller("", "this machine", "enrol")
+"""A caller without a key, where the settings let them in."""
+
+
+class ApiKeys:
+    """The keys in a service's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, name: str, role: Role) -> str:
+        """Make a key and give its text, which can't be had again.
+
+        Args:
+            name: who will use it, 1 to 128 printable characters.
+        Raises:
+            UsageError: a wrong name or role.
+        """
+        if role not in ROLES:
+            raise UsageError(f"The role must be one of {', '.join(ROLES)}, got {role!r}.")
+        if not 1 <= len(name) <= 128 or not name.isprintable():
+            raise UsageError("Give the key a name of 1 to 128 printable characters.")
+        key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+        row = {"id": key_id, "name": name, "role": role, "digest": _digest(secret), "made": time.time()}
+        with self._database.write() as connection:
+            connection.execute(insert(table).values(**row))
+        return f"fm_{key_id}_{secret}"
+
+    def list(self) -> list[ApiKey]:
+        """All keys, revoked ones too, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.made)).all()
+        return [
+            ApiKey(r.id, r.name, cast(Role, r.role), _moment(r.made), None if r.revoked is None else _moment(r.revoked))
+            for r in rows
+        ]
+
+    def valid(self) -> int:
+        """How many keys aren't revoked."""
+        with self._database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(table).where(table.c.revoked.is_(None))) or 0
+
+    def revoke(self, key_id: str) -> None:
+        """Make a key worthless, from the next request on.
+
+        Raises:
+            UsageError: no valid key of that id.
+        """
+        with self._database.write() as connection:
+            here = (table.c.id == key_id) & table.c.revoked.is_(None)
+            if not connection.execute(update(table).where(here).values(revoked=time.time())).rowcount:
+                raise UsageError(f"There is no valid key {key_id!r}; `facemotion keys list` lists them.")
+
+    def holder(self, key_id: str) -> Caller:
+        """Who holds the key of an id that was checked before; "" is a caller without a key.
+
+        Raises:
+            AuthenticationError: the key was revoked since.
+        """
+        if not key_id:
+            return KEYLESS
+        with self._database.read() as connection:
+            here = (table.c.id == key_id) & table.c.revoked.is_(None)
+            row = connection.execute(select(table).where(here)).one_or_none()
+        if row is None:
+            raise AuthenticationError(UNKNOWN_KEY)
+        return Caller(row.id, row.name, cast(Role, row.role))
+
+    def caller(self, text: str) -> Caller:
+        """Who holds a key.
+
+        Raises:
+            AuthenticationError: nobody does; the same words whatever is wrong with it.
+        """
+        parts = text.split("_", 2)
+        prefix, key_id, secret = parts if len(parts) == 3 else ("", "", text)
+        with self._database.read() as connection:
+            here = (table.c.id == key_id[:16]) & table.c.revoked.is_(None)
+            row = connection.execute(select(table).where(here)).one_or_none()
+        # Compared even where there is no such key, so that the time tells nothing.
+        same = hmac.compare_digest(_digest(secret), row.digest if row else _NO_DIGEST)
+        if row is None or not same or prefix != "fm":
+            raise AuthenticationError(UNKNOWN_KEY)
+        return Caller(row.id, row.name, cast(Role, row.role))
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,235 @@
+"""Replays: a recording that was seen before, a frozen picture, a loop; and the place for a detector of other attacks.
+
+What is remembered of a recording: digests of its frames under a secret, and the course of its motion in a few random
+directions, encrypted under that secret. The secret comes from the key that turns the store's vectors and stands in no
+database; after a rotation of that key older recordings can't be read any more and are forgotten.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete, insert, select
+
+from facemotion.encoder import resample
+from facemotion.service.guard.recording import Recording
+from facemotion.service.settings import ReplaySettings
+from facemotion.service.sql_tables import recordings as table
+from facemotion.store.database import Database
+from facemotion.types import FeatureSequence, FloatArray
+
+SHORTEST_PERIOD = 0.6
+"""Seconds; quicker repetition is a person's own, such as blinking."""
+
+
+DIRECTIONS = 32
+"""Random directions that the course of a motion is kept in: lengths are true to about an eighth."""
+MOST_SHIFT = 8
+"""Frames of a 25th of a second by which a replay may begin earlier or later."""
+
+
+class AttackDetector(Protocol):
+    """Where an integrator's presentation-attack detector plugs in: give one to `create_app`."""
+
+    def is_attack(self, pictures: tuple[NDArray[np.uint8], ...], features: FeatureSequence) -> bool:
+        """Whether an attempt shows something else than a living person before the camera.
+
+        Args:
+            pictures: up to 16 frames (H, W, 3) uint8 RGB, unmirrored, evenly over the attempt.
+            features: of the whole attempt.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What digests and encryption of recordings rest on.
+
+    Attributes:
+        id: tells one secret from another and nothing else about it.
+        frames: key of the digests of frames, 32 bytes.
+        motions: key of AES-256-GCM, 32 bytes.
+    """
+
+    id: str
+    frames: bytes
+    motions: bytes
+
+    @classmethod
+    def derive(cls, master: bytes) -> Secret:
+        """From the key that turns the store's vectors."""
+        made = HKDF(SHA256(), 72, None, b"facemotion recordings").derive(master)
+        return cls(made[:8].hex(), made[8:40], made[40:])
+
+
+class Memory:
+    """The earlier recordings of each user, in a service's database.
+
+    Args:
+        database: at the service's schema.
+        master: id and bytes of the key that turns the store's vectors now; asked each time, since another process may
+            rotate it.
+    """
+
+    def __init__(self, database: Database, master: Callable[[], tuple[str, bytes]], settings: ReplaySettings) -> None:
+        self._database = database
+        self._master = master
+        self._settings = settings
+        self._known: tuple[str, Secret] | None = None
+
+    @property
+    def secret(self) -> Secret:
+        """The secret of now; every process on the database has the same."""
+        name, master = self._master()
+        known = self._known
+        if known is None or known[0] != name:
+            known = self._known = (name, Secret.derive(master))
+        return known[1]
+
+    def seen(self, user: str, recording: Recording) -> bool:
+        """Whether an earlier recording of the user is this one, by its pixels or by its motion."""
+        secret = self.secret
+        with self._database.read() as connection:
+            mine = (table.c.user == user) & (table.c.secret_id == secret.id)
+            rows = connection.execute(select(table.c.frames, table.c.motion).where(mine)).all()
+        course = _course(recording, secret)
+        known = set(recording.frames)
+        return any(
+            shared(known, _split(row.frames)) >= self._settings.frame_share
+            or distance(course, _open(row.motion, user, secret)) < self._settings.motion_ratio
+            for row in rows
+        )
+
+    def same(self, one: Recording, other: Recording) -> bool:
+        """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
+        share, secret = shared(set(one.frames), other.frames), self.secret
+        far = distance(_course(one, secret), _course(other, secret))
+        return share >= self._settings.frame_share or far < self._settings.motion_ratio
+
+    def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
+        """Remember a recording: kind "take" for good, kind "attempt" until enough others came after."""
+        nonce, secret = secrets.token_bytes(12), self.secret
+        plain = _course(recording, secret).astype("<f2").tobytes()
+        row = {
+            "user": user,
+            "kind": kind,
+            "secret_id": secret.id,
+            "frames": b"".join(recording.frames),
+            "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, user.encode()),
+            "at": time.time(),
+        }
+        connection.execute(insert(table).values(**row))
+        mine = (table.c.user == user) & (table.c.kind == "attempt")
+        newest = select(table.c.number).where(mine).order_by(table.c.number.desc()).limit(self._settings.remembered)
+        connection.execute(delete(table).where(mine & table.c.number.not_in(newest)))
+        connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != secret.id)))
+
+    def forget(self, connection: Connection, user: str) -> None:
+        """Remove all recordings of a user."""
+        connection.execute(delete(table).where(table.c.user == user))
+
+    def tidy(self, users: set[str]) -> None:
+        """Remove the recordings of everyone but these."""
+        with self._database.write() as connection:
+            for (user,) in connection.execute(select(table.c.user).distinct()).all():
+                if user not in users:
+                    self.forget(connection, user)
+
+
+def _course(recording: Recording, secret: Secret) -> FloatArray:
+    """(L, DIRECTIONS) float32: the motion at 25 frames/s in secret random directions."""
+    features = recording.acquisition.features
+    values = resample(features.values, features.times)
+    random = np.random.default_rng(np.frombuffer(secret.frames, np.uint32))
+    directions = random.standard_normal((values.shape[1], DIRECTIONS), np.float32) / np.float32(DIRECTIONS**0.5)
+    return np.asarray(values @ directions, np.float32)
+
+
+def _open(sealed: bytes, user: str, secret: Secret) -> FloatArray:
+    """The course that `_course` gave."""
+    try:
+        plain = AESGCM(secret.motions).decrypt(sealed[:12], sealed[12:], user.encode())
+    except InvalidTag:  # altered: its frames still count
+        return np.zeros((0, DIRECTIONS), np.float32)
+    return np.frombuffer(plain, "<f2").reshape(-1, DIRECTIONS).astype(np.float32)
+
+
+def shared(frames: set[bytes], others: Sequence[bytes]) -> float:
+    """Share of frames of one recording that stand in another, 0..1."""
+    return len(frames & set(others)) / max(1, min(len(frames), len(set(others))))
+
+
+def distance(course: FloatArray, other: FloatArray) -> float:
+    """How far apart two courses are where they fit best, next to the change of the first from frame to frame.
+
+    Two recordings of one performance, encoded differently, differ by what coding does to the landmarks, a fraction of
+    that change; two performances by several times it.
+
+    Args:
+        course, other: (L, DIRECTIONS) float32 at 25 frames/s.
+    Returns:
+        the smallest ratio over shifts of up to MOST_SHIFT frames; infinite where three fifths of the shorter don't
+        overlap or nothing moves.
+    """
+    least = max(10, int(0.6 * min(len(course), len(other))))
+    if min(len(course), len(other)) < least:
+        return np.inf
+    # All distances at once, then means along diagonals: a busy user has dozens of earlier recordings.
+    squares = np.square(course).sum(axis=1)[:, None] + np.square(other).sum(axis=1)[None]
+    apart = np.sqrt((squares - 2 * (course @ other.T)).clip(0))
+    changes = np.linalg.norm(np.diff(course, axis=0), axis=1)
+    summed = np.concatenate([[0.0], np.cumsum(changes, dtype=np.float64)])
+    best = np.inf
+    for shift in range(-MOST_SHIFT, MOST_SHIFT + 1):
+        diagonal = apart.diagonal(-shift)
+        length, first = len(diagonal), max(0, shift)
+        if length < least:
+            continue
+        change = (summed[first + length - 1] - summed[first]) / (length - 1)
+        if change > 0:
+            best = min(best, float(diagonal.sum() / length / change))
+    return best
+
+
+def frozen(recording: Recording, settings: ReplaySettings) -> bool:
+    """Whether the picture stands still, to the last pixel, for longer than a camera's hiccup."""
+    start = 0
+    for number in range(1, len(recording.frames)):
+        if recording.frames[number] != recording.frames[number - 1]:
+            start = number
+        elif recording.times[number] - recording.times[start] > settings.frozen_seconds:
+            return True
+    return False
+
+
+def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:
+    """Whether the face, a period later, is nearer to itself than from one frame to the next: a video that repeats.
+
+    A person who repeats a motion misses by more than the motion of a 25th of a second.
+    """
+    values = resample(features.values, features.times)
+    change = _change(values, 1)
+    least = round(SHORTEST_PERIOD * 25)
+    # Two fifths of the clip at least must be seen twice.
+    for lag in range(least, int(0.6 * len(values)) + 1):
+        if change > 0 and _change(values, lag) < settings.loop_ratio * change:
+            return True
+    return False
+
+
+def _change(values: FloatArray, lag: int) -> float:
+    return float(np.mean(np.linalg.norm(values[lag:] - values[:-lag], axis=1)))
+
+
+def _split(frames: bytes) -> tuple[bytes, ...]:
+    return tuple(frames[place : place + 8] for place in range(0, len(frames), 8))

@@ -1,0 +1,1 @@
+"""The app and its REST endpoints: routes, messages, uploads, problems and the page."""

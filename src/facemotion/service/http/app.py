@@ -1,0 +1,198 @@
+"""The application: parts put together, errors turned into answers, every answer counted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facemotion import __version__
+from facemotion.config import Settings, load_settings, read_toml
+from facemotion.errors import FacemotionError, FormError
+from facemotion.service import migrate
+from facemotion.service.desk import Desk
+from facemotion.service.guard.replay import AttackDetector, Memory
+from facemotion.service.http.messages import Problem
+from facemotion.service.http.page import page
+from facemotion.service.http.problems import FAULT, problem_of, respond, status_of
+from facemotion.service.http.routes import Parts, routes
+from facemotion.service.live.socket import Live
+from facemotion.service.metrics import Metrics
+from facemotion.service.settings import ServiceSettings
+from facemotion.store.database import Database
+from facemotion.store.sql import SqlStore
+from facemotion.verifier import Verifier
+
+log = logging.getLogger("facemotion.service")
+
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""On every answer that doesn't set its own."""
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+"""Those that are counted and logged by name."""
+
+
+def create_app(
+    store: str | Path,
+    settings: ServiceSettings | None = None,
+    inference: Settings | None = None,
+    *,
+    store_key: str = "",
+    detector: AttackDetector | None = None,
+    metrics_folder: Path | None = None,
+) -> FastAPI:
+    """Make the service; models and database are opened when it starts.
+
+    Args:
+        store: path or URL, see `facemotion.open_store`; the service's own tables go into the same database.
+        settings: of the service. inference: of the verifier; default: `load_settings()`.
+        store_key: where the store's key is, see `facemotion.open_store`.
+        detector: of presentation attacks, asked about every attempt and take.
+        metrics_folder: shared by the workers of one server.
+    """
+    settings = settings or ServiceSettings()
+    app = FastAPI(
+        title="facemotion",
+        version=__version__,
+        summary="Verify a person by a secret facial motion made before a camera.",
+        lifespan=_lifespan(store, settings, inference, store_key, detector, metrics_folder),
+        docs_url=None,  # their pages load scripts from other sites
+        redoc_url=None,
+        redirect_slashes=False,  # a name that ends in one isn't the name without it
+    )
+    routers = (routes(), page())
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
+    app.add_api_websocket_route("/v1/live", _live)
+    app.exception_handler(FacemotionError)(_named)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(Exception)(_fault)
+    app.add_middleware(Clerk, owner=app)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The app that FACEMOTION_SERVICE, FACEMOTION_CONFIG, FACEMOTION_STORE and so on describe; for worker processes."""
+    service = os.environ.get("FACEMOTION_SERVICE")
+    folder = os.environ.get("FACEMOTION_METRICS")
+    return create_app(
+        os.environ["FACEMOTION_STORE"],
+        read_toml(ServiceSettings, Path(service)) if service else None,
+        load_settings(),
+        metrics_folder=Path(folder) if folder else None,
+    )
+
+
+def _lifespan(
+    store_url: str | Path,
+    settings: ServiceSettings,
+    inference: Settings | None,
+    store_key: str,
+    detector: AttackDetector | None,
+    metrics_folder: Path | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+        verifier = Verifier.load(inference)
+        with SqlStore(Database.open(store_url), store_key) as store:
+            migrate.upgrade(store.database)
+            memory = Memory(store.database, store.transform_secret, settings.replay)
+            desk = Desk(verifier, store, store.database, memory, settings, Metrics(metrics_folder), detector)
+            desk.tidy()
+            parts = app.state.parts = Parts(desk, settings)
+            app.state.live = Live(parts)
+            yield {"limits": settings.limits}
+            parts.bench.close()
+
+    return lifespan
+
+
+class Clerk:
+    """Counts every request, writes one line of log about it without names, and adds the headers that all answers have.
+
+    Plain ASGI: Starlette's own base class would put whole bodies into a queue.
+    """
+
+    def __init__(self, app: ASGIApp, owner: FastAPI) -> None:
+        self._inner = app
+        self._owner = owner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = 500
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                there = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in there)]
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, stamped)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "other")
+            metrics: Metrics = self._owner.state.parts.metrics
+            method = scope["method"] if scope["method"] in METHODS else "other"  # a client may make up any number
+            metrics.count("facemotion_requests_total", route=route, method=method, status=str(status))
+            metrics.observe("facemotion_request_seconds", seconds, route=route)
+            metrics.save()
+            log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
+
+
+async def _live(socket: WebSocket) -> None:
+    live: Live = socket.app.state.live
+    await live.serve(socket)
+
+
+async def _named(_request: Request, error: FacemotionError) -> Response:
+    status = status_of(error)
+    if status == 500:
+        log.error("Answered by a fault: %s", type(error).__name__)  # its words may name a user
+    return respond(status, problem_of(error))
+
+
+async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+    # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
+    places = sorted({".".join(str(part) for part in one["loc"]) for one in error.errors()})
+    return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    problem = Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None)
+    return respond(error.status_code, problem, {"allow": _allowed(request)} if error.status_code == 405 else {})
+
+
+def _allowed(request: Request) -> str:
+    """The methods that a path takes, which RFC 9110 (15.5.6) wants named; the router knows only those of one route."""
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))
+
+
+async def _fault(_request: Request, error: Exception) -> Response:
+    log.error("Unexpected error", exc_info=error)
+    return respond(500, FAULT)

@@ -1,0 +1,317 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from facemotion import __version__
+from facemotion.enrolment import Enrolment
+from facemotion.errors import AuthenticationError, ModelError, RightsError
+from facemotion.models import card
+from facemotion.service.desk import Desk, moment
+from facemotion.service.guard import audit
+from facemotion.service.guard.auth import KEYLESS, UNKNOWN_KEY, Caller
+from facemotion.service.guard.limits import Bench, Pace
+from facemotion.service.http import messages
+from facemotion.service.http.problems import WORDS
+from facemotion.service.http.uploads import Form, read_form, read_json
+from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
+from facemotion.thresholds import own_points
+from facemotion.types import Factor, OperatingPoint
+
+BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+UserName = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=128,
+        pattern=messages.USER_PATTERN,
+        description="Name given by you: letters a to z and A to Z, digits and . _ @ + -, best an opaque id.",
+    ),
+]
+
+
+class Parts:
+    """What the endpoints work with; one a server process, at `app.state.parts`."""
+
+    def __init__(self, desk: Desk, settings: ServiceSettings) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.metrics = desk.metrics
+        self.bench = Bench(settings.limits)
+        self.pace = Pace(settings.limits.requests_per_minute)
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that a request came to."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def caller_of(request: Request, credentials: Credentials) -> Caller:
+    """Who makes a request; counts it against their pace.
+
+    Raises:
+        AuthenticationError: no key where one is needed, or an unknown one. RateError: too many requests.
+        RightsError: a page of another site, or a proxy, asks in the name of this machine.
+    """
+    parts = parts_of(request)
+    address = request.client.host if request.client else ""
+    if credentials is not None:
+        # Spent before the key is looked up, so that keys can't be guessed at any speed.
+        parts.pace.spend(f"{address} {credentials.credentials[:11]}")
+        return parts.desk.keys.caller(credentials.credentials)
+    parts.pace.spend(address)
+    return keyless(address, request.headers, parts.settings)
+
+
+def keyless(address: str, headers: Any, settings: ServiceSettings) -> Caller:
+    """A caller without a key: somebody on this machine, if the settings let them.
+
+    Raises:
+        AuthenticationError, RightsError: see caller_of.
+    """
+    if not (settings.server.keyless_on_loopback and is_loopback(address)):
+        raise AuthenticationError(UNKNOWN_KEY)
+    if "forwarded" in headers or "x-forwarded-for" in headers:
+        raise AuthenticationError("Requests through a proxy need an API key; send one as `Authorization: Bearer KEY`.")
+    host = headers.get("host", "")
+    if host.rsplit(":", 1)[0] not in LOOPBACK_NAMES and host not in LOOPBACK_NAMES:
+        raise RightsError("Without a key, call the service by the name localhost.")
+    origin = headers.get("origin", "")
+    if origin and origin.partition("://")[2] != host:
+        raise RightsError("A page of another site may not call the service without a key.")
+    return KEYLESS
+
+
+Who = Annotated[Caller, Depends(caller_of)]
+
+
+def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": messages.Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
+
+
+async def _wanted(request: Request, who: Who) -> messages.NonceRequest:
+    """The body of createNonce, read once it is known who calls."""
+    return await read_json(request, messages.NonceRequest, parts_of(request).settings.limits)
+
+
+Wanted = Annotated[messages.NonceRequest, Depends(_wanted)]
+
+
+def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
+    body = {"type": "object", "required": list(fields), "properties": fields, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
+
+
+_JSON = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": messages.NonceRequest.model_json_schema()}},
+    }
+}
+_NONCE_FIELD = {"type": "string", "description": "From createNonce, for this user and purpose."}
+_CLIP_FIELD = {"type": "string", "format": "binary", "description": "Any video; RGB, not mirrored."}
+_TAKES_FIELD = {
+    "type": "array",
+    "items": _CLIP_FIELD,
+    "minItems": 1,
+    "description": "Takes of one motion, each recorded anew; 2 to 5, unless the settings say otherwise.",
+}
+
+
+def routes() -> APIRouter:
+    """A router with every endpoint of the REST interface."""
+    router = APIRouter()
+    add: Any = router.add_api_route
+    clip = _answers(408, 413, 422, 503)
+    add("/v1/users/{user}/nonces", create_nonce, methods=["POST"], status_code=201, operation_id="createNonce",
+        response_model=messages.Nonce, responses=_answers(408, 413, 422, 503), openapi_extra=_JSON)  # fmt: skip
+    add("/v1/users/{user}/verify", verify, methods=["POST"], operation_id="verify",
+        response_model=messages.Verdict, responses=clip,
+        openapi_extra=_multipart(nonce=_NONCE_FIELD, clip=_CLIP_FIELD))  # fmt: skip
+    enrolment = _multipart(nonce=_NONCE_FIELD, takes=_TAKES_FIELD)
+    add("/v1/users/{user}/enrolment", enrol, methods=["POST"], status_code=201, operation_id="enrol",
+        response_model=messages.Enrolled, responses=clip | _answers(409), openapi_extra=enrolment)  # fmt: skip
+    add("/v1/users/{user}/enrolment", enrol_again, methods=["PUT"], operation_id="enrolAgain",
+        response_model=messages.Enrolled, responses=clip | _answers(404), openapi_extra=enrolment)  # fmt: skip
+    add("/v1/users/{user}", status, methods=["GET"], operation_id="userStatus",
+        response_model=messages.UserStatus, responses=_answers(422, 503))  # fmt: skip
+    add("/v1/users/{user}", delete, methods=["DELETE"], status_code=204, operation_id="deleteUser",
+        response_class=Response, responses=_answers(404, 422, 503))  # fmt: skip
+    add("/v1/users/{user}/unlock", unlock, methods=["POST"], status_code=204, operation_id="unlockUser",
+        response_class=Response, responses=_answers(422, 503))  # fmt: skip
+    add("/v1/users", users, methods=["GET"], operation_id="listUsers",
+        response_model=messages.UserList, responses=_answers(503))  # fmt: skip
+    add("/v1/models", models, methods=["GET"], operation_id="listModels",
+        response_model=messages.Models, responses=_answers())  # fmt: skip
+    add("/v1/audit", read_audit, methods=["GET"], operation_id="readAudit",
+        response_model=messages.AuditPage, responses=_answers(422, 503))  # fmt: skip
+    add("/health", health, methods=["GET"], operation_id="health", response_model=messages.Health)
+    add("/ready", ready, methods=["GET"], operation_id="ready", response_model=messages.Health,
+        responses={503: {"model": messages.Problem, "description": WORDS[503]}})  # fmt: skip
+    add("/metrics", metrics, methods=["GET"], operation_id="metrics", response_class=Response,
+        responses=_answers() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
+    return router
+
+
+def create_nonce(request: Request, who: Who, user: UserName, wanted: Wanted) -> messages.Nonce:
+    """Ask for a nonce: it is good for one attempt of one user, and not for long."""
+    who.require(wanted.purpose)
+    parts = parts_of(request)
+    nonce = parts.desk.attempts.issue(user, wanted.purpose, who.key_id)
+    seconds = parts.settings.attempts.nonce_seconds
+    return messages.Nonce(nonce=nonce, purpose=wanted.purpose, expires_seconds=seconds)
+
+
+async def verify(request: Request, who: Who, user: UserName) -> messages.Verdict:
+    """Verify a user by a clip of their motion: pass or fail. Unknown users fail like others."""
+    parts = parts_of(request)
+    async with parts.bench.seat():
+        form = await _form(request, parts, {"nonce", "clip"})
+        nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
+        # The nonce is used up once it is this attempt's turn: who finds the service busy can try again with it.
+        answer = await parts.bench.run(lambda: parts.desk.verify(who, user, nonce, clip))
+    evidence = messages.Evidence.of(answer.outcome, answer.decision) if who.may("admin") else None
+    return messages.Verdict(accepted=answer.accepted, evidence=evidence)
+
+
+async def enrol(request: Request, who: Who, user: UserName) -> messages.Enrolled:
+    """Enrol a new user by several takes of their motion."""
+    return await _enrol(request, who, user, replace=False)
+
+
+async def enrol_again(request: Request, who: Who, user: UserName) -> messages.Enrolled:
+    """Replace an enrolled user's takes; the old ones are gone once the new ones are good."""
+    return await _enrol(request, who, user, replace=True)
+
+
+async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> messages.Enrolled:
+    who.require("enrol")
+    parts = parts_of(request)
+    async with parts.bench.seat():
+        form = await _form(request, parts, {"nonce", "takes"})
+        nonce = form.text("nonce")
+        takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
+
+        def work() -> Enrolment:
+            parts.desk.attempts.begin(user, "enrol", who.key_id, nonce)
+            return parts.desk.enrol(who, user, parts.desk.recordings(takes), replace)
+
+        made = await parts.bench.run(work)
+    return messages.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
+
+
+async def _form(request: Request, parts: Parts, fields: set[str]) -> Form:
+    form = await read_form(request, parts.settings.limits)
+    form.refuse_others(fields)
+    return form
+
+
+def status(request: Request, who: Who, user: UserName) -> messages.UserStatus:
+    """How a user stands: enrolled or not, failures, locks."""
+    who.require("enrol")
+    known = parts_of(request).desk.standing(user)
+    return messages.UserStatus(
+        user=user,
+        enrolled=known.summary is not None,
+        takes={str(factor): takes for factor, takes in known.summary.takes.items()} if known.summary else {},
+        enrolled_at=moment(known.summary, "enrolled"),
+        changed_at=moment(known.summary, "changed"),
+        must_enrol_again=known.must_enrol_again,
+        failures=known.lock.failures,
+        wait_seconds=known.lock.wait_seconds,
+        locked=known.lock.locked,
+    )
+
+
+def delete(request: Request, who: Who, user: UserName) -> Response:
+    """Delete everything kept of a user; the audit trail keeps the name and what was done."""
+    who.require("enrol")
+    parts_of(request).desk.delete(who, user)
+    return Response(status_code=204)
+
+
+def unlock(request: Request, who: Who, user: UserName) -> Response:
+    """Forget a user's failures; for administrators."""
+    who.require("admin")
+    parts_of(request).desk.unlock(who, user)
+    return Response(status_code=204)
+
+
+def users(request: Request, who: Who) -> messages.UserList:
+    """List who is enrolled; for administrators."""
+    who.require("admin")
+    return messages.UserList(users=[one.user for one in parts_of(request).desk.store.users()])
+
+
+def models(request: Request, who: Who) -> messages.Models:
+    """List the models that decide, the operating point with its evidence, and those to choose from."""
+    verifier = parts_of(request).desk.verifier
+    chosen, runtime = verifier.settings.verifier, verifier.settings.runtime
+    names = ("blazeface", chosen.extractor, chosen.encoder, *([chosen.recogniser] if chosen.recogniser else []))
+    cards = [card(name, runtime) for name in names]
+    encoder, problem = cards[2], ""
+    try:
+        own = own_points(encoder, runtime)
+    except ModelError as error:  # of another model by now; the one that runs was loaded before
+        own, problem = (), str(error)
+    return messages.Models(
+        version=__version__,
+        models=[
+            messages.ModelEntry(name=c.name, model_id=c.model_id, role=c.role, licence=c.licence, note=c.note)
+            for c in cards
+        ],
+        operating_point=_point("motion", verifier.point),
+        operating_points=[
+            *(_point("motion", point) for point in verifier.points),
+            *(_point("appearance", point) for point in (verifier.appearance.points if verifier.appearance else ())),
+        ],
+        choices=[_point("motion", point) for point in (*encoder.operating_points, *own)],
+        calibration_problem=problem,
+        min_takes=chosen.min_takes,
+        max_takes=chosen.max_takes,
+        note="Motion and face are compared; both must pass."
+        if verifier.appearance
+        else "Motion alone is compared; who performs it is not.",
+    )
+
+
+def _point(factor: Factor, point: OperatingPoint) -> messages.OperatingPointEntry:
+    return messages.OperatingPointEntry(factor=factor, own=point.name.startswith("own-"), **asdict(point))
+
+
+def read_audit(
+    request: Request,
+    who: Who,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    newest: Annotated[bool, Query(description="The last entries instead of the first, in their order still.")] = False,
+) -> messages.AuditPage:
+    """Read the audit trail; for administrators."""
+    who.require("admin")
+    rows = audit.read(parts_of(request).desk.database, after, limit, newest)
+    return messages.AuditPage(entries=[messages.AuditEntry(**vars(row)) for row in rows])
+
+
+async def health() -> messages.Health:
+    """Whether the process is alive. Needs no key."""
+    return messages.Health(status="ok")
+
+
+def ready(request: Request) -> messages.Health:
+    """Whether the database answers and the models are loaded. Needs no key."""
+    parts_of(request).desk.attempts.state("")
+    return messages.Health(status="ok")
+
+
+async def metrics(request: Request, who: Who) -> Response:
+    """Counts and times in the text format of Prometheus; no names."""
+    parts = parts_of(request)
+    gauges = {"facemotion_seats_taken": float(parts.bench.taken)}
+    return Response(parts.metrics.text(gauges), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,1 @@
+"""Triangles into pixels: the rasteriser, vertices under light, and resampling of pictures."""

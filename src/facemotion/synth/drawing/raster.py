@@ -1,0 +1,244 @@
+"""Triangles into pixels: a z-buffer rasteriser, compiled by numba.
+
+Weak perspective makes every attribute affine on screen, so interpolation needs no division a pixel. Edges are
+antialiased by drawing larger and averaging down (see `render`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.synth.drawing.compiled import compiled
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+Texture = NDArray[np.int64]
+
+# Columns of the attributes of a textured vertex.
+U, V, U2, V2, MIX, RED, GREEN, BLUE, ALPHA = range(9)
+ATTRIBUTES = 9
+
+
+# Single precision throughout: a number without a type would turn each pixel's sums into doubles.
+_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_FAINT = np.float32(0.004)
+# How far outside a triangle, in its own coordinates, a pixel still counts: rounding must leave no gap between two.
+_SLACK = np.float32(-1e-4)
+# A texel is one integer with a colour in each 21 bits: one product then weighs red, green and blue at once. Weights
+# are 4096ths that sum to 1, so that a weighted colour has 8 + 12 bits and never runs into the next one.
+_FIELD = 21
+_COLOUR = (1 << _FIELD) - 1
+_BITS = 12
+_PART = (1 << _BITS) - 1
+_STEPS, _STEP = np.float32(1 << _BITS), np.float32(1 / (1 << _BITS))
+
+
+def pack(picture: NDArray[np.uint8]) -> Texture:
+    """What the functions below take colour from: (h, w) int64 of a picture (h, w, 3) uint8, h and w at least 2."""
+    wide = picture.astype(np.int64)
+    return np.ascontiguousarray(wide[..., 0] | (wide[..., 1] << _FIELD) | (wide[..., 2] << (2 * _FIELD)))
+
+
+@compiled
+def draw_textured(
+    triangles: IntArray,
+    points: FloatArray,
+    attributes: FloatArray,
+    first: Texture,
+    second: Texture,
+    cull: bool,
+    picture: FloatArray,
+    depth: FloatArray,
+) -> None:
+    """Draw triangles that take their colour from pictures.
+
+    Args:
+        triangles: (N, 3) int32. points: (V, 3) float32 x, y in pixels of `picture`, z growing towards the camera.
+        attributes: (V, 9) float32, columns as named above: place in `first`, place in `second` (pixels), share of
+            `second` 0..1, factors for red, green and blue, opacity 0..1.
+        first, second: (h, w) int64 of `pack`.
+        cull: whether triangles seen from behind are left out.
+        picture: (H, W, 3) float32 0..255, drawn into. depth: (H, W) float32, drawn into.
+    """
+    height, width = depth.shape
+    for n in range(triangles.shape[0]):
+        a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
+        x0, y0 = points[a, 0], points[a, 1]
+        bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
+        area = bx * cy - cx * by
+        # y points down on screen, so a triangle that faces us turns the other way round there.
+        if area == _ZERO or (cull and area > _ZERO):
+            continue
+        left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
+        right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
+        top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
+        bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
+        if left > right or top > bottom:
+            continue
+        inverse = _ONE / area
+        bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
+        z0, z1, z2 = points[a, 2], points[b, 2], points[c, 2]
+        mixed = attributes[a, 4] > _FAINT or attributes[b, 4] > _FAINT or attributes[c, 4] > _FAINT
+        for j in range(top, bottom + 1):
+            dy = np.float32(j) + _HALF - y0
+            for i in range(left, right + 1):
+                dx = np.float32(i) + _HALF - x0
+                wb, wc = dx * cy - dy * cx, dy * bx - dx * by
+                wa = _ONE - wb - wc
+                if wa < _SLACK or wb < _SLACK or wc < _SLACK:
+                    continue
+                z = wa * z0 + wb * z1 + wc * z2
+                if z <= depth[j, i]:
+                    continue
+                alpha = wa * attributes[a, 8] + wb * attributes[b, 8] + wc * attributes[c, 8]
+                if alpha <= _FAINT:
+                    continue
+                u = wa * attributes[a, 0] + wb * attributes[b, 0] + wc * attributes[c, 0]
+                v = wa * attributes[a, 1] + wb * attributes[b, 1] + wc * attributes[c, 1]
+                red, green, blue = _sample(first, u, v)
+                if mixed:
+                    mix = wa * attributes[a, 4] + wb * attributes[b, 4] + wc * attributes[c, 4]
+                    u = wa * attributes[a, 2] + wb * attributes[b, 2] + wc * attributes[c, 2]
+                    v = wa * attributes[a, 3] + wb * attributes[b, 3] + wc * attributes[c, 3]
+                    red2, green2, blue2 = _sample(second, u, v)
+                    red += mix * (red2 - red)
+                    green += mix * (green2 - green)
+                    blue += mix * (blue2 - blue)
+                red *= wa * attributes[a, 5] + wb * attributes[b, 5] + wc * attributes[c, 5]
+                green *= wa * attributes[a, 6] + wb * attributes[b, 6] + wc * attributes[c, 6]
+                blue *= wa * attributes[a, 7] + wb * attributes[b, 7] + wc * attributes[c, 7]
+                if alpha > _HALF:
+                    depth[j, i] = z
+                picture[j, i, 0] += alpha * (red - picture[j, i, 0])
+                picture[j, i, 1] += alpha * (green - picture[j, i, 1])
+                picture[j, i, 2] += alpha * (blue - picture[j, i, 2])
+
+
+@compiled
+def _sample(texture: Texture, u: np.float32, v: np.float32) -> tuple[np.float32, np.float32, np.float32]:
+    """Bilinear colour at (u, v) pixels; places outside take the nearest border."""
+    height, width = texture.shape
+    x = min(max(int((u - _HALF) * _STEPS), 0), ((width - 1) << _BITS) - 1)
+    y = min(max(int((v - _HALF) * _STEPS), 0), ((height - 1) << _BITS) - 1)
+    i, j, fx, fy = x >> _BITS, y >> _BITS, x & _PART, y & _PART
+    # Rounded down here and taken off there, the four sum to 1 exactly and none is below 0.
+    w11 = (fx * fy) >> _BITS
+    w10, w01 = fx - w11, fy - w11
+    w00 = _PART + 1 - fx - w01
+    upper, lower = texture[j], texture[j + 1]
+    colour = w00 * upper[i] + w10 * upper[i + 1] + w01 * lower[i] + w11 * lower[i + 1]
+    red, green, blue = colour & _COLOUR, (colour >> _FIELD) & _COLOUR, colour >> (2 * _FIELD)
+    return np.float32(red) * _STEP, np.float32(green) * _STEP, np.float32(blue) * _STEP
+
+
+@compiled
+def draw_sheet(
+    triangles: IntArray, points: FloatArray, attributes: FloatArray, texture: Texture, picture: FloatArray
+) -> None:
+    """Draw large opaque triangles without depth; the faster way for what fills the picture.
+
+    Args:
+        triangles: (N, 3) int32. points: (V, 2) float32 pixels of `picture`. attributes: (V, 5) float32: place in
+        `texture` (pixels), factors for red, green and blue. texture: of `pack`. picture: (H, W, 3) float32.
+    """
+    height, width = picture.shape[0], picture.shape[1]
+    for n in range(triangles.shape[0]):
+        a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
+        x0, y0 = points[a, 0], points[a, 1]
+        bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
+        area = bx * cy - cx * by
+        if area == _ZERO:
+            continue
+        left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
+        right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
+        top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
+        bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
+        if left > right or top > bottom:
+            continue
+        inverse = _ONE / area
+        bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
+        du, dv = _slope(attributes, a, b, c, 0, cy, by), _slope(attributes, a, b, c, 1, cy, by)
+        dr, dg = _slope(attributes, a, b, c, 2, cy, by), _slope(attributes, a, b, c, 3, cy, by)
+        db = _slope(attributes, a, b, c, 4, cy, by)
+        for j in range(top, bottom + 1):
+            dx, dy = np.float32(left) + _HALF - x0, np.float32(j) + _HALF - y0
+            wb, wc = dx * cy - dy * cx, dy * bx - dx * by
+            # Which of the row's pixels lie inside, from where the row crosses the three edges.
+            low, high = _span(_ZERO, np.float32(right - left), wb, cy)
+            low, high = _span(low, high, wc, -by)
+            low, high = _span(low, high, _ONE - wb - wc, by - cy)
+            start, end = math.ceil(low), math.floor(high)
+            if start > end:
+                continue
+            wa = _ONE - wb - wc
+            u = wa * attributes[a, 0] + wb * attributes[b, 0] + wc * attributes[c, 0]
+            v = wa * attributes[a, 1] + wb * attributes[b, 1] + wc * attributes[c, 1]
+            r = wa * attributes[a, 2] + wb * attributes[b, 2] + wc * attributes[c, 2]
+            g = wa * attributes[a, 3] + wb * attributes[b, 3] + wc * attributes[c, 3]
+            blueness = wa * attributes[a, 4] + wb * attributes[b, 4] + wc * attributes[c, 4]
+            for i in range(start, end + 1):
+                t = np.float32(i)
+                red, green, blue = _sample(texture, u + t * du, v + t * dv)
+                picture[j, left + i, 0] = red * (r + t * dr)
+                picture[j, left + i, 1] = green * (g + t * dg)
+                picture[j, left + i, 2] = blue * (blueness + t * db)
+
+
+@compiled
+def _slope(attributes: FloatArray, a: int, b: int, c: int, column: int, cy: np.float32, by: np.float32) -> np.float32:
+    """How an attribute changes from one pixel of a row to the next."""
+    start = attributes[a, column]
+    return np.float32(cy * (attributes[b, column] - start) - by * (attributes[c, column] - start))
+
+
+@compiled
+def _span(low: np.float32, high: np.float32, start: np.float32, step: np.float32) -> tuple[np.float32, np.float32]:
+    """The part of low..high where start + t * step isn't below 0; a little more, so that rounding leaves no gap."""
+    if abs(step) < np.float32(1e-9):
+        return (low, high) if start >= _SLACK else (_ONE, _ZERO)
+    edge = -start / step
+    if step > _ZERO:
+        edge -= np.float32(1e-3)
+        return (edge, high) if edge > low else (low, high)
+    edge += np.float32(1e-3)
+    return (low, edge) if edge < high else (low, high)
+
+
+@compiled
+def draw_coloured(
+    triangles: IntArray, points: FloatArray, colours: FloatArray, cull: bool, picture: FloatArray, depth: FloatArray
+) -> None:
+    """Draw opaque triangles with a colour a vertex, (V, 3) float32 0..255; the rest as in `draw_textured`."""
+    height, width = depth.shape
+    for n in range(triangles.shape[0]):
+        a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
+        x0, y0 = points[a, 0], points[a, 1]
+        bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
+        area = bx * cy - cx * by
+        if area == _ZERO or (cull and area > _ZERO):
+            continue
+        left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
+        right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
+        top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
+        bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
+        if left > right or top > bottom:
+            continue
+        inverse = _ONE / area
+        bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
+        for j in range(top, bottom + 1):
+            dy = np.float32(j) + _HALF - y0
+            for i in range(left, right + 1):
+                dx = np.float32(i) + _HALF - x0
+                wb, wc = dx * cy - dy * cx, dy * bx - dx * by
+                wa = _ONE - wb - wc
+                if wa < _SLACK or wb < _SLACK or wc < _SLACK:
+                    continue
+                z = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]
+                if z <= depth[j, i]:
+                    continue
+                depth[j, i] = z
+                for k in range(3):
+                    picture[j, i, k] = wa * colours[a, k] + wb * colours[b, k] + wc * colours[c, k]

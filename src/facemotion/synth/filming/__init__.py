@@ -1,0 +1,1 @@
+"""How it is recorded: view, light, camera and the scene of a take."""

@@ -1,0 +1,235 @@
+"""Where and how a take is filmed: pose, light and framing of one session, and the moments of its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import option
+from facemotion.synth.filming.view import Light, State
+from facemotion.synth.people.fit import rodrigues
+from facemotion.synth.people.head import FloatArray, HeadModel
+from facemotion.synth.people.person import Person
+from facemotion.synth.performance.takes import TICK, Take
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """Spreads of sessions and cameras."""
+
+    width: int = option(224, "width of a frame", unit="px", minimum=64, maximum=1280)
+    height: int = option(224, "height of a frame", unit="px", minimum=64, maximum=1280)
+    nearest: float = option(0.6, "tallest face, brows to chin, over the frame's height", minimum=0.2, maximum=0.9)
+    farthest: float = option(0.4, "smallest face", minimum=0.1, maximum=0.9)
+    yaw_degrees: float = option(
+        5.0, "standard deviation of a session's yaw; pitch and roll have half", unit="degrees", minimum=0, maximum=10
+    )
+    most_degrees: float = option(20.0, "no pose is turned further", unit="degrees", minimum=1, maximum=25)
+    light: float = option(0.3, "longest direction added to the portrait's light", minimum=0, maximum=0.6)
+    exposure: float = option(0.12, "sigma of exposure between sessions", minimum=0, maximum=0.5)
+    white_balance: float = option(0.05, "sigma of red against blue", minimum=0, maximum=0.3)
+    slowest: float = option(15.0, "lowest frame rate", unit="frames/s", minimum=5, maximum=60)
+    fastest: float = option(30.0, "highest frame rate", unit="frames/s", minimum=5, maximum=60)
+    jitter: float = option(0.12, "sigma of a frame's delay, in frame intervals", minimum=0, maximum=0.45)
+    dropped: float = option(0.01, "share of frames that the camera drops", minimum=0, maximum=0.3)
+    noise: float = option(2.5, "median sensor noise at mid grey", unit="grey levels", minimum=0, maximum=20)
+    softness: float = option(0.5, "share of cameras that see fewer pixels than delivered", minimum=0, maximum=1)
+    jpeg: float = option(0.5, "share of cameras that compress each frame as JPEG", minimum=0, maximum=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One recording session of one person, the same for all its takes.
+
+    Attributes:
+        pose: (3,) degrees of pitch (up), yaw (to the subject's left), roll. size: face height over frame height.
+        place: (2,) of the face's middle off the frame's, in frame heights.
+        light: ambient factor and (3,) direction added to the portrait's. colour, background: (3,) gains.
+        rate: frames/s. noise: grey levels. sharpness: pixels seen over delivered, 0.4..1. quality: of JPEG, 0 for
+        none. drift: relative exposure drift within a take. shutter: seconds open. readout: seconds from the top row to
+        the bottom one. shake: of the camera, frame heights. vignette: loss in the corners, 0..1.
+    """
+
+    pose: FloatArray
+    size: float
+    place: FloatArray
+    ambient: float
+    light: FloatArray
+    colour: FloatArray
+    background: FloatArray
+    rate: float
+    noise: float
+    sharpness: float
+    quality: int
+    drift: float
+    shutter: float
+    readout: float
+    shake: float
+    vignette: float
+
+
+def make_session(random: np.random.Generator, settings: SceneSettings) -> Session:
+    """Draw a session."""
+    turn = settings.yaw_degrees
+    direction = random.standard_normal(3) * [1.0, 0.7, 0.4]
+    direction *= random.uniform(0, settings.light) / np.linalg.norm(direction)
+    exposure = float(np.exp(random.normal(0, settings.exposure)))
+    # Lamps differ along one line, from warm to cold; green tints are rarer.
+    warm, tint = random.normal(0, settings.white_balance), random.normal(0, settings.white_balance / 4)
+    balance = np.exp([warm, tint, -warm])
+    rate = random.uniform(settings.slowest, settings.fastest)
+    if random.random() < 0.45:
+        rate = settings.fastest
+    return Session(
+        pose=np.clip(random.standard_normal(3) * [turn * 0.5, turn, turn * 0.5], -12, 12).astype(np.float32),
+        size=float(random.uniform(settings.farthest, settings.nearest)),
+        place=(random.standard_normal(2) * 0.035).astype(np.float32),
+        ambient=float(np.clip(random.normal(0.95, 0.07), 0.7, 1.1)),
+        light=direction.astype(np.float32),
+        colour=np.clip(exposure * balance, 0.6, 1.4).astype(np.float32),
+        background=np.clip(exposure * balance * np.exp(random.normal(0, 0.1)), 0.5, 1.5).astype(np.float32),
+        rate=float(rate),
+        noise=float(settings.noise * np.exp(random.normal(0, 0.5))),
+        sharpness=float(random.uniform(0.5, 0.95)) if random.random() < settings.softness else 1.0,
+        quality=int(random.integers(35, 93)) if random.random() < settings.jpeg else 0,
+        drift=float(random.normal(0, 0.03)),
+        shutter=float(min(random.uniform(0.25, 0.8) / rate, 1 / 40)),
+        readout=float(random.uniform(0.01, 0.03)),
+        shake=float(random.exponential(0.002)),
+        vignette=float(random.uniform(0, 0.18)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """The moments that the camera keeps of a take.
+
+    Attributes:
+        times: (T,) float64 seconds from 0, in whole milliseconds.
+        states: T states to be drawn. speed: (T, 2) float32 pixels/s of the head in the picture.
+        phase: (T,) uint8 as in Take. exposure: (T,) float32 factors.
+    """
+
+    times: NDArray[np.float64]
+    states: tuple[State, ...]
+    speed: FloatArray
+    phase: NDArray[np.uint8]
+    exposure: FloatArray
+
+
+def frame_times(
+    seconds: float, session: Session, settings: SceneSettings, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Moments of the frames of a take, whole milliseconds, strictly increasing, the first at 0."""
+    count = max(2, int(seconds * session.rate))
+    times = (np.arange(count) + random.normal(0, settings.jitter, count).clip(-0.4, 0.4)) / session.rate
+    keep = random.random(count) >= settings.dropped
+    keep[:2] = True
+    times = np.maximum(times[keep], 0)
+    return np.asarray(np.round((times - times[0]) * 1000) / 1000)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What a performer does at the frames' moments, whoever wears the motion.
+
+    Attributes:
+        times: (T,) float64 seconds from 0, whole milliseconds. weights: (T, S) float32. turn: (T, 3) float32 degrees of
+        pitch, yaw, roll against the portrait's pose. phase: (T,) uint8 as in Take.
+    """
+
+    times: NDArray[np.float64]
+    weights: FloatArray
+    turn: FloatArray
+    phase: NDArray[np.uint8]
+
+
+def sample(take: Take, session: Session, settings: SceneSettings, random: np.random.Generator) -> Moments:
+    """Take a performance at the moments of the frames."""
+    times = frame_times(take.seconds, session, settings, random)
+    index = np.minimum((times / TICK).astype(int), len(take.times) - 2)
+    part = (times / TICK - index).astype(np.float32)[:, None]
+    weights = take.weights[index] * (1 - part) + take.weights[index + 1] * part
+    turn = take.head[index] * (1 - part) + take.head[index + 1] * part + session.pose
+    turn = np.clip(turn, -settings.most_degrees, settings.most_degrees)
+    return Moments(times, weights.astype(np.float32), turn.astype(np.float32), take.phase[index])
+
+
+def film(
+    moments: Moments,
+    person: Person,
+    head: HeadModel,
+    session: Session,
+    settings: SceneSettings,
+    random: np.random.Generator,
+) -> Shot:
+    """Decide what each frame shows."""
+    times = moments.times
+    sway = _sway(random, times)
+    zoom, centre = framing(person, head, session, settings)
+    shake = np.cumsum(random.standard_normal((len(times), 2)), 0) * session.shake * settings.height / zoom
+    direction = person.light[1:] * np.float32(0.75) + session.light
+    # A face seen from the front stays as bright as the session's exposure says, wherever the light comes from.
+    front = float(person.light[0] + person.light[3]) * session.ambient
+    light = Light(
+        max(front - float(direction[2]), 0.3),
+        direction,
+        session.colour,
+        session.background,
+    )
+    drift = 1 + session.drift * np.sin(2 * np.pi * (times / 3.0 + random.random()))
+    states = [
+        State(
+            np.ascontiguousarray(weights), rotation(turn), sway[k], light, zoom, (centre + shake[k]).astype(np.float32)
+        )
+        for k, (weights, turn) in enumerate(zip(moments.weights, moments.turn, strict=True))
+    ]
+    nose = np.array([_nose(state, person) for state in states], np.float32)
+    speed = np.zeros(nose.shape)
+    if len(times) > 1:
+        speed = np.gradient(nose, axis=0) / np.maximum(np.gradient(times), 1e-3)[:, None]
+    return Shot(times, tuple(states), speed.astype(np.float32), moments.phase, drift.astype(np.float32))
+
+
+def rotation(degrees: FloatArray) -> FloatArray:
+    """(3, 3) of pitch (up), yaw (to the subject's left), roll (to the subject's left shoulder), degrees."""
+    pitch, yaw, roll = np.radians(degrees)
+    turn = (
+        rodrigues(np.array([0.0, yaw, 0.0]))
+        @ rodrigues(np.array([-pitch, 0.0, 0.0]))
+        @ rodrigues(np.array([0.0, 0.0, -roll]))
+    )
+    return np.asarray(turn, np.float32)
+
+
+def framing(person: Person, head: HeadModel, session: Session, settings: SceneSettings) -> tuple[float, FloatArray]:
+    """Pixels per portrait pixel, and the portrait pixel in the middle of the frame; the frame stays inside the
+    portrait where that is large enough."""
+    marks = person.places[head.landmarks]
+    tall = float(np.ptp(marks[:, 1]))
+    width, height = person.size
+    zoom = max(session.size * settings.height / tall, settings.width / width, settings.height / height)
+    # Hair above the brows takes about as much room as half the face.
+    centre = marks.mean(0) + np.array([0, -0.14 * tall]) + session.place * settings.height / zoom
+    half = np.array([settings.width, settings.height]) / (2 * zoom)
+    size = np.array([width, height])
+    return zoom, np.clip(centre, half, size - half).astype(np.float32)
+
+
+def _sway(random: np.random.Generator, times: NDArray[np.float64]) -> FloatArray:
+    """(T, 3) cm of slow movement of the upper body."""
+    phase, rate = random.uniform(0, 2 * np.pi, (2, 3)), random.uniform(0.15, 0.5, (2, 3))
+    size = np.abs(random.normal(0, 1, 3)) * [0.35, 0.2, 0.2]
+    wave = np.sin(2 * np.pi * times[:, None] * rate[0] + phase[0]) + 0.4 * np.sin(
+        4 * np.pi * times[:, None] * rate[1] + phase[1]
+    )
+    return np.asarray(wave * size, np.float32)
+
+
+def _nose(state: State, person: Person) -> FloatArray:
+    turned = state.rotation @ person.rotation @ np.array([0, 6.0, 12.0], np.float32) + state.offset
+    return np.asarray(
+        (turned[:2] * np.array([1, -1], np.float32) * person.scale - state.centre) * state.zoom, np.float32
+    )

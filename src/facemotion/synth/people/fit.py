@@ -1,0 +1,233 @@
+"""A portrait becomes a head: pose, identity, expression and a smooth remainder, from face-mesh landmarks.
+
+Camera: weak perspective, as for a portrait lens: pixel = scale * (rotation @ point)[:2], y turned down, + shift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facemotion.errors import AssetError, NoFaceError
+from facemotion.files import room_for, whole
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.head import IDENTITIES, INDEX, SHAPES, FloatArray, HeadModel, load_head
+
+# What a portrait can show; shapes that a still face can't tell apart from its identity are left out.
+FITTED = tuple(
+    name
+    for name in SHAPES
+    if name.startswith(
+        ("brow", "eyeBlink", "eyeSquint", "eyeWide", "mouthSmile", "mouthFrown", "mouthUpper", "mouthLower")
+    )
+    or name
+    in ("jawOpen", "jawLeft", "jawRight", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLeft", "mouthRight")
+)
+LANDMARK_SIGMA = 0.007  # of the face's height: what the mesh errs by, and what the model can't follow
+EXPRESSION_SIGMA = 0.25
+ROUNDS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One portrait, fitted.
+
+    Attributes:
+        name: of the portrait. size: (width, height) pixels.
+        identity: (100,) standard deviations. expression: (S,) weights in the order of SHAPES, 0 where not fitted.
+        rotation: (3, 3) head to camera. scale: pixels per cm. shift: (2,) pixels.
+        landmarks: (478, 3) pixels, of the face mesh.
+        error: root mean square distance to the landmarks before the remainder is added, in percent of the face's
+            height.
+    """
+
+    name: str
+    size: tuple[int, int]
+    identity: FloatArray
+    expression: FloatArray
+    rotation: FloatArray
+    scale: float
+    shift: FloatArray
+    landmarks: FloatArray
+    error: float
+
+    @property
+    def yaw(self) -> float:
+        """Degrees by which the head is turned, positive to the subject's left."""
+        return float(np.degrees(np.arctan2(self.rotation[0, 2], self.rotation[2, 2])))
+
+
+def project(points: FloatArray, rotation: FloatArray, scale: float, shift: FloatArray) -> FloatArray:
+    """Pixels (V, 2) of points (V, 3) under the camera of this module."""
+    turned = points @ rotation.T
+    return np.asarray(turned[:, :2] * np.array([scale, -scale], np.float32) + shift, np.float32)
+
+
+def rodrigues(vector: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) of a rotation vector (3,), radians."""
+    angle = float(np.linalg.norm(vector))
+    x, y, z = np.asarray(vector, np.float64) / angle if angle > 1e-12 else (1.0, 0.0, 0.0)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
+
+
+def fit_landmarks(head: HeadModel, name: str, size: tuple[int, int], landmarks: FloatArray) -> Fit:
+    """Fit pose, identity and expression to face-mesh landmarks by Gauss-Newton with Gaussian priors.
+
+    Args:
+        head: the model. name: of the portrait. size: width, height in pixels.
+        landmarks: (478, 3) float32 pixels.
+    """
+    chosen = head.mesh[head.mesh_ok]
+    target = landmarks[: len(head.mesh_ok)][head.mesh_ok, :2].astype(np.float64)
+    shapes = [INDEX[shape] for shape in FITTED]
+    base = head.neutral[chosen].astype(np.float64)
+    basis = np.concatenate([head.identity[:, chosen], head.expression[shapes][:, chosen]]).astype(np.float64)
+    height = float(np.ptp(target[:, 1]))
+    sigma = LANDMARK_SIGMA * height
+    prior = np.concatenate([np.full(IDENTITIES, 1.0), np.full(len(shapes), 1 / EXPRESSION_SIGMA)])
+    weights = np.zeros(len(basis))
+    rotation = np.eye(3)
+    scale = height / float(np.ptp(base[:, 1]))
+    shift = target.mean(0) - (base[:, :2] * [scale, -scale]).mean(0)
+    flip = np.array([1.0, -1.0])
+    for _ in range(ROUNDS):
+        points = base + np.tensordot(weights, basis, 1)
+        turned = points @ rotation.T
+        residual = target - (scale * turned[:, :2] * flip + shift)
+        columns = np.zeros((len(target), 2, 6 + len(basis)))
+        columns[:, 0, 0], columns[:, 1, 0] = 0, scale * turned[:, 2]  # about x
+        columns[:, 0, 1], columns[:, 1, 1] = scale * turned[:, 2], 0  # about y
+        columns[:, 0, 2], columns[:, 1, 2] = -scale * turned[:, 1], -scale * turned[:, 0]  # about z
+        columns[:, :, 3] = turned[:, :2] * flip
+        columns[:, 0, 4] = columns[:, 1, 5] = 1
+        columns[:, :, 6:] = (scale * (basis @ rotation.T)[:, :, :2] * flip).transpose(1, 2, 0)
+        jacobian = columns.reshape(-1, 6 + len(basis)) / sigma
+        normal = jacobian.T @ jacobian
+        right = jacobian.T @ (residual.ravel() / sigma)
+        # A mesh of 442 points carries far fewer than 442 independent errors; the priors are weighted up to match.
+        strength = 12.0
+        index = np.arange(6, 6 + len(basis))
+        normal[index, index] += strength * prior**2
+        right[6:] -= strength * prior**2 * weights
+        normal[np.arange(3), np.arange(3)] += 1e-3
+        step = np.linalg.solve(normal, right)
+        rotation = rodrigues(step[:3]) @ rotation
+        scale += step[3]
+        shift = shift + step[4:6]
+        weights = weights + step[6:]
+        weights[IDENTITIES:] = np.clip(weights[IDENTITIES:], 0, 1)
+    final = project(
+        (base + np.tensordot(weights, basis, 1)).astype(np.float32),
+        rotation.astype(np.float32),
+        scale,
+        shift.astype(np.float32),
+    )
+    expression = np.zeros(len(SHAPES), np.float32)
+    expression[shapes] = weights[IDENTITIES:]
+    error = float(np.sqrt(np.square(final - target).sum(1).mean()) / height * 100)
+    return Fit(
+        name,
+        size,
+        weights[:IDENTITIES].astype(np.float32),
+        expression,
+        rotation.astype(np.float32),
+        float(scale),
+        shift.astype(np.float32),
+        landmarks.astype(np.float32),
+        error,
+    )
+
+
+def read_portrait(assets: Assets, name: str) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB.
+
+    Raises:
+        AssetError: no such portrait, or not a picture.
+    """
+    path = assets.portrait(name)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise AssetError(f"{path} isn't a picture that can be read.") from error
+
+
+class PortraitFitter:
+    """Finds the face of a portrait and fits the head to it."""
+
+    def __init__(self, assets: Assets) -> None:
+        """Raises AssetError if the head model is missing."""
+        from facemotion.face.blazeface import BlazeFace
+        from facemotion.features.mesh import FaceMesh
+
+        self._assets, self._head = assets, load_head(assets)
+        self._detector, self._mesh = BlazeFace(), FaceMesh()
+
+    def __call__(self, name: str) -> Fit:
+        """Fit one portrait.
+
+        Raises:
+            AssetError: no such portrait. NoFaceError: it shows no face.
+        """
+        image = read_portrait(self._assets, name)
+        found = self._detector.detect(image)
+        if not len(found):
+            raise NoFaceError(f"No face was found in the portrait {name}; take it out of {self._assets.folder}.")
+        # The mesh of a mesh: a second look, centred by the first, errs less than the detector's box.
+        landmarks = self._mesh.landmarks(image, found.boxes[0], found.keypoints[0])
+        low, high = landmarks[:468, :2].min(0), landmarks[:468, :2].max(0)
+        landmarks = self._mesh.landmarks(image, np.concatenate([low, high]), found.keypoints[0])
+        return fit_landmarks(self._head, name, (image.shape[1], image.shape[0]), landmarks)
+
+
+def save_fits(fits: list[Fit], path: Path) -> None:
+    """Write fits as one npz, whole or not at all.
+
+    Raises:
+        WriteError: the file can't be written.
+    """
+    with room_for(path), whole(path) as draft, draft.open("wb") as file:
+        np.savez(
+            file,
+            name=np.array([fit.name for fit in fits]),
+            size=np.array([fit.size for fit in fits], np.int32),
+            identity=np.stack([fit.identity for fit in fits]),
+            expression=np.stack([fit.expression for fit in fits]),
+            rotation=np.stack([fit.rotation for fit in fits]),
+            scale=np.array([fit.scale for fit in fits], np.float32),
+            shift=np.stack([fit.shift for fit in fits]),
+            landmarks=np.stack([fit.landmarks for fit in fits]),
+            error=np.array([fit.error for fit in fits], np.float32),
+        )
+
+
+def load_fits(path: Path) -> dict[str, Fit]:
+    """Fits by portrait name.
+
+    Raises:
+        AssetError: no such file, or not written by `save_fits`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            table = {key: data[key] for key in data.files}
+        return {
+            str(name): Fit(
+                str(name),
+                (int(table["size"][i, 0]), int(table["size"][i, 1])),
+                table["identity"][i],
+                table["expression"][i],
+                table["rotation"][i],
+                float(table["scale"][i]),
+                table["shift"][i],
+                table["landmarks"][i],
+                float(table["error"][i]),
+            )
+            for i, name in enumerate(table["name"])
+        }
+    except (OSError, KeyError, ValueError, EOFError) as error:
+        raise AssetError(f"{path} holds no fitted portraits; run `facemotion synth fit` first.") from error

@@ -1,0 +1,1 @@
+"""What the face does: motion programs, speech, and how takes of one motion differ."""

@@ -1,0 +1,197 @@
+"""Simulated people as mesh points, without a picture: motions, habits and takes of the data engine on the 3-D head.
+
+A thousand clips take some ten seconds. Points are where the head has them, and what the face mesh does to a
+picture is stood in for by its error as measured on real speakers: mostly one error of alignment that all points share,
+which comes and goes within a tenth of a second (docs/synth.md). Or points move as the mesh shows rendered people
+(`response`). Real or rendered clips stay the judge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import option
+from facemotion.errors import DataError
+from facemotion.features.mesh import POINTS, align
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import engine_version
+from facemotion.synth.people.head import IDENTITIES, load_head
+from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.points.response import first_order, load_response
+from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
+from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+# The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
+IRISES = {468: (33, 133), 473: (263, 362)}
+MESH_POINTS = 478
+# The error of a mesh, measured by benchmarks/speech.py on real speakers: standard deviations of a move along the three
+# axes, of a turn about them in radians and of growth, then of what each point has of its own, in distances between the
+# outer eye corners; and the seconds after which it has changed.
+ALIGNMENT = np.array([0.001, 0.0035, 0.0011, 0.0065, 0.0011, 0.0014, 0.006])
+OWN = np.array([1.0, 1.0, 0.4])
+ERROR_SECONDS = 0.1
+USUAL = Spreads()
+PART = "train"
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Simulated people to train on beside the recorded ones; they need the data engine's assets (FACEMOTION_ASSETS)."""
+
+    subjects: int = option(0, "simulated people; 0 for none", minimum=0, maximum=100000)
+    motions: int = option(5, "facial motions of each", minimum=0, maximum=100)
+    lips: int = option(3, "lip movements of each", minimum=0, maximum=100)
+    takes: int = option(4, "takes of each motion", minimum=2, maximum=1000)
+    near_misses: int = option(2, "motions of each that get a near miss, performed as a motion of its own", minimum=0)
+    reorders: int = option(0, "motions of each that get a near miss of the same steps in another order", minimum=0)
+    mimics: int = option(0, "motions of each that another person mimics", minimum=0)
+    seed: int = option(0, "of people, motions and takes", minimum=0)
+    shape: float = option(0.8, "spread of the shape of heads", unit="standard deviations of the head model", minimum=0)
+    noise: float = option(
+        0.0025, "spread of a point's own error", unit="distances between the outer eye corners", minimum=0
+    )
+    alignment: float = option(1.0, "error of alignment that all points share, relative to real speakers'", minimum=0)
+    response: str = option(
+        "",
+        "file of `facemotion train response`, how the mesh shows rendered people; empty for the head's own points",
+    )
+    responding: float = option(
+        1.0,
+        "share of clips made by the response, if there is one, its error in place of noise and alignment",
+        minimum=0,
+        maximum=1,
+    )
+    cut: bool = option(False, "cut lip movements to where the lips move, as corpora of speech are")
+    batch: SamplerSettings = field(default_factory=SamplerSettings)
+
+
+class HeadPoints:
+    """The mesh's points on the head model, where the head has them."""
+
+    def __init__(self, assets: Assets) -> None:
+        """Raises AssetError where the head model is missing."""
+        head = load_head(assets)
+        places = np.concatenate([head.mesh, np.zeros(MESH_POINTS - len(head.mesh), np.int32)])
+        self._neutral, self._identity = head.neutral[places], head.identity[:, places]
+        self._expression = head.expression[:, places]
+
+    def body(self, identity: FloatArray) -> FloatArray:
+        """(478, 3) points at rest of a person, of (IDENTITIES,) weights; those of the irises are nowhere yet."""
+        return np.asarray(self._neutral + np.tensordot(identity, self._identity, axes=1), np.float32)
+
+    def features(self, body: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+        """What FaceMesh would give of a body if it saw the head as it is.
+
+        Args:
+            body: see `body`. weights: (T, S) of the head's shapes; at rest if not given.
+        Returns:
+            (T, P, 3), or (P, 3) at rest.
+        """
+        points = body.copy() if weights is None else body + np.tensordot(weights, self._expression, axes=1)
+        for iris, corners in IRISES.items():
+            points[..., iris, :] = points[..., corners, :].mean(axis=-2)
+        # The head's coordinates have y up and z towards the camera.
+        return np.asarray(align(points * np.array([1, -1, -1], np.float32))[..., POINTS, :], np.float32)
+
+
+def simulate(
+    settings: SimulationSettings, assets: Assets, frontend_id: str, spreads: Spreads = USUAL
+) -> tuple[list[ClipRecord], list[FeatureSequence]]:
+    """Perform every clip of a planned data set on heads of random shape.
+
+    Args:
+        settings: how many people, motions and takes. assets: of the data engine.
+        frontend_id: of the face-mesh features that the sequences stand beside.
+        spreads: of people and takes.
+    Returns:
+        Records and their sequences, values (T, 3 x len(POINTS)) as FaceMesh makes them.
+    Raises:
+        AssetError: the head model is missing. DataError: see `load_response`.
+    """
+    head, plan_settings = HeadPoints(assets), as_dataset(settings, spreads)
+    performers = make_performers(plan_settings)
+    response = load_response(Path(settings.response), frontend_id) if settings.response else None
+    records, sequences = [], []
+    bodies: dict[str, _Body] = {}
+    for number, clip in enumerate(make_plan(plan_settings)):
+        rng = np.random.default_rng([settings.seed, number])
+        subject = clip.record.subject
+        if subject not in bodies:
+            shape = head.body(settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32))
+            bodies[subject] = _Body(shape, head.features(shape).ravel(), response.person(rng) if response else None)
+        body = bodies[subject]
+        _, moments = perform(plan_settings, clip, performers[subject])
+        shown = np.arange(len(moments.times))
+        if settings.cut and clip.record.kind == "lip":
+            moving = np.flatnonzero(moments.phase)
+            shown = np.arange(moving[0], moving[-1] + 1) if len(moving) > 1 else shown
+        weights, times = moments.weights[shown], moments.times[shown]
+        if response is not None and body.answer is not None and rng.random() < settings.responding:
+            causes = np.concatenate([weights, moments.turn[shown]], axis=1)
+            # A constant turn moves the whole clip, which says nothing to an encoder that centres.
+            values = np.asarray(body.rest + causes @ body.answer + response.error(rng, times), np.float32)
+        else:
+            seen = head.features(body.shape, weights)
+            values = (seen + _error(rng, seen.mean(axis=0), times, settings)).reshape(len(seen), -1)
+        records.append(clip.record)
+        sequences.append(FeatureSequence(values, times - times[0], frontend_id))
+    return records, sequences
+
+
+def as_dataset(settings: SimulationSettings, spreads: Spreads = USUAL) -> DatasetSettings:
+    """The data set whose clips simulated people perform."""
+    return DatasetSettings(
+        subjects=settings.subjects,
+        motions=settings.motions,
+        lips=settings.lips,
+        takes=settings.takes,
+        near_misses=settings.near_misses,
+        reorders=settings.reorders,
+        mimics=settings.mimics,
+        impostor_takes=settings.takes,
+        part=PART,
+        seed=settings.seed,
+        spreads=spreads,
+    )
+
+
+def simulation_version(settings: SimulationSettings) -> str:
+    """What simulated people depend on beside the settings: the engine, and the bytes of the response.
+
+    Raises:
+        DataError: the response can't be read.
+    """
+    told = engine_version(PART)
+    if settings.response:
+        try:
+            told += f" {hashlib.sha256(Path(settings.response).read_bytes()).hexdigest()}"
+        except OSError as error:
+            raise DataError(f"{settings.response} can't be read; make it with `facemotion train response`.") from error
+    return told
+
+
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """A simulated person at rest, (478, 3) points and (D,) features, and the mesh's answer, (C, D), if it is asked."""
+
+    shape: FloatArray
+    rest: FloatArray
+    answer: FloatArray | None
+
+
+def _error(
+    rng: np.random.Generator, places: FloatArray, times: NDArray[np.float64], settings: SimulationSettings
+) -> FloatArray:
+    """(T, P, 3) error of the mesh about points at `places` (P, 3), a first-order process."""
+    count = len(ALIGNMENT)
+    states = first_order(rng, times, count + 3 * len(places), ERROR_SECONDS)
+    shared = states[:, None, :count] * ALIGNMENT * settings.alignment
+    moved = shared[..., :3] + np.cross(shared[..., 3:6], places) + shared[..., 6:] * places
+    own = states[:, count:].reshape(len(times), -1, 3) * OWN * settings.noise
+    return np.asarray(moved + own, np.float32)

@@ -1,0 +1,126 @@
+"""Contact sheets: what the engine makes, at a glance."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facemotion.errors import SettingsError, WriteError
+from facemotion.synth.filming.camera import Frame
+from facemotion.synth.filming.scene import SceneSettings, Session, Shot, make_session
+from facemotion.synth.people.cast import Nursery, Recruit, cast
+from facemotion.synth.people.head import HeadModel
+from facemotion.synth.people.person import Person
+from facemotion.synth.performance.motion import Program, parse_program
+from facemotion.synth.performance.takes import Spreads, make_habits
+from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
+from facemotion.synth.sets.produce import Studio
+from facemotion.synth.sets.truth import Truth
+from facemotion.types import ClipRecord
+
+PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}  # formats by suffix
+QUIET = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0)
+
+
+class Preview:
+    """People, motions and cameras for looking at."""
+
+    def __init__(self, head: HeadModel, nursery: Nursery, scene: SceneSettings, seed: int) -> None:
+        self._head, self._nursery, self._seed = head, nursery, seed
+        self.settings = DatasetSettings(spreads=QUIET, scene=scene, seed=seed)
+
+    def recruits(self, count: int, part: str) -> list[Recruit]:
+        """The first people of a part."""
+        return cast(count, part, self._seed)
+
+    def person(self, recruit: Recruit) -> Person:
+        """A person built."""
+        return self._nursery.build(recruit)
+
+    def session(self, number: int) -> Session:
+        """A scene and camera."""
+        return make_session(np.random.default_rng([self._seed, 31, number]), self.settings.scene)
+
+    def clip(
+        self, person: Person, recruit: Recruit, motion: str, session: Session, take: int
+    ) -> tuple[list[Frame], Shot, Truth]:
+        """Film one take of a motion program or of words.
+
+        Raises:
+            MotionProgramError: the motion is neither.
+        """
+        kind = "facial" if isinstance(as_motion(motion), Program) else "lip"
+        record = ClipRecord("preview.mp4", recruit.name, "preview", kind, take, 1)
+        clip = PlannedClip(record, motion, (recruit.seed, take), recruit.name)
+        habits = make_habits(np.random.default_rng([self._seed, 32, recruit.seed]), self.settings.spreads)
+        performer = Performer(recruit, habits, (session,))
+        studio = Studio(self._head, person, session, self.settings)
+        shot, truth = studio.shoot(clip, performer)
+        return list(studio.frames(shot, recruit.seed + take)), shot, truth
+
+
+def as_motion(text: str) -> Program | str:
+    """A program if the text is one, else words.
+
+    Raises:
+        MotionProgramError: it is neither; the message is the program's, or the dictionary's for plain words.
+    """
+    from facemotion.errors import MotionProgramError
+    from facemotion.synth.performance.lips import lexicon, spell
+
+    words = text.lower().split()
+    if words and all(word in lexicon() for word in words):
+        return text
+    try:
+        return parse_program(text)
+    except MotionProgramError:
+        if len(words) > 1 and all(word.isalpha() for word in words):
+            spell(text)
+        raise
+
+
+def strip(frames: list[Frame], count: int) -> Frame:
+    """`count` frames of a clip, evenly spread, side by side."""
+    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
+    return np.concatenate([frames[index] for index in chosen], axis=1)
+
+
+def apex(truth: Truth) -> int:
+    """The frame at which most is moved."""
+    return int(np.argmax(np.where(truth.phase == 2, truth.weights.sum(1), -1)))
+
+
+def grid(pictures: list[Frame], columns: int) -> Frame:
+    """Pictures of one size in rows."""
+    blank = np.full_like(pictures[0], 255)
+    rows = [pictures[k : k + columns] for k in range(0, len(pictures), columns)]
+    return np.concatenate([np.concatenate(row + [blank] * (columns - len(row)), axis=1) for row in rows], axis=0)
+
+
+def save_picture(picture: Frame, path: Path, quality: int = 82) -> None:
+    """Write a JPEG or PNG, by the path's suffix.
+
+    Raises:
+        SettingsError: a suffix of another kind of picture. WriteError: it can't be written.
+    """
+    kind = PICTURES.get(path.suffix.lower())
+    if kind is None:
+        raise SettingsError(f"{path} must end in {', '.join(PICTURES)}: pictures are written as JPEG or PNG.")
+    content = io.BytesIO()  # Pillow, writing a file itself, says nothing where the last bytes have no room
+    Image.fromarray(picture).save(content, kind, **({"quality": quality} if kind == "JPEG" else {}))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.getvalue())
+    except OSError as error:
+        raise WriteError(f"Can't write {path}: {error}.") from error
+
+
+def clean(session: Session) -> Session:
+    """The same scene before a faultless camera."""
+    return replace(
+        session, noise=0.6, sharpness=1.0, quality=0, drift=0.0, shutter=0.001, readout=0.0, shake=0.0, vignette=0.0
+    )

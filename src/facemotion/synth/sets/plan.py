@@ -1,0 +1,237 @@
+"""Many clips: who performs what how often, planned first, then rendered by several processes, resumable at any moment.
+
+Every clip has a seed of its own, made of what it is and not of when it is rendered: a run that was killed and taken up
+again leaves the same manifest and ground truth, byte for byte, as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facemotion.config import option
+from facemotion.errors import SettingsError
+from facemotion.synth.filming.scene import Moments, SceneSettings, Session, make_session, sample
+from facemotion.synth.people.cast import VERSION, Recruit, cast, part_random
+from facemotion.synth.performance.lips import FIRST_SPEECH, invent_phrases
+from facemotion.synth.performance.motion import Program, invent_program, near_miss, parse_program, reorder
+from facemotion.synth.performance.takes import Habits, Spreads, Take, make_habits, make_take
+from facemotion.types import ClipRecord
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """What a data set holds."""
+
+    subjects: int = option(59, "people", minimum=1, maximum=100000)
+    motions: int = option(5, "facial motions per person", minimum=0, maximum=100)
+    lips: int = option(5, "lip movements per person", minimum=0, maximum=100)
+    takes: int = option(10, "takes per motion", minimum=1, maximum=1000)
+    sessions: int = option(2, "recording sessions that the takes are spread over", minimum=1, maximum=20)
+    near_misses: int = option(2, "motions per person that get a near miss", minimum=0, maximum=100)
+    reorders: int = option(
+        0, "motions per person that get a near miss of the same steps in another order", minimum=0, maximum=100
+    )
+    mimics: int = option(2, "motions per person that another person mimics", minimum=0, maximum=100)
+    impostor_takes: int = option(5, "takes per near miss and mimic", minimum=1, maximum=1000)
+    part: str = option(
+        "benchmark",
+        "portraits, motions and takes of their own",
+        choices=("train", "validation", "benchmark"),
+    )
+    seed: int = option(0, "seed of everything", minimum=0)
+    quality: int = option(23, "constant rate factor of H.264", minimum=0, maximum=51)
+    spreads: Spreads = field(default_factory=Spreads)
+    scene: SceneSettings = field(default_factory=SceneSettings)
+
+
+SYNTH_59 = DatasetSettings(spreads=Spreads(speech=FIRST_SPEECH), scene=SceneSettings(width=160, height=160))
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """One clip to be made.
+
+    Attributes:
+        record: its row of the manifest. performed: program or words, as text. stream: numbers that seed it.
+        of: the subject whose motion it is or imitates.
+    """
+
+    record: ClipRecord
+    performed: str
+    stream: tuple[int, ...]
+    of: str
+
+    @property
+    def truth(self) -> str:
+        """Path of its ground truth, relative to the data set's folder."""
+        return truth_path(self.record)
+
+    def program(self) -> Program | str:
+        """What is performed."""
+        return self.performed if self.record.kind == "lip" else parse_program(self.performed)
+
+
+def truth_path(record: ClipRecord) -> str:
+    """Path of a clip's ground truth, relative to the data set's folder."""
+    return f"truth/{record.path.removeprefix('clips/').rpartition('.')[0]}.npz"
+
+
+def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
+    """All clips of a data set, in the order of its manifest.
+
+    Raises:
+        SettingsError: more near misses or mimics than motions, or mimics of a single person.
+    """
+    if max(settings.near_misses, settings.mimics) > settings.motions:
+        raise SettingsError("near_misses and mimics must not exceed motions.")
+    if settings.mimics and settings.subjects < 2:
+        raise SettingsError("Mimics need at least two subjects; set mimics to 0.")
+    plan = []
+    for number in range(settings.subjects):
+        random = part_random(settings.part, VERSION, settings.seed, 21, number)
+        # A stream of its own: asking for reorders changes no other clip.
+        shuffler = part_random(settings.part, VERSION, settings.seed, 24, number)
+        taken: set[str] = set()
+        programs = [invent_program(random, taken) for _ in range(settings.motions)]
+        for index, program in enumerate(programs):
+            plan += _clips(settings, FACIAL, number, index, program)
+        for index, phrase in enumerate(invent_phrases(random, settings.lips) if settings.lips else []):
+            plan += _clips(settings, LIP, number, index, phrase)
+        near = {index: near_miss(programs[index], random) for index in range(settings.near_misses)}
+        for index, program in near.items():
+            plan += _clips(settings, NEAR_MISS, number, index, program)
+        others = [(index, reorder(program, shuffler)) for index, program in enumerate(programs)]
+        # A near miss may be the other order already: one motion under two names would be told from itself.
+        others = [(index, order) for index, order in others if order and str(order) != str(near.get(index))]
+        for index, order in others[: settings.reorders]:
+            plan += _clips(settings, REORDER, number, index, order)
+        for index in range(settings.mimics):
+            mimic = (number + 1 + index) % settings.subjects
+            if mimic != number:
+                plan += _clips(settings, MIMIC, number, index, programs[index], mimic)
+    return plan
+
+
+def thin_plan(plan: list[PlannedClip], most: int) -> list[PlannedClip]:
+    """At most so many takes of every motion, spread evenly over those planned and so over its sessions.
+
+    A thinned set is a part of the whole one: its clips are the same, byte for byte.
+    """
+    makers = Counter((clip.record.subject, clip.record.motion) for clip in plan)
+    kept = {number: {i * number // most for i in range(most)} for number in set(makers.values())}
+    return [clip for clip in plan if clip.record.repetition in kept[makers[clip.record.subject, clip.record.motion]]]
+
+
+def _name(number: int) -> str:
+    return f"s{number + 1:03d}"
+
+
+@dataclass(frozen=True)
+class _Sort:
+    """A sort of clips.
+
+    Attributes:
+        kind: in the manifest. letters: of a motion's name; mark: behind its name. number: that seeds its clips.
+        impostor: whether `impostor_takes` are made of it, not `takes`.
+    """
+
+    kind: str
+    letters: str
+    mark: str
+    number: int
+    impostor: bool
+
+
+FACIAL = _Sort("facial", "fm", "", 1, False)
+LIP = _Sort("lip", "lm", "", 2, False)
+NEAR_MISS = _Sort("near-miss", "fm", "~near", 3, True)
+MIMIC = _Sort("mimic", "fm", "", 4, True)
+REORDER = _Sort("near-miss", "fm", "~order", 5, True)
+
+
+def _clips(
+    settings: DatasetSettings, sort: _Sort, owner: int, index: int, performed: object, performer: int | None = None
+) -> list[PlannedClip]:
+    """All takes of the owner's motion `index`, or of what comes near it; by somebody else if they are named."""
+    performer = owner if performer is None else performer
+    subject, motion = _name(performer), f"{_name(owner)}-{sort.letters}{index + 1}{sort.mark}"
+    takes = settings.impostor_takes if sort.impostor else settings.takes
+    clips = []
+    for take in range(takes):
+        path = f"clips/{subject}/{motion.replace('~', '-')}-{take:02d}.mp4"
+        session = take * settings.sessions // takes + 1
+        record = ClipRecord(path, subject, motion, sort.kind, take, session)
+        stream = (owner, performer, sort.number, index, take)
+        clips.append(PlannedClip(record, str(performed), stream, _name(owner)))
+    return clips
+
+
+@dataclass(frozen=True, eq=False)
+class Performer:
+    """What a subject brings to every clip: habits, and one scene per session."""
+
+    recruit: Recruit
+    habits: Habits
+    sessions: tuple[Session, ...]
+
+
+def make_performers(settings: DatasetSettings) -> dict[str, Performer]:
+    """Performers by subject."""
+    performers = {}
+    for number, recruit in enumerate(cast(settings.subjects, settings.part, settings.seed)):
+        random = part_random(settings.part, VERSION, settings.seed, 22, number)
+        habits = make_habits(random, settings.spreads)
+        sessions = tuple(make_session(random, settings.scene) for _ in range(settings.sessions))
+        performers[recruit.name] = Performer(recruit, habits, sessions)
+    return performers
+
+
+def clip_random(settings: DatasetSettings, clip: PlannedClip, purpose: int) -> np.random.Generator:
+    """A generator of the clip's own for one purpose: 0 the performance, 1 its frames, 2 the scene, 3 the sensor."""
+    return part_random(settings.part, VERSION, settings.seed, 23, *clip.stream, purpose)
+
+
+def perform(settings: DatasetSettings, clip: PlannedClip, performer: Performer) -> tuple[Take, Moments]:
+    """The performance of a clip and its frames; needs no assets and draws nothing."""
+    take = make_take(clip.program(), performer.habits, settings.spreads, clip_random(settings, clip, 0))
+    session = performer.sessions[clip.record.session - 1]
+    return take, sample(take, session, settings.scene, clip_random(settings, clip, 1))
+
+
+def plan_digest(settings: DatasetSettings, subjects: int | None = None) -> str:
+    """SHA-256 over the manifest, the motions and all that is performed, frame by frame: times, weights, head poses,
+    phases and flags. Pixels and landmarks follow from it and from the assets.
+
+    Args:
+        subjects: only the clips performed by the first so many; all by default.
+    """
+    performers = make_performers(settings)
+    chosen = set(list(performers)[:subjects])
+    total = hashlib.sha256()
+    for clip in make_plan(settings):
+        if clip.record.subject in chosen:
+            total.update(clip_digest_line(settings, clip, performers[clip.record.subject]).encode())
+    return total.hexdigest()
+
+
+def clip_digest_line(settings: DatasetSettings, clip: PlannedClip, performer: Performer) -> str:
+    """One line that changes whenever the clip's row, motion or performance does."""
+    take, moments = perform(settings, clip, performer)
+    inner = hashlib.sha256()
+    # Rounded, so that the last bit of another processor's logarithm changes nothing.
+    for values, unit in ((moments.times, 1000), (moments.weights, 1000), (moments.turn, 100), (moments.phase, 1)):
+        inner.update(np.round(np.asarray(values, np.float64) * unit).astype("<i4").tobytes())
+    return f"{clip.record}|{clip.performed}|{','.join(take.flags)}|{inner.hexdigest()}\n"
+
+
+def by_subject(plan: list[PlannedClip]) -> Iterator[list[PlannedClip]]:
+    """The clips of each performer together, so that each person is built once."""
+    groups: dict[str, list[PlannedClip]] = {}
+    for clip in plan:
+        groups.setdefault(clip.record.subject, []).append(clip)
+    yield from groups.values()

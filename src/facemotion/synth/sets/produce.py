@@ -1,0 +1,309 @@
+"""Planned clips become files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facemotion.config import Settings, read_toml, to_toml
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.errors import AcquisitionError, DataError, MediaLimitError
+from facemotion.features import load_extractor
+from facemotion.files import room_for, write_whole
+from facemotion.frontend import Frontend, LiveSession
+from facemotion.media.write import write_video
+from facemotion.processes import worker_pool
+from facemotion.synth.filming.camera import Camera, Frame
+from facemotion.synth.filming.render import Renderer
+from facemotion.synth.filming.scene import Session, Shot, film, framing
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.cast import STREAMS, VERSION, Nursery, engine_version, fit_portraits
+from facemotion.synth.people.head import HeadModel, load_head
+from facemotion.synth.people.person import Person
+from facemotion.synth.sets.plan import (
+    DatasetSettings,
+    Performer,
+    PlannedClip,
+    by_subject,
+    clip_random,
+    make_performers,
+    make_plan,
+    perform,
+    thin_plan,
+)
+from facemotion.synth.sets.truth import Surveyor, Truth
+
+Progress = Callable[[int, int], None]
+
+ENGINE = "# data engine "  # and its version: the first line of settings.toml
+
+
+class Studio:
+    """Films one person in one session."""
+
+    def __init__(self, head: HeadModel, person: Person, session: Session, settings: DatasetSettings) -> None:
+        self._head, self._person, self._session, self._settings = head, person, session, settings
+        scene = settings.scene
+        zoom, _ = framing(person, head, session, scene)
+        self._camera = Camera(session, scene.width, scene.height, 0)
+        width, height = self._camera.seen
+        self._scale = width / scene.width
+        self._renderer = Renderer(head, person, width, height, zoom * self._scale)
+        self._surveyor = Surveyor(head, person, scene.width, scene.height)
+
+    def shoot(self, clip: PlannedClip, performer: Performer) -> tuple[Shot, Truth]:
+        """What each frame of a clip shows, and its ground truth; draws nothing."""
+        take, moments = perform(self._settings, clip, performer)
+        random = clip_random(self._settings, clip, 2)
+        shot = film(moments, self._person, self._head, self._session, self._settings.scene, random)
+        return shot, self._surveyor.survey(shot, self._session, take.flags)
+
+    def frames(self, shot: Shot, seed: int) -> Iterator[Frame]:
+        """The frames of a shot, one at a time, as the camera delivers them."""
+        scene = self._settings.scene
+        camera = Camera(self._session, scene.width, scene.height, seed)
+        for state, speed, exposure in zip(shot.states, shot.speed, shot.exposure, strict=True):
+            picture = self._renderer.draw(replace(state, zoom=state.zoom * self._scale))
+            yield camera.expose(picture, speed, float(exposure))
+
+
+def sensor_seed(settings: DatasetSettings, clip: PlannedClip) -> int:
+    """Seed of the sensor's noise in a clip."""
+    return int(clip_random(settings, clip, 3).integers(2**31))
+
+
+@dataclass(frozen=True)
+class Job:
+    """The clips of one performer, and where they go."""
+
+    out: Path
+    assets: Path
+    cache: Path
+    settings: DatasetSettings
+    clips: tuple[PlannedClip, ...]
+    performer: Performer
+    video: bool
+    features: Path | None
+
+
+def produce(
+    out: Path,
+    assets: Assets,
+    cache: Path,
+    settings: DatasetSettings,
+    workers: int,
+    video: bool = True,
+    features: Path | None = None,
+    progress: Progress | None = None,
+    most_takes: int | None = None,
+) -> int:
+    """Make a data set, or go on with one that was broken off.
+
+    Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz. With
+    `features`, frames go straight into the default front end: in place of a video each clip is a small recipe
+    (clips/....json), and its features lie in the feature cache under the recipe's digest.
+
+    Args:
+        out: folder. assets, cache: see `people.fit_portraits`. workers: processes. video: whether clips are drawn;
+            without, only ground truth is written. features: folder of the feature cache.
+        progress: called with clips done and clips of all.
+        most_takes: make, and name in the manifest, only so many takes of a motion, see `thin_plan`; all if not given.
+    Returns:
+        Number of clips made now; those that were there already, features and all, are not made again.
+    Raises:
+        DataError: the folder holds a data set of other settings. SettingsError: its settings.toml was altered.
+        WriteError: it can't be written.
+        AssetError: an asset is missing.
+    """
+    plan = make_plan(settings)
+    if most_takes is not None:
+        plan = thin_plan(plan, most_takes)
+    kept = None
+    if features is not None:
+        plan = [_as_recipe(clip) for clip in plan]
+        kept = FeatureCache(features, load_extractor(Settings().verifier.extractor).frontend_id)
+    fit_portraits(assets, cache)
+    _claim(out, settings)
+    performers = make_performers(settings)
+    jobs = []
+    for clips in by_subject(plan):
+        missing = tuple(clip for clip in clips if not _done(out, clip, video, kept))
+        if missing:
+            performer = performers[missing[0].record.subject]
+            jobs.append(Job(out, assets.folder, cache, settings, missing, performer, video, features))
+    todo = sum(len(job.clips) for job in jobs)
+    done = 0
+    if progress is not None:
+        progress(done, todo)
+    for made in _run(jobs, workers):
+        done += made
+        if progress is not None:
+            progress(done, todo)
+    write_manifest(out / "manifest.csv", [clip.record for clip in plan])
+    _write_motions(out / "motions.csv", plan)
+    return todo
+
+
+def _run(jobs: list[Job], workers: int) -> Iterator[int]:
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield from _film_all(job)
+        return
+    with worker_pool(workers) as pool:
+        for future in as_completed([pool.submit(film_job, job) for job in jobs]):
+            yield future.result()
+
+
+def film_job(job: Job) -> int:
+    """Make the clips of one performer; returns how many."""
+    return sum(_film_all(job))
+
+
+def _film_all(job: Job) -> Iterator[int]:
+    assets = Assets(job.assets)
+    head = load_head(assets)
+    person = Nursery(assets, head, fit_portraits(assets, job.cache)).build(job.performer.recruit)
+    studios: dict[int, Studio] = {}
+    frontend = Frontend.load() if job.features is not None else None
+    for clip in job.clips:
+        number = clip.record.session
+        if number not in studios:
+            studios[number] = Studio(head, person, job.performer.sessions[number - 1], job.settings)
+        studio = studios[number]
+        shot, truth = studio.shoot(clip, job.performer)
+        path = job.out / clip.record.path
+        with room_for(path):
+            for folder in (path.parent, (job.out / clip.truth).parent):
+                folder.mkdir(parents=True, exist_ok=True)
+        frames = studio.frames(shot, sensor_seed(job.settings, clip))
+        if frontend is not None and job.features is not None:
+            # The recipe of a whole clip is what other caches know it by: it stays.
+            if not ((job.out / clip.truth).exists() and path.exists()):
+                with room_for(path):
+                    path.write_text(_recipe(job.settings, clip), "utf-8")
+            _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
+        elif job.video:
+            write_video(zip(frames, shot.times, strict=True), path, job.settings.quality)
+        truth.save(job.out / clip.truth)  # last: a clip with ground truth is whole
+        yield 1
+
+
+def _done(out: Path, clip: PlannedClip, video: bool, kept: FeatureCache | None) -> bool:
+    """Whether a clip is whole: ground truth, what stands for its pictures, and features where they are wanted."""
+    path = out / clip.record.path
+    if not (out / clip.truth).exists() or (video and not path.exists()):
+        return False
+    if kept is None:
+        return True
+    if not path.exists():
+        return False
+    name = clip_digest(path)
+    return kept.read(name) is not None or kept.read_failure(name) is not None
+
+
+def _as_recipe(clip: PlannedClip) -> PlannedClip:
+    return replace(clip, record=replace(clip.record, path=clip.record.path.removesuffix(".mp4") + ".json"))
+
+
+def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
+    """All that the clip follows from, so that its digest names its frames as a file's would: values, and no words about
+    them, which may be put better one day."""
+    made_by = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
+    recipe = {
+        "path": clip.record.path,
+        "motion": clip.performed,
+        "stream": (*clip.stream, *STREAMS[settings.part]),
+        "settings": made_by,
+        "version": VERSION,
+    }
+    return json.dumps(recipe) + "\n"
+
+
+def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iterator[Frame], shot: Shot) -> None:
+    session = LiveSession(frontend)
+    try:
+        for frame, seconds in zip(frames, shot.times, strict=True):
+            session.push(frame, float(seconds))
+        cache.write(clip_digest(recipe), session.sequence())
+    except (AcquisitionError, MediaLimitError) as error:  # a slow performer's take may be longer than is let in
+        cache.write_failure(clip_digest(recipe), error)
+
+
+def _claim(out: Path, settings: DatasetSettings) -> None:
+    path = out / "settings.toml"
+    with room_for(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if path.exists():  # read, not compared as text: what a setting means may be said in other words
+            if read_toml(DatasetSettings, path) != settings:
+                raise DataError(f"{out} holds a data set of other settings (settings.toml); choose another folder.")
+            made_by = path.read_text("utf-8").partition("\n")[0].removeprefix(ENGINE)
+            if (made_by if made_by[:1].isdigit() else "1") != engine_version(settings.part):
+                raise DataError(f"{out} was made by another version of the data engine; choose another folder.")
+            return
+        write_whole(path, f"{ENGINE}{engine_version(settings.part)}\n{to_toml(settings)}")
+
+
+def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
+    rows = {}
+    for clip in plan:
+        if clip.record.kind != "mimic":
+            rows[clip.record.motion] = (clip.record.motion, clip.of, clip.record.kind, clip.performed)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["motion", "subject", "kind", "program"])
+    writer.writerows(rows.values())
+    with room_for(path):
+        write_whole(path, text.getvalue())
+
+
+def survey(
+    assets: Assets, cache: Path, settings: DatasetSettings, progress: Progress | None = None
+) -> tuple[list[PlannedClip], list[Truth]]:
+    """Ground truth of all clips of a plan, in its order, without drawing one.
+
+    Raises:
+        AssetError: an asset is missing.
+    """
+    plan = make_plan(settings)
+    performers = make_performers(settings)
+    head = load_head(assets)
+    nursery = Nursery(assets, head, fit_portraits(assets, cache))
+    truths: dict[str, Truth] = {}
+    for clips in by_subject(plan):
+        performer = performers[clips[0].record.subject]
+        person = nursery.build(performer.recruit)
+        studios = [Studio(head, person, session, settings) for session in performer.sessions]
+        for clip in clips:
+            truths[clip.record.path] = studios[clip.record.session - 1].shoot(clip, performer)[1]
+            if progress is not None:
+                progress(len(truths), len(plan))
+    return plan, [truths[clip.record.path] for clip in plan]
+
+
+def landmark_arrays(plan: list[PlannedClip], truths: list[Truth]) -> dict[str, np.ndarray]:
+    """Ground truth of many clips as flat arrays, for training on landmarks alone.
+
+    Returns:
+        landmarks (N, 68, 2) float32 pixels and times (N,) float64 of all frames, one clip after the other; start
+        (C + 1,) int64, first frame of each clip; subject, motion, kind (C,) text; repetition, session (C,) int64.
+    """
+    records = [clip.record for clip in plan]
+    return {
+        "landmarks": np.concatenate([truth.landmarks for truth in truths]),
+        "times": np.concatenate([truth.times for truth in truths]),
+        "start": np.cumsum([0] + [len(truth.times) for truth in truths]),
+        "subject": np.array([record.subject for record in records]),
+        "motion": np.array([record.motion for record in records]),
+        "kind": np.array([record.kind for record in records]),
+        "repetition": np.array([record.repetition for record in records]),
+        "session": np.array([record.session for record in records]),
+    }

@@ -1,0 +1,263 @@
+"""Cached features of one or several manifests as training material."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemotion.activity import active_span
+from facemotion.data.cache import FeatureCache, mark_clip, read_features
+from facemotion.data.manifest import check_manifest, read_manifest
+from facemotion.encoder import resample, spot_motion
+from facemotion.errors import DataError, ModelMismatchError, TrainingError
+from facemotion.features import MESH
+from facemotion.synth.people.assets import Assets
+from facemotion.synth.points.response import load_response
+from facemotion.synth.points.simulate import simulate
+from facemotion.training.encoder.augment import Span, Times, augment
+from facemotion.training.encoder.sampling import BatchSampler, Labels, SamplerSettings, number_labels
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.splice import make_up, splice
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Clips to train on.
+
+    Attributes:
+        records, sequences: N clips, all of one front end.
+        labels: numbers of their subjects and motions.
+        samplers: one per source; a batch takes from each.
+        spread: (D,) float32 standard deviation of each feature over all frames.
+        fitted_on: marks of the clips that the response of simulated people was fitted on.
+    """
+
+    records: tuple[ClipRecord, ...]
+    sequences: tuple[FeatureSequence, ...]
+    labels: Labels
+    samplers: tuple[BatchSampler, ...]
+    spread: FloatArray
+    fitted_on: frozenset[str] = frozenset()
+    _spans: dict[int, Span] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def frontend_id(self) -> str:
+        """Of all sequences."""
+        return self.sequences[0].frontend_id
+
+    @property
+    def digest(self) -> str:
+        """Digest of the clips' records and features, in their order: two sets of one digest teach the same."""
+        total = hashlib.blake2b(digest_records(self.records).encode(), digest_size=32)
+        for sequence in self.sequences:
+            total.update(sequence.values.tobytes())
+            total.update(sequence.times.tobytes())
+        return total.hexdigest()
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """Of every clip that has a say in what is learned, see `mark_clip`."""
+        return frozenset(map(mark_clip, self.sequences)) | self.fitted_on
+
+    @property
+    def dimension(self) -> int:
+        """D, features per frame."""
+        return int(self.sequences[0].values.shape[1])
+
+    def span(self, position: int) -> Span:
+        """First and last frame of the motion in one clip, see `activity.active_span`; measured once."""
+        found = self._spans.get(position)
+        if found is None:
+            sequence = self.sequences[position]
+            found = self._spans[position] = active_span(sequence.values, sequence.times)
+        return found
+
+
+def digest_records(records: Sequence[ClipRecord]) -> str:
+    """SHA-256, in hex, of paths and labels of records in their order."""
+    rows = [(r.path, r.subject, r.motion, r.kind, r.repetition) for r in records]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
+
+
+def make_training_set(
+    sources: Sequence[Source], task: str = "motions", fitted_on: frozenset[str] = frozenset()
+) -> TrainingSet:
+    """Put clips and the make-up of batches together; subjects of two sources are two people, whatever their names.
+
+    Args:
+        sources: records, their sequences in the same order, and what a batch takes of them.
+        task: as in the settings; where it looks at no label, no pair of takes is asked for.
+        fitted_on: see TrainingSet.
+    Raises:
+        ModelMismatchError: features of two front ends.
+        TrainingError: no source, or one without a pair to learn from.
+    """
+    records = tuple(record for source in sources for record in source[0])
+    sequences = tuple(sequence for source in sources for sequence in source[1])
+    if not records or len(records) != len(sequences):
+        raise TrainingError(f"{len(records)} clips and {len(sequences)} sequences make no training set.")
+    ids = sorted({sequence.frontend_id for sequence in sequences})
+    if len(ids) > 1:
+        raise ModelMismatchError(
+            f"Features of {ids[0]} and of {ids[1]} can't be trained on together; extract them anew."
+        )
+    samplers, parts, offset = [], [], 0
+    for own, _, settings in sources:
+        labels = number_labels(own)
+        if task == "motions":
+            samplers.append(BatchSampler(labels, settings, offset))
+        parts.append(Labels(labels.subjects + offset, labels.motions + offset, labels.originals + offset))
+        offset += len(own)
+    joined = Labels(
+        np.concatenate([p.subjects for p in parts]),
+        np.concatenate([p.motions for p in parts]),
+        np.concatenate([p.originals for p in parts]),
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
+    if not np.isfinite(spread).all():
+        raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
+    return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on)
+
+
+def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingSet:
+    """Read the manifests of the settings, check them, and take their features from the cache.
+
+    Raises:
+        ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`. TrainingError: nothing to learn.
+    """
+    sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, frontend_id)]
+    return make_training_set(sources, settings.task, check_simulation(settings, frontend_id))
+
+
+def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Source]:
+    """The manifests of the settings, checked, with their features from the cache.
+
+    Raises:
+        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet.
+    """
+    cache = FeatureCache(Path(settings.features), frontend_id)
+    sources: list[Source] = []
+    for source in settings.sources:
+        manifest = read_manifest(Path(source.manifest))
+        check_manifest(manifest, labelled=settings.task == "motions")
+        acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
+        sources.append((acquired.records, sequences, source.batch))
+    return sources
+
+
+def load_simulated(settings: TrainingSettings, frontend_id: str) -> list[Source]:
+    """The simulated people of the settings; none where none are wanted. They are trained on, never tested on.
+
+    Raises:
+        DataError: see `check_simulation`. AssetError: the assets aren't there.
+    """
+    check_simulation(settings, frontend_id)
+    if not settings.simulation.subjects:
+        return []
+    return [(*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch)]
+
+
+def check_simulation(settings: TrainingSettings, frontend_id: str) -> frozenset[str]:
+    """See that simulated people, if any are wanted, fit the features of the settings.
+
+    Returns:
+        Marks of the clips that their response was fitted on, see `mark_clip`; none where there is no response.
+    Raises:
+        DataError: the extractor isn't the face mesh, whose points are all that simulated people have; or see
+            `load_response`.
+    """
+    simulation = settings.simulation
+    if not simulation.subjects:
+        return frozenset()
+    if settings.extractor != MESH:
+        raise DataError(
+            f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; set subjects = 0 "
+            "under [simulation] or train on the mesh."
+        )
+    return load_response(Path(simulation.response), frontend_id).marks if simulation.response else frozenset()
+
+
+def refuse_fitted(settings: TrainingSettings, frontend_id: str, sequences: Sequence[FeatureSequence]) -> None:
+    """See that the response of simulated people knows none of the clips that folds hold out.
+
+    Raises:
+        DataError: it was fitted on one of them; or see `check_simulation`.
+    """
+    fitted_on = check_simulation(settings, frontend_id)
+    if fitted_on and fitted_on & set(map(mark_clip, sequences)):
+        raise DataError(
+            f"{settings.simulation.response} was fitted on clips that folds hold out; fit it on other people."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Clips of one step.
+
+    Attributes:
+        clips: B arrays (L_i, D) float32 at the encoder's rate.
+        subjects, motions: (B,) int64 numbers.
+    """
+
+    clips: list[FloatArray]
+    subjects: Tensor
+    motions: Tensor
+
+
+def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
+    """One batch, augmented and brought to the encoder's rate. Made-up motions have negative numbers."""
+    chosen = [sampler.draw(rng) for sampler in data.samplers]
+    positions = np.concatenate(chosen)
+    subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()
+    taken = [_spotted(data.sequences[position], settings) for position in positions]
+    spans: list[Span | None] = [None] * len(positions)
+    if settings.augmentation.trimming and not settings.encoder.spotting:
+        spans = [data.span(int(position)) for position in positions]
+    made_up = (
+        made
+        for sampler, own in zip(data.samplers, chosen, strict=True)
+        for made in make_up(own, data.labels, sampler.settings.splices, rng)
+    )
+    for number, (subject, motion) in enumerate(made_up, start=1):
+        for head, tail in zip(motion.heads, motion.tails, strict=True):
+            first, second = (_spotted(data.sequences[position], settings) for position in (head, tail))
+            made_clip = splice(first, second, motion.cut)
+            if made_clip is not None:
+                taken.append(made_clip)
+                spans.append(None)
+                subjects.append(subject)
+                motions.append(-number)
+    clips = [
+        resample(*augment(*one, settings.augmentation, data.spread, rng, span))
+        for one, span in zip(taken, spans, strict=True)
+    ]
+    return Batch(clips, torch.tensor(subjects), torch.tensor(motions))
+
+
+def _spotted(sequence: FeatureSequence, settings: TrainingSettings) -> tuple[FloatArray, Times]:
+    if settings.encoder.spotting:
+        return spot_motion(sequence.values, sequence.times)
+    return sequence.values, sequence.times
+
+
+def pad(clips: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
+    """(L_i, D) clips -> (B, L, D) float32 with zeros behind each, and the (B, L) bool mask of its frames."""
+    longest = max(len(clip) for clip in clips)
+    values = np.zeros((len(clips), longest, clips[0].shape[1]), np.float32)
+    mask = np.zeros((len(clips), longest), np.bool_)
+    for row, clip in enumerate(clips):
+        values[row, : len(clip)] = clip
+        mask[row, : len(clip)] = True
+    return torch.from_numpy(values), torch.from_numpy(mask)

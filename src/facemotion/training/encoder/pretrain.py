@@ -1,0 +1,41 @@
+"""Self-supervised pretraining: two subclips of one clip are a positive pair, subclips of other clips are negatives.
+
+No label of a motion is looked at, so unlabelled recordings teach too; `begin` then starts the training proper from what
+was learned. Reference: contrastive subclips of the paper's follow-up (Electronics 2023, 12, 1369); shares and
+augmentations are ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from facemotion.encoder import resample, spot_motion
+from facemotion.training.encoder.augment import SHORTEST, Sequence, Times, augment
+from facemotion.training.encoder.dataset import Batch, TrainingSet
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.types import FloatArray
+
+
+def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
+    """Two subclips of each of some clips, augmented apart from each other; the number of the clip stands as its motion.
+
+    Returns:
+        A batch of 2 x `subclips.clips`.
+    """
+    chosen = np.repeat(rng.permutation(len(data.sequences))[: settings.subclips.clips], 2)
+    clips = []
+    for position in chosen:
+        values, times = data.sequences[position].values, data.sequences[position].times
+        if settings.encoder.spotting:  # first, as the encoder will see every clip
+            values, times = spot_motion(values, times)
+        values, times = cut_subclip(values, times, settings.subclips.shortest, rng)
+        clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)))
+    return Batch(clips, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(chosen))
+
+
+def cut_subclip(values: FloatArray, times: Times, shortest: float, rng: np.random.Generator) -> Sequence:
+    """A piece of a clip, of a length drawn evenly from `shortest` to all of it, at any place."""
+    length = max(min(SHORTEST, len(values)), round(len(values) * rng.uniform(shortest, 1)))
+    start = int(rng.integers(0, len(values) - length + 1))
+    return values[start : start + length], times[start : start + length]

@@ -1,0 +1,88 @@
+"""Everything that a training run of the sequence encoder depends on, as one TOML file (see `configs/`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from facemotion.config import option
+from facemotion.data.manifest import KINDS
+from facemotion.nets.sequence_encoder import EncoderSettings
+from facemotion.synth.points.simulate import SimulationSettings
+from facemotion.training.encoder.augment import AugmentSettings
+from facemotion.training.encoder.sampling import SamplerSettings
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """One manifest to train on, and what a batch takes from it."""
+
+    manifest: str = option("manifest.csv", "manifest of the clips; relative to the working folder")
+    split: str = option(
+        "", "train on rows of this split only; empty for all", choices=("", "train", "validation", "test")
+    )
+    kinds: tuple[str, ...] = option(("facial", "lip", "near-miss"), "train on clips of these kinds only", choices=KINDS)
+    batch: SamplerSettings = field(default_factory=SamplerSettings)
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise ValueError("kinds must name one kind of clips or more")
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """The loss over the pairs of a batch."""
+
+    name: str = option("contrastive", "equations 1 and 2, or 5 and 6 of the paper", choices=("contrastive", "n-pair"))
+    pairs: str = option(
+        "within-subject",
+        "pairs inside one subject, as in the paper, or any, or the mean of both losses",
+        choices=("within-subject", "all", "both"),
+    )
+    margin: float = option(0.25, "m_c of the contrastive loss, a cosine", minimum=-1, maximum=1)
+    temperature: float = option(0.1, "tau of the N-pair loss", minimum=0.005, maximum=10)
+
+
+@dataclass(frozen=True)
+class SubclipSettings:
+    """What a batch of self-supervised pretraining is made of (task "subclips"); its loss is that of `[loss]`."""
+
+    clips: int = option(48, "clips of a batch, two subclips of each", minimum=2, maximum=4096)
+    shortest: float = option(0.5, "shortest subclip, as a share of its clip", minimum=0.05, maximum=1)
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """AdamW, a linear rise to the peak rate and a cosine down to nothing."""
+
+    steps: int = option(2000, "batches trained on", minimum=1, maximum=100_000_000)
+    learning_rate: float = option(1e-3, "peak", minimum=1e-7, maximum=1)
+    weight_decay: float = option(0.05, "of AdamW", minimum=0, maximum=10)
+    rise: float = option(0.1, "share of the steps in which the rate rises", minimum=0, maximum=1)
+    gradient_norm: float = option(1.0, "longer gradients are shortened to it", minimum=1e-3)
+    average: float = option(
+        0.0, "decay of a running mean of the weights, which is then the result; 0 for none", minimum=0, maximum=0.9999
+    )
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """A run of `facemotion train encoder`."""
+
+    seed: int = option(0, "of the weights, the batches and the augmentations", minimum=0, maximum=2**32 - 1)
+    extractor: str = option("face-mesh", "feature extractor whose features are in the cache, by the name of its card")
+    task: str = option(
+        "motions",
+        "learn to tell motions by their labels, or to find two subclips of one clip without any",
+        choices=("motions", "subclips"),
+    )
+    begin: str = option("", "run folder whose weights training starts from; empty for new ones")
+    features: str = option("features", "folder of the feature cache; relative to the working folder")
+    threads: int = option(0, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
+    checkpoint_steps: int = option(200, "batches between two checkpoints", minimum=1)
+    sources: tuple[SourceSettings, ...] = option((SourceSettings(),), "manifests that every batch takes clips from")
+    simulation: SimulationSettings = field(default_factory=SimulationSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    augmentation: AugmentSettings = field(default_factory=AugmentSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    subclips: SubclipSettings = field(default_factory=SubclipSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

@@ -1,0 +1,258 @@
+"""Training the sequence encoder over cached features: one loop, top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from facemotion.encoder import resample, spot_motion
+from facemotion.errors import ModelMismatchError, TrainingError
+from facemotion.features.parts import select_parts
+from facemotion.nets.inputs import check_heard
+from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
+from facemotion.training.encoder.dataset import TrainingSet, draw_batch, pad
+from facemotion.training.encoder.losses import PAIRS, contrastive_loss, n_pair_loss
+from facemotion.training.encoder.pretrain import draw_subclips
+from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
+from facemotion.training.run_folder import Checkpoint, RunFolder, asks_to_stop
+from facemotion.types import FeatureSequence, FloatArray
+
+DRAWS = {"motions": draw_batch, "subclips": draw_subclips}  # by the settings' task
+AVERAGE = "average"  # name of the averaged network, the result, in a checkpoint
+GROUPS = 8  # of clips of like length in a batch
+Progress = Callable[[int, float], None]  # steps done, loss
+
+
+def train_encoder(
+    settings: TrainingSettings, data: TrainingSet, run: RunFolder | None = None, progress: Progress | None = None
+) -> SequenceEncoder:
+    """Train an encoder, or go on with a run that was cut off.
+
+    Every step draws its batch, augmentations and dropout from (seed, step), so that a run that goes on ends where an
+    unbroken one does.
+
+    Args:
+        settings: all that the result depends on.
+        data: clips with features.
+        run: where to keep checkpoints and the curve; nothing is kept if not given.
+        progress: called after every step; a KeyboardInterrupt that it raises ends the run after a checkpoint.
+    Returns:
+        The trained network, on the CPU, in evaluation mode.
+    Raises:
+        TrainingError: the loss is no longer a number, or the run folder doesn't fit.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    begun = run.start(settings) if run else None
+    clips, seen = (data.digest, data.marks) if run else ("", frozenset())
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        net = _new_network(settings, data)
+        if settings.begin:
+            seen |= _begin(net, RunFolder(Path(settings.begin)), data)
+        net = net.to(device)
+        averaged = copy.deepcopy(net)
+        optimiser = _adamw(net, settings.optimiser)
+        kept = {"net": net, AVERAGE: averaged}
+        step = _go_on(begun, kept, optimiser, data, clips) if begun else 0
+        curve: list[tuple[int, float, float]] = []
+        net.train()
+        while step < settings.optimiser.steps:
+            rng = np.random.default_rng([settings.seed, step])
+            torch.manual_seed(int(rng.integers(2**62)))
+            rate = learning_rate(step, settings.optimiser)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+            batch = DRAWS[settings.task](data, settings, rng)
+            embeddings = encode_clips(net, batch.clips, device)
+            loss = batch_loss(embeddings, batch.subjects.to(device), batch.motions.to(device), settings.loss)
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"The loss is {loss.item()} at step {step}; start another run with a lower learning rate. The "
+                    "last checkpoint is kept."
+                )
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), settings.optimiser.gradient_norm)
+            optimiser.step()
+            _update_average(averaged, net, settings.optimiser.average)
+
+            step += 1
+            curve.append((step, loss.item(), rate))
+            stop = asks_to_stop(progress, step, loss.item())
+            if run and (stop or step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
+                if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
+                    raise TrainingError(
+                        f"Weights are no numbers at step {step}; start another run with a lower learning rate. The "
+                        "last checkpoint is kept."
+                    )
+                run.write_curve(curve, step - len(curve))
+                now = (step, data.frontend_id, data.dimension, clips, seen)
+                run.save(Checkpoint.of(kept, optimiser, *now))
+                curve = []
+            if stop:
+                raise KeyboardInterrupt
+    return averaged.cpu().eval()
+
+
+def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
+    """The network of a run, and the id of the front end that it takes features of.
+
+    Raises:
+        TrainingError: no checkpoint, or one of another architecture. SettingsError: no such run.
+    """
+    checkpoint = run.load()
+    return restore_encoder(checkpoint, run.settings.encoder), checkpoint.made_for
+
+
+def restore_encoder(checkpoint: Checkpoint, settings: EncoderSettings) -> SequenceEncoder:
+    """The network of a checkpoint, ready to embed.
+
+    Raises:
+        TrainingError: it is of another architecture than its settings.
+    """
+    net = SequenceEncoder(checkpoint.dimension, settings)
+    checkpoint.load_into(net, AVERAGE)
+    return net.eval()
+
+
+def _whole(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.float64]]:
+    return values, times
+
+
+def encode_clips(net: SequenceEncoder, clips: Sequence[FloatArray], device: torch.device) -> Tensor:
+    """(B, n) embeddings of clips (L_i, D), in the order given. Clips of like length are padded together: one long clip
+    would otherwise make the network work through as many frames of nothing for each of the others."""
+    order = np.argsort([len(clip) for clip in clips], kind="stable")
+    # What a GRU costs is the number of its steps, one after the other, and not how many clips take each together.
+    most = 1 if net.settings.network == "gru" else GROUPS
+    groups = np.array_split(order, min(most, len(order)))
+    parts = [net(*(t.to(device) for t in pad([clips[i] for i in group]))) for group in groups]
+    return torch.cat(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
+
+
+@torch.no_grad()
+def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int = 64) -> FloatArray:
+    """Encode clips; (N, n) float32, rows of norm 1, in the order given.
+
+    Raises:
+        ModelMismatchError: features of another size than the network takes.
+    """
+    if any(sequence.values.shape[1] != net.dimension for sequence in sequences):
+        raise ModelMismatchError(f"The encoder takes {net.dimension} features a frame; extract the clips anew.")
+    net.eval()
+    cut = spot_motion if net.settings.spotting else _whole
+    clips = [resample(*cut(sequence.values, sequence.times)) for sequence in sequences]
+    order = np.argsort([len(clip) for clip in clips], kind="stable")
+    vectors = np.empty((len(clips), net.settings.embedding), np.float32)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        vectors[chosen] = net(*pad([clips[i] for i in chosen])).numpy()
+    return vectors
+
+
+def batch_loss(embeddings: Tensor, subjects: Tensor, motions: Tensor, settings: LossSettings) -> Tensor:
+    """The loss of the settings over a batch: (B, n) embeddings, (B,) subject and motion numbers -> scalar."""
+    losses = []
+    for pairs in (count(subjects) for count in PAIRS[settings.pairs]):
+        if settings.name == "contrastive":
+            losses.append(contrastive_loss(embeddings, motions, pairs, settings.margin))
+        else:
+            losses.append(n_pair_loss(embeddings, motions, pairs, settings.temperature))
+    return torch.stack(losses).mean()
+
+
+def learning_rate(step: int, settings: OptimiserSettings) -> float:
+    """Linear rise to the peak, then a cosine to nothing."""
+    rise = settings.rise * settings.steps
+    if step < rise:
+        return settings.learning_rate * (step + 1) / (rise + 1)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(settings.steps - rise, 1)))
+
+
+def check_encoder(settings: TrainingSettings, dimension: int) -> None:
+    """See that the settings' encoder can be made over features of a size, before anything is trained.
+
+    Raises:
+        TrainingError: heads don't divide the width, or there are fewer features than components.
+        SettingsError: the extractor knows no such part.
+    """
+    _shape(settings, dimension)
+
+
+def _shape(settings: TrainingSettings, dimension: int) -> tuple[SequenceEncoder, Tensor | None]:
+    """A network that has seen nothing, and the features that its components are made of (None: all)."""
+    chosen, heard = settings.encoder, None
+    if chosen.parts or not chosen.depth:
+        heard = torch.from_numpy(select_parts(settings.extractor, chosen.parts, chosen.depth))
+    try:
+        if heard is not None:
+            check_heard(heard, chosen.components)
+        return SequenceEncoder(dimension, chosen), heard
+    except ValueError as error:
+        raise TrainingError(f"No such encoder: {error}; change the settings under [encoder].") from error
+
+
+def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
+    net, heard = _shape(settings, data.dimension)
+    cut = spot_motion if settings.encoder.spotting else _whole
+    net.streams.fit([torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences], heard)
+    return net
+
+
+def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset[str]:
+    """Give the network the weights of a run; the marks of what that one has seen."""
+    checkpoint = run.load()
+    if checkpoint.made_for != data.frontend_id:
+        raise ModelMismatchError(
+            f"{run.path} was trained on features of {checkpoint.made_for}, these are of {data.frontend_id}; begin "
+            "with another run."
+        )
+    if run.settings.encoder != net.settings or checkpoint.dimension != net.dimension:
+        raise TrainingError(
+            f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same."
+        )
+    checkpoint.load_into(net, AVERAGE)
+    return checkpoint.seen
+
+
+def _adamw(net: SequenceEncoder, settings: OptimiserSettings) -> torch.optim.AdamW:
+    matrices = [p for p in net.parameters() if p.ndim >= 2]
+    vectors = [p for p in net.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+@torch.no_grad()
+def _update_average(averaged: SequenceEncoder, net: SequenceEncoder, decay: float) -> None:
+    for mean, now in zip(averaged.parameters(), net.parameters(), strict=True):
+        mean.lerp_(now, 1 - decay)
+
+
+def _go_on(
+    begun: Checkpoint,
+    networks: Mapping[str, nn.Module],
+    optimiser: torch.optim.AdamW,
+    data: TrainingSet,
+    clips: str,
+) -> int:
+    if begun.made_for != data.frontend_id:
+        raise ModelMismatchError(
+            f"The run was begun on features of {begun.made_for}, these are of {data.frontend_id}; start another run."
+        )
+    if begun.clips not in ("", clips):
+        raise TrainingError(
+            "The run was begun on other clips: some came, went, changed (features, time stamps or label) or fell to "
+            "another fold, or an earlier version began it; start another run, or its figures would be of clips that it "
+            "has seen."
+        )
+    return begun.restore(networks, optimiser)
