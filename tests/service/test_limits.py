@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import tempfile
 import threading
 import time
 from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,30 @@ def test_a_head_that_never_ends_and_too_many_connections(tmp_path, session_envir
             assert one.recv(1000) == b""  # closed for being slow
             one.close()
         assert server.call("GET", "/health", "").status_code == 200
+
+
+def test_over_the_connection_limit_the_answer_is_http(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(connections=1))
+    with running(tmp_path / "store.db", settings) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))):
+            time.sleep(0.1)
+            for _ in range(3):  # as many as come: one that parts takes nobody's place
+                client = HTTPConnection(host, int(port), timeout=5)
+                client.request("POST", "/v1/users/alice/verify", bytes(3_000_000))  # under way when the answer comes
+                answer = client.getresponse()
+                body = json.loads(answer.read())
+                client.close()
+                assert answer.status == 503
+                assert answer.getheader("connection") == "close"
+                assert int(answer.getheader("retry-after")) >= 1
+                assert answer.getheader("content-type") == "application/json"
+                assert (body["error"], body["retry_seconds"]) == ("BusyError", 2)
+        for _ in range(100):
+            if (after := server.call("GET", "/health", "")).status_code == 200:
+                break
+            time.sleep(0.05)
+        assert after.status_code == 200
 
 
 def test_a_full_bench_answers_busy_at_once_and_serves_whom_it_took(tmp_path, talk, session_environment):

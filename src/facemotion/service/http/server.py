@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h11
 import uvicorn
@@ -19,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 from facemotion.config import to_toml
 from facemotion.errors import BusyError, SettingsError
 from facemotion.service.guard.auth import ApiKeys
-from facemotion.service.http.problems import problem_of
+from facemotion.service.http.problems import problem_of, respond
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import LimitSettings, ServiceSettings, check_exposure
 
@@ -27,6 +26,9 @@ APP = "facemotion.service.http.app:from_environment"
 
 UNREAD_SECONDS = 30.0
 """A client that takes none of its answer for so long is cut off."""
+PARTING_SECONDS = 1.0
+"""How long a connection beyond the limit stays open after its answer. Closed at once, with a request on its way, it
+would be reset, and the client would lose the answer."""
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -48,6 +50,7 @@ class ImpatientProtocol(H11Protocol):
     application, by its lifespan state.
     """
 
+    _parting: ClassVar[set[ImpatientProtocol]] = set()
     _timer: asyncio.TimerHandle | None = None
     _patience = 0.0
 
@@ -56,8 +59,7 @@ class ImpatientProtocol(H11Protocol):
         super().connection_made(transport)
         limits: LimitSettings = self.app_state["limits"]
         if len(self.connections) > limits.connections:
-            transport.write(_turned_away())
-            transport.close()
+            self._turn_away(limits.connections)
             return
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: else who never reads keeps a connection for ever
             transport.get_extra_info("socket").setsockopt(
@@ -68,6 +70,8 @@ class ImpatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: the timer runs while a head is under way, from its first byte."""
+        if self in self._parting:
+            return
         super().data_received(data)
         self._watch()
 
@@ -84,7 +88,20 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and so must its timer be."""
         self._cancel()
+        self._parting.discard(self)
         super().connection_lost(exc)
+
+    def _turn_away(self, most: int) -> None:
+        """Answer without waiting for the request, and close a little later, or at once where `most` are parting."""
+        self.connections.discard(self)  # its place is free for the next one
+        self.transport.write(_busy_answer(self.server_state.default_headers))
+        if len(self._parting) >= most:
+            self.transport.close()
+            return
+        self._parting.add(self)
+        if self.transport.can_write_eof():  # not under TLS
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(PARTING_SECONDS, self.transport.close)
 
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE and not self._answered_early():
@@ -107,12 +124,18 @@ class ImpatientProtocol(H11Protocol):
         return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
 
 
-def _turned_away() -> bytes:
+def _busy_answer(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A whole HTTP answer: status 503 with a Problem as its body.
+
+    Args:
+        headers: of every answer of the server.
+    """
     error = BusyError("The service has too many open connections; try again shortly.")
     error.retry_seconds = 2.0
-    body = json.dumps(problem_of(error).model_dump()).encode()
-    head = ["HTTP/1.1 503 Service Unavailable", "content-type: application/json", "retry-after: 2", "connection: close"]
-    return "\\r\\n".join([*head, f"content-length: {len(body)}", "", ""]).encode() + body
+    answer = respond(503, problem_of(error), {"connection": "close"})
+    lines = [b"HTTP/1.1 503 Service Unavailable"]
+    lines += [name + b": " + value for name, value in (*headers, *answer.raw_headers)]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])
 
 
 def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False) -> uvicorn.Config:
