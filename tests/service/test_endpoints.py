@@ -64,11 +64,18 @@ def test_others_than_administrators_learn_pass_or_fail_alone(server, talk):
 
 
 def test_a_method_that_a_path_does_not_take_is_answered_by_those_that_it_takes(server):
-    for method, path, allowed in (("TRACE", "/health", "GET"), ("PATCH", "/v1/users/alice", "DELETE, GET")):
+    for method, path, allowed in (("TRACE", "/health", "GET, HEAD"), ("PATCH", "/v1/users/alice", "DELETE, GET")):
         answer = server.call(method, path)
         assert answer.status_code == 405
         assert answer.headers["allow"] == allowed
         assert answer.json()["error"] == "FormError"
+
+
+@pytest.mark.parametrize("path", ["/", "/admin", "/health", "/ready"])
+def test_head_is_answered_as_get_without_a_body(server, path):
+    head, whole = (server.call(method, path, "") for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert {**head.headers, "date": ""} == {**whole.headers, "date": ""}
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,8 @@ STYLESHEET = re.compile(r'<link rel="stylesheet" href="/static/([\w.]+)">')
 def page() -> APIRouter:
     """A router with the page and its files."""
     router = APIRouter(include_in_schema=False)
-    router.add_api_route("/", index, methods=["GET"])
-    router.add_api_route("/admin", administration, methods=["GET"])
-    router.add_api_route("/static/{name}", static, methods=["GET"])
+    for path, answer in (("/", index), ("/admin", administration), ("/static/{name}", static)):
+        router.add_api_route(path, answer, methods=["GET", "HEAD"])
     return router
 
 

@@ -155,6 +155,8 @@ def routes() -> APIRouter:
     add("/health", health, methods=["GET"], operation_id="health", response_model=messages.Health)
     add("/ready", ready, methods=["GET"], operation_id="ready", response_model=messages.Health,
         responses={503: {"model": messages.Problem, "description": WORDS[503]}})  # fmt: skip
+    for path, answer in (("/health", health), ("/ready", ready)):  # load balancers ask so; one operation for generators
+        add(path, answer, methods=["HEAD"], include_in_schema=False)
     add("/metrics", metrics, methods=["GET"], operation_id="metrics", response_class=Response,
         responses=_answers() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
     return router
