@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from facemotion import errors
-from facemotion.errors import MissingExtraError, ServerFaultError, ServiceError
+from facemotion.errors import MissingExtraError, ServerFaultError, ServiceError, UsageError
 
 if TYPE_CHECKING:
     import httpx
@@ -34,15 +34,17 @@ class Client:
     """Talks to one service. Safe to use from several threads; close it, or use it with `with`.
 
     Args:
-        url: of the service, such as https://verify.example.com.
+        url: address of the service, such as https://verify.example.com or https://example.com/face.
         key: API key; "" for a service on this machine that lets its own in.
         seconds: how long to wait for an answer; a busy service takes its time over an enrolment of several takes.
         ca: PEM file of the authority that signed the service's certificate; default: those that everyone trusts.
     Raises:
+        UsageError: the address isn't one of a service: it lacks https:// or http://, or the name of a host.
         MissingExtraError: httpx isn't installed.
     """
 
     def __init__(self, url: str, key: str = "", *, seconds: float = 120.0, ca: Path | str | None = None) -> None:
+        _check_address(url)
         try:
             import httpx
         except ImportError as error:
@@ -138,6 +140,22 @@ class Client:
         if answer.is_success:
             return dict(answer.json()) if answer.content else {}
         raise _error(answer)
+
+
+def _check_address(url: str) -> None:
+    """
+    Raises:
+        UsageError: see Client.
+    """
+    try:
+        parts = urlsplit(url)
+        fit = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of a port that is no number, or a bracket that doesn't close
+        fit = False
+    if not fit or parts.query or parts.fragment:
+        raise UsageError(
+            f"{url!r} isn't the address of a service; give it as https://HOST:PORT, or http://HOST:PORT without TLS."
+        )
 
 
 def _of(user: str) -> str:

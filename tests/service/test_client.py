@@ -27,6 +27,7 @@ from facemotion.errors import (
     ServiceError,
     UnknownUserError,
     UnreadableMediaError,
+    UsageError,
     UserExistsError,
 )
 from facemotion.service.settings import ServerSettings, ServiceSettings
@@ -78,6 +79,16 @@ def test_wrong_keys_roles_and_places_have_names(server):
     with fm.Client("http://127.0.0.1:9", "x", seconds=1) as client, pytest.raises(ServiceError) as unreachable:
         client.models()
     assert unreachable.value.retry_seconds
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:8470", "localhost:8470", "verify.example.com", "", "ftp://example.com", "http://", "https://:8470",
+     "http://host:port", "http://[::1", "https://example.com/?a=b", "//example.com"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused_at_once(address):
+    with pytest.raises(UsageError, match="https://HOST:PORT"):
+        fm.Client(address)
 
 
 def certificate(folder: Path) -> tuple[str, str]:
