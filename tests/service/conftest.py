@@ -34,7 +34,7 @@ PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
 class Server:
     """A running service and how to call it."""
 
-    def __init__(self, url: str, keys: dict[str, str], store: Path) -> None:
+    def __init__(self, url: str, keys: dict[str, str], store: Path | str) -> None:
         self.url, self.keys, self.store = url, keys, store
         self.http = httpx.Client(base_url=url, timeout=120)  # an enrolment on a busy machine
 
@@ -64,7 +64,7 @@ def form(nonce: str, **files: list[bytes]) -> dict[str, Any]:
 
 
 @contextmanager
-def running(store: Path, settings: ServiceSettings | None = None, **more: Any) -> Iterator[Server]:
+def running(store: Path | str, settings: ServiceSettings | None = None, **more: Any) -> Iterator[Server]:
     """Serve a store in a thread, on a free port of loopback."""
     settings = settings or ServiceSettings()
     settings = replace(settings, server=replace(settings.server, port=0))

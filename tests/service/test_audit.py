@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.errors import AuditError
+from facemotion.errors import AuditError, StoreError
 from facemotion.service.guard import audit
 from facemotion.service.migrate import open_database
 
@@ -64,7 +63,7 @@ def test_many_at_once_make_one_chain(tmp_path):
 def test_rows_can_not_be_changed_or_removed_by_statement(tmp_path, verb):
     with open_database(tmp_path / "store.db") as database:
         fill(database)
-        with pytest.raises(IntegrityError, match="only added to"), database.write() as connection:
+        with pytest.raises(StoreError, match="only added to"), database.write() as connection:
             connection.exec_driver_sql(verb)
         assert audit.check(database).rows == 4
 

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facemotion.config import load_settings
+from facemotion.errors import StoreCorruptError, StoreError, StoreFullError, StoreKeyError, StoreUnavailableError
 from facemotion.models import card
 from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.http.problems import problem_of, status_of
 from facemotion.service.metrics import Metrics
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServerSettings, ServiceSettings
@@ -285,6 +287,13 @@ def test_metrics_tell_every_digit():
     assert 'outcome="used"} 12345678\n' in text
     assert 'facemotion_request_seconds_sum{route="r"} 1234.56789\n' in text
     assert 'facemotion_request_seconds_count{route="r"} 1\n' in text
+
+
+@pytest.mark.parametrize("kind", [StoreError, StoreUnavailableError, StoreFullError, StoreCorruptError, StoreKeyError])
+def test_no_answer_names_where_the_store_is(kind, caplog):
+    told = problem_of(kind("The database postgresql://facemotion@db.internal:5432/store has a fault."))
+    assert "db.internal" not in told.model_dump_json()
+    assert status_of(kind("")) in (500, 503)
 
 
 def test_every_answer_is_closed_to_browsers_of_others(server):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from . import pgbouncer
 from .postgres import Postgres, missing
 
 
@@ -17,6 +18,21 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def pooler(postgres: Postgres) -> Iterator[pgbouncer.PgBouncer]:
+    if pgbouncer.binary() is None:
+        pytest.skip("PgBouncer is not installed (apt-get install pgbouncer)")
+    one = pgbouncer.PgBouncer(postgres)
+    yield one
+    one.remove()
+
+
+@pytest.fixture
+def pooled_url(postgres: Postgres, pooler: pgbouncer.PgBouncer) -> str:
+    """An empty database behind PgBouncer in transaction mode."""
+    return pooler.database(postgres)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

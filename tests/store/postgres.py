@@ -45,7 +45,8 @@ class Postgres:
         assert bin_folder is not None
         self._bin = bin_folder
         self.folder = Path(tempfile.mkdtemp(prefix="facemotion-pg-"))
-        account = _account() if os.getuid() == 0 else None
+        self.as_root = os.getuid() == 0  # then everything runs as the user that Debian makes for it
+        account = _account() if self.as_root else None
         self._as = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
         if account:
             os.chown(self.folder, account.pw_uid, account.pw_gid)

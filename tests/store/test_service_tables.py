@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.exc import DBAPIError
+from tests.service.conftest import running
 
-from facemotion.errors import LockedError, NonceError
+from facemotion.errors import LockedError, NonceError, StoreError
 from facemotion.service import migrate
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts
@@ -73,7 +74,7 @@ def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
             list(pool.map(note, range(12)))
         assert audit.check(database).rows == 12
         for statement in ("UPDATE facemotion_service_audit SET outcome = 'x'", "DELETE FROM facemotion_service_audit"):
-            with pytest.raises(DBAPIError, match="only added to"), database.write() as connection:
+            with pytest.raises(StoreError, match="only added to"), database.write() as connection:
                 connection.exec_driver_sql(statement)
 
 
@@ -86,3 +87,25 @@ def test_keys(store_url):
         assert (caller.name, caller.role, keys.valid()) == ("door", "verify", 1)
         keys.revoke(caller.key_id)
         assert keys.valid() == 0
+
+
+def test_a_service_whose_database_is_away_is_not_ready_and_names_no_address(postgres, pooler, capsys):
+    url = pooler.database(postgres)
+    with running(url) as server:
+        assert server.call("GET", "/ready", "").status_code == 200
+        postgres.stop()
+        try:
+            answers = [server.call("GET", "/ready", ""), server.call("GET", "/v1/users")]
+            assert server.call("GET", "/health", "").status_code == 200
+        finally:
+            postgres.start()
+        for answer in answers:
+            assert (answer.status_code, answer.json()["error"]) == (503, "StoreUnavailableError")
+            for secret in ("postgres", "facemotion@", "127.0.0.1", str(postgres.port), str(pooler.port)):
+                assert secret not in answer.text
+        for _ in range(50):  # PgBouncer logs in again after a second
+            if server.call("GET", "/ready", "").status_code == 200:
+                break
+            time.sleep(0.1)
+        assert server.call("GET", "/ready", "").status_code == 200
+    assert f"127.0.0.1:{pooler.port}" in capsys.readouterr().err  # whoever looks after it needs it

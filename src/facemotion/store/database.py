@@ -1,6 +1,4 @@
-"""One database, SQLite or PostgreSQL: connections, transactions, the schema's version, and named errors in place of
-the driver's.
-"""
+"""One database, SQLite or PostgreSQL: connections, transactions and the schema's version."""
 
 from __future__ import annotations
 
@@ -21,12 +19,12 @@ from sqlalchemy.engine import URL, make_url
 
 from facemotion.errors import (
     MissingExtraError,
-    StoreCorruptError,
     StoreError,
     StoreFullError,
     StoreUnavailableError,
 )
 from facemotion.store import schema
+from facemotion.store.driver_errors import named_errors
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +204,9 @@ def _options(url: URL) -> dict[str, Any]:
         import_module("psycopg")  # looking for it isn't enough: it may be there without its libpq
     except ImportError as error:
         raise MissingExtraError("A PostgreSQL store needs its driver: pip install '.[serve]' in the clone.") from error
-    return {"connect_args": {"connect_timeout": int(BUSY_SECONDS)}}
+    # A pooler such as PgBouncer may give every transaction another connection of the server, where a statement that was
+    # prepared in an earlier one isn't known.
+    return {"connect_args": {"connect_timeout": int(BUSY_SECONDS), "prepare_threshold": None}}
 
 
 def _prepare_file(path: Path) -> None:
@@ -231,52 +231,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads and then writes can fail half-way on another's write; one that says so at
     # once waits its turn.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
-
-
-@contextmanager
-def named_errors(name: str) -> Iterator[None]:
-    """Turn the driver's errors into ours; what has no name of ours passes."""
-    try:
-        yield
-    except (exc.DBAPIError, exc.TimeoutError, sqlite3.Error) as error:
-        cause = getattr(error, "orig", error)
-        named = _sqlite_error(cause, name) if isinstance(cause, sqlite3.Error) else _postgres_error(cause, name)
-        if named is None:
-            raise
-        raise named from error
-    except UnicodeDecodeError as error:  # damaged text, in the schema or in SQLite's own message about it
-        raise StoreCorruptError(f"{name} holds damaged text; restore it from a backup.") from error
-
-
-def _sqlite_error(cause: sqlite3.Error, name: str) -> StoreError | None:
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
-        return StoreFullError(
-            f"The store {name} can't be written ({cause}); make room on its disk or fix its permissions."
-        )
-    # Our own statements have no faults: what SQLite finds wrong with them (a column that isn't there, text that isn't
-    # text) is wrong with the file. Errors that its Python driver finds carry no code.
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR, 0):
-        return StoreCorruptError(
-            f"{name} isn't a facemotion store ({cause}); name another file or restore it from a backup."
-        )
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreUnavailableError(f"Another process holds the store {name}; try again shortly.")
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
-        return StoreError(f"Can't open the store {name}: {cause}; check the permissions of the file and its folder.")
-    return None
-
-
-def _postgres_error(cause: object, name: str) -> StoreError | None:
-    state = getattr(cause, "sqlstate", None) or "08000"
-    if state == "53100":
-        return StoreFullError(f"The disk of the database {name} is full; make room on it.")
-    if state[:2] in ("08", "53", "57", "40", "55"):
-        return StoreUnavailableError(f"The database {name} can't be reached or is busy; try again shortly.")
-    if state[:2] in ("28", "3D", "42"):
-        return StoreError(
-            f"The database {name} refuses the request; check the user, password, database name and rights in its URL."
-        )
-    if state[:2] == "XX":
-        return StoreCorruptError(f"The database {name} reports damaged data; restore it from a backup.")
-    return None

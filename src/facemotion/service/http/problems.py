@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ from starlette.responses import JSONResponse
 
 from facemotion import errors
 from facemotion.service.http.messages import Problem
+
+log = logging.getLogger("facemotion.service")
 
 # The first entry that fits decides.
 STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
@@ -25,8 +28,7 @@ STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
     (errors.BusyError, 503),
     (errors.StoreUnavailableError, 503),
     (errors.StoreFullError, 503),
-    (errors.StoreCorruptError, 500),
-    (errors.StoreKeyError, 500),
+    (errors.StoreError, 500),
     (errors.ModelError, 500),
     (errors.UsageError, 422),
     (errors.AcquisitionError, 422),
@@ -44,6 +46,12 @@ WORDS = {
     503: "Too much to do, or the database can't be reached: try again shortly.",
 }
 
+AWAY: tuple[tuple[type[errors.StoreError], str], ...] = (
+    (errors.StoreUnavailableError, "The database can't be reached or is busy; try again shortly."),
+    (errors.StoreFullError, "The database can't be written; whoever looks after the service finds why in its log."),
+)
+"""What callers are told of the store, whose own words name its address and go to the log."""
+
 FAULT = Problem(
     error="ServerFaultError", message="The service failed; its log says more. Try again later.", retry_seconds=None
 )
@@ -59,7 +67,10 @@ def problem_of(error: errors.FacemotionError) -> Problem:
     if status_of(error) == 500:
         return FAULT
     retry = error.retry_seconds if isinstance(error, errors.ServiceError) else None
-    return Problem(error=type(error).__name__, message=str(error), retry_seconds=retry)
+    message = next((words for kind, words in AWAY if isinstance(error, kind)), str(error))
+    if message != str(error):
+        log.error("%s", error)
+    return Problem(error=type(error).__name__, message=message, retry_seconds=retry)
 
 
 def respond(status: int, problem: Problem, more: Mapping[str, str] | None = None) -> JSONResponse:
