@@ -12,8 +12,8 @@ from facemotion.errors import MissingModelError
 from facemotion.models import model_path
 from facemotion.service.settings import ServiceSettings
 
-from . import films
-from .conftest import ANNA, DESKTOP, PHONE, axe, let_in, outcomes
+from . import films, proxy
+from .conftest import ANNA, ANNA_AGAIN, DESKTOP, OF_NO_USE, PHONE, axe, let_in, outcomes
 
 OTHER_MOTION = films.Take("anna-brows-smile-1")
 OTHER_PERSON = films.Take("ben-brows-smile-2")
@@ -163,6 +163,22 @@ def test_a_nonce_that_another_site_handed_over_is_good_for_one_try(server, visit
         visitor.wait("That was your one try here")
         assert not [url for url in visitor.requests if "/v1/users/" in url]
     server.call("POST", "/v1/users/mary/unlock")
+
+
+def test_under_a_path_of_a_proxy_all_works_and_nothing_is_asked_for_outside_it(server, visit, filmed, clean):
+    """By a nonce that a back end handed over, and only the live socket takes it."""
+    with proxy.under(server, "/door/face") as front, visit(front, filmed(ANNA_AGAIN)) as visitor:
+        clean.append(visitor)
+        visitor.come(f"/#user=pia&nonce={server.nonce('pia')}")
+        visitor.press("Let me in")
+        visitor.page.locator("#verdict").wait_for()
+        assert visitor.page.locator("#verdict-title").inner_text() in ("Not this time", *OF_NO_USE)
+        assert len(outcomes(server, "pia")) == 1
+        visitor.come("/admin").page.get_by_label("Key with the role admin").fill(server.keys["admin"])
+        visitor.press("Open")
+        visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
+        visitor.page.locator("#brand").click()
+        visitor.wait("Your face, and a motion only you know")
 
 
 @pytest.mark.parametrize(("least", "most"), [(4, 5), (1, 2)])

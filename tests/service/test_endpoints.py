@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from websockets.sync.client import connect
 
+from facemotion import Client
 from facemotion.config import load_settings
 from facemotion.errors import StoreCorruptError, StoreError, StoreFullError, StoreKeyError, StoreUnavailableError
 from facemotion.models import card
@@ -294,6 +297,29 @@ def test_no_answer_names_where_the_store_is(kind, caplog):
     told = problem_of(kind("The database postgresql://facemotion@db.internal:5432/store has a fault."))
     assert "db.internal" not in told.model_dump_json()
     assert status_of(kind("")) in (500, 503)
+
+
+@pytest.mark.parametrize("stripped", [True, False])
+def test_under_a_path_whether_or_not_the_proxy_strips_it(tmp_path, session_environment, stripped):
+    settings = ServiceSettings(server=ServerSettings(root_path="/door/face"))
+    with running(tmp_path / "store.db", settings) as server:
+        front = "" if stripped else "/door/face"
+        for path in ("/", "/health", "/static/home.js", "/v1/users"):
+            assert server.call("GET", front + path).status_code == 200
+        assert server.call("GET", f"{front}/openapi.json").json()["servers"] == [{"url": "/door/face"}]
+        assert server.call("PATCH", f"{front}/health").headers["allow"] == "GET, HEAD"
+        assert server.call("GET", "/door/health").status_code == 404
+        with connect(server.url.replace("http", "ws") + front + "/v1/live") as socket:
+            socket.send("{}")
+            assert json.loads(socket.recv(timeout=20))["error"] == "FormError"
+        with Client(server.url + front, server.keys["verify"]) as client:
+            assert client.models()["models"]
+
+
+@pytest.mark.parametrize("path", ["face", "/face/", "/", "/v1", "/static/x", "/a b", "//face", "/a?b"])
+def test_a_root_path_that_is_none_is_refused(path):
+    with pytest.raises(ValueError, match="root_path"):
+        ServerSettings(root_path=path)
 
 
 def test_every_answer_is_closed_to_browsers_of_others(server):

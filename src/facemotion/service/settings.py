@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from facemotion.config import option
 from facemotion.errors import SettingsError
+
+ROOT_PATH = re.compile(r"(?!/(?:v1|static|admin|health|ready|metrics|openapi\.json)(?:/|$))(?:/[\w.~-]+)*", re.ASCII)
+"""A stripped path must not look like one that still has its prefix."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class ServerSettings:
     host: str = option("127.0.0.1", "address to listen on")
     port: int = option(8470, "port to listen on; 0 takes a free one", minimum=0, maximum=65535)
     workers: int = option(1, "server processes on the same port", minimum=1, maximum=64)
+    root_path: str = option("", "path that a proxy serves the service under, such as /face; it may strip it or not")
     tls_certificate: str = option("", "PEM file of the certificate chain; needed beyond loopback")
     tls_key: str = option("", "PEM file of the certificate's private key")
     tls_ended_by_proxy: bool = option(
@@ -29,6 +34,12 @@ class ServerSettings:
         "who may compare two takes of their own on the page, without an account",
         choices=("off", "this-machine", "anyone"),
     )
+
+    def __post_init__(self) -> None:
+        if not ROOT_PATH.fullmatch(self.root_path):
+            raise ValueError(
+                "root_path must begin with / and not end with it, such as /face, and not be a path of an endpoint"
+            )
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,10 @@ class Clerk:
         self._owner = owner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root = scope.get("root_path", "")
+        # The server put it before the path, where a proxy that doesn't strip it had left one.
+        if root and scope["path"].startswith(f"{root}{root}/"):
+            scope["path"] = scope["path"].removeprefix(root)
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return

@@ -16,7 +16,7 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 KINDS = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-STYLESHEET = re.compile(r'<link rel="stylesheet" href="/static/([\w.]+)">')
+STYLESHEET = re.compile(r'<link rel="stylesheet" href="static/([\w.]+)">')
 
 
 def page() -> APIRouter:

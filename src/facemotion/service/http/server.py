@@ -150,6 +150,7 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         factory=factory,
         host=server.host,
         port=server.port,
+        root_path=server.root_path,
         workers=server.workers,
         http=ImpatientProtocol,
         ws="websockets-sansio",

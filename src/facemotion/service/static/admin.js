@@ -75,7 +75,7 @@ function leave() {
 
 async function open() {
   const [people, models, trail] = await Promise.all([
-    ask("/v1/users"), ask("/v1/models"), ask(`/v1/audit?newest=true&limit=${NEWEST}`),
+    ask("v1/users"), ask("v1/models"), ask(`v1/audit?newest=true&limit=${NEWEST}`),
   ]);
   sessionStorage.setItem("key", key);
   $("door").hidden = true;
@@ -187,7 +187,7 @@ function qualities(attempts) {
 /** How a user stands, asked once. @param {string} name */
 function standing(name) {
   const known = standings;
-  const asked = known.get(name) ?? ask(`/v1/users/${encodeURIComponent(name)}`);
+  const asked = known.get(name) ?? ask(`v1/users/${encodeURIComponent(name)}`);
   known.set(name, asked);
   asked.catch(() => known.delete(name));
   return asked;
@@ -208,9 +208,9 @@ function userRow(one) {
   const state = one.locked ? ADMIN.locked : one.wait_seconds > 0 ? ADMIN.waits(Math.ceil(one.wait_seconds))
     : one.must_enrol_again ? ADMIN.outdated : ADMIN.open;
   const buttons = document.createElement("span");
-  if (one.failures) buttons.append(button(ADMIN.unlock, one.user, () => ask(`/v1/users/${encodeURIComponent(one.user)}/unlock`, "POST")));
+  if (one.failures) buttons.append(button(ADMIN.unlock, one.user, () => ask(`v1/users/${encodeURIComponent(one.user)}/unlock`, "POST")));
   const erase = button(ADMIN.erase, one.user, async () => {
-    if (confirm(ADMIN.sure(one.user))) await ask(`/v1/users/${encodeURIComponent(one.user)}`, "DELETE");
+    if (confirm(ADMIN.sure(one.user))) await ask(`v1/users/${encodeURIComponent(one.user)}`, "DELETE");
   });
   erase.classList.add("danger");
   buttons.append(erase);
@@ -235,7 +235,7 @@ function button(text, user, work) {
 async function save() {
   const lines = [];
   for (let after = 0; ;) {
-    const { entries } = await ask(`/v1/audit?after=${after}&limit=1000`);
+    const { entries } = await ask(`v1/audit?after=${after}&limit=1000`);
     if (!entries.length) break;
     lines.push(...entries.map((/** @type {Entry} */ entry) => `${JSON.stringify(entry)}\n`));
     after = entries.at(-1).number;

@@ -13,14 +13,16 @@ export class Refusal extends Error {
 /** The connection went away, or couldn't be had. */
 export class Cut extends Error {}
 
+const ROOT = new URL("../", import.meta.url); // of the service; a proxy may serve it under a path
+
 /**
  * One request.
- * @param {string} path @param {RequestInit} [more] @returns {Promise<any>}
+ * @param {string} path from the root of the service @param {RequestInit} [more] @returns {Promise<any>}
  */
 export async function call(path, more) {
   let answer;
   try {
-    answer = await fetch(path, more);
+    answer = await fetch(new URL(path, ROOT), more);
   } catch {
     throw new Cut("offline");
   }
@@ -29,7 +31,7 @@ export async function call(path, more) {
   return body;
 }
 
-const of = (/** @type {string} */ user) => `/v1/users/${encodeURIComponent(user)}`;
+const of = (/** @type {string} */ user) => `v1/users/${encodeURIComponent(user)}`;
 
 let spent = false;
 
@@ -50,7 +52,7 @@ export async function nonce(user, purpose) {
 }
 
 /** How many takes an enrolment may have. @returns {Promise<{min_takes: number, max_takes: number}>} */
-export const limits = () => call("/v1/models");
+export const limits = () => call("v1/models");
 
 /** @param {string} user */
 export const erase = (user) => call(of(user), { method: "DELETE" });
@@ -92,8 +94,9 @@ export class Link {
 
   /** @param {object} hello */
   async open(hello) {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = (this.socket = new WebSocket(`${scheme}//${location.host}/v1/live`));
+    const address = new URL("v1/live", ROOT);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = (this.socket = new WebSocket(address));
     await new Promise((resolve, reject) => {
       socket.onopen = resolve;
       socket.onerror = () => reject(new Cut("cut"));
