@@ -60,7 +60,7 @@ def main() -> None:
     phrases, clips = read_features(
         FeatureCache(given.cache, encoder.frontend_id), read_manifest(given.data / "manifest.csv")
     )
-    frontend = Frontend.load()
+    frontend = Frontend.load(Settings())
     speakers = clips_of_others(given.people)
     sentences = {path.stem: frontend.acquire(path).features for path in speakers}
     systems: dict[str, Embed] = {encoder.model_id: lambda own: np.stack([encoder(clip).vector for clip in own])}

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from other_speakers import clips_of_speakers
 from sections import write_section
 
+from facemotion.config import Settings
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.features import load_extractor
@@ -55,7 +56,7 @@ Sequences = list[tuple[str, FloatArray]]  # phrase; (T, P, 3) at RATE, while the
 
 def speak(manner: SpeechSpreads, people: int, phrases: int, takes: int) -> list[Sequences]:
     """Simulated people's sequences, as the front end sees them."""
-    assets, frontend = Assets.find(), Frontend.load()
+    assets, frontend = Assets.find(), Frontend.load(Settings())
     head = load_head(assets)
     nursery = Nursery(assets, head, fit_portraits(assets, default_cache()))
     settings = DatasetSettings(spreads=Spreads(speech=manner, **CALM), scene=SCENE)
@@ -214,7 +215,7 @@ def real(data: Path, cache: Path) -> tuple[dict[str, float], dict[str, dict[str,
     store = FeatureCache(cache, load_extractor("face-mesh").frontend_id)
     manifest, sequences = read_features(store, read_manifest(data / "grid_s1" / "manifest.csv").select(split="train"))
     clips = [(r.motion, points_of(s.values)) for r, s in zip(manifest.records, sequences, strict=True)]
-    frontend = Frontend.load()
+    frontend = Frontend.load(Settings())
     others: dict[str, dict[str, float]] = {}
     for path in clips_of_speakers(data / "grid_people"):
         live, clip = LiveSession(frontend), load_clip(path)

@@ -52,11 +52,11 @@ def test_the_commands_run_in_the_order_shown(desk):
         assert result.returncode == 0, (line, result.stdout, result.stderr)
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=[f"block{number}" for number in range(len(PYTHON))])
-def test_the_python_runs(desk, code):
-    result = run(desk, "-W", "error", "-c", code)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout
+def test_the_python_runs_in_the_order_shown(desk):
+    for code in PYTHON:
+        result = run(desk, "-W", "error", "-c", code)
+        assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("\naccepted\n")  # the live example ends in a decision
 
 
 def test_links_lead_somewhere():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facemotion.config import Settings
 from facemotion.encoder import resample
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.synth.filming.scene import SceneSettings
@@ -63,7 +64,7 @@ def main() -> None:
     cache = default_cache()
     head = load_head(assets)
     nursery = Nursery(assets, head, fit_portraits(assets, cache))
-    frontend = Frontend.load()
+    frontend = Frontend.load(Settings())
     kept: dict[str, np.ndarray] = {"frontend_id": np.array(frontend.extractor.frontend_id)}
     for owner, performer in enumerate(make_performers(settings).values()):
         studio = Studio(head, nursery.build(performer.recruit), performer.sessions[0], settings)

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.activity import RestWatch
 from facemotion.appearance import Portraits
-from facemotion.config import Settings
-from facemotion.errors import NoMotionError, RigidMotionError, TooShortError
+from facemotion.config import Settings, load_settings
+from facemotion.errors import NoMotionError, RigidMotionError, TooShortError, UsageError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
-from facemotion.media import FrameGate, Source, check_frame, named, read_frames
+from facemotion.media import ClipLike, Footage, FrameGate, HeldFrames, check_frame, named, read_frames, take_in
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -80,39 +81,62 @@ class Frontend:
     def load(cls, settings: Settings | None = None) -> Frontend:
         """Load the detector and the extractor that the settings name.
 
+        Args:
+            settings: None: those of this machine (facemotion.config.load_settings), as for Verifier.load.
         Raises:
+            SettingsError: the settings file of this machine is wrong.
             UnknownModelError, MissingModelError, ModelHashError.
         """
-        settings = settings or Settings()
+        settings = settings or load_settings()
         detector = BlazeFace(settings.face, settings.runtime)
         return cls(detector, load_extractor(settings.verifier.extractor, settings.runtime), settings)
 
-    def acquire(self, source: Source, rate: float | None = None) -> Acquisition:
+    def acquire(self, source: ClipLike | Footage, rate: float | None = None) -> Acquisition:
         """Read a clip through the whole front end, one frame in memory at a time.
 
         Args:
-            source: path of a video or folder of images, or bytes. rate: frames/s of a folder of images.
+            source: path of a video or of a folder of images, bytes, an open binary file, a Clip, or frames with their
+                times; see facemotion.media.given.
+            rate: frames/s of a folder of images.
         Raises:
-            MediaError and its kinds: the clip can't be read. AcquisitionError and its kinds: no usable face motion.
+            UsageError: something else. MediaError and its kinds: the clip can't be read.
+            AcquisitionError and its kinds: no usable face motion.
         """
-        session = LiveSession(self)
-        with named(source):
-            for frame, seconds in session.timed_frames(read_frames(source, self.settings.media, rate)):
+        footage, session = take_in(source, self.settings.media), LiveSession(self)
+        with named(footage.name):
+            for frame, seconds in session.timed_frames(self._frames(footage, rate)):
                 session.push(frame, seconds)
             return session.finish()
 
-    def features(self, source: Source, rate: float | None = None) -> FeatureSequence:
+    def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
         """The features alone; see acquire. A clip in which nothing moves is no error here."""
         session = LiveSession(self)
-        for frame, seconds in read_frames(source, self.settings.media, rate):
+        for frame, seconds in self._frames(take_in(source, self.settings.media), rate):
             session.push(frame, seconds)
         return session.sequence()
 
+    def _frames(self, footage: Footage, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
+        if not isinstance(footage.source, HeldFrames):
+            return read_frames(footage.source, self.settings.media, rate)
+        if rate is not None:
+            raise UsageError("A rate goes with a folder of images only; these frames have their own times.")
+        return footage.source.read(self.settings.media)
+
 
 class LiveSession:
-    """The chain fed frame by frame, so that a live verdict costs only the last frame and the encoder."""
+    """The chain fed frame by frame, so that a live verdict costs only the last frame and the encoder.
 
-    def __init__(self, frontend: Frontend) -> None:
+    Args:
+        frontend: shared by sessions.
+        colours: order of the channels of the frames to come: "BGR" as OpenCV gives them, else "RGB".
+    Raises:
+        UsageError: another order.
+    """
+
+    def __init__(self, frontend: Frontend, colours: Literal["RGB", "BGR"] = "RGB") -> None:
+        if colours not in ("RGB", "BGR"):
+            raise UsageError(f"The order of colours must be RGB or BGR, got {colours!r}.")
+        self._turned = colours == "BGR"
         self._frontend = frontend
         self._settings = frontend.settings
         self._gate = FrameGate(frontend.settings.media)
@@ -132,7 +156,7 @@ class LiveSession:
         """Take in one frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, unmirrored.
+            frame: (H, W, 3) uint8, unmirrored, in the session's order of colours.
             seconds: its capture time on any clock that doesn't run backwards.
         Raises:
             MediaError: not an RGB frame. TimestampError: the clock ran backwards.
@@ -141,6 +165,8 @@ class LiveSession:
         check_frame(frame, self._settings.media)
         if not self._gate.admit(seconds):
             return replace(self._latest, used=False)  # what was true a few milliseconds ago still is
+        if self._turned:
+            frame = np.ascontiguousarray(frame[:, :, ::-1])
         self._seen.append(seconds)
         with self._clock("detect"):
             face = self._tracker.push(self._frontend.detector.detect(frame), seconds)

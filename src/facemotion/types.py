@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.errors import ModelMismatchError, UsageError
+
 Factor = Literal["motion", "appearance"]
 FloatArray = NDArray[np.float32]
 
@@ -91,7 +93,7 @@ class FeatureSequence:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """A unit vector. Two of the same model are compared by their dot product, the cosine, -1..1.
+    """A unit vector. Two of the same model are compared by `cosine`.
 
     Attributes:
         vector: (E,) float32, norm 1 within 1e-3.
@@ -106,6 +108,18 @@ class Embedding:
         _check(abs(float(np.linalg.norm(self.vector)) - 1) < 1e-3, "vector must have norm 1")
         _check(bool(self.model_id), "model_id must not be empty")
         _freeze(self.vector)
+
+    def cosine(self, other: Embedding) -> float:
+        """Cosine with another embedding, -1..1 (eq. 4 of the paper).
+
+        Raises:
+            ModelMismatchError: they are of different models. UsageError: the other one isn't an Embedding.
+        """
+        if not isinstance(other, Embedding):
+            raise UsageError(f"An Embedding is compared with another one, got {type(other).__name__}.")
+        if self.model_id != other.model_id:
+            raise ModelMismatchError(f"A vector of {self.model_id} can't be compared with one of {other.model_id}.")
+        return float(np.clip(self.vector @ other.vector, -1, 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,24 @@ from facemotion.enrolment import (
     refuse_copies,
     weaknesses,
 )
-from facemotion.errors import DuplicateFaceError, EnrolmentError, ModelMismatchError, SettingsError, UnknownUserError
+from facemotion.errors import (
+    DuplicateFaceError,
+    EnrolmentError,
+    ModelMismatchError,
+    SettingsError,
+    UnknownUserError,
+    UsageError,
+)
 from facemotion.frontend import Acquisition, Frontend, LiveSession
-from facemotion.media import Source
+from facemotion.media import ClipLike, Footage, take_in, take_in_several
 from facemotion.models import card
 from facemotion.store import TemplateStore, check_user
 from facemotion.thresholds import Points, for_takes, operating_points, strictest_points, template_score
 from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, Template
 
 T = TypeVar("T")
+Take = ClipLike | Acquisition
+"""A clip in any form that facemotion.media.given takes, or what a live session acquired."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +86,10 @@ class Verifier:
 
     @classmethod
     def load(cls, settings: Settings | None = None) -> Verifier:
-        """Load the models that the settings name (default: facemotion.config.load_settings).
+        """Load the models that the settings name.
 
+        Args:
+            settings: None: those of this machine (facemotion.config.load_settings), as for Frontend.load.
         Raises:
             SettingsError: among others, duplicate faces are to be looked for and no recogniser is named, or a clip in
                 the folder of common motions can't be used.
@@ -111,13 +122,30 @@ class Verifier:
         own: dict[Factor, str] = {"motion": self.encoder.model_id}
         return own if self.appearance is None else own | {"appearance": self.appearance.recogniser.model_id}
 
-    def live(self) -> LiveSession:
-        """A session to push camera frames into; hand what its `finish` gives to `embed`."""
-        return LiveSession(self.frontend)
+    def live(self, colours: Literal["RGB", "BGR"] = "RGB") -> LiveSession:
+        """A session to push camera frames into; `verify`, `enrol`, `check` and `embed` take what its `finish` gives.
 
-    def embed(self, acquisition: Acquisition) -> Embedding:
-        """One unit vector for one acquired motion."""
-        return self.encoder(acquisition.features)
+        Args:
+            colours: order of the channels of the frames: "BGR" as OpenCV gives them.
+        Raises:
+            UsageError: another order.
+        """
+        return LiveSession(self.frontend, colours)
+
+    def embed(self, take: Take | Footage) -> Embedding:
+        """One unit vector for one motion; two are compared by `Embedding.cosine`.
+
+        Raises:
+            UsageError, MediaError and its kinds, AcquisitionError and its kinds: see verify.
+        """
+        return self.encoder(self._acquire(take).features)
+
+    def _acquire(self, take: Take | Footage) -> Acquisition:
+        return take if isinstance(take, Acquisition) else self.frontend.acquire(take)
+
+    def _given(self, take: Take) -> Acquisition | Footage:
+        """A take that `_acquire` won't find to be something else, after seconds of work on the one before."""
+        return take if isinstance(take, Acquisition) else take_in(take, self.settings.media)
 
     def embed_all(self, acquisition: Acquisition) -> dict[Factor, Embedding]:
         """One unit vector for each factor that is compared."""
@@ -126,42 +154,50 @@ class Verifier:
             vectors["appearance"] = self.appearance.recogniser(acquisition.portraits)
         return vectors
 
-    def verify(self, a: Source, b: Source) -> Decision:
+    def verify(self, a: Take, b: Take) -> Decision:
         """Compare the motions of two clips.
 
         Args:
-            a, b: paths or bytes of two clips.
+            a, b: each a path, bytes, an open binary file, a Clip, frames with their times, or what a live session
+                acquired; see facemotion.media.given.
         Raises:
-            MediaError and its kinds: a clip can't be read. AcquisitionError and its kinds: no usable face motion.
+            UsageError: something else. MediaError and its kinds: a clip can't be read.
+            AcquisitionError and its kinds: no usable face motion.
         """
-        first, second = (self.frontend.acquire(source) for source in (a, b))
+        first, second = map(self._acquire, [self._given(a), self._given(b)])
         (one, other), encode = _timed(lambda: (self.embed_all(first), self.embed_all(second)))
         results = [FactorResult(factor, cosine(one[factor], other[factor]), self._point(factor, 1)) for factor in one]
         return _decision(results, (first, second), encode)
 
     def enrol(
-        self, store: TemplateStore, user: str, clips: Sequence[Source], *, progress: Callable[[int], None] | None = None
+        self, store: TemplateStore, user: str, clips: Iterable[Take], *, progress: Callable[[int], None] | None = None
     ) -> Enrolment:
         """Make templates of several takes of one motion and store them; whatever was kept of the user is replaced.
 
         Args:
             store: where the template goes; nothing is written unless every take is good.
             user: a name, 1 to 128 characters.
-            clips: `min_takes` to `max_takes` clips of the same motion.
+            clips: `min_takes` to `max_takes` clips of the same motion, each as for verify.
             progress: called with the number of takes read so far.
         Raises:
             EnrolmentError: too few or many takes, or one that isn't like the others, which is named.
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
-            MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
+            UsageError, MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
         user = check_user(user)  # before the clips are decoded, which takes seconds
-        self._check_count(len(clips))
+        return self.enrol_acquired(store, user, self._acquire_several(clips, progress))
+
+    def _acquire_several(
+        self, clips: Iterable[Take], progress: Callable[[int], None] | None = None
+    ) -> list[Acquisition]:
+        takes = take_in_several(clips, self.settings.media, Acquisition)
+        self._check_count(len(takes))
         acquisitions: list[Acquisition] = []
-        for clip in clips:
-            acquisitions.append(self.frontend.acquire(clip))
+        for take in takes:
+            acquisitions.append(self._acquire(take))
             if progress is not None:
                 progress(len(acquisitions))
-        return self.enrol_acquired(store, user, acquisitions)
+        return acquisitions
 
     def enrol_acquired(self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition]) -> Enrolment:
         """The same for takes that were acquired already, from a live session say.
@@ -187,7 +223,7 @@ class Verifier:
         size = min(energy / large, 1.0) if large else 1.0
         return Review(problem, odd.number if odd else 0, size, self._weaknesses(acquisitions, templates["motion"]))
 
-    def change_motion(self, store: TemplateStore, user: str, clips: Sequence[Source]) -> Enrolment:
+    def change_motion(self, store: TemplateStore, user: str, clips: Iterable[Take]) -> Enrolment:
         """Give a user another motion without enrolling the face again: the takes must show the face that is enrolled,
         and only the motion's template is replaced.
 
@@ -198,8 +234,7 @@ class Verifier:
         """
         if self.appearance is None:
             raise EnrolmentError("Without a recogniser a motion can't be changed apart from the face; enrol again.")
-        self._check_count(len(clips))
-        acquisitions = [self.frontend.acquire(clip) for clip in clips]
+        acquisitions = self._acquire_several(clips)
         for number, acquisition in enumerate(acquisitions, 1):
             face = self.appearance.recogniser(acquisition.portraits)
             cosines = store.compare(user, "appearance", face)
@@ -248,16 +283,18 @@ class Verifier:
             for factor, first in takes[0].items()
         }
 
-    def check(self, store: TemplateStore, user: str, clip: Source) -> Decision:
+    def check(self, store: TemplateStore, user: str, clip: Take) -> Decision:
         """Compare a clip with a user's template.
 
+        Args:
+            clip: as for verify.
         Raises:
             UnknownUserError: nobody of that name is enrolled.
             ModelMismatchError: the template was made with another model; the user must enrol again.
-            MediaError, AcquisitionError: see verify.
+            UsageError, MediaError, AcquisitionError: see verify.
         """
         user = check_user(user)
-        return self.check_acquired(store, user, self.frontend.acquire(clip))
+        return self.check_acquired(store, user, self._acquire(clip))
 
     def check_acquired(self, store: TemplateStore, user: str, acquisition: Acquisition) -> Decision:
         """The same for a probe that was acquired already, from a live session say.
@@ -343,11 +380,11 @@ def cosine(a: Embedding, b: Embedding) -> float:
     """Cosine of two embeddings, -1..1 (eq. 4 of the paper).
 
     Raises:
-        ModelMismatchError: they are of different models.
+        ModelMismatchError: they are of different models. UsageError: one isn't an Embedding.
     """
-    if a.model_id != b.model_id:
-        raise ModelMismatchError(f"A vector of {a.model_id} can't be compared with one of {b.model_id}.")
-    return float(np.clip(a.vector @ b.vector, -1, 1))
+    if not isinstance(a, Embedding):
+        raise UsageError(f"An Embedding is compared with another one, got {type(a).__name__}.")
+    return a.cosine(b)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

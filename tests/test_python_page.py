@@ -1,0 +1,79 @@
+"""The Python of docs/python.md runs as it stands; the webcam is a file that OpenCV reads as it reads a camera."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import facemotion as fm
+from facemotion.config import Settings
+from facemotion.store.keys import new_key
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text("utf-8"), re.M | re.S)
+(WEBCAM,) = (code for code in BLOCKS if "VideoCapture" in code)
+
+CAMERA = """
+import sys, time
+import cv2
+
+clock, capture = [5000.0], cv2.VideoCapture
+
+
+class Camera:
+    '''OpenCV's camera 0 is a file, and the clock goes as its frames do.'''
+
+    def __init__(self, number):
+        assert number == 0
+        self._film = capture(sys.argv[1])
+        self.release = self._film.release
+
+    def read(self):
+        clock[0] = 5000.0 + self._film.get(cv2.CAP_PROP_POS_MSEC) / 1000 + 0.04
+        return self._film.read()
+
+
+cv2.VideoCapture, time.monotonic = Camera, lambda: clock[0]
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(clips, tmp_path_factory) -> Path:
+    """A folder with the clips that the page names, and a store in which alice is enrolled."""
+    folder = tmp_path_factory.mktemp("page")
+    for name, take in {"a": "talk1", "b": "talk2"}.items():
+        shutil.copy(clips / f"{take}.mp4", folder / f"{name}.mp4")
+    (folder / "key").write_text(new_key())
+    (folder / "key").chmod(0o600)
+    with fm.open_store(folder / "facemotion.db", key="file:" + str(folder / "key")) as store:
+        fm.Verifier.load(Settings()).enrol(store, "alice", [folder / "a.mp4", folder / "b.mp4"])
+    return folder
+
+
+@pytest.mark.parametrize("code", [code for code in BLOCKS if code != WEBCAM])
+def test_the_examples_run(desk, monkeypatch, capsys, code):
+    monkeypatch.chdir(desk)
+    exec(code, {})
+    assert float(capsys.readouterr().out.split()[0]) > 0.8
+
+
+@pytest.mark.parametrize(("film", "verdict"), [("talk2", "accepted"), ("brow", "rejected")])
+def test_the_webcam_loop_ends_in_a_decision(desk, clips, monkeypatch, film, verdict):
+    monkeypatch.setenv("FACEMOTION_STORE_KEY", f"file:{desk / 'key'}")
+    # In a process of its own: OpenCV brings a second FFmpeg, which the other tests needn't live with.
+    done = subprocess.run(
+        [sys.executable, "-c", CAMERA + WEBCAM, clips / f"{film}.mp4"],
+        cwd=desk,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert fm.Guidance.GO.value in lines
+    assert lines[-1] == verdict
