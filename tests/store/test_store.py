@@ -273,6 +273,6 @@ def test_a_server_that_is_not_there_is_named():
 
 def test_an_unknown_database_is_named_without_its_password(postgres):
     url = f"postgresql://facemotion:hunter2@127.0.0.1:{postgres.port}/none"
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreUnavailableError, match="check the user, password and database name") as caught:
         open_store(url)
     assert "hunter2" not in str(caught.value)

@@ -34,6 +34,11 @@ SQLSTATES: dict[str, Meaning] = {
     "22P05": _LETTERS,
     "23505": _BUSY,  # another process put the same row there in between
     "23P01": _BUSY,
+    "08001": (
+        StoreUnavailableError,
+        "The database {name} can't be reached, or doesn't let us in; check the user, password and database name in its "
+        "URL, or try again shortly.",
+    ),
     "08": _BUSY,  # connections; poolers give all of their own errors this class
     "25": _BUSY,  # a transaction that idled too long, or whose connection went to another client
     "26": _BUSY,  # a prepared statement that a pooler left on another connection
@@ -106,9 +111,11 @@ def _postgres_error(cause: object, name: str) -> StoreError:
 
 
 def _sqlstate(cause: object) -> str:
-    """What the server said; for what psycopg or the pool found itself, the nearest code."""
+    """What the server said; for what psycopg or the pool found itself, the nearest code. psycopg has none for a server
+    that refuses a connection, whatever the reason.
+    """
     state = getattr(cause, "sqlstate", None)
     if state:
         return str(state)
     kinds = {base.__name__ for base in type(cause).__mro__}  # the driver is an extra and may not be there
-    return "22000" if "DataError" in kinds else "08000"
+    return "22000" if "DataError" in kinds else "08001" if "OperationalError" in kinds else "08000"
