@@ -79,6 +79,34 @@ def test_no_face(frontend, talking_frames, encode):
         frontend.acquire(encode(half))
 
 
+@pytest.fixture(scope="module")
+def far_frames() -> np.ndarray:
+    """(16, 480, 640, 3): a person three metres away, whose face is 5% of the picture; the detector finds none."""
+    near = load_clip(ROOT / "src" / "facemotion" / "samples" / "anna-wink-pout-1.mp4").frames[:16]
+    frames = np.full((16, 480, 640, 3), 120, np.uint8)
+    for frame, picture in zip(frames, near, strict=True):
+        frame[200:248, 400:464] = np.asarray(Image.fromarray(picture).resize((64, 48), Image.Resampling.BOX))
+    return frames
+
+
+def test_a_face_too_far_away_is_told_to_come_closer(frontend, far_frames):
+    session = LiveSession(frontend)
+    said = [session.push(frame, n / 25).guidance for n, frame in enumerate(far_frames)]
+    assert Guidance.CLOSER in said[:8]  # at the latest once every part of the frame was looked at
+    assert said[-1] is Guidance.CLOSER
+    with pytest.raises(NoFaceError, match="too far away to be seen well; come closer"):
+        session.finish()
+
+
+def test_whoever_comes_near_and_goes_again_is_not_told_that_they_were_too_far(frontend, talking_frames):
+    session = LiveSession(frontend)
+    absent = np.zeros_like(talking_frames[0])
+    for number in range(12):
+        session.push(talking_frames[number] if number < 6 else absent, number / 8)
+    with pytest.raises(NoFaceError, match="50% of the frames; keep it in view"):
+        session.finish()
+
+
 def test_two_faces(frontend, talking_frames, encode):
     with pytest.raises(SeveralFacesError):
         frontend.acquire(encode(np.concatenate([talking_frames, talking_frames], axis=2)))

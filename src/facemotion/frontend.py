@@ -16,7 +16,7 @@ from facemotion.activity import RestWatch
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
 from facemotion.errors import NoMotionError, RigidMotionError, TooShortError, UsageError
-from facemotion.face import BlazeFace, FaceLook, FaceTracker, TrackedFace, look_at
+from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
 from facemotion.media import ClipLike, Footage, FrameGate, HeldFrames, check_frame, named, read_frames, take_in
 from facemotion.types import FeatureSequence, QualityReport
@@ -141,6 +141,8 @@ class LiveSession:
         self._settings = frontend.settings
         self._gate = FrameGate(frontend.settings.media)
         self._tracker = FaceTracker(frontend.settings.face)
+        self._far = FarLook(frontend.detector)
+        self._too_small = 0
         self._values: list[NDArray[np.float32]] = []
         self._points: list[NDArray[np.float32]] = []
         self._times: list[float] = []
@@ -171,7 +173,10 @@ class LiveSession:
         with self._clock("detect"):
             face = self._tracker.push(self._frontend.detector.detect(frame), seconds)
         if face is None:
-            self._latest = LiveFrame(Guidance.NO_FACE, None, False)
+            with self._clock("detect"):
+                far = self._far.look(frame, seconds, self._least_side(frame))
+            self._too_small += far
+            self._latest = LiveFrame(Guidance.CLOSER if far else Guidance.NO_FACE, None, False)
             return self._latest
         with self._clock("extract"):
             values, points = self._frontend.extractor.observe(frame, face.box, face.keypoints)
@@ -181,6 +186,7 @@ class LiveSession:
         with self._clock("quality"):
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
+            self._too_small += guidance is Guidance.CLOSER
         self._latest = LiveFrame(guidance, face.box, True, self._rest.push(values, seconds))
         return self._latest
 
@@ -190,7 +196,8 @@ class LiveSession:
         Raises:
             NoFaceError, SeveralFacesError, TooShortError: not fit to be compared.
         """
-        self._tracker.check()
+        missed = self._tracker.frames - self._tracker.found
+        self._tracker.check(too_far=2 * self._too_small > missed)
         seconds = self._times[-1] - self._times[0]
         if seconds < self._settings.media.min_seconds:
             raise TooShortError(
@@ -265,13 +272,17 @@ class LiveSession:
         quality = self._settings.quality
         if self._tracker.rival_now:
             return Guidance.SEVERAL_FACES
-        if side < max(quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px):
+        if side < self._least_side(frame):
             return Guidance.CLOSER
         if look.brightness < quality.dark_luma:
             return Guidance.TOO_DARK
         if travel > quality.still_travel * side:
             return Guidance.HOLD_STILL
         return Guidance.GO
+
+    def _least_side(self, frame: NDArray[np.uint8]) -> float:
+        """Side of a face box below which the user should come closer, pixels."""
+        return float(max(self._settings.quality.near_face * max(frame.shape[:2]), self._settings.face.min_face_px))
 
     @contextmanager
     def _clock(self, stage: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from facemotion.face.blazeface import BlazeFace, Detections
 from facemotion.face.crop import crop_face
+from facemotion.face.far import FarLook
 from facemotion.face.quality import FaceLook, look_at
 from facemotion.face.track import FaceTracker, TrackedFace
 
@@ -10,6 +11,7 @@ __all__ = [
     "Detections",
     "FaceLook",
     "FaceTracker",
+    "FarLook",
     "TrackedFace",
     "crop_face",
     "look_at",

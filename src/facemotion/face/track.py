@@ -71,16 +71,20 @@ class FaceTracker:
         """Share of frames in which the detector fired, 0..1."""
         return self.found / max(self.frames, 1)
 
-    def check(self) -> None:
+    def check(self, too_far: bool = False) -> None:
         """Hold the whole clip to the settings.
 
+        Args:
+            too_far: where the face is missing, it is because it is too small to be found.
         Raises:
             NoFaceError: the face is missing in too many frames.
             SeveralFacesError: a second face of similar size in too many.
         """
-        if self.found == 0:
-            raise NoFaceError("No face was found; sit facing the camera, in the light, and record again.")
         if self.face_share < self._settings.min_face_share:
+            if too_far:
+                raise NoFaceError("The face is too far away to be seen well; come closer and record again.")
+            if self.found == 0:
+                raise NoFaceError("No face was found; sit facing the camera, in the light, and record again.")
             raise NoFaceError(
                 f"The face was seen in only {self.face_share:.0%} of the frames; keep it in view and record again."
             )
