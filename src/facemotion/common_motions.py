@@ -47,7 +47,7 @@ def common_motions(wanted: str, frontend: Frontend, encoder: Encoder) -> dict[st
         folder = Path(wanted)
         if not folder.is_dir():
             raise SettingsError(f"There is no folder {folder} of common motions; correct it in the settings.")
-        clips = sorted(path for path in folder.iterdir() if path.is_file())
+        clips = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
         found += [(repr(path.stem), _features(path, frontend)) for path in clips]
     vectors: dict[str, list[FloatArray]] = {}
     for name, features in found:

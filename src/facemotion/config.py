@@ -61,6 +61,9 @@ class MediaSettings:
         960, "frames with a longer side are scaled down to it before any analysis", unit="px", minimum=128
     )
     max_rate: float = option(32.0, "frames beyond this rate are skipped", unit="frames/s", minimum=5)
+    max_damaged_share: float = option(
+        0.05, "share of damaged frames above which a clip is refused; up to it they are left out", minimum=0, maximum=1
+    )
     decoder_threads: int = option(1, "threads of the video decoder; 0 lets it choose", minimum=0, maximum=64)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,17 @@ from facemotion.config import Settings, load_settings
 from facemotion.errors import NoMotionError, RigidMotionError, TooShortError, UsageError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
-from facemotion.media import ClipLike, Footage, FrameGate, HeldFrames, check_frame, named, read_frames, take_in
+from facemotion.media import (
+    ClipLike,
+    Footage,
+    FrameGate,
+    FrameReader,
+    HeldFrames,
+    check_frame,
+    named,
+    read_frames,
+    take_in,
+)
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -97,16 +107,17 @@ class Frontend:
         Args:
             source: path of a video or of a folder of images, bytes, an open binary file, a Clip, or frames with their
                 times; see facemotion.media.given.
-            rate: frames/s of a folder of images.
+            rate: frames/s of what has no times; see facemotion.media.read_frames.
         Raises:
             UsageError: something else. MediaError and its kinds: the clip can't be read.
             AcquisitionError and its kinds: no usable face motion.
         """
         footage, session = take_in(source, self.settings.media), LiveSession(self)
         with named(footage.name):
-            for frame, seconds in session.timed_frames(self._frames(footage, rate)):
+            frames = self._frames(footage, rate)
+            for frame, seconds in session.timed_frames(frames):
                 session.push(frame, seconds)
-            return session.finish()
+            return session.finish(frames.damaged_share if isinstance(frames, FrameReader) else 0.0)
 
     def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
         """The features alone; see acquire. A clip in which nothing moves is no error here."""
@@ -119,7 +130,7 @@ class Frontend:
         if not isinstance(footage.source, HeldFrames):
             return read_frames(footage.source, self.settings.media, rate)
         if rate is not None:
-            raise UsageError("A rate goes with a folder of images only; these frames have their own times.")
+            raise UsageError("A rate goes with files that have no times; these frames have their own.")
         return footage.source.read(self.settings.media)
 
 
@@ -207,9 +218,11 @@ class LiveSession:
         times = np.array([t - start for t in self._times], np.float64)
         return FeatureSequence(np.stack(self._values).astype(np.float32), times, self._frontend.extractor.frontend_id)
 
-    def finish(self) -> Acquisition:
+    def finish(self, damaged_share: float = 0.0) -> Acquisition:
         """End the session.
 
+        Args:
+            damaged_share: share of the source's frames that were left out because they are damaged, 0..1.
         Raises:
             NoFaceError, SeveralFacesError, TooShortError: see sequence. NoMotionError: nothing moves.
             RigidMotionError: nothing moves but the picture as a whole.
@@ -237,6 +250,7 @@ class LiveSession:
             brightness=float(np.median([look.brightness for look in self._looks])),
             sharpness=float(np.median([look.sharpness for look in self._looks])),
             motion_energy=energy,
+            damaged_share=damaged_share,
         )
         return Acquisition(features, quality, self.milliseconds, self._portraits.best())
 

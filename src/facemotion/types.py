@@ -203,6 +203,7 @@ class QualityReport:
         sharpness: median variance of the Laplacian of the face's luma at 112 px.
         motion_energy: how far the part of the face that moves most gets from its median place (95th percentile over
             time), in percent of the distance between the outer eye corners.
+        damaged_share: share of the file's frames that were damaged and therefore left out, 0..1; 0 of a live session.
     """
 
     frames: int
@@ -212,6 +213,7 @@ class QualityReport:
     brightness: float
     sharpness: float
     motion_energy: float
+    damaged_share: float = 0.0
 
 
 @dataclass(frozen=True)

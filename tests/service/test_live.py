@@ -19,12 +19,9 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from facemotion.config import MediaSettings, load_settings
-from facemotion.errors import MediaLimitError, UnreadableMediaError
+from facemotion.config import load_settings
 from facemotion.media import load_clip
-from facemotion.media.clip import PICTURE_FAULTS
 from facemotion.service.guard.auth import ApiKeys
-from facemotion.service.live.socket import decode_jpeg
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, LimitSettings, ServerSettings, ServiceSettings
 
@@ -341,18 +338,6 @@ def test_a_wrong_first_message(server, hello):
         assert json.loads(socket.recv(timeout=10))["error"] == "FormError"
 
 
-@pytest.mark.parametrize("fault", PICTURE_FAULTS, ids=lambda fault: fault.__name__)
-def test_whatever_a_decoder_finds_wrong_with_a_frame_is_the_frames_fault(monkeypatch, fault):
-    """The decoder raises all of these for damaged files, which one depends on its version."""
-
-    def convert(*_: object) -> None:
-        raise fault("damaged")
-
-    monkeypatch.setattr(Image.Image, "convert", convert)
-    with pytest.raises(UnreadableMediaError):
-        decode_jpeg(jpeg(np.zeros((64, 64, 3), np.uint8), 0)[8:], MediaSettings())
-
-
 def test_a_client_that_sends_faster_than_can_be_looked_at_loses_frames_and_never_lags(enrolled, film):
     frames = messages(film("talk", 40)) * 6
     frames = [struct.pack("<d", 100 + number / 25) + frame[8:] for number, frame in enumerate(frames)]
@@ -401,13 +386,3 @@ def test_who_says_nothing_keeps_nobody_out(tmp_path, session_environment):
         with connect(address), connect(address), Socket(server, "lea") as socket:
             socket.say("done")
             assert socket.hear()["error"] == "NoFaceError"
-
-
-def test_a_picture_of_thousands_of_passes_is_refused_before_it_is_decoded():
-    out = io.BytesIO()
-    Image.new("L", (512, 512), 128).save(out, "JPEG", progressive=True)
-    fine = out.getvalue()
-    assert decode_jpeg(fine, MediaSettings()).shape == (512, 512, 3)
-    second, third = [place for place in range(len(fine)) if fine[place : place + 2] == b"\xff\xda"][1:3]
-    with pytest.raises(MediaLimitError, match="passes"):
-        decode_jpeg(fine[:second] + fine[second:third] * 1000 + fine[third:], MediaSettings())

@@ -14,7 +14,9 @@ from PIL import Image
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError, TooShortError, UnreadableMediaError, UsageError
+from facemotion.media.display import analysis_size
 from facemotion.media.gate import FrameGate, check_size
+from facemotion.media.video import FASTEST, SLOWEST
 from facemotion.types import Clip
 
 Passed = TypeVar("Passed")
@@ -36,7 +38,6 @@ TAKEN = (
     "a path, bytes, an open binary file, a facemotion.Clip, or frames with their times: (frames, seconds of each), "
     "(frames, frames/s) or a list of (frame, seconds), each frame (height, width, 3) uint8 RGB"
 )
-SLOWEST, FASTEST = 1, 240  # frames/s
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,7 @@ class HeldFrames:
         """
         height, width = np.shape(self.frames[0])[:2]
         check_size(width, height, settings)
-        scale = min(1.0, settings.analysis_side_px / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
+        size = analysis_size(width, height, settings.analysis_side_px)
         gate, latest, pixels = FrameGate(settings), 0.0, 0.0
         for frame, seconds in zip(self.frames, self.times - self.times[0], strict=True):
             if not gate.admit(float(seconds)):
@@ -71,7 +71,7 @@ class HeldFrames:
             if pixels > settings.max_decoded_megapixels:
                 raise MediaLimitError(f"The clip has more than {settings.max_decoded_megapixels:g} million pixels.")
             whole = np.ascontiguousarray(frame)
-            if scale < 1:
+            if size != (width, height):
                 whole = np.array(Image.fromarray(whole).resize(size, Image.Resampling.BOX, reducing_gap=None))
             yield whole, latest
         if latest < settings.min_seconds:
@@ -189,7 +189,7 @@ def _seconds(times: Any, count: int) -> NDArray[np.float64]:
         raise UsageError(f"Times are seconds or frames/s, as numbers; got {type(times).__name__}.") from error
     if found.ndim == 0:
         if isinstance(times, bool) or not SLOWEST <= found <= FASTEST:
-            raise UsageError(f"The rate must be {SLOWEST} to {FASTEST} frames/s, got {times}.")
+            raise UsageError(f"The rate must be {SLOWEST:g} to {FASTEST:g} frames/s, got {times}.")
         return np.arange(count) / found
     if found.shape != (count,):
         raise UsageError(f"There are {count} frames, but times of shape {found.shape}; give the seconds of each.")

@@ -195,8 +195,10 @@ def spent_line(milliseconds: Mapping[str, float]) -> str:
 
 
 def quality_line(report: QualityReport) -> str:
-    """Quality of a clip in one line."""
+    """Quality of a clip in one line; damage is told where there is some."""
+    damage = f", {report.damaged_share:.1%} of the frames damaged and left out" if report.damaged_share else ""
     return (
         f"{report.frames} frames, {report.seconds:.2f} s, face in {report.face_share:.0%}, {report.face_px:.0f} px, "
         f"brightness {report.brightness:.0f}, sharpness {report.sharpness:.0f}, motion {report.motion_energy:.1f}"
+        f"{damage}"
     )

@@ -68,10 +68,10 @@ class Recorder:
         """How many frames were of use so far."""
         return len(self._frames)
 
-    def finish(self) -> Recording:
-        """End the attempt; see LiveSession.finish for what it raises."""
+    def finish(self, damaged_share: float = 0.0) -> Recording:
+        """End the attempt; see LiveSession.finish."""
         times = np.array(self._times, np.float64)
-        return Recording(self._session.finish(), tuple(self._frames), times, tuple(self._pictures))
+        return Recording(self._session.finish(damaged_share), tuple(self._frames), times, tuple(self._pictures))
 
 
 def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) -> Recording:
@@ -81,6 +81,7 @@ def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) 
         MediaError, AcquisitionError and their kinds: see Frontend.acquire.
     """
     recorder = Recorder(frontend, secret, keep_pictures)
-    for frame, seconds in read_frames(clip, frontend.settings.media):
+    frames = read_frames(clip, frontend.settings.media)
+    for frame, seconds in frames:
         recorder.push(frame, seconds)
-    return recorder.finish()
+    return recorder.finish(frames.damaged_share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
@@ -50,11 +51,25 @@ class Factor(Model):
     accepted: bool
 
 
+class Quality(Model):
+    """How well the face could be seen in a clip."""
+
+    frames: int = Field(description="Looked at; those skipped for the sake of the highest rate aren't among them.")
+    seconds: float = Field(description="From the first frame to the last.")
+    face_share: float = Field(description="Share of frames with a detected face, 0..1.")
+    face_px: float = Field(description="Median side of the face box, pixels.")
+    brightness: float = Field(description="Median luma of the face, 0..255.")
+    sharpness: float = Field(description="Median variance of the Laplacian of the face's luma at 112 px.")
+    motion_energy: float = Field(description="Size of the motion, percent of the distance of the outer eye corners.")
+    damaged_share: float = Field(description="Share of the file's frames that were damaged and left out, 0..1.")
+
+
 class Evidence(Model):
     """What an answer rests on; for administrators only."""
 
     outcome: str = Field(description="accepted, rejected, unknown user, must enrol again, or a kind of replay.")
     factors: list[Factor]
+    quality: list[Quality] = Field(description="Of the clip; empty where nothing could be compared.")
     milliseconds: dict[str, float]
 
     @classmethod
@@ -65,7 +80,8 @@ class Evidence(Model):
             for r in (decision.factors if decision else ())
         ]
         spent = {stage: round(value, 2) for stage, value in (decision.milliseconds if decision else {}).items()}
-        return cls(outcome=outcome, factors=factors, milliseconds=spent)
+        quality = [Quality(**asdict(report)) for report in (decision.quality if decision else ())]
+        return cls(outcome=outcome, factors=factors, quality=quality, milliseconds=spent)
 
 
 class Verdict(Model):

@@ -16,7 +16,6 @@ frames, oldest first, and never lags; what waits when the take ends is dropped t
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import re
 import struct
@@ -24,10 +23,7 @@ from collections import deque
 from functools import partial
 from typing import Any
 
-import numpy as np
 from fastapi import WebSocket
-from numpy.typing import NDArray
-from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
@@ -38,13 +34,11 @@ from facemotion.errors import (
     EnrolmentError,
     FacemotionError,
     FormError,
-    MediaLimitError,
     RightsError,
-    UnreadableMediaError,
     UploadTimeoutError,
 )
 from facemotion.frontend import LiveFrame
-from facemotion.media.clip import PICTURE_FAULTS
+from facemotion.media import read_jpeg
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
 from facemotion.service.guard.recording import Recorder, Recording
@@ -58,8 +52,6 @@ PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""
 SILENCE_SECONDS = 10.0
 """Longest pause between two messages of a client."""
-MOST_SCANS = 32
-"""Passes of a progressive JPEG; each costs the time of a whole picture, and thousands fit into one frame."""
 SESSION_SECONDS = 300.0
 """Longest session, all takes of an enrolment together."""
 
@@ -292,35 +284,11 @@ class Session:
         return message
 
 
-def decode_jpeg(data: bytes, settings: MediaSettings) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a JPEG, scaled down to the analysis size.
-
-    Raises:
-        UnreadableMediaError: not a JPEG, or damaged. MediaLimitError: too many pixels or passes.
-    """
-    if data.count(b"\xff\xda") > MOST_SCANS:  # starts of scans: inside of one, every 0xff is followed by zero
-        raise MediaLimitError("A frame is a JPEG of too many passes; send one that isn't progressive.")
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            if max(image.size) > settings.max_side_px:
-                raise MediaLimitError(f"A frame is {image.width} x {image.height} pixels; send smaller ones.")
-            side = settings.analysis_side_px
-            image.draft("RGB", (side, side))
-            picture = image.convert("RGB")
-            if max(picture.size) > side:
-                picture.thumbnail((side, side), Image.Resampling.BOX)
-            return np.array(picture, np.uint8)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise MediaLimitError("A frame has too many pixels; send smaller ones.") from error
-    except PICTURE_FAULTS as error:
-        raise UnreadableMediaError("A frame isn't a JPEG, or it is damaged; send it again.") from error
-
-
 def _look_at(recorder: Recorder, data: bytes, media: MediaSettings) -> tuple[LiveFrame, tuple[int, int]]:
     if len(data) < 8:
         raise FormError("A frame is the capture time as a float64, then a JPEG.")
     (seconds,) = struct.unpack_from("<d", data)
-    frame = decode_jpeg(data[8:], media)
+    frame = read_jpeg(data[8:], media)
     return recorder.push(frame, seconds), (frame.shape[1], frame.shape[0])
 
 

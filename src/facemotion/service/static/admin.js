@@ -9,7 +9,7 @@ const SHOWN = 100; // entries in the list
 const PAGE = 25; // users at a time
 const BINS = 40;
 /** @type {Record<string, number>} */
-const DIGITS = { face_share: 2, motion_energy: 1 };
+const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1 };
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 /** @typedef {{number: number, at: number, actor: string, action: string, user: string, outcome: string, detail: string}} Entry */

@@ -183,6 +183,7 @@ export const ADMIN = {
     brightness: "Brightness, 0 to 255",
     sharpness: "Sharpness",
     face_share: "Share of frames with a face",
+    damaged_share: "Share of damaged frames",
     motion_energy: "Size of the motion",
   },
   actions: { verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", delete: "deleted", unlock: "unlocked" },

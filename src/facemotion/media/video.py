@@ -1,0 +1,263 @@
+"""Frames of video files, decoded by FFmpeg as they come.
+
+Only containers that hold their own pictures are read: a playlist or a concatenation script could make the decoder open
+other files or addresses.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import MediaSettings
+from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
+from facemotion.media.display import UPRIGHT, Orientation, analysis_size, square_size
+from facemotion.media.gate import check_size
+
+if TYPE_CHECKING:
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+Picture = NDArray[np.uint8]
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,ivf,ogg,flv,asf,gif,nut"
+BARE = ("h264", "hevc")
+"""Formats without a container, whose frames have no times."""
+SLOWEST, FASTEST = 1.0, 240.0
+"""Frames/s of what comes without times; a stream that names more names the unit of its clock."""
+USUAL_RATE = 25.0
+"""Frames/s between two times where some are missing and no rate is named."""
+DEEPEST_REORDERING = 16
+"""Frames that may be decoded before the one that is shown first, in H.264 and HEVC; every thread holds one more."""
+DEFAULT, ATTACHED_PICTURE = 0x1, 0x400
+"""Bits of a track's disposition: the one to show where nobody chooses, and the picture on the cover."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A frame whose conversion to RGB waits until it is known to be used.
+
+    Attributes:
+        seconds: its time by the file's own clock, which begins anywhere; not to be relied on of a damaged frame.
+        make: gives (H, W, 3) uint8 RGB; None: the frame is damaged, and there is nothing to use.
+    """
+
+    seconds: float
+    make: Callable[[], Picture] | None
+
+
+def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = None) -> Iterator[Shot]:
+    """Decode the default video track of a file.
+
+    Args:
+        stream: bytes of the file, from its beginning.
+        settings: limits.
+        rate: frames/s of a stream without a container; else it names its own.
+    Yields:
+        Shots in the order in which they are shown, all of one size.
+    Raises:
+        UnreadableMediaError: truncated or not a video. NoVideoError: no picture in it.
+        MediaLimitError: too many pixels. MediaError: no rate where one is needed, or one where frames have times.
+    """
+    import av
+
+    try:
+        with av.open(
+            stream,
+            mode="r",
+            # Not `options`, which go to every stream, too: of streams that turn up later, as in MPEG-PS, PyAV until 17
+            # reads beyond the end of its list.
+            container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
+            **_lenient_about_titles(av.__version__),
+        ) as container:
+            video = _default_track(container)
+            codec = video.codec_context
+            if codec is None:  # the container names a codec that nobody knows
+                raise UnreadableMediaError("The video is of an unknown kind; record or export it again as H.264.")
+            check_size(codec.width, codec.height, settings)
+            codec.thread_count = settings.decoder_threads
+            screen, damage, clock = _Screen(video, settings), _Damage(), _clock(container, video, rate)
+            for packet, frames in _decoded(container, video):
+                if packet is not None:
+                    clock.expect(packet)
+                    damage.expect(packet)
+                if frames is None:  # the decoder can't make anything of this packet
+                    damage.spread = True
+                    yield Shot(0.0, None)
+                    continue
+                for frame in frames:
+                    seconds = clock.read(frame)
+                    make = screen.project(frame)
+                    yield Shot(seconds, None if damage.reaches(frame) else make)
+    except av.error.FFmpegError as error:
+        raise UnreadableMediaError(
+            f"This isn't a video that can be read, or it is damaged or cut off ({error.strerror}); "
+            "record or export it again."
+        ) from error
+
+
+def _lenient_about_titles(version: str) -> dict[str, Any]:
+    """Options of `av.open` that make titles and comments which aren't UTF-8 no error.
+
+    Args:
+        version: of PyAV. Until 18 such text raises UnicodeDecodeError unless an option says otherwise; from 19 on it
+            never does, and the option is gone.
+    """
+    return {"metadata_errors": "ignore"} if int(version.partition(".")[0]) < 19 else {}
+
+
+def _default_track(container: InputContainer) -> VideoStream:
+    """The track that a player would show: the first that is marked as default, else the first; never a cover."""
+    tracks = [(_disposition(track), track) for track in container.streams.video]
+    films = [(bits, track) for bits, track in tracks if not bits & ATTACHED_PICTURE]
+    if not films:
+        raise NoVideoError("The file holds no picture, only sound or data; record the clip with the camera on.")
+    return next((track for bits, track in films if bits & DEFAULT), films[0][1])
+
+
+def _disposition(track: VideoStream) -> int:
+    bits: Any = track.disposition  # a Flag until PyAV 17, an int since
+    return int(getattr(bits, "value", bits))
+
+
+def _decoded(
+    container: InputContainer, video: VideoStream
+) -> Iterator[tuple[Packet[Any] | None, list[VideoFrame] | None]]:
+    """Every packet with the frames that come out after it, None where the decoder refuses it; at the end those left."""
+    import av
+
+    for packet in container.demux(video):
+        if packet.size == 0:  # a frame that AVI left out, or the end
+            continue
+        try:
+            frames: list[VideoFrame] | None = video.codec_context.decode(packet)
+        except av.error.InvalidDataError:
+            frames = None
+        yield packet, frames
+    yield None, video.codec_context.decode(None)
+
+
+def _clock(container: InputContainer, video: VideoStream, rate: float | None) -> _Clock:
+    """
+    Raises:
+        MediaError: see video_shots.
+    """
+    bare = container.format.name in BARE
+    if rate is not None:
+        if not bare:
+            raise MediaError("A rate goes with images or a stream without a container; this video has its own times.")
+        return _Clock(video, check_rate(rate))
+    named = float(video.codec_context.framerate or 0)
+    if not SLOWEST <= named <= FASTEST:
+        if bare:
+            raise MediaError(
+                "The file is a stream without a container, so its frames have no times, and it names no rate: put it "
+                "into a container (MP4, Matroska), or give its rate in frames/s."
+            )
+        named = float(video.average_rate or USUAL_RATE)
+    return _Clock(video, named, by_order=container.format.name == "avi")
+
+
+def check_rate(rate: float) -> float:
+    """The rate, frames/s.
+
+    Raises:
+        MediaError: it isn't SLOWEST to FASTEST.
+    """
+    if not SLOWEST <= rate <= FASTEST:
+        raise MediaError(f"The rate of frames without times must be {SLOWEST:g} to {FASTEST:g} frames/s, got {rate:g}.")
+    return rate
+
+
+class _Clock:
+    """Times of frames in the order of showing.
+
+    Args:
+        video: the track.
+        rate: frames/s where times are missing.
+        by_order: packets have times of decoding alone, as in AVI: the frame shown as number k has the k-th of them.
+    """
+
+    def __init__(self, video: VideoStream, rate: float, by_order: bool = False) -> None:
+        self._by_order = by_order
+        self._unit = float(video.time_base or 0)
+        self._step = 1 / rate
+        self._deepest = DEEPEST_REORDERING + video.codec_context.thread_count
+        self._waiting: deque[int] = deque()
+        self._next = 0.0
+
+    def expect(self, packet: Packet[Any]) -> None:
+        """Take in the time of a packet whose frame may come later."""
+        self._by_order |= packet.pts is None and packet.dts is not None
+        if packet.dts is not None and not packet.is_discard:
+            self._waiting.append(packet.dts)
+
+    def read(self, frame: VideoFrame) -> float:
+        """Seconds of the next frame."""
+        while len(self._waiting) > self._deepest:  # the first is of a frame that was lost on the way
+            self._waiting.popleft()
+        first = self._waiting.popleft() if self._waiting else None
+        time = first if self._by_order and first is not None else frame.pts
+        seconds = self._next if time is None else time * self._unit
+        self._next = seconds + self._step
+        return seconds
+
+
+class _Damage:
+    """Which frames are damaged: those that the decoder or the container says are, and all predicted from them."""
+
+    def __init__(self) -> None:
+        self.spread = False
+        self._corrupt: set[int] = set()
+
+    def expect(self, packet: Packet[Any]) -> None:
+        """Remember a packet that the container knows to be damaged."""
+        if packet.is_corrupt and packet.pts is not None:
+            self._corrupt.add(packet.pts)
+
+    def reaches(self, frame: VideoFrame) -> bool:
+        """Whether the next frame is damaged; damage spreads until a frame that is predicted from no other."""
+        own = frame.is_corrupt or frame.pts in self._corrupt
+        self.spread = own or (self.spread and not frame.key_frame)
+        return self.spread
+
+
+class _Screen:
+    """Gives frames the one size and the orientation that they are to be seen in."""
+
+    def __init__(self, video: VideoStream, settings: MediaSettings) -> None:
+        self._video, self._settings = video, settings
+        self._size: tuple[int, int] | None = None
+        self._orientation: Orientation | None = None
+
+    def project(self, frame: VideoFrame) -> Callable[[], Picture]:
+        """What makes the RGB picture of a frame.
+
+        Raises:
+            MediaLimitError: too many pixels. UnreadableMediaError: another shape than the frames before.
+        """
+        check_size(frame.width, frame.height, self._settings)
+        shown = square_size(frame.width, frame.height, self._video.sample_aspect_ratio)
+        size = analysis_size(*shown, self._settings.analysis_side_px)
+        first = self._size = self._size or size
+        before, orientation = self._orientation, self._orientation or UPRIGHT
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        if matrix is not None or frame.key_frame:  # H.264 says it with key frames alone, for those that follow
+            orientation = Orientation.of_matrix(bytes(matrix)) if matrix is not None else UPRIGHT
+        turned = before is not None and before.transpose != orientation.transpose
+        if turned or abs(size[0] * first[1] / (size[1] * first[0]) - 1) > 0.05:
+            raise UnreadableMediaError("The picture changes its shape within the clip; record the clip again.")
+        self._orientation = orientation
+
+        def make() -> Picture:
+            width, height = first
+            array = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+            return orientation.show(np.asarray(array, np.uint8))
+
+        return make
