@@ -20,7 +20,7 @@ def binary() -> str | None:
 
 
 class PgBouncer:
-    """A running pooler in transaction mode: every transaction may get another of three connections to the server.
+    """A running pooler in transaction mode: every transaction may get the other of two connections to the server.
 
     Args:
         server: behind it.
@@ -44,7 +44,7 @@ listen_port = {self.port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-default_pool_size = 3
+default_pool_size = 2
 server_login_retry = 1
 query_wait_timeout = 2
 logfile = {self.folder / "log"}

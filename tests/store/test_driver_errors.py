@@ -104,14 +104,14 @@ def test_through_a_pooler_threads_and_stores_at_once_lose_nothing(pooled_url):
     def work(number: int) -> None:
         try:
             with open_store(pooled_url) as store:
-                for turn in range(8):  # psycopg prepares a statement at its sixth run
+                for turn in range(7):  # psycopg prepares a statement at its sixth run
                     store.put(make_template(f"user{number}", seed=turn), make_template("shared", seed=turn))
                     store.get("shared", "motion")
                 store.delete(f"user{number}")
         except StoreError as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
