@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import httpx
 
 ClipSource = Path | str | bytes
+RETRY_SECONDS = 2.0
+"""When to try again where the service can't be reached, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,10 @@ class Client:
         try:
             answer = self._http.request(method, path, **body)
         except self._transport_error as error:
-            failure = ServiceError(f"The service can't be reached ({type(error).__name__}); try again shortly.")
-            failure.retry_seconds = 2.0
-            raise failure from error
+            raise ServiceError(
+                f"The service can't be reached ({type(error).__name__}); try again shortly.",
+                retry_seconds=RETRY_SECONDS,
+            ) from error
         if answer.is_success:
             return dict(answer.json()) if answer.content else {}
         raise _error(answer)
@@ -173,10 +176,7 @@ def _error(answer: httpx.Response) -> errors.FacemotionError:
     kind = getattr(errors, name, ServiceError)
     if not (isinstance(kind, type) and issubclass(kind, errors.FacemotionError)):
         kind = ServiceError
-    error: errors.FacemotionError = kind(message)
-    if isinstance(error, ServiceError):
-        error.retry_seconds = retry
-    return error
+    return kind(message, retry_seconds=retry) if issubclass(kind, ServiceError) else kind(message)
 
 
 def _read(source: ClipSource) -> tuple[str, bytes, str]:

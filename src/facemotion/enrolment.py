@@ -119,9 +119,7 @@ def check_agreement(templates: Mapping[Factor, Template], point: Thresholds) -> 
             f"Takes 1 and 2 {unlike} {figures}, and of two none can be called the odd one; make the same motion in "
             "both and record them again, or add a third take."
         )
-    error = EnrolmentError(words)
-    error.takes = (odd.number,) if len(agreement) > 2 else (1, 2)
-    raise error
+    raise EnrolmentError(words, takes=(odd.number,) if len(agreement) > 2 else (1, 2))
 
 
 def refuse_copies(acquisitions: Sequence[Acquisition]) -> None:
@@ -136,9 +134,9 @@ def refuse_copies(acquisitions: Sequence[Acquisition]) -> None:
     for number, acquisition in enumerate(acquisitions, 1):
         first = seen.setdefault(acquisition.features.values.tobytes(), number)
         if first != number:
-            error = EnrolmentError(f"Takes {first} and {number} are the same recording; make the motion once more.")
-            error.takes = (first, number)
-            raise error
+            raise EnrolmentError(
+                f"Takes {first} and {number} are the same recording; make the motion once more.", takes=(first, number)
+            )
 
 
 def weaknesses(

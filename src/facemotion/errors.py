@@ -144,10 +144,16 @@ class AuditError(StoreError):
 
 
 class ServiceError(FacemotionError):
-    """Base of what the service refuses for its own reasons; the client raises the same names."""
+    """Base of what the service refuses for its own reasons; the client raises the same names.
 
-    retry_seconds: float | None = None
-    """How long to wait before the same request may succeed; None where waiting doesn't help."""
+    Args:
+        message: one sentence that says what to do.
+        retry_seconds: how long to wait before the same request may succeed; None where waiting doesn't help.
+    """
+
+    def __init__(self, message: str = "", *, retry_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 class AuthenticationError(ServiceError):
@@ -191,17 +197,29 @@ class ServerFaultError(ServiceError):
 
 
 class EnrolmentError(UsageError):
-    """The takes can't become a template: too few, too many, or unlike each other."""
+    """The takes can't become a template: too few, too many, or unlike each other.
 
-    takes: tuple[int, ...] = ()
-    """Numbers, from 1, of the takes that aren't like the others; where there are only two, both."""
+    Args:
+        message: one sentence that says what to do.
+        takes: numbers, from 1, of the takes that aren't like the others; of only two takes, both.
+    """
+
+    def __init__(self, message: str = "", *, takes: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.takes = takes
 
 
 class DuplicateFaceError(EnrolmentError):
-    """The face of a new user is enrolled under another name."""
+    """The face of a new user is enrolled under another name.
 
-    users: tuple[str, ...] = ()
-    """These names, likest first. They stand in no message, so that an end user doesn't learn them."""
+    Args:
+        message: one sentence that says what to do, without these names, so that an end user doesn't learn them.
+        users: these names, the most similar face first.
+    """
+
+    def __init__(self, message: str = "", *, users: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.users = users
 
 
 class DataError(UsageError):
@@ -209,10 +227,16 @@ class DataError(UsageError):
 
 
 class ManifestError(DataError):
-    """A manifest has a missing column, a bad row, a missing file, or the same clip under two labels."""
+    """A manifest has a missing column, a bad row, a missing file, or the same clip under two labels.
 
-    problems: tuple[str, ...] = ()
-    """A sentence for each fault of rows and clips; empty where the file itself can't be read."""
+    Args:
+        message: one sentence that says what to do.
+        problems: a sentence for each fault of rows and clips; empty where the file itself can't be read.
+    """
+
+    def __init__(self, message: str = "", *, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class EvidenceError(DataError):

@@ -239,11 +239,10 @@ class Verifier:
             face = self.appearance.recogniser(acquisition.portraits)
             cosines = store.compare(user, "appearance", face)
             if template_score(cosines) < self._point("appearance", len(cosines)).threshold:
-                error = EnrolmentError(
-                    f"Take {number} shows another face than the one that is enrolled; record it again."
+                raise EnrolmentError(
+                    f"Take {number} shows another face than the one that is enrolled; record it again.",
+                    takes=(number,),
                 )
-                error.takes = (number,)
-                raise error
         enrolment = self.prepare(store, user, acquisitions)
         store.put(enrolment.template, replace=True)
         return enrolment
@@ -269,9 +268,7 @@ class Verifier:
             duplicates = find_duplicates(store, templates["appearance"], self.appearance.duplicate)
         if duplicates:
             if self.settings.verifier.duplicate_face == "refuse":
-                error = DuplicateFaceError(DUPLICATE)
-                error.users = duplicates
-                raise error
+                raise DuplicateFaceError(DUPLICATE, users=duplicates)
             warnings += (DUPLICATE,)
         quality = tuple(acquisition.quality for acquisition in acquisitions)
         return Enrolment(templates, agreement, quality, warnings, duplicates)

@@ -179,9 +179,7 @@ def check_manifest(manifest: Manifest, *, labelled: bool = True) -> None:
 def _raise_first(problems: Sequence[str]) -> None:
     if problems:
         more = f" ({len(problems) - 1} more; see `facemotion data check`)" if len(problems) > 1 else ""
-        error = ManifestError(problems[0] + more)
-        error.problems = tuple(problems)
-        raise error
+        raise ManifestError(problems[0] + more, problems=tuple(problems))
 
 
 def _record(row: dict[str, str], where: str) -> ClipRecord:

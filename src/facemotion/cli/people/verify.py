@@ -80,12 +80,12 @@ def enrol(
             else:
                 enrolment = verifier.enrol(opened, user, clips, progress=progress)
         except DuplicateFaceError as error:  # whoever runs this may read the store; the service tells no name
-            raise DuplicateFaceError(f"{error} It is that of {', '.join(error.users)}.") from error
+            raise DuplicateFaceError(f"{error} It is that of {', '.join(error.users)}.", users=error.users) from error
         except EnrolmentError as error:
             if not error.takes:
                 raise
             files = " and ".join(f"take {number} is {clips[number - 1]}" for number in error.takes)
-            raise EnrolmentError(f"{error} {files[0].upper()}{files[1:]}.") from error
+            raise EnrolmentError(f"{error} {files[0].upper()}{files[1:]}.", takes=error.takes) from error
     if json:
         print_json(
             {

@@ -99,11 +99,10 @@ class Attempts:
     def _give(self, connection: Connection, user: str, purpose: Purpose, key_id: str, nonce: str, now: float) -> None:
         held = connection.scalar(select(func.count()).select_from(nonces).where(nonces.c.user == user)) or 0
         if held >= self._settings.open_nonces:
-            error = RateError(
-                f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s."
+            raise RateError(
+                f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s.",
+                retry_seconds=self._settings.nonce_seconds,
             )
-            error.retry_seconds = self._settings.nonce_seconds
-            raise error
         expires = now + self._settings.nonce_seconds
         row = {"digest": _digest(nonce), "user": user, "purpose": purpose, "key_id": key_id, "expires": expires}
         connection.execute(insert(nonces).values(**row))
@@ -217,9 +216,9 @@ class Attempts:
         if state.locked:
             raise LockedError("Too many failures; an administrator must unlock this user.")
         if state.wait_seconds:
-            error = LockedError(f"Too many failures; try again in {math.ceil(state.wait_seconds)} s.")
-            error.retry_seconds = state.wait_seconds
-            raise error
+            raise LockedError(
+                f"Too many failures; try again in {math.ceil(state.wait_seconds)} s.", retry_seconds=state.wait_seconds
+            )
 
     def _charge(self, connection: Connection, user: str, now: float) -> float:
         """Count a failure, and tell when the one before was charged."""

@@ -14,6 +14,8 @@ from facemotion.service.settings import LimitSettings
 
 T = TypeVar("T")
 MOST_CALLERS = 10_000
+RETRY_SECONDS = 2.0
+"""When a busy service says to try again, in seconds."""
 
 
 class Bench:
@@ -71,9 +73,7 @@ class Bench:
         self._threads.shutdown()
 
     def _busy(self) -> BusyError:
-        error = BusyError("The service is busy; try again shortly.")
-        error.retry_seconds = 2.0
-        return error
+        return BusyError("The service is busy; try again shortly.", retry_seconds=RETRY_SECONDS)
 
 
 class Pace:
@@ -92,9 +92,10 @@ class Pace:
         left, then = self._buckets.get(caller, (self._per_minute, now))
         left = min(self._per_minute, left + (now - then) * self._per_minute / 60)
         if left < 1:
-            error = RateError(f"More than {self._per_minute:g} requests a minute; slow down.")
-            error.retry_seconds = (1 - left) * 60 / self._per_minute
-            raise error
+            raise RateError(
+                f"More than {self._per_minute:g} requests a minute; slow down.",
+                retry_seconds=(1 - left) * 60 / self._per_minute,
+            )
         if len(self._buckets) >= MOST_CALLERS and caller not in self._buckets:
             del self._buckets[next(iter(self._buckets))]
         self._buckets[caller] = (left - 1, now)

@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 from facemotion.config import to_toml
 from facemotion.errors import BusyError, SettingsError
 from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.guard.limits import RETRY_SECONDS
 from facemotion.service.http.problems import problem_of, respond
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import LimitSettings, ServiceSettings, check_exposure
@@ -130,8 +131,7 @@ def _busy_answer(headers: list[tuple[bytes, bytes]]) -> bytes:
     Args:
         headers: of every answer of the server.
     """
-    error = BusyError("The service has too many open connections; try again shortly.")
-    error.retry_seconds = 2.0
+    error = BusyError("The service has too many open connections; try again shortly.", retry_seconds=RETRY_SECONDS)
     answer = respond(503, problem_of(error), {"connection": "close"})
     lines = [b"HTTP/1.1 503 Service Unavailable"]
     lines += [name + b": " + value for name, value in (*headers, *answer.raw_headers)]

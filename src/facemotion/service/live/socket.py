@@ -41,6 +41,7 @@ from facemotion.frontend import LiveFrame
 from facemotion.media import read_jpeg
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
+from facemotion.service.guard.limits import RETRY_SECONDS
 from facemotion.service.guard.recording import Recorder, Recording
 from facemotion.service.http.messages import USER_PATTERN
 from facemotion.service.http.problems import FAULT, problem_of
@@ -77,9 +78,10 @@ class Live:
                 words = await session.hello()
                 # Not before: who says nothing would keep others out, without a nonce.
                 if self.sessions >= self.parts.settings.limits.live_sessions:
-                    error = BusyError("The service has as many live sessions as it takes; try again shortly.")
-                    error.retry_seconds = 2.0
-                    raise error
+                    raise BusyError(
+                        "The service has as many live sessions as it takes; try again shortly.",
+                        retry_seconds=RETRY_SECONDS,
+                    )
                 self.sessions += 1
                 counted = True
                 await session.run(words)
