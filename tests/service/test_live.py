@@ -189,11 +189,11 @@ def test_a_key_revoked_after_its_nonce_was_given_costs_the_user_nothing(tmp_path
 
 def test_silence_and_a_session_without_end_are_told_apart(tmp_path, takes, session_environment, monkeypatch):
     with running(tmp_path / "store.db") as server:
-        monkeypatch.setattr("facemotion.service.live.socket.SILENCE_SECONDS", 0.2)
+        monkeypatch.setattr("facemotion.service.live.session.SILENCE_SECONDS", 0.2)
         with Socket(server, "lea") as socket:
             told = socket.hear()
         assert (told["error"], told["message"]) == ("UploadTimeoutError", "Nothing came for 0.2 s; start again.")
-        monkeypatch.setattr("facemotion.service.live.socket.SILENCE_SECONDS", 10.0)
+        monkeypatch.setattr("facemotion.service.live.session.SILENCE_SECONDS", 10.0)
         monkeypatch.setattr("facemotion.service.live.socket.SESSION_SECONDS", 1.0)
         with Socket(server, "lea") as socket:
             told = socket.until("error")

@@ -23,8 +23,8 @@ def test_one_motion_hardly_differs_and_another_does(person):
     )
 
     def apart(one, two) -> float:
-        told = side_by_side(verifier, one, two)
-        return sum(difference > 0.5 for _, _, difference in told["pairs"]) / len(told["pairs"])
+        compared = side_by_side(verifier, one, two)
+        return sum(difference > 0.5 for _, _, difference in compared.pairs) / len(compared.pairs)
 
     assert apart(first, again) < 0.2
     assert apart(first, other) > 0.4

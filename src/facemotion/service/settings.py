@@ -106,6 +106,8 @@ class ServiceSettings:
     replay: ReplaySettings = field(default_factory=ReplaySettings)
 
 
+USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
+"""Names of users that the service takes; the store takes more."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 

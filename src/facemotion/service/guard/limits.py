@@ -18,27 +18,33 @@ RETRY_SECONDS = 2.0
 """When a busy service says to try again, in seconds."""
 
 
-class Bench:
-    """Seats for requests that bring clips, and turns at analysing them. One event loop's own.
+class AnalysisQueue:
+    """The threads that analyse clips and frames, and the requests that wait for them. It belongs to one event loop.
 
-    A seat is taken before the body is read, so that memory is bounded by the number of seats.
+    A request takes its place before its body is read, so that memory is bounded by the number of places.
+
+    Args:
+        limits: how many threads there are, how many requests may wait, and how long.
+
+    Attributes:
+        taken: places that are taken now.
     """
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
-        self._seats = limits.concurrency + limits.queue
+        self._places = limits.concurrency + limits.queue
         self.taken = 0
         self._turns = asyncio.Semaphore(limits.concurrency)
         self._threads = ThreadPoolExecutor(limits.concurrency, "analysis")
 
     @asynccontextmanager
-    async def seat(self) -> AsyncIterator[None]:
-        """Hold a seat.
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place in the queue.
 
         Raises:
             BusyError: all are taken.
         """
-        if self.taken >= self._seats:
+        if self.taken >= self._places:
             raise self._busy()
         self.taken += 1
         try:
@@ -58,13 +64,14 @@ class Bench:
         except TimeoutError as error:
             raise self._busy() from error
         try:
-            return await self.soon(work)
+            return await self.run_at_once(work)
         finally:
             self._turns.release()
 
-    async def soon(self, work: Callable[[], T]) -> T:
-        """Run work of a live session in one of the same threads, without a turn: sessions are bounded in number, and
-        a frame is looked at within milliseconds.
+    async def run_at_once(self, work: Callable[[], T]) -> T:
+        """Run work of a live session in one of the same threads without waiting for a turn.
+
+        Sessions are bounded in number, and a frame is analysed within milliseconds.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -76,7 +83,7 @@ class Bench:
         return BusyError("The service is busy; try again shortly.", retry_seconds=RETRY_SECONDS)
 
 
-class Pace:
+class RateLimiter:
     """How often each caller asks: a bucket of one minute's requests that refills steadily."""
 
     def __init__(self, per_minute: float) -> None:

@@ -20,14 +20,15 @@ from facemotion import __version__
 from facemotion.config import Settings, load_settings, read_toml
 from facemotion.errors import FacemotionError, FormError
 from facemotion.service import migrate
-from facemotion.service.desk import Desk
+from facemotion.service.context import ServiceContext
 from facemotion.service.guard.replay import AttackDetector, Memory
-from facemotion.service.http.messages import Problem
 from facemotion.service.http.page import page
-from facemotion.service.http.problems import FAULT, problem_of, respond, status_of
-from facemotion.service.http.routes import Parts, routes
+from facemotion.service.http.responses import respond
+from facemotion.service.http.routes import routes
 from facemotion.service.live.socket import Live
 from facemotion.service.metrics import Metrics
+from facemotion.service.operations import Operations
+from facemotion.service.problems import FAULT, Problem, problem_of, status_of
 from facemotion.service.settings import ServiceSettings
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore
@@ -83,7 +84,7 @@ def create_app(
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(Exception)(_fault)
-    app.add_middleware(Clerk, owner=app)
+    app.add_middleware(AccessLog, owner=app)
     return app
 
 
@@ -113,17 +114,17 @@ def _lifespan(
         with SqlStore(Database.open(store_url), store_key) as store:
             migrate.upgrade(store.database)
             memory = Memory(store.database, store.transform_secret, settings.replay)
-            desk = Desk(verifier, store, store.database, memory, settings, Metrics(metrics_folder), detector)
-            desk.tidy()
-            parts = app.state.parts = Parts(desk, settings)
-            app.state.live = Live(parts)
+            operations = Operations(verifier, store, memory, settings, Metrics(metrics_folder), detector)
+            operations.tidy()
+            context = app.state.context = ServiceContext(operations, settings)
+            app.state.live = Live(context)
             yield {"limits": settings.limits}
-            parts.bench.close()
+            context.analysis.close()
 
     return lifespan
 
 
-class Clerk:
+class AccessLog:
     """Counts every request, writes one line of log about it without names, and adds the headers that all answers have.
 
     Plain ASGI: Starlette's own base class would put whole bodies into a queue.
@@ -157,7 +158,7 @@ class Clerk:
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
-            metrics: Metrics = self._owner.state.parts.metrics
+            metrics: Metrics = self._owner.state.context.metrics
             method = scope["method"] if scope["method"] in METHODS else "other"  # a client may make up any number
             metrics.count("facemotion_requests_total", route=route, method=method, status=str(status))
             metrics.observe("facemotion_request_seconds", seconds, route=route)

@@ -6,35 +6,19 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from facemotion.service.problems import Message
 from facemotion.types import Decision
 
-USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
-"""Names of users."""
 
-
-class Model(BaseModel):
-    """Base: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Problem(Model):
-    """Why a request wasn't carried out."""
-
-    error: str = Field(description="Name of the error, such as NoFaceError; see facemotion.errors.")
-    message: str = Field(description="One sentence that says what to do.")
-    retry_seconds: float | None = Field(None, description="When the same request may succeed; null: waiting is no use.")
-
-
-class NonceRequest(Model):
+class NonceRequest(Message):
     """What a nonce is wanted for."""
 
     purpose: Literal["verify", "enrol"]
 
 
-class Nonce(Model):
+class Nonce(Message):
     """Good for one attempt."""
 
     nonce: str
@@ -42,7 +26,7 @@ class Nonce(Model):
     expires_seconds: float = Field(description="From now.")
 
 
-class Factor(Model):
+class Factor(Message):
     """The comparison of one factor."""
 
     factor: Literal["motion", "appearance"]
@@ -51,7 +35,7 @@ class Factor(Model):
     accepted: bool
 
 
-class Quality(Model):
+class Quality(Message):
     """How well the face could be seen in a clip."""
 
     frames: int = Field(description="Looked at; those skipped for the sake of the highest rate aren't among them.")
@@ -64,7 +48,7 @@ class Quality(Model):
     damaged_share: float = Field(description="Share of the file's frames that were damaged and left out, 0..1.")
 
 
-class Evidence(Model):
+class Evidence(Message):
     """What an answer rests on; for administrators only."""
 
     outcome: str = Field(description="accepted, rejected, unknown user, must enrol again, or a kind of replay.")
@@ -84,14 +68,14 @@ class Evidence(Model):
         return cls(outcome=outcome, factors=factors, quality=quality, milliseconds=spent)
 
 
-class Verdict(Model):
+class Verdict(Message):
     """Pass or fail."""
 
     accepted: bool
     evidence: Evidence | None = Field(description="Null unless the caller is an administrator.")
 
 
-class Enrolled(Model):
+class Enrolled(Message):
     """What an enrolment stored."""
 
     user: str
@@ -99,7 +83,7 @@ class Enrolled(Model):
     warnings: list[str] = Field(description="Why the motion is easy to guess, or that the face is enrolled already.")
 
 
-class UserStatus(Model):
+class UserStatus(Message):
     """How a user stands."""
 
     user: str
@@ -113,13 +97,13 @@ class UserStatus(Model):
     locked: bool = Field(description="Only an administrator can unlock.")
 
 
-class UserList(Model):
+class UserList(Message):
     """Everyone enrolled."""
 
     users: list[str]
 
 
-class ModelEntry(Model):
+class ModelEntry(Message):
     """One model in use."""
 
     name: str
@@ -129,7 +113,7 @@ class ModelEntry(Model):
     note: str
 
 
-class OperatingPointEntry(Model):
+class OperatingPointEntry(Message):
     """A threshold in use and the evidence behind it."""
 
     factor: Literal["motion", "appearance"]
@@ -145,7 +129,7 @@ class OperatingPointEntry(Model):
     own: bool = Field(description="Calibrated by this deployment, on clips of its own.")
 
 
-class Models(Model):
+class Models(Message):
     """What decides."""
 
     version: str
@@ -159,7 +143,7 @@ class Models(Model):
     note: str
 
 
-class AuditEntry(Model):
+class AuditEntry(Message):
     """One event of the audit trail."""
 
     number: int
@@ -173,13 +157,13 @@ class AuditEntry(Model):
     digest: str
 
 
-class AuditPage(Model):
+class AuditPage(Message):
     """Events in their order."""
 
     entries: list[AuditEntry]
 
 
-class Health(Model):
+class Health(Message):
     """Alive, or ready."""
 
     status: Literal["ok"]

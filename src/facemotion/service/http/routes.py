@@ -10,16 +10,16 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from facemotion import __version__
 from facemotion.enrolment import Enrolment
-from facemotion.errors import AuthenticationError, ModelError, RightsError
+from facemotion.errors import ModelError
 from facemotion.models import card
-from facemotion.service.desk import Desk, moment
+from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
-from facemotion.service.guard.auth import KEYLESS, UNKNOWN_KEY, Caller
-from facemotion.service.guard.limits import Bench, Pace
+from facemotion.service.guard.auth import Caller
 from facemotion.service.http import messages
-from facemotion.service.http.problems import WORDS
+from facemotion.service.http.responses import WORDS
 from facemotion.service.http.uploads import Form, read_form, read_json
-from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
+from facemotion.service.problems import Problem
+from facemotion.service.settings import USER_PATTERN
 from facemotion.thresholds import own_points
 from facemotion.types import Factor, OperatingPoint
 
@@ -30,75 +30,35 @@ UserName = Annotated[
     Path(
         min_length=1,
         max_length=128,
-        pattern=messages.USER_PATTERN,
+        pattern=USER_PATTERN,
         description="Name given by you: letters a to z and A to Z, digits and . _ @ + -, best an opaque id.",
     ),
 ]
 
 
-class Parts:
-    """What the endpoints work with; one a server process, at `app.state.parts`."""
-
-    def __init__(self, desk: Desk, settings: ServiceSettings) -> None:
-        self.desk = desk
-        self.settings = settings
-        self.metrics = desk.metrics
-        self.bench = Bench(settings.limits)
-        self.pace = Pace(settings.limits.requests_per_minute)
-
-
-def parts_of(request: Request) -> Parts:
-    """The parts of the app that a request came to."""
-    parts: Parts = request.app.state.parts
-    return parts
+def context_of(request: Request) -> ServiceContext:
+    """What the app that a request came to works with."""
+    context: ServiceContext = request.app.state.context
+    return context
 
 
 def caller_of(request: Request, credentials: Credentials) -> Caller:
-    """Who makes a request; counts it against their pace.
-
-    Raises:
-        AuthenticationError: no key where one is needed, or an unknown one. RateError: too many requests.
-        RightsError: a page of another site, or a proxy, asks in the name of this machine.
-    """
-    parts = parts_of(request)
+    """Who makes a request; see Admission.caller."""
     address = request.client.host if request.client else ""
-    if credentials is not None:
-        # Spent before the key is looked up, so that keys can't be guessed at any speed.
-        parts.pace.spend(f"{address} {credentials.credentials[:11]}")
-        return parts.desk.keys.caller(credentials.credentials)
-    parts.pace.spend(address)
-    return keyless(address, request.headers, parts.settings)
-
-
-def keyless(address: str, headers: Any, settings: ServiceSettings) -> Caller:
-    """A caller without a key: somebody on this machine, if the settings let them.
-
-    Raises:
-        AuthenticationError, RightsError: see caller_of.
-    """
-    if not (settings.server.keyless_on_loopback and is_loopback(address)):
-        raise AuthenticationError(UNKNOWN_KEY)
-    if "forwarded" in headers or "x-forwarded-for" in headers:
-        raise AuthenticationError("Requests through a proxy need an API key; send one as `Authorization: Bearer KEY`.")
-    host = headers.get("host", "")
-    if host.rsplit(":", 1)[0] not in LOOPBACK_NAMES and host not in LOOPBACK_NAMES:
-        raise RightsError("Without a key, call the service by the name localhost.")
-    origin = headers.get("origin", "")
-    if origin and origin.partition("://")[2] != host:
-        raise RightsError("A page of another site may not call the service without a key.")
-    return KEYLESS
+    key = None if credentials is None else credentials.credentials
+    return context_of(request).admission.caller(address, request.headers, key)
 
 
 Who = Annotated[Caller, Depends(caller_of)]
 
 
 def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": messages.Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
+    return {status: {"model": Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
 
 
 async def _wanted(request: Request, who: Who) -> messages.NonceRequest:
     """The body of createNonce, read once it is known who calls."""
-    return await read_json(request, messages.NonceRequest, parts_of(request).settings.limits)
+    return await read_json(request, messages.NonceRequest, context_of(request).settings.limits)
 
 
 Wanted = Annotated[messages.NonceRequest, Depends(_wanted)]
@@ -154,7 +114,7 @@ def routes() -> APIRouter:
         response_model=messages.AuditPage, responses=_answers(422, 503))  # fmt: skip
     add("/health", health, methods=["GET"], operation_id="health", response_model=messages.Health)
     add("/ready", ready, methods=["GET"], operation_id="ready", response_model=messages.Health,
-        responses={503: {"model": messages.Problem, "description": WORDS[503]}})  # fmt: skip
+        responses={503: {"model": Problem, "description": WORDS[503]}})  # fmt: skip
     for path, answer in (("/health", health), ("/ready", ready)):  # load balancers ask so; one operation for generators
         add(path, answer, methods=["HEAD"], include_in_schema=False)
     add("/metrics", metrics, methods=["GET"], operation_id="metrics", response_class=Response,
@@ -165,20 +125,20 @@ def routes() -> APIRouter:
 def create_nonce(request: Request, who: Who, user: UserName, wanted: Wanted) -> messages.Nonce:
     """Ask for a nonce: it is good for one attempt of one user, and not for long."""
     who.require(wanted.purpose)
-    parts = parts_of(request)
-    nonce = parts.desk.attempts.issue(user, wanted.purpose, who.key_id)
-    seconds = parts.settings.attempts.nonce_seconds
+    context = context_of(request)
+    nonce = context.operations.attempts.issue(user, wanted.purpose, who.key_id)
+    seconds = context.settings.attempts.nonce_seconds
     return messages.Nonce(nonce=nonce, purpose=wanted.purpose, expires_seconds=seconds)
 
 
 async def verify(request: Request, who: Who, user: UserName) -> messages.Verdict:
     """Verify a user by a clip of their motion: pass or fail. Unknown users fail like others."""
-    parts = parts_of(request)
-    async with parts.bench.seat():
-        form = await _form(request, parts, {"nonce", "clip"})
+    context = context_of(request)
+    async with context.analysis.place():
+        form = await _form(request, context, {"nonce", "clip"})
         nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
         # The nonce is used up once it is this attempt's turn: who finds the service busy can try again with it.
-        answer = await parts.bench.run(lambda: parts.desk.verify(who, user, nonce, clip))
+        answer = await context.analysis.run(lambda: context.operations.verify(who, user, nonce, clip))
     evidence = messages.Evidence.of(answer.outcome, answer.decision) if who.may("admin") else None
     return messages.Verdict(accepted=answer.accepted, evidence=evidence)
 
@@ -195,22 +155,22 @@ async def enrol_again(request: Request, who: Who, user: UserName) -> messages.En
 
 async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> messages.Enrolled:
     who.require("enrol")
-    parts = parts_of(request)
-    async with parts.bench.seat():
-        form = await _form(request, parts, {"nonce", "takes"})
+    context = context_of(request)
+    async with context.analysis.place():
+        form = await _form(request, context, {"nonce", "takes"})
         nonce = form.text("nonce")
-        takes = form.files("takes", parts.desk.verifier.settings.verifier.max_takes)
+        takes = form.files("takes", context.operations.verifier.settings.verifier.max_takes)
 
         def work() -> Enrolment:
-            parts.desk.attempts.begin(user, "enrol", who.key_id, nonce)
-            return parts.desk.enrol(who, user, parts.desk.recordings(takes), replace)
+            context.operations.attempts.begin(user, "enrol", who.key_id, nonce)
+            return context.operations.enrol(who, user, context.operations.recordings(takes), replace)
 
-        made = await parts.bench.run(work)
+        made = await context.analysis.run(work)
     return messages.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
 
 
-async def _form(request: Request, parts: Parts, fields: set[str]) -> Form:
-    form = await read_form(request, parts.settings.limits)
+async def _form(request: Request, context: ServiceContext, fields: set[str]) -> Form:
+    form = await read_form(request, context.settings.limits)
     form.refuse_others(fields)
     return form
 
@@ -218,43 +178,44 @@ async def _form(request: Request, parts: Parts, fields: set[str]) -> Form:
 def status(request: Request, who: Who, user: UserName) -> messages.UserStatus:
     """How a user stands: enrolled or not, failures, locks."""
     who.require("enrol")
-    known = parts_of(request).desk.standing(user)
+    state = context_of(request).operations.state(user)
+    summary = state.summary
     return messages.UserStatus(
         user=user,
-        enrolled=known.summary is not None,
-        takes={str(factor): takes for factor, takes in known.summary.takes.items()} if known.summary else {},
-        enrolled_at=moment(known.summary, "enrolled"),
-        changed_at=moment(known.summary, "changed"),
-        must_enrol_again=known.must_enrol_again,
-        failures=known.lock.failures,
-        wait_seconds=known.lock.wait_seconds,
-        locked=known.lock.locked,
+        enrolled=summary is not None,
+        takes={str(factor): takes for factor, takes in summary.takes.items()} if summary else {},
+        enrolled_at=summary.enrolled if summary else None,
+        changed_at=summary.changed if summary else None,
+        must_enrol_again=state.must_enrol_again,
+        failures=state.lock.failures,
+        wait_seconds=state.lock.wait_seconds,
+        locked=state.lock.locked,
     )
 
 
 def delete(request: Request, who: Who, user: UserName) -> Response:
     """Delete everything kept of a user; the audit trail keeps the name and what was done."""
     who.require("enrol")
-    parts_of(request).desk.delete(who, user)
+    context_of(request).operations.delete(who, user)
     return Response(status_code=204)
 
 
 def unlock(request: Request, who: Who, user: UserName) -> Response:
     """Forget a user's failures; for administrators."""
     who.require("admin")
-    parts_of(request).desk.unlock(who, user)
+    context_of(request).operations.unlock(who, user)
     return Response(status_code=204)
 
 
 def users(request: Request, who: Who) -> messages.UserList:
     """List who is enrolled; for administrators."""
     who.require("admin")
-    return messages.UserList(users=[one.user for one in parts_of(request).desk.store.users()])
+    return messages.UserList(users=[summary.user for summary in context_of(request).operations.store.users()])
 
 
 def models(request: Request, who: Who) -> messages.Models:
     """List the models that decide, the operating point with its evidence, and those to choose from."""
-    verifier = parts_of(request).desk.verifier
+    verifier = context_of(request).operations.verifier
     chosen, runtime = verifier.settings.verifier, verifier.settings.runtime
     names = ("blazeface", chosen.extractor, chosen.encoder, *([chosen.recogniser] if chosen.recogniser else []))
     cards = [card(name, runtime) for name in names]
@@ -297,7 +258,7 @@ def read_audit(
 ) -> messages.AuditPage:
     """Read the audit trail; for administrators."""
     who.require("admin")
-    rows = audit.read(parts_of(request).desk.database, after, limit, newest)
+    rows = audit.read(context_of(request).operations.database, after, limit, newest)
     return messages.AuditPage(entries=[messages.AuditEntry(**vars(row)) for row in rows])
 
 
@@ -308,12 +269,12 @@ async def health() -> messages.Health:
 
 def ready(request: Request) -> messages.Health:
     """Whether the database answers and the models are loaded. Needs no key."""
-    parts_of(request).desk.attempts.state("")
+    context_of(request).operations.attempts.state("")
     return messages.Health(status="ok")
 
 
 async def metrics(request: Request, who: Who) -> Response:
     """Counts and times in the text format of Prometheus; no names."""
-    parts = parts_of(request)
-    gauges = {"facemotion_seats_taken": float(parts.bench.taken)}
-    return Response(parts.metrics.text(gauges), media_type="text/plain; version=0.0.4")
+    context = context_of(request)
+    gauges = {"facemotion_seats_taken": float(context.analysis.taken)}
+    return Response(context.metrics.text(gauges), media_type="text/plain; version=0.0.4")

@@ -19,8 +19,9 @@ from facemotion.config import to_toml
 from facemotion.errors import BusyError, SettingsError
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.guard.limits import RETRY_SECONDS
-from facemotion.service.http.problems import problem_of, respond
+from facemotion.service.http.responses import respond
 from facemotion.service.migrate import open_database
+from facemotion.service.problems import problem_of
 from facemotion.service.settings import LimitSettings, ServiceSettings, check_exposure
 
 APP = "facemotion.service.http.app:from_environment"

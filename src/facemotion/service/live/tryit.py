@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.encoder import resample
 from facemotion.frontend import Acquisition
+from facemotion.service.live.protocol import Comparison
 from facemotion.types import FeatureSequence
 from facemotion.verifier import Verifier, cosine
 
@@ -18,13 +17,13 @@ RATE = 25.0
 """Points a second of the curves that are told."""
 
 
-def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) -> dict[str, Any]:
+def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) -> Comparison:
     """What a page needs to show two takes beside each other.
 
-    Returns:
-        `match`: whether the motions alone would pass. `score`, `threshold`: cosines. `curves`: for each take how far
-        the face is from rest, a list of 0..1 at RATE points a second. `pairs`: [seconds in the first, seconds in the
-        second, difference 0..1] along the alignment of the two.
+    Args:
+        verifier: loaded.
+        first: the first take.
+        second: the second take.
     """
     score = cosine(verifier.embed(first), verifier.embed(second))
     a, b = _course(first.features), _course(second.features)
@@ -37,13 +36,14 @@ def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) ->
         min(float(np.linalg.norm(a[i] - b[j])) / (1.8 * max(sizes[0][i], sizes[1][j], RESTING * largest)), 1.0)
         for i, j in path
     ]
-    return {
-        "match": score >= verifier.point.threshold,
-        "score": round(score, 4),
-        "threshold": verifier.point.threshold,
-        "curves": [[round(float(value / largest), 3) for value in size] for size in sizes],
-        "pairs": [[i / RATE, j / RATE, round(d, 3)] for (i, j), d in zip(path, apart, strict=True)],
-    }
+    curves = [[round(float(value / largest), 3) for value in size] for size in sizes]
+    return Comparison(
+        match=score >= verifier.point.threshold,
+        score=round(score, 4),
+        threshold=verifier.point.threshold,
+        curves=(curves[0], curves[1]),
+        pairs=[(i / RATE, j / RATE, round(d, 3)) for (i, j), d in zip(path, apart, strict=True)],
+    )
 
 
 def align(a: NDArray[np.floating], b: NDArray[np.floating]) -> list[tuple[int, int]]:

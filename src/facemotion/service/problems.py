@@ -1,17 +1,29 @@
-"""Errors as answers: the status of each, and one shape of body."""
+"""Errors as messages: one shape for REST and live sessions, and the HTTP status of each."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Mapping
 
-from starlette.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from facemotion import errors
-from facemotion.service.http.messages import Problem
 
 log = logging.getLogger("facemotion.service")
+
+
+class Message(BaseModel):
+    """Base of all messages, of REST and of live sessions: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Message):
+    """Why a request wasn't carried out."""
+
+    error: str = Field(description="Name of the error, such as NoFaceError; see facemotion.errors.")
+    message: str = Field(description="One sentence that says what to do.")
+    retry_seconds: float | None = Field(None, description="When the same request may succeed; null: waiting is no use.")
+
 
 # The first entry that fits decides.
 STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
@@ -33,18 +45,6 @@ STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
     (errors.UsageError, 422),
     (errors.AcquisitionError, 422),
 )
-
-WORDS = {
-    401: "No API key, or one that isn't known.",
-    403: "The key's role doesn't allow it.",
-    404: "Nobody of that name is enrolled.",
-    408: "The body didn't arrive in time.",
-    409: "Somebody of that name is enrolled already.",
-    413: "The body is too large.",
-    422: "The request or the clip can't be used as it is; the message says why.",
-    429: "Too many requests or failures: wait, or ask an administrator to unlock.",
-    503: "Too much to do, or the database can't be reached: try again shortly.",
-}
 
 AWAY: tuple[tuple[type[errors.StoreError], str], ...] = (
     (errors.StoreUnavailableError, "The database can't be reached or is busy; try again shortly."),
@@ -71,15 +71,3 @@ def problem_of(error: errors.FacemotionError) -> Problem:
     if message != str(error):
         log.error("%s", error)
     return Problem(error=type(error).__name__, message=message, retry_seconds=retry)
-
-
-def respond(status: int, problem: Problem, more: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer itself, with `more` in its head; 401 names the scheme, and a wait stands in the head too."""
-    headers = {"cache-control": "no-store"} | dict(more or {})
-    if status == 401:
-        headers["www-authenticate"] = "Bearer"
-    if problem.retry_seconds is not None:
-        headers["retry-after"] = str(max(1, math.ceil(problem.retry_seconds)))
-    if status in (408, 413):
-        headers["connection"] = "close"  # what is left of the body isn't read
-    return JSONResponse(problem.model_dump(), status, headers)

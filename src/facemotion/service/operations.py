@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -29,8 +28,8 @@ from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.replay import AttackDetector, Memory, frozen, looped
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
-from facemotion.store import TemplateStore, UserSummary
-from facemotion.store.database import Database
+from facemotion.store import UserSummary
+from facemotion.store.sql import SqlStore
 from facemotion.types import Decision
 from facemotion.verifier import Verifier
 
@@ -56,7 +55,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Standing:
+class UserState:
     """What is known of a name; `summary` is None where nobody of that name is enrolled."""
 
     summary: UserSummary | None
@@ -64,22 +63,23 @@ class Standing:
     must_enrol_again: bool
 
 
-class Desk:
-    """Everything one server process needs to answer; safe to use from several threads.
+class Operations:
+    """What the service does for its callers; safe to use from several threads.
 
     Args:
-        verifier: loaded. store: open; closed by its owner.
-        database: the one that the store works by, at the service's schema: what a deed changes in the store, what it
-            leaves behind elsewhere and its row of the audit trail are one transaction.
-        memory: of earlier recordings. metrics: where attempts are counted.
+        verifier: loaded.
+        store: open, with its database at the service's schema: what a deed changes in the store, what it leaves behind
+            elsewhere and its row of the audit trail are one transaction. Closed by its owner.
+        memory: of earlier recordings.
+        settings: of the service.
+        metrics: where attempts are counted.
         detector: of presentation attacks, if there is one.
     """
 
     def __init__(
         self,
         verifier: Verifier,
-        store: TemplateStore,
-        database: Database,
+        store: SqlStore,
         memory: Memory,
         settings: ServiceSettings,
         metrics: Metrics,
@@ -87,9 +87,9 @@ class Desk:
     ) -> None:
         self.verifier = verifier
         self.store = store
-        self.database = database
-        self.keys = ApiKeys(database)
-        self.attempts = Attempts(database, settings.attempts)
+        self.database = store.database
+        self.keys = ApiKeys(store.database)
+        self.attempts = Attempts(store.database, settings.attempts)
         self.memory = memory
         self.metrics = metrics
         self._replay = settings.replay
@@ -168,13 +168,13 @@ class Desk:
         """What takes in clips for `enrol`."""
 
         def record_all() -> list[Recording]:
-            found = []
+            recordings = []
             for number, take in enumerate(takes, 1):
                 try:
-                    found.append(self._record(take))
+                    recordings.append(self._record(take))
                 except (MediaError, AcquisitionError) as error:
                     raise type(error)(f"Take {number}: {error}") from error
-            return found
+            return recordings
 
         return record_all
 
@@ -224,11 +224,11 @@ class Desk:
             raise
         return enrolment
 
-    def standing(self, user: str) -> Standing:
-        """How a name stands."""
+    def state(self, user: str) -> UserState:
+        """What is known of a name now."""
         summary, running = self.store.find(user), self.verifier.model_ids
-        again = summary is not None and any(summary.model_ids.get(one) != model for one, model in running.items())
-        return Standing(summary, self.attempts.state(user), again)
+        again = summary is not None and any(summary.model_ids.get(factor) != model for factor, model in running.items())
+        return UserState(summary, self.attempts.state(user), again)
 
     def delete(self, caller: Caller, user: str) -> None:
         """Remove everything kept of a user but the rows of the audit trail.
@@ -251,7 +251,7 @@ class Desk:
     def tidy(self) -> None:
         """Forget what is out of date; called when a server starts."""
         self.attempts.tidy()
-        self.memory.tidy({one.user for one in self.store.users()})
+        self.memory.tidy({summary.user for summary in self.store.users()})
 
     def _record(self, clip: bytes) -> Recording:
         return record(self.verifier.frontend, clip, self.memory.secret.frames, self._detector is not None)
@@ -289,8 +289,3 @@ class Desk:
             audit.append(connection, caller.label, action, user, outcome, detail)
         if action in ATTEMPTS:
             self.metrics.count("facemotion_attempts_total", action=action, outcome=outcome)
-
-
-def moment(summary: UserSummary | None, name: str) -> datetime | None:
-    """A date of a summary, None where there is none."""
-    return None if summary is None else getattr(summary, name)

@@ -1,0 +1,173 @@
+"""Messages of the live socket, as pydantic models; docs/service.md lists them.
+
+Frames are the one kind of message that is binary (`frames.py`). Everything else is one JSON object, told apart by its
+fields.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from facemotion.errors import FormError
+from facemotion.service.problems import Message
+from facemotion.service.settings import USER_PATTERN
+
+
+class FromClient(Message):
+    """Base of what the client says: values aren't converted, so that `{"done": 1}` is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Hello(FromClient):
+    """The first message of a verification or an enrolment. The nonce alone says who may do this."""
+
+    user: str = Field(pattern=USER_PATTERN, description="Name of the user that the nonce was given for.")
+    nonce: str = Field(
+        max_length=256, pattern=r"^[\x00-\x7f]*$", description="From createNonce, for this user and purpose."
+    )
+    purpose: Literal["verify", "enrol"] = Field(description="What the nonce was given for.")
+
+
+class TryHello(FromClient):
+    """The first message of a session that compares two takes and forgets them; needs no nonce."""
+
+    purpose: Literal["try"]
+
+
+class Go(FromClient):
+    """The motion begins: the frames before, of somebody finding their place, are forgotten."""
+
+    go: Literal[True]
+
+
+class Done(FromClient):
+    """The take ends; frames that still wait are dropped."""
+
+    done: Literal[True]
+
+
+class Store(FromClient):
+    """The takes of an enrolment are complete; they are stored now and never before."""
+
+    enrol: Literal[True]
+
+
+class Guidance(Message):
+    """The answer to a frame that was looked at."""
+
+    guidance: str = Field(description="Name of the guidance, such as CLOSER or GO.")
+    message: str = Field(description="What to tell the user, in English.")
+    box: tuple[float, float, float, float] | None = Field(
+        description="The face: left, top, right, bottom in shares of width and height; null where there is none."
+    )
+    resting: bool = Field(description="Whether the face is back at rest after its motion; end a take no sooner.")
+    frames: int = Field(description="Frames of this take so far that show a face.")
+    dropped: int = Field(description="Frames of this session that were dropped because they came too fast.")
+
+
+class LiveVerdict(Message):
+    """The end of a verification."""
+
+    accepted: bool = Field(description="Pass or fail.")
+    dropped: int = Field(description="As in Guidance.")
+
+
+class TakeLimits(Message):
+    """The first message to a client that enrols."""
+
+    min_takes: int = Field(description="Fewest takes of an enrolment.")
+    max_takes: int = Field(description="Most takes of an enrolment.")
+
+
+class TakeKept(Message):
+    """A take of an enrolment counts."""
+
+    takes: int = Field(description="Takes that count so far.")
+    size: float = Field(
+        description="How large the motion is, 0 to 1: its energy next to three times `weak_energy`. "
+        "It doesn't say how many others would hit on the motion."
+    )
+    warnings: list[str] = Field(description="Why the motion is easy to guess.")
+    dropped: int = Field(description="As in Guidance.")
+
+
+class TakeRefused(Message):
+    """A take of an enrolment isn't like the others."""
+
+    takes: int = Field(description="Takes that still count.")
+    again: str = Field(description="Why one take doesn't count any more, and what to do.")
+
+
+class LiveEnrolled(Message):
+    """The takes are stored."""
+
+    enrolled: Literal[True] = True
+    takes: int = Field(description="Takes that were stored.")
+    warnings: list[str] = Field(description="As in Enrolled of REST.")
+
+
+class FirstTake(Message):
+    """The first of two takes to compare was recorded."""
+
+    takes: Literal[1] = 1
+    dropped: int = Field(description="As in Guidance.")
+
+
+class Comparison(Message):
+    """Two takes beside each other."""
+
+    match: bool = Field(description="Whether the motions alone would pass.")
+    score: float = Field(description="Cosine of the two motions, -1..1.")
+    threshold: float = Field(description="Least cosine that passes.")
+    curves: tuple[list[float], list[float]] = Field(
+        description="Of each take: how far the face is from rest, 25 points a second; the largest motion of both is 1."
+    )
+    pairs: list[tuple[float, float, float]] = Field(
+        description="Moments that belong together: seconds in the first take, seconds in the second, "
+        "their difference, 0 to 1."
+    )
+
+
+FIRST = TypeAdapter[Hello | TryHello](Hello | TryHello)
+COMMAND = TypeAdapter[Go | Done | Store](Go | Done | Store)
+
+
+def read_first(text: str) -> Hello | TryHello:
+    """The first message of a session.
+
+    Args:
+        text: of the message; "" where it was binary.
+    Raises:
+        FormError: it isn't one of these.
+    """
+    try:
+        return FIRST.validate_python(_json(text))
+    except ValidationError as error:
+        raise FormError(
+            "The first message is a JSON object of user, nonce, and verify or enrol as purpose; see docs/service.md."
+        ) from error
+
+
+def read_command(text: str) -> Go | Done | Store:
+    """A message about a take.
+
+    Args:
+        text: of the message.
+    Raises:
+        FormError: it isn't one of these.
+    """
+    try:
+        return COMMAND.validate_python(_json(text))
+    except ValidationError as error:
+        raise FormError('After the first message send frames, then {"done": true}.') from error
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormError("A text message must be JSON.") from error

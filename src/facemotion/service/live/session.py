@@ -1,0 +1,300 @@
+"""One session of the live socket: one verification, the takes of one enrolment, or two takes to compare.
+
+The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
+frames, oldest first, and never lags; frames that still wait when the take ends are dropped, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+
+from fastapi import WebSocket
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocketDisconnect
+
+from facemotion.config import MediaSettings
+from facemotion.enrolment import Review
+from facemotion.errors import EnrolmentError, FacemotionError, UploadTimeoutError
+from facemotion.frontend import LiveFrame
+from facemotion.service.context import ServiceContext
+from facemotion.service.guard.attempts import Ticket
+from facemotion.service.guard.auth import Caller
+from facemotion.service.guard.recording import Recorder, Recording
+from facemotion.service.live.frames import read_frame
+from facemotion.service.live.protocol import (
+    Done,
+    FirstTake,
+    Go,
+    Guidance,
+    Hello,
+    LiveEnrolled,
+    LiveVerdict,
+    Store,
+    TakeKept,
+    TakeLimits,
+    TakeRefused,
+    TryHello,
+    read_command,
+    read_first,
+)
+from facemotion.service.live.tryit import side_by_side
+from facemotion.service.problems import Message, Problem, problem_of
+
+PENDING = 2
+"""Frames that wait while one is looked at; more are dropped, oldest first."""
+SILENCE_SECONDS = 10.0
+"""Longest pause between two messages of a client."""
+
+
+class SessionState(Enum):
+    """What a session does now."""
+
+    OPENING = auto()
+    """It waits for the first message, and looks whether the nonce is good."""
+    RECORDING = auto()
+    """A take is under way: frames are looked at as they arrive."""
+    JUDGING = auto()
+    """The client ended the take: frames are compared or stored; messages wait."""
+    CLOSED = auto()
+    """It ended, by its verdict or before."""
+
+
+class Session:
+    """One socket: one verification, the takes of one enrolment, or two takes to compare.
+
+    Args:
+        context: of the app.
+        socket: accepted.
+
+    Attributes:
+        state: what the session does now.
+    """
+
+    def __init__(self, context: ServiceContext, socket: WebSocket) -> None:
+        self.state = SessionState.OPENING
+        self._context, self._socket = context, socket
+        self._run = context.analysis.run_at_once
+        self._pending: deque[bytes] = deque()
+        self._arrived = asyncio.Event()
+        self._dropped = 0
+        self._recorder: Recorder | None = None  # of this take; None until one is made, and again after "go"
+        self._takes: list[Recording] = []
+        self._set_aside: Recording | None = None  # the take that was left out last
+
+    async def receive_first(self) -> Hello | TryHello:
+        """The first message.
+
+        Raises:
+            FormError: it isn't as the protocol says.
+            UploadTimeoutError: nothing came.
+            WebSocketDisconnect: the client went away.
+        """
+        return read_first((await self._receive()).get("text") or "")
+
+    async def run(self, first: Hello | TryHello) -> None:
+        """Everything after the first message.
+
+        Args:
+            first: what `receive_first` gave.
+        Raises:
+            FacemotionError: whatever ended the session before its time.
+            WebSocketDisconnect: the client went away.
+        """
+        try:
+            if isinstance(first, TryHello):
+                address = self._socket.client.host if self._socket.client else ""
+                self._context.admission.admit_visitor(address, self._socket.headers)
+                await self._compare()
+                return
+            enter = self._context.operations.enter
+            caller, ticket = await run_in_threadpool(enter, first.user, first.purpose, first.nonce)
+            if first.purpose == "verify":
+                await self._verify(caller, first.user, ticket)
+            else:
+                await self._enrol(caller, first.user)
+        finally:
+            self.state = SessionState.CLOSED
+
+    async def _verify(self, caller: Caller, user: str, ticket: Ticket) -> None:
+        operations = self._context.operations
+        try:
+            recorder, _ = await self._take()
+        except FacemotionError as error:
+            await run_in_threadpool(operations.abandon, caller, user, type(error).__name__, ticket)
+            raise
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            await run_in_threadpool(operations.abandon, caller, user, "cut off", ticket)
+            raise
+        answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish))
+        await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
+
+    async def _enrol(self, caller: Caller, user: str) -> None:
+        operations = self._context.operations
+        limits = operations.verifier.settings.verifier
+        replace = bool(await run_in_threadpool(operations.store.factors, user))
+        await self._send(TakeLimits(min_takes=limits.min_takes, max_takes=limits.max_takes))
+        while True:
+            recorder, command = await self._take()
+            if isinstance(command, Store):
+                break
+            try:
+                if len(self._takes) == limits.max_takes:
+                    raise EnrolmentError(
+                        f'There are {limits.max_takes} takes, as many as may be; send {{"enrol": true}}.'
+                    )
+                answer = await self._consider(await self._run(recorder.finish))
+            except FacemotionError as error:
+                answer = problem_of(error)
+            await self._send(answer)
+        enrolment = await self._run(lambda: operations.enrol(caller, user, lambda: self._takes, replace))
+        await self._send(LiveEnrolled(takes=len(enrolment.template.vectors), warnings=list(enrolment.warnings)))
+
+    async def _consider(self, take: Recording) -> TakeKept | TakeRefused | Problem:
+        """Add a take to those that count, or leave out the one that isn't like the others."""
+        takes = [*self._takes, take]
+        review = await self._review(takes)
+        if review.problem and self._set_aside is not None and len(self._takes) == 1:
+            # Of two takes that differ either may be the odd one: this one may match the one that was left out.
+            others = [self._set_aside, take]
+            if not (other_review := await self._review(others)).problem:
+                takes, review = others, other_review
+        if review.problem:
+            self._set_aside = takes.pop(review.odd - 1)
+            self._takes = takes
+            return TakeRefused(takes=len(takes), again=review.problem)
+        self._takes = takes
+        size, warnings = round(review.size, 3), list(review.warnings)
+        return TakeKept(takes=len(takes), size=size, warnings=warnings, dropped=self._dropped)
+
+    async def _review(self, takes: list[Recording]) -> Review:
+        verifier = self._context.operations.verifier
+        return await self._run(lambda: verifier.review([take.acquisition for take in takes]))
+
+    async def _compare(self) -> None:
+        """Two takes of a visitor, beside each other."""
+        while len(self._takes) < 2:
+            recorder, _ = await self._take()
+            try:
+                self._takes.append(await self._run(recorder.finish))
+            except FacemotionError as error:
+                await self._send(problem_of(error))
+                continue
+            if len(self._takes) == 1:
+                await self._send(FirstTake(dropped=self._dropped))
+        first, second = (take.acquisition for take in self._takes)
+        verifier = self._context.operations.verifier
+        await self._send(await self._run(lambda: side_by_side(verifier, first, second)))
+
+    async def _take(self) -> tuple[Recorder, Done | Store]:
+        """One take: read and look at frames side by side until the client ends it."""
+        self._start_over()
+        self.state = SessionState.RECORDING
+        reading = asyncio.create_task(self._read())
+        try:
+            return await self._look(), await reading
+        finally:
+            reading.cancel()
+
+    async def _read(self) -> Done | Store:
+        """Take in frames until the end of the take; frames that can't be looked at in time are dropped."""
+        try:
+            while True:
+                message = await self._receive()
+                await asyncio.sleep(0)  # a flood of messages comes in one piece; others have their turn between them
+                frame = message.get("bytes")
+                if frame is None:
+                    command = read_command(message.get("text") or "")
+                    if not isinstance(command, Go):
+                        return command
+                    self._start_over()
+                    continue
+                if len(self._pending) >= PENDING:
+                    self._drop_oldest(1)
+                self._pending.append(frame)
+                self._arrived.set()
+        finally:
+            self.state = SessionState.JUDGING
+            self._arrived.set()
+
+    def _drop_oldest(self, count: int) -> None:
+        for _ in range(count):
+            self._pending.popleft()
+            self._dropped += 1
+            self._context.metrics.count("facemotion_live_frames_total", outcome="dropped")
+
+    def _start_over(self) -> None:
+        """Forget the frames so far: they showed somebody finding their place."""
+        self._pending.clear()
+        self._recorder = None
+
+    async def _look(self) -> Recorder:
+        """Look at frames until the take ends; gives what recorded them."""
+        operations = self._context.operations
+        media = operations.verifier.settings.media
+        while True:
+            if self._recorder is None:
+                self._recorder = await self._run(operations.recorder)  # in a thread, since it asks the database
+                continue
+            recorder = self._recorder
+            if self.state is not SessionState.RECORDING:
+                # What still waits came within the last moment of the take; the verdict comes sooner without it.
+                self._drop_oldest(len(self._pending))
+                return recorder
+            if not self._pending:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            look = partial(_look_at, recorder, self._pending.popleft(), media)
+            answer, size = await self._run(look)
+            self._context.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
+            frames = recorder.frames if self._recorder is recorder else 0
+            await self._send(_guidance(answer, size, frames, self._dropped))
+
+    async def _receive(self) -> Any:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                message = await self._socket.receive()
+        except TimeoutError as error:
+            raise UploadTimeoutError(f"Nothing came for {SILENCE_SECONDS:g} s; start again.") from error
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        return message
+
+    async def _send(self, message: Message) -> None:
+        try:
+            await send(self._socket, message)
+        except (WebSocketDisconnect, RuntimeError):
+            raise WebSocketDisconnect(1006) from None
+
+
+async def send(socket: WebSocket, message: Message) -> None:
+    """Send a message as one JSON object.
+
+    Raises:
+        WebSocketDisconnect, RuntimeError: the client went away.
+    """
+    await socket.send_json(message.model_dump())
+
+
+def _look_at(recorder: Recorder, data: bytes, media: MediaSettings) -> tuple[LiveFrame, tuple[int, int]]:
+    """Take in one frame; also gives its width and height in pixels."""
+    frame, seconds = read_frame(data, media)
+    return recorder.push(frame, seconds), (frame.shape[1], frame.shape[0])
+
+
+def _guidance(answer: LiveFrame, size: tuple[int, int], frames: int, dropped: int) -> Guidance:
+    box: Any = None
+    if answer.box is not None:
+        box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
+    return Guidance(
+        guidance=answer.guidance.name,
+        message=answer.guidance.value,
+        box=box,
+        resting=answer.resting,
+        frames=frames,
+        dropped=dropped,
+    )
