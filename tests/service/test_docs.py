@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from tools.service_messages import tables
+
 from facemotion.config import read_toml, to_toml
 from facemotion.service.http.app import create_app
+from facemotion.service.live import protocol, session, tryit
+from facemotion.service.problems import Message
 from facemotion.service.settings import ServiceSettings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
@@ -28,6 +33,18 @@ def test_every_endpoint_is_documented(tmp_path):
     for path, methods in described(tmp_path)["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in TEXT, f"{method} {path}"
+
+
+@pytest.mark.parametrize("name", ["problem", "rest", "live-client", "live-service"])
+def test_the_page_lists_the_messages_as_their_models_are(name):
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    assert TEXT.partition(begin)[2].partition(end)[0].strip() == tables()[name], "run python -m tools.service_messages"
+
+
+def test_every_live_message_is_a_model_that_a_session_uses():
+    models = {kind for kind in vars(protocol).values() if isinstance(kind, type) and issubclass(kind, Message)}
+    sessions = vars(session) | vars(tryit)
+    assert {kind.__name__ for kind in models - {Message, protocol.FromClient}} <= set(sessions)
 
 
 def test_openapi_suits_a_client_generator(tmp_path):

@@ -15,24 +15,24 @@ from facemotion.types import Decision
 class NonceRequest(Message):
     """What a nonce is wanted for."""
 
-    purpose: Literal["verify", "enrol"]
+    purpose: Literal["verify", "enrol"] = Field(description="What the attempt is for.")
 
 
 class Nonce(Message):
     """Good for one attempt."""
 
-    nonce: str
-    purpose: Literal["verify", "enrol"]
-    expires_seconds: float = Field(description="From now.")
+    nonce: str = Field(description="Send it with the attempt.")
+    purpose: Literal["verify", "enrol"] = Field(description="As it was asked for.")
+    expires_seconds: float = Field(description="How long it is good for, from now.")
 
 
 class Factor(Message):
     """The comparison of one factor."""
 
-    factor: Literal["motion", "appearance"]
+    factor: Literal["motion", "appearance"] = Field(description="What was compared.")
     score: float = Field(description="Cosine, -1..1.")
-    threshold: float
-    accepted: bool
+    threshold: float = Field(description="Least cosine that passes.")
+    accepted: bool = Field(description="Whether the score reaches the threshold.")
 
 
 class Quality(Message):
@@ -52,9 +52,9 @@ class Evidence(Message):
     """What an answer rests on; for administrators only."""
 
     outcome: str = Field(description="accepted, rejected, unknown user, must enrol again, or a kind of replay.")
-    factors: list[Factor]
+    factors: list[Factor] = Field(description="The comparison of each factor.")
     quality: list[Quality] = Field(description="Of the clip; empty where nothing could be compared.")
-    milliseconds: dict[str, float]
+    milliseconds: dict[str, float] = Field(description="Time that each stage took.")
 
     @classmethod
     def of(cls, outcome: str, decision: Decision | None) -> Evidence:
@@ -71,60 +71,62 @@ class Evidence(Message):
 class Verdict(Message):
     """Pass or fail."""
 
-    accepted: bool
+    accepted: bool = Field(description="Pass or fail.")
     evidence: Evidence | None = Field(description="Null unless the caller is an administrator.")
 
 
 class Enrolled(Message):
     """What an enrolment stored."""
 
-    user: str
-    takes: int
+    user: str = Field(description="Name of the user.")
+    takes: int = Field(description="Takes that were stored.")
     warnings: list[str] = Field(description="Why the motion is easy to guess, or that the face is enrolled already.")
 
 
 class UserStatus(Message):
     """How a user stands."""
 
-    user: str
-    enrolled: bool
+    user: str = Field(description="Name of the user.")
+    enrolled: bool = Field(description="Whether somebody of that name is enrolled.")
     takes: dict[str, int] = Field(description="Enrolment takes of each factor.")
-    enrolled_at: datetime | None
-    changed_at: datetime | None
-    must_enrol_again: bool = Field(description="Enrolled with other models than those that run, or without a face.")
-    failures: int = Field(description="In a row.")
-    wait_seconds: float = Field(description="Until the next attempt is let through.")
+    enrolled_at: datetime | None = Field(description="First enrolment.")
+    changed_at: datetime | None = Field(description="Last enrolment.")
+    must_enrol_again: bool = Field(
+        description="The template was made with an outdated model, or lacks a face that is compared by now."
+    )
+    failures: int = Field(description="Failures in a row.")
+    wait_seconds: float = Field(description="How long until the next attempt is let through; 0 if it is now.")
     locked: bool = Field(description="Only an administrator can unlock.")
 
 
 class UserList(Message):
     """Everyone enrolled."""
 
-    users: list[str]
+    users: list[str] = Field(description="Names of the users.")
 
 
 class ModelEntry(Message):
     """One model in use."""
 
-    name: str
-    model_id: str
-    role: str
-    licence: str
-    note: str
+    name: str = Field(description="Name of the model.")
+    model_id: str = Field(description="Its name and the first digits of its file's hash.")
+    role: str = Field(description="What it does: detector, extractor, encoder or recogniser.")
+    licence: str = Field(description="Licence of its weights.")
+    note: str = Field(description="What to know of it.")
 
 
 class OperatingPointEntry(Message):
     """A threshold in use and the evidence behind it."""
 
-    factor: Literal["motion", "appearance"]
-    name: str
-    threshold: float
-    fmr: float
-    fnmr: float
-    genuine_trials: int
-    impostor_trials: int
-    subjects: int
-    source: str
+    factor: Literal["motion", "appearance"] = Field(description="What it decides.")
+    name: str = Field(description="Name of the operating point.")
+    threshold: float = Field(description="Least cosine that passes.")
+    fmr: float = Field(description="Share of impostor trials accepted where it was measured.")
+    fnmr: float = Field(description="Share of genuine trials rejected where it was measured.")
+    genuine_trials: int = Field(description="Trials of a user with their own motion.")
+    impostor_trials: int = Field(description="Trials of other people or motions.")
+    subjects: int = Field(description="People behind these trials.")
+    source: str = Field(description="Clips that it was measured on.")
     takes: int = Field(description="Enrolment takes of the templates that it was measured with.")
     own: bool = Field(description="Calibrated by this deployment, on clips of its own.")
 
@@ -132,38 +134,42 @@ class OperatingPointEntry(Message):
 class Models(Message):
     """What decides."""
 
-    version: str
-    models: list[ModelEntry]
-    operating_point: OperatingPointEntry = Field(description="Of the motion, for a single take.")
-    operating_points: list[OperatingPointEntry] = Field(description="All in use: by factor and number of takes.")
-    choices: list[OperatingPointEntry] = Field(description="Of the motion: those to choose from.")
-    calibration_problem: str = Field(description='Why own points can\'t be read; "" where they can.')
+    version: str = Field(description="Version of facemotion.")
+    models: list[ModelEntry] = Field(description="The models in use.")
+    operating_point: OperatingPointEntry = Field(description="Operating point of the motion, for a single take.")
+    operating_points: list[OperatingPointEntry] = Field(
+        description="All operating points in use, by factor and number of takes."
+    )
+    choices: list[OperatingPointEntry] = Field(description="Operating points of the motion to choose from.")
+    calibration_problem: str = Field(
+        description='Why the operating points of your own calibration can\'t be read; "" where they can.'
+    )
     min_takes: int = Field(description="Fewest takes of an enrolment.")
     max_takes: int = Field(description="Most takes of an enrolment.")
-    note: str
+    note: str = Field(description="Which factors are compared.")
 
 
 class AuditEntry(Message):
     """One event of the audit trail."""
 
-    number: int
-    at: float
-    actor: str
-    action: str
-    user: str
-    outcome: str
-    detail: str
-    previous: str
-    digest: str
+    number: int = Field(description="From 1, without gaps.")
+    at: float = Field(description="Seconds since 1970, UTC.")
+    actor: str = Field(description="Id and name of the API key, or where the request came from.")
+    action: str = Field(description="Such as verify, enrol, delete or unlock.")
+    user: str = Field(description="Name of the user concerned.")
+    outcome: str = Field(description="Such as accepted, rejected, replay, or the name of an error.")
+    detail: str = Field(description="JSON object: scores, quality figures.")
+    previous: str = Field(description="Digest of the entry before.")
+    digest: str = Field(description="SHA-256 of this entry and the one before.")
 
 
 class AuditPage(Message):
     """Events in their order."""
 
-    entries: list[AuditEntry]
+    entries: list[AuditEntry] = Field(description="Oldest first.")
 
 
 class Health(Message):
     """Alive, or ready."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Otherwise the answer is a Problem.")

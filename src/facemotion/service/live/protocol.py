@@ -35,25 +35,25 @@ class Hello(FromClient):
 class TryHello(FromClient):
     """The first message of a session that compares two takes and forgets them; needs no nonce."""
 
-    purpose: Literal["try"]
+    purpose: Literal["try"] = Field(description="No user is named and nothing is stored.")
 
 
 class Go(FromClient):
     """The motion begins: the frames before, of somebody finding their place, are forgotten."""
 
-    go: Literal[True]
+    go: Literal[True] = Field(description="Sent again, it forgets the frames since the last one.")
 
 
 class Done(FromClient):
     """The take ends; frames that still wait are dropped."""
 
-    done: Literal[True]
+    done: Literal[True] = Field(description="Judge the take.")
 
 
 class Store(FromClient):
     """The takes of an enrolment are complete; they are stored now and never before."""
 
-    enrol: Literal[True]
+    enrol: Literal[True] = Field(description="Store the takes that count.")
 
 
 class Guidance(Message):
@@ -105,7 +105,7 @@ class TakeRefused(Message):
 class LiveEnrolled(Message):
     """The takes are stored."""
 
-    enrolled: Literal[True] = True
+    enrolled: Literal[True] = Field(True, description="Nothing else says that the takes are stored.")
     takes: int = Field(description="Takes that were stored.")
     warnings: list[str] = Field(description="As in Enrolled of REST.")
 
@@ -113,7 +113,7 @@ class LiveEnrolled(Message):
 class FirstTake(Message):
     """The first of two takes to compare was recorded."""
 
-    takes: Literal[1] = 1
+    takes: Literal[1] = Field(1, description="The second take is answered by a Comparison.")
     dropped: int = Field(description="As in Guidance.")
 
 
