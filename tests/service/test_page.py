@@ -11,6 +11,8 @@ import pytest
 
 import facemotion.errors
 import facemotion.service
+from facemotion.service.live import protocol
+from facemotion.service.problems import Problem
 
 STATIC = Path(facemotion.service.__file__).parent / "static"
 
@@ -55,6 +57,38 @@ def test_what_the_page_names_is_there_and_its_own(page, scripts):
     ids = set(re.findall(r'id="([\w-]+)"', html))
     for script in scripts:
         assert set(re.findall(r'\$\("([\w-]+)"\)', (STATIC / script).read_text("utf-8"))) <= ids
+
+
+OWN_TYPES = {
+    "input": "HTMLInputElement",
+    "form": "HTMLFormElement",
+    "button": "HTMLButtonElement",
+    "video": "HTMLVideoElement",
+    "canvas": "HTMLCanvasElement",
+    "meter": "HTMLMeterElement",
+    "svg": "SVGSVGElement",
+    "path": "SVGPathElement",
+    "title": "SVGTitleElement",
+}
+"""Interfaces of elements that scripts ask more of than of any element."""
+
+
+def test_scripts_know_every_element_by_its_type():
+    script = (STATIC / "elements.js").read_text("utf-8")
+    typed = dict(re.findall(r'"([\w-]+)": (\w+)', script))
+    html = "".join((STATIC / page).read_text("utf-8") for page in ("index.html", "admin.html"))
+    elements = re.findall(r'<(\w+)[^>]*? id="([\w-]+)"', html)
+    assert typed == {name: OWN_TYPES.get(tag, "HTMLElement") for tag, name in elements}
+
+
+def test_scripts_know_the_fields_of_every_live_message():
+    script = (STATIC / "link.js").read_text("utf-8")
+    typed = {name: body for body, name in re.findall(r"@typedef \{\{(.*)\}\} (\w+)$", script, re.M)}
+    for name, body in typed.items():
+        model = Problem if name == "Problem" else getattr(protocol, name)
+        assert re.findall(r"(\w+): ", body) == list(model.model_fields), name
+    answers = re.search(r"@typedef \{(.*)\} Answer$", script, re.M)[1].split(" | ")
+    assert {"Problem", "Guidance", *answers} == set(typed)
 
 
 def test_nothing_leads_elsewhere_and_the_scripts_are_small():

@@ -1,5 +1,6 @@
 // For administrators: who is enrolled, who is locked, how attempts went, and whether the threshold fits.
 
+import { $, shape } from "./elements.js";
 import { fillIn } from "./fill.js";
 import { call } from "./link.js";
 import { ADMIN, ADMIN_PAGE } from "./strings.js";
@@ -10,27 +11,32 @@ const PAGE = 25; // users at a time
 const BINS = 40;
 /** @type {Record<string, number>} */
 const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1 };
-const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
-/** @typedef {{number: number, at: number, actor: string, action: string, user: string, outcome: string, detail: string}} Entry */
+/**
+ * Messages of REST; docs/service.md says what their fields hold.
+ * @typedef {{number: number, at: number, actor: string, action: keyof typeof ADMIN.actions, user: string, outcome: string, detail: string}} Entry
+ * @typedef {{factor: "motion" | "appearance", name: string, threshold: number, fmr: number, fnmr: number, genuine_trials: number, impostor_trials: number, subjects: number, source: string, takes: number, own: boolean}} Point
+ * @typedef {{operating_point: Point, operating_points: Point[], choices: Point[], calibration_problem: string}} Models
+ * @typedef {{user: string, enrolled_at: string | null, takes: Record<string, number>, must_enrol_again: boolean, failures: number, wait_seconds: number, locked: boolean}} UserStatus
+ */
 
 let key = sessionStorage.getItem("key") ?? "";
 /** @type {string[]} */
 let names = [];
 let shown = PAGE; // users, at most
 let listing = 0; // number of the newest listing; older ones that are still waiting must not draw over it
-/** @type {Map<string, Promise<any>>} */
-let standings = new Map(); // of users who were listed since the figures were last asked for
+/** @type {Map<string, Promise<UserStatus>>} */
+let statuses = new Map(); // of users who were listed since the figures were last asked for
 
 /** @param {string} path @param {string} [method] */
 const ask = (path, method = "GET") => call(path, { method, headers: { authorization: `Bearer ${key}` } });
 
 /** @param {string} name @param {string} [text] @param {string} [style] */
 function element(name, text = "", style = "") {
-  const one = document.createElement(name);
-  one.textContent = text;
-  one.className = style;
-  return one;
+  const made = document.createElement(name);
+  made.textContent = text;
+  made.className = style;
+  return made;
 }
 
 /** @param {(string | Node)[]} cells */
@@ -42,14 +48,6 @@ function row(cells) {
     line.append(place);
   }
   return line;
-}
-
-/** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
-function shape(name, attributes, text = "") {
-  const one = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [what, value] of Object.entries(attributes)) one.setAttribute(what, String(value));
-  one.textContent = text;
-  return one;
 }
 
 const date = (/** @type {string | number} */ value) =>
@@ -74,6 +72,7 @@ function leave() {
 }
 
 async function open() {
+  /** @type {[{users: string[]}, Models, {entries: Entry[]}]} */
   const [people, models, trail] = await Promise.all([
     ask("v1/users"), ask("v1/models"), ask(`v1/audit?newest=true&limit=${NEWEST}`),
   ]);
@@ -81,22 +80,21 @@ async function open() {
   $("door").hidden = true;
   $("board").hidden = $("sign-out").hidden = false;
   names = people.users;
-  /** @type {Entry[]} */
-  const entries = trail.entries;
+  const { entries } = trail;
   const attempts = entries.filter((entry) => entry.action === "verify");
   numbers(attempts);
-  histogram(attempts, models.operating_points.filter((/** @type {any} */ point) => point.factor === "motion"));
+  histogram(attempts, models.operating_points.filter((point) => point.factor === "motion"));
   calibration(models);
   qualities(attempts);
   $("entries").replaceChildren(...entries.slice(-SHOWN).reverse().map((entry) => {
     const score = scoreOf(entry);
     return row([
-      date(1000 * entry.at), entry.user, ADMIN.actions[/** @type {"verify"} */ (entry.action)] ?? entry.action,
+      date(1000 * entry.at), entry.user, ADMIN.actions[entry.action] ?? entry.action,
       element("span", entry.outcome, entry.action !== "verify" ? "" : entry.outcome === "accepted" ? "good" : "bad"),
       score === null ? "" : score.toFixed(2), entry.actor,
     ]);
   }));
-  standings = new Map();
+  statuses = new Map();
   await list();
 }
 
@@ -114,13 +112,13 @@ function numbers(attempts) {
     [ADMIN.rejected, compared - accepted], [ADMIN.unusable, attempts.length - compared],
   ];
   $("numbers").replaceChildren(...figures.map(([name, value]) => {
-    const one = document.createElement("div");
-    one.append(element("span", String(name)), element("strong", String(value)));
-    return one;
+    const figure = document.createElement("div");
+    figure.append(element("span", String(name)), element("strong", String(value)));
+    return figure;
   }));
 }
 
-/** @param {Entry[]} attempts @param {any[]} points of the motion that are in use, one for each number of takes */
+/** @param {Entry[]} attempts @param {Point[]} points of the motion that are in use, one for each number of takes */
 function histogram(attempts, points) {
   const [low, high, base] = [-0.2, 1, 180];
   const x = (/** @type {number} */ value) => 20 + (600 * (value - low)) / (high - low);
@@ -152,23 +150,23 @@ function histogram(attempts, points) {
   );
 }
 
-/** Which thresholds there are, what they rest on, and which one decides. @param {any} models as the service tells them */
+/** Which thresholds there are, what they rest on, and which one decides. @param {Models} models */
 function calibration({ operating_point: used, choices: points, calibration_problem: problem }) {
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)}%`;
-  const own = points.some((/** @type {any} */ one) => one.own);
-  $("point").textContent = problem || (used.own ? ADMIN.ownUsed : own ? ADMIN.ownUnused : ADMIN.noOwn);
+  const calibrated = points.some((point) => point.own);
+  $("point").textContent = problem || (used.own ? ADMIN.ownUsed : calibrated ? ADMIN.ownUnused : ADMIN.noOwn);
   $("point").className = used.own ? "" : "note";
-  $("points").replaceChildren(...points.map((/** @type {any} */ one) => {
-    const mine = one.name === used.name;
-    const name = one.takes > 1 ? ADMIN.ofTakes(one.name, one.takes) : one.name;
-    const line = row([element("span", mine ? ADMIN.used(name) : name, mine ? "good" : ""), one.threshold.toFixed(3),
-      percent(one.fmr), percent(one.fnmr), ADMIN.trials(one.genuine_trials, one.impostor_trials), String(one.subjects)]);
-    if (mine) line.setAttribute("aria-current", "true");
+  $("points").replaceChildren(...points.map((point) => {
+    const inUse = point.name === used.name;
+    const name = point.takes > 1 ? ADMIN.ofTakes(point.name, point.takes) : point.name;
+    const line = row([element("span", inUse ? ADMIN.used(name) : name, inUse ? "good" : ""), point.threshold.toFixed(3),
+      percent(point.fmr), percent(point.fnmr), ADMIN.trials(point.genuine_trials, point.impostor_trials), String(point.subjects)]);
+    if (inUse) line.setAttribute("aria-current", "true");
     return line;
   }));
-  const sources = [...new Set(points.map((/** @type {any} */ one) => one.source))];
+  const sources = [...new Set(points.map((point) => point.source))];
   $("sources").replaceChildren(...sources.map((source) => element("p", ADMIN.from(
-    [...new Set(points.filter((/** @type {any} */ one) => one.source === source).map((/** @type {any} */ one) => one.name))].join(", "), source,
+    [...new Set(points.filter((point) => point.source === source).map((point) => point.name))].join(", "), source,
   ), "small")));
 }
 
@@ -177,16 +175,16 @@ function qualities(attempts) {
   /** @type {Record<string, number>[]} */
   const seen = attempts.map((entry) => JSON.parse(entry.detail || "{}").quality).filter(Boolean);
   $("qualities").replaceChildren(...Object.entries(ADMIN.qualities).map(([name, words]) => {
-    const values = seen.map((one) => one[name]).filter(Number.isFinite).sort((a, b) => a - b);
+    const values = seen.map((quality) => quality[name]).filter(Number.isFinite).sort((a, b) => a - b);
     const at = (/** @type {number} */ share) =>
       values.length ? values[Math.round(share * (values.length - 1))].toFixed(DIGITS[name] ?? 0) : "\u2013";
     return row([words, at(0.1), at(0.5), at(0.9)]);
   }));
 }
 
-/** How a user stands, asked once. @param {string} name */
-function standing(name) {
-  const known = standings;
+/** The status of a user, asked once. @param {string} name */
+function statusOf(name) {
+  const known = statuses;
   const asked = known.get(name) ?? ask(`v1/users/${encodeURIComponent(name)}`);
   known.set(name, asked);
   asked.catch(() => known.delete(name));
@@ -195,40 +193,41 @@ function standing(name) {
 
 /** The first users whose names match, all at once: whoever types fast begins several listings, and the last one stays. */
 async function list() {
-  const mine = (listing += 1);
+  const number = (listing += 1);
   const wanted = names.filter((name) => name.includes($("find").value.trim()));
-  const rows = await Promise.all(wanted.slice(0, shown).map(standing));
-  if (mine !== listing) return;
+  const rows = await Promise.all(wanted.slice(0, shown).map(statusOf));
+  if (number !== listing) return;
   $("users").replaceChildren(...(rows.length ? rows.map(userRow) : [row([ADMIN.nobody])]));
   $("more-users").hidden = shown >= wanted.length;
 }
 
-/** @param {any} one */
-function userRow(one) {
-  const state = one.locked ? ADMIN.locked : one.wait_seconds > 0 ? ADMIN.waits(Math.ceil(one.wait_seconds))
-    : one.must_enrol_again ? ADMIN.outdated : ADMIN.open;
+/** @param {UserStatus} status */
+function userRow({ user, enrolled_at: enrolled, takes, must_enrol_again: outdated, failures, wait_seconds: wait, locked }) {
+  const path = `v1/users/${encodeURIComponent(user)}`;
+  const state = locked ? ADMIN.locked : wait > 0 ? ADMIN.waits(Math.ceil(wait)) : outdated ? ADMIN.outdated : ADMIN.open;
   const buttons = document.createElement("span");
-  if (one.failures) buttons.append(button(ADMIN.unlock, one.user, () => ask(`v1/users/${encodeURIComponent(one.user)}/unlock`, "POST")));
-  const erase = button(ADMIN.erase, one.user, async () => {
-    if (confirm(ADMIN.sure(one.user))) await ask(`v1/users/${encodeURIComponent(one.user)}`, "DELETE");
+  if (failures) buttons.append(button(ADMIN.unlock, user, () => ask(`${path}/unlock`, "POST")));
+  const erase = button(ADMIN.erase, user, async () => {
+    if (confirm(ADMIN.sure(user))) await ask(path, "DELETE");
   });
   erase.classList.add("danger");
   buttons.append(erase);
-  const takes = Object.entries(one.takes).map(([factor, count]) => `${count} ${factor}`).join(", ");
-  return row([one.user, one.enrolled_at ? date(one.enrolled_at) : "", takes, String(one.failures),
-    element("span", state, one.locked || one.wait_seconds ? "bad" : ""), buttons]);
+  const counts = Object.entries(takes).map(([factor, count]) => `${count} ${factor}`).join(", ");
+  return row([user, enrolled ? date(enrolled) : "", counts, String(failures),
+    element("span", state, locked || wait ? "bad" : ""), buttons]);
 }
 
 /** @param {string} text @param {string} user @param {() => Promise<unknown>} work */
 function button(text, user, work) {
-  const one = /** @type {HTMLButtonElement} */ (element("button", text));
-  one.type = "button";
-  one.setAttribute("aria-label", `${text} ${user}`);
-  one.onclick = () => daring(async () => {
+  const made = document.createElement("button");
+  made.textContent = text;
+  made.type = "button";
+  made.setAttribute("aria-label", `${text} ${user}`);
+  made.onclick = () => daring(async () => {
     await work();
     await open();
   });
-  return one;
+  return made;
 }
 
 /** The whole trail as JSON Lines, page by page. */
@@ -247,7 +246,7 @@ async function save() {
   URL.revokeObjectURL(link.href);
 }
 
-$("sign-in").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+$("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   key = $("key").value.trim();
   $("key").value = "";

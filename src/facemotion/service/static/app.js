@@ -2,6 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { play, show } from "./compare.js";
+import { $ } from "./elements.js";
 import { Cut, Refusal, erase, limits, nonce, sentBack, upload } from "./link.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
@@ -9,32 +10,47 @@ import { FAULTS, WORDS } from "./strings.js";
 
 /** @typedef {"verify" | "enrol"} Purpose */
 /** @typedef {import("./camera.js").Shot} Shot */
+/** @typedef {import("./link.js").TakeKept} TakeKept */
+/** @typedef {import("./link.js").TakeRefused} TakeRefused */
 
 const TAKES = 3; // of an enrolment, where the service takes so many
 const READING = 2000; // ms to read what to do before a take that is the first of its kind
 const CLIP = 3500; // ms of a clip that is sent in one piece
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
-const VIEWS = ["home", "stage", "review", "verdict", "compare"];
-const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+const VIEWS = /** @type {const} */ (["home", "stage", "review", "verdict", "compare"]);
+const AFTER_CUT = 1500; // ms before a session that was cut begins once more
+const SMALL = 0.33; // sizes of a motion below this are small, above the next large
+const LARGE = 0.66;
+/** @typedef {typeof VIEWS[number]} View */
+
+/** The user wants to make another motion, from the start. */
+class StartOver extends Error {}
+
 const stage = new Stage();
 let stop = new AbortController();
 let ticking = 0;
+/** @type {View} */
+let shown = "home";
 
 /** How many takes to ask for. @param {{min_takes: number, max_takes: number}} limits of the service */
 const within = ({ min_takes, max_takes }) => Math.min(Math.max(TAKES, min_takes), max_takes);
 
-/** Show one view, and tell screen readers and keyboards where it begins. @param {string} name */
+/** Show one view, and tell screen readers and keyboards where it begins. @param {View} name */
 function view(name) {
-  for (const one of VIEWS) $(one).hidden = one !== name;
-  document.body.dataset.view = name;
-  $(name).querySelector("h1").focus();
+  for (const other of VIEWS) $(other).hidden = other !== name;
+  document.body.dataset.view = shown = name;
+  $(name).querySelector("h1")?.focus();
 }
 
-/** The click of one of several buttons, or the end of the session. @param {Record<string, string>} buttons id to value */
-function choice(buttons) {
+/**
+ * The id of the button that is pressed, or the end of the session.
+ * @template {"next" | "watch" | "over"} Id
+ * @param {Id[]} buttons @returns {Promise<Id>}
+ */
+function choice(...buttons) {
   return new Promise((resolve, reject) => {
     stop.signal.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
-    for (const [id, value] of Object.entries(buttons)) $(id).onclick = () => resolve(value);
+    for (const id of buttons) $(id).onclick = () => resolve(id);
   });
 }
 
@@ -57,10 +73,12 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   $("verdict-text").textContent = text;
   $("change").hidden = $("erase").hidden = !manage;
   $("change").onclick = () => begin("enrol", manage);
+  let sure = false;
   $("erase").textContent = WORDS.erase;
   $("erase").onclick = () => {
-    if ($("erase").textContent !== WORDS.eraseSure) $("erase").textContent = WORDS.eraseSure;
-    else erase(manage).then(() => verdict("good", WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), failed);
+    if (sure) erase(manage).then(() => verdict("good", WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), failed);
+    sure = true;
+    $("erase").textContent = WORDS.eraseSure;
   };
   const button = $("again");
   $("home-again").hidden = !onAgain;
@@ -83,7 +101,7 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
 function failed(error, onAgain) {
   const { name, message } = /** @type {Error} */ (error);
   const wait = error instanceof Refusal ? error.seconds : 0;
-  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? message : name];
+  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? error.reason : name];
   const forGood = name === "AuthenticationError" || name === "spent" || (name === "LockedError" && !wait); // trying again is no use
   const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
   verdict("note", title, text, forGood ? { again: WORDS.back } : { onAgain, wait });
@@ -91,7 +109,7 @@ function failed(error, onAgain) {
 
 /** What to say of a take that was refused; anything else ends the session. @param {unknown} error @param {Session} session */
 function onceMore(error, session) {
-  if (!(error instanceof Refusal) || !session.ended) throw error;
+  if (!(error instanceof Refusal) || session.state.name === "over") throw error;
   const known = /** @type {Record<string, string[]>} */ (FAULTS)[error.name];
   return known ? WORDS.onceMore(known[0]) : error.message;
 }
@@ -106,13 +124,13 @@ function home() {
  */
 async function filmed(title, work, again) {
   stop.abort();
-  const mine = (stop = new AbortController());
+  const attempt = (stop = new AbortController());
   const camera = new Camera($("camera"));
   /** @type {unknown} */
   let why = null;
-  mine.signal.addEventListener("abort", () => {
+  attempt.signal.addEventListener("abort", () => {
     camera.close(); // also while the browser still asks whether it may be used
-    if (mine === stop && !why) home();
+    if (attempt === stop && !why) home();
   });
   stage.title(title);
   stage.hint("");
@@ -120,13 +138,13 @@ async function filmed(title, work, again) {
   try {
     await camera.open(() => {
       why = Object.assign(new Error(), { name: "lost" });
-      mine.abort();
+      attempt.abort();
     });
-    mine.signal.throwIfAborted();
+    attempt.signal.throwIfAborted();
     stage.fit($("camera"));
-    await work(camera, mine.signal);
+    await work(camera, attempt.signal);
   } catch (error) {
-    if (mine !== stop || (mine.signal.aborted && !why)) return;
+    if (attempt !== stop || (attempt.signal.aborted && !why)) return;
     failed(why ?? error, again);
   } finally {
     camera.close();
@@ -144,16 +162,16 @@ export function begin(purpose, user) {
       try {
         return await live(camera, signal, purpose, user);
       } catch (error) {
-        if (error instanceof Cut && error.message === "over") {
+        if (error instanceof StartOver) {
           tries = -1;
           continue;
         }
-        if (!(error instanceof Cut) || error.message !== "cut") throw error;
+        if (!(error instanceof Cut) || error.reason !== "cut") throw error;
         signal.throwIfAborted();
         if (tries === 1) return inOnePiece(camera, signal, purpose, user);
         view("stage");
         stage.say(WORDS.retrying);
-        await new Promise((resolve) => setTimeout(resolve, 1500));
+        await new Promise((resolve) => setTimeout(resolve, AFTER_CUT));
         signal.throwIfAborted();
       }
     }
@@ -168,9 +186,9 @@ async function live(camera, signal, purpose, user) {
     if (purpose === "enrol") return await enrol(session, user);
     stage.title(WORDS.verifying(user));
     stage.hint(WORDS.hintVerify);
-    const { words, milliseconds } = await session.take();
-    noteVerdict(milliseconds, session);
-    return judged(words.accepted, user);
+    const taken = await session.take();
+    noteFigures(taken, session);
+    return judged(/** @type {import("./link.js").LiveVerdict} */ (taken.answer).accepted, user);
   } finally {
     session.close();
   }
@@ -203,9 +221,10 @@ async function enrol(session, user) {
       note = onceMore(error, session);
       continue;
     }
-    note = taken.words.again ?? "";
-    done = taken.words.takes;
-    await review(taken, done, of, note);
+    const answer = /** @type {TakeKept | TakeRefused} */ (taken.answer);
+    note = answer.again ?? "";
+    done = answer.takes;
+    await review(answer, taken.shots, of);
   }
   await session.ask({ enrol: true });
   enrolled(user);
@@ -213,27 +232,27 @@ async function enrol(session, user) {
 
 /**
  * What the service says of a take; the user goes on, watches it, or begins anew.
- * @param {{words: any, shots: Shot[]}} taken @param {number} done @param {number} of @param {string} problem
+ * @param {TakeKept | TakeRefused} answer @param {Shot[]} shots of the take @param {number} of takes that are asked for
  */
-async function review({ words, shots }, done, of, problem) {
-  const level = words.size < 0.33 ? 0 : words.size < 0.66 ? 1 : 2;
-  $("review-title").textContent = problem || WORDS.taken(done, of);
-  $("size").hidden = Boolean(problem);
-  $("meter").value = words.size ?? 0;
-  $("size-word").textContent = WORDS.sizes[level];
-  $("warnings").replaceChildren(...(words.warnings ?? []).map((/** @type {string} */ text) => {
+async function review(answer, shots, of) {
+  const { size, warnings } = answer.again ? { size: 0, warnings: [] } : /** @type {TakeKept} */ (answer);
+  $("review-title").textContent = answer.again || WORDS.taken(answer.takes, of);
+  $("size").hidden = Boolean(answer.again);
+  $("meter").value = size;
+  $("size-word").textContent = WORDS.sizes[size < SMALL ? 0 : size < LARGE ? 1 : 2];
+  $("warnings").replaceChildren(...warnings.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;
     return item;
   }));
-  $("next").textContent = problem ? WORDS.once : WORDS.next(done, of);
+  $("next").textContent = answer.again ? WORDS.once : WORDS.next(answer.takes, of);
   $("over").hidden = sentBack(); // another session needs another nonce
   $("replay").hidden = true;
   view("review");
   for (;;) {
-    const what = await choice({ next: "next", watch: "watch", over: "over" });
-    if (what === "next") return;
-    if (what === "over") throw new Cut("over");
+    const pressed = await choice("next", "watch", "over");
+    if (pressed === "next") return;
+    if (pressed === "over") throw new StartOver();
     $("watch").disabled = true;
     await play(shots, $("replay"));
     $("watch").disabled = false;
@@ -291,8 +310,8 @@ export function trial() {
         note = "";
         takes.push(taken.shots);
         if (takes.length < 2) continue;
-        noteVerdict(taken.milliseconds, session);
-        show(taken.words, takes);
+        noteFigures(taken, session);
+        show(/** @type {import("./link.js").Comparison} */ (taken.answer), takes);
         view("compare");
         return;
       }
@@ -304,10 +323,10 @@ export function trial() {
   }, trial);
 }
 
-/** Figures of the last take, for whoever measures. @param {number} milliseconds from the last frame to the verdict @param {Session} session */
-function noteVerdict(milliseconds, session) {
+/** Figures of the last take, for benchmarks. @param {import("./session.js").Taken} taken @param {Session} session */
+function noteFigures({ milliseconds, guidancePerSecond }, session) {
   document.body.dataset.verdictMs = milliseconds.toFixed(1);
-  document.body.dataset.guidancePerSecond = (session.answers / ((session.ended - session.began) / 1000)).toFixed(1);
+  document.body.dataset.guidancePerSecond = guidancePerSecond.toFixed(1);
   document.body.dataset.framesLeftOut = String(session.link.left);
 }
 
@@ -315,5 +334,5 @@ $("try-again").onclick = trial;
 $("home-again").onclick = $("compare-home").onclick = home;
 $("cancel").onclick = () => stop.abort();
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && ["stage", "review"].includes(document.body.dataset.view ?? "")) stop.abort();
+  if (event.key === "Escape" && ["stage", "review"].includes(shown)) stop.abort();
 });

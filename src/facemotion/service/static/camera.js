@@ -49,13 +49,13 @@ export class Camera {
    * @param {(shot: Shot) => void} take
    */
   run(take) {
-    const mine = (this.running = this.runs += 1);
+    const run = (this.running = this.runs += 1);
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { alpha: false }));
     let latest = -Infinity;
     let encoding = false;
     /** @param {number} now @param {{captureTime?: number, presentationTime?: number}} [frame] */
     const look = (now, frame) => {
-      if (this.running !== mine) return;
+      if (this.running !== run) return;
       this.next(look);
       const time = frame?.captureTime ?? frame?.presentationTime ?? now;
       if (encoding || time - latest < SPACING) return;
@@ -65,7 +65,7 @@ export class Camera {
       this.canvas.toBlob(async (jpeg) => {
         const bytes = jpeg && new Uint8Array(await jpeg.arrayBuffer());
         encoding = false; // only now, so that frames go up in their order
-        if (!jpeg || !bytes || this.running !== mine) return;
+        if (!jpeg || !bytes || this.running !== run) return;
         const message = new Uint8Array(8 + bytes.length);
         new DataView(message.buffer).setFloat64(0, time / 1000, true);
         message.set(bytes, 8);

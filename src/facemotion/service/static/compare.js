@@ -1,37 +1,29 @@
 // Two takes side by side: how alike, and where along time they part.
 
+import { $, shape } from "./elements.js";
 import { WORDS } from "./strings.js";
 
 /** @typedef {import("./camera.js").Shot} Shot */
-/** @typedef {{match: boolean, score: number, threshold: number, curves: number[][], pairs: number[][]}} Told */
+/** @typedef {import("./link.js").Comparison} Comparison */
 
 const RATE = 25; // points a second of the curves
 const MOMENTS = 5;
 const APART = 0.5; // of the larger motion
-const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
-
-/** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
-function shape(name, attributes, text = "") {
-  const one = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) one.setAttribute(key, String(value));
-  one.textContent = text;
-  return one;
-}
 
 /** Keep the title, which says it in words, and draw the rest anew. @param {SVGElement} svg @param {Element[]} parts */
 const draw = (svg, parts) => svg.replaceChildren(/** @type {Element} */ (svg.querySelector("title")), ...parts);
 
-/** @param {Told} told @param {Shot[][]} takes frames of both */
-export function show(told, takes) {
-  $("compare-title").textContent = told.match ? WORDS.match : WORDS.differ;
-  $("compare-title").className = told.match ? "good" : "bad";
-  $("compare-text").textContent = told.match ? WORDS.matchText : WORDS.differText;
-  scale(told);
-  curves(told);
-  strips(told, takes);
+/** @param {Comparison} comparison @param {Shot[][]} takes frames of both */
+export function show(comparison, takes) {
+  $("compare-title").textContent = comparison.match ? WORDS.match : WORDS.differ;
+  $("compare-title").className = comparison.match ? "good" : "bad";
+  $("compare-text").textContent = comparison.match ? WORDS.matchText : WORDS.differText;
+  scale(comparison);
+  curves(comparison);
+  strips(comparison, takes);
 }
 
-/** @param {Told} told */
+/** @param {Comparison} comparison */
 function scale({ score, threshold, match }) {
   const x = (/** @type {number} */ value) => 20 + 560 * Math.min(Math.max(value, 0), 1);
   $("scale-title").textContent = WORDS.scale(score.toFixed(2), threshold.toFixed(2));
@@ -45,7 +37,7 @@ function scale({ score, threshold, match }) {
   ]);
 }
 
-/** @param {Told} told */
+/** @param {Comparison} comparison */
 function curves({ curves: [first, second], pairs }) {
   const seconds = Math.max(first.length, second.length) / RATE;
   const x = (/** @type {number} */ time) => 10 + (580 * time) / seconds;
@@ -67,7 +59,7 @@ function curves({ curves: [first, second], pairs }) {
   ]);
 }
 
-/** @param {Told} told @param {Shot[][]} takes */
+/** @param {Comparison} comparison @param {Shot[][]} takes */
 function strips({ pairs }, takes) {
   const chosen = Array.from({ length: MOMENTS }, (_, k) => {
     const part = pairs.slice(Math.floor((k * pairs.length) / MOMENTS), Math.ceil(((k + 1) * pairs.length) / MOMENTS));
@@ -89,7 +81,7 @@ function strips({ pairs }, takes) {
 function picture(shots, time) {
   const canvas = document.createElement("canvas");
   const from = shots[0].time;
-  const shot = shots.reduce((best, one) => (Math.abs(one.time - from - time) < Math.abs(best.time - from - time) ? one : best));
+  const shot = shots.reduce((best, next) => (Math.abs(next.time - from - time) < Math.abs(best.time - from - time) ? next : best));
   createImageBitmap(shot.jpeg).then((image) => {
     const side = Math.min(image.width, image.height);
     canvas.width = canvas.height = 160;

@@ -1,16 +1,16 @@
 // What the first sight needs: its words. All else is asked for once that is painted.
 
+import { $ } from "./elements.js";
 import { fillIn } from "./fill.js";
 import { PAGE } from "./strings.js";
 
-const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 const app = () => import("./app.js"); // loaded once, however often it is asked for
 
 fillIn(PAGE);
 const handed = new URLSearchParams(location.hash.slice(1));
-if (handed.get("user")) $("user").value = handed.get("user");
+$("user").value = handed.get("user") ?? $("user").value;
 document.body.dataset.view = "home";
-$("who").addEventListener("submit", async (/** @type {SubmitEvent} */ event) => {
+$("who").addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
   (await app()).begin(button?.value === "enrol" ? "enrol" : "verify", $("user").value);

@@ -1,8 +1,22 @@
 // The service as the page sees it: REST, and the live socket (docs/service.md).
 
+/**
+ * Messages of live sessions; docs/service.md says what their fields hold.
+ * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number}} Guidance
+ * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
+ * @typedef {{min_takes: number, max_takes: number}} TakeLimits
+ * @typedef {{takes: number, size: number, warnings: string[], dropped: number, again?: undefined}} TakeKept
+ * @typedef {{takes: number, again: string}} TakeRefused
+ * @typedef {{enrolled: true, takes: number, warnings: string[]}} LiveEnrolled
+ * @typedef {{takes: 1, dropped: number}} FirstTake
+ * @typedef {{match: boolean, score: number, threshold: number, curves: [number[], number[]], pairs: [number, number, number][]}} Comparison
+ * @typedef {{error: string, message: string, retry_seconds: number | null}} Problem
+ * @typedef {LiveVerdict | TakeLimits | TakeKept | TakeRefused | LiveEnrolled | FirstTake | Comparison} Answer
+ */
+
 /** A refusal of the service, in its own words. */
 export class Refusal extends Error {
-  /** @param {{error: string, message: string, retry_seconds: number | null}} problem */
+  /** @param {Problem} problem */
   constructor(problem) {
     super(problem.message);
     this.name = problem.error;
@@ -10,8 +24,16 @@ export class Refusal extends Error {
   }
 }
 
+/** @typedef {"offline" | "cut" | "noTry"} CutReason no answer; no live connection any more; none for a trial */
+
 /** The connection went away, or couldn't be had. */
-export class Cut extends Error {}
+export class Cut extends Error {
+  /** @param {CutReason} reason */
+  constructor(reason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
 
 const ROOT = new URL("../", import.meta.url); // of the service; a proxy may serve it under a path
 
@@ -51,7 +73,7 @@ export async function nonce(user, purpose) {
   return (await call(`${of(user)}/nonces`, { method: "POST", headers: { "content-type": "application/json" }, body })).nonce;
 }
 
-/** How many takes an enrolment may have. @returns {Promise<{min_takes: number, max_takes: number}>} */
+/** How many takes an enrolment may have. @returns {Promise<TakeLimits>} */
 export const limits = () => call("v1/models");
 
 /** @param {string} user */
@@ -76,18 +98,27 @@ export async function upload(user, purpose, clips) {
   }
 }
 
+const CONNECTING = 5000; // ms until a socket that doesn't open counts as none
 const IN_FLIGHT = 4; // frames under way; more would only come late
+const MOST_BUFFERED = 100_000; // bytes that wait in the browser; more frames would only come late
 
-/** One live session. */
+/**
+ * One live session.
+ * State: `connecting` until the socket is open, `closed` once this page closed it.
+ */
 export class Link {
-  /** @param {(heard: any) => void} hear @param {(error: Error) => void} fail */
+  /**
+   * @param {(answer: Guidance | Answer) => void} hear
+   * @param {(error: Error) => void} fail
+   */
   constructor(hear, fail) {
     this.hear = hear;
     this.fail = fail;
+    /** @type {"connecting" | "open" | "closed"} */
+    this.state = "connecting";
     this.left = 0; // frames that the connection couldn't take
     this.flying = 0; // frames that nothing was heard of yet
     this.dropped = 0; // by the service, so far
-    this.over = false;
     /** @type {WebSocket | null} */
     this.socket = null;
   }
@@ -100,23 +131,27 @@ export class Link {
     await new Promise((resolve, reject) => {
       socket.onopen = resolve;
       socket.onerror = () => reject(new Cut("cut"));
-      setTimeout(() => reject(new Cut("cut")), 5000);
+      setTimeout(() => reject(new Cut("cut")), CONNECTING);
     });
+    if (this.state === "connecting") this.state = "open";
     socket.onmessage = (event) => {
-      const heard = JSON.parse(event.data);
-      if (heard.guidance) this.land(heard.dropped);
-      if (heard.error) this.fail(new Refusal(heard));
-      else this.hear(heard);
+      /** @type {Guidance | Answer | Problem} */
+      const message = JSON.parse(event.data);
+      if ("guidance" in message) this.land(message.dropped);
+      if ("error" in message) this.fail(new Refusal(message));
+      else this.hear(message);
     };
     socket.onerror = null;
-    socket.onclose = () => this.over || this.fail(new Cut("cut"));
+    socket.onclose = () => {
+      if (this.state !== "closed") this.fail(new Cut("cut"));
+    };
     this.say(hello);
   }
 
-  /** @param {object} words */
-  say(words) {
+  /** @param {object} message */
+  say(message) {
     this.flying = 0; // whatever comes next, the service forgets or answers what it has
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(words));
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   /**
@@ -125,7 +160,7 @@ export class Link {
    */
   send(message) {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
-    if (this.flying >= IN_FLIGHT || this.socket.bufferedAmount > 100_000) {
+    if (this.flying >= IN_FLIGHT || this.socket.bufferedAmount > MOST_BUFFERED) {
       this.left += 1;
       return false;
     }
@@ -141,7 +176,7 @@ export class Link {
   }
 
   close() {
-    this.over = true;
+    this.state = "closed";
     this.socket?.close();
   }
 }

@@ -8,9 +8,32 @@ const TAKE = 3000; // ms of a take, or more while the face still moves: a motion
 const LONGEST = 6000; // ms of a take at most
 const LATELY = 500; // ms for which what was heard of the face holds
 const RESTART = 4000; // ms after which frames of finding one's place are forgotten, and by which the service hears of us
+const NEARLY = 0.75; // share of a take from which the user is told to come back to rest
 
 /** @typedef {import("./camera.js").Shot} Shot */
-/** @typedef {{words: any, shots: Shot[], milliseconds: number}} Taken */
+/** @typedef {import("./link.js").Answer} Answer */
+/** @typedef {import("./link.js").Guidance} Guidance */
+
+/**
+ * What a session does now; times are milliseconds of `performance.now`.
+ * @typedef {{name: "opening"}} Opening before the first take
+ * @typedef {{name: "idle"}} Idle between takes: frames aren't sent, and the service hears of us now and then
+ * @typedef {{name: "placing", since: number, earliest: number, steady: number}} Placing the user finds their place;
+ *   frames since `since` will be forgotten, "go" comes at the `earliest`, guidance is good from `steady` on (0: it isn't)
+ * @typedef {{name: "moving", began: number, stirred: number}} Moving the motion is made; the face moved last at `stirred`
+ * @typedef {{name: "judging", began: number, ended: number}} Judging the take is with the service
+ * @typedef {{name: "over", fault: Error}} Over it ended before its time, or was closed
+ * @typedef {Opening | Idle | Placing | Moving | Judging | Over} State
+ */
+
+/**
+ * One take.
+ * @typedef {object} Taken
+ * @property {Answer} answer of the service
+ * @property {Shot[]} shots its frames
+ * @property {number} milliseconds from the last frame to the answer
+ * @property {number} guidancePerSecond frames that the service answered
+ */
 
 export class Session {
   /**
@@ -21,34 +44,29 @@ export class Session {
     this.camera = camera;
     this.stage = stage;
     this.stopped = stopped;
-    /** @type {(words: any) => void} */
+    /** @type {State} */
+    this.state = { name: "opening" };
+    /** @type {(answer: any) => void} */
     this.answer = () => {};
     /** @type {(error: Error) => void} */
     this.refuse = () => {};
-    /** @type {Error | null} what ended the session, also while nothing was asked */
-    this.fault = null;
-    this.link = new Link((heard) => this.hear(heard), (error) => this.fail(error));
-    this.steady = 0;
-    this.began = 0; // of the take; 0 before
-    this.ended = 0;
-    this.placing = 0;
-    this.earliest = 0;
-    this.answers = 0; // words of guidance in this take
-    this.stirred = 0; // when the face was last heard to move
+    this.link = new Link((message) => this.hear(message), (error) => this.fail(error));
+    this.answers = 0; // frames of this take that the service answered
     /** @type {Shot[]} */
     this.shots = [];
-    /** @type {any} of an enrolment: fewest and most takes */
-    this.limits = null;
-    this.idle = true;
+    /** @type {import("./link.js").TakeLimits} of an enrolment */
+    this.limits = { min_takes: 1, max_takes: 1 };
     stopped.addEventListener("abort", () => this.fail(new DOMException("", "AbortError")));
-    this.awake = setInterval(() => this.idle && this.link.say({ go: true }), RESTART);
+    this.awake = setInterval(() => {
+      if (["opening", "idle"].includes(this.state.name)) this.link.say({ go: true });
+    }, RESTART);
   }
 
-  /** @param {{purpose: string, user?: string, nonce?: string}} hello first words to the service */
+  /** @param {{purpose: string, user?: string, nonce?: string}} hello first message to the service */
   async open(hello) {
     this.stopped.throwIfAborted();
     await this.link.open(hello);
-    if (hello.purpose === "enrol") this.limits = await this.word();
+    if (hello.purpose === "enrol") this.limits = await this.next();
     this.stopped.throwIfAborted();
     this.camera.run((shot) => this.see(shot));
   }
@@ -58,56 +76,43 @@ export class Session {
    * @param {number} [patience] ms before "go" at the earliest, so that what to do can be read
    * @returns {Promise<Taken>}
    */
-  take(patience = 0) {
-    this.steady = this.began = this.ended = this.answers = this.stirred = 0;
+  async take(patience = 0) {
+    const now = performance.now();
+    if (this.state.name !== "over") this.state = { name: "placing", since: now, earliest: now + patience, steady: 0 };
+    this.answers = 0;
     this.shots = [];
-    this.placing = performance.now();
-    this.earliest = this.placing + patience;
     this.link.left = 0;
-    this.idle = false;
     this.stage.fill(0);
-    return new Promise((resolve, reject) => {
-      if (this.fault) {
-        reject(this.fault);
-        return;
-      }
-      const rest = () => {
-        this.idle = true;
-        this.answer = this.refuse = () => {};
-      };
-      this.answer = (words) => {
-        rest();
-        resolve({ words, shots: this.shots, milliseconds: performance.now() - this.ended });
-      };
-      this.refuse = (error) => {
-        rest();
-        reject(error);
-      };
-    });
+    return this.taken(await this.next());
+  }
+
+  /** @param {Answer} answer @returns {Taken} */
+  taken(answer) {
+    const { began, ended } = /** @type {Judging} */ (this.state);
+    this.state = { name: "idle" };
+    const guidancePerSecond = this.answers / ((ended - began) / 1000);
+    return { answer, shots: this.shots, milliseconds: performance.now() - ended, guidancePerSecond };
   }
 
   /** @param {Error} error */
   fail(error) {
-    // A refused take is an answer; a session that has ended stays ended.
-    if (error instanceof Refusal && this.ended) {
-      this.refuse(error);
-      return;
-    }
-    this.fault ??= error;
+    // A refused take is an answer. Where the service ends a session between takes, it also cuts the connection.
+    if (error instanceof Refusal && ["judging", "idle"].includes(this.state.name)) this.state = { name: "idle" };
+    else if (this.state.name !== "over") this.state = { name: "over", fault: error };
     this.refuse(error);
   }
 
-  /** Say a word and wait for what comes back. @param {object} words @returns {Promise<any>} */
-  ask(words) {
-    this.link.say(words);
-    return this.word();
+  /** Say something and wait for what comes back. @param {object} message @returns {Promise<any>} */
+  ask(message) {
+    this.link.say(message);
+    return this.next();
   }
 
-  /** What the service says next. @returns {Promise<any>} */
-  word() {
+  /** What the service says next, guidance apart. @returns {Promise<any>} */
+  next() {
     return new Promise((resolve, reject) => {
-      if (this.fault) {
-        reject(this.fault);
+      if (this.state.name === "over") {
+        reject(this.state.fault);
         return;
       }
       this.answer = resolve;
@@ -117,51 +122,50 @@ export class Session {
 
   /** @param {Shot} shot */
   see(shot) {
-    if (this.idle || this.ended) return;
     const now = performance.now();
-    if (!this.began) {
-      if (now - this.placing > RESTART) {
+    if (this.state.name === "placing") {
+      if (now - this.state.since > RESTART) {
         this.link.say({ go: true });
-        this.placing = now;
+        this.state.since = now;
       }
       this.camera.ease(this.link.send(shot.message));
-      return;
+    } else if (this.state.name === "moving") {
+      const { began, stirred } = this.state;
+      const share = (now - began) / TAKE;
+      this.camera.ease(this.link.send(shot.message));
+      this.shots.push(shot);
+      this.stage.fill(Math.min(1, share));
+      if (share > NEARLY) this.stage.say(WORDS.rest);
+      if (share < 1 || (now - stirred < LATELY && now - began < LONGEST)) return;
+      this.state = { name: "judging", began, ended: now };
+      this.link.say({ done: true });
+      this.stage.mood("done");
+      this.stage.say(WORDS.judging);
     }
-    const share = (now - this.began) / TAKE;
-    this.camera.ease(this.link.send(shot.message));
-    this.shots.push(shot);
-    this.stage.fill(Math.min(1, share));
-    if (share > 0.75) this.stage.say(WORDS.rest);
-    if (share < 1 || (now - this.stirred < LATELY && now - this.began < LONGEST)) return;
-    this.ended = now;
-    this.link.say({ done: true });
-    this.stage.mood("done");
-    this.stage.say(WORDS.judging);
   }
 
-  /** @param {any} heard */
-  hear(heard) {
-    if (!heard.guidance) {
-      this.answer(heard);
-      return;
+  /** @param {Guidance | Answer} message */
+  hear(message) {
+    if (!("guidance" in message)) this.answer(message);
+    else if (this.state.name === "placing") this.guide(message, this.state);
+    else if (this.state.name === "moving") {
+      this.answers += 1;
+      if (message.box && !message.resting) this.state.stirred = performance.now();
+      this.stage.place(message.box);
     }
-    if (this.idle || this.ended) return;
-    this.answers += 1;
+  }
+
+  /** @param {Guidance} message @param {Placing} placing */
+  guide(message, placing) {
     const now = performance.now();
-    if (this.began) {
-      if (heard.box && !heard.resting) this.stirred = now;
-      this.stage.place(heard.box);
-      return;
-    }
-    this.stage.guide(heard);
-    this.steady = heard.guidance === "GO" ? this.steady || now : 0;
-    if (this.steady && now - this.steady > STEADY && now > this.earliest) {
-      this.link.say({ go: true });
-      this.began = now;
-      this.answers = 0;
-      this.stage.mood("going");
-      this.stage.say(WORDS.go);
-    }
+    this.stage.guide(message);
+    placing.steady = message.guidance === "GO" ? placing.steady || now : 0;
+    if (!placing.steady || now - placing.steady <= STEADY || now <= placing.earliest) return;
+    this.link.say({ go: true });
+    this.state = { name: "moving", began: now, stirred: 0 };
+    this.answers = 0;
+    this.stage.mood("going");
+    this.stage.say(WORDS.go);
   }
 
   close() {

@@ -1,10 +1,10 @@
 // What one sees while being filmed: the mirror, an oval that fits the face, a ring that fills, and what to do.
 
+import { $ } from "./elements.js";
 import { GUIDANCE, WORDS } from "./strings.js";
 
 const CALM = 500; // ms that a word of guidance stays, so that it can be read and heard
 const MARGIN = 8; // px of the picture that stay free round the oval
-const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 /** Two half arcs from the top, clockwise as seen in the mirror. @param {number[]} oval centre and radii */
 const ellipse = ([x, y, rx, ry]) => `M${x} ${y - ry}a${rx} ${ry} 0 0 0 0 ${2 * ry}a${rx} ${ry} 0 0 0 0 ${-2 * ry}Z`;
@@ -17,7 +17,8 @@ export class Stage {
     this.oval = [];
     /** @type {number[]} */
     this.wanted = [];
-    this.spoken = 0;
+    this.said = ""; // the guidance that is shown
+    this.spoken = 0; // when it was said
     this.moving = false;
     this.quick = matchMedia("(prefers-reduced-motion: reduce)").matches;
   }
@@ -84,16 +85,16 @@ export class Stage {
   /** Say what to do; changes of mind are held back a little. @param {string} text @param {boolean} [now] */
   say(text, now = true) {
     const time = performance.now();
-    if ($("guidance").textContent === text || (!now && time - this.spoken < CALM)) return;
-    $("guidance").textContent = text;
+    if (this.said === text || (!now && time - this.spoken < CALM)) return;
+    $("guidance").textContent = this.said = text;
     this.spoken = time;
   }
 
-  /** @param {{guidance: keyof typeof GUIDANCE, message: string, box: number[] | null}} heard */
-  guide(heard) {
-    this.place(heard.box);
-    this.mood(heard.guidance === "GO" ? "ready" : "");
-    this.say(GUIDANCE[heard.guidance] ?? heard.message, false);
+  /** @param {import("./link.js").Guidance} answer of the service to a frame */
+  guide({ box, guidance, message }) {
+    this.place(box);
+    this.mood(guidance === "GO" ? "ready" : "");
+    this.say(GUIDANCE[guidance] ?? message, false);
   }
 
   /** @param {string} text */

@@ -1,0 +1,45 @@
+// The elements of the pages by their ids. A test holds these types to the HTML.
+
+/**
+ * Of index.html and admin.html.
+ * @typedef {{
+ * "brand": HTMLElement, "home": HTMLElement, "who": HTMLFormElement, "user": HTMLInputElement,
+ * "try": HTMLButtonElement, "stage": HTMLElement, "heading": HTMLElement, "dots": HTMLElement, "frame": HTMLElement,
+ * "camera": HTMLVideoElement, "overlay": SVGSVGElement, "shade": SVGPathElement, "oval": SVGPathElement,
+ * "ring": SVGPathElement, "guidance": HTMLElement, "hint": HTMLElement, "cancel": HTMLButtonElement,
+ * "review": HTMLElement, "review-title": HTMLElement, "replay": HTMLCanvasElement, "size": HTMLElement,
+ * "meter": HTMLMeterElement, "size-word": HTMLElement, "warnings": HTMLElement, "next": HTMLButtonElement,
+ * "watch": HTMLButtonElement, "over": HTMLButtonElement, "verdict": HTMLElement, "mark": SVGSVGElement,
+ * "mark-path": SVGPathElement, "verdict-title": HTMLElement, "verdict-text": HTMLElement,
+ * "again": HTMLButtonElement, "home-again": HTMLButtonElement, "change": HTMLButtonElement,
+ * "erase": HTMLButtonElement, "compare": HTMLElement, "compare-title": HTMLElement, "compare-text": HTMLElement,
+ * "scale": SVGSVGElement, "scale-title": SVGTitleElement, "curves-frame": HTMLElement, "curves": SVGSVGElement,
+ * "curves-title": SVGTitleElement, "curves-caption": HTMLElement, "strips": HTMLElement,
+ * "try-again": HTMLButtonElement, "compare-home": HTMLButtonElement,
+ * "sign-out": HTMLButtonElement, "door": HTMLElement, "sign-in": HTMLFormElement, "key": HTMLInputElement,
+ * "trouble": HTMLElement, "board": HTMLElement, "numbers": HTMLElement, "scores": HTMLElement,
+ * "histogram": SVGSVGElement, "histogram-title": SVGTitleElement, "legend": HTMLElement,
+ * "camera-quality": HTMLElement, "qualities": HTMLElement, "calibration": HTMLElement, "point": HTMLElement,
+ * "points": HTMLElement, "sources": HTMLElement, "people": HTMLElement, "find": HTMLInputElement,
+ * "users": HTMLElement, "more-users": HTMLButtonElement, "trail": HTMLElement, "entries": HTMLElement,
+ * "export": HTMLButtonElement,
+ * }} Elements
+ */
+
+/**
+ * The element of an id. It is there: the test looks for every id that a script names.
+ * @template {keyof Elements} Id
+ * @param {Id} id @returns {Elements[Id]}
+ */
+export const $ = (id) => /** @type {any} */ (document.getElementById(id));
+
+/**
+ * A new element of a drawing.
+ * @param {string} name @param {Record<string, string | number>} attributes @param {string} [text]
+ */
+export function shape(name, attributes, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  element.textContent = text;
+  return element;
+}
