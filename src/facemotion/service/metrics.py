@@ -71,9 +71,9 @@ class Metrics:
         lines = []
         for name, words in _HELP.items():
             kind = "histogram" if name.endswith("_seconds") else "counter"
-            mine = sorted(series for series in total if series.startswith(name))
+            of_metric = sorted(series for series in total if series.startswith(name))
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
-            lines += [f"{series} {total[series]!r}" for series in mine]
+            lines += [f"{series} {total[series]!r}" for series in of_metric]
         for name, number in gauges.items():
             lines += [f"# TYPE {name} gauge", f"{name} {number!r}"]
         return "\n".join(lines) + "\n"

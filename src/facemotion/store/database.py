@@ -116,8 +116,8 @@ class Database:
     @property
     def _outer(self) -> Connection | None:
         """The connection that this thread is writing by."""
-        found: Connection | None = getattr(self._local, "connection", None)
-        return found
+        connection: Connection | None = getattr(self._local, "connection", None)
+        return connection
 
     def scrub(self) -> None:
         """Overwrite what earlier deletions and replacements left behind outside the live rows.

@@ -48,27 +48,27 @@ class SqlStore:
         key = key or configured(ENVIRONMENT)
         transform_key = transform_key or configured(TRANSFORM_ENVIRONMENT)
         with database.read() as connection:
-            found = connection.execute(select(stores)).one_or_none()
-        if found is None:
-            found = self._found(key, transform_key)
-        self.protector = _protector(found.store_id, key, transform_key)
+            store_row = connection.execute(select(stores)).one_or_none()
+        if store_row is None:
+            store_row = self._make_store(key, transform_key)
+        self.protector = _protector(store_row.store_id, key, transform_key)
         self._decoys: dict[tuple[str, int, str, str], dict[str, Any]] = {}
-        self.protector.key.find(found.key_id)
-        self.protector.transform_key.find(found.transform_id)
+        self.protector.key.find(store_row.key_id)
+        self.protector.transform_key.find(store_row.transform_id)
 
-    def _found(self, key: str, transform_key: str) -> Row[Any]:
+    def _make_store(self, key: str, transform_key: str) -> Row[Any]:
         """Write the row that makes tables a store, unless another process just did."""
         with self.database.write() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("LOCK TABLE facemotion_store IN EXCLUSIVE MODE")
-            if (found := connection.execute(select(stores)).one_or_none()) is None:
+            if (store_row := connection.execute(select(stores)).one_or_none()) is None:
                 protector = _protector(secrets.token_hex(16), key, transform_key)
                 key_id = protector.key.add() if isinstance(protector.key, KeyFile) else protector.key.load().newest
                 transform_id = protector.transform_key.load().newest
                 row = {"one": 1, "store_id": protector.store_id, "key_id": key_id, "transform_id": transform_id}
                 connection.execute(insert(stores).values(**row))
-                found = connection.execute(select(stores)).one()
-            return found
+                store_row = connection.execute(select(stores)).one()
+            return store_row
 
     def put(self, *templates: Template, whole: bool = False, replace: bool | None = None) -> None:
         """See TemplateStore.put."""
@@ -80,18 +80,18 @@ class SqlStore:
         with self.database.write() as connection:
             # Shared lock on PostgreSQL: a rotation waits for this row, or this row for the rotation.
             current = connection.execute(select(stores).with_for_update(read=True)).one()
-            for user, mine in sorted(by_user.items()):
+            for user, of_user in sorted(by_user.items()):
                 stored = _stored(connection, user, replace)
                 replaced |= bool(stored)
-                factors = [template.factor for template in mine]
+                factors = [template.factor for template in of_user]
                 keys = (current.key_id, current.transform_id)
                 self._compose(connection, user, keys, gone=("motion", "appearance") if whole else factors)
                 if whole:
                     connection.execute(delete(table).where((table.c.user == user) & table.c.factor.not_in(factors)))
-                for template in mine:
+                for template in of_user:
                     enrolled = stored.get(template.factor, now)
-                    own = dataclasses.replace(template, user=user)
-                    _write(connection, self.protector.seal(own, *keys, enrolled, now))
+                    composed = dataclasses.replace(template, user=user)
+                    _write(connection, self.protector.seal(composed, *keys, enrolled, now))
         if replaced:
             self.database.scrub()
 
@@ -147,7 +147,7 @@ class SqlStore:
         if known not in decoys:
             nobody = Template("nobody", "motion", np.stack([probe.vector] * DECOY_TAKES), probe.model_id)
             sealed = self.protector.seal(nobody, *current, datetime.min, datetime.min)
-            decoys = {one: row for one, row in decoys.items() if one[2:] == current} | {known: sealed}
+            decoys = {key: row for key, row in decoys.items() if key[2:] == current} | {known: sealed}
             self._decoys = decoys
         return decoys[known]
 
@@ -159,12 +159,12 @@ class SqlStore:
         query = select(*now, *table.c).select_from(stores.outerjoin(table, _here(user, factor)))
         query = query.order_by(table.c.user != name_forms(user)[0])
         with self.database.read() as connection:
-            found = connection.execute(query).mappings().first()
-        if found is None:
+            joined = connection.execute(query).mappings().first()
+        if joined is None:
             raise StoreCorruptError(
                 f"{self.database.name} lacks the row that makes it a store; restore it from a backup."
             )
-        row = dict(found)
+        row = dict(joined)
         current = row.pop("now_key_id"), row.pop("now_transform_id")
         return (None if row["user"] is None else row), current
 
@@ -181,8 +181,8 @@ class SqlStore:
     def factors(self, user: str) -> tuple[Factor, ...]:
         """See TemplateStore.factors."""
         with self.database.read() as connection:
-            found = connection.scalars(select(table.c.factor).where(_of(user)).distinct().order_by(table.c.factor))
-            return cast(tuple[Factor, ...], tuple(found))
+            factors = connection.scalars(select(table.c.factor).where(_of(user)).distinct().order_by(table.c.factor))
+            return cast(tuple[Factor, ...], tuple(factors))
 
     def find(self, user: str) -> UserSummary | None:
         """See TemplateStore.find."""
@@ -201,12 +201,12 @@ class SqlStore:
         return [
             UserSummary(
                 user=user,
-                takes={row.factor: row.takes for row in found},
-                model_ids={row.factor: row.model_id for row in found},
-                enrolled=min(row.enrolled for row in found).replace(tzinfo=UTC),
-                changed=max(row.changed for row in found).replace(tzinfo=UTC),
+                takes={row.factor: row.takes for row in of_user},
+                model_ids={row.factor: row.model_id for row in of_user},
+                enrolled=min(row.enrolled for row in of_user).replace(tzinfo=UTC),
+                changed=max(row.changed for row in of_user).replace(tzinfo=UTC),
             )
-            for user, found in by_user.items()
+            for user, of_user in by_user.items()
         ]
 
     def delete(self, user: str) -> None:

@@ -150,10 +150,10 @@ class Attempts:
         """Take back the charge of an attempt that never came to a comparison: the wait goes on from the failure before
         it, unless another one was charged since.
         """
-        mine = failures.c.user == user
-        here = mine & (failures.c["count"] > 0)
+        of_user = failures.c.user == user
+        here = of_user & (failures.c["count"] > 0)
         connection.execute(update(failures).where(here).values(count=failures.c["count"] - 1))
-        last = mine & (failures.c.latest == ticket.charged)
+        last = of_user & (failures.c.latest == ticket.charged)
         connection.execute(update(failures).where(last).values(latest=ticket.before))
 
     def accept(self, connection: Connection, user: str, ticket: Ticket) -> None:

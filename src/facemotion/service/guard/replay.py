@@ -100,8 +100,8 @@ class Memory:
         """Whether an earlier recording of the user is this one, by its pixels or by its motion."""
         secret = self.secret
         with self._database.read() as connection:
-            mine = (table.c.user == user) & (table.c.secret_id == secret.id)
-            rows = connection.execute(select(table.c.frames, table.c.motion).where(mine)).all()
+            readable = (table.c.user == user) & (table.c.secret_id == secret.id)
+            rows = connection.execute(select(table.c.frames, table.c.motion).where(readable)).all()
         course = _course(recording, secret)
         known = set(recording.frames)
         return any(
@@ -110,10 +110,10 @@ class Memory:
             for row in rows
         )
 
-    def same(self, one: Recording, other: Recording) -> bool:
+    def same(self, first: Recording, second: Recording) -> bool:
         """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
-        share, secret = shared(set(one.frames), other.frames), self.secret
-        far = distance(_course(one, secret), _course(other, secret))
+        share, secret = shared(set(first.frames), second.frames), self.secret
+        far = distance(_course(first, secret), _course(second, secret))
         return share >= self._settings.frame_share or far < self._settings.motion_ratio
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
@@ -129,9 +129,9 @@ class Memory:
             "at": time.time(),
         }
         connection.execute(insert(table).values(**row))
-        mine = (table.c.user == user) & (table.c.kind == "attempt")
-        newest = select(table.c.number).where(mine).order_by(table.c.number.desc()).limit(self._settings.remembered)
-        connection.execute(delete(table).where(mine & table.c.number.not_in(newest)))
+        attempts = (table.c.user == user) & (table.c.kind == "attempt")
+        newest = select(table.c.number).where(attempts).order_by(table.c.number.desc()).limit(self._settings.remembered)
+        connection.execute(delete(table).where(attempts & table.c.number.not_in(newest)))
         connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != secret.id)))
 
     def forget(self, connection: Connection, user: str) -> None:

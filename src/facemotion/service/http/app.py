@@ -180,7 +180,7 @@ async def _named(_request: Request, error: FacemotionError) -> Response:
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
     # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
-    places = sorted({".".join(str(part) for part in one["loc"]) for one in error.errors()})
+    places = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()})
     return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
 
 

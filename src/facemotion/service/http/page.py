@@ -57,10 +57,11 @@ def _page(name: str) -> Response:
 
 def _read(name: str) -> bytes:
     # By comparing with what is there, so that no name leads elsewhere.
-    found = next((one for one in files("facemotion.service").joinpath("static").iterdir() if one.name == name), None)
-    if found is None or name.rpartition(".")[2] not in KINDS:
+    served = files("facemotion.service").joinpath("static").iterdir()
+    file = next((file for file in served if file.name == name), None)
+    if file is None or name.rpartition(".")[2] not in KINDS:
         raise HTTPException(404, "There is no such file")
-    return found.read_bytes()
+    return file.read_bytes()
 
 
 def _answer(content: bytes, name: str, styles: str = "'self'") -> Response:

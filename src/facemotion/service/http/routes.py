@@ -221,9 +221,9 @@ def models(request: Request, who: Who) -> messages.Models:
     cards = [card(name, runtime) for name in names]
     encoder, problem = cards[2], ""
     try:
-        own = own_points(encoder, runtime)
+        calibrated = own_points(encoder, runtime)
     except ModelError as error:  # of another model by now; the one that runs was loaded before
-        own, problem = (), str(error)
+        calibrated, problem = (), str(error)
     return messages.Models(
         version=__version__,
         models=[
@@ -235,7 +235,7 @@ def models(request: Request, who: Who) -> messages.Models:
             *(_point("motion", point) for point in verifier.points),
             *(_point("appearance", point) for point in (verifier.appearance.points if verifier.appearance else ())),
         ],
-        choices=[_point("motion", point) for point in (*encoder.operating_points, *own)],
+        choices=[_point("motion", point) for point in (*encoder.operating_points, *calibrated)],
         calibration_problem=problem,
         min_takes=chosen.min_takes,
         max_takes=chosen.max_takes,

@@ -118,7 +118,7 @@ async def read_json(request: Request, kind: type[Body], limits: LimitSettings) -
     try:
         return kind.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise RequestValidationError([{"loc": ("body", *one["loc"])} for one in error.errors()]) from None
+        raise RequestValidationError([{"loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
 
 
 async def _chunks(request: Request, most: int, seconds: float, large: BodyTooLargeError) -> AsyncIterator[bytes]:

@@ -105,7 +105,7 @@ class TakeRefused(Message):
 class LiveEnrolled(Message):
     """The takes are stored."""
 
-    enrolled: Literal[True] = Field(True, description="Nothing else says that the takes are stored.")
+    enrolled: Literal[True] = Field(default=True, description="Nothing else says that the takes are stored.")
     takes: int = Field(description="Takes that were stored.")
     warnings: list[str] = Field(description="As in Enrolled of REST.")
 
@@ -113,7 +113,7 @@ class LiveEnrolled(Message):
 class FirstTake(Message):
     """The first of two takes to compare was recorded."""
 
-    takes: Literal[1] = Field(1, description="The second take is answered by a Comparison.")
+    takes: Literal[1] = Field(default=1, description="The second take is answered by a Comparison.")
     dropped: int = Field(description="As in Guidance.")
 
 
