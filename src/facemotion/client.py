@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import httpx
 
 ClipSource = Path | str | bytes
+ANSWER_SECONDS = 120.0
+"""How long to wait for an answer: an enrolment of several takes may wait for its turn."""
 RETRY_SECONDS = 2.0
 """When to try again where the service can't be reached, in seconds."""
 
@@ -45,7 +47,9 @@ class Client:
         MissingExtraError: httpx isn't installed.
     """
 
-    def __init__(self, url: str, key: str = "", *, seconds: float = 120.0, ca: Path | str | None = None) -> None:
+    def __init__(
+        self, url: str, key: str = "", *, seconds: float = ANSWER_SECONDS, ca: Path | str | None = None
+    ) -> None:
         _check_address(url)
         try:
             import httpx

@@ -14,7 +14,7 @@ from facemotion.config import load_settings
 from facemotion.errors import StoreCorruptError, StoreError, StoreFullError, StoreKeyError, StoreUnavailableError
 from facemotion.models import card
 from facemotion.service.guard.auth import ApiKeys
-from facemotion.service.http.problems import problem_of, status_of
+from facemotion.service.problems import problem_of, status_of
 from facemotion.service.metrics import Metrics
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServerSettings, ServiceSettings

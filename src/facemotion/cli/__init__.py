@@ -29,6 +29,8 @@ from facemotion.cli.terminal.console import report_error, speak_on
 from facemotion.errors import FacemotionError, UsageError
 from facemotion.files import FULL
 
+INTERNAL_FAULT = 70
+"""Exit code of a fault of our own, EX_SOFTWARE of BSD's sysexits."""
 app = typer.Typer(
     name="facemotion",
     help="Verify a person by a secret facial motion made before a camera.",
@@ -98,4 +100,4 @@ def _report_fault() -> NoReturn:
     """Say that the exception at hand is a fault of ours; the exit code 1 would say "rejected"."""
     traceback.print_exc()
     print("facemotion: that is a fault of facemotion itself; please report it with the lines above.", file=sys.stderr)
-    sys.exit(70)
+    sys.exit(INTERNAL_FAULT)

@@ -28,6 +28,10 @@ ENVIRONMENT = "FACEMOTION_STORE_KEY"
 TRANSFORM_ENVIRONMENT = "FACEMOTION_STORE_TRANSFORM_KEY"
 """Environment variables that hold a key itself or the name of a source; used where no source is named."""
 
+KEY_BYTES = 32
+"""Length of a key: AES-256."""
+ID_DIGITS = 16
+"""Hexadecimal digits of a key's id."""
 _KINDS = ("file", "env", "command")
 
 COMMAND_SECONDS = 30.0
@@ -60,7 +64,7 @@ class KeyRing:
                 key = base64.b64decode(word, validate=True)
             except binascii.Error:
                 key = b""
-            if len(key) != 32:
+            if len(key) != KEY_BYTES:
                 raise StoreKeyError(f"{where} holds something that isn't a key; make one with `facemotion store key`.")
             keys[key_id(key)] = key
         return cls(keys)
@@ -77,12 +81,12 @@ class KeyRing:
 
 def new_key() -> str:
     """A new random key, as a source would hold it."""
-    return base64.b64encode(secrets.token_bytes(32)).decode()
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def key_id(key: bytes) -> str:
     """Sixteen hexadecimal digits that name a key without telling anything about it."""
-    return hashlib.sha256(b"facemotion key id\0" + key).hexdigest()[:16]
+    return hashlib.sha256(b"facemotion key id\0" + key).hexdigest()[:ID_DIGITS]
 
 
 def configured(variable: str) -> str:

@@ -30,8 +30,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from facemotion.errors import ModelMismatchError, StoreCorruptError
-from facemotion.store.keys import KeySource
+from facemotion.store.keys import KEY_BYTES, KeySource
 from facemotion.types import Embedding, FloatArray, Template
+
+ROW_ID_BYTES = 16
+SALT_BYTES = 32
+NONCE_BYTES = 12
+"""Of AES-GCM; a payload begins with it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Label:
 
     Attributes:
         row_id: random, new with every writing of the row.
-        salt: 32 random bytes, new with every writing of the row.
+        salt: SALT_BYTES random bytes, new with every writing of the row.
         key_id, transform_id: ids of the keys that encrypt and that turn.
         enrolled, changed: UTC, without a zone.
     """
@@ -95,11 +100,20 @@ class Protector:
         """
         takes, dimension = template.vectors.shape
         label = Label(
-            secrets.token_hex(16), template.user, template.factor, template.model_id, takes, dimension,
-            key_id, transform_id, secrets.token_bytes(32), enrolled, changed,
-        )  # fmt: skip
+            row_id=secrets.token_hex(ROW_ID_BYTES),
+            user=template.user,
+            factor=template.factor,
+            model_id=template.model_id,
+            takes=takes,
+            dimension=dimension,
+            key_id=key_id,
+            transform_id=transform_id,
+            salt=secrets.token_bytes(SALT_BYTES),
+            enrolled=enrolled,
+            changed=changed,
+        )
         turned = np.stack([turn(v, s) for v, s in zip(template.vectors, self._secrets(label), strict=True)])
-        nonce = secrets.token_bytes(12)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._cipher(label).encrypt(nonce, turned.astype("<f4").tobytes(), label.bytes_to_bind(self.store_id))
         return asdict(label) | {"payload": nonce + sealed}
 
@@ -141,7 +155,7 @@ class Protector:
         # SQLite keeps whatever type a damaged row claims to hold.
         if not all(isinstance(row[name], kind) for name, kind in _KINDS.items()):
             raise altered
-        nonce, sealed = row["payload"][:12], row["payload"][12:]
+        nonce, sealed = row["payload"][:NONCE_BYTES], row["payload"][NONCE_BYTES:]
         try:
             plain = self._cipher(label).decrypt(nonce, sealed, label.bytes_to_bind(self.store_id))
         except (InvalidTag, ValueError) as error:
@@ -157,7 +171,7 @@ class Protector:
 
 
 def _derive(master: bytes, salt: bytes, purpose: str) -> bytes:
-    return HKDF(SHA256(), 32, salt, b"facemotion " + purpose.encode()).derive(master)
+    return HKDF(SHA256(), KEY_BYTES, salt, b"facemotion " + purpose.encode()).derive(master)
 
 
 def turn(vector: FloatArray, secret: bytes) -> NDArray[np.float64]:

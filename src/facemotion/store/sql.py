@@ -107,8 +107,8 @@ class SqlStore:
             connection.execute(delete(table).where(table.c.row_id == row["row_id"]))
             here = (table.c.user == user) & (table.c.factor == row["factor"])
             if row["factor"] not in gone and connection.execute(select(table.c.row_id).where(here)).first() is None:
-                own = dataclasses.replace(self.protector.restore(dict(row)), user=user)
-                _write(connection, self.protector.seal(own, *keys, row["enrolled"], row["changed"]))
+                composed = dataclasses.replace(self.protector.restore(dict(row)), user=user)
+                _write(connection, self.protector.seal(composed, *keys, row["enrolled"], row["changed"]))
 
     def get(self, user: str, factor: Factor) -> Template:
         """See TemplateStore.get."""

@@ -27,6 +27,9 @@ from facemotion.service.sql_tables import failures, nonces
 from facemotion.store.database import Database
 
 Purpose = Literal["verify", "enrol"]
+NONCE_BYTES = 24
+MOST_DOUBLINGS = 60
+"""Of the wait, which `longest_wait_seconds` bounds long before; 2 to more than this overflows."""
 FORGET_SECONDS = 90 * 86400.0
 """Failures older than this are forgotten, unless they locked the user for good."""
 
@@ -87,7 +90,7 @@ class Attempts:
             RateError: the user has too many unused ones.
             LockedError: attempts of that user are locked; only for the purpose "verify".
         """
-        nonce, now = secrets.token_urlsafe(24), time.time()
+        nonce, now = secrets.token_urlsafe(NONCE_BYTES), time.time()
         with self._database.write() as connection:
             self._mend(connection, now, failures.c.user == user)
             state = self._state(connection, user, now) if purpose == "verify" else FREE
@@ -208,7 +211,7 @@ class Attempts:
             return LockState(count, 0.0, True)
         if count < settings.free_failures:
             return LockState(count, 0.0, False)
-        doublings = min(count - settings.free_failures, 60)
+        doublings = min(count - settings.free_failures, MOST_DOUBLINGS)
         wait = min(settings.wait_seconds * 2.0**doublings, settings.longest_wait_seconds)
         return LockState(count, min(wait, max(0.0, row["latest"] + wait - now)), False)
 

@@ -20,6 +20,10 @@ from facemotion.errors import AuditError
 from facemotion.service.sql_tables import audit as table
 from facemotion.store.database import Database
 
+MOST_ROWS = 1000
+"""Rows that are read at a time."""
+LEAST_NUMBER = -(2**31)
+"""PostgreSQL's least integer: a row that was slipped in before the first one is a row too."""
 START = "0" * 64
 """What the first row names as the digest before it."""
 
@@ -78,11 +82,21 @@ def append(
     ).one_or_none()
     number, previous = (latest.number + 1, latest.digest) if latest else (1, START)
     words = json.dumps(detail or {}, sort_keys=True)
-    row = AuditRow(number, round(time.time(), 6), actor, action, user, outcome, words, previous, "")
+    row = AuditRow(
+        number=number,
+        at=round(time.time(), 6),  # microseconds: JSON keeps all digits of it
+        actor=actor,
+        action=action,
+        user=user,
+        outcome=outcome,
+        detail=words,
+        previous=previous,
+        digest="",
+    )
     connection.execute(insert(table).values(**asdict(row) | {"digest": row.computed()}))
 
 
-def read(database: Database, after: int = 0, limit: int = 1000, newest: bool = False) -> list[AuditRow]:
+def read(database: Database, after: int = 0, limit: int = MOST_ROWS, newest: bool = False) -> list[AuditRow]:
     """Rows in their order, from the one behind `after`; with `newest` the last ones behind it."""
     order = table.c.number.desc() if newest else table.c.number
     query = select(table).where(table.c.number > after).order_by(order).limit(limit)
@@ -117,7 +131,7 @@ def check(database: Database, expected: str = "") -> AuditReport:
 
 
 def _all(database: Database) -> Iterator[AuditRow]:
-    after = -(2**31)  # PostgreSQL's least integer; a row slipped in before the first one is a row too
+    after = LEAST_NUMBER
     while rows := read(database, after):
         yield from rows
         after = rows[-1].number

@@ -23,6 +23,10 @@ Role = Literal["verify", "enrol", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Each may do what those before it may."""
 
+KEY_ID_BYTES = 4
+SECRET_BYTES = 32
+MOST_NAME = 128
+"""Characters of the name of a key."""
 UNKNOWN_KEY = "The API key isn't known or was revoked; send a valid one as `Authorization: Bearer KEY`."
 _NO_DIGEST = hashlib.sha256(b"").digest()
 
@@ -90,9 +94,9 @@ class ApiKeys:
         """
         if role not in ROLES:
             raise UsageError(f"The role must be one of {', '.join(ROLES)}, got {role!r}.")
-        if not 1 <= len(name) <= 128 or not name.isprintable():
-            raise UsageError("Give the key a name of 1 to 128 printable characters.")
-        key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+        if not 1 <= len(name) <= MOST_NAME or not name.isprintable():
+            raise UsageError(f"Give the key a name of 1 to {MOST_NAME} printable characters.")
+        key_id, secret = secrets.token_hex(KEY_ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         row = {"id": key_id, "name": name, "role": role, "digest": _digest(secret), "made": time.time()}
         with self._database.write() as connection:
             connection.execute(insert(table).values(**row))

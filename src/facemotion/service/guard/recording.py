@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from facemotion.frontend import Acquisition, Frontend, LiveFrame, LiveSession
 from facemotion.media import read_frames
 
+DIGEST_BYTES = 8
+"""Bytes of the keyed digest of a frame."""
 PICTURES = 16
 """At most this many frames are held for a presentation-attack detector."""
 
@@ -21,7 +23,7 @@ class Recording:
 
     Attributes:
         acquisition: the motion.
-        frames: one keyed digest of 8 bytes a frame with a face, in order.
+        frames: one keyed digest of DIGEST_BYTES a frame with a face, in order.
         times: (T,) float64 seconds of these frames.
         pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
     """
@@ -53,7 +55,7 @@ class Recorder:
         """Take in one frame; see LiveSession.push."""
         answer = self._session.push(frame, seconds)
         if answer.used:
-            digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=8, key=self._secret)
+            digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=DIGEST_BYTES, key=self._secret)
             if self._keep and len(self._frames) % self._every == 0:
                 self._pictures.append(frame)
                 if len(self._pictures) > PICTURES:

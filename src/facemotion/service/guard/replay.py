@@ -21,21 +21,28 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
-from facemotion.encoder import resample
-from facemotion.service.guard.recording import Recording
+from facemotion.encoder import RATE, resample
+from facemotion.service.guard.recording import DIGEST_BYTES, Recording
 from facemotion.service.settings import ReplaySettings
 from facemotion.service.sql_tables import recordings as table
 from facemotion.store.database import Database
 from facemotion.types import FeatureSequence, FloatArray
 
-SHORTEST_PERIOD = 0.6
-"""Seconds; quicker repetition is a person's own, such as blinking."""
-
-
+SHORTEST_PERIOD_SECONDS = 0.6
+"""Shortest period of a loop; quicker repetition is a person's own, such as blinking."""
+LONGEST_PERIOD_SHARE = 0.6
+"""Longest period of a loop, as a share of the clip: at least two fifths of it must be seen twice."""
+LEAST_FRAMES = 10
+LEAST_OVERLAP = 0.6
+"""Recordings are compared where they share this many frames at RATE, and this share of the shorter one."""
 DIRECTIONS = 32
 """Random directions that the course of a motion is kept in: lengths are true to about an eighth."""
 MOST_SHIFT = 8
-"""Frames of a 25th of a second by which a replay may begin earlier or later."""
+"""Frames at RATE by which a replay may begin earlier or later."""
+ID_BYTES, KEY_BYTES = 8, 32
+"""Lengths of the parts of a Secret."""
+NONCE_BYTES = 12
+"""Of AES-GCM."""
 
 
 class AttackDetector(Protocol):
@@ -68,8 +75,10 @@ class Secret:
     @classmethod
     def derive(cls, master: bytes) -> Secret:
         """From the key that turns the store's vectors."""
-        made = HKDF(SHA256(), 72, None, b"facemotion recordings").derive(master)
-        return cls(made[:8].hex(), made[8:40], made[40:])
+        length = ID_BYTES + 2 * KEY_BYTES
+        derived = HKDF(SHA256(), length, None, b"facemotion recordings").derive(master)
+        keys = derived[ID_BYTES:]
+        return cls(derived[:ID_BYTES].hex(), keys[:KEY_BYTES], keys[KEY_BYTES:])
 
 
 class Memory:
@@ -118,7 +127,7 @@ class Memory:
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording: kind "take" for good, kind "attempt" until enough others came after."""
-        nonce, secret = secrets.token_bytes(12), self.secret
+        nonce, secret = secrets.token_bytes(NONCE_BYTES), self.secret
         plain = _course(recording, secret).astype("<f2").tobytes()
         row = {
             "user": user,
@@ -147,7 +156,7 @@ class Memory:
 
 
 def _course(recording: Recording, secret: Secret) -> FloatArray:
-    """(L, DIRECTIONS) float32: the motion at 25 frames/s in secret random directions."""
+    """(L, DIRECTIONS) float32: the motion at RATE in secret random directions."""
     features = recording.acquisition.features
     values = resample(features.values, features.times)
     random = np.random.default_rng(np.frombuffer(secret.frames, np.uint32))
@@ -158,7 +167,7 @@ def _course(recording: Recording, secret: Secret) -> FloatArray:
 def _open(sealed: bytes, user: str, secret: Secret) -> FloatArray:
     """The course that `_course` gave."""
     try:
-        plain = AESGCM(secret.motions).decrypt(sealed[:12], sealed[12:], user.encode())
+        plain = AESGCM(secret.motions).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], user.encode())
     except InvalidTag:  # altered: its frames still count
         return np.zeros((0, DIRECTIONS), np.float32)
     return np.frombuffer(plain, "<f2").reshape(-1, DIRECTIONS).astype(np.float32)
@@ -176,12 +185,12 @@ def distance(course: FloatArray, other: FloatArray) -> float:
     that change; two performances by several times it.
 
     Args:
-        course, other: (L, DIRECTIONS) float32 at 25 frames/s.
+        course, other: (L, DIRECTIONS) float32 at RATE.
     Returns:
-        the smallest ratio over shifts of up to MOST_SHIFT frames; infinite where three fifths of the shorter don't
-        overlap or nothing moves.
+        the smallest ratio over shifts of up to MOST_SHIFT frames; infinite where they don't overlap
+        enough or nothing moves.
     """
-    least = max(10, int(0.6 * min(len(course), len(other))))
+    least = max(LEAST_FRAMES, int(LEAST_OVERLAP * min(len(course), len(other))))
     if min(len(course), len(other)) < least:
         return np.inf
     # All distances at once, then means along diagonals: a busy user has dozens of earlier recordings.
@@ -219,9 +228,8 @@ def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:
     """
     values = resample(features.values, features.times)
     change = _change(values, 1)
-    least = round(SHORTEST_PERIOD * 25)
-    # Two fifths of the clip at least must be seen twice.
-    for lag in range(least, int(0.6 * len(values)) + 1):
+    shortest = round(SHORTEST_PERIOD_SECONDS * RATE)
+    for lag in range(shortest, int(LONGEST_PERIOD_SHARE * len(values)) + 1):
         if change > 0 and _change(values, lag) < settings.loop_ratio * change:
             return True
     return False
@@ -232,4 +240,4 @@ def _change(values: FloatArray, lag: int) -> float:
 
 
 def _split(frames: bytes) -> tuple[bytes, ...]:
-    return tuple(frames[place : place + 8] for place in range(0, len(frames), 8))
+    return tuple(frames[place : place + DIGEST_BYTES] for place in range(0, len(frames), DIGEST_BYTES))

@@ -253,7 +253,7 @@ def read_audit(
     request: Request,
     who: Who,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=audit.MOST_ROWS)] = 100,
     newest: Annotated[bool, Query(description="The last entries instead of the first, in their order still.")] = False,
 ) -> messages.AuditPage:
     """Read the audit trail; for administrators."""

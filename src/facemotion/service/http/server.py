@@ -26,6 +26,10 @@ from facemotion.service.settings import LimitSettings, ServiceSettings, check_ex
 
 APP = "facemotion.service.http.app:from_environment"
 
+GRACEFUL_SECONDS = 10
+"""How long a server that is stopped waits for answers under way."""
+MOST_MESSAGE_BYTES = 2 * 2**20
+"""Largest message of a live session; a frame of the page has some 40,000 bytes."""
 UNREAD_SECONDS = 30.0
 """A client that takes none of its answer for so long is cut off."""
 PARTING_SECONDS = 1.0
@@ -155,7 +159,7 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         workers=server.workers,
         http=ImpatientProtocol,
         ws="websockets-sansio",
-        ws_max_size=2 * 2**20,
+        ws_max_size=MOST_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # JPEGs don't get smaller
         lifespan="on",
         proxy_headers=False,  # a caller's address is what the socket says, never what a header claims
@@ -164,7 +168,7 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         log_config=LOGGING,
         ssl_certfile=server.tls_certificate or None,
         ssl_keyfile=server.tls_key or None,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
 
 

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MOST_PARTS = 32
+"""Parts of a multipart body."""
 MOST_JSON = 4096
 """Bytes of a JSON body."""
+MOST_TEXT = 256
+"""Bytes of a text in a form."""
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -49,13 +52,13 @@ class Form:
             )
 
     def text(self, name: str) -> str:
-        """The one text of a field, up to 256 characters.
+        """The one text of a field, up to MOST_TEXT characters.
 
         Raises:
             FormError: it isn't there once, or isn't such a text.
         """
         (value,) = self.files(name, 1)
-        if len(value) > 256:
+        if len(value) > MOST_TEXT:
             raise FormError(f"The field {name!r} is too long.")
         try:
             return value.decode("ascii")

@@ -46,6 +46,8 @@ from facemotion.service.problems import Message, Problem, problem_of
 
 PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""
+ABNORMAL_CLOSURE, NO_STATUS = 1006, 1005
+"""Codes of RFC 6455 (7.4.1) for connections that ended without a word of why."""
 SILENCE_SECONDS = 10.0
 """Longest pause between two messages of a client."""
 
@@ -261,14 +263,14 @@ class Session:
         except TimeoutError as error:
             raise UploadTimeoutError(f"Nothing came for {SILENCE_SECONDS:g} s; start again.") from error
         if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
+            raise WebSocketDisconnect(message.get("code", NO_STATUS))
         return message
 
     async def _send(self, message: Message) -> None:
         try:
             await send(self._socket, message)
         except (WebSocketDisconnect, RuntimeError):
-            raise WebSocketDisconnect(1006) from None
+            raise WebSocketDisconnect(ABNORMAL_CLOSURE) from None
 
 
 async def send(socket: WebSocket, message: Message) -> None:

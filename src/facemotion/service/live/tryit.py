@@ -14,7 +14,11 @@ from facemotion.verifier import Verifier, cosine
 RESTING = 0.3
 """A face is near rest below this share of the largest motion."""
 RATE = 25.0
-"""Points a second of the curves that are told."""
+"""Points a second of the curves, as the protocol says."""
+APART = 1.8
+"""Two moments are wholly apart where they differ by this many times the larger motion of both."""
+REST_SECONDS = 0.2
+"""The resting face is the median of this long at the start of a take."""
 
 
 def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) -> Comparison:
@@ -33,7 +37,7 @@ def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) ->
     # Next to the larger motion of that moment, so that the same motion made smaller hardly differs and another one
     # does; next to a share of the largest where both faces are near rest, so that two still faces don't.
     apart = [
-        min(float(np.linalg.norm(a[i] - b[j])) / (1.8 * max(sizes[0][i], sizes[1][j], RESTING * largest)), 1.0)
+        min(float(np.linalg.norm(a[i] - b[j])) / (APART * max(sizes[0][i], sizes[1][j], RESTING * largest)), 1.0)
         for i, j in path
     ]
     curves = [[round(float(value / largest), 3) for value in size] for size in sizes]
@@ -66,8 +70,8 @@ def align(a: NDArray[np.floating], b: NDArray[np.floating]) -> list[tuple[int, i
 
 
 def _course(features: FeatureSequence) -> NDArray[np.float64]:
-    """(T, D): how each feature stands from the resting face, which is the take's first fifth of a second, smoothed."""
+    """(T, D): how each feature stands from the resting face, which is that of the take's first moments, smoothed."""
     values = resample(features.values, features.times, RATE).astype(np.float64)
     padded = np.concatenate([values[:1], values, values[-1:]])
     values = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
-    return np.asarray(values - np.median(values[:5], axis=0), np.float64)
+    return np.asarray(values - np.median(values[: round(REST_SECONDS * RATE)], axis=0), np.float64)
