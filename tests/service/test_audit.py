@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.errors import AuditError, StoreError
+from facemotion.errors import AuditError, StoreError, UsageError
 from facemotion.service.guard import audit
 from facemotion.service.migrate import open_database
 
@@ -29,25 +29,40 @@ def meddle(database, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def test_the_trail_of_a_service_holds_and_tells_what_happened(server, talk, brow):
+@pytest.fixture(scope="module")
+def trail(server, talk, brow) -> list[dict]:
+    """Entries about a user who was enrolled, rejected, unlocked and deleted."""
     server.enrol("walter", talk[:2])
     server.verify("walter", brow[0], "verify")
     server.call("POST", "/v1/users/walter/unlock")
     server.call("DELETE", "/v1/users/walter")
     entries = server.call("GET", "/v1/audit", params={"limit": 1000}).json()["entries"]
-    mine = [(e["action"], e["outcome"]) for e in entries if e["user"] == "walter"]
-    assert mine == [("enrol", "done"), ("verify", "rejected"), ("unlock", "done"), ("delete", "done")]
-    rejected = next(e for e in entries if e["user"] == "walter" and e["action"] == "verify")
-    assert rejected["actor"].endswith("verify key")
-    detail = json.loads(rejected["detail"])
+    return [entry for entry in entries if entry["user"] == "walter"]
+
+
+def test_every_deed_of_a_service_is_in_the_trail(trail):
+    deeds = [(entry["action"], entry["outcome"]) for entry in trail]
+    assert deeds == [("enrol", "done"), ("verify", "rejected"), ("unlock", "done"), ("delete", "done")]
+
+
+def test_an_attempt_is_kept_with_its_key_its_scores_and_its_quality(trail):
+    (attempt,) = [entry for entry in trail if entry["action"] == "verify"]
+    assert attempt["actor"].endswith("verify key")
+    detail = json.loads(attempt["detail"])
     assert -1 <= detail["scores"]["motion"] <= 1
     assert all(isinstance(value, int | float) for value in detail["quality"].values())
+
+
+def test_the_trail_of_a_service_holds_and_leads_through_its_digests(server, trail):
     with open_database(server.store) as database:
         report = audit.check(database)
-        assert report.rows >= 4
-        assert audit.check(database, entries[0]["digest"]).head == report.head
-    after = server.call("GET", "/v1/audit", params={"after": report.rows}).json()["entries"]
-    assert after == []
+        assert report.rows >= len(trail)
+        assert audit.check(database, trail[0]["digest"]).head == report.head
+
+
+def test_behind_the_last_entry_there_is_none(server, trail):
+    last = server.call("GET", "/v1/audit", params={"newest": True, "limit": 1}).json()["entries"][0]["number"]
+    assert server.call("GET", "/v1/audit", params={"after": last}).json()["entries"] == []
 
 
 def test_many_at_once_make_one_chain(tmp_path):
@@ -107,32 +122,66 @@ def test_a_trail_cut_short_or_written_anew_shows_against_a_noted_digest(tmp_path
             audit.check(database, noted)
 
 
-def test_commands(tmp_path):
-    store = str(tmp_path / "store.db")
-    run = CliRunner().invoke
-
-    def answer(*words: str) -> dict:
-        result = run(app, [*words, "--store", store, "--json"])
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    added = answer("keys", "add", "door", "--role", "verify")
-    assert added["key"].startswith("fm_")
-    (listed,) = answer("keys", "list")["keys"]
-    assert (listed["name"], listed["role"], listed["revoked"]) == ("door", "verify", None)
-    assert answer("keys", "revoke", listed["id"]) == {"id": listed["id"], "revoked": True}
-    assert answer("keys", "list")["keys"][0]["revoked"]
+@pytest.fixture
+def command(tmp_path):
+    """command(words, ...) runs one on a store of four entries."""
+    store = tmp_path / "store.db"
     with open_database(store) as database:
         fill(database)
-    report = answer("audit", "check")
+
+    def run(*words: str):
+        return CliRunner().invoke(app, [*words, "--store", str(store)])
+
+    return run
+
+
+def done(result) -> dict:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_key_is_shown_once_and_listed_without_its_secret(command):
+    added = done(command("keys", "add", "door", "--role", "verify", "--json"))
+    assert added["key"].startswith("fm_")
+    (listed,) = done(command("keys", "list", "--json"))["keys"]
+    assert (listed["name"], listed["role"], listed["revoked"]) == ("door", "verify", None)
+    secret = added["key"].split("_", 2)[2]
+    for words in (["keys", "list"], ["keys", "list", "--json"]):
+        assert secret not in command(*words).stdout
+
+
+def test_a_revoked_key_is_listed_as_such(command):
+    done(command("keys", "add", "door", "--role", "verify", "--json"))
+    (listed,) = done(command("keys", "list", "--json"))["keys"]
+    assert done(command("keys", "revoke", listed["id"], "--json")) == {"id": listed["id"], "revoked": True}
+    assert done(command("keys", "list", "--json"))["keys"][0]["revoked"]
+
+
+def test_the_trail_is_checked_up_to_a_digest(command):
+    report = done(command("audit", "check", "--json"))
     assert report["rows"] == 4
-    assert answer("audit", "check", "--expect", report["head"]) == report
-    assert [row["user"] for row in answer("audit", "show", "--after", "2")["rows"]] == ["user2", "user3"]
-    for words in (["keys", "list"], ["audit", "show"], ["audit", "check"]):
-        shown = run(app, [*words, "--store", store])
-        assert shown.exit_code == 0, shown.output
-    assert added["key"] not in run(app, ["keys", "list", "--store", store]).stdout
-    with open_database(store) as database:
+    assert done(command("audit", "check", "--expect", report["head"], "--json")) == report
+
+
+def test_the_trail_is_shown_from_a_number_on(command):
+    rows = done(command("audit", "show", "--after", "2", "--json"))["rows"]
+    assert [row["user"] for row in rows] == ["user2", "user3"]
+
+
+@pytest.mark.parametrize("words", [["keys", "list"], ["audit", "show"], ["audit", "check"]], ids=" ".join)
+def test_commands_speak_to_people_too(command, words):
+    result = command(*words)
+    assert result.exit_code == 0, result.output
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(result.stdout)
+
+
+def test_a_trail_with_a_hole_is_no_success(command, tmp_path):
+    with open_database(tmp_path / "store.db") as database:
         meddle(database, "DELETE FROM facemotion_service_audit WHERE number=2")
-    for words in (["audit", "check"], ["keys", "revoke", "nobody"], ["keys", "add", "x", "--role", "king"]):
-        assert run(app, [*words, "--store", store]).exit_code != 0
+    assert isinstance(command("audit", "check").exception, AuditError)
+
+
+@pytest.mark.parametrize("words", [["keys", "revoke", "nobody"], ["keys", "add", "x", "--role", "king"]], ids=" ".join)
+def test_unknown_keys_and_roles_are_refused(command, words):
+    assert isinstance(command(*words).exception, UsageError)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -37,38 +38,78 @@ from .conftest import running
 DOCS = Path(__file__).parents[2] / "docs" / "service.md"
 
 
-def test_the_client_does_what_the_service_does(server, talk, brow, clips, tmp_path):
+@pytest.fixture(scope="module")
+def client(server) -> Iterator[fm.Client]:
+    with fm.Client(server.url, server.keys["admin"]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def cleo(client, talk) -> str:
+    """A user who is enrolled."""
+    assert client.enrol("cleo", talk[:3]).takes == 3
+    return "cleo"
+
+
+def test_a_name_is_enrolled_once(client, cleo, talk):
+    with pytest.raises(UserExistsError):
+        client.enrol(cleo, talk[:3])
+
+
+def test_a_clip_may_be_a_file(client, cleo, talk, tmp_path):
     probe = tmp_path / "probe.mp4"
     probe.write_bytes(talk[4])
-    with fm.Client(server.url, server.keys["admin"]) as client:
-        assert client.enrol("cleo", talk[:3]).takes == 3
-        with pytest.raises(UserExistsError):
-            client.enrol("cleo", talk[:3])
-        assert client.verify("cleo", probe) is True
-        nonce = client.nonce("cleo")
-        assert client.verify("cleo", brow[0], nonce) is False
-        with pytest.raises(NonceError):
-            client.verify("cleo", talk[5], nonce)
-        assert client.status("cleo")["failures"] == 1
-        assert client.enrol("cleo", brow, replace=True).takes == 3
-        with pytest.raises(NoMotionError):
-            client.verify("cleo", clips / "still.mp4")
-        with pytest.raises(UnreadableMediaError):
-            client.verify("cleo", tmp_path / "nothing.mp4")
-        assert client.models()["models"]
-        for name in ("cleo?x", "cleo#x", "cleo/", "../users/cleo", "%63leo"):
-            with pytest.raises(FormError):
-                client.delete(name)
-        client.delete("cleo")
-        with pytest.raises(UnknownUserError):
-            client.delete("cleo")
-        for number in range(5):
-            assert client.verify("gone", talk[number]) is False
-        with pytest.raises(LockedError) as locked:
-            client.verify("gone", talk[5])
-        assert 0 < locked.value.retry_seconds <= 30
-        client.unlock("gone")
-        assert client.status("gone")["failures"] == 0
+    assert client.verify(cleo, probe) is True
+    with pytest.raises(UnreadableMediaError):
+        client.verify(cleo, tmp_path / "nothing.mp4")
+
+
+def test_a_nonce_is_good_for_one_attempt(client, cleo, talk, brow):
+    nonce = client.nonce(cleo)
+    assert client.verify(cleo, brow[0], nonce) is False
+    with pytest.raises(NonceError):
+        client.verify(cleo, talk[5], nonce)
+    assert client.status(cleo)["failures"] == 1
+    client.unlock(cleo)
+
+
+def test_a_clip_of_no_use_is_refused_by_name(client, cleo, clips):
+    with pytest.raises(NoMotionError):
+        client.verify(cleo, clips / "still.mp4")
+
+
+def test_enrolling_again_needs_to_be_asked_for(client, talk, brow):
+    client.enrol("dido", talk[:3])
+    assert client.enrol("dido", brow, replace=True).takes == 3
+    assert client.verify("dido", talk[3]) is False
+
+
+def test_the_models_in_use_are_listed(client):
+    assert client.models()["models"]
+
+
+@pytest.mark.parametrize("name", ["cleo?x", "cleo#x", "cleo/", "../users/cleo", "%63leo"])
+def test_no_name_is_taken_for_another_one(client, cleo, name):
+    with pytest.raises(FormError):
+        client.delete(name)
+    assert client.status(cleo)["enrolled"] is True
+
+
+def test_a_user_is_deleted_once(client, talk):
+    client.enrol("echo", talk[:2])
+    client.delete("echo")
+    with pytest.raises(UnknownUserError):
+        client.delete("echo")
+
+
+def test_a_lock_says_when_to_try_again_and_is_opened_by_an_administrator(client, talk):
+    for number in range(5):
+        assert client.verify("gone", talk[number]) is False
+    with pytest.raises(LockedError) as locked:
+        client.verify("gone", talk[5])
+    assert 0 < locked.value.retry_seconds <= 30
+    client.unlock("gone")
+    assert client.status("gone")["failures"] == 0
 
 
 def test_wrong_keys_roles_and_places_have_names(server):

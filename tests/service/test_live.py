@@ -104,25 +104,36 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
     return server
 
 
-def test_a_live_motion_is_accepted_another_is_not(enrolled, takes, brow):
+def last_outcome(server: Server, user: str) -> str:
+    entries = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
+    return [entry["outcome"] for entry in entries if entry["user"] == user][-1]
+
+
+def test_the_verdict_comes_a_moment_after_the_last_frame(enrolled, takes):
     with Socket(enrolled, "lea") as socket:
         socket.take(takes[3])
         start = time.perf_counter()
         socket.say("done")
         assert socket.hear() == {"accepted": True, "dropped": 0}
         assert time.perf_counter() - start < 2
+    assert last_outcome(enrolled, "lea") == "accepted"
+
+
+def test_another_motion_is_rejected(enrolled, brow):
     with Socket(enrolled, "lea") as socket:
         socket.take(messages(brow[0]))
         socket.say("done")
         assert socket.hear()["accepted"] is False
+    assert last_outcome(enrolled, "lea") == "rejected"
+    enrolled.call("POST", "/v1/users/lea/unlock")
+
+
+def test_the_same_frames_once_more_are_a_replay(enrolled, takes):
     with Socket(enrolled, "lea") as socket:
-        socket.take(takes[3])  # the same frames once more
+        socket.take(takes[0])  # of the enrolment
         socket.say("done")
         assert socket.hear()["accepted"] is False
-    outcomes = [
-        e["outcome"] for e in enrolled.call("GET", "/v1/audit?limit=1000").json()["entries"] if e["user"] == "lea"
-    ]
-    assert outcomes == ["done", "accepted", "rejected", "replay"]
+    assert last_outcome(enrolled, "lea") == "replay"
     enrolled.call("POST", "/v1/users/lea/unlock")
 
 
@@ -153,27 +164,35 @@ def test_a_bad_first_take_does_not_block_the_others(server, takes, brow):
         assert socket.until("enrolled", "error")["takes"] == 3
 
 
-def test_nothing_is_stored_before_enrol_is_said(tmp_path, takes, session_environment):
+@pytest.fixture
+def two_takes(tmp_path, session_environment) -> Iterator[Server]:
+    """A service whose enrolments have two takes."""
     settings = load_settings()
     inference = dataclasses.replace(settings, verifier=dataclasses.replace(settings.verifier, max_takes=2))
     with running(tmp_path / "store.db", inference=inference) as server:
-        with Socket(server, "lea", "enrol", role="enrol") as socket:
-            assert socket.hear() == {"min_takes": 2, "max_takes": 2}
-            for take, field in ((takes[0], "takes"), (takes[1], "takes"), (takes[2], "error")):
-                socket.take(take)
-                socket.say("done")
-                told = socket.hear()
-                assert field in told
-            assert (told["error"], told["message"][:17]) == ("EnrolmentError", "There are 2 takes")
-            assert server.call("GET", "/v1/users/lea").json()["enrolled"] is False
-        with Socket(server, "lea", "enrol", role="enrol") as socket:
-            socket.hear()
-            for take in takes[:2]:
-                socket.take(take)
-                socket.say("done")
-                assert "takes" in socket.hear()
-            socket.say("enrol")
-            assert socket.hear()["enrolled"] is True
+        yield server
+
+
+def test_a_take_too_many_is_refused_and_the_others_stay(two_takes, takes):
+    with Socket(two_takes, "lea", "enrol", role="enrol") as socket:
+        assert socket.hear() == {"min_takes": 2, "max_takes": 2}
+        for take in takes[:3]:
+            socket.take(take)
+            socket.say("done")
+            answer = socket.hear()
+        assert (answer["error"], answer["message"][:17]) == ("EnrolmentError", "There are 2 takes")
+        socket.say("enrol")
+        assert socket.hear()["takes"] == 2
+
+
+def test_nothing_is_stored_before_enrol_is_said(two_takes, takes):
+    with Socket(two_takes, "lea", "enrol", role="enrol") as socket:
+        socket.hear()
+        for take in takes[:2]:
+            socket.take(take)
+            socket.say("done")
+            assert "takes" in socket.hear()
+    assert two_takes.call("GET", "/v1/users/lea").json()["enrolled"] is False
 
 
 def test_a_key_revoked_after_its_nonce_was_given_costs_the_user_nothing(tmp_path, session_environment):
@@ -187,20 +206,21 @@ def test_a_key_revoked_after_its_nonce_was_given_costs_the_user_nothing(tmp_path
         assert server.call("GET", "/v1/audit").json()["entries"][-1]["outcome"] == "AuthenticationError"
 
 
-def test_silence_and_a_session_without_end_are_told_apart(tmp_path, takes, session_environment, monkeypatch):
+@pytest.mark.parametrize(
+    ("limit", "seconds", "message"),
+    [
+        ("session.SILENCE_SECONDS", 0.2, "Nothing came for 0.2 s; start again."),
+        ("socket.SESSION_SECONDS", 1.0, "A live session lasts 1 s at most; start again."),
+    ],
+)
+def test_a_session_that_lasts_too_long_says_why_and_charges_nothing(
+    tmp_path, session_environment, monkeypatch, limit, seconds, message
+):
+    monkeypatch.setattr(f"facemotion.service.live.{limit}", seconds)
     with running(tmp_path / "store.db") as server:
-        monkeypatch.setattr("facemotion.service.live.session.SILENCE_SECONDS", 0.2)
         with Socket(server, "lea") as socket:
-            told = socket.hear()
-        assert (told["error"], told["message"]) == ("UploadTimeoutError", "Nothing came for 0.2 s; start again.")
-        monkeypatch.setattr("facemotion.service.live.session.SILENCE_SECONDS", 10.0)
-        monkeypatch.setattr("facemotion.service.live.socket.SESSION_SECONDS", 1.0)
-        with Socket(server, "lea") as socket:
-            told = socket.until("error")
-        assert (told["error"], told["message"]) == (
-            "UploadTimeoutError",
-            "A live session lasts 1 s at most; start again.",
-        )
+            problem = socket.until("error")
+        assert (problem["error"], problem["message"]) == ("UploadTimeoutError", message)
         assert server.call("GET", "/v1/users/lea").json()["failures"] == 0
 
 

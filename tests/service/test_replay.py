@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import av
 import numpy as np
 import pytest
 
+import facemotion as fm
 from facemotion.encoder import resample
 from facemotion.media import load_clip
+from facemotion.service.guard.recording import Recording, record
 from facemotion.service.guard.replay import Memory, Secret, looped
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ReplaySettings
 from facemotion.store import open_store
+from facemotion.store.database import Database
 from facemotion.types import FeatureSequence
 
 from .conftest import running
@@ -90,37 +94,68 @@ def test_repeating_a_motion_is_no_loop():
         assert not looped(FeatureSequence(person.astype(np.float32), times, "f"), ReplaySettings())
 
 
-def test_what_is_remembered_is_bounded_encrypted_and_forgotten(tmp_path, talk, session_environment):
-    import facemotion as fm
-    from facemotion.service.guard.recording import record
+SECRET = Secret.derive(b"k" * 32)
 
-    verifier = fm.Verifier.load()
-    secret = Secret.derive(b"k" * 32)
-    recording = record(verifier.frontend, talk[0], secret.frames, keep_pictures=True)
-    assert 1 < len(recording.pictures) <= 16
+
+@pytest.fixture(scope="module")
+def recording(talk, session_environment) -> Recording:
+    """One take as the service keeps it, with pictures for a detector."""
+    return record(fm.Verifier.load().frontend, talk[0], SECRET.frames, keep_pictures=True)
+
+
+@pytest.fixture
+def remembered(tmp_path, recording) -> Iterator[tuple[Memory, Database, dict[str, bytes]]]:
+    """The memory of three attempts, in which the take and five attempts of alice were put; its database and keys."""
     with open_database(tmp_path / "store.db") as database:
         keys = {"k": b"k" * 32}
         memory = Memory(database, lambda: list(keys.items())[-1], ReplaySettings(remembered=3))
-        assert memory.secret == secret
         with database.write() as connection:
             for kind in ("take", "attempt", "attempt", "attempt", "attempt", "attempt"):
                 memory.keep(connection, "alice", kind, recording)
-        with database.read() as connection:
-            rows = connection.exec_driver_sql("SELECT kind, motion FROM facemotion_service_recordings").all()
-        assert sorted(kind for kind, _ in rows) == ["attempt"] * 3 + ["take"]
-        features = recording.acquisition.features
-        random = np.random.default_rng(np.frombuffer(secret.frames, np.uint32))
-        directions = random.standard_normal((features.values.shape[1], 32), np.float32) / np.float32(32**0.5)
-        course = (resample(features.values, features.times) @ directions).astype("<f2").tobytes()
-        assert all(course[:16] not in sealed for _, sealed in rows)
-        assert memory.seen("alice", recording)
-        assert not memory.seen("bob", recording)
-        keys["n"] = b"n" * 32
-        assert not memory.seen("alice", recording)  # rotated
-        del keys["n"]
-        assert memory.seen("alice", recording)
-        memory.tidy({"bob"})
-        assert not memory.seen("alice", recording)
+        yield memory, database, keys
+
+
+def test_few_pictures_are_held_for_a_detector(recording):
+    assert 1 < len(recording.pictures) <= 16
+
+
+def test_takes_are_remembered_for_good_and_the_last_attempts(remembered):
+    _, database, _ = remembered
+    with database.read() as connection:
+        kinds = connection.exec_driver_sql("SELECT kind FROM facemotion_service_recordings").scalars().all()
+    assert sorted(kinds) == ["attempt"] * 3 + ["take"]
+
+
+def test_no_course_of_a_motion_can_be_read_in_the_database(remembered, recording):
+    memory, database, _ = remembered
+    assert memory.secret == SECRET
+    features = recording.acquisition.features
+    random = np.random.default_rng(np.frombuffer(SECRET.frames, np.uint32))
+    directions = random.standard_normal((features.values.shape[1], 32), np.float32) / np.float32(32**0.5)
+    course = (resample(features.values, features.times) @ directions).astype("<f2").tobytes()
+    with database.read() as connection:
+        sealed = connection.exec_driver_sql("SELECT motion FROM facemotion_service_recordings").scalars().all()
+    assert all(course[:16] not in row for row in sealed)
+
+
+def test_a_recording_is_known_of_its_user_alone(remembered, recording):
+    memory, _, _ = remembered
+    assert memory.seen("alice", recording)
+    assert not memory.seen("bob", recording)
+
+
+def test_a_rotation_makes_earlier_recordings_unknown(remembered, recording):
+    memory, _, keys = remembered
+    keys["n"] = b"n" * 32
+    assert not memory.seen("alice", recording)
+    del keys["n"]
+    assert memory.seen("alice", recording)
+
+
+def test_recordings_of_users_who_are_gone_are_forgotten(remembered, recording):
+    memory, _, _ = remembered
+    memory.tidy({"bob"})
+    assert not memory.seen("alice", recording)
 
 
 def test_all_who_serve_one_store_notice_a_rotation(tmp_path, talk, session_environment):

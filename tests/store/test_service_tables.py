@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,13 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.service.conftest import running
 
-from facemotion.errors import LockedError, NonceError, StoreError
+from facemotion.errors import AuthenticationError, LockedError, NonceError, StoreError
 from facemotion.service import migrate
 from facemotion.service.guard import audit
-from facemotion.service.guard.attempts import Attempts
+from facemotion.service.guard.attempts import Attempts, Ticket
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.settings import AttemptSettings
 from facemotion.service.sql_tables import metadata
+from facemotion.store.database import Database
 
 
 def test_the_tables_are_those_of_the_code_and_made_once(store_url):
@@ -35,32 +37,50 @@ def test_the_tables_are_those_of_the_code_and_made_once(store_url):
         assert compare_metadata(context, metadata) == []
 
 
-def test_nonces_and_failures_hold_with_many_at_once(store_url):
+@pytest.fixture
+def attempts(store_url) -> Iterator[tuple[Attempts, Database]]:
     with migrate.open_database(store_url) as database:
-        attempts = Attempts(database, AttemptSettings(open_nonces=100))
-        nonces = [attempts.issue("alice", "verify", "k") for _ in range(12)]
-        passed: list[str] = []
+        yield Attempts(database, AttemptSettings(open_nonces=100)), database
 
-        def attempt(nonce: str) -> None:
-            try:
-                assert attempts.begin("alice", "verify", "k", nonce).key_id == "k"
-            except (LockedError, NonceError):
-                return
-            passed.append(nonce)
 
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(attempt, nonces * 2))
-        assert len(passed) == len(set(passed)) == 5
-        assert attempts.state("alice").failures == 5
-        with database.write() as connection:
-            attempts.unlock(connection, "alice")
-        assert attempts.state("alice").failures == 0
-        first, second = (attempts.begin("bob", "verify", "k", attempts.issue("bob", "verify", "k")) for _ in range(2))
-        assert 0 < first.charged == second.before
-        with database.write() as connection:
-            attempts.forgive(connection, "bob", second)
-        third = attempts.begin("bob", "verify", "k", attempts.issue("bob", "verify", "k"))
-        assert third.before == first.charged
+def begin(attempts: Attempts, user: str) -> Ticket:
+    return attempts.begin(user, "verify", "k", attempts.issue(user, "verify", "k"))
+
+
+def test_nonces_and_failures_hold_with_many_at_once(attempts):
+    attempts, _ = attempts
+    nonces = [attempts.issue("alice", "verify", "k") for _ in range(12)]
+    passed: list[str] = []
+
+    def attempt(nonce: str) -> None:
+        try:
+            assert attempts.begin("alice", "verify", "k", nonce).key_id == "k"
+        except (LockedError, NonceError):
+            return
+        passed.append(nonce)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(attempt, nonces * 2))
+    assert len(passed) == len(set(passed)) == 5
+    assert attempts.state("alice").failures == 5
+
+
+def test_an_unlocked_user_has_no_failures(attempts):
+    attempts, database = attempts
+    begin(attempts, "alice")
+    assert attempts.state("alice").failures == 1
+    with database.write() as connection:
+        attempts.unlock(connection, "alice")
+    assert attempts.state("alice").failures == 0
+
+
+def test_a_failure_that_is_forgiven_leaves_the_one_before(attempts):
+    attempts, database = attempts
+    first, second = begin(attempts, "bob"), begin(attempts, "bob")
+    assert 0 < first.charged == second.before
+    with database.write() as connection:
+        attempts.forgive(connection, "bob", second)
+    assert begin(attempts, "bob").before == first.charged
 
 
 def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
@@ -78,15 +98,16 @@ def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
                 connection.exec_driver_sql(statement)
 
 
-def test_keys(store_url):
+def test_a_key_is_known_by_its_text_until_it_is_revoked(store_url):
     with migrate.open_database(store_url) as database:
         keys = ApiKeys(database)
-        text = keys.add("door", "verify")
-        caller = keys.caller(text)
+        caller = keys.caller(keys.add("door", "verify"))
         assert keys.holder(caller.key_id) == caller
         assert (caller.name, caller.role, keys.valid()) == ("door", "verify", 1)
         keys.revoke(caller.key_id)
         assert keys.valid() == 0
+        with pytest.raises(AuthenticationError):
+            keys.holder(caller.key_id)
 
 
 def test_a_service_whose_database_is_away_is_not_ready_and_names_no_address(postgres, pooler, capsys):

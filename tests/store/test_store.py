@@ -126,9 +126,6 @@ def test_the_length_of_a_name_is_that_of_its_composed_form():
 
 def test_of_two_who_enrol_one_new_name_one_is_told_that_it_is_taken(store_url):
     with open_store(store_url) as store:
-        with pytest.raises(UnknownUserError):
-            store.put(make_template("alice"), make_template("eve"), replace=True)
-        assert store.users() == []
         begin, ends = threading.Barrier(4), []
 
         def enrol(seed: int) -> None:
@@ -147,7 +144,16 @@ def test_of_two_who_enrol_one_new_name_one_is_told_that_it_is_taken(store_url):
         assert sorted(map(str, ends))[1:] == ["taken"] * 3
         (winner,) = (end for end in ends if end != "taken")
         np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template(seed=winner).vectors, atol=1e-6)
-        store.put(make_template("alice"), replace=True)
+
+
+def test_replacing_needs_every_user_to_be_there(store_url):
+    with open_store(store_url) as store:
+        store.put(make_template("alice"))
+        with pytest.raises(UnknownUserError):
+            store.put(make_template("alice", seed=1), make_template("eve"), replace=True)
+        np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template().vectors, atol=1e-6)
+        store.put(make_template("alice", seed=1), replace=True)
+        np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template(seed=1).vectors, atol=1e-6)
 
 
 def test_what_is_put_inside_a_transaction_is_kept_with_it_or_not_at_all(store_url):
