@@ -22,7 +22,7 @@ from facemotion.synth.filming.camera import Camera
 from facemotion.synth.filming.render import Light, Renderer, State
 from facemotion.synth.filming.scene import SceneSettings, make_session, rotation
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import Nursery, default_cache, fit_portraits, parents
+from facemotion.synth.people.cast import PersonBuilder, default_cache, fit_portraits, parents
 from facemotion.synth.people.head import SHAPES, load_head
 from facemotion.synth.performance.motion import invent_program
 
@@ -38,14 +38,14 @@ def main() -> None:
     count = parser.parse_args().people
     assets = Assets.find()
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, default_cache()))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache()))
     crops: dict[str, list[np.ndarray]] = {name: [] for name in ("portrait", *STEPS)}
     used: list[str] = []
     names = parents()["benchmark"][:count]
     ones = np.ones(3, np.float32)
     for number, name in enumerate(names):
         random = np.random.default_rng([3, number])
-        person = nursery.portrait(name)
+        person = builder.portrait(name)
         marks = person.places[head.landmarks]
         zoom = FRAME * FACE / float(np.ptp(marks[:, 1]))
         half = FRAME / 2 / zoom

@@ -31,12 +31,12 @@ from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import load_clip
 from facemotion.synth.filming.scene import Moments, SceneSettings, film, make_session, sample
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import Nursery, cast, default_cache, fit_portraits
+from facemotion.synth.people.cast import PersonBuilder, cast, default_cache, fit_portraits
 from facemotion.synth.people.head import load_head
 from facemotion.synth.performance.lips import FIRST_SPEECH, SpeechSpreads, pronounce
 from facemotion.synth.performance.takes import Spreads, make_habits, make_take
 from facemotion.synth.sets.plan import DatasetSettings
-from facemotion.synth.sets.produce import Studio
+from facemotion.synth.sets.produce import SessionRenderer
 
 ROOT = Path(__file__).parents[1]
 RATE = 25.0
@@ -58,7 +58,7 @@ def speak(manner: SpeechSpreads, people: int, phrases: int, takes: int) -> list[
     """Simulated people's sequences, as the front end sees them."""
     assets, frontend = Assets.find(), Frontend.load(Settings())
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, default_cache()))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache()))
     settings = DatasetSettings(spreads=Spreads(speech=manner, **CALM), scene=SCENE)
     everyone = []
     for number, recruit in enumerate(cast(people, "train", 5)):
@@ -67,8 +67,8 @@ def speak(manner: SpeechSpreads, people: int, phrases: int, takes: int) -> list[
         own = make_habits(random, settings.spreads)
         habits = dataclasses.replace(own, tempo=1.0, slur=0.85, lips=1.0, reach=np.ones_like(own.reach))
         session = make_session(random, SCENE)
-        person = nursery.build(recruit)
-        studio = Studio(head, person, session, settings)
+        person = builder.build(recruit)
+        renderer = SessionRenderer(head, person, session, settings)
         found: Sequences = []
         for phrase, take in itertools.product(PHRASES[:phrases], range(takes)):
             speech = pronounce([sound for word in phrase.split() for sound in WORDS[word].split()])
@@ -83,7 +83,7 @@ def speak(manner: SpeechSpreads, people: int, phrases: int, takes: int) -> list[
             )
             shot = film(moments, person, head, session, SCENE, random)
             live = LiveSession(frontend)
-            for frame, seconds in zip(studio.frames(shot, take), shot.times, strict=True):
+            for frame, seconds in zip(renderer.frames(shot, take), shot.times, strict=True):
                 live.push(frame, float(seconds))
             found.append((phrase, points_of(live.sequence().values)))
         everyone.append(found)

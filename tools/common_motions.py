@@ -19,11 +19,11 @@ from facemotion.encoder import resample
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.synth.filming.scene import SceneSettings
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import Nursery, default_cache, fit_portraits
+from facemotion.synth.people.cast import PersonBuilder, default_cache, fit_portraits
 from facemotion.synth.people.head import load_head
 from facemotion.synth.performance.takes import Spreads
 from facemotion.synth.sets.plan import DatasetSettings, PlannedClip, make_performers
-from facemotion.synth.sets.produce import Studio, sensor_seed
+from facemotion.synth.sets.produce import SessionRenderer, sensor_seed
 from facemotion.types import ClipRecord
 
 OUT = Path(__file__).parents[1] / "src" / "facemotion" / "models" / "files" / "common_motions.npz"
@@ -63,17 +63,17 @@ def main() -> None:
     assets = Assets.find()
     cache = default_cache()
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, cache))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, cache))
     frontend = Frontend.load(Settings())
     kept: dict[str, np.ndarray] = {"frontend_id": np.array(frontend.extractor.frontend_id)}
     for owner, performer in enumerate(make_performers(settings).values()):
-        studio = Studio(head, nursery.build(performer.recruit), performer.sessions[0], settings)
+        renderer = SessionRenderer(head, builder.build(performer.recruit), performer.sessions[0], settings)
         for index, (name, program) in enumerate(MOTIONS.items()):
             record = ClipRecord("clips/none.mp4", performer.recruit.name, name, "facial", 0, 1)
             clip = PlannedClip(record, program, (owner, owner, 9, index, 0), performer.recruit.name)
-            shot, _ = studio.shoot(clip, performer)
+            shot, _ = renderer.shoot(clip, performer)
             session = LiveSession(frontend)
-            for frame, seconds in zip(studio.frames(shot, sensor_seed(settings, clip)), shot.times, strict=True):
+            for frame, seconds in zip(renderer.frames(shot, sensor_seed(settings, clip)), shot.times, strict=True):
                 session.push(frame, float(seconds))
             features = session.sequence()
             kept[f"{name}/{owner}"] = resample(features.values, features.times).astype(np.float16)

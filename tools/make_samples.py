@@ -14,11 +14,11 @@ from facemotion.data.manifest import write_manifest
 from facemotion.media.write import write_video
 from facemotion.synth.filming.scene import SceneSettings, make_session
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import Nursery, Recruit, default_cache, fit_portraits
+from facemotion.synth.people.cast import PersonBuilder, Recruit, default_cache, fit_portraits
 from facemotion.synth.people.head import load_head
 from facemotion.synth.performance.takes import Spreads, make_habits
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
-from facemotion.synth.sets.produce import Studio, sensor_seed
+from facemotion.synth.sets.produce import SessionRenderer, sensor_seed
 from facemotion.types import ClipRecord
 
 PEOPLE = (("anna", "female_2", "female_48", 0.2), ("ben", "male_12", "male_30", 0.15))
@@ -48,7 +48,7 @@ def main(assets_folder: Path, out: Path) -> None:
     """Write the clips and their manifest."""
     assets = Assets(assets_folder)
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, default_cache()))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache()))
     out.mkdir(parents=True, exist_ok=True)
     records = []
     for number, (name, first, second, share) in enumerate(PEOPLE):
@@ -56,15 +56,15 @@ def main(assets_folder: Path, out: Path) -> None:
         recruit = Recruit(name, first, second, share, np.zeros(100, np.float32), number)
         sessions = (make_session(random, SETTINGS.scene), make_session(random, SETTINGS.scene))
         performer = Performer(recruit, make_habits(random, SETTINGS.spreads), sessions)
-        person = nursery.build(recruit)
+        person = builder.build(recruit)
         for index, (motion, program) in enumerate(MOTIONS):
             for take in range(2):
                 path = f"{name}-{motion}-{take + 1}.mp4"
                 record = ClipRecord(path, name, f"{name}-{motion}", "facial", take, take + 1)
                 clip = PlannedClip(record, program, (7, number, index, take), name)
-                studio = Studio(head, person, sessions[take], SETTINGS)
-                shot, _ = studio.shoot(clip, performer)
-                timed = zip(studio.frames(shot, sensor_seed(SETTINGS, clip)), shot.times, strict=True)
+                renderer = SessionRenderer(head, person, sessions[take], SETTINGS)
+                shot, _ = renderer.shoot(clip, performer)
+                timed = zip(renderer.frames(shot, sensor_seed(SETTINGS, clip)), shot.times, strict=True)
                 write_video(timed, out / path, SETTINGS.quality)
                 records.append(record)
     write_manifest(out / "manifest.csv", records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import Nursery
+from facemotion.synth.people.cast import PersonBuilder
 from facemotion.synth.people.fit import PortraitFitter, save_fits
 from facemotion.synth.people.head import load_head
 
@@ -29,13 +29,13 @@ def fits(assets):
 
 
 @pytest.fixture(scope="session")
-def nursery(assets, head, fits):
-    return Nursery(assets, head, fits)
+def builder(assets, head, fits):
+    return PersonBuilder(assets, head, fits)
 
 
 @pytest.fixture(scope="session")
-def person(nursery):
-    return nursery.portrait("male_52")
+def person(builder):
+    return builder.portrait("male_52")
 
 
 @pytest.fixture(scope="session")

@@ -127,17 +127,17 @@ def test_fits_follow_the_landmarks(fits):
         np.testing.assert_allclose(fit.rotation @ fit.rotation.T, np.eye(3), atol=1e-4)
 
 
-def test_neutral_lips_meet_and_eyes_are_open(nursery, head, fits):
+def test_neutral_lips_meet_and_eyes_are_open(builder, head, fits):
     for name in fits:
-        marks = nursery.portrait(name).neutral[head.landmarks]
+        marks = builder.portrait(name).neutral[head.landmarks]
         assert abs(float((marks[[61, 62, 63], 1] - marks[[67, 66, 65], 1]).mean())) < 0.25  # cm
         assert float(marks[43, 1] - marks[47, 1]) > 0.3
 
 
-def test_a_morph_is_neither_parent(nursery, fits, head):
+def test_a_morph_is_neither_parent(builder, fits, head):
     names = list(fits)
     recruit = replace(cast(1, "train", 0)[0], first=names[1], second=names[2], share=0.5)
-    child, parent = nursery.build(recruit), nursery.portrait(names[1])
+    child, parent = builder.build(recruit), builder.portrait(names[1])
     marks = head.landmarks[31:]
     x, y = np.clip(child.places[marks].astype(int).T, 0, 639)
     assert np.abs(child.layers.open[y, x].astype(float) - parent.layers.open[y, x]).mean() > 3

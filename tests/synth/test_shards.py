@@ -10,7 +10,7 @@ from facemotion.face import BlazeFace
 from facemotion.synth.people import cast
 from facemotion.synth.people.head import INDEX, SHAPES
 from facemotion.synth.sets import shards
-from facemotion.synth.sets.shards import Studio, expression, make_shards, shoot_person, skin_tone
+from facemotion.synth.sets.shards import StillRenderer, expression, make_shards, shoot_person, skin_tone
 
 
 def test_expressions_are_possible_and_named_by_shares():
@@ -31,7 +31,7 @@ def test_expressions_are_possible_and_named_by_shares():
 @pytest.mark.shared
 def test_a_person_becomes_a_shard(head, person, tmp_path):
     random = np.random.default_rng(1)
-    shard = shoot_person(Studio(head, person), "a", 3, BlazeFace(), random)
+    shard = shoot_person(StillRenderer(head, person), "a", 3, BlazeFace(), random)
     assert shard.images.shape == (3, 160, 160, 3)
     write_people(tmp_path, [StillPerson("a", "male_52", "train", tone=skin_tone(head, person))])
     write_shard(tmp_path, "a", shard)
@@ -73,6 +73,8 @@ def test_shards_resume_and_are_a_set_to_train_on(tmp_path, monkeypatch, assets, 
 def test_who_is_never_detected_is_left_out(tmp_path, monkeypatch, assets, fits, fits_file):
     monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)
-    monkeypatch.setattr(Studio, "shoot", lambda self, weights, random: (np.zeros((160, 160, 3), np.uint8), None, None))
+    monkeypatch.setattr(
+        StillRenderer, "shoot", lambda self, weights, random: (np.zeros((160, 160, 3), np.uint8), None, None)
+    )
     assert list(make_shards(tmp_path, assets, fits_file, 1, 1, "train", 3)) == [(1, "train-3-s001")]
     assert not list(tmp_path.iterdir())

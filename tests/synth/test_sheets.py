@@ -16,9 +16,9 @@ from facemotion.synth.sets.documents import cameras_sheet, near_miss_sheet
 
 
 @pytest.fixture
-def preview(monkeypatch, head, fits, nursery):
+def preview(monkeypatch, head, fits, builder):
     monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
-    return Preview(head, nursery, SceneSettings(width=64, height=64), 0)
+    return Preview(head, builder, SceneSettings(width=64, height=64), 0)
 
 
 def test_one_take_under_four_cameras_differs_by_row(preview):

@@ -15,7 +15,7 @@ from facemotion.errors import MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
     from facemotion.synth.people.assets import Assets
-    from facemotion.synth.people.cast import Nursery
+    from facemotion.synth.people.cast import PersonBuilder
     from facemotion.synth.sets.contact_sheets import Preview
     from facemotion.synth.sets.plan import DatasetSettings
 
@@ -339,14 +339,14 @@ def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:
 
 
 def _preview(assets: Path | None, cache: Path | None, size: str | None, seed: int, *, quiet: bool) -> Preview:
-    from facemotion.synth.people.cast import Nursery
+    from facemotion.synth.people.cast import PersonBuilder
     from facemotion.synth.people.head import load_head
     from facemotion.synth.sets.contact_sheets import Preview
 
     found, file = _places(assets, cache)
     head = load_head(found)
-    nursery: Nursery = Nursery(found, head, _fits(found, file, quiet=quiet))
-    return Preview(head, nursery, _settings(None, size or "224x224", {}).scene, seed)
+    builder: PersonBuilder = PersonBuilder(found, head, _fits(found, file, quiet=quiet))
+    return Preview(head, builder, _settings(None, size or "224x224", {}).scene, seed)
 
 
 def _settings(path: Path | None, size: str | None, given: dict[str, Any]) -> DatasetSettings:

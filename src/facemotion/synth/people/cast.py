@@ -94,7 +94,7 @@ def cast(count: int, part: str, seed: int) -> list[Recruit]:
     return recruits
 
 
-class Nursery:
+class PersonBuilder:
     """Builds recruits from fitted portraits."""
 
     def __init__(self, assets: Assets, head: HeadModel, fits: dict[str, Fit]) -> None:

@@ -12,13 +12,13 @@ from PIL import Image
 from facemotion.errors import SettingsError, WriteError
 from facemotion.synth.filming.camera import Frame
 from facemotion.synth.filming.scene import SceneSettings, Session, Shot, make_session
-from facemotion.synth.people.cast import Nursery, Recruit, cast
+from facemotion.synth.people.cast import PersonBuilder, Recruit, cast
 from facemotion.synth.people.head import HeadModel
 from facemotion.synth.people.person import Person
 from facemotion.synth.performance.motion import Program, parse_program
 from facemotion.synth.performance.takes import Spreads, make_habits
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
-from facemotion.synth.sets.produce import Studio
+from facemotion.synth.sets.produce import SessionRenderer
 from facemotion.synth.sets.truth import Truth
 from facemotion.types import ClipRecord
 
@@ -29,8 +29,8 @@ QUIET = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfi
 class Preview:
     """People, motions and cameras for looking at."""
 
-    def __init__(self, head: HeadModel, nursery: Nursery, scene: SceneSettings, seed: int) -> None:
-        self._head, self._nursery, self._seed = head, nursery, seed
+    def __init__(self, head: HeadModel, builder: PersonBuilder, scene: SceneSettings, seed: int) -> None:
+        self._head, self._builder, self._seed = head, builder, seed
         self.settings = DatasetSettings(spreads=QUIET, scene=scene, seed=seed)
 
     def recruits(self, count: int, part: str) -> list[Recruit]:
@@ -39,7 +39,7 @@ class Preview:
 
     def person(self, recruit: Recruit) -> Person:
         """A person built."""
-        return self._nursery.build(recruit)
+        return self._builder.build(recruit)
 
     def session(self, number: int) -> Session:
         """A scene and camera."""
@@ -58,9 +58,9 @@ class Preview:
         clip = PlannedClip(record, motion, (recruit.seed, take), recruit.name)
         habits = make_habits(np.random.default_rng([self._seed, 32, recruit.seed]), self.settings.spreads)
         performer = Performer(recruit, habits, (session,))
-        studio = Studio(self._head, person, session, self.settings)
-        shot, truth = studio.shoot(clip, performer)
-        return list(studio.frames(shot, recruit.seed + take)), shot, truth
+        renderer = SessionRenderer(self._head, person, session, self.settings)
+        shot, truth = renderer.shoot(clip, performer)
+        return list(renderer.frames(shot, recruit.seed + take)), shot, truth
 
 
 def as_motion(text: str) -> Program | str:

@@ -26,7 +26,7 @@ from facemotion.synth.filming.camera import Camera, Frame
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import Session, Shot, film, framing
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import STREAMS, VERSION, Nursery, engine_version, fit_portraits
+from facemotion.synth.people.cast import STREAMS, VERSION, PersonBuilder, engine_version, fit_portraits
 from facemotion.synth.people.head import HeadModel, load_head
 from facemotion.synth.people.person import Person
 from facemotion.synth.sets.plan import (
@@ -47,8 +47,8 @@ Progress = Callable[[int, int], None]
 ENGINE = "# data engine "  # and its version: the first line of settings.toml
 
 
-class Studio:
-    """Films one person in one session."""
+class SessionRenderer:
+    """Films one person in one session: the head, the camera and the ground truth of its clips."""
 
     def __init__(self, head: HeadModel, person: Person, session: Session, settings: DatasetSettings) -> None:
         self._head, self._person, self._session, self._settings = head, person, session, settings
@@ -171,20 +171,20 @@ def film_job(job: Job) -> int:
 def _film_all(job: Job) -> Iterator[int]:
     assets = Assets(job.assets)
     head = load_head(assets)
-    person = Nursery(assets, head, fit_portraits(assets, job.cache)).build(job.performer.recruit)
-    studios: dict[int, Studio] = {}
+    person = PersonBuilder(assets, head, fit_portraits(assets, job.cache)).build(job.performer.recruit)
+    renderers: dict[int, SessionRenderer] = {}
     frontend = Frontend.load() if job.features is not None else None
     for clip in job.clips:
         number = clip.record.session
-        if number not in studios:
-            studios[number] = Studio(head, person, job.performer.sessions[number - 1], job.settings)
-        studio = studios[number]
-        shot, truth = studio.shoot(clip, job.performer)
+        if number not in renderers:
+            renderers[number] = SessionRenderer(head, person, job.performer.sessions[number - 1], job.settings)
+        renderer = renderers[number]
+        shot, truth = renderer.shoot(clip, job.performer)
         path = job.out / clip.record.path
         with room_for(path):
             for folder in (path.parent, (job.out / clip.truth).parent):
                 folder.mkdir(parents=True, exist_ok=True)
-        frames = studio.frames(shot, sensor_seed(job.settings, clip))
+        frames = renderer.frames(shot, sensor_seed(job.settings, clip))
         if frontend is not None and job.features is not None:
             # The recipe of a whole clip is what other caches know it by: it stays.
             if not ((job.out / clip.truth).exists() and path.exists()):
@@ -276,14 +276,14 @@ def survey(
     plan = make_plan(settings)
     performers = make_performers(settings)
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, cache))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, cache))
     truths: dict[str, Truth] = {}
     for clips in by_subject(plan):
         performer = performers[clips[0].record.subject]
-        person = nursery.build(performer.recruit)
-        studios = [Studio(head, person, session, settings) for session in performer.sessions]
+        person = builder.build(performer.recruit)
+        renderers = [SessionRenderer(head, person, session, settings) for session in performer.sessions]
         for clip in clips:
-            truths[clip.record.path] = studios[clip.record.session - 1].shoot(clip, performer)[1]
+            truths[clip.record.path] = renderers[clip.record.session - 1].shoot(clip, performer)[1]
             if progress is not None:
                 progress(len(truths), len(plan))
     return plan, [truths[clip.record.path] for clip in plan]

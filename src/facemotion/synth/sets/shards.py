@@ -32,7 +32,7 @@ from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
 from facemotion.synth.filming.view import Light, State, on_screen
 from facemotion.synth.people.assets import PORTRAIT_LIST, Assets
-from facemotion.synth.people.cast import Nursery, Recruit, cast, fit_portraits
+from facemotion.synth.people.cast import PersonBuilder, Recruit, cast, fit_portraits
 from facemotion.synth.people.head import INDEX, SHAPES, HeadModel, load_head
 from facemotion.synth.people.person import Person
 from facemotion.synth.performance.lips import lexicon, spell
@@ -123,7 +123,7 @@ def possible(weights: Weights) -> Weights:
     return weights
 
 
-class Studio:
+class StillRenderer:
     """One person, drawn at the zooms that come up."""
 
     def __init__(self, head: HeadModel, person: Person) -> None:
@@ -191,7 +191,7 @@ def skin_tone(head: HeadModel, person: Person) -> float:
 
 
 def shoot_person(
-    studio: Studio, name: str, each: int, detector: BlazeFace, random: np.random.Generator
+    renderer: StillRenderer, name: str, each: int, detector: BlazeFace, random: np.random.Generator
 ) -> Shard | None:
     """`each` stills on which the detector fires; None if it fires on too few."""
     rows: list[tuple[NDArray[np.generic], ...]] = []
@@ -199,7 +199,7 @@ def shoot_person(
         if len(rows) == each:
             break
         weights, shares = expression(random)
-        picture, landmarks, drawn = studio.shoot(weights, random)
+        picture, landmarks, drawn = renderer.shoot(weights, random)
         faces = detector.detect(picture)
         if len(faces):
             rows.append((picture, faces.boxes[0], landmarks, drawn, shares))
@@ -252,18 +252,18 @@ def make_shards(
         yield number, "" if shard is not None else job.name
 
 
-def _load(folder: Path, cache: Path) -> tuple[Assets, HeadModel, Nursery]:
+def _load(folder: Path, cache: Path) -> tuple[Assets, HeadModel, PersonBuilder]:
     assets = Assets(folder)
     head = load_head(assets)
-    return assets, head, Nursery(assets, head, fit_portraits(assets, cache))
+    return assets, head, PersonBuilder(assets, head, fit_portraits(assets, cache))
 
 
-def _shoot(shared: tuple[Assets, HeadModel, Nursery], job: _Job) -> tuple[StillPerson, Shard | None]:
-    assets, head, nursery = shared
+def _shoot(shared: tuple[Assets, HeadModel, PersonBuilder], job: _Job) -> tuple[StillPerson, Shard | None]:
+    assets, head, builder = shared
     recruit = job.recruit
-    person = nursery.build(recruit)
+    person = builder.build(recruit)
     random = np.random.default_rng([job.seed, 61, recruit.seed])
-    shard = shoot_person(Studio(head, person), job.name, job.each, BlazeFace(), random)
+    shard = shoot_person(StillRenderer(head, person), job.name, job.each, BlazeFace(), random)
     with assets.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
         prompts = {Path(row["file"]).stem: row["prompt"] for row in csv.DictReader(file)}
     age = re.search(r"(\d+)-year-old", prompts[recruit.first])

@@ -23,7 +23,7 @@ from facemotion.synth.filming.camera import Camera
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import Moments, SceneSettings, film, framing, make_session
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.cast import Nursery, Recruit, cast, fit_portraits
+from facemotion.synth.people.cast import PersonBuilder, Recruit, cast, fit_portraits
 from facemotion.synth.people.head import INDEX, SHAPES, FloatArray, load_head
 from facemotion.synth.performance.motion import invent_program
 from facemotion.synth.performance.takes import Spreads, make_habits
@@ -154,9 +154,9 @@ def _one_person(job: _Job) -> None:
     out, recruit, settings, scene, spreads = job.out, job.recruit, job.settings, job.scene, job.spreads
     assets = Assets(job.assets)
     head = load_head(assets)
-    nursery = Nursery(assets, head, fit_portraits(assets, job.cache))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, job.cache))
     random = np.random.default_rng(np.random.SeedSequence([settings.seed, 41, recruit.seed]))
-    person = nursery.build(recruit)
+    person = builder.build(recruit)
     habits = make_habits(random, spreads)
     surveyor = Surveyor(head, person, scene.width, scene.height)
     rows, marks, weights = [], [], []
