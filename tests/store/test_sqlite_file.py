@@ -16,7 +16,7 @@ import pytest
 
 from facemotion.errors import StoreCorruptError, StoreError, StoreFullError, StoreUnavailableError
 from facemotion.store import open_store
-from facemotion.store.database import parse_url
+from facemotion.store.database import _set_pragmas, parse_url
 
 from .samples import make_template
 
@@ -208,6 +208,15 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small disk needs root and the right to mount")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_connection_that_can_not_be_set_up_is_closed_at_once(tmp_path):
+    """Left to the garbage collector it would go on locking a store whose disk is full."""
+    connection = sqlite3.connect(tmp_path / "s.db")
+    with pytest.raises(sqlite3.OperationalError):
+        _set_pragmas(("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA no sense"), connection, None)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_full_disk_is_named_and_what_was_stored_stays(small_disk):

@@ -223,8 +223,13 @@ def _prepare_file(path: Path) -> None:
 
 
 def _set_pragmas(pragmas: tuple[str, ...], connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in pragmas:
-        connection.execute(pragma).fetchall()
+    try:
+        for pragma in pragmas:
+            connection.execute(pragma).fetchall()
+    except BaseException:
+        # Earlier versions of SQLAlchemy leave it to the garbage collector, and until then it locks the file.
+        connection.close()
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:
