@@ -99,7 +99,7 @@ def naive_nms(boxes, keypoints, scores, iou):
 
 
 @settings(max_examples=80, deadline=None)
-@given(data=st.data(), count=st.integers(0, 12), iou=st.floats(0.05, 0.95))
+@given(data=st.data(), count=st.integers(0, 12), iou=st.floats(0.0625, 0.9375, width=32))
 def test_weighted_nms_equals_the_naive_loop(data, count, iou):
     whole = {"min_value": 0, "max_value": 60, "width": 32}
     corners = data.draw(hnp.arrays(np.float32, (count, 2), elements=st.floats(**whole)))
