@@ -1,18 +1,36 @@
 # Everything below sets itself up: it needs python3 (3.11 to 3.14), its venv module and make.
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 LOCK := requirements/locked.txt
+LOWEST := requirements/lowest.txt
+# What pip holds versions to; `make PIN= ...` takes the newest that pyproject.toml allows.
+PIN := -c $(LOCK)
+# The sources are used where they lie; `make EDITABLE= ...` packs them first, as `pip install .` does.
+EDITABLE := -e
+# The parts of the house that depend most on Python and on the packages, without torch: they run on every Python.
+SMOKE := tests/media tests/face tests/features tests/models tests/test_config.py tests/test_frontend.py \
+	tests/store/test_keys.py tests/store/test_protect.py tests/store/test_sqlite_file.py \
+	tests/service/test_endpoints.py tests/service/test_client.py tests/cli/test_commands.py tests/synth/test_motion.py
 
-.PHONY: demo test lint check bench lock clean
+.PHONY: demo test smoke interpreters lint check bench lock clean
 
-demo: .venv/demo-ready
+demo: $(VENV)/demo-ready
 	$(BIN)/facemotion demo
 
-test: .venv/dev-ready
+test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered
 
-lint: .venv/dev-ready
+# A minute or two of tests, in the same environment as the demo.
+smoke: $(VENV)/smoke-ready
+	$(BIN)/python -m pytest -q $(SMOKE)
+
+# Install, demo and smoke tests on every Python that is here, each in a throw-away environment.
+interpreters:
+	$(PYTHON) benchmarks/compatibility.py
+
+lint: $(VENV)/dev-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -20,32 +38,40 @@ lint: .venv/dev-ready
 	@if command -v tsc >/dev/null; then tsc -p .; else echo "tsc isn't here: the types of the page's scripts weren't checked"; fi
 
 # The slow tests too: minutes of work.
-check: .venv/dev-ready
+check: $(VENV)/dev-ready
 	$(BIN)/python -m pytest -q -m "slow or not slow"
 
-bench: .venv/dev-ready
+bench: $(VENV)/dev-ready
 	$(BIN)/python benchmarks/pipeline.py
 
 # Users install the package alone, 0.4 GB; development adds torch and the test tools.
-.venv/demo-ready: pyproject.toml $(LOCK) | .venv/bin/pip
+$(VENV)/demo-ready: pyproject.toml $(LOCK) | $(BIN)/pip
 	@echo "Installing facemotion and its packages (0.4 GB): a minute or more."
-	$(BIN)/pip install --quiet -c $(LOCK) -e .
+	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) .
 	touch $@
 
-.venv/dev-ready: pyproject.toml $(LOCK) | .venv/bin/pip
+$(VENV)/smoke-ready: pyproject.toml $(LOCK) | $(BIN)/pip
+	@echo "Installing facemotion and what the smoke tests need: a minute or more."
+	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) ".[smoke]"
+	touch $@ $(VENV)/demo-ready
+
+$(VENV)/dev-ready: pyproject.toml $(LOCK) | $(BIN)/pip
 	@echo "Installing facemotion, torch and the test tools: some minutes."
-	$(BIN)/pip install --quiet -c $(LOCK) -e ".[dev]"
-	touch $@ .venv/demo-ready
+	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) ".[dev]"
+	touch $@ $(VENV)/smoke-ready $(VENV)/demo-ready
 
-.venv/bin/pip:
-	$(PYTHON) -m venv .venv
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
 
-# Resolve the newest versions again for every supported Python; CUDA parts stay unlocked, since CPU builds of torch have none.
-lock: .venv/dev-ready
+# Resolve the newest versions again for every supported Python, and the lowest for the oldest; CUDA parts stay unlocked,
+# since CPU builds of torch have none.
+lock: $(VENV)/dev-ready
 	$(BIN)/pip install --quiet uv
-	echo "torch==2.13.0" > .venv/pins.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 -c .venv/pins.txt --no-annotate --no-header -q \
+	echo "torch==2.13.0" > $(VENV)/pins.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 -c $(VENV)/pins.txt --no-annotate --no-header -q \
 		| grep -v -E '^(nvidia-|cuda-|triton)' > $(LOCK)
+	$(BIN)/uv pip compile pyproject.toml --extra smoke --resolution lowest-direct --python-version 3.11 --no-annotate --no-header -q \
+		> $(LOWEST)
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
