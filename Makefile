@@ -10,9 +10,9 @@ PIN := -c $(LOCK)
 # The sources are used where they lie; `make EDITABLE= ...` packs them first, as `pip install .` does.
 EDITABLE := -e
 # The parts of the house that depend most on Python and on the packages, without torch: they run on every Python.
-SMOKE := tests/media tests/face tests/features tests/models tests/test_config.py tests/test_frontend.py \
+SMOKE := tests/media tests/face tests/features tests/models tests/test_config.py tests/test_doctor.py \
 	tests/store/test_keys.py tests/store/test_protect.py tests/store/test_sqlite_file.py \
-	tests/service/test_endpoints.py tests/service/test_client.py tests/cli/test_commands.py tests/synth/test_motion.py
+	tests/service/test_client.py tests/cli/test_commands.py tests/synth/test_motion.py
 
 .PHONY: demo test smoke interpreters lint check bench lock clean
 

@@ -77,6 +77,10 @@ class MissingExtraError(UsageError):
     """A command needs an optional dependency that isn't installed; the message gives the pip line."""
 
 
+class InstallationError(UsageError):
+    """A package that facemotion needs is missing, broken or of a version that it wasn't made for."""
+
+
 # Acquisition --------------------------------------------------------------------------------------------------------
 
 

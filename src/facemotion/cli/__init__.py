@@ -23,7 +23,7 @@ from facemotion.cli.learning import (
     tables_command,
     train_commands,
 )
-from facemotion.cli.operating import audit_commands, key_commands, serve, store
+from facemotion.cli.operating import audit_commands, doctor_command, key_commands, serve, store
 from facemotion.cli.people import calibrate, demo, landmarks, users, verify
 from facemotion.cli.terminal.console import report_error, speak_on
 from facemotion.errors import FacemotionError, UsageError
@@ -42,6 +42,7 @@ app = typer.Typer(
 # In the order of `facemotion --help`; one a line.
 GROUPS = (
     demo,
+    doctor_command,
     verify,
     users,
     store,

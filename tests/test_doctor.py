@@ -1,0 +1,251 @@
+"""`facemotion doctor`: the facts of an installation in order, and what it says of each that is broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from facemotion.cli import app
+from facemotion.doctor.host import OPTIONAL, within
+from facemotion.models import model_path
+from facemotion.models.cards import file_sha256
+from facemotion.store import open_store
+from facemotion.store.keys import new_key
+from facemotion.types import Template
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "data"
+    for name in [name for name in os.environ if name.startswith("FACEMOTION_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    return folder / "facemotion"
+
+
+def examine(*arguments: str, code: int = 0) -> dict:
+    result = CliRunner().invoke(app, ["doctor", "--json", *arguments])
+    assert result.exit_code == code, result.output
+    page = json.loads(result.stdout)
+    assert page["healthy"] == (code == 0)
+    return page
+
+
+def enrolled(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_store(path) as store:
+        for user in ("alice-in-secret", "bob-in-secret"):
+            store.put(Template(user, "motion", np.eye(3, 8, dtype=np.float32), "m@1"))
+    return path
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_fresh_installation_is_well_and_nothing_is_made(own_data_folder):
+    facts = examine()["facts"]
+    assert facts["installation"]["packages"]["numpy"] == np.__version__
+    assert facts["models"]["encoder-mesh"].startswith("verified, encoder-mesh@")
+    assert facts["models"]["sface"].endswith("facemotion models pull sface")
+    assert "H.264" in facts["decoder"]["decodes"]
+    assert facts["settings"]["file"] == "none; the defaults"
+    assert facts["store"]["there"] is False
+    assert facts["key"]["source"] == "a key file, made with the store"
+    assert not own_data_folder.exists()
+
+
+def test_the_page_says_the_same_and_ends_well():
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0
+    assert f"numpy {np.__version__}" in result.stdout
+    assert "\n  processor: " in result.stdout
+    assert result.stdout.endswith("All is well.\n")
+
+
+def test_a_store_is_counted_and_left_as_it_is(own_data_folder, tmp_path):
+    enrolled(own_data_folder / "facemotion.db")
+    before = everything(tmp_path)
+    page = examine()
+    assert page["facts"]["store"]["users"] == 2
+    assert page["facts"]["key"]["readable"] is True
+    assert everything(tmp_path) == before
+    assert "in-secret" not in json.dumps(page)
+
+
+def test_a_store_that_is_in_use_is_counted(own_data_folder):
+    with open_store(enrolled(own_data_folder / "facemotion.db")) as store:
+        store.put(Template("carol-in-secret", "motion", np.eye(3, 8, dtype=np.float32), "m@1"))
+        assert examine()["facts"]["store"]["users"] == 3
+
+
+def test_a_damaged_model_is_named(tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    good = model_path("blazeface")
+    (models / "mine.onnx").write_bytes(good.read_bytes()[:-1] + b"\0")
+    digest = file_sha256(good)
+    (models / "mine.toml").write_text(
+        f'[mine]\nfile = "mine.onnx"\nsha256 = "{digest}"\nbytes = {good.stat().st_size}\nrole = "detector"\n'
+    )
+    config = tmp_path / "settings.toml"
+    config.write_text(f'[runtime]\nmodels_folder = "{models}"\n')
+    page = examine("--config", str(config), code=2)
+    assert page["error"] == "ModelHashError"
+    assert "mine.onnx" in page["message"]
+    assert page["facts"]["models"]["encoder-mesh"].startswith("verified")
+    assert page["facts"]["settings"]["differences"] == [f"runtime.models_folder was '' and is '{models}'"]
+
+
+def test_a_settings_file_that_cannot_be_read_is_named_and_the_rest_looked_at_with_the_defaults(tmp_path):
+    config = tmp_path / "settings.toml"
+    config.write_text("[verifier\n")
+    page = examine("--config", str(config), code=2)
+    assert page["error"] == "SettingsError"
+    assert str(config) in page["message"]
+    assert set(page["faults"]) == {"settings"}
+    assert page["facts"]["verifier"]["operating point"]
+
+
+def test_models_that_do_not_go_together_are_named(tmp_path):
+    config = tmp_path / "settings.toml"
+    config.write_text('[verifier]\nextractor = "sfe-l"\n')
+    assert examine("--config", str(config), code=2)["error"] == "ModelMismatchError"
+
+
+def test_a_missing_key_of_a_store_with_templates_is_named(own_data_folder, tmp_path, monkeypatch):
+    enrolled(own_data_folder / "facemotion.db")
+    shutil.rmtree(tmp_path / "config" / "facemotion" / "store-keys")
+    page = examine(code=2)
+    assert page["error"] == "StoreKeyError"
+    assert "bring it back" in page["message"]
+    assert page["facts"]["store"]["users"] == 2
+    other = new_key()
+    monkeypatch.setenv("FACEMOTION_STORE_KEY", other)
+    page = examine(code=2)
+    assert "doesn't hold the key" in page["message"]
+    assert other not in json.dumps(page)
+
+
+def test_a_second_secret_that_is_not_there_is_named(own_data_folder, monkeypatch):
+    monkeypatch.setenv("FACEMOTION_STORE_TRANSFORM_KEY", "env:NOBODY_SET_THIS")
+    page = examine(code=2)
+    assert page["error"] == "StoreKeyError"
+    assert "NOBODY_SET_THIS" in page["message"]
+
+
+def test_a_key_command_is_neither_run_nor_shown(tmp_path, monkeypatch):
+    trace = tmp_path / "it-ran"
+    monkeypatch.setenv("FACEMOTION_STORE_KEY", f"command:touch {trace}")
+    page = examine()
+    assert page["facts"]["key"]["source"] == "a command, which wasn't run"
+    assert not trace.exists()
+    assert str(trace) not in json.dumps(page)
+
+
+def test_a_database_server_is_named_without_its_secrets_and_not_asked(monkeypatch):
+    monkeypatch.setenv("FACEMOTION_STORE", "postgresql://u:hunter2@192.0.2.1/d?sslpassword=hunter3")
+    monkeypatch.setenv("FACEMOTION_STORE_KEY", new_key())
+    page = examine()
+    assert page["facts"]["store"]["server"] == "postgresql://u:***@192.0.2.1/d"
+    assert "hunter" not in json.dumps(page)
+    assert "FACEMOTION_STORE_KEY" in page["facts"]["settings"]["variables set"]
+    assert os.environ["FACEMOTION_STORE_KEY"] not in json.dumps(page)
+
+
+@pytest.fixture
+def read_only(own_data_folder):
+    """A data folder that nobody may write to."""
+    own_data_folder.mkdir(parents=True)
+    if os.getuid() != 0:
+        own_data_folder.chmod(0o555)
+        yield own_data_folder
+        own_data_folder.chmod(0o755)
+        return
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=400k", "tmpfs", str(own_data_folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("root writes everywhere, and may not mount a folder that it can't write to")
+    yield own_data_folder
+    subprocess.run(["umount", str(own_data_folder)], check=True)
+
+
+def test_a_data_folder_that_is_read_only_is_named_unless_the_store_is_elsewhere(read_only, tmp_path):
+    page = examine(code=2)
+    assert page["error"] == "WriteError"
+    assert str(read_only) in page["message"]
+    assert "--store" in page["message"]
+    examine("--store", str(tmp_path / "elsewhere.db"))
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path):
+    path = tmp_path / "s.db"
+    path.write_bytes(b"no database at all" * 100)
+    assert examine("--store", str(path), code=2)["error"] == "StoreCorruptError"
+
+
+def shadowed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command where a folder comes first on the way that Python looks for packages."""
+    return subprocess.run(
+        [sys.executable, "-m", "facemotion.cli", "doctor", *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_missing_decoder_is_named_and_the_page_still_comes(tmp_path):
+    (tmp_path / "av").mkdir()
+    (tmp_path / "av" / "__init__.py").write_text(
+        'raise ImportError("libavcodec.so.62: cannot open shared object file")'
+    )
+    done = shadowed(tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "The package av can't be loaded (libavcodec.so.62" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "optional parts" in done.stdout
+
+
+def test_a_package_of_a_version_that_nobody_tried_is_named(tmp_path):
+    folder = tmp_path / "av-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: av\nVersion: 1.0\n")
+    page = json.loads(shadowed(tmp_path, "--json").stdout)
+    assert page["error"] == "InstallationError"
+    assert "The package av is there as 1.0" in page["message"]
+
+
+def test_every_extra_for_users_is_among_the_optional_parts():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert set(OPTIONAL) == set(extras) - {"smoke", "dev"}
+    assert set(examine()["facts"]["optional parts"]) == set(OPTIONAL)
+
+
+@pytest.mark.parametrize(
+    ("version", "bounds", "holds"),
+    [
+        ("17.1", ">=17.1,<20", True),
+        ("17.0.9", ">=17.1,<20", False),
+        ("20.0.0", "<20,>=17.1", False),
+        ("19.9.9", "<20,>=17.1", True),
+        ("2.0", ">=2.0.0", True),
+        ("2.10", ">=2.9", True),
+        ("3.0.0rc1", "<3", False),
+        ("1.0.post1", ">=1.0", True),
+        ("5", "", True),
+        ("5", "!=5", False),
+    ],
+)
+def test_versions_are_held_to_bounds(version, bounds, holds):
+    assert within(version, bounds) is holds
