@@ -110,7 +110,7 @@ def step(net: SequenceEncoder, clips: list[np.ndarray], groups: int, takes: int,
     loop.GROUPS = groups
     numbers = torch.arange(len(clips))
     processor, clock = time.process_time(), time.perf_counter()
-    embeddings = loop.encode_clips(net, clips, torch.device("cpu"))
+    embeddings = loop.encode_clips(net, clips, torch.device("cpu"))[0]
     pairs = same_subject_pairs(numbers // (takes * motions))
     contrastive_loss(embeddings, numbers // takes, pairs, 0.25).backward()
     net.zero_grad()

@@ -26,6 +26,7 @@ def clips(count: int, length: int) -> torch.Tensor:
     [
         *({"inputs": inputs, "centre": centre} for inputs in INPUTS for centre in (False, True)),
         *({"inputs": "position+difference", "scaling": scaling, "components": 3} for scaling in SCALINGS),
+        {"inputs": "position+difference", "scaling": "stream+clip", "centre": True, "gate": True},
     ],
     ids=lambda given: " ".join(map(str, given.values())),
 )
@@ -43,7 +44,7 @@ def test_padding_never_changes_a_clip(network: str, pooling: str, inputs: dict[s
 
 
 def test_positions_are_the_published_sines() -> None:
-    found = sinusoidal_positions(7, 10, torch.zeros(1)).numpy()
+    found = sinusoidal_positions(torch.arange(7.0), 10).numpy()
     for step in range(7):
         for i in range(5):
             angle = step / 10000 ** (2 * i / 10)

@@ -45,15 +45,21 @@ class InputStreams(nn.Module):
         if components:
             self.register_buffer("basis", torch.eye(dimension, components))
 
-    def forward(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, L, D) zero where the (B, L) mask is false -> (B, L, width)."""
-        streams = self._streams(values, mask)
+    def forward(self, values: Tensor, weights: Tensor | None) -> Tensor:
+        """(B, L, D) zero where the (B, L) weights are -> (B, L, width).
+
+        Args:
+            values: features of B clips.
+            weights: what each frame counts in means over time: a mask of the frames of each clip, or how far the motion
+                is on in each; all alike if None.
+        """
+        streams = self._streams(values, weights)
         parts = []
         if self.scaling != "clip":
             parts.append((streams - self.input_mean) / self.input_scale)
         if self.scaling.endswith("clip"):
-            centred = streams - mean_over_time(streams, mask)
-            variance = mean_over_time(centred.square(), mask)
+            centred = streams - mean_over_time(streams, weights)
+            variance = mean_over_time(centred.square(), weights)
             parts.append(centred / (variance + (STILL * self.input_scale).square()).sqrt())
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
@@ -84,13 +90,13 @@ class InputStreams(nn.Module):
         self.input_mean.copy_(mean)
         self.input_scale.copy_(deviation.clamp_min(1e-4 * float(deviation.max())).clamp_min(1e-12))
 
-    def _streams(self, values: Tensor, mask: Tensor | None) -> Tensor:
+    def _streams(self, values: Tensor, weights: Tensor | None) -> Tensor:
         if self.components:
             values = values @ self.basis
         if self.inputs != "position":
             change = torch.cat([torch.zeros_like(values[:, :1]), values[:, 1:] - values[:, :-1]], dim=1)
         if self.centre:
-            values = values - mean_over_time(values, mask)
+            values = values - mean_over_time(values, weights)
         if self.inputs == "position":
             return values
         return change if self.inputs == "difference" else torch.cat([values, change], dim=-1)
@@ -110,12 +116,12 @@ def check_heard(heard: Tensor, components: int) -> None:
         raise ValueError(f"{int(heard.sum())} features have no {components} principal components")
 
 
-def mean_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over the frames of each clip: (B, L, m) and (B, L) bool -> (B, 1, m)."""
-    if mask is None:
+def mean_over_time(x: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean over the frames of each clip: (B, L, m) and (B, L) bool or float weights, not all 0 -> (B, 1, m)."""
+    if weights is None:
         return x.mean(dim=1, keepdim=True)
-    total: Tensor = (x * mask[..., None]).sum(dim=1, keepdim=True)
-    return total / mask.sum(dim=1)[:, None, None]
+    total: Tensor = (x * weights[..., None]).sum(dim=1, keepdim=True)
+    return total / weights.sum(dim=1)[:, None, None]
 
 
 def _principal(clips: Sequence[Tensor], heard: Tensor | None, components: int) -> Tensor:

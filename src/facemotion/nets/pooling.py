@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from facemotion.nets.inputs import mean_over_time
 
+NOTHING = 1e-6  # weight of a frame that counts for nothing, whose logarithm must be a number
+FADING = 60.0  # what the maximum of a third loses of a frame that lies a whole clip beyond its edge
 POOLINGS = ("maximum", "maximum+mean", "maximum+thirds", "maximum+segments", "segments", "attention", "mean")
 
 
@@ -30,25 +32,40 @@ class Pooling(nn.Module):
         self.width = width * parts.get(how, 1)
         self.query = nn.Linear(width, 1) if how == "attention" else None
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, L, m), and (B, L) bool, true on the frames of each clip, which come first; all frames if None."""
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
+        """Sum up the frames of each clip.
+
+        Args:
+            x: (B, L, m).
+            mask: (B, L) bool, true on the frames of each clip, which come first; all frames if None.
+            weights: (B, L) float, above 0 where the mask is true: how much each frame counts; all alike if None. Thirds
+                and segments are then of what counts, not of the clip's length.
+        Returns:
+            (B, width).
+        """
+        counted = mask if weights is None else weights
         if self.query is not None:
-            weights: Tensor = self.query(x)
+            attention: Tensor = self.query(x)
+            if weights is not None:
+                attention = attention + weights.clamp_min(NOTHING).log()[..., None]
             if mask is not None:
-                weights = weights.masked_fill(~mask[..., None], -math.inf)
-            return (torch.softmax(weights, dim=1) * x).sum(dim=1)
+                attention = attention.masked_fill(~mask[..., None], -math.inf)
+            return (torch.softmax(attention, dim=1) * x).sum(dim=1)
         if self.how == "mean":
-            return mean_over_time(x, mask)[:, 0]
+            return mean_over_time(x, counted)[:, 0]
         if self.how == "segments":
-            return means_of_segments(x, mask, self.segments)
+            return means_of_segments(x, counted, self.segments)
+        if weights is not None:
+            x = x + weights.clamp_min(NOTHING).log()[..., None]
         largest = masked_maximum(x, mask)
         if self.how == "maximum":
             return largest
         if self.how == "maximum+thirds":
-            return torch.cat([largest, *_maxima_of_thirds(x, mask, largest)], dim=-1)
+            thirds = _maxima_of_thirds(x, mask, largest) if weights is None else _weighted_thirds(x, mask, weights)
+            return torch.cat([largest, *thirds], dim=-1)
         if self.how == "maximum+segments":
-            return torch.cat([largest, means_of_segments(x, mask, self.segments)], dim=-1)
-        return torch.cat([largest, mean_over_time(x, mask)[:, 0]], dim=-1)
+            return torch.cat([largest, means_of_segments(x, counted, self.segments)], dim=-1)
+        return torch.cat([largest, mean_over_time(x, counted)[:, 0]], dim=-1)
 
 
 def masked_maximum(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -58,22 +75,25 @@ def masked_maximum(x: Tensor, mask: Tensor | None) -> Tensor:
     return x.amax(dim=1)
 
 
-def means_of_segments(x: Tensor, mask: Tensor | None, segments: int) -> Tensor:
-    """Means over N segments of each clip: (B, L, m) and (B, L) bool -> (B, N m), the first segment first.
+def means_of_segments(x: Tensor, counted: Tensor | None, segments: int) -> Tensor:
+    """Means over N segments of each clip: (B, L, m) and (B, L) bool or float weights -> (B, N m), the first one first.
 
     A segment's frames weigh less the farther they are from its middle, nothing beyond the middles of its neighbours; in
     a clip of fewer frames than segments, it lies between the two frames around its middle.
     """
-    frames = torch.arange(x.shape[1], device=x.device, dtype=x.dtype) + 0.5
-    lengths = x.new_full((1, 1), 1.0) * x.shape[1] if mask is None else mask.sum(1, keepdim=True).to(x.dtype)
+    weights = x.new_ones(1, x.shape[1]) if counted is None else counted.to(x.dtype)
+    whole = weights.sum(1, keepdim=True)
     middles = (torch.arange(segments, device=x.device, dtype=x.dtype) + 0.5) / segments
-    distance = (frames / lengths)[:, None] - middles[:, None]  # (B or 1, N, L), in clips
-    reach = (1 / lengths).clamp_min(1 / segments)[..., None]
-    weights = (1 - distance.abs() / reach).clamp_min(0)
-    if mask is not None:
-        weights = weights * mask[:, None]
-    weights = weights / weights.sum(2, keepdim=True)
-    return torch.matmul(weights, x).flatten(1)
+    distance = course(weights)[:, None] - middles[:, None]  # (B or 1, N, L), in clips
+    reach = (1 / whole).clamp_min(1 / segments)[..., None]
+    shares = (1 - distance.abs() / reach).clamp_min(0) * weights[:, None]
+    shares = shares / shares.sum(2, keepdim=True)
+    return torch.matmul(shares, x).flatten(1)
+
+
+def course(weights: Tensor) -> Tensor:
+    """(B, L) weights of frames -> (B, L) how much of the clip's weight lies before the middle of each frame, 0..1."""
+    return (torch.cumsum(weights, dim=1) - 0.5 * weights) / weights.sum(1, keepdim=True)
 
 
 def _maxima_of_thirds(x: Tensor, mask: Tensor | None, whole: Tensor) -> list[Tensor]:
@@ -87,4 +107,14 @@ def _maxima_of_thirds(x: Tensor, mask: Tensor | None, whole: Tensor) -> list[Ten
         inside = (third == number)[..., None]
         largest = x.masked_fill(~inside, -math.inf).amax(dim=1)
         found.append(torch.where(inside.any(dim=1), largest, whole))
+    return found
+
+
+def _weighted_thirds(x: Tensor, mask: Tensor | None, weights: Tensor) -> list[Tensor]:
+    """Maxima over the thirds of what counts; beyond its edges a third fades, since the weights are no exact ones."""
+    place = course(weights)[..., None]
+    found = []
+    for number in range(3):
+        beyond = torch.maximum(number / 3 - place, place - (number + 1) / 3).clamp_min(0)
+        found.append(masked_maximum(x - FADING * beyond, mask))
     return found

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from facemotion.config import option
 from facemotion.nets.blocks import LAYERS
 from facemotion.nets.dropout import Dropout
+from facemotion.nets.gate import MotionGate, weigh
 from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
 from facemotion.nets.pooling import POOLINGS, Pooling
 
@@ -58,6 +59,11 @@ class EncoderSettings:
     spotting: bool = option(
         False, "cut clips to where the face moves before they are encoded, the paper's remedy for short motions"
     )
+    gate: bool = option(
+        False,
+        "learn which frames belong to the motion, and let the others count for nothing: rest before and after a motion "
+        "then hardly changes the vector",
+    )
     positions: bool = option(True, "add sinusoidal positions; without them the encoder hardly sees order")
 
 
@@ -82,6 +88,7 @@ class SequenceEncoder(nn.Module):
         if width % settings.heads and settings.network in ("transformer", "conformer"):
             raise ValueError(f"a width of {width} can't be shared by {settings.heads} heads")
         self.dimension, self.settings, self.width, self.streams = dimension, settings, width, streams
+        self.gate = MotionGate(dimension) if settings.gate else None
         self.project = nn.Linear(streams.width, width) if settings.width else nn.Identity()
         self.input_dropout, self.dropout = Dropout(settings.input_dropout), Dropout(settings.dropout)
         self.layers = nn.ModuleList(
@@ -101,20 +108,33 @@ class SequenceEncoder(nn.Module):
         Returns:
             (B, n) float, rows of norm 1.
         """
+        return self.encode(values, mask)[0]
+
+    def encode(self, values: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The embeddings, see `forward`, and (B, L) the gate's log-odds that the motion is on, where there is one."""
         if mask is not None:
             values = values.masked_fill(~mask[..., None], 0.0)
-        x = self.project(self.input_dropout(self.streams(values, mask)))
+        odds = self.gate(values, mask) if self.gate is not None else None
+        weights = weigh(odds, mask) if odds is not None else None
+        x = self.project(self.input_dropout(self.streams(values, mask if weights is None else weights)))
         if self.settings.positions:
-            x = x + sinusoidal_positions(x.shape[1], self.width, x)
+            x = x + sinusoidal_positions(_places(x, weights), self.width)
         x = self.dropout(x)
         for layer in self.layers:
             x = layer(x, mask)
-        return nn.functional.normalize(self.head(self.pooling(self.norm(x), mask)), dim=-1)
+        pooled = self.pooling(self.norm(x), mask, weights)
+        return nn.functional.normalize(self.head(pooled), dim=-1), odds
 
 
-def sinusoidal_positions(length: int, width: int, like: Tensor) -> Tensor:
-    """(length, width) sines and cosines of the frame number (Vaswani et al. 2017, section 3.5), typed as `like`."""
-    steps = torch.arange(length, device=like.device, dtype=like.dtype)[:, None]
-    half = torch.arange((width + 1) // 2, device=like.device, dtype=like.dtype)
-    angles = steps * torch.exp(half * (-2 * math.log(10000.0) / width))
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+def _places(x: Tensor, weights: Tensor | None) -> Tensor:
+    """(B or 1, L) where each frame stands: its number, or how much of the motion lies before it, in frames."""
+    if weights is not None:
+        return torch.cumsum(weights, dim=1) - weights
+    return torch.arange(x.shape[1], device=x.device, dtype=x.dtype)[None]
+
+
+def sinusoidal_positions(places: Tensor, width: int) -> Tensor:
+    """(..., L) places in frames -> (..., L, width) sines and cosines (Vaswani et al. 2017, section 3.5)."""
+    half = torch.arange((width + 1) // 2, device=places.device, dtype=places.dtype)
+    angles = places[..., None] * torch.exp(half * (-2 * math.log(10000.0) / width))
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :width]

@@ -16,6 +16,7 @@ from facemotion.types import FloatArray
 Times = NDArray[np.float64]
 Sequence = tuple[FloatArray, Times]
 Span = tuple[int, int]
+Moving = tuple[float, float]  # first and last second of a motion
 
 SHORTEST = 4  # frames that every augmentation leaves
 
@@ -33,6 +34,15 @@ class AugmentSettings:
     amplitude: float = option(0.0, "spread of the logarithm of the motion's size", minimum=0, maximum=1)
     shift: float = option(0.0, "spread of a constant offset of each feature", unit="standard deviations", minimum=0)
     noise: float = option(0.0, "spread of noise on each feature and frame", unit="standard deviations", minimum=0)
+    rest: float = option(0.0, "share of clips that get rest before and after the motion", minimum=0, maximum=1)
+    rest_seconds: float = option(2.0, "longest rest on either side", unit="seconds", minimum=0.04, maximum=30)
+    slower: float = option(0.0, "share of clips that are seen by a slower camera", minimum=0, maximum=1)
+    lowest_rate: float = option(8.0, "of slower cameras", unit="frames/s", minimum=1, maximum=60)
+    highest_rate: float = option(25.0, "of slower cameras", unit="frames/s", minimum=1, maximum=60)
+
+    def __post_init__(self) -> None:
+        if self.highest_rate < self.lowest_rate:
+            raise ValueError("highest_rate must not lie below lowest_rate")
 
 
 def augment(
@@ -42,8 +52,8 @@ def augment(
     spread: FloatArray,
     rng: np.random.Generator,
     span: Span | None = None,
-) -> Sequence:
-    """All augmentations of the settings, one after the other.
+) -> tuple[FloatArray, Times, Moving]:
+    """All augmentations of the motion itself, one after the other; rest and slower cameras come after (`rest`).
 
     Args:
         values: (T, D) float32. times: (T,) seconds.
@@ -52,14 +62,18 @@ def augment(
         rng: source of the draws.
         span: of the motion, see `activity.active_span`; measured where it is needed and not given.
     Returns:
-        Another sequence, of another length perhaps; the arguments are left as they are.
+        Another sequence, of another length perhaps, and when its motion begins and ends, which is the whole clip where
+        no span is given; the arguments are left as they are.
     """
+    first, last = span or (0, len(values) - 1)
     if settings.trimming and rng.random() < settings.trimming:
-        values, times = trim(values, times, rng, span)
+        start, stop = trim(values, times, rng, span)
+        values, times, first, last = values[start:stop], times[start:stop], first - start, last - start
     if settings.tempo:
         values, times = change_tempo(values, times, settings.tempo, rng)
     if settings.warp:
         values, times = warp_time(values, times, settings.warp, rng)
+    moving = (float(times[max(first, 0)]), float(times[min(last, len(times) - 1)]))
     if settings.drop:
         values, times = drop_frames(values, times, settings.drop, rng)
     if settings.amplitude:
@@ -68,17 +82,19 @@ def augment(
         values = values + (settings.shift * spread * rng.standard_normal(values.shape[1])).astype(np.float32)
     if settings.noise:
         values = values + (settings.noise * spread * rng.standard_normal(values.shape)).astype(np.float32)
-    return values, times
+    return values, times, moving
 
 
-def trim(values: FloatArray, times: Times, rng: np.random.Generator, span: Span | None = None) -> Sequence:
-    """Random trimming: drop any number of the neutral frames before the onset and after the offset (section 3.4)."""
+def trim(values: FloatArray, times: Times, rng: np.random.Generator, span: Span | None = None) -> Span:
+    """Random trimming: drop any number of the neutral frames before the onset and after the offset (section 3.4).
+
+    Returns:
+        The first frame that stays, and the one after the last.
+    """
     onset, offset = span or active_span(values, times)
     start = int(rng.integers(0, onset + 1))
     stop = int(rng.integers(offset, len(values))) + 1
-    if stop - start < SHORTEST:
-        return values, times
-    return values[start:stop], times[start:stop]
+    return (start, stop) if stop - start >= SHORTEST else (0, len(values))
 
 
 def change_tempo(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:

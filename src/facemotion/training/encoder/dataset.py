@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from torch import Tensor
 from facemotion.activity import active_span
 from facemotion.data.cache import FeatureCache, mark_clip, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
-from facemotion.encoder import resample, spot_motion
+from facemotion.encoder import RATE, resample, spot_motion
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.response import load_response
 from facemotion.synth.points.simulate import simulate
 from facemotion.training.encoder.augment import Span, Times, augment
+from facemotion.training.encoder.rest import MOST_CLIPS, StillFaces, add_rest, film_slower, mark_moving
 from facemotion.training.encoder.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.splice import make_up, splice
@@ -79,6 +81,12 @@ class TrainingSet:
             sequence = self.sequences[position]
             found = self._spans[position] = active_span(sequence.values, sequence.times)
         return found
+
+    @cached_property
+    def still(self) -> StillFaces:
+        """How faces at rest seem to move in these clips, told from some of them, spread evenly."""
+        chosen = range(0, len(self.sequences), max(1, len(self.sequences) // MOST_CLIPS))
+        return StillFaces.fit([self.sequences[i] for i in chosen], [self.span(i) for i in chosen])
 
 
 def digest_records(records: Sequence[ClipRecord]) -> str:
@@ -209,11 +217,13 @@ class Batch:
     Attributes:
         clips: B arrays (L_i, D) float32 at the encoder's rate.
         subjects, motions: (B,) int64 numbers.
+        moving: B arrays (L_i,) float32 of what a gate should say, see `rest.mark_moving`; none where there is no gate.
     """
 
     clips: list[FloatArray]
     subjects: Tensor
     motions: Tensor
+    moving: list[FloatArray] | None = None
 
 
 def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
@@ -223,7 +233,7 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
     subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()
     taken = [_spotted(data.sequences[position], settings) for position in positions]
     spans: list[Span | None] = [None] * len(positions)
-    if settings.augmentation.trimming and not settings.encoder.spotting:
+    if (settings.augmentation.trimming or settings.encoder.gate) and not settings.encoder.spotting:
         spans = [data.span(int(position)) for position in positions]
     made_up = (
         made
@@ -239,11 +249,33 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
                 spans.append(None)
                 subjects.append(subject)
                 motions.append(-number)
-    clips = [
-        resample(*augment(*one, settings.augmentation, data.spread, rng, span))
-        for one, span in zip(taken, spans, strict=True)
-    ]
-    return Batch(clips, torch.tensor(subjects), torch.tensor(motions))
+    clips, moving = [], []
+    for (values, times), span in zip(taken, spans, strict=True):
+        clip, wanted = _film(values, times, span, data, settings, rng=rng)
+        clips.append(clip)
+        moving.append(wanted)
+    return Batch(clips, torch.tensor(subjects), torch.tensor(motions), moving if settings.encoder.gate else None)
+
+
+def _film(
+    values: FloatArray,
+    times: Times,
+    span: Span | None,
+    data: TrainingSet,
+    settings: TrainingSettings,
+    *,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, FloatArray]:
+    """One clip as another recording of its motion might show it, at the encoder's rate, and when the motion is on."""
+    chosen = settings.augmentation
+    values, times, moving = augment(values, times, chosen, data.spread, rng, span)
+    edges = (float(times[0]), float(times[-1]))
+    if chosen.rest and rng.random() < chosen.rest:
+        values, times = add_rest(values, times, chosen, data.still, rng)
+    if chosen.slower and rng.random() < chosen.slower:
+        values, times = film_slower(values, times, chosen, rng)
+    clip = resample(values, times)
+    return clip, mark_moving(moving, edges, times[0] + np.arange(len(clip)) / RATE)
 
 
 def _spotted(sequence: FeatureSequence, settings: TrainingSettings) -> tuple[FloatArray, Times]:

@@ -7,7 +7,7 @@ be the cue. Both losses are 0, with gradient 0, where a batch has no pair that c
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def same_subject_pairs(subjects: Tensor) -> Tensor:
@@ -64,6 +64,17 @@ def n_pair_loss(embeddings: Tensor, motions: Tensor, pairs: Tensor, temperature:
     log_share = logits - logits.masked_fill(lonely, 0.0).logsumexp(dim=1, keepdim=True)
     positives = pairs & (motions[:, None] == motions[None, :])
     return _mean_of_row_means(-log_share.masked_fill(~positives, 0.0), positives)
+
+
+def gate_loss(odds: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy of a gate's log-odds (N,) against what it should say (N,), 0 or 1; frames of NaN don't count.
+
+    Returns:
+        Scalar, at least 0; 0 where no frame counts.
+    """
+    known = wanted.isfinite()
+    terms = nn.functional.binary_cross_entropy_with_logits(odds, wanted.nan_to_num(), reduction="none")
+    return (terms * known).sum() / known.sum().clamp_min(1)
 
 
 def _mean_of_row_means(terms: Tensor, chosen: Tensor) -> Tensor:

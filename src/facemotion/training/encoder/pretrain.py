@@ -30,7 +30,7 @@ def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.
         if settings.encoder.spotting:  # first, as the encoder will see every clip
             values, times = spot_motion(values, times)
         values, times = cut_subclip(values, times, settings.subclips.shortest, rng)
-        clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)))
+        clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)[:2]))
     return Batch(clips, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(chosen))
 
 

@@ -18,7 +18,7 @@ from facemotion.features.parts import select_parts
 from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.training.encoder.dataset import TrainingSet, draw_batch, pad
-from facemotion.training.encoder.losses import PAIRS, contrastive_loss, n_pair_loss
+from facemotion.training.encoder.losses import PAIRS, contrastive_loss, gate_loss, n_pair_loss
 from facemotion.training.encoder.pretrain import draw_subclips
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.training.run_folder import Checkpoint, RunFolder, asks_to_stop
@@ -73,8 +73,11 @@ def train_encoder(
                 group["lr"] = rate
 
             batch = DRAWS[settings.task](data, settings, rng)
-            embeddings = encode_clips(net, batch.clips, device)
+            embeddings, odds = encode_clips(net, batch.clips, device)
             loss = batch_loss(embeddings, batch.subjects.to(device), batch.motions.to(device), settings.loss)
+            if batch.moving is not None:
+                wanted = torch.from_numpy(np.concatenate(batch.moving)).to(device)
+                loss = loss + settings.loss.gate * gate_loss(torch.cat(odds), wanted)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"The loss is {loss.item()} at step {step}; start another run with a lower learning rate. The "
@@ -129,15 +132,26 @@ def _whole(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, 
     return values, times
 
 
-def encode_clips(net: SequenceEncoder, clips: Sequence[FloatArray], device: torch.device) -> Tensor:
-    """(B, n) embeddings of clips (L_i, D), in the order given. Clips of like length are padded together: one long clip
-    would otherwise make the network work through as many frames of nothing for each of the others."""
+def encode_clips(
+    net: SequenceEncoder, clips: Sequence[FloatArray], device: torch.device
+) -> tuple[Tensor, list[Tensor]]:
+    """Encode clips (L_i, D). Those of like length are padded together: one long clip would otherwise make the network
+    work through as many frames of nothing for each of the others.
+
+    Returns:
+        (B, n) embeddings, and of each clip the (L_i,) log-odds of the gate, if the network has one, in the order given.
+    """
     order = np.argsort([len(clip) for clip in clips], kind="stable")
     # What a GRU costs is the number of its steps, one after the other, and not how many clips take each together.
     most = 1 if net.settings.network == "gru" else GROUPS
-    groups = np.array_split(order, min(most, len(order)))
-    parts = [net(*(t.to(device) for t in pad([clips[i] for i in group]))) for group in groups]
-    return torch.cat(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
+    embeddings, odds = [], [torch.empty(0)] * len(clips)
+    for group in np.array_split(order, min(most, len(order))):
+        encoded, gate = net.encode(*(t.to(device) for t in pad([clips[i] for i in group])))
+        embeddings.append(encoded)
+        if gate is not None:
+            for row, i in enumerate(group):
+                odds[i] = gate[row, : len(clips[i])]
+    return torch.cat(embeddings)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)], odds
 
 
 @torch.no_grad()
@@ -205,7 +219,10 @@ def _shape(settings: TrainingSettings, dimension: int) -> tuple[SequenceEncoder,
 def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
     net, heard = _shape(settings, data.dimension)
     cut = spot_motion if settings.encoder.spotting else _whole
-    net.streams.fit([torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences], heard)
+    clips = [torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences]
+    net.streams.fit(clips, heard)
+    if net.gate is not None:
+        net.gate.fit(clips)
     return net
 
 
