@@ -81,6 +81,9 @@ class Visitor:
     def guided(self, text: str, seconds: float = 90) -> None:
         self._see(self.page.locator("#guidance", has_text=text), seconds)
 
+    def hinted(self, text: str, seconds: float = 90) -> None:
+        self._see(self.page.locator("#hint", has_text=text), seconds)
+
     def _see(self, wanted: Any, seconds: float) -> None:
         try:
             wanted.wait_for(timeout=1000 * seconds)

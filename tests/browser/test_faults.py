@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from PIL import Image
 
 from .conftest import ANNA_AGAIN, PHONE, let_in, outcomes
 
 GO = '{"go":true}'  # what the page says when a take begins
+DONE = '{"done":true}'  # and when it ends
 
 
 @pytest.mark.parametrize("here", [True, False], ids=["denied", "absent"])
@@ -193,6 +196,68 @@ def test_a_slow_connection_costs_detail_then_frames(server, visit, always, anna)
     assert min(sizes) < 0.7 * max(sizes[:5])
     assert len(sizes) > 8
     assert most <= 4  # the others are left out
+
+
+TURNING = """
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const film = document.createElement("video");
+  film.srcObject = await ask(wanted);
+  await film.play();
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d");
+  [canvas.width, canvas.height] = [320, 240];
+  window.turn = () => { [canvas.width, canvas.height] = [canvas.height, canvas.width]; };
+  setInterval(() => context.drawImage(film, (canvas.width - 320) / 2, (canvas.height - 240) / 2, 320, 240), 40);
+  return canvas.captureStream();
+};
+"""
+"""A phone: when it is turned, its camera's frames change their shape, and faces in them don't."""
+
+
+def turned_during_the_take(visitor) -> None:
+    visitor.guided("Go!")
+    visitor.page.evaluate("turn()")
+    visitor.hinted("The camera was turned", 20)
+
+
+def test_a_phone_that_is_turned_in_the_middle_of_a_take_starts_it_over(server, visit, always, anna):
+    with visit(server, always, PHONE) as visitor:
+        shapes = []
+
+        def pass_on(route) -> None:
+            upstream = route.connect_to_server()
+
+            def forward(message) -> None:
+                shapes.append(message if isinstance(message, str) else Image.open(io.BytesIO(message[8:])).size)
+                upstream.send(message)
+
+            route.on_message(forward)
+            upstream.on_message(route.send)
+
+        visitor.page.route_web_socket("**/v1/live", pass_on)
+        visitor.page.add_init_script(TURNING)
+        visitor.come().name("pam")
+        turned_during_the_take(visitor)
+        visitor.guided("Go!")
+        assert visitor.verdict() in ("You're in", "Not this time")
+    first = shapes[1 : shapes.index(DONE)]  # another attempt may have followed, if this take was of no use
+    at = first.index((480, 640))
+    assert set(first[:at]) == {GO, (480, 360)}  # wide until it is turned, upright from then on
+    assert set(first[at:]) == {GO, (480, 640)}  # where the motion begins anew
+    assert first[at - 1] == GO  # what came before is forgotten
+
+
+def test_a_phone_that_is_turned_while_a_clip_is_recorded_records_it_again(server, visit, always, anna):
+    with visit(server, always, PHONE) as visitor:
+        cut_after(visitor, 5, 99)
+        visitor.page.add_init_script(TURNING)
+        visitor.come().name("pat")
+        visitor.guided("Get ready")
+        turned_during_the_take(visitor)
+        visitor.guided("Get ready")
+        visitor.guided("Go!")
+        assert visitor.verdict() in ("You're in", "Not this time")
 
 
 def test_where_no_socket_stays_up_a_clip_is_sent(server, visit, always, anna):

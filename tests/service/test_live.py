@@ -89,7 +89,7 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
         assert socket.hear() == {"min_takes": 2, "max_takes": 5}
         for number in range(3):
             answers = socket.take(takes[number])
-            assert {"guidance", "message", "box", "resting", "frames", "dropped"} == set(answers[-1])
+            assert {"guidance", "message", "box", "resting", "frames", "dropped", "turned"} == set(answers[-1])
             assert answers[-1]["frames"] == len(takes[number])
             assert all(0 <= value <= 1 for value in answers[-1]["box"])
             socket.say("done")
@@ -135,6 +135,20 @@ def test_the_same_frames_once_more_are_a_replay(enrolled, takes):
         assert socket.hear()["accepted"] is False
     assert last_outcome(enrolled, "lea") == "replay"
     enrolled.call("POST", "/v1/users/lea/unlock")
+
+
+def test_a_camera_that_is_turned_in_the_middle_of_a_take_starts_it_over(enrolled, film):
+    clip = load_clip(film("talk", 34))
+    upright = np.pad(clip.frames, ((0, 0), (80, 80), (0, 0), (0, 0)), mode="edge")  # 320 wide, 400 high
+    with Socket(enrolled, "lea") as socket:
+        before = socket.take([jpeg(frame, 90 + t) for frame, t in zip(clip.frames, clip.times, strict=True)][:9])
+        after = socket.take([jpeg(frame, 100 + t) for frame, t in zip(upright, clip.times, strict=True)])
+        socket.say("done")
+        assert socket.hear() == {"accepted": True, "dropped": 0}
+    assert not any(answer["turned"] for answer in before)
+    assert [answer["turned"] for answer in after] == [True] + [False] * (len(after) - 1)
+    assert after[0]["message"] == "The camera was turned; begin once more."
+    assert [answer["frames"] for answer in after] == list(range(1, len(after) + 1))
 
 
 def test_a_take_unlike_the_others_does_not_count(server, takes, brow):

@@ -40,6 +40,9 @@ class Recorder:
     Args:
         frontend: shared. secret: keys the digests, so that nobody else can test a picture against them.
         keep_pictures: whether frames are held for a presentation-attack detector.
+
+    Attributes:
+        size: width and height of the last frame in pixels; zeros before the first.
     """
 
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
@@ -50,9 +53,11 @@ class Recorder:
         self._times: list[float] = []
         self._pictures: list[NDArray[np.uint8]] = []
         self._every = 1
+        self.size = (0, 0)
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
         """Take in one frame; see LiveSession.push."""
+        self.size = (frame.shape[1], frame.shape[0])
         answer = self._session.push(frame, seconds)
         if answer.used:
             digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=DIGEST_BYTES, key=self._secret)

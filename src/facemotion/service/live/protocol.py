@@ -67,6 +67,10 @@ class Guidance(Message):
     resting: bool = Field(description="Whether the face is back at rest after its motion; end a take no sooner.")
     frames: int = Field(description="Frames of this take so far that show a face.")
     dropped: int = Field(description="Frames of this session that were dropped because they came too fast.")
+    turned: bool = Field(
+        description="Whether this frame is of another width or height than the take's frames before, as where a phone "
+        "is turned. They are forgotten: the take starts over with this frame, and the user begins once more."
+    )
 
 
 class LiveVerdict(Message):

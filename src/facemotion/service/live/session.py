@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -46,6 +47,8 @@ from facemotion.service.problems import Message, Problem, problem_of
 
 PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""
+TURNED = "The camera was turned; begin once more."
+"""In place of other guidance, where a take starts over."""
 ABNORMAL_CLOSURE, NO_STATUS = 1006, 1005
 """Codes of RFC 6455 (7.4.1) for connections that ended without a word of why."""
 SILENCE_SECONDS = 10.0
@@ -250,11 +253,14 @@ class Session:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            look = partial(_look_at, recorder, self._pending.popleft(), media)
-            answer, size = await self._run(look)
+            look = partial(_look_at, recorder, operations.recorder, self._pending.popleft(), media)
+            answer, latest = await self._run(look)
             self._context.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
-            frames = recorder.frames if self._recorder is recorder else 0
-            await self._send(_guidance(answer, size, frames, self._dropped))
+            current = self._recorder is recorder  # no "go" came meanwhile
+            if current:
+                self._recorder = latest
+            turned, frames = latest is not recorder, latest.frames if current else 0
+            await self._send(_guidance(answer, latest.size, frames, self._dropped, turned))
 
     async def _receive(self) -> Any:
         try:
@@ -282,21 +288,28 @@ async def send(socket: WebSocket, message: Message) -> None:
     await socket.send_json(message.model_dump())
 
 
-def _look_at(recorder: Recorder, data: bytes, media: MediaSettings) -> tuple[LiveFrame, tuple[int, int]]:
-    """Take in one frame; also gives its width and height in pixels."""
+def _look_at(
+    recorder: Recorder, make: Callable[[], Recorder], data: bytes, media: MediaSettings
+) -> tuple[LiveFrame, Recorder]:
+    """Take in one frame; also gives the recorder that has it: a new one where the frame is of another size than those
+    before, in whose pixels their boxes and landmarks mean nothing.
+    """
     frame, seconds = read_frame(data, media)
-    return recorder.push(frame, seconds), (frame.shape[1], frame.shape[0])
+    if recorder.size not in ((0, 0), (frame.shape[1], frame.shape[0])):
+        recorder = make()
+    return recorder.push(frame, seconds), recorder
 
 
-def _guidance(answer: LiveFrame, size: tuple[int, int], frames: int, dropped: int) -> Guidance:
+def _guidance(answer: LiveFrame, size: tuple[int, int], frames: int, dropped: int, turned: bool) -> Guidance:
     box: Any = None
     if answer.box is not None:
         box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
     return Guidance(
         guidance=answer.guidance.name,
-        message=answer.guidance.value,
+        message=TURNED if turned else answer.guidance.value,
         box=box,
         resting=answer.resting,
         frames=frames,
         dropped=dropped,
+        turned=turned,
     )

@@ -262,10 +262,11 @@ async function review(answer, shots, of) {
 /** Without a live socket. @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
 async function inOnePiece(camera, signal, purpose, user) {
   const clips = [];
+  let hint = WORDS.plain;
   const of = purpose === "verify" ? 1 : within(await limits());
   while (clips.length < of) {
     stage.title(of > 1 ? WORDS.enrolling(clips.length + 1, of) : WORDS.verifying(user), clips.length, of > 1 ? of : 0);
-    stage.hint(WORDS.plain);
+    stage.hint(hint);
     view("stage");
     for (let left = 3; left; left -= 1) {
       stage.say(WORDS.count(left));
@@ -276,9 +277,12 @@ async function inOnePiece(camera, signal, purpose, user) {
     stage.say(WORDS.go);
     const start = performance.now();
     const filling = setInterval(() => stage.fill(Math.min(1, (performance.now() - start) / CLIP)), 40);
-    clips.push(await camera.record(CLIP));
+    const clip = await camera.record(CLIP);
     clearInterval(filling);
     signal.throwIfAborted();
+    stage.fit($("camera"));
+    hint = clip ? WORDS.plain : WORDS.turned;
+    if (clip) clips.push(clip);
   }
   stage.mood("done");
   stage.say(WORDS.sending);

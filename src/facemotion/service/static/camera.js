@@ -40,15 +40,24 @@ export class Camera {
     this.stream.getVideoTracks()[0].addEventListener("ended", lost);
     this.video.srcObject = this.stream;
     await this.video.play();
+    this.fit();
+  }
+
+  /** Give the canvas the shape of the camera's frames, which changes when a phone is turned. @returns {boolean} whether it changed */
+  fit() {
+    const { videoWidth, videoHeight } = this.video;
+    const height = Math.round((WIDTH * videoHeight) / videoWidth);
+    if (!videoWidth || (this.canvas.width === WIDTH && this.canvas.height === height)) return false;
     this.canvas.width = WIDTH;
-    this.canvas.height = Math.round((WIDTH * this.video.videoHeight) / this.video.videoWidth);
+    this.canvas.height = height;
+    return true;
   }
 
   /**
    * Hands over frames until stopped, or until another run begins.
-   * @param {(shot: Shot) => void} take
+   * @param {(shot: Shot) => void} take @param {() => void} turned called before the first frame of another shape
    */
-  run(take) {
+  run(take, turned) {
     const run = (this.running = this.runs += 1);
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { alpha: false }));
     let latest = -Infinity;
@@ -57,15 +66,17 @@ export class Camera {
     const look = (now, frame) => {
       if (this.running !== run) return;
       this.next(look);
+      if (this.fit()) turned();
+      const { width, height } = this.canvas;
       const time = frame?.captureTime ?? frame?.presentationTime ?? now;
       if (encoding || time - latest < SPACING) return;
       latest = time;
       encoding = true;
-      context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
+      context.drawImage(this.video, 0, 0, width, height);
       this.canvas.toBlob(async (jpeg) => {
         const bytes = jpeg && new Uint8Array(await jpeg.arrayBuffer());
         encoding = false; // only now, so that frames go up in their order
-        if (!jpeg || !bytes || this.running !== run) return;
+        if (!jpeg || !bytes || this.running !== run || this.canvas.height !== height) return;
         const message = new Uint8Array(8 + bytes.length);
         new DataView(message.buffer).setFloat64(0, time / 1000, true);
         message.set(bytes, 8);
@@ -87,8 +98,8 @@ export class Camera {
   }
 
   /**
-   * Records one clip.
-   * @param {number} milliseconds @returns {Promise<Blob>}
+   * Records one clip; null where the camera was turned meanwhile.
+   * @param {number} milliseconds @returns {Promise<Blob | null>}
    */
   record(milliseconds) {
     return new Promise((resolve, reject) => {
@@ -97,7 +108,16 @@ export class Camera {
       const parts = [];
       recorder.ondataavailable = (event) => parts.push(event.data);
       recorder.onerror = reject;
-      recorder.onstop = () => resolve(new Blob(parts, { type: recorder.mimeType }));
+      let whole = true;
+      const turned = () => {
+        whole = false;
+        if (recorder.state !== "inactive") recorder.stop();
+      };
+      this.video.addEventListener("resize", turned);
+      recorder.onstop = () => {
+        this.video.removeEventListener("resize", turned);
+        resolve(whole ? new Blob(parts, { type: recorder.mimeType }) : null);
+      };
       recorder.start();
       setTimeout(() => recorder.state !== "inactive" && recorder.stop(), milliseconds);
     });

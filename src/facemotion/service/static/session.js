@@ -8,6 +8,7 @@ const TAKE = 3000; // ms of a take, or more while the face still moves: a motion
 const LONGEST = 6000; // ms of a take at most
 const LATELY = 500; // ms for which what was heard of the face holds
 const RESTART = 4000; // ms after which frames of finding one's place are forgotten, and by which the service hears of us
+const READING = 2000; // ms to read that the camera was turned before the take starts over
 const NEARLY = 0.75; // share of a take from which the user is told to come back to rest
 
 /** @typedef {import("./camera.js").Shot} Shot */
@@ -68,7 +69,7 @@ export class Session {
     await this.link.open(hello);
     if (hello.purpose === "enrol") this.limits = await this.next();
     this.stopped.throwIfAborted();
-    this.camera.run((shot) => this.see(shot));
+    this.camera.run((shot) => this.see(shot), () => this.turn());
   }
 
   /**
@@ -141,6 +142,22 @@ export class Session {
       this.link.say({ done: true });
       this.stage.mood("done");
       this.stage.say(WORDS.judging);
+    }
+  }
+
+  /** The camera was turned: frames of another shape don't belong to those before, so a take starts over. */
+  turn() {
+    this.stage.fit(this.camera.video);
+    if (this.state.name !== "placing" && this.state.name !== "moving") return;
+    const now = performance.now();
+    this.link.say({ go: true });
+    if (this.state.name === "moving") {
+      this.state = { name: "placing", since: now, earliest: now + READING, steady: 0 };
+      this.shots = [];
+      this.stage.fill(0);
+      this.stage.mood("");
+      this.stage.hint(WORDS.turned);
+      this.stage.say(WORDS.turned);
     }
   }
 

@@ -82,6 +82,7 @@ export const WORDS = {
 
   problem: "That didn't work",
   countdown: (/** @type {number} */ seconds) => `Try again in ${seconds} s`,
+  turned: "The camera was turned: once more from the start.",
   retrying: "The connection was cut: once more from the start.",
   plain: "The live connection can't be had, so your clip is sent in one piece.",
   count: (/** @type {number} */ seconds) => `Get ready: ${seconds}`,
