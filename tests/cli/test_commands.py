@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformations import Film, damage, encode
 from typer.testing import CliRunner
 
 import facemotion as fm
 from facemotion.cli import app, main
+from facemotion.cli.terminal.console import quality_line
 from facemotion.errors import FacemotionError
+from facemotion.types import QualityReport
 
 
 def facemotion(*arguments: str | Path, store: Path | None = None) -> tuple[int, str, str]:
@@ -39,6 +42,18 @@ def test_verify_accepts_and_rejects(clips):
     assert answer["factors"][0]["operating_point"]["impostor_trials"] > 0
     assert len(answer["quality"]) == 2
     assert answer["milliseconds"]["extract"] > 0
+
+
+def test_the_share_of_damaged_frames_is_told(clips, tmp_path):
+    film = Film.load(clips / "talk1.mp4")
+    (tmp_path / "spoilt.mp4").write_bytes(damage(encode(film, options={"g": "4"}), 23))  # the last before a key frame
+    code, out, _ = facemotion("verify", tmp_path / "spoilt.mp4", clips / "talk2.mp4", "--json")
+    assert code == 0
+    spoilt, whole = json.loads(out)["quality"]
+    assert spoilt["damaged_share"] == pytest.approx(1 / len(film.frames))
+    assert whole["damaged_share"] == 0
+    assert "1.2% of the frames damaged" in quality_line(QualityReport(**spoilt))
+    assert "damaged" not in quality_line(QualityReport(**whole))
 
 
 def test_the_demo_says_everything_once():

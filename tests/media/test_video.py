@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from transformations import LAID, Film, encode, rewrap, with_durations, with_matrix
+from transformations import LAID, Film, damage, encode, rewrap, with_durations, with_matrix
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, MediaLimitError, NoVideoError, UnreadableMediaError
@@ -21,17 +21,6 @@ def film() -> Film:
     """(60, 64, 96, 3) noise that drifts, so that every frame is predicted from the one before; 25 frames/s."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     return Film(np.stack([np.roll(noise, number, axis=1) for number in range(60)]), np.arange(60) / 25)
-
-
-def damage(data: bytes, *numbers: int) -> bytes:
-    """Overwrite the middle of the packets of these numbers."""
-    spoilt = bytearray(data)
-    with av.open(io.BytesIO(data)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-        for number in numbers:
-            middle = packets[number].pos + packets[number].size // 2
-            spoilt[middle : middle + 12] = bytes(range(1, 13))
-    return bytes(spoilt)
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
