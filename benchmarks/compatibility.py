@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,12 +129,16 @@ def run_row(row: Row, python: Path) -> None:
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[float | None, str]:
     """Processor seconds of a command and all that it started, None if it failed; and its output."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     # Standard error stays apart from the JSON of the demo, and comes first where a step failed.
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return (None, done.stderr + done.stdout) if done.returncode else (spent, done.stdout)
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)  # of this process alone: other rows run beside it
+        process.returncode = os.waitstatus_to_exitcode(status)
+        texts = []
+        for stream in (errors, output):
+            stream.seek(0)
+            texts.append(stream.read())
+    return (None, "".join(texts)) if process.returncode else (usage.ru_utime + usage.ru_stime, texts[1])
 
 
 def _demo_is_right(output: str) -> bool:
@@ -170,16 +174,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="run the rows of this Python alone, such as 3.12")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="rows at once")
     options = parser.parse_args(arguments)
     found = find_interpreters()
     absent = [f"3.{minor}" for minor in MINORS if f"3.{minor}" not in found]
     print(f"Python here: {', '.join(found) or 'none'}; not here: {', '.join(absent) or 'none'}.", flush=True)
     rows = [row for row in plan(list(found)) if options.only in ("", row.python)]
-    for row in rows:
+
+    def run(row: Row) -> None:
         begun = time.monotonic()
         run_row(row, found[row.python])
         told = f"{row.failed} FAILED" if row.failed else "install, demo and smoke tests pass"
         print(f"Python {row.python}, {row.packages}: {told} ({time.monotonic() - begun:.0f} s).", flush=True)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(run, rows))
     print(table(rows, absent))
     if options.write:
         write_section(PAGE, "interpreters", table(rows, absent))
