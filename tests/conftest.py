@@ -69,7 +69,8 @@ def encode() -> Callable[..., bytes]:
         with av.open(stream, "w", format=container) as out:
             video = out.add_stream(codec, rate=25)
             video.width, video.height, video.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
-            video.codec_context.thread_count = 1  # those of VP8 wait for each other for seconds
+            if codec == "libvpx":
+                video.codec_context.thread_count = 1  # its threads wait for each other for seconds
             video.time_base = video.codec_context.time_base = Fraction(1, 1000)
             if codec == "libx264":
                 video.options = {"crf": "18", "preset": "ultrafast"}
