@@ -43,6 +43,7 @@ from facemotion.evaluation.trials import template_trials
 from facemotion.models import card
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
+from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.thresholds import for_takes, operating_points
 from facemotion.types import TRIAL_KINDS, ClipRecord, FeatureSequence
 
@@ -73,10 +74,19 @@ def interval(hits: int, tries: int) -> str:
 
 def simulated(people: int, frontend_id: str) -> Performed:
     """Motions, near misses and mimics of simulated people with heads of random shape, as points with noise."""
-    settings = SimulationSettings(
-        subjects=people, motions=3, lips=0, takes=4, near_misses=3, reorders=2, mimics=3, seed=4711
+    planned = DatasetSettings(
+        part="train",
+        subjects=people,
+        motions=3,
+        lips=0,
+        takes=4,
+        near_misses=3,
+        reorders=2,
+        mimics=3,
+        impostor_takes=4,
+        seed=4711,
     )
-    return simulate(settings, Assets.find(), frontend_id)
+    return simulate(SimulationSettings(planned), Assets.find(), frontend_id)
 
 
 def scores(sets: dict[str, Path], cache: Path, takes: int, people: int) -> str:

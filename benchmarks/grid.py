@@ -214,7 +214,7 @@ def ship(
     simulation = dataclasses.replace(settings.simulation, response=str(response))
     settings = dataclasses.replace(settings, features=str(options.cache), sources=sources, simulation=simulation)
     run = RunFolder(options.runs / "shipped")
-    if run.is_complete(settings):
+    if run.is_complete(settings, settings.optimiser.steps):
         net, _ = load_encoder(run)
     else:
         net = train_encoder(settings, load_training_set(settings, cache.frontend_id), run, show("shipped"))

@@ -29,6 +29,7 @@ from facemotion.evaluation.trials import OTHER_ORDER, matrix_trials, score_pairs
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.performance.takes import Spreads
 from facemotion.synth.points.simulate import SimulationSettings, simulate
+from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -42,14 +43,23 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/results/order.json and .md")
     options = parser.parse_args()
     encoder = Encoder.load(options.encoder)
-    settings = SimulationSettings(
-        subjects=options.people, motions=5, lips=0, takes=5, near_misses=0, reorders=5, seed=options.seed
+    planned = DatasetSettings(
+        part="train",
+        subjects=options.people,
+        motions=5,
+        lips=0,
+        takes=5,
+        near_misses=0,
+        reorders=5,
+        mimics=0,
+        impostor_takes=5,
+        seed=options.seed,
     )
     results = {
         "encoder": encoder.model_id,
         "people": options.people,
-        "order": order(encoder, *simulate(settings, Assets.find(), encoder.frontend_id)),
-        "spotting": spotting(encoder, settings),
+        "order": order(encoder, *simulate(SimulationSettings(planned), Assets.find(), encoder.frontend_id)),
+        "spotting": spotting(encoder, planned),
     }
     text = markdown(results)
     print(text)
@@ -93,10 +103,10 @@ def of_order(trials: ScoredTrials) -> dict[str, float]:
     return {key: round(value, 4) for key, value in dataclasses.asdict(kind_figures(trials, OTHER_ORDER)).items()}
 
 
-def spotting(encoder: Encoder, settings: SimulationSettings) -> dict[str, dict[str, float]]:
+def spotting(encoder: Encoder, planned: DatasetSettings) -> dict[str, dict[str, float]]:
     """AP and EER within a person, of trials with a flash clip on either side and of the others, whole and cut."""
-    settings = dataclasses.replace(settings, reorders=0, seed=settings.seed + 1)
-    records, clips = simulate(settings, Assets.find(), encoder.frontend_id, Spreads(flash=0.5))
+    planned = dataclasses.replace(planned, reorders=0, seed=planned.seed + 1, spreads=Spreads(flash=0.5))
+    records, clips = simulate(SimulationSettings(planned), Assets.find(), encoder.frontend_id)
     flash = np.array([measure_cues(clip).neutral_share > FLASH_SHARE for clip in clips])
     first, second = np.triu_indices(len(records), k=1)
     same = np.array([records[i].subject == records[j].subject for i, j in zip(first, second, strict=True)])

@@ -30,7 +30,7 @@ from facemotion.experiments.paper_runs import TableSettings, heads_for
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
-from facemotion.synth.sets.plan import SYNTH_59, make_performers, make_plan, perform
+from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform
 from facemotion.training.encoder import train as loop
 from facemotion.training.encoder.dataset import make_training_set
 from facemotion.training.encoder.losses import contrastive_loss, same_subject_pairs
@@ -119,8 +119,10 @@ def step(net: SequenceEncoder, clips: list[np.ndarray], groups: int, takes: int,
 
 def convergence(settings: TableSettings) -> dict[str, list[float]]:
     """AP within a person after one-cycle trainings of several lengths, each seed's."""
-    people = SimulationSettings(subjects=40, motions=5, lips=0, takes=6, near_misses=0, noise=0.003, seed=3)
-    records, sequences = simulate(people, Assets.find(), "points")
+    people = DatasetSettings(
+        part="train", subjects=40, motions=5, lips=0, takes=6, near_misses=0, mimics=0, impostor_takes=6, seed=3
+    )
+    records, sequences = simulate(SimulationSettings(people, noise=0.003), Assets.find(), "points")
     new = {f"s{number + 1:03d}" for number in range(30, 40)}
     train = [i for i, r in enumerate(records) if r.subject not in new]
     test = [i for i, r in enumerate(records) if r.subject in new]

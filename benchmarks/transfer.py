@@ -35,7 +35,6 @@ from facemotion.nets.inputs import InputStreams
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.training.encoder.dataset import make_training_set
-from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
@@ -62,15 +61,20 @@ BASE: dict[str, Any] = {
     "loss": {"name": "n-pair", "temperature": 0.2},
     "optimiser": {"steps": 300, "rise": 0.15},
     "simulation": {
-        "subjects": 60,
-        "motions": 0,
-        "lips": 6,
-        "takes": 4,
-        "near_misses": 0,
+        "people": {
+            "part": "train",
+            "subjects": 60,
+            "motions": 0,
+            "lips": 6,
+            "takes": 4,
+            "near_misses": 0,
+            "mimics": 0,
+            "impostor_takes": 4,
+        },
         "noise": 0.003,
         "cut": True,
-        "batch": {"subjects": 8, "motions": 6, "takes": 2},
     },
+    "simulation_batch": {"subjects": 8, "motions": 6, "takes": 2},
 }
 
 
@@ -86,20 +90,20 @@ def linear(*, components: int = 6, segments: int = 16, numbers: int = 512, steps
 # What each trial changes of BASE.
 TRIALS: dict[str, Trial] = {
     "none": {},
-    "made-up motions": {"simulation": {"batch": {"splices": 6}}},
+    "made-up motions": {"simulation_batch": {"splices": 6}},
     "made-up motions, plain and normalised stream": {
-        "simulation": {"batch": {"splices": 6}},
+        "simulation_batch": {"splices": 6},
         "encoder": {"scaling": "stream+clip"},
     },
     "made-up motions, plain stream alone": {
-        "simulation": {"batch": {"splices": 6}},
+        "simulation_batch": {"splices": 6},
         "encoder": {"scaling": "stream"},
     },
     "made-up motions, maximum over the clip alone": {
-        "simulation": {"batch": {"splices": 6}},
+        "simulation_batch": {"splices": 6},
         "encoder": {"pooling": "maximum"},
     },
-    "made-up motions, 150 people": {"simulation": {"subjects": 150, "batch": {"splices": 6}}},
+    "made-up motions, 150 people": {"simulation": {"people": {"subjects": 150}}, "simulation_batch": {"splices": 6}},
     "maximum over the clip alone": {"encoder": {"pooling": "maximum"}},
     "attention": {"encoder": {"pooling": "attention"}},
     "plain and normalised stream": {"encoder": {"scaling": "stream+clip"}},
@@ -110,14 +114,15 @@ TRIALS: dict[str, Trial] = {
     "six components": {"encoder": {"components": 6}},
     "all points": {"encoder": {"parts": []}},
     "a random linear mix of the points for each person": {},
-    "150 people": {"simulation": {"subjects": 150}},
+    "150 people": {"simulation": {"people": {"subjects": 150}}},
     "no error that all points share": {"simulation": {"alignment": 0.0}},
     "noise .1 of a point's deviation": {"augmentation": {"noise": 0.1}},
     "pairs of two people too": {"loss": {"pairs": "all"}},
     "gru": {"encoder": {"network": "gru"}},
     "tcn, two layers": {"encoder": {"network": "tcn", "layers": 2}},
     "facial motions beside, near misses with them": {
-        "simulation": {"motions": 4, "near_misses": 2, "reorders": 2, "batch": {"together": True}}
+        "simulation": {"people": {"motions": 4, "near_misses": 2, "reorders": 2}},
+        "simulation_batch": {"together": True},
     },
     "no network, 24 segments, 10 components, 128 numbers, 300 steps": linear(
         components=10, segments=24, numbers=128, steps=300
@@ -182,8 +187,8 @@ def changed(changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     table = {}
     for group, values in BASE.items():
         table[group] = values | changes.get(group, {})
-        if "batch" in values:
-            table[group]["batch"] = values["batch"] | changes.get(group, {}).get("batch", {})
+        if "people" in values:
+            table[group]["people"] = values["people"] | changes.get(group, {}).get("people", {})
     return table
 
 
@@ -192,8 +197,7 @@ def train(name: str, settings: TrainingSettings, people: Clips, grid: dict[str, 
     records, sequences = people
     if name == MIXED:
         sequences = mix(records, sequences)
-    batch: SamplerSettings = settings.simulation.batch
-    net = train_encoder(settings, make_training_set([(records, sequences, batch)]))
+    net = train_encoder(settings, make_training_set([(records, sequences, settings.simulation_batch)]))
     return figures(lambda own: score_pairs(embed(net, own[1]), own[0]), grid)
 
 

@@ -237,13 +237,16 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str = "settings")
     """Build a dataclass of options from nested mappings, and check it.
 
     Raises:
-        SettingsError: an unknown key (the nearest known is named), a wrong type or a value out of range.
+        SettingsError: an unknown key (the nearest known is named, or the new name where the class lists the key of an
+            earlier version in `MOVED`), a wrong type or a value out of range.
     """
     hints = typing.get_type_hints(kind)
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
+            if new := getattr(kind, "MOVED", {}).get(key):
+                raise SettingsError(f"{where}: {key!r} was an earlier version's; write it as {new}.")
             near = difflib.get_close_matches(key, known, n=1, cutoff=0)
             raise SettingsError(f"{where}: unknown key {key!r}; the nearest known is {near[0]!r}.")
         values[key] = _convert(hints[key], value, f"{where}: {key}")
@@ -270,6 +273,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise SettingsError(f"{where} must be a table.")
         return dict(value)
     if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
         (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
         return _convert(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -310,11 +315,18 @@ def differences(before: Any, now: Any, where: str = "") -> list[str]:
         if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
             pairs = [(f"{name}[{i}]", *pair) for i, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1]]
         for label, one, other in pairs:
-            if dataclasses.is_dataclass(other):
+            if dataclasses.is_dataclass(one) and dataclasses.is_dataclass(other):
                 found += differences(one, other, f"{label}.")
             else:
-                found.append(f"{label} was {one!r} and is {other!r}")
+                found.append(f"{label} was {_shown(one)} and is {_shown(other)}")
     return found
+
+
+def _shown(value: Any) -> str:
+    """A value as the message of a difference shows it; of a whole table only that it is there."""
+    if value is None:
+        return "left out"
+    return "set" if dataclasses.is_dataclass(value) else repr(value)
 
 
 def to_toml(settings: Any) -> str:

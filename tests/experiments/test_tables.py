@@ -19,10 +19,23 @@ from facemotion.experiments.paper_runs import DTW, MAIN, TableSettings, choose_r
 from facemotion.features import load_extractor
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
+from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.types import TRIAL_KINDS, FeatureSequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
-PEOPLE = SimulationSettings(subjects=4, motions=2, lips=2, takes=3, near_misses=1, reorders=1, mimics=1)
+PEOPLE = DatasetSettings(
+    part="train",
+    subjects=4,
+    motions=2,
+    lips=2,
+    takes=3,
+    near_misses=1,
+    reorders=1,
+    mimics=1,
+    impostor_takes=3,
+)
+
+SIMULATED = 'part = "train"\nsubjects = 1\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\nmimics = 0\n'
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +44,7 @@ def people(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("people")
     frontend_id = load_extractor("face-mesh").frontend_id
     cache = FeatureCache(folder / "features", frontend_id)
-    records, sequences = simulate(PEOPLE, Assets(assets_folder), frontend_id)
+    records, sequences = simulate(SimulationSettings(PEOPLE), Assets(assets_folder), frontend_id)
     for record, sequence in zip(records, sequences, strict=True):
         (folder / record.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / record.path).write_text(record.path)
@@ -205,7 +218,7 @@ def test_simulated_people_are_trained_on_and_stand_in_no_table(
     config: Path, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
-    more = "\n[recipe.simulation]\nsubjects = 1\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\n"
+    more = "\n[recipe.simulation.people]\n" + SIMULATED
     told = []
     for name in ("without", "with"):
         told.append(json.loads(run("tables", config, "--out", tmp_path / name, "--only", "landmarks", "--json")))
@@ -216,7 +229,7 @@ def test_simulated_people_are_trained_on_and_stand_in_no_table(
         np.testing.assert_array_equal(one["places"], other["places"])
         assert np.abs(one["encoder"] - other["encoder"]).max() > 1e-3
     config.write_text(config.read_text().replace('landmarks = "face-mesh"', 'landmarks = "sfe-l-landmarks"'))
-    with pytest.raises(DataError, match="no features of sfe-l-landmarks; set subjects = 0"):
+    with pytest.raises(DataError, match="no features of sfe-l-landmarks; leave .simulation. out"):
         run("tables", config, "--out", tmp_path / "neither", "--only", "landmarks")
 
 

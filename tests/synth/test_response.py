@@ -13,7 +13,7 @@ from facemotion.errors import DataError, ManifestError, WriteError
 from facemotion.features import load_extractor
 from facemotion.synth.points.response import CAUSES, MeshResponse, first_order, fit_response, load_response
 from facemotion.synth.points.simulate import SimulationSettings
-from facemotion.synth.sets.plan import truth_path
+from facemotion.synth.sets.plan import DatasetSettings, truth_path
 from facemotion.synth.sets.truth import Truth
 from facemotion.training.encoder.dataset import check_simulation, refuse_fitted
 from facemotion.training.encoder.settings import TrainingSettings
@@ -172,7 +172,7 @@ def test_folds_do_not_hold_out_whom_the_response_knows(tmp_path: Path) -> None:
     made = make_set(tmp_path, people=4, clips=2)
     response, _ = fit_response(made.manifest, made.features, FRONT)
     response.save(tmp_path / "response.npz")
-    simulation = SimulationSettings(subjects=1, response=str(tmp_path / "response.npz"))
+    simulation = SimulationSettings(DatasetSettings(part="train"), response=str(tmp_path / "response.npz"))
     settings = TrainingSettings(simulation=simulation)
     _, known = read_features(FeatureCache(made.features, FRONT), read_manifest(made.manifest))
     other = FeatureSequence(known[0].values + 1, known[0].times, FRONT)

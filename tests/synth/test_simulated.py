@@ -10,18 +10,20 @@ from facemotion.synth.filming.scene import Moments
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.head import SHAPES
 from facemotion.synth.points.response import CAUSES, MeshResponse
-from facemotion.synth.points.simulate import SimulationSettings, as_dataset, simulate, simulation_version
-from facemotion.synth.sets.plan import make_performers, make_plan, perform
+from facemotion.synth.points.simulate import SimulationSettings, simulate, simulation_version
+from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
 from facemotion.types import FeatureSequence
 
-SMALL = SimulationSettings(subjects=2, motions=2, lips=1, takes=2, near_misses=1)
+PEOPLE = DatasetSettings(
+    part="train", subjects=2, motions=2, lips=1, takes=2, near_misses=1, mimics=0, impostor_takes=2
+)
+SMALL = SimulationSettings(PEOPLE)
 
 
-def performances(settings: SimulationSettings) -> list[Moments]:
-    """What the people of SMALL do."""
-    plan = as_dataset(settings)
-    performers = make_performers(plan)
-    return [perform(plan, clip, performers[clip.record.subject])[1] for clip in make_plan(plan)]
+def performances(people: DatasetSettings) -> list[Moments]:
+    """What the people of a planned set do."""
+    performers = make_performers(people)
+    return [perform(people, clip, performers[clip.record.subject])[1] for clip in make_plan(people)]
 
 
 @pytest.mark.shared
@@ -61,7 +63,10 @@ def test_noise_is_one_error_of_all_points_and_one_of_each(assets_folder: Path) -
 
 @pytest.mark.shared
 def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) -> None:
-    assets, talk = Assets(assets_folder), dataclasses.replace(SMALL, motions=0, near_misses=0, lips=2)
+    assets, talk = (
+        Assets(assets_folder),
+        SimulationSettings(dataclasses.replace(PEOPLE, motions=0, near_misses=0, lips=2)),
+    )
     whole, cut = (simulate(dataclasses.replace(talk, cut=each), assets, "front")[1] for each in (False, True))
     for one, other in zip(whole, cut, strict=True):
         assert other.times[0] == 0
@@ -92,7 +97,7 @@ def test_people_move_as_a_response_shows_them(assets_folder: Path, tmp_path: Pat
 
     turned = np.zeros((CAUSES, size), np.float32)
     turned[-2] = 1
-    yaw = [moments.turn[:, 1] for moments in performances(plain)]
+    yaw = [moments.turn[:, 1] for moments in performances(PEOPLE)]
     for sequence, degrees in zip(answer(usual=turned), yaw, strict=True):
         np.testing.assert_allclose(np.diff(sequence.values[:, 7]), np.diff(degrees), atol=1e-3)
 

@@ -18,6 +18,7 @@ from facemotion.errors import DataError, FacemotionError, ManifestError, Trainin
 from facemotion.evaluation.scores import read_scores
 from facemotion.features import load_extractor
 from facemotion.synth.points.simulate import SimulationSettings
+from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.training.encoder.dataset import load_simulated
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
@@ -160,7 +161,16 @@ def test_a_place_for_results_is_made_before_training(tmp_path: Path) -> None:
         train(tmp_path, world(tmp_path), "crossval", "--folds", "2")
 
 
-SIMULATED = "[simulation]\nsubjects = 2\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\n"
+SIMULATED = """
+[simulation.people]
+part = "train"
+subjects = 2
+motions = 2
+lips = 0
+takes = 2
+near_misses = 0
+mimics = 0
+"""
 
 
 @pytest.mark.shared
@@ -180,8 +190,8 @@ def test_simulated_people_are_in_no_fold(
 
 
 def test_simulated_people_have_points_of_the_mesh_alone() -> None:
-    settings = TrainingSettings(extractor="sfe-l", simulation=SimulationSettings(subjects=1))
-    with pytest.raises(DataError, match="no features of sfe-l; set subjects = 0"):
+    settings = TrainingSettings(extractor="sfe-l", simulation=SimulationSettings(DatasetSettings(part="train")))
+    with pytest.raises(DataError, match="no features of sfe-l; leave .simulation. out"):
         load_simulated(settings, "front")
     assert load_simulated(TrainingSettings(extractor="sfe-l"), "front") == []
 

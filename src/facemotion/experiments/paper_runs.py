@@ -289,7 +289,7 @@ class _Worker:
             self.digest = f"{digest_records(self.manifest.records)} {json.dumps(files)}"
         held = json.dumps(self.folds[fold].test.tolist())
         told = f"{self.digest} {_frontend_id(run.extractor)} {held}"
-        if run.settings is not None and run.settings.simulation.subjects:
+        if run.settings is not None and run.settings.simulation is not None:
             told += f" {simulation_version(run.settings.simulation)}"
         return hashlib.sha256(told.encode()).hexdigest()
 

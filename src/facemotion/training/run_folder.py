@@ -22,7 +22,6 @@ from torch.optim import Optimizer
 from facemotion.config import differences, read_toml, to_toml
 from facemotion.errors import TrainingError
 from facemotion.files import write_whole
-from facemotion.training.encoder.settings import TrainingSettings
 
 T = TypeVar("T")
 
@@ -112,18 +111,11 @@ class RunFolder:
 
     path: Path
 
-    @property
-    def settings(self) -> TrainingSettings:
-        """The resolved settings that a run of the sequence encoder was started with.
-
-        Raises:
-            SettingsError: no such run, or an altered file.
-        """
-        return self.read_settings(TrainingSettings)
-
     def read_settings(self, kind: type[T]) -> T:
-        """The resolved settings of a run of any kind, a dataclass of options.
+        """The resolved settings that a run was started with.
 
+        Args:
+            kind: the dataclass of options that this kind of training has, such as `TrainingSettings`.
         Raises:
             SettingsError: no such run, one of another kind, or an altered file.
         """
@@ -171,11 +163,18 @@ class RunFolder:
                 "remove it."
             )
 
-    def is_complete(self, settings: TrainingSettings) -> bool:
-        """Whether a run of these very settings has ended here."""
+    def is_complete(self, settings: Any, steps: int) -> bool:
+        """Whether a run of exactly these settings has ended here.
+
+        Args:
+            settings: a dataclass of options.
+            steps: batches after which such a run ends.
+        Raises:
+            SettingsError: as in `read_settings`. TrainingError: as in `load`.
+        """
         if not (self.path / "checkpoint.safetensors").is_file():
             return False
-        return self.settings == settings and self.load().step == settings.optimiser.steps
+        return bool(self.read_settings(type(settings)) == settings) and self.load().step == steps
 
     def load(self) -> Checkpoint:
         """Read the checkpoint.

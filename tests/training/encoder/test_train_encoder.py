@@ -91,11 +91,11 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(data: TrainingSet, t
 
 def test_a_run_folder_tells_what_was_done(data: TrainingSet, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    assert not run.is_complete(TINY)
+    assert not run.is_complete(TINY, steps=10)
     net = train_encoder(TINY, data, run)
-    assert run.settings == TINY
-    assert run.is_complete(TINY)
-    assert not run.is_complete(dataclasses.replace(TINY, seed=1))
+    assert run.read_settings(TrainingSettings) == TINY
+    assert run.is_complete(TINY, steps=10)
+    assert not run.is_complete(dataclasses.replace(TINY, seed=1), steps=10)
     assert "torch" in json.loads((run.path / "versions.json").read_text())
     assert len((run.path / "curve.csv").read_text().splitlines()) == 11
     assert not list(run.path.glob("*.part"))
@@ -223,7 +223,9 @@ def test_features_of_two_front_ends_never_meet(data: TrainingSet, tmp_path: Path
     with pytest.raises(ModelMismatchError, match="front and of other"):
         make_training_set([(records, sequences, SamplerSettings()), (records, foreign, SamplerSettings())])
     with pytest.raises(ModelMismatchError, match="begun on features of front"):
-        train_encoder(run.settings, make_training_set([(records, foreign, SamplerSettings())]), run)
+        train_encoder(
+            run.read_settings(TrainingSettings), make_training_set([(records, foreign, SamplerSettings())]), run
+        )
     net, _ = load_encoder(run)
     with pytest.raises(ModelMismatchError, match="takes 3 features"):
         embed(net, [FeatureSequence(np.zeros((4, 2), np.float32), np.arange(4) / 25, "front")])

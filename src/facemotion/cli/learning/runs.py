@@ -36,6 +36,7 @@ def embed_run(
 
     try:
         from facemotion.data.cache import mark_clip
+        from facemotion.training.encoder.settings import TrainingSettings
         from facemotion.training.encoder.train import embed, restore_encoder
         from facemotion.training.run_folder import RunFolder
     except ImportError as error:
@@ -44,7 +45,7 @@ def embed_run(
     from facemotion.data.manifest import read_manifest
 
     run = RunFolder(path)
-    checkpoint, settings = run.load(), run.settings
+    checkpoint, settings = run.load(), run.read_settings(TrainingSettings)
     net = restore_encoder(checkpoint, settings.encoder)
     done, wanted = checkpoint.step, settings.optimiser.steps
     if done < wanted:

@@ -9,8 +9,11 @@ which comes and goes within a tenth of a second (docs/synth.md). Or points move 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +24,8 @@ from facemotion.features.mesh import POINTS, align
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import engine_version
 from facemotion.synth.people.head import IDENTITIES, load_head
-from facemotion.synth.performance.takes import Spreads
 from facemotion.synth.points.response import first_order, load_response
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
-from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 # The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
@@ -36,22 +37,24 @@ MESH_POINTS = 478
 ALIGNMENT = np.array([0.001, 0.0035, 0.0011, 0.0065, 0.0011, 0.0014, 0.006])
 OWN = np.array([1.0, 1.0, 0.4])
 ERROR_SECONDS = 0.1
-USUAL = Spreads()
-PART = "train"
+
+_PEOPLE = "under [simulation.people]"
+_MOVED_TO_PEOPLE = ("motions", "lips", "takes", "near_misses", "reorders", "mimics", "seed")
 
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """Simulated people to train on beside the recorded ones; they need the data engine's assets (FACEMOTION_ASSETS)."""
+    """Simulated people as mesh points; they need the data engine's assets (FACEMOTION_ASSETS)."""
 
-    subjects: int = option(0, "simulated people; 0 for none", minimum=0, maximum=100000)
-    motions: int = option(5, "facial motions of each", minimum=0, maximum=100)
-    lips: int = option(3, "lip movements of each", minimum=0, maximum=100)
-    takes: int = option(4, "takes of each motion", minimum=2, maximum=1000)
-    near_misses: int = option(2, "motions of each that get a near miss, performed as a motion of its own", minimum=0)
-    reorders: int = option(0, "motions of each that get a near miss of the same steps in another order", minimum=0)
-    mimics: int = option(0, "motions of each that another person mimics", minimum=0)
-    seed: int = option(0, "of people, motions and takes", minimum=0)
+    MOVED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "subjects": f"subjects {_PEOPLE}, or leave [simulation] out where nobody is simulated",
+            **{name: f"{name} {_PEOPLE}" for name in _MOVED_TO_PEOPLE},
+            "batch": "[simulation_batch]",
+        }
+    )
+
+    people: DatasetSettings = field(default_factory=DatasetSettings)
     shape: float = option(0.8, "spread of the shape of heads", unit="standard deviations of the head model", minimum=0)
     noise: float = option(
         0.0025, "spread of a point's own error", unit="distances between the outer eye corners", minimum=0
@@ -68,7 +71,6 @@ class SimulationSettings:
         maximum=1,
     )
     cut: bool = option(False, "cut lip movements to where the lips move, as corpora of speech are")
-    batch: SamplerSettings = field(default_factory=SamplerSettings)
 
 
 class HeadPoints:
@@ -101,32 +103,32 @@ class HeadPoints:
 
 
 def simulate(
-    settings: SimulationSettings, assets: Assets, frontend_id: str, spreads: Spreads = USUAL
+    settings: SimulationSettings, assets: Assets, frontend_id: str
 ) -> tuple[list[ClipRecord], list[FeatureSequence]]:
     """Perform every clip of a planned data set on heads of random shape.
 
     Args:
-        settings: how many people, motions and takes. assets: of the data engine.
-        frontend_id: of the face-mesh features that the sequences stand beside.
-        spreads: of people and takes.
+        settings: the planned set, and how the mesh shows its people.
+        assets: the assets of the data engine.
+        frontend_id: the front end of the face-mesh features that the sequences are used with.
     Returns:
         Records and their sequences, values (T, 3 x len(POINTS)) as FaceMesh makes them.
     Raises:
         AssetError: the head model is missing. DataError: see `load_response`.
     """
-    head, plan_settings = HeadPoints(assets), as_dataset(settings, spreads)
-    performers = make_performers(plan_settings)
+    head, people = HeadPoints(assets), settings.people
+    performers = make_performers(people)
     response = load_response(Path(settings.response), frontend_id) if settings.response else None
     records, sequences = [], []
     bodies: dict[str, _Body] = {}
-    for number, clip in enumerate(make_plan(plan_settings)):
-        rng = np.random.default_rng([settings.seed, number])
+    for number, clip in enumerate(make_plan(people)):
+        rng = np.random.default_rng([people.seed, number])
         subject = clip.record.subject
         if subject not in bodies:
             shape = head.body(settings.shape * rng.standard_normal(IDENTITIES).astype(np.float32))
             bodies[subject] = _Body(shape, head.features(shape).ravel(), response.person(rng) if response else None)
         body = bodies[subject]
-        _, moments = perform(plan_settings, clip, performers[subject])
+        _, moments = perform(people, clip, performers[subject])
         shown = np.arange(len(moments.times))
         if settings.cut and clip.record.kind == "lip":
             moving = np.flatnonzero(moments.phase)
@@ -144,30 +146,13 @@ def simulate(
     return records, sequences
 
 
-def as_dataset(settings: SimulationSettings, spreads: Spreads = USUAL) -> DatasetSettings:
-    """The data set whose clips simulated people perform."""
-    return DatasetSettings(
-        subjects=settings.subjects,
-        motions=settings.motions,
-        lips=settings.lips,
-        takes=settings.takes,
-        near_misses=settings.near_misses,
-        reorders=settings.reorders,
-        mimics=settings.mimics,
-        impostor_takes=settings.takes,
-        part=PART,
-        seed=settings.seed,
-        spreads=spreads,
-    )
-
-
 def simulation_version(settings: SimulationSettings) -> str:
     """What simulated people depend on beside the settings: the engine, and the bytes of the response.
 
     Raises:
         DataError: the response can't be read.
     """
-    told = engine_version(PART)
+    told = engine_version(settings.people.part)
     if settings.response:
         try:
             told += f" {hashlib.sha256(Path(settings.response).read_bytes()).hexdigest()}"

@@ -172,9 +172,9 @@ def load_simulated(settings: TrainingSettings, frontend_id: str) -> list[Source]
         DataError: see `check_simulation`. AssetError: the assets aren't there.
     """
     check_simulation(settings, frontend_id)
-    if not settings.simulation.subjects:
+    if settings.simulation is None:
         return []
-    return [(*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation.batch)]
+    return [(*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation_batch)]
 
 
 def check_simulation(settings: TrainingSettings, frontend_id: str) -> frozenset[str]:
@@ -187,12 +187,12 @@ def check_simulation(settings: TrainingSettings, frontend_id: str) -> frozenset[
             `load_response`.
     """
     simulation = settings.simulation
-    if not simulation.subjects:
+    if simulation is None:
         return frozenset()
     if settings.extractor != MESH:
         raise DataError(
-            f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; set subjects = 0 "
-            "under [simulation] or train on the mesh."
+            f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; leave "
+            "[simulation] out or train on the mesh."
         )
     return load_response(Path(simulation.response), frontend_id).marks if simulation.response else frozenset()
 
@@ -204,7 +204,7 @@ def refuse_fitted(settings: TrainingSettings, frontend_id: str, sequences: Seque
         DataError: it was fitted on one of them; or see `check_simulation`.
     """
     fitted_on = check_simulation(settings, frontend_id)
-    if fitted_on and fitted_on & set(map(mark_clip, sequences)):
+    if settings.simulation is not None and fitted_on & set(map(mark_clip, sequences)):
         raise DataError(
             f"{settings.simulation.response} was fitted on clips that folds hold out; fit it on other people."
         )

@@ -11,6 +11,8 @@ from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.training.encoder.augment import AugmentSettings
 from facemotion.training.encoder.sampling import SamplerSettings
 
+TRAINED_ON = "train"  # the part of the data engine's people, motions and takes that an encoder may learn from
+
 
 @dataclass(frozen=True)
 class SourceSettings:
@@ -83,9 +85,18 @@ class TrainingSettings:
     threads: int = option(0, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
     checkpoint_steps: int = option(200, "batches between two checkpoints", minimum=1)
     sources: tuple[SourceSettings, ...] = option((SourceSettings(),), "manifests that every batch takes clips from")
-    simulation: SimulationSettings = field(default_factory=SimulationSettings)
+    # Simulated people to train on beside the recorded ones; nobody where the table isn't there.
+    simulation: SimulationSettings | None = None
+    simulation_batch: SamplerSettings = field(default_factory=SamplerSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     subclips: SubclipSettings = field(default_factory=SubclipSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+
+    def __post_init__(self) -> None:
+        if self.simulation is not None and self.simulation.people.part != TRAINED_ON:
+            raise ValueError(
+                f'simulated people are trained on, and others are tested: set part = "{TRAINED_ON}" under '
+                "[simulation.people]"
+            )

@@ -114,7 +114,7 @@ def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
         TrainingError: no checkpoint, or one of another architecture. SettingsError: no such run.
     """
     checkpoint = run.load()
-    return restore_encoder(checkpoint, run.settings.encoder), checkpoint.made_for
+    return restore_encoder(checkpoint, run.read_settings(TrainingSettings).encoder), checkpoint.made_for
 
 
 def restore_encoder(checkpoint: Checkpoint, settings: EncoderSettings) -> SequenceEncoder:
@@ -234,7 +234,7 @@ def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset
             f"{run.path} was trained on features of {checkpoint.made_for}, these are of {data.frontend_id}; begin "
             "with another run."
         )
-    if run.settings.encoder != net.settings or checkpoint.dimension != net.dimension:
+    if run.read_settings(TrainingSettings).encoder != net.settings or checkpoint.dimension != net.dimension:
         raise TrainingError(
             f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same."
         )
