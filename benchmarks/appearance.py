@@ -23,6 +23,7 @@ from facemotion.face import BlazeFace, FaceTracker, look_at
 from facemotion.frontend import LOOK_EVERY
 from facemotion.media import read_frames
 from facemotion.media.warp import warp
+from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS
 from facemotion.thresholds import calibrate
 from facemotion.types import ScoredTrials
@@ -79,8 +80,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     settings = load_settings(arguments.config)
-    detector = BlazeFace(settings.face, settings.runtime)
-    recogniser = Recogniser.load(arguments.recogniser, settings.runtime)
+    detector = BlazeFace(Models.of(settings.runtime), settings.face)
+    recogniser = Recogniser.load(arguments.recogniser, Models.of(settings.runtime))
     people: dict[str, list[np.ndarray]] = {}
 
     def add(name: str, pictures: np.ndarray) -> None:

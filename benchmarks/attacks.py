@@ -40,7 +40,7 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.encoder import Encoder
 from facemotion.evaluation.trials import template_trials
-from facemotion.models import card
+from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
@@ -92,7 +92,8 @@ def simulated(people: int, frontend_id: str) -> Performed:
 def scores(sets: dict[str, Path], cache: Path, takes: int, people: int) -> str:
     """Rows of what passes at the default operating point, by kind of probe."""
     name = Settings().verifier.encoder
-    encoder, point = Encoder.load(name), for_takes(operating_points(card(name)), takes)
+    models = Models.configured()
+    encoder, point = Encoder.load(name, models), for_takes(operating_points(models, name), takes)
     store = FeatureCache(cache, encoder.frontend_id)
     lines = [
         f"Templates of {takes} takes, threshold {point.threshold:.3f} ({point.name}, measured with templates of "

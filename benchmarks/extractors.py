@@ -22,6 +22,7 @@ from facemotion.data.manifest import read_manifest
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, peak_f1
 from facemotion.evaluation.trials import score_pairs
 from facemotion.features import load_extractor
+from facemotion.models import Models
 from facemotion.training.encoder.dataset import make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
@@ -32,7 +33,7 @@ RESULTS = ROOT / "docs" / "results"
 
 def measure(settings: TrainingSettings, data: Path, cache: Path, seeds: int) -> dict[str, object]:
     """AP, peak F1 and EER, mean over seeds."""
-    features = FeatureCache(cache, load_extractor(settings.extractor).frontend_id)
+    features = FeatureCache(cache, load_extractor(settings.extractor, Models.configured()).frontend_id)
     whole = read_manifest(data / "manifest.csv")
     train, train_clips = read_features(features, whole.select(split="train"))
     test, test_clips = read_features(features, whole.select(split="test"))

@@ -44,6 +44,7 @@ from facemotion.evaluation.measures import (
 from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING
+from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
 from facemotion.synth.points.response import fit_response
 from facemotion.thresholds import independent_impostors, lowest_supported_fmr
@@ -90,7 +91,7 @@ def main() -> None:
         parser.error("--ship needs --people and --rendered: figures of one speaker say nothing of other people")
 
     settings = read_toml(TrainingSettings, options.config)
-    cache = FeatureCache(options.cache, load_extractor(settings.extractor).frontend_id)
+    cache = FeatureCache(options.cache, load_extractor(settings.extractor, Models.configured()).frontend_id)
     whole = read_manifest(options.data / "manifest.csv")
     train, train_clips = read_features(cache, whole.select(split="train"))
     test, test_clips = read_features(cache, whole.select(split="test"))

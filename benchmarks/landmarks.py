@@ -23,7 +23,6 @@ from onnxruntime import InferenceSession
 from other_speakers import clips_of_speakers
 from PIL import Image
 
-from facemotion.config import RuntimeSettings
 from facemotion.data.still_files import EMOTIONS, StillPerson, Stills
 from facemotion.face import BlazeFace
 from facemotion.features import FaceMesh, SpatialLandmarks
@@ -31,7 +30,7 @@ from facemotion.features.landmarks68 import MESH_POINTS, MOVING, align_68
 from facemotion.media import read_frames
 from facemotion.media.mark import mark_face
 from facemotion.media.warp import crop_matrix, warp
-from facemotion.models import open_session
+from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS
 
 ROOT = Path(__file__).parents[1]
@@ -48,12 +47,12 @@ OPENINGS = {"right lid": ((37, 38), (41, 40)), "left lid": ((43, 44), (47, 46)),
 Finder = Callable[[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 
-def finder(name: str, runtime: RuntimeSettings) -> Finder:
+def finder(name: str, models: Models) -> Finder:
     """(68, 2) pixels of a frame, from its box and keypoints."""
     if name == "face-mesh":
-        mesh = FaceMesh(runtime)
+        mesh = FaceMesh(models)
         return lambda frame, box, keypoints: mesh.landmarks(frame, box, keypoints)[MESH_POINTS, :2]
-    return SpatialLandmarks(name, runtime).landmarks
+    return SpatialLandmarks(name, models).landmarks
 
 
 def errors(found: NDArray[np.floating], wanted: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -346,11 +345,11 @@ def main() -> None:
     parser.add_argument("stills", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("names", nargs="+")
-    parser.add_argument("--models", default="", help="folder of further cards and files")
+    parser.add_argument("--models", type=Path, help="folder of further cards and files")
     parser.add_argument("--picture", type=Path, help="also draw the last NAME's landmarks to this file")
     arguments = parser.parse_args()
-    runtime = RuntimeSettings(models_folder=arguments.models)
-    detector = BlazeFace()
+    models = Models(arguments.models) if arguments.models else Models.configured()
+    detector = BlazeFace(models)
     with (arguments.data / "grid_s1" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     s1 = [arguments.data / "grid_s1" / row["path"] for row in rows[::10]]
@@ -358,13 +357,13 @@ def main() -> None:
     splits = {split: Stills(arguments.stills, split) for split in ("validation", "benchmark")}
     path = RESULTS / "landmarks.json"
     results = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    mesh = finder("face-mesh", runtime)
+    mesh = finder("face-mesh", models)
     for name in arguments.names:
-        session = open_session(name, runtime)
+        session = models.open(name)
         outputs = {output.name for output in session.get_outputs()}
         figures: dict[str, object] = {}
         if name == "face-mesh" or "landmarks" in outputs:
-            find = finder(name, runtime)
+            find = finder(name, models)
             figures = {split: on_renders(find, own, detector) for split, own in splits.items()}
             figures["grid"] = {
                 "s1, test phrases": on_grid(find, mesh, s1, 6, detector),

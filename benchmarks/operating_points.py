@@ -25,7 +25,8 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.encoder import Encoder
 from facemotion.evaluation.trials import join_trials, most_takes, template_trials
-from facemotion.models.cards import SHIPPED_CARDS, card
+from facemotion.models import Models
+from facemotion.models.cards import SHIPPED_CARDS
 from facemotion.thresholds import calibrate
 from facemotion.types import ClipRecord, FloatArray, OperatingPoint, ScoredTrials
 
@@ -60,7 +61,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = Settings()
     name = settings.verifier.encoder
-    encoder = Encoder.load(name)
+    encoder = Encoder.load(name, Models.configured())
     cache = FeatureCache(given.cache, encoder.frontend_id)
     sets = []
     for path in given.manifests:
@@ -98,7 +99,7 @@ def main() -> None:
         cards = tomlkit.parse(SHIPPED_CARDS.read_text("utf-8"))
         cards[name]["operating_points"] = tomlkit.item([dataclasses.asdict(point) for point in points])
         SHIPPED_CARDS.write_text(tomlkit.dumps(cards), "utf-8")
-        print(f"Written to the card of {card(name).model_id}.")
+        print(f"Written to the card of {Models.configured().card(name).model_id}.")
 
 
 if __name__ == "__main__":

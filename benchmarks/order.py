@@ -26,6 +26,7 @@ from facemotion.evaluation.failures import FLASH_SHARE
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, prevalence
 from facemotion.evaluation.report import kind_figures
 from facemotion.evaluation.trials import OTHER_ORDER, matrix_trials, score_pairs, select_trials
+from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.performance.takes import Spreads
 from facemotion.synth.points.simulate import SimulationSettings, simulate
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="encoder-mesh", help="encoder, by the name of its card")
     parser.add_argument("--write", action="store_true", help="write docs/results/order.json and .md")
     options = parser.parse_args()
-    encoder = Encoder.load(options.encoder)
+    encoder = Encoder.load(options.encoder, Models.configured())
     planned = DatasetSettings(
         part="train",
         subjects=options.people,

@@ -37,7 +37,7 @@ from facemotion.config import RuntimeSettings, Settings
 from facemotion.encoder import Encoder
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import read_frames
-from facemotion.models import load_cards, model_path, open_session
+from facemotion.models import Models
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "src" / "facemotion" / "samples"
@@ -105,7 +105,8 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
     """Median milliseconds a frame of each stage, and frames/s end to end."""
     settings = Settings(runtime=RuntimeSettings(threads=threads))
     frontend = Frontend.load(settings)
-    encoder = Encoder.load(settings.verifier.encoder, settings.runtime)
+    models = Models.of(settings.runtime)
+    encoder = Encoder.load(settings.verifier.encoder, models)
     spent: dict[str, list[float]] = {}
     ends = []
     for _ in range(5):
@@ -124,15 +125,15 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
         done = perf_counter()
         spent.setdefault("encode (whole clip)", []).append(1000 * (done - begin))
         ends.append(len(sequence) / (done - start))
-    spent["detect: BlazeFace alone"] = network_alone("blazeface", settings.runtime)
-    spent["extract: face mesh alone"] = network_alone("face-mesh", settings.runtime)
-    spent["extract: SFE-L alone"] = network_alone("sfe-l", settings.runtime)
+    spent["detect: BlazeFace alone"] = network_alone("blazeface", models)
+    spent["extract: face mesh alone"] = network_alone("face-mesh", models)
+    spent["extract: SFE-L alone"] = network_alone("sfe-l", models)
     return {stage: float(np.median(values)) for stage, values in spent.items()} | {"frames/s": float(np.median(ends))}
 
 
-def network_alone(name: str, runtime: RuntimeSettings, runs: int = 200) -> list[float]:
+def network_alone(name: str, models: Models, runs: int = 200) -> list[float]:
     """Milliseconds of each run of one network, without what prepares its input and reads its output."""
-    session = open_session(name, runtime)
+    session = models.open(name)
     entry = session.get_inputs()[0]
     tensor = np.random.default_rng(0).random(entry.shape, np.float32)
     session.run(None, {entry.name: tensor})
@@ -169,10 +170,10 @@ def main() -> None:
     rate = machine_rate()
     result: dict[str, Any] = {"processor": processor(), "multiply-adds per second, one thread": rate}
     print(f"one thread reaches {rate / 1e9:.1f} G multiply-adds/s\n\nnetwork            M multiply-adds   floor, ms")
-    for name, card in load_cards().items():
+    for name, card in Models.shipped().cards().items():
         if card.role == "recogniser":
             continue
-        work = multiply_adds(model_path(name))
+        work = multiply_adds(Models.shipped().path(name))
         result[f"floor {name}, ms"] = 1000 * work / rate
         print(f"{name:18} {work / 1e6:15.1f} {1000 * work / rate:11.2f}")
     for threads in (1, 2):

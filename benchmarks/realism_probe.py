@@ -27,6 +27,7 @@ from facemotion.face.blazeface import BlazeFace
 from facemotion.features.mesh import FaceMesh
 from facemotion.media import load_clip
 from facemotion.media.warp import square_matrix, warp
+from facemotion.models import Models
 
 SIDE = 96
 FRAMES = 6
@@ -43,7 +44,7 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 def crops(paths: list[tuple[str, Path]]) -> tuple[list[str], np.ndarray]:
     """Inner faces (N, 96, 96, 3) uint8, eyes to mouth, upright, and whose they are."""
-    detector, mesh = BlazeFace(), FaceMesh()
+    detector, mesh = BlazeFace(Models.configured()), FaceMesh(Models.configured())
     owners, pictures = [], []
     for owner, path in paths:
         for frame in frames_of(path):

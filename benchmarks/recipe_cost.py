@@ -27,6 +27,7 @@ from facemotion.config import read_toml
 from facemotion.evaluation.measures import average_precision, curve
 from facemotion.evaluation.trials import score_pairs
 from facemotion.experiments.paper_runs import TableSettings, heads_for
+from facemotion.models import Models
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
@@ -126,7 +127,7 @@ def convergence(settings: TableSettings) -> dict[str, list[float]]:
     new = {f"s{number + 1:03d}" for number in range(30, 40)}
     train = [i for i, r in enumerate(records) if r.subject not in new]
     test = [i for i, r in enumerate(records) if r.subject in new]
-    heads = heads_for(settings.recipe, "face-mesh")
+    heads = heads_for(settings.recipe, "face-mesh", Models.configured())
     found = {}
     source = ([records[i] for i in train], [sequences[i] for i in train], settings.recipe.sources[0].batch)
     data = make_training_set([source])

@@ -18,6 +18,7 @@ from sections import write_section
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.features import MESH, load_extractor
+from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.head import IDENTITIES
 from facemotion.synth.points.response import fit_response, read_causes
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("features"), help="feature cache")
     parser.add_argument("--write", action="store_true", help="write the table into docs/synth.md")
     given = parser.parse_args()
-    cache = FeatureCache(given.cache, load_extractor(MESH).frontend_id)
+    cache = FeatureCache(given.cache, load_extractor(MESH, Models.configured()).frontend_id)
     response, explained = fit_response(given.people, given.cache, cache.frontend_id)
     head = HeadPoints(Assets.find())
     columns, rows = [], []

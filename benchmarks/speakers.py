@@ -25,6 +25,7 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import Manifest, read_manifest
 from facemotion.encoder import Encoder
 from facemotion.frontend import Frontend
+from facemotion.models import Models
 from facemotion.training.encoder.train import embed, load_encoder
 from facemotion.training.run_folder import RunFolder
 from facemotion.types import FeatureSequence, FloatArray
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/results/speakers.md")
     given = parser.parse_args()
     name = Settings().verifier.encoder
-    encoder = Encoder.load(name)
+    encoder = Encoder.load(name, Models.configured())
     phrases, clips = read_features(
         FeatureCache(given.cache, encoder.frontend_id), read_manifest(given.data / "manifest.csv")
     )

@@ -29,6 +29,7 @@ from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING, POINTS
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import load_clip
+from facemotion.models import Models
 from facemotion.synth.filming.scene import Moments, SceneSettings, film, make_session, sample
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, cast, default_cache, fit_portraits
@@ -212,7 +213,7 @@ def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
 
 def real(data: Path, cache: Path) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """What the speaker of grid_s1 says, and the sizes of the speakers of grid_people."""
-    store = FeatureCache(cache, load_extractor("face-mesh").frontend_id)
+    store = FeatureCache(cache, load_extractor("face-mesh", Models.configured()).frontend_id)
     manifest, sequences = read_features(store, read_manifest(data / "grid_s1" / "manifest.csv").select(split="train"))
     clips = [(r.motion, points_of(s.values)) for r, s in zip(manifest.records, sequences, strict=True)]
     frontend = Frontend.load(Settings())

@@ -31,6 +31,7 @@ from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
 from facemotion.features.mesh import POINTS
 from facemotion.features.parts import select_parts
+from facemotion.models import Models
 from facemotion.nets.inputs import InputStreams
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
@@ -151,7 +152,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("transfer.json"), help="figures, kept one by one")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    frontend_id = load_extractor("face-mesh").frontend_id
+    frontend_id = load_extractor("face-mesh", Models.configured()).frontend_id
     grid = {}
     for split in ("train", "test"):
         manifest = read_manifest(options.data / "manifest.csv").select(split=split)

@@ -27,7 +27,7 @@ from facemotion.errors import (
 )
 from facemotion.features import load_extractor
 from facemotion.media.warp import apply
-from facemotion.models import model_path
+from facemotion.models import Models
 from facemotion.store import open_store
 
 
@@ -82,7 +82,7 @@ def write_model(folder: Path, name: str, role: str, nodes, weights, shapes, extr
 def settings(tmp_path_factory) -> Settings:
     """An encoder that takes every motion for the same, and a recogniser that goes by the colours of the picture."""
     folder = tmp_path_factory.mktemp("models")
-    extractor = load_extractor("face-mesh")
+    extractor = load_extractor("face-mesh", Models.shipped())
     rng = np.random.default_rng(0)
     normal = helper.make_node("LpNormalization", ["raw"], ["embedding"], axis=1, p=2)
     write_model(
@@ -304,10 +304,10 @@ def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path,
 
 def test_sface_tells_speakers_apart(data_folder):
     try:
-        model_path("sface")
+        Models.configured().path("sface")
     except MissingModelError:
         pytest.skip("needs the file of sface (facemotion models pull sface)")
-    frontend, recogniser = fm.Frontend.load(Settings()), Recogniser.load("sface")
+    frontend, recogniser = fm.Frontend.load(Settings()), Recogniser.load("sface", Models.shipped())
 
     def vector(path):
         return recogniser(frontend.acquire(path).portraits).vector

@@ -10,13 +10,13 @@ from facemotion.config import Settings
 from facemotion.encoder import Encoder
 from facemotion.errors import SettingsError
 from facemotion.frontend import Frontend
-from facemotion.models import card
+from facemotion.models import Models
 from facemotion.thresholds import operating_points
 
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[Frontend, Encoder]:
-    return Frontend.load(), Encoder.load(Settings().verifier.encoder)
+    return Frontend.load(), Encoder.load(Settings().verifier.encoder, Models.shipped())
 
 
 def test_it_is_of_the_default_front_end_and_of_no_other(parts):
@@ -29,7 +29,7 @@ def test_it_is_of_the_default_front_end_and_of_no_other(parts):
 
 def test_a_plain_motion_of_one_person_is_recognised_by_those_of_the_others(parts):
     listed = common_motions("packaged", *parts)
-    threshold = operating_points(card(Settings().verifier.encoder))[0].threshold
+    threshold = operating_points(Models.shipped(), Settings().verifier.encoder)[0].threshold
     recognised = []
     for takes in listed.values():
         for place, take in enumerate(takes):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.doctor.host import OPTIONAL, within
-from facemotion.models import model_path
+from facemotion.models import Models
 from facemotion.models.cards import file_sha256
 from facemotion.store import open_store
 from facemotion.store.keys import new_key
@@ -93,7 +93,7 @@ def test_a_store_that_is_in_use_is_counted(own_data_folder):
 def test_a_damaged_model_is_named(tmp_path):
     models = tmp_path / "models"
     models.mkdir()
-    good = model_path("blazeface")
+    good = Models.shipped().path("blazeface")
     (models / "mine.onnx").write_bytes(good.read_bytes()[:-1] + b"\0")
     digest = file_sha256(good)
     (models / "mine.toml").write_text(

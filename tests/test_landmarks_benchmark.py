@@ -11,6 +11,7 @@ import pytest
 from facemotion.data.still_files import EMOTIONS, Shard, StillPerson, Stills, write_people, write_shard
 from facemotion.face import BlazeFace
 from facemotion.features.landmarks68 import RIGID
+from facemotion.models import Models
 
 BENCH = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "landmarks.py"))
 
@@ -18,7 +19,7 @@ BENCH = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "landmarks
 @pytest.fixture
 def stills(tmp_path: Path, drawn_face) -> Stills:
     image = drawn_face[48:208, 48:208]
-    box = BlazeFace().detect(image).boxes[0]
+    box = BlazeFace(Models.shipped()).detect(image).boxes[0]
     rng = np.random.default_rng(0)
     face = rng.normal(0, 0.3, (68, 2))
     face[RIGID[:, 0].astype(int)] = RIGID[:, 1:]
@@ -51,7 +52,7 @@ def test_an_error_that_is_known_is_found(stills):
         index = next(order)
         return stills.landmarks[index] + np.array([2.0 * (stills.people[index] == "b"), 0])
 
-    told = BENCH["on_renders"](find, stills, BlazeFace())
+    told = BENCH["on_renders"](find, stills, BlazeFace(Models.shipped()))
     scale = np.linalg.norm(stills.landmarks[:, 36] - stills.landmarks[:, 45], axis=1)
     wrong = float((200 / scale[1::2]).mean())
     assert told["groups"]["sex"]["female"]["nme_51"] == 0

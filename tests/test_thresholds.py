@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import doctest
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion import thresholds
-from facemotion.config import RuntimeSettings
 from facemotion.errors import EvidenceError, ModelError, UnknownModelError, WriteError
-from facemotion.models import ModelCard
-from facemotion.thresholds import calibrate, for_takes, keep_points, operating_points, strictest_points
+from facemotion.models import Models
+from facemotion.thresholds import calibrate, for_takes, operating_points, strictest_points
 from facemotion.types import OperatingPoint, ScoredTrials
 
 
@@ -88,47 +89,64 @@ def test_no_genuine_trial_no_threshold():
         calibrate(make_trials([], np.linspace(0, 0.5, 100)), [0.1], "x")
 
 
-def test_points_of_a_card_are_found_by_name():
+def models_with(folder, points=(), default="", sha256="0" * 64) -> Models:
+    """A deployment whose model "m" has these operating points on its card."""
+    card = {"file": "m.onnx", "sha256": sha256, "default_point": default}
+    (folder / "m.toml").write_text(tomlkit.dumps({"m": card | {"operating_points": [asdict(p) for p in points]}}))
+    return Models(folder)
+
+
+def test_points_of_a_card_are_found_by_name(tmp_path):
     points = [OperatingPoint(name, 0.5, 0.1, 0.1, 10, 10, 2, "x") for name in ("fmr-1e-1", "fmr-1e-2")]
-    card = ModelCard("m", "m.onnx", "0" * 64, operating_points=tuple(points), default_point="fmr-1e-2")
-    assert operating_points(card) == (points[1],)
-    assert operating_points(card, "fmr-1e-1") == (points[0],)
+    models = models_with(tmp_path, points, "fmr-1e-2")
+    assert operating_points(models, "m") == (points[1],)
+    assert operating_points(models, "m", "fmr-1e-1") == (points[0],)
     with pytest.raises(UnknownModelError, match="fmr-1e-1, fmr-1e-2"):
-        operating_points(card, "fmr-1e-9")
+        operating_points(models, "m", "fmr-1e-9")
+
+
+def test_a_model_without_points_is_to_be_calibrated(tmp_path):
     with pytest.raises(ModelError, match="calibrate"):
-        operating_points(ModelCard("m", "m.onnx", "0" * 64))
+        operating_points(models_with(tmp_path), "m")
 
 
-def test_a_template_is_judged_by_the_point_measured_with_as_many_takes():
+def test_a_template_is_judged_by_the_point_measured_with_as_many_takes(tmp_path):
     thresholds = {3: 0.4, 1: 0.6, 2: 0.5}
     points = [OperatingPoint("p", t, 0.1, 0.1, 10, 10, 2, "x", takes) for takes, t in thresholds.items()]
     strict = OperatingPoint("strict", 0.9, 0.01, 0.5, 10, 1000, 2, "x")
-    card = ModelCard("m", "m.onnx", "0" * 64, operating_points=(*points, strict), default_point="p")
-    found = operating_points(card)
+    models = models_with(tmp_path, (*points, strict), "p")
+    found = operating_points(models, "m")
     assert [point.takes for point in found] == [1, 2, 3]
     assert [for_takes(found, takes).threshold for takes in (1, 2, 3, 5)] == [0.6, 0.5, 0.4, 0.4]
-    assert for_takes(operating_points(card, "strict"), 5) is strict
-    assert strictest_points(card) == (strict,)
-    lone = ModelCard("m", "m.onnx", "0" * 64, operating_points=tuple(points[:1]), default_point="p")
+    assert for_takes(operating_points(models, "m", "strict"), 5) == strict
+    assert strictest_points(models, "m") == (strict,)
+
+
+def test_points_of_several_takes_alone_are_refused(tmp_path):
+    point = OperatingPoint("p", 0.4, 0.1, 0.1, 10, 10, 2, "x", takes=3)
     with pytest.raises(ModelError, match="--takes 1"):
-        operating_points(lone)
+        operating_points(models_with(tmp_path, [point], "p"), "m")
 
 
 def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path):
-    settings = RuntimeSettings(models_folder=str(tmp_path / "models"))
-    card = ModelCard("m", "m.onnx", "0" * 64)
+    models = models_with(tmp_path)
     points = calibrate(make_trials([0.9, 0.4], np.linspace(-0.5, 0.49, 100)), [0.05, 0.1], 'our "door" camera')
-    path = keep_points(card, points, settings)
-    (found,) = operating_points(card, "own-fmr-5e-2", settings)
+    path = models.keep_points("m", points)
+    (found,) = operating_points(models, "m", "own-fmr-5e-2")
     assert (found.threshold, found.fmr, found.source) == (points[0].threshold, 0.05, 'our "door" camera')
-    keep_points(card, points[:1], settings)
+    models.keep_points("m", points[:1])
     with pytest.raises(UnknownModelError, match="to one of own-fmr-5e-2"):
-        operating_points(card, "own-fmr-1e-1", settings)
-    with pytest.raises(ModelError, match="calibrate"):
-        operating_points(ModelCard("m", "m.onnx", "1" * 64), "own-fmr-5e-2", settings)
+        operating_points(models, "m", "own-fmr-1e-1")
+    models_with(tmp_path, sha256="1" * 64)
+    with pytest.raises(ModelError, match="was calibrated for .*run `facemotion calibrate` again"):
+        operating_points(models, "m", "own-fmr-5e-2")
     path.write_text("half a fi")
-    with pytest.raises(ModelError, match="calibrate"):
-        operating_points(card, "own-fmr-5e-2", settings)
-    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="Run `facemotion calibrate` again"):
+        operating_points(models, "m", "own-fmr-5e-2")
+
+
+def test_own_points_that_can_not_be_kept_are_named(tmp_path):
+    models = models_with(tmp_path)
+    (tmp_path / "operating-points").write_text("a file")
     with pytest.raises(WriteError, match="Can't write"):
-        keep_points(card, points, RuntimeSettings(models_folder=str(tmp_path / "file")))
+        models.keep_points("m", [])

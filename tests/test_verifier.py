@@ -22,7 +22,7 @@ from facemotion.errors import (
     UnknownUserError,
 )
 from facemotion.media import load_clip
-from facemotion.models import card, model_path
+from facemotion.models import Models
 from facemotion.thresholds import template_score
 from facemotion.types import Embedding, Template
 from facemotion.verifier import cosine
@@ -193,7 +193,7 @@ def test_scores_by_hand():
 def test_models_that_the_settings_name_wrongly(tmp_path, verifier):
     with pytest.raises(UnknownModelError, match="encoder-mush"):
         fm.Verifier.load(Settings(verifier=VerifierSettings(encoder="encoder-mush")))
-    entry = card(Settings().verifier.encoder)
+    entry = Models.shipped().card(Settings().verifier.encoder)
     text = f'file = "{entry.file}"\nbytes = {entry.bytes}\nrole = "encoder"\nfrontend = "{entry.frontend}"\n'
     (tmp_path / "mine.toml").write_text(f'[mine]\n{text}sha256 = "{"0" * 64}"\n')
     settings = Settings(verifier=VerifierSettings(encoder="mine"), runtime=RuntimeSettings(models_folder=str(tmp_path)))
@@ -205,8 +205,8 @@ def test_models_that_the_settings_name_wrongly(tmp_path, verifier):
 
 
 def test_an_encoder_of_another_front_end_is_refused(tmp_path, verifier):
-    entry = card(Settings().verifier.encoder)
-    shutil.copy(model_path(entry.name), tmp_path / "mine.onnx")
+    entry = Models.shipped().card(Settings().verifier.encoder)
+    shutil.copy(Models.shipped().path(entry.name), tmp_path / "mine.onnx")
     (tmp_path / "mine.toml").write_text(
         f'[mine]\nfile = "mine.onnx"\nbytes = {entry.bytes}\nrole = "encoder"\nsha256 = "{entry.sha256}"\n'
         'frontend = "other/front@end"\n'

@@ -22,6 +22,7 @@ from facemotion.features import FaceMesh
 from facemotion.features.landmarks68 import MESH_POINTS
 from facemotion.media import read_frames
 from facemotion.media.warp import square_matrix, warp
+from facemotion.models import Models
 
 SIDE = 160
 ROOM = 1.75  # side of the still over the side of the detector's box
@@ -73,7 +74,7 @@ def main() -> None:
             clips.append((source, source.stem))
     people = sorted({person for _, person in clips})
     write_people(arguments.out, [StillPerson(person, person, arguments.split) for person in people])
-    detector, mesh = BlazeFace(), FaceMesh()
+    detector, mesh = BlazeFace(Models.configured()), FaceMesh(Models.configured())
     for path, person in clips:
         name = f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         if (arguments.out / f"{name}.npz").exists():

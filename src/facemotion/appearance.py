@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.config import RuntimeSettings
 from facemotion.media.warp import Matrix, warp
-from facemotion.models import card, open_session
+from facemotion.models import Models
 from facemotion.types import Embedding
 
 if TYPE_CHECKING:
@@ -90,13 +89,13 @@ class Recogniser:
         self.model_id = model_id
 
     @classmethod
-    def load(cls, name: str, settings: RuntimeSettings | None = None) -> Recogniser:
+    def load(cls, name: str, models: Models) -> Recogniser:
         """Open the recogniser of that name, its hash checked.
 
         Raises:
-            UnknownModelError, MissingModelError, ModelHashError, ModelError: see `models.open_session`.
+            UnknownModelError, MissingModelError, ModelHashError, ModelError: see `Models.open`.
         """
-        return cls(open_session(name, settings), card(name, settings).model_id)
+        return cls(models.open(name), models.card(name).model_id)
 
     def __call__(self, pictures: NDArray[np.uint8]) -> Embedding:
         """One vector for all pictures: the mean of their unit vectors, of norm 1 again.

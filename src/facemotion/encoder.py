@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.activity import active_span
-from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelMismatchError
-from facemotion.models import card, open_session
+from facemotion.models import Models
 from facemotion.types import Embedding, FeatureSequence, FloatArray
 
 if TYPE_CHECKING:
@@ -76,14 +75,14 @@ class Encoder:
         self.frontend_id = frontend_id
 
     @classmethod
-    def load(cls, name: str, settings: RuntimeSettings | None = None) -> Encoder:
+    def load(cls, name: str, models: Models) -> Encoder:
         """Open the encoder of that name, its hash checked.
 
         Raises:
-            UnknownModelError, MissingModelError, ModelHashError, ModelError: see `models.open_session`.
+            UnknownModelError, MissingModelError, ModelHashError, ModelError: see `Models.open`.
         """
-        entry = card(name, settings)
-        return cls(open_session(name, settings), entry.model_id, entry.frontend, spotting=entry.spotting)
+        entry = models.card(name)
+        return cls(models.open(name), entry.model_id, entry.frontend, spotting=entry.spotting)
 
     def __call__(self, features: FeatureSequence) -> Embedding:
         """Encode one clip of any length.

@@ -29,6 +29,7 @@ from facemotion.media import (
     read_frames,
     take_in,
 )
+from facemotion.models import Models
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -98,8 +99,8 @@ class Frontend:
             UnknownModelError, MissingModelError, ModelHashError.
         """
         settings = settings or load_settings()
-        detector = BlazeFace(settings.face, settings.runtime)
-        return cls(detector, load_extractor(settings.verifier.extractor, settings.runtime), settings)
+        models = Models.of(settings.runtime)
+        return cls(BlazeFace(models, settings.face), load_extractor(settings.verifier.extractor, models), settings)
 
     def acquire(self, source: ClipLike | Footage, rate: float | None = None) -> Acquisition:
         """Read a clip through the whole front end, one frame in memory at a time.

@@ -4,63 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
-import tomlkit
 from numpy.typing import NDArray
 
-from facemotion.config import RuntimeSettings, read_toml
-from facemotion.errors import EvidenceError, ModelError, SettingsError, UnknownModelError
-from facemotion.files import room_for, write_whole
-from facemotion.models import ModelCard
-from facemotion.models.cards import NO_FOLDER, models_folder
+from facemotion.errors import EvidenceError, ModelError, UnknownModelError
+from facemotion.models import Models
 from facemotion.types import OperatingPoint, ScoredTrials
 
 Points = tuple[OperatingPoint, ...]
 """One operating point as measured with templates of more and more takes; the first with a single one."""
 
 
-def operating_points(card: ModelCard, name: str = "", settings: RuntimeSettings | None = None) -> Points:
-    """The operating point of that name, on a model's card or among those that this deployment calibrated, for each
-    number of takes that it was measured with; the card's default where the name is empty.
+def operating_points(models: Models, name: str, point: str = "") -> Points:
+    """The operating point of a model for each number of takes that it was measured with.
 
+    Args:
+        models: the models of the deployment, its own points included.
+        name: the name of the model's card.
+        point: the name of the operating point; empty for the default of the card.
     Raises:
-        UnknownModelError: there is no point of that name; those that there are are named.
-        ModelError: the model has no operating point at all, or none of that name for one take; see also own_points.
+        UnknownModelError: no operating point has that name; the message lists the available ones.
+        ModelError: the model has no operating point at all, or none of that name for one take; or see `Models.points`.
     """
-    points = (*card.operating_points, *own_points(card, settings))
+    points = models.points(name)
     if not points:
-        raise ModelError(
-            f"{card.name!r} has no operating point; run `facemotion calibrate` on clips of your own first."
-        )
-    wanted = name or card.default_point
-    found = tuple(sorted((point for point in points if point.name == wanted), key=lambda point: point.takes))
+        raise ModelError(f"{name!r} has no operating point; run `facemotion calibrate` on clips of your own first.")
+    wanted = point or models.card(name).default_point
+    found = tuple(sorted((each for each in points if each.name == wanted), key=lambda each: each.takes))
     if not found:
-        names = ", ".join(dict.fromkeys(point.name for point in points))
+        names = ", ".join(dict.fromkeys(each.name for each in points))
         raise UnknownModelError(
-            f"{card.name!r} has no operating point {wanted!r}; set operating_point under [verifier] to one of {names}."
+            f"{name!r} has no operating point {wanted!r}; set operating_point under [verifier] to one of {names}."
             if wanted
-            else f"{card.name!r} has no default; set operating_point under [verifier] to one of {names}."
+            else f"{name!r} has no default; set operating_point under [verifier] to one of {names}."
         )
     if found[0].takes > 1:
         raise ModelError(
-            f"The operating point {wanted!r} of {card.name!r} was measured with templates of {found[0].takes} takes or "
+            f"The operating point {wanted!r} of {name!r} was measured with templates of {found[0].takes} takes or "
             "more alone; run `facemotion calibrate` with `--takes 1` too."
         )
     return found
 
 
-def strictest_points(card: ModelCard, settings: RuntimeSettings | None = None) -> Points:
+def strictest_points(models: Models, name: str) -> Points:
     """The operating points of the lowest FMR that a model's card, or this deployment's calibration, has.
 
     Raises:
-        ModelError: see operating_points.
+        ModelError: as in `operating_points`.
     """
-    points = (*card.operating_points, *own_points(card, settings))
-    name = min(points, key=lambda point: point.fmr).name if points else ""
-    return operating_points(card, name, settings)
+    points = models.points(name)
+    lowest = min(points, key=lambda point: point.fmr).name if points else ""
+    return operating_points(models, name, lowest)
 
 
 def for_takes(points: Points, takes: int) -> OperatingPoint:
@@ -75,53 +70,6 @@ def template_score(cosines: NDArray[np.float32]) -> float:
     would grow with K for impostors too.
     """
     return float(np.clip(cosines.mean(), -1, 1))
-
-
-@dataclass(frozen=True)
-class _Calibration:
-    model_id: str
-    points: tuple[OperatingPoint, ...]
-
-
-def own_points(card: ModelCard, settings: RuntimeSettings | None = None) -> tuple[OperatingPoint, ...]:
-    """What `keep_points` wrote for a model; nothing if it wasn't called.
-
-    Raises:
-        ModelError: the file can't be read, or it was calibrated for another file of the model.
-    """
-    path = _own_path(card, settings)
-    if path is None or not path.is_file():
-        return ()
-    try:
-        kept = read_toml(_Calibration, path)
-    except SettingsError as error:
-        raise ModelError(f"{error} Run `facemotion calibrate` again.") from error
-    if kept.model_id != card.model_id:
-        raise ModelError(
-            f"{path} was calibrated for {kept.model_id}, not for {card.model_id}; run `facemotion calibrate` again."
-        )
-    return kept.points
-
-
-def keep_points(card: ModelCard, points: Sequence[OperatingPoint], settings: RuntimeSettings | None = None) -> Path:
-    """Keep a deployment's own operating points beside the pulled models, named `own-...`, in place of earlier ones.
-
-    Raises:
-        WriteError: the file can't be written. ModelError: there is no folder to keep it in.
-    """
-    path = _own_path(card, settings)
-    if path is None:
-        raise ModelError(NO_FOLDER)
-    table = {"model_id": card.model_id, "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points]}
-    with room_for(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, tomlkit.dumps(table))
-    return path
-
-
-def _own_path(card: ModelCard, settings: RuntimeSettings | None) -> Path | None:
-    folder = models_folder(settings or RuntimeSettings())
-    return folder and folder / "operating-points" / f"{card.name}.toml"
 
 
 def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1) -> tuple[OperatingPoint, ...]:

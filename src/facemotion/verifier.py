@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facemotion.appearance import Recogniser
 from facemotion.common_motions import common_motions
-from facemotion.config import Settings, load_settings
+from facemotion.config import Settings, VerifierSettings, load_settings
 from facemotion.encoder import Encoder
 from facemotion.enrolment import (
     DUPLICATE,
@@ -35,7 +35,7 @@ from facemotion.errors import (
 )
 from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import ClipLike, Footage, take_in, take_in_several
-from facemotion.models import card
+from facemotion.models import Models
 from facemotion.store import TemplateStore, check_user
 from facemotion.thresholds import Points, for_takes, operating_points, strictest_points, template_score
 from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, Template
@@ -98,15 +98,15 @@ class Verifier:
         """
         settings = settings or load_settings()
         frontend = Frontend.load(settings)
-        encoder = Encoder.load(settings.verifier.encoder, settings.runtime)
+        models, wanted = Models.of(settings.runtime), settings.verifier
+        encoder = Encoder.load(wanted.encoder, models)
         if encoder.frontend_id != frontend.extractor.frontend_id:
             raise ModelMismatchError(
                 f"The encoder {settings.verifier.encoder!r} takes the features of {encoder.frontend_id!r}, but the "
                 f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
             )
-        wanted, runtime = settings.verifier, settings.runtime
-        points = operating_points(card(wanted.encoder, runtime), wanted.operating_point, runtime)
-        verifier = cls(frontend, encoder, points, settings, _load_appearance(settings))
+        points = operating_points(models, wanted.encoder, wanted.operating_point)
+        verifier = cls(frontend, encoder, points, settings, _load_appearance(wanted, models))
         if wanted.common_motions not in ("off", "packaged"):
             _ = verifier._common  # a fault in the administrator's clips is told now, not to whoever enrols
         return verifier
@@ -356,21 +356,19 @@ def _decision(results: Sequence[FactorResult], acquisitions: Sequence[Acquisitio
     return Decision(tuple(results), tuple(a.quality for a in acquisitions), milliseconds)
 
 
-def _load_appearance(settings: Settings) -> Appearance | None:
-    wanted, runtime = settings.verifier, settings.runtime
+def _load_appearance(wanted: VerifierSettings, models: Models) -> Appearance | None:
     if not wanted.recogniser:
         if wanted.duplicate_face != "off":
             raise SettingsError(
                 "Looking for duplicate faces needs a recogniser; name one, or set duplicate_face = 'off'."
             )
         return None
-    entry = card(wanted.recogniser, runtime)
-    points = operating_points(entry, wanted.recogniser_point, runtime)
+    points = operating_points(models, wanted.recogniser, wanted.recogniser_point)
     if wanted.duplicate_point:
-        duplicate = operating_points(entry, wanted.duplicate_point, runtime)
+        duplicate = operating_points(models, wanted.recogniser, wanted.duplicate_point)
     else:
-        duplicate = strictest_points(entry, runtime)
-    return Appearance(Recogniser.load(wanted.recogniser, runtime), points, duplicate)
+        duplicate = strictest_points(models, wanted.recogniser)
+    return Appearance(Recogniser.load(wanted.recogniser, models), points, duplicate)
 
 
 def cosine(a: Embedding, b: Embedding) -> float:

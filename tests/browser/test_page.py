@@ -9,7 +9,7 @@ from tests.service.conftest import running
 
 from facemotion.config import Settings, VerifierSettings
 from facemotion.errors import MissingModelError
-from facemotion.models import model_path
+from facemotion.models import Models
 from facemotion.service.settings import ServiceSettings
 
 from . import films, proxy
@@ -133,7 +133,7 @@ def test_a_mimic_gets_the_answer_that_the_service_stands_by(server, visit, filme
 
 def test_a_mimic_is_turned_away_where_faces_are_compared(visit, filmed, tmp_path_factory):
     try:
-        model_path("sface")
+        Models.configured().path("sface")
     except MissingModelError:
         pytest.skip("needs the file of sface (facemotion models pull sface)")
     settings, inference = ServiceSettings(), Settings(verifier=VerifierSettings(recogniser="sface"))

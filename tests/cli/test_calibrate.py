@@ -12,12 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.config import RuntimeSettings
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import DataError, EvidenceError, FacemotionError
 from facemotion.features import load_extractor
-from facemotion.models import card
+from facemotion.models import Models
 from facemotion.thresholds import operating_points
 from facemotion.types import ClipRecord, FeatureSequence
 
@@ -28,7 +27,7 @@ PEOPLE, MOTIONS, TAKES = 3, 8, 3
 def world(tmp_path_factory):
     """A manifest whose features are cached already, and settings that name a small encoder: the maximum over time."""
     folder = tmp_path_factory.mktemp("calibrate")
-    extractor = load_extractor("face-mesh")
+    extractor = load_extractor("face-mesh", Models.shipped())
     rng = np.random.default_rng(1)
     graph = helper.make_graph(
         [
@@ -93,8 +92,7 @@ def test_points_are_found_with_their_evidence_and_kept_where_asked(world):
         assert point["fnmr"] < 0.5
     out = run(world, "--fmr", "0.05", "--source", "the door", "--keep")
     assert "own-fmr-5e-2" in out
-    settings = RuntimeSettings(models_folder=str(world / "models"))
-    kept = operating_points(card("peak", settings), "own-fmr-5e-2", settings)
+    kept = operating_points(Models(world / "models"), "peak", "own-fmr-5e-2")
     assert [point.threshold for point in kept] == pytest.approx(
         [answer["points"][place]["threshold"] for place in (0, 2)]
     )

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.config import RuntimeSettings, read_toml, to_toml
+from facemotion.config import read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.encoder import Encoder
@@ -28,6 +28,7 @@ from facemotion.errors import (
     WriteError,
 )
 from facemotion.features import load_extractor
+from facemotion.models import Models
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
@@ -49,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of clips whose features are in the cache already."""
     folder = tmp_path_factory.mktemp("world")
     rng = np.random.default_rng(0)
-    extractor = load_extractor("face-mesh")
+    extractor = load_extractor("face-mesh", Models.shipped())
     cache = FeatureCache(folder / "features", extractor.frontend_id)
     records = []
     for s in range(2):
@@ -138,7 +139,7 @@ def test_recipes_have_features_of_one_extractor(world: Path, tmp_path: Path) -> 
     write_manifest(tmp_path / "manifest.csv", [ClipRecord("a.json", "ann", "wink", "facial", 0, 1)])
     with pytest.raises(DataError, match="set made without video .* to extract by sfe-l"):
         run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
-    cache = FeatureCache(tmp_path / "features", load_extractor("sfe-l").frontend_id)
+    cache = FeatureCache(tmp_path / "features", load_extractor("sfe-l", Models.shipped()).frontend_id)
     cache.write_failure(clip_digest(tmp_path / "a.json"), NoFaceError("No face was found."))
     told = run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
     assert "a.json: No face was found." in told  # it was tried when the set was made
@@ -157,9 +158,13 @@ def test_clips_that_a_run_has_seen_are_told(world: Path, tmp_path: Path) -> None
 
 def test_what_no_figure_can_be_made_of_is_refused(world: Path, tmp_path: Path) -> None:
     run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
-    cache = FeatureCache(tmp_path / "features", load_extractor("face-mesh").frontend_id)
+    cache = FeatureCache(tmp_path / "features", load_extractor("face-mesh", Models.shipped()).frontend_id)
     read = read_manifest(world / "manifest.csv")
-    values = np.random.default_rng(0).normal(size=(20, load_extractor("face-mesh").dimension)).astype(np.float32)
+    values = (
+        np.random.default_rng(0)
+        .normal(size=(20, load_extractor("face-mesh", Models.shipped()).dimension))
+        .astype(np.float32)
+    )
     records = []
     for number, record in enumerate(read.records[:6]):
         (tmp_path / record.path).write_text(record.path)
@@ -216,8 +221,8 @@ def test_training_exports_what_it_trained(world: Path) -> None:
     told = run("train", "encoder", world / "tiny.toml", "--run", world / "run2", "--export", models / "encoder.onnx")
     assert "facemotion evaluate" in told
     assert (models / "encoder.onnx").stat().st_size > 1000
-    encoder = Encoder.load("encoder", RuntimeSettings(models_folder=str(models)))
-    assert encoder.frontend_id == load_extractor("face-mesh").frontend_id
+    encoder = Encoder.load("encoder", Models(models))
+    assert encoder.frontend_id == load_extractor("face-mesh", Models.shipped()).frontend_id
 
 
 @pytest.mark.parametrize("json", [False, True])

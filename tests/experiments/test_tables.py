@@ -17,6 +17,7 @@ from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.errors import DataError, FacemotionError, TrainingError
 from facemotion.experiments.paper_runs import DTW, MAIN, TableSettings, choose_runs, plan_runs
 from facemotion.features import load_extractor
+from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
@@ -42,7 +43,7 @@ SIMULATED = 'part = "train"\nsubjects = 1\nmotions = 2\nlips = 0\ntakes = 2\nnea
 def people(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of simulated people whose features are in the cache."""
     folder = tmp_path_factory.mktemp("people")
-    frontend_id = load_extractor("face-mesh").frontend_id
+    frontend_id = load_extractor("face-mesh", Models.shipped()).frontend_id
     cache = FeatureCache(folder / "features", frontend_id)
     records, sequences = simulate(SimulationSettings(PEOPLE), Assets(assets_folder), frontend_id)
     for record, sequence in zip(records, sequences, strict=True):
@@ -130,7 +131,7 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
     # All is there: nothing is trained again, and no checkpoint is left lying about.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
     assert len([path for path in before if path.name == "vectors.npz"]) == 2 * len(
-        plan_runs(read_toml(TableSettings, config))
+        plan_runs(read_toml(TableSettings, config), Models.shipped())
     )
     assert not [path for path in before if path.name == "checkpoint.safetensors"]
     again = json.loads(run("tables", config, "--out", tmp_path, "--json"))
@@ -144,7 +145,10 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
 
 @pytest.mark.shared
 def test_what_a_set_has_no_clips_for_is_left_out(people: Path, config: Path) -> None:
-    manifest, runs = read_manifest(people / "manifest.csv"), plan_runs(read_toml(TableSettings, config))
+    manifest, runs = (
+        read_manifest(people / "manifest.csv"),
+        plan_runs(read_toml(TableSettings, config), Models.shipped()),
+    )
     assert choose_runs(runs, manifest) == runs
     facial = choose_runs(runs, manifest.select(kinds=("facial",)))
     assert [run.name for run in runs if run not in facial] == ["lips", "facial and lips"]
@@ -173,7 +177,10 @@ def test_one_run_after_the_other_fills_the_tables(people: Path, config: Path, tm
             run("tables", config, "--out", tmp_path, "--only", "mesh")
     finally:
         write_manifest(people / "manifest.csv", records)
-    clip, cache = people / records[0].path, FeatureCache(people / "features", load_extractor("face-mesh").frontend_id)
+    clip, cache = (
+        people / records[0].path,
+        FeatureCache(people / "features", load_extractor("face-mesh", Models.shipped()).frontend_id),
+    )
     kept = cache.read(clip_digest(clip))
     assert kept is not None
     clip.write_text("another film")
@@ -254,7 +261,10 @@ def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
     people: Path, config: Path, tmp_path: Path
 ) -> None:
     # Features of another network for facial clips alone: enough for its row of the features, too few for the main run.
-    manifest, frontend_id = read_manifest(people / "manifest.csv"), load_extractor("sfe-l-landmarks").frontend_id
+    manifest, frontend_id = (
+        read_manifest(people / "manifest.csv"),
+        load_extractor("sfe-l-landmarks", Models.shipped()).frontend_id,
+    )
     cache = FeatureCache(people / "features", frontend_id)
     random = np.random.default_rng(0)
     for record in manifest.select(kinds=["facial"]).records:
@@ -275,7 +285,7 @@ def test_the_shipped_tables_train_the_recipe_of_the_paper() -> None:
     narrower = dataclasses.replace(paper.encoder, heads=4, components=64, scaling="stream", feedforward=256)
     assert settings.recipe.encoder == narrower  # m isn't told by the paper
     assert (settings.recipe.loss, settings.recipe.augmentation) == (paper.loss, paper.augmentation)
-    names = [run.name for run in plan_runs(settings)]
+    names = [run.name for run in plan_runs(settings, Models.shipped())]
     assert MAIN in names
-    without = plan_runs(dataclasses.replace(settings, sfe_e=""))
+    without = plan_runs(dataclasses.replace(settings, sfe_e=""), Models.shipped())
     assert [name for name in names if not name.startswith("sfe-e")] == [run.name for run in without]

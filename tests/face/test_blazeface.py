@@ -11,12 +11,12 @@ from hypothesis.extra import numpy as hnp
 
 from facemotion.config import FaceSettings
 from facemotion.face.blazeface import BlazeFace, anchors, decode, letterbox, overlap, weighted_nms
-from facemotion.models import open_session
+from facemotion.models import Models
 
 
 def test_parity_with_the_original_network():
     """Stored answers of the TensorFlow Lite interpreter; made by tools/reference_outputs.py."""
-    session = open_session("blazeface")
+    session = Models.shipped().open("blazeface")
     with np.load(Path(__file__).with_name("blazeface_reference.npz")) as stored:
         for number, image in enumerate(stored["images"]):
             tensor = image[None].astype(np.float32) / 255 * 2 - 1
@@ -26,7 +26,7 @@ def test_parity_with_the_original_network():
 
 
 def test_a_face_is_found_where_it_is(drawn_face):
-    detector = BlazeFace()
+    detector = BlazeFace(Models.shipped())
     found = detector.detect(drawn_face)
     assert len(found) == 1
     right_eye, left_eye, nose, mouth = found.keypoints[0, :4]
@@ -43,14 +43,21 @@ def test_a_face_is_found_where_it_is(drawn_face):
 
 def test_no_face_is_an_empty_answer():
     for frame in (np.zeros((240, 320, 3), np.uint8), np.full((1, 1, 3), 255, np.uint8)):
-        found = BlazeFace().detect(frame)
+        found = BlazeFace(Models.shipped()).detect(frame)
         assert found.boxes.shape == (0, 4)
         assert found.keypoints.shape == (0, 6, 2)
         assert len(found) == 0
 
 
 def test_two_faces_are_two_detections(drawn_face):
-    assert len(BlazeFace(FaceSettings(min_score=0.4)).detect(np.concatenate([drawn_face, drawn_face], axis=1))) == 2
+    assert (
+        len(
+            BlazeFace(Models.shipped(), FaceSettings(min_score=0.4)).detect(
+                np.concatenate([drawn_face, drawn_face], axis=1)
+            )
+        )
+        == 2
+    )
 
 
 def test_anchors_are_the_published_grid():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from facemotion.config import FaceSettings
 from facemotion.errors import NoFaceError, SeveralFacesError
 from facemotion.face import BlazeFace, Detections, FaceTracker, crop_face, look_at
+from facemotion.models import Models
 
 
 def seen(*boxes: tuple[float, float, float, float]) -> Detections:
@@ -86,7 +87,7 @@ def test_track_and_crops_of_a_clip(talking_frames):
     frames = talking_frames.copy()
     frames[0] = 0  # a camera that opens its shutter late
     frames[7] = 0
-    detector, tracker = BlazeFace(), FaceTracker()
+    detector, tracker = BlazeFace(Models.shipped()), FaceTracker()
     faces = [tracker.push(detector.detect(frame), number / 25) for number, frame in enumerate(frames)]
     tracker.check()
     assert faces[0] is None
@@ -109,7 +110,7 @@ def test_a_crop_is_centred_above_its_box():
 
 
 def test_quality_tells_dark_from_bright_and_blurred_from_sharp(drawn_face):
-    box = BlazeFace().detect(drawn_face).boxes[0]
+    box = BlazeFace(Models.shipped()).detect(drawn_face).boxes[0]
     plain, dark = look_at(drawn_face, box), look_at(drawn_face // 5, box)
     assert dark.brightness < 45 < plain.brightness
     blurred = drawn_face.astype(np.float32)

@@ -13,17 +13,17 @@ from facemotion.errors import UnknownModelError
 from facemotion.face import BlazeFace
 from facemotion.features import FaceMesh, load_extractor
 from facemotion.features.mesh import MOVING, POINTS, RIGID, align
-from facemotion.models import open_session
+from facemotion.models import Models
 
 
 @pytest.fixture(scope="module")
 def mesh() -> FaceMesh:
-    return FaceMesh()
+    return FaceMesh(Models.shipped())
 
 
 def test_parity_with_the_original_network():
     """Stored answers of the TensorFlow Lite interpreter, in input pixels; made by tools/reference_outputs.py."""
-    session = open_session("face-mesh")
+    session = Models.shipped().open("face-mesh")
     with np.load(Path(__file__).with_name("mesh_reference.npz")) as stored:
         for number, image in enumerate(stored["images"]):
             points = session.run(["Identity"], {"input": image[None].astype(np.float32) / 255})[0]
@@ -33,7 +33,7 @@ def test_parity_with_the_original_network():
 def test_landmarks_lie_on_the_face_in_frame_pixels(mesh, drawn_face):
     canvas = np.full((400, 500, 3), 110, np.uint8)
     canvas[100:356, 150:406] = drawn_face
-    found = BlazeFace().detect(canvas)
+    found = BlazeFace(Models.shipped()).detect(canvas)
     points = mesh.landmarks(canvas, found.boxes[0], found.keypoints[0])
     np.testing.assert_allclose(points[list(MOVING["lips"]), :2].mean(axis=0), [150 + 128, 100 + 164], atol=8)
     np.testing.assert_allclose(points[468, :2], [150 + 104, 100 + 107], atol=10)  # iris of the subject's right eye
@@ -41,7 +41,7 @@ def test_landmarks_lie_on_the_face_in_frame_pixels(mesh, drawn_face):
 
 
 def test_features_do_not_depend_on_where_the_face_is(mesh, drawn_face):
-    detector = BlazeFace()
+    detector = BlazeFace(Models.shipped())
     features = []
     for left in (20, 60, 140):
         canvas = np.full((300, 420, 3), 110, np.uint8)
@@ -101,4 +101,4 @@ def test_motion_energy(mesh):
 
 def test_an_unknown_extractor_names_the_known():
     with pytest.raises(UnknownModelError, match="face-mesh"):
-        load_extractor("face-mush")
+        load_extractor("face-mush", Models.shipped())

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import facemotion.models
-from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError, UnknownModelError
 from facemotion.features import SpatialFeatures, SpatialLandmarks, extractor_names, load_extractor
 from facemotion.features.landmarks68 import MESH_POINTS, MOVING, RIGID, align_68, motion_energy_68
+from facemotion.models import Models
 from facemotion.models.cards import file_sha256
 
 FILES = Path(facemotion.models.__file__).parent / "files"
@@ -23,7 +23,7 @@ KEYPOINTS = np.zeros((6, 2), np.float32)
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> RuntimeSettings:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Models:
     """A deployment's own models: shipped files under other names."""
     folder = tmp_path_factory.mktemp("models")
     for name, shipped in (("own-l", "sfe_l_half.onnx"), ("own-e", "sfe_e.onnx")):
@@ -33,7 +33,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> RuntimeSettings:
                 f'[{name}]\nfile = "{name}.onnx"\nsha256 = "{file_sha256(path)}"\nbytes = {path.stat().st_size}\n'
                 'role = "extractor"\nlicence = "MIT"\nsource = "shipped under another name"\n'
             )
-    return RuntimeSettings(models_folder=str(folder))
+    return Models(folder)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def frame() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (200, 240, 3), dtype=np.uint8)
 
 
-def test_landmarks_are_pixels_of_the_frame_and_follow_it(runtime, frame):
-    extractor = SpatialLandmarks("own-l", runtime)
+def test_landmarks_are_pixels_of_the_frame_and_follow_it(own, frame):
+    extractor = SpatialLandmarks("own-l", own)
     points = extractor.landmarks(frame, BOX, KEYPOINTS)
     assert points.shape == (68, 2)
     # The crop is a square of 110 pixels round (110, 95); its mean face spans 0.2 to 0.8 of it.
@@ -56,8 +56,8 @@ def test_landmarks_are_pixels_of_the_frame_and_follow_it(runtime, frame):
     np.testing.assert_array_equal(values, align_68(points).ravel())
 
 
-def test_features_and_landmarks_are_of_one_file_under_two_names(runtime, frame):
-    features, landmarks = SpatialFeatures("own-l", runtime), SpatialLandmarks("own-l", runtime)
+def test_features_and_landmarks_are_of_one_file_under_two_names(own, frame):
+    features, landmarks = SpatialFeatures("own-l", own), SpatialLandmarks("own-l", own)
     assert features.dimension == 256
     assert features(frame, BOX, KEYPOINTS).shape == (256,)
     assert features.frontend_id != landmarks.frontend_id
@@ -72,29 +72,29 @@ def test_features_and_landmarks_are_of_one_file_under_two_names(runtime, frame):
     assert still == pytest.approx(0, abs=1e-3)
 
 
-def test_a_network_of_emotions_gives_features_and_tells_motion(runtime, frame):
-    extractor = load_extractor("own-e", runtime)
+def test_a_network_of_emotions_gives_features_and_tells_motion(own, frame):
+    extractor = load_extractor("own-e", own)
     values = np.stack([extractor(np.roll(frame, k, axis=0), BOX, KEYPOINTS) for k in range(4)])
     assert values.shape == (4, 512) == (4, extractor.dimension)
     assert extractor.motion_energy(values) > 0 == extractor.motion_energy(np.repeat(values[:1], 4, axis=0))
     with pytest.raises(ModelError, match="finds no landmarks"):
-        load_extractor("own-e-landmarks", runtime)
+        load_extractor("own-e-landmarks", own)
 
 
-def test_a_deployments_own_extractors_are_known_by_name(runtime):
-    assert {"face-mesh", "sfe-l", "sfe-l-landmarks", "own-l", "own-l-landmarks"} <= set(extractor_names(runtime))
-    assert isinstance(load_extractor("own-l-landmarks", runtime), SpatialLandmarks)
-    assert isinstance(load_extractor("own-l", runtime), SpatialFeatures)
+def test_a_deployments_own_extractors_are_known_by_name(own):
+    assert {"face-mesh", "sfe-l", "sfe-l-landmarks", "own-l", "own-l-landmarks"} <= set(extractor_names(own))
+    assert isinstance(load_extractor("own-l-landmarks", own), SpatialLandmarks)
+    assert isinstance(load_extractor("own-l", own), SpatialFeatures)
 
 
-def test_a_file_that_is_no_extractor_of_ours(runtime):
+def test_a_file_that_is_no_extractor_of_ours(own):
     with pytest.raises(ModelError, match="no extractor of ours"):
-        SpatialFeatures("face-mesh", runtime)
+        SpatialFeatures("face-mesh", own)
 
 
-def test_an_extractor_that_was_not_put_there(runtime):
+def test_an_extractor_that_was_not_put_there(own):
     with pytest.raises(UnknownModelError, match="own-x"):
-        load_extractor("own-x", runtime)
+        load_extractor("own-x", own)
 
 
 @given(

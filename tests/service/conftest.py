@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facemotion.config import Settings
-from facemotion.models import card, model_path
+from facemotion.models import Models
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.http.app import create_app
 from facemotion.service.http.server import uvicorn_config
@@ -102,8 +102,8 @@ def session_environment(tmp_path_factory: pytest.TempPathFactory, film: Callable
     same, other = talk[3:6].min(), max(talk[6:].max(), brow[3:6].max())
     threshold = 0.5 * float(same + other)
     folder = tmp_path_factory.mktemp("config")
-    entry = card("encoder-mesh")
-    shutil.copy(model_path(entry.name), folder / "drawings.onnx")
+    entry = Models.shipped().card("encoder-mesh")
+    shutil.copy(Models.shipped().path(entry.name), folder / "drawings.onnx")
     (folder / "drawings.toml").write_text(
         f"""[drawings]
 file = "drawings.onnx"

@@ -12,14 +12,13 @@ from websockets.sync.client import connect
 from facemotion import Client
 from facemotion.config import load_settings
 from facemotion.errors import StoreCorruptError, StoreError, StoreFullError, StoreKeyError, StoreUnavailableError
-from facemotion.models import card
+from facemotion.models import Models
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.metrics import Metrics
 from facemotion.service.migrate import open_database
 from facemotion.service.problems import problem_of, status_of
 from facemotion.service.settings import ServerSettings, ServiceSettings
 from facemotion.store import open_store
-from facemotion.thresholds import keep_points
 from facemotion.types import OperatingPoint
 
 from .conftest import form, running
@@ -188,9 +187,10 @@ def test_models_show_the_evidence(server):
 
 def test_models_show_what_this_deployment_calibrated(server):
     settings = load_settings()
-    encoder = card(settings.verifier.encoder, settings.runtime)
+    models = Models.of(settings.runtime)
+    encoder = models.card(settings.verifier.encoder)
     point = OperatingPoint("fmr-1e-2", 0.7, 0.01, 0.05, 40, 400, 8, "clips of our own")
-    kept = keep_points(encoder, [point], settings.runtime)
+    kept = models.keep_points(encoder.name, [point])
     try:
         answer = server.call("GET", "/v1/models", "verify").json()
         mine = [one for one in answer["choices"] if one["own"]]

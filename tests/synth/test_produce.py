@@ -16,12 +16,14 @@ from facemotion.errors import DataError, ManifestError
 from facemotion.frontend import Frontend
 from facemotion.media import load_clip
 from facemotion.media.write import write_video
+from facemotion.models import Models
 from facemotion.synth.filming.camera import Camera
 from facemotion.synth.filming.scene import SceneSettings, make_session
 from facemotion.synth.people import cast
 from facemotion.synth.sets import produce
 from facemotion.synth.sets.plan import DatasetSettings, make_plan
 from facemotion.synth.sets.probes import probe
+from facemotion.synth.sets.produce import ToFeatures
 from facemotion.synth.sets.truth import digest, load_truth
 
 TINY = DatasetSettings(
@@ -94,7 +96,7 @@ def test_clips_fit_their_manifest_and_truth(whole, assets, fits_file):
 
 def test_renders_are_faces_that_do_as_the_truth_says(whole, assets, fits_file):
     make(whole, assets, fits_file)
-    report = probe(whole / "manifest.csv", 4)
+    report = probe(whole / "manifest.csv", 4, Models.shipped())
     assert report.detected == 1
     assert report.landmarks < 12
     assert report.mouth > 0.8
@@ -135,7 +137,7 @@ def test_some_takes_first_and_the_rest_later_equal_all_at_once(tmp_path, assets,
 def test_features_need_no_video(tmp_path, assets, fits_file):
     folder, cache = tmp_path / "set", tmp_path / "features"
     few = replace(TINY, subjects=1, takes=2)
-    assert make(folder, assets, fits_file, few, features=cache) == 2
+    assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 2
     manifest = read_manifest(folder / "manifest.csv")
     check_manifest(manifest)
     store = FeatureCache(cache, Frontend.load().extractor.frontend_id)
@@ -145,19 +147,19 @@ def test_features_need_no_video(tmp_path, assets, fits_file):
         assert len(found) > 0.7 * len(truth.times)
         assert set(np.round(found.times * 1000)) <= set(np.round(truth.times * 1000))
     assert not list(folder.rglob("*.mp4"))
-    assert make(folder, assets, fits_file, few, features=cache) == 0
+    assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 0
 
     values = store.read(clip_digest(manifest.file(manifest.records[0]))).values
     # What isn't in the cache is extracted, whatever lies in the data set: another cache, or one that lost a file.
     recipe = manifest.file(manifest.records[0])
     recipe.write_text(recipe.read_text() + " ")  # as another version put it
     store.write(clip_digest(recipe), store.read(clip_digest(manifest.file(manifest.records[1]))))
-    assert make(folder, assets, fits_file, few, features=cache) == 0
+    assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 0
     first = store.path(clip_digest(recipe))
     first.unlink()
-    assert make(folder, assets, fits_file, few, features=cache) == 1
+    assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 1
     np.testing.assert_array_equal(store.read(clip_digest(recipe)).values, values)
-    assert make(folder, assets, fits_file, few, features=tmp_path / "other") == 2
+    assert make(folder, assets, fits_file, few, features=ToFeatures(tmp_path / "other", Settings())) == 2
     assert len(list((tmp_path / "other").rglob("*.npz"))) == 2
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from facemotion.errors import AssetError, NoFaceError, WriteError
+from facemotion.models import Models
 from facemotion.synth.drawing.raster import draw_coloured
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
@@ -104,7 +105,7 @@ def test_the_detector_finds_turned_faces(renderer, head, person, turn):
     from facemotion.face.blazeface import BlazeFace
 
     frame = renderer.draw(state(person, head, turn=turn)).astype(np.uint8)
-    assert len(BlazeFace().detect(frame)) == 1
+    assert len(BlazeFace(Models.shipped()).detect(frame)) == 1
 
 
 def test_angles_undo_rotation():

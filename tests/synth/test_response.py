@@ -11,6 +11,7 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.errors import DataError, ManifestError, WriteError
 from facemotion.features import load_extractor
+from facemotion.models import Models
 from facemotion.synth.points.response import CAUSES, MeshResponse, first_order, fit_response, load_response
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings, truth_path
@@ -187,7 +188,7 @@ def test_folds_do_not_hold_out_whom_the_response_knows(tmp_path: Path) -> None:
 
 
 def test_the_command_fits_and_says_how_well(tmp_path: Path) -> None:
-    frontend_id = load_extractor("face-mesh").frontend_id
+    frontend_id = load_extractor("face-mesh", Models.shipped()).frontend_id
     made = make_set(tmp_path, frontend_id, people=4, clips=8)
     arguments = ["train", "response", str(made.manifest), "--features", str(made.features), "--out"]
     result = CliRunner().invoke(app, [*arguments, str(tmp_path / "response.npz")])

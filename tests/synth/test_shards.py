@@ -7,6 +7,7 @@ import pytest
 
 from facemotion.data.still_files import EMOTIONS, StillPerson, Stills, read_people, write_people, write_shard
 from facemotion.face import BlazeFace
+from facemotion.models import Models
 from facemotion.synth.people import cast
 from facemotion.synth.people.head import INDEX, SHAPES
 from facemotion.synth.sets import shards
@@ -31,7 +32,7 @@ def test_expressions_are_possible_and_named_by_shares():
 @pytest.mark.shared
 def test_a_person_becomes_a_shard(head, person, tmp_path):
     random = np.random.default_rng(1)
-    shard = shoot_person(StillRenderer(head, person), "a", 3, BlazeFace(), random)
+    shard = shoot_person(StillRenderer(head, person), "a", 3, BlazeFace(Models.shipped()), random)
     assert shard.images.shape == (3, 160, 160, 3)
     write_people(tmp_path, [StillPerson("a", "male_52", "train", tone=skin_tone(head, person))])
     write_shard(tmp_path, "a", shard)

@@ -17,6 +17,7 @@ from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import DataError, FacemotionError, ManifestError, TrainingError, WriteError
 from facemotion.evaluation.scores import read_scores
 from facemotion.features import load_extractor
+from facemotion.models import Models
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.training.encoder.dataset import load_simulated
@@ -43,7 +44,7 @@ steps = 1
 
 def world(folder: Path) -> list[ClipRecord]:
     """Two subjects, two motions, two takes; their features are in the cache."""
-    extractor = load_extractor("face-mesh")
+    extractor = load_extractor("face-mesh", Models.shipped())
     cache = FeatureCache(folder / "features", extractor.frontend_id)
     records = [
         ClipRecord(f"{s}{m}{k}.mp4", s, f"{s}-{m}", "facial", k, 1)
@@ -94,7 +95,7 @@ def never_extracted(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]
 
 
 def not_a_number(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]:
-    cache = FeatureCache(folder / "features", load_extractor("face-mesh").frontend_id)
+    cache = FeatureCache(folder / "features", load_extractor("face-mesh", Models.shipped()).frontend_id)
     path = cache.path(clip_digest(folder / records[5].path))
     with np.load(path) as file:
         arrays = dict(file)

@@ -31,24 +31,24 @@ def list_models(config: ConfigOption = None, json: JsonOption = False) -> None:
 
     from facemotion.config import load_settings
     from facemotion.errors import MissingModelError, ModelError
-    from facemotion.models import load_cards, model_path
+    from facemotion.models import Models
 
-    settings = load_settings(config).runtime
+    models = Models.of(load_settings(config).runtime)
     states: dict[str, str] = {}
-    for each in load_cards(settings):
+    for each in models.cards():
         try:
-            model_path(each, settings)
+            models.path(each)
             states[each] = "ready"
         except MissingModelError as error:
-            optional = bool(load_cards(settings)[each].sources)
+            optional = bool(models.cards()[each].sources)
             states[each] = f"not fetched; optional: models pull {each}" if optional else str(error)
         except ModelError as error:
             states[each] = str(error)
     if json:
-        print_json({"models": [asdict(entry) | {"state": states[n]} for n, entry in load_cards(settings).items()]})
+        print_json({"models": [asdict(entry) | {"state": states[n]} for n, entry in models.cards().items()]})
         return
     table = Table("model", "role", "size", "licence", "state", box=box.SIMPLE, pad_edge=False)
-    for each, entry in load_cards(settings).items():
+    for each, entry in models.cards().items():
         table.add_row(each, entry.role, f"{entry.bytes / 1e6:.1f} MB", entry.licence, states[each])
     Console().print(table)
 
@@ -62,9 +62,9 @@ def show(name: NameArgument, config: ConfigOption = None, json: JsonOption = Fal
     from rich.table import Table
 
     from facemotion.config import load_settings
-    from facemotion.models import card
+    from facemotion.models import Models
 
-    whole = asdict(card(name, load_settings(config).runtime))
+    whole = asdict(Models.of(load_settings(config).runtime).card(name))
     if json:
         print_json(whole)
         return
@@ -78,12 +78,12 @@ def show(name: NameArgument, config: ConfigOption = None, json: JsonOption = Fal
 def pull(name: NameArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Fetch the file of a model that doesn't ship; it is kept only if its hash is the card's."""
     from facemotion.config import load_settings
-    from facemotion.models import card
+    from facemotion.models import Models
     from facemotion.models.pull import pull as fetch
 
-    settings = load_settings(config).runtime
-    path = fetch(name, settings, progress=lambda text: print(text, file=sys.stderr))
-    entry = card(name, settings)
+    models = Models.of(load_settings(config).runtime)
+    path = fetch(name, models, progress=lambda text: print(text, file=sys.stderr))
+    entry = models.card(name)
     if json:
         print_json({"model": name, "file": str(path), "licence": entry.licence, "note": entry.note})
         return

@@ -146,8 +146,9 @@ def dataset(
     json: JsonOption = False,
 ) -> None:
     """Make clips with a manifest and ground truth; run again to go on after a kill."""
+    from facemotion.config import load_settings
     from facemotion.synth.sets.plan import SYNTH_59
-    from facemotion.synth.sets.produce import produce
+    from facemotion.synth.sets.produce import ToFeatures, produce
 
     given = {
         "subjects": subjects,
@@ -166,7 +167,17 @@ def dataset(
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
     with Progress("clips", quiet=json) as report:
-        made = produce(out, found, file, chosen, jobs, video, features, report, most_takes)
+        made = produce(
+            out,
+            found,
+            file,
+            chosen,
+            jobs,
+            video=video,
+            features=None if features is None else ToFeatures(features, load_settings()),
+            progress=report,
+            most_takes=most_takes,
+        )
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
 
 
@@ -278,10 +289,11 @@ def probe(
     json: JsonOption = False,
 ) -> None:
     """Measure detection, and whether lids and lips measured on the renders follow the ground truth."""
+    from facemotion.models import Models
     from facemotion.synth.sets.probes import probe as look
 
     with Progress("clips", quiet=json) as progress:
-        report = asdict(look(manifest, clips, progress))
+        report = asdict(look(manifest, clips, Models.configured(), progress))
     _answer(json, report, "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
 
 

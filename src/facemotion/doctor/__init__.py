@@ -14,6 +14,7 @@ from facemotion.config import Settings
 from facemotion.doctor import host, product, storage
 from facemotion.doctor.facts import Facts
 from facemotion.errors import FacemotionError, InstallationError, SettingsError
+from facemotion.models import Models
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def examine(config: Path | None = None, store: str = "") -> tuple[Section, ...]:
         "machine": host.machine,
         "settings": read_settings,
         "threads": lambda facts: host.threads(facts, settings),
-        "models": lambda facts: product.models(facts, settings.runtime),
+        "models": lambda facts: product.models(facts, Models.of(settings.runtime)),
         "decoder": lambda facts: product.decoder(facts, settings.media.decoder_threads),
         "verifier": lambda facts: product.verifier(facts, settings),
         "store": lambda facts: storage.store(facts, store),

@@ -6,10 +6,11 @@ import os
 import time
 from pathlib import Path
 
-from facemotion.config import MediaSettings, RuntimeSettings, Settings, differences, load_settings
+from facemotion.config import MediaSettings, Settings, differences, load_settings
 from facemotion.doctor.facts import Facts
 from facemotion.errors import InstallationError, MissingModelError, ModelError, UsageError
 from facemotion.files import user_folder
+from facemotion.models import Models
 
 CODECS = {
     "h264": "H.264",
@@ -43,21 +44,17 @@ def settings(facts: Facts, config: Path | None) -> Settings:
     return found
 
 
-def models(facts: Facts, runtime: RuntimeSettings) -> None:
+def models(facts: Facts, known: Models) -> None:
     """Every model's file, held to the hash of its card.
 
     Raises:
         ModelError: cards can't be read, a file is damaged, or one that ships isn't there.
     """
-    from facemotion.models import load_cards, model_path
-    from facemotion.models.cards import models_folder
-
-    folder = models_folder(runtime)
-    facts["folder of further models"] = str(folder) if folder else None
+    facts["folder of further models"] = str(known.folder) if known.folder else None
     fault: ModelError | None = None
-    for name, card in load_cards(runtime).items():
+    for name, card in known.cards().items():
         try:
-            model_path(name, runtime)
+            known.path(name)
             facts[name] = f"verified, {card.model_id}"
         except MissingModelError as error:
             facts[name] = f"not fetched; optional: facemotion models pull {name}" if card.sources else str(error)

@@ -30,6 +30,7 @@ from facemotion.evaluation.dtw import dtw_scores
 from facemotion.experiments.crossval import check_folds, refuse_begun
 from facemotion.experiments.held_out import HeldOut, read_held_out, write_held_out
 from facemotion.features import load_extractor
+from facemotion.models import Models
 from facemotion.nets.inputs import InputStreams
 from facemotion.processes import name_killed, run_tasks
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
@@ -88,8 +89,12 @@ class Run:
     controls: bool = False
 
 
-def plan_runs(settings: TableSettings) -> list[Run]:
+def plan_runs(settings: TableSettings, models: Models) -> list[Run]:
     """Every training of the tables, those of the paper first.
+
+    Args:
+        settings: the settings of the tables.
+        models: the models of the deployment, which say how many features an extractor gives.
 
     Raises:
         SettingsError: a change that the recipe doesn't take.
@@ -120,7 +125,7 @@ def plan_runs(settings: TableSettings) -> list[Run]:
         run("facial and lips", settings.sfe_l, kinds=SPOKEN_TOO, tested=SPOKEN_TOO),
         run("landmarks", settings.landmarks),
         run("frame differences", settings.sfe_l, {"encoder": {"inputs": "difference"}}),
-        run("mesh", settings.mesh, {"encoder": {"heads": heads_for(settings.recipe, settings.mesh)}}),
+        run("mesh", settings.mesh, {"encoder": {"heads": heads_for(settings.recipe, settings.mesh, models)}}),
         *(
             run(network, settings.sfe_l, {"encoder": {"network": network}}, tested=ATTACKED)
             for network in ("gru", "tcn", "conformer")
@@ -158,11 +163,11 @@ def choose_runs(runs: Sequence[Run], manifest: Manifest, only: Sequence[str] = (
     return chosen
 
 
-def heads_for(recipe: TrainingSettings, extractor: str) -> int:
+def heads_for(recipe: TrainingSettings, extractor: str, models: Models) -> int:
     """The most heads, up to the recipe's, that divide the width of the encoder over this extractor."""
     if not extractor:
         return recipe.encoder.heads
-    own, dimension = recipe.encoder, load_extractor(extractor).dimension
+    own, dimension = recipe.encoder, load_extractor(extractor, models).dimension
     width = own.width or InputStreams(dimension, own.inputs, own.scaling, own.centre, own.components).width
     return max(heads for heads in range(1, recipe.encoder.heads + 1) if width % heads == 0)
 
@@ -188,7 +193,7 @@ def load_clips(settings: TableSettings) -> Manifest:
     return manifest
 
 
-def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[Run]) -> None:
+def check_features(settings: TableSettings, models: Models, manifest: Manifest, runs: Sequence[Run]) -> None:
     """See that every run can be trained and measured, before any is.
 
     Raises:
@@ -199,14 +204,14 @@ def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[R
     folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
     for run in runs:
         if run.settings is not None:
-            check_simulation(run.settings, _frontend_id(run.extractor))
-            check_encoder(run.settings, load_extractor(run.extractor).dimension)
+            check_simulation(run.settings, _frontend_id(run.extractor, models))
+            check_encoder(run.settings, load_extractor(run.extractor, models).dimension)
     for extractor in dict.fromkeys(run.extractor for run in runs):
-        sequences = _read(settings, manifest, extractor, _kinds(runs, extractor))
+        sequences = _read(settings, manifest, _frontend_id(extractor, models), _kinds(runs, extractor))
         acquired = list(sequences)
         for run in runs:
             if run.extractor == extractor and run.settings is not None:
-                refuse_fitted(run.settings, _frontend_id(extractor), list(sequences.values()))
+                refuse_fitted(run.settings, _frontend_id(extractor, models), list(sequences.values()))
         left = [Fold(fold.train, fold.test[np.isin(fold.test, acquired)]) for fold in folds]
         tested = {kind for run in runs if run.extractor == extractor for kind in run.tested if kind in SPOKEN_TOO}
         for kind in sorted(tested & {record.kind for record in manifest.records}):
@@ -215,15 +220,20 @@ def check_features(settings: TableSettings, manifest: Manifest, runs: Sequence[R
 
 def train_runs(
     settings: TableSettings,
+    models: Models,
     runs: Sequence[Run],
     out: Path,
+    *,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[HeldOut]]:
     """Train what isn't there yet, every fold of every run.
 
     Args:
-        settings: of the tables. runs: of `plan_runs`. out: keeps a folder per run and fold.
+        settings: the settings of the tables.
+        models: the models of the deployment.
+        runs: the runs of `plan_runs`.
+        out: the folder that keeps a folder per run and fold.
         jobs: trainings side by side; each uses the threads of its recipe.
         progress: called with the number of folds done and of all.
     Returns:
@@ -236,7 +246,7 @@ def train_runs(
     if progress:
         progress(0, len(tasks))
     with name_killed(TrainingError, "trained"):
-        results = run_tasks(_load, (settings, tuple(runs), out), _train_fold, tasks, jobs)
+        results = run_tasks(_load, (settings, models, tuple(runs), out), _train_fold, tasks, jobs)
         for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
             found[runs[number].name].append(held_out)
             if progress:
@@ -244,7 +254,9 @@ def train_runs(
     return found
 
 
-def kept_runs(settings: TableSettings, manifest: Manifest, runs: Sequence[Run], out: Path) -> dict[str, list[HeldOut]]:
+def kept_runs(
+    settings: TableSettings, models: Models, manifest: Manifest, runs: Sequence[Run], out: Path
+) -> dict[str, list[HeldOut]]:
     """Runs that were trained before, every fold of them, by their name.
 
     Arguments as in `train_runs`, and the manifest of `load_clips`.
@@ -252,7 +264,7 @@ def kept_runs(settings: TableSettings, manifest: Manifest, runs: Sequence[Run], 
     Raises:
         TrainingError: as in `train_runs`.
     """
-    worker = _make_worker(settings, tuple(runs), out, manifest)
+    worker = _make_worker(settings, models, tuple(runs), out, manifest)
     found = {}
     for run in runs:
         kept = [worker.kept(run, fold) for fold in range(settings.folds)]
@@ -266,6 +278,7 @@ class _Worker:
     """What a process that trains folds has open: one extractor's features at a time, and the last simulated people."""
 
     settings: TableSettings
+    models: Models
     runs: tuple[Run, ...]
     out: Path
     manifest: Manifest
@@ -288,7 +301,7 @@ class _Worker:
             files = [clip_digest(self.manifest.file(record)) for record in self.manifest.records]
             self.digest = f"{digest_records(self.manifest.records)} {json.dumps(files)}"
         held = json.dumps(self.folds[fold].test.tolist())
-        told = f"{self.digest} {_frontend_id(run.extractor)} {held}"
+        told = f"{self.digest} {_frontend_id(run.extractor, self.models)} {held}"
         if run.settings is not None and run.settings.simulation is not None:
             told += f" {simulation_version(run.settings.simulation)}"
         return hashlib.sha256(told.encode()).hexdigest()
@@ -299,19 +312,22 @@ class _Worker:
     def open(self, run: Run) -> None:
         if self.extractor != run.extractor:
             kinds = _kinds(self.runs, run.extractor)
-            self.sequences = _read(self.settings, self.manifest, run.extractor, kinds)
+            self.sequences = _read(self.settings, self.manifest, _frontend_id(run.extractor, self.models), kinds)
             self.extractor = run.extractor
         if run.settings is not None and self.simulation != run.settings.simulation:
-            self.simulated = load_simulated(run.settings, _frontend_id(run.extractor))
+            self.simulated = load_simulated(run.settings, _frontend_id(run.extractor, self.models))
             self.simulation = run.settings.simulation
 
 
-def _load(settings: TableSettings, runs: tuple[Run, ...], out: Path) -> _Worker:
-    return _make_worker(settings, runs, out, load_clips(settings))
+def _load(settings: TableSettings, models: Models, runs: tuple[Run, ...], out: Path) -> _Worker:
+    return _make_worker(settings, models, runs, out, load_clips(settings))
 
 
-def _make_worker(settings: TableSettings, runs: tuple[Run, ...], out: Path, manifest: Manifest) -> _Worker:
-    return _Worker(settings, runs, out, manifest, subject_folds(manifest.records, settings.folds, settings.recipe.seed))
+def _make_worker(
+    settings: TableSettings, models: Models, runs: tuple[Run, ...], out: Path, manifest: Manifest
+) -> _Worker:
+    folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
+    return _Worker(settings, models, runs, out, manifest, folds)
 
 
 def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
@@ -364,14 +380,14 @@ def _kinds(runs: Sequence[Run], extractor: str) -> set[str]:
 
 
 @functools.cache  # it takes a network's file, and is asked for once a fold
-def _frontend_id(extractor: str) -> str:
-    return load_extractor(extractor).frontend_id
+def _frontend_id(extractor: str, models: Models) -> str:
+    return load_extractor(extractor, models).frontend_id
 
 
 def _read(
-    settings: TableSettings, manifest: Manifest, extractor: str, kinds: Iterable[str]
+    settings: TableSettings, manifest: Manifest, frontend_id: str, kinds: Iterable[str]
 ) -> dict[int, FeatureSequence]:
-    cache = FeatureCache(Path(settings.recipe.features), _frontend_id(extractor))
+    cache = FeatureCache(Path(settings.recipe.features), frontend_id)
     acquired, sequences = read_features(cache, manifest.select(kinds=kinds))
     place = {record: i for i, record in enumerate(manifest.records)}
     return {place[record]: own for record, own in zip(acquired.records, sequences, strict=True)}

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facemotion.config import FaceSettings, RuntimeSettings
-from facemotion.models import open_session
+from facemotion.config import FaceSettings
+from facemotion.models import Models
 
 SIDE = 128
 FloatArray = NDArray[np.float32]
@@ -42,10 +42,10 @@ class Detections:
 class BlazeFace:
     """The detector. Faces up to about two metres from a webcam; the box must span 5% of the frame or more."""
 
-    def __init__(self, settings: FaceSettings | None = None, runtime: RuntimeSettings | None = None) -> None:
+    def __init__(self, models: Models, settings: FaceSettings | None = None) -> None:
         """Raises MissingModelError or ModelHashError if the shipped file was lost or altered."""
         self._settings = settings or FaceSettings()
-        self._session = open_session("blazeface", runtime)
+        self._session = models.open("blazeface")
         self._anchors = anchors()
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:

@@ -1,11 +1,10 @@
 """Spatial feature extractors: the face of one frame becomes one vector. One file a network."""
 
-from facemotion.config import RuntimeSettings
 from facemotion.errors import UnknownModelError
 from facemotion.features.base import FeatureExtractor
 from facemotion.features.mesh import FaceMesh
 from facemotion.features.spatial import SpatialFeatures, SpatialLandmarks
-from facemotion.models import load_cards
+from facemotion.models import Models
 
 MESH = "face-mesh"
 OF_LANDMARKS = "-landmarks"  # after a card's name: the landmarks themselves are the features
@@ -21,28 +20,28 @@ __all__ = [
 ]
 
 
-def extractor_names(runtime: RuntimeSettings | None = None) -> list[str]:
+def extractor_names(models: Models) -> list[str]:
     """What load_extractor knows: the face mesh and every card of an extractor, a deployment's own too.
 
     Raises:
         ModelError: a card can't be read.
     """
-    own = [name for name, entry in load_cards(runtime).items() if entry.role == "extractor" and name != MESH]
+    own = [name for name, entry in models.cards().items() if entry.role == "extractor" and name != MESH]
     return [MESH, *(name + suffix for name in own for suffix in ("", OF_LANDMARKS))]
 
 
-def load_extractor(name: str, runtime: RuntimeSettings | None = None) -> FeatureExtractor:
+def load_extractor(name: str, models: Models) -> FeatureExtractor:
     """The extractor of that name: "face-mesh", the name of a card, or that name and "-landmarks".
 
     Raises:
         UnknownModelError: no such extractor. MissingModelError, ModelHashError: its file. ModelError: a file without
             landmarks asked for them, or one that `facemotion train sfe` didn't export.
     """
-    names = extractor_names(runtime)
+    names = extractor_names(models)
     if name not in names:
         raise UnknownModelError(f"There is no feature extractor {name!r}; choose among {', '.join(names)}.")
     if name == MESH:
-        return FaceMesh(runtime)
+        return FaceMesh(models)
     if name.endswith(OF_LANDMARKS):
-        return SpatialLandmarks(name.removesuffix(OF_LANDMARKS), runtime)
-    return SpatialFeatures(name, runtime)
+        return SpatialLandmarks(name.removesuffix(OF_LANDMARKS), models)
+    return SpatialFeatures(name, models)

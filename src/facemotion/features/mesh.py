@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.config import RuntimeSettings
 from facemotion.features.rigid import own_motion
 from facemotion.media.warp import apply, square_matrix, warp
-from facemotion.models import card, open_session
+from facemotion.models import Models
 
 FloatArray = NDArray[np.float32]
 
@@ -77,10 +76,10 @@ SEEN = np.concatenate([POINTS, [33, 263], np.arange(0, 468, 3)])
 class FaceMesh:
     """FeatureExtractor of the moving points of the mesh: D = 3 x len(POINTS), in distances between eye corners."""
 
-    def __init__(self, runtime: RuntimeSettings | None = None) -> None:
+    def __init__(self, models: Models) -> None:
         """Raises MissingModelError or ModelHashError if the shipped file was lost or altered."""
-        self._session = open_session("face-mesh", runtime)
-        self.frontend_id = f"blazeface/{card('face-mesh', runtime).model_id}/aligned-1"
+        self._session = models.open("face-mesh")
+        self.frontend_id = f"blazeface/{models.card('face-mesh').model_id}/aligned-1"
         self.dimension = 3 * len(POINTS)
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:

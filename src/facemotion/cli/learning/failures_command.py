@@ -107,8 +107,9 @@ def _strips(
     from facemotion.activity import active_span
     from facemotion.face import BlazeFace
     from facemotion.media import read_frames
+    from facemotion.models import Models
 
-    detector = BlazeFace(settings.face, settings.runtime)
+    detector = BlazeFace(Models.of(settings.runtime), settings.face)
     spans = {}
     for record, sequence in zip(manifest.records, sequences, strict=True):
         first, last = active_span(sequence.values, sequence.times)

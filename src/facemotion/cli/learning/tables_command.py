@@ -49,21 +49,24 @@ def tables(
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
     from facemotion.files import room_for, write_whole
+    from facemotion.models import Models
 
-    settings = read_toml(TableSettings, config)
+    settings, models = read_toml(TableSettings, config), Models.configured()
     manifest = load_clips(settings)
-    runs = plan_runs(settings)
+    runs = plan_runs(settings, models)
     possible = choose_runs(runs, manifest)
     chosen = choose_runs(possible, manifest, only or ())
     if left := [run.name for run in runs if run not in possible]:
         typer.echo(f"facemotion: left out, since {manifest.folder} has no such clips: {'; '.join(left)}.", err=True)
-    check_features(settings, manifest, chosen)
+    check_features(settings, models, manifest, chosen)
     make_folder(out)
-    kept_runs(settings, manifest, runs, out)  # what is of other settings or clips is told before hours of training
+    kept_runs(
+        settings, models, manifest, runs, out
+    )  # what is of other settings or clips is told before hours of training
     with Progress("folds", quiet=json) as progress:
-        held = train_runs(settings, chosen, out, jobs, progress)
+        held = train_runs(settings, models, chosen, out, jobs=jobs, progress=progress)
     if only:  # what was trained before keeps its place in the tables
-        held = kept_runs(settings, manifest, runs, out)
+        held = kept_runs(settings, models, manifest, runs, out)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)
     markdown = write_markdown(found, str(manifest.folder.name))
     with room_for(out):

@@ -50,11 +50,12 @@ def encoder(
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
     from facemotion.features import load_extractor
+    from facemotion.models import Models
 
     if export:
         check_place(export)
     settings = read_toml(TrainingSettings, config)
-    frontend_id = load_extractor(settings.extractor).frontend_id
+    frontend_id = load_extractor(settings.extractor, Models.configured()).frontend_id
     data = load_training_set(settings, frontend_id)
     final: float | None = None  # of a run that had ended before
     first = 0
@@ -152,9 +153,10 @@ def response(
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from facemotion.features import MESH, load_extractor
+    from facemotion.models import Models
 
     check_place(out)
-    found, explained = fit_response(manifest, features, load_extractor(MESH).frontend_id)
+    found, explained = fit_response(manifest, features, load_extractor(MESH, Models.configured()).frontend_id)
     found.save(out)
     if json:
         print_json({"response": str(out)} | dataclasses.asdict(explained))

@@ -52,13 +52,13 @@ def calibrate(
     from facemotion.errors import DataError
     from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
-    from facemotion.models import card
+    from facemotion.models import Models
     from facemotion.thresholds import calibrate as find_points
-    from facemotion.thresholds import keep_points
 
     settings = load_settings(config)
     frontend = Frontend.load(settings)
-    encoder = Encoder.load(settings.verifier.encoder, settings.runtime)
+    models = Models.of(settings.runtime)
+    encoder = Encoder.load(settings.verifier.encoder, models)
     read = read_manifest(manifest)
     check_manifest(read)
     records, vectors = [], []
@@ -78,8 +78,8 @@ def calibrate(
         for count in chosen
         for point in find_points(template_trials(np.stack(vectors), records, count), fmr or [0.01], words, count)
     ]
-    entry = card(settings.verifier.encoder, settings.runtime)
-    path = keep_points(entry, points, settings.runtime) if keep else None
+    entry = models.card(settings.verifier.encoder)
+    path = models.keep_points(entry.name, points) if keep else None
     if json:
         kept = str(path) if path else None
         print_json(

@@ -37,12 +37,14 @@ def landmarks(
     from facemotion.media import read_frames
     from facemotion.media.mark import mark_face
     from facemotion.media.write import write_video
+    from facemotion.models import Models
 
     settings = load_settings(config)
-    network = load_extractor(extractor, settings.runtime)
+    models = Models.of(settings.runtime)
+    network = load_extractor(extractor, models)
     # The mesh observes fewer points than it finds; an extractor of features alone has none but those that it observes.
     find = getattr(network, "landmarks", None) or (lambda *face: network.observe(*face)[1])
-    detector, tracker = BlazeFace(settings.face, settings.runtime), FaceTracker(settings.face)
+    detector, tracker = BlazeFace(models, settings.face), FaceTracker(settings.face)
 
     def marked() -> Iterator[tuple[NDArray[np.uint8], float]]:
         for frame, seconds in read_frames(clip, settings.media):

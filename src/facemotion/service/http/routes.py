@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from facemotion import __version__
 from facemotion.enrolment import Enrolment
 from facemotion.errors import ModelError
-from facemotion.models import card
+from facemotion.models import Models
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
 from facemotion.service.guard.auth import Caller
@@ -20,7 +20,6 @@ from facemotion.service.http.responses import WORDS
 from facemotion.service.http.uploads import Form, read_form, read_json
 from facemotion.service.problems import Problem
 from facemotion.service.settings import USER_PATTERN
-from facemotion.thresholds import own_points
 from facemotion.types import Factor, OperatingPoint
 
 BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
@@ -216,14 +215,14 @@ def users(request: Request, who: Who) -> messages.UserList:
 def models(request: Request, who: Who) -> messages.Models:
     """List the models that decide, the operating point with its evidence, and those to choose from."""
     verifier = context_of(request).operations.verifier
-    chosen, runtime = verifier.settings.verifier, verifier.settings.runtime
+    chosen, known = verifier.settings.verifier, Models.of(verifier.settings.runtime)
     names = ("blazeface", chosen.extractor, chosen.encoder, *([chosen.recogniser] if chosen.recogniser else []))
-    cards = [card(name, runtime) for name in names]
-    encoder, problem = cards[2], ""
+    cards = [known.card(name) for name in names]
+    choices, problem = cards[2].operating_points, ""
     try:
-        calibrated = own_points(encoder, runtime)
+        choices = known.points(chosen.encoder)
     except ModelError as error:  # of another model by now; the one that runs was loaded before
-        calibrated, problem = (), str(error)
+        problem = str(error)
     return messages.Models(
         version=__version__,
         models=[
@@ -235,7 +234,7 @@ def models(request: Request, who: Who) -> messages.Models:
             *(_point("motion", point) for point in verifier.points),
             *(_point("appearance", point) for point in (verifier.appearance.points if verifier.appearance else ())),
         ],
-        choices=[_point("motion", point) for point in (*encoder.operating_points, *calibrated)],
+        choices=[_point("motion", point) for point in choices],
         calibration_problem=problem,
         min_takes=chosen.min_takes,
         max_takes=chosen.max_takes,

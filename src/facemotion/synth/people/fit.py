@@ -164,9 +164,12 @@ class PortraitFitter:
         """Raises AssetError if the head model is missing."""
         from facemotion.face.blazeface import BlazeFace
         from facemotion.features.mesh import FaceMesh
+        from facemotion.models import Models
 
         self._assets, self._head = assets, load_head(assets)
-        self._detector, self._mesh = BlazeFace(), FaceMesh()
+        # Shipped ones on the CPU: a portrait is fitted alike on every machine, whatever its settings.
+        models = Models.shipped()
+        self._detector, self._mesh = BlazeFace(models), FaceMesh(models)
 
     def __call__(self, name: str) -> Fit:
         """Fit one portrait.

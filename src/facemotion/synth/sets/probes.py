@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.manifest import read_manifest
 from facemotion.media import load_clip
+from facemotion.models import Models
 from facemotion.synth.sets.plan import truth_path
 from facemotion.synth.sets.truth import load_truth
 
@@ -46,10 +47,15 @@ class ProbeReport:
     landmarks: float
 
 
-def probe(manifest: Path, clips: int, progress: Callable[[int, int], None] | None = None) -> ProbeReport:
+def probe(
+    manifest: Path, clips: int, models: Models, progress: Callable[[int, int], None] | None = None
+) -> ProbeReport:
     """Look at `clips` clips, evenly spread over a simulated data set.
 
     Args:
+        manifest: the manifest of the data set.
+        clips: the number of clips to look at.
+        models: the models of the deployment, whose detector and mesh look.
         progress: called with the number of clips looked at and of all.
     Raises:
         ManifestError: no manifest, or a clip without ground truth.
@@ -58,7 +64,7 @@ def probe(manifest: Path, clips: int, progress: Callable[[int, int], None] | Non
     from facemotion.features.mesh import FaceMesh
 
     read = read_manifest(manifest)
-    detector, mesh = BlazeFace(), FaceMesh()
+    detector, mesh = BlazeFace(models), FaceMesh(models)
     chosen = np.unique(np.linspace(0, len(read) - 1, min(clips, len(read))).round().astype(int))
     frames = found = 0
     blinks: list[float] = []

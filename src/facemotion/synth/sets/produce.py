@@ -21,6 +21,7 @@ from facemotion.features import load_extractor
 from facemotion.files import room_for, write_whole
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
+from facemotion.models import Models
 from facemotion.processes import worker_pool
 from facemotion.synth.filming.camera import Camera, Frame
 from facemotion.synth.filming.render import Renderer
@@ -82,6 +83,29 @@ def sensor_seed(settings: DatasetSettings, clip: PlannedClip) -> int:
 
 
 @dataclass(frozen=True)
+class ToFeatures:
+    """Frames go into a front end in place of a file.
+
+    Attributes:
+        folder: the folder of the feature cache.
+        inference: the settings of the front end: its extractor, its models, and what counts as a face.
+    """
+
+    folder: Path
+    inference: Settings
+
+    @property
+    def cache(self) -> FeatureCache:
+        """The cache for the features of the front end.
+
+        Raises:
+            UnknownModelError, MissingModelError, ModelHashError, ModelError: as in `load_extractor`.
+        """
+        extractor = load_extractor(self.inference.verifier.extractor, Models.of(self.inference.runtime))
+        return FeatureCache(self.folder, extractor.frontend_id)
+
+
+@dataclass(frozen=True)
 class Job:
     """The clips of one performer, and where they go."""
 
@@ -92,7 +116,7 @@ class Job:
     clips: tuple[PlannedClip, ...]
     performer: Performer
     video: bool
-    features: Path | None
+    features: ToFeatures | None
 
 
 def produce(
@@ -101,20 +125,21 @@ def produce(
     cache: Path,
     settings: DatasetSettings,
     workers: int,
+    *,
     video: bool = True,
-    features: Path | None = None,
+    features: ToFeatures | None = None,
     progress: Progress | None = None,
     most_takes: int | None = None,
 ) -> int:
     """Make a data set, or go on with one that was broken off.
 
     Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz. With
-    `features`, frames go straight into the default front end: in place of a video each clip is a small recipe
+    `features`, frames go straight into a front end: in place of a video each clip is a small recipe
     (clips/....json), and its features lie in the feature cache under the recipe's digest.
 
     Args:
         out: folder. assets, cache: see `people.fit_portraits`. workers: processes. video: whether clips are drawn;
-            without, only ground truth is written. features: folder of the feature cache.
+            without, only ground truth is written. features: the front end that gets the frames in place of a video.
         progress: called with clips done and clips of all.
         most_takes: make, and name in the manifest, only so many takes of a motion, see `thin_plan`; all if not given.
     Returns:
@@ -130,7 +155,7 @@ def produce(
     kept = None
     if features is not None:
         plan = [_as_recipe(clip) for clip in plan]
-        kept = FeatureCache(features, load_extractor(Settings().verifier.extractor).frontend_id)
+        kept = features.cache
     fit_portraits(assets, cache)
     _claim(out, settings)
     performers = make_performers(settings)
@@ -173,7 +198,7 @@ def _film_all(job: Job) -> Iterator[int]:
     head = load_head(assets)
     person = PersonBuilder(assets, head, fit_portraits(assets, job.cache)).build(job.performer.recruit)
     renderers: dict[int, SessionRenderer] = {}
-    frontend = Frontend.load() if job.features is not None else None
+    frontend = Frontend.load(job.features.inference) if job.features is not None else None
     for clip in job.clips:
         number = clip.record.session
         if number not in renderers:
@@ -190,7 +215,7 @@ def _film_all(job: Job) -> Iterator[int]:
             if not ((job.out / clip.truth).exists() and path.exists()):
                 with room_for(path):
                     path.write_text(_recipe(job.settings, clip), "utf-8")
-            _extract(FeatureCache(job.features, frontend.extractor.frontend_id), frontend, path, frames, shot)
+            _extract(FeatureCache(job.features.folder, frontend.extractor.frontend_id), frontend, path, frames, shot)
         elif job.video:
             write_video(zip(frames, shot.times, strict=True), path, job.settings.quality)
         truth.save(job.out / clip.truth)  # last: a clip with ground truth is whole

@@ -27,6 +27,7 @@ from facemotion.data.still_files import (
     write_shard,
 )
 from facemotion.face import BlazeFace
+from facemotion.models import Models
 from facemotion.processes import run_tasks
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
@@ -263,7 +264,7 @@ def _shoot(shared: tuple[Assets, HeadModel, PersonBuilder], job: _Job) -> tuple[
     recruit = job.recruit
     person = builder.build(recruit)
     random = np.random.default_rng([job.seed, 61, recruit.seed])
-    shard = shoot_person(StillRenderer(head, person), job.name, job.each, BlazeFace(), random)
+    shard = shoot_person(StillRenderer(head, person), job.name, job.each, BlazeFace(Models.shipped()), random)
     with assets.file(PORTRAIT_LIST).open(newline="", encoding="utf-8") as file:
         prompts = {Path(row["file"]).stem: row["prompt"] for row in csv.DictReader(file)}
     age = re.search(r"(\d+)-year-old", prompts[recruit.first])

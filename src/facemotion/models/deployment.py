@@ -1,0 +1,208 @@
+"""The models of one deployment: their cards, their files, their networks and its own operating points.
+
+A deployment's own points lie beside the pulled files, in `operating-points/NAME.toml`, so that a card stays as it came.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomlkit
+
+from facemotion.config import RuntimeSettings, load_settings, read_toml
+from facemotion.errors import MissingModelError, ModelError, ModelHashError, SettingsError, UnknownModelError
+from facemotion.files import room_for, user_folder, write_whole
+from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, ModelCard, file_sha256, read_cards
+from facemotion.types import OperatingPoint
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+NO_FOLDER = "There is no home folder to keep models in; name one as models_folder under [runtime] in the settings."
+
+
+@dataclass(frozen=True)
+class Models:
+    """What names of models mean here, made once from the settings and handed to whatever opens a network.
+
+    Attributes:
+        folder: pulled files, further cards and own operating points; None for the models that ship alone.
+        providers: ONNX Runtime execution providers, in order of preference.
+        threads: threads of one network run; 0 lets ONNX Runtime choose.
+    """
+
+    folder: Path | None
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    threads: int = 1
+
+    @classmethod
+    def of(cls, settings: RuntimeSettings) -> Models:
+        """The models of a deployment with these settings.
+
+        Args:
+            settings: where no folder is named, that is the user's data folder; without a home there is none.
+        """
+        folder = Path(settings.models_folder) if settings.models_folder else user_folder("data")
+        if folder is not None and not settings.models_folder:
+            folder /= "models"
+        return cls(folder, settings.providers, settings.threads)
+
+    @classmethod
+    def configured(cls) -> Models:
+        """The models of whoever runs the program, see `facemotion.config.load_settings`.
+
+        Raises:
+            SettingsError: as in `load_settings`.
+        """
+        return cls.of(load_settings().runtime)
+
+    @classmethod
+    def shipped(cls) -> Models:
+        """The models that ship, on one thread of the CPU: what must be the same wherever it is made rests on them."""
+        return cls(None)
+
+    def cards(self) -> dict[str, ModelCard]:
+        """All cards, shipped ones first, by name.
+
+        Raises:
+            ModelError: a card can't be read, or a further card takes a shipped name.
+        """
+        cards = dict(read_cards(SHIPPED_CARDS))
+        for path in sorted(self.folder.glob("*.toml")) if self.folder is not None else ():
+            for name, entry in read_cards(path).items():
+                if name in cards:
+                    raise ModelError(f"{path} redefines the model {name!r}; give it another name.")
+                cards[name] = entry
+        return cards
+
+    def card(self, name: str) -> ModelCard:
+        """The card of one model.
+
+        Raises:
+            UnknownModelError: no such name; the nearest is named. ModelError: as in `cards`.
+        """
+        cards = self.cards()
+        if name not in cards:
+            near = difflib.get_close_matches(name, cards, n=1, cutoff=0)
+            hint = f"; the nearest known is {near[0]!r}" if near else ""
+            looked = ""
+            if self.folder is not None:
+                missing = "" if self.folder.is_dir() else ", which is no folder"
+                looked = f" Cards were looked for in {self.folder.absolute()}{missing}."
+            raise UnknownModelError(f"There is no model {name!r}{hint}.{looked} See `facemotion models list`.")
+        return cards[name]
+
+    def path(self, name: str) -> Path:
+        """The file of a model, after its hash was checked.
+
+        Raises:
+            UnknownModelError, MissingModelError, ModelHashError, ModelError: as in `card`.
+        """
+        entry = self.card(name)
+        places = [SHIPPED_FOLDER / entry.file, *([self.folder / entry.file] if self.folder is not None else [])]
+        path = next((p for p in places if p.is_file()), None)
+        if path is None:
+            if self.folder is None:
+                raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there. {NO_FOLDER}")
+            how = f"run `facemotion models pull {name}`" if entry.sources else f"put it at {places[-1]}"
+            raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there; {how}.")
+        if file_sha256(path) != entry.sha256:
+            raise ModelHashError(
+                f"{path} isn't the file that the card of {name!r} describes (its SHA-256 differs); "
+                "reinstall or pull it again."
+            )
+        return path
+
+    def open(self, name: str) -> onnxruntime.InferenceSession:
+        """Open a model by the name of its card, hash checked.
+
+        Raises:
+            UnknownModelError, MissingModelError, ModelHashError.
+            ModelError: no provider is in this build of ONNX Runtime, or it can't read the file.
+        """
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+        path = self.path(name)
+        known = onnxruntime.get_available_providers()
+        missing = [provider for provider in self.providers if provider not in known]
+        if missing or not self.providers:
+            raise ModelError(
+                f"This ONNX Runtime has no {', '.join(missing) or 'provider'}; choose among {', '.join(known)}."
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # A spinning pool burns a second core while a one-clip run waits; a verifier shares its machine with others.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=list(self.providers))
+        except (
+            state.Fail,
+            state.InvalidArgument,
+            state.InvalidGraph,
+            state.InvalidProtobuf,
+            state.NotImplemented,
+            state.RuntimeException,
+        ) as error:
+            raise ModelError(f"ONNX Runtime can't open {path}: {error}.") from error
+
+    def points(self, name: str) -> tuple[OperatingPoint, ...]:
+        """Every operating point of a model: those of its card, then those that this deployment calibrated.
+
+        Raises:
+            UnknownModelError: as in `card`.
+            ModelError: the deployment's file can't be read, or it was calibrated for another file of the model.
+        """
+        entry = self.card(name)
+        return (*entry.operating_points, *self._own_points(entry))
+
+    def _own_points(self, entry: ModelCard) -> tuple[OperatingPoint, ...]:
+        path = self._own_path(entry.name)
+        if path is None or not path.is_file():
+            return ()
+        try:
+            kept = read_toml(_Calibration, path)
+        except SettingsError as error:
+            raise ModelError(f"{error} Run `facemotion calibrate` again.") from error
+        if kept.model_id != entry.model_id:
+            raise ModelError(
+                f"{path} was calibrated for {kept.model_id}, not for {entry.model_id}; run `facemotion calibrate` "
+                "again."
+            )
+        return kept.points
+
+    def keep_points(self, name: str, points: Sequence[OperatingPoint]) -> Path:
+        """Keep a deployment's own operating points, named `own-...`, in place of earlier ones.
+
+        Returns:
+            The file that they are in.
+        Raises:
+            WriteError: the file can't be written. ModelError: there is no folder to keep it in.
+            UnknownModelError: as in `card`.
+        """
+        path = self._own_path(name)
+        if path is None:
+            raise ModelError(NO_FOLDER)
+        table = {
+            "model_id": self.card(name).model_id,
+            "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points],
+        }
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, tomlkit.dumps(table))
+        return path
+
+    def _own_path(self, name: str) -> Path | None:
+        return None if self.folder is None else self.folder / "operating-points" / f"{name}.toml"
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    model_id: str
+    points: tuple[OperatingPoint, ...]
