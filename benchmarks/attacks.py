@@ -86,7 +86,7 @@ def simulated(people: int, frontend_id: str) -> Performed:
         impostor_takes=4,
         seed=4711,
     )
-    return simulate(SimulationSettings(planned), Assets.find(), frontend_id)
+    return simulate(SimulationSettings(planned), None, Assets.find(), frontend_id)
 
 
 def scores(sets: dict[str, Path], cache: Path, takes: int, people: int) -> str:

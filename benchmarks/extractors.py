@@ -23,7 +23,7 @@ from facemotion.evaluation.measures import average_precision, curve, equal_error
 from facemotion.evaluation.trials import score_pairs
 from facemotion.features import load_extractor
 from facemotion.models import Models
-from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 
@@ -37,7 +37,7 @@ def measure(settings: TrainingSettings, data: Path, cache: Path, seeds: int) -> 
     whole = read_manifest(data / "manifest.csv")
     train, train_clips = read_features(features, whole.select(split="train"))
     test, test_clips = read_features(features, whole.select(split="test"))
-    made = make_training_set([(train.records, train_clips, settings.sources[0].batch)])
+    made = make_training_set([TrainingSource(train.records, train_clips, settings.sources[0].batch)])
     curves = []
     start = time.perf_counter()
     for seed in range(seeds):

@@ -48,7 +48,7 @@ from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
 from facemotion.synth.points.response import fit_response
 from facemotion.thresholds import independent_impostors, lowest_supported_fmr
-from facemotion.training.encoder.dataset import TrainingSet, load_training_set, make_training_set
+from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, load_training_set, make_training_set
 from facemotion.training.encoder.export import check_parity, export_encoder
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, load_encoder, train_encoder
@@ -95,7 +95,7 @@ def main() -> None:
     whole = read_manifest(options.data / "manifest.csv")
     train, train_clips = read_features(cache, whole.select(split="train"))
     test, test_clips = read_features(cache, whole.select(split="test"))
-    data = make_training_set([(train.records, train_clips, settings.sources[0].batch)])
+    data = make_training_set([TrainingSource(train.records, train_clips, settings.sources[0].batch)])
     print(f"{len(train)} clips to train on, {len(test)} to test, {len(whole) - len(train) - len(test)} not acquired")
 
     folder = ROOT / "docs" / "results"

@@ -59,7 +59,7 @@ def main() -> None:
     results = {
         "encoder": encoder.model_id,
         "people": options.people,
-        "order": order(encoder, *simulate(SimulationSettings(planned), Assets.find(), encoder.frontend_id)),
+        "order": order(encoder, *simulate(SimulationSettings(planned), None, Assets.find(), encoder.frontend_id)),
         "spotting": spotting(encoder, planned),
     }
     text = markdown(results)
@@ -107,7 +107,7 @@ def of_order(trials: ScoredTrials) -> dict[str, float]:
 def spotting(encoder: Encoder, planned: DatasetSettings) -> dict[str, dict[str, float]]:
     """AP and EER within a person, of trials with a flash clip on either side and of the others, whole and cut."""
     planned = dataclasses.replace(planned, reorders=0, seed=planned.seed + 1, spreads=Spreads(flash=0.5))
-    records, clips = simulate(SimulationSettings(planned), Assets.find(), encoder.frontend_id)
+    records, clips = simulate(SimulationSettings(planned), None, Assets.find(), encoder.frontend_id)
     flash = np.array([measure_cues(clip).neutral_share > FLASH_SHARE for clip in clips])
     first, second = np.triu_indices(len(records), k=1)
     same = np.array([records[i].subject == records[j].subject for i, j in zip(first, second, strict=True)])

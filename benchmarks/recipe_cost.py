@@ -33,7 +33,7 @@ from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform
 from facemotion.training.encoder import train as loop
-from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.losses import contrastive_loss, same_subject_pairs
 
 ROOT = Path(__file__).parents[1]
@@ -123,14 +123,14 @@ def convergence(settings: TableSettings) -> dict[str, list[float]]:
     people = DatasetSettings(
         part="train", subjects=40, motions=5, lips=0, takes=6, near_misses=0, mimics=0, impostor_takes=6, seed=3
     )
-    records, sequences = simulate(SimulationSettings(people, noise=0.003), Assets.find(), "points")
+    records, sequences = simulate(SimulationSettings(people, noise=0.003), None, Assets.find(), "points")
     new = {f"s{number + 1:03d}" for number in range(30, 40)}
     train = [i for i, r in enumerate(records) if r.subject not in new]
     test = [i for i, r in enumerate(records) if r.subject in new]
     heads = heads_for(settings.recipe, "face-mesh", Models.configured())
     found = {}
-    source = ([records[i] for i in train], [sequences[i] for i in train], settings.recipe.sources[0].batch)
-    data = make_training_set([source])
+    source = TrainingSource(records, sequences, settings.recipe.sources[0].batch)
+    data = make_training_set([source.at(train)])
     for steps in STEPS:
         precisions = []
         for seed in SEEDS:

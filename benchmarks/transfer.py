@@ -35,7 +35,7 @@ from facemotion.models import Models
 from facemotion.nets.inputs import InputStreams
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
-from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
@@ -171,7 +171,7 @@ def main() -> None:
 
     def people(settings: SimulationSettings) -> Clips:
         if settings not in made:
-            made[settings] = simulate(settings, Assets.find(), frontend_id)
+            made[settings] = simulate(settings, None, Assets.find(), frontend_id)
         return made[settings]
 
     plain = from_table(TrainingSettings, BASE)
@@ -198,7 +198,7 @@ def train(name: str, settings: TrainingSettings, people: Clips, grid: dict[str, 
     records, sequences = people
     if name == MIXED:
         sequences = mix(records, sequences)
-    net = train_encoder(settings, make_training_set([(records, sequences, settings.simulation_batch)]))
+    net = train_encoder(settings, make_training_set([TrainingSource(records, sequences, settings.simulation_batch)]))
     return figures(lambda own: score_pairs(embed(net, own[1]), own[0]), grid)
 
 

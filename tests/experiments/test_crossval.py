@@ -9,8 +9,10 @@ from facemotion.errors import TrainingError
 from facemotion.evaluation.trials import join_trials
 from facemotion.experiments.crossval import cross_validate, fold_figures, held_out_trials
 from facemotion.nets.sequence_encoder import EncoderSettings
+from facemotion.training.encoder.dataset import TrainingSource
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
+from facemotion.training.run_folder import RunFolder
 from facemotion.types import ClipRecord, FeatureSequence
 
 SETTINGS = TrainingSettings(
@@ -38,7 +40,9 @@ def test_every_clip_is_held_out_once_and_new_people_are_told_apart() -> None:
     records, sequences = corpus()
     folds = subject_folds(records, 3)
     done: list[int] = []
-    vectors = cross_validate(SETTINGS, records, sequences, folds, SamplerSettings(4, 3, 3), progress=done.append)
+    vectors = cross_validate(
+        SETTINGS, TrainingSource(records, sequences, SamplerSettings(4, 3, 3)), folds, progress=done.append
+    )
     assert done == [1, 2, 3]
     within = held_out_trials(vectors, records, folds, "within-subject")
     assert sum(map(len, within)) == 6 * 66
@@ -59,9 +63,11 @@ def test_folds_are_trained_with_seeds_of_their_own() -> None:
     records, sequences = corpus(2)
     short = dataclasses.replace(SETTINGS, optimiser=OptimiserSettings(steps=1))
     folds = subject_folds(records, 2)
-    once, again = (cross_validate(short, records, sequences, folds, SamplerSettings()) for _ in range(2))
+    once, again = (
+        cross_validate(short, TrainingSource(records, sequences, SamplerSettings()), folds) for _ in range(2)
+    )
     np.testing.assert_array_equal(once[0], again[0])
-    same_fold = cross_validate(short, records, sequences, [folds[0], folds[0]], SamplerSettings())
+    same_fold = cross_validate(short, TrainingSource(records, sequences, SamplerSettings()), [folds[0], folds[0]])
     assert np.abs(same_fold[0] - same_fold[1]).max() > 1e-3
 
 
@@ -69,7 +75,7 @@ def test_a_network_that_may_have_seen_the_held_out_people_is_refused() -> None:
     records, sequences = corpus(2)
     begun = dataclasses.replace(SETTINGS, begin="runs/subclips")
     with pytest.raises(TrainingError, match="can't begin with runs/subclips"):
-        cross_validate(begun, records, sequences, subject_folds(records, 2), SamplerSettings())
+        cross_validate(begun, TrainingSource(records, sequences, SamplerSettings()), subject_folds(records, 2))
 
 
 def test_folds_of_a_larger_set_are_not_taken_for_those_of_a_smaller(tmp_path: Path) -> None:
@@ -79,21 +85,32 @@ def test_folds_of_a_larger_set_are_not_taken_for_those_of_a_smaller(tmp_path: Pa
         folds = subject_folds(records, 2)
         if people == 5:
             with pytest.raises(TrainingError, match="begun on other clips"):
-                cross_validate(short, records, sequences, folds, SamplerSettings(), tmp_path)
+                cross_validate(short, TrainingSource(records, sequences, SamplerSettings()), folds, runs=tmp_path)
         else:
-            cross_validate(short, records, sequences, folds, SamplerSettings(), tmp_path)
+            cross_validate(short, TrainingSource(records, sequences, SamplerSettings()), folds, runs=tmp_path)
 
 
 def test_what_stands_beside_is_trained_on_and_never_held_out() -> None:
     records, sequences = corpus(2)
     folds = subject_folds(records, 2)
     short = dataclasses.replace(SETTINGS, optimiser=OptimiserSettings(steps=1))
-    others = (*corpus(2), SamplerSettings())  # of the same names: two other people nevertheless
+    others = TrainingSource(*corpus(2), SamplerSettings())  # of the same names: two other people nevertheless
     alone, joined = (
-        cross_validate(short, records, sequences, folds, SamplerSettings(), beside=beside) for beside in ([], [others])
+        cross_validate(short, TrainingSource(records, sequences, SamplerSettings()), folds, beside=beside)
+        for beside in ([], [others])
     )
     assert [len(own) for own in joined] == [len(fold.test) for fold in folds]
     assert np.abs(alone[0] - joined[0]).max() > 1e-3
+
+
+def test_a_fold_knows_whom_the_response_beside_it_was_fitted_on(tmp_path: Path) -> None:
+    records, sequences = corpus(2)
+    short = dataclasses.replace(SETTINGS, optimiser=OptimiserSettings(steps=1))
+    simulated = TrainingSource(*corpus(2), SamplerSettings(), fitted_on=frozenset({"0123456789abcdef"}))
+    source, folds = TrainingSource(records, sequences, SamplerSettings()), subject_folds(records, 2)
+    cross_validate(short, source, folds, runs=tmp_path, beside=[simulated])
+    for fold in (0, 1):
+        assert "0123456789abcdef" in RunFolder(tmp_path / f"fold-{fold}").load().seen
 
 
 def test_a_threshold_of_other_folds_needs_other_folds() -> None:

@@ -45,7 +45,7 @@ def people(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("people")
     frontend_id = load_extractor("face-mesh", Models.shipped()).frontend_id
     cache = FeatureCache(folder / "features", frontend_id)
-    records, sequences = simulate(SimulationSettings(PEOPLE), Assets(assets_folder), frontend_id)
+    records, sequences = simulate(SimulationSettings(PEOPLE), None, Assets(assets_folder), frontend_id)
     for record, sequence in zip(records, sequences, strict=True):
         (folder / record.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / record.path).write_text(record.path)

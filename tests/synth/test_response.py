@@ -16,7 +16,7 @@ from facemotion.synth.points.response import CAUSES, MeshResponse, first_order, 
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings, truth_path
 from facemotion.synth.sets.truth import Truth
-from facemotion.training.encoder.dataset import check_simulation, refuse_fitted
+from facemotion.training.encoder.dataset import load_people_response, refuse_fitted
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
@@ -177,14 +177,17 @@ def test_folds_do_not_hold_out_whom_the_response_knows(tmp_path: Path) -> None:
     settings = TrainingSettings(simulation=simulation)
     _, known = read_features(FeatureCache(made.features, FRONT), read_manifest(made.manifest))
     other = FeatureSequence(known[0].values + 1, known[0].times, FRONT)
-    refuse_fitted(settings, FRONT, [other])
-    refuse_fitted(TrainingSettings(), FRONT, known)
+    assert load_people_response(TrainingSettings(), FRONT) is None
+    read = load_people_response(settings, FRONT)
+    assert read is not None
+    assert read.marks == response.marks
+    refuse_fitted(read, [other])
+    refuse_fitted(None, known)
     with pytest.raises(DataError, match="was fitted on clips that folds hold out; fit it on other people"):
-        refuse_fitted(settings, FRONT, [other, known[3]])
-    assert check_simulation(settings, FRONT) == response.marks
+        refuse_fitted(read, [other, known[3]])
     (tmp_path / "response.npz").write_bytes(b"junk")
     with pytest.raises(DataError, match="wasn't written"):
-        check_simulation(settings, FRONT)
+        load_people_response(settings, FRONT)
 
 
 def test_the_command_fits_and_says_how_well(tmp_path: Path) -> None:

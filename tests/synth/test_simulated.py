@@ -9,8 +9,8 @@ from facemotion.features.mesh import MOVING, POINTS
 from facemotion.synth.filming.scene import Moments
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.head import SHAPES
-from facemotion.synth.points.response import CAUSES, MeshResponse
-from facemotion.synth.points.simulate import SimulationSettings, simulate, simulation_version
+from facemotion.synth.points.response import CAUSES, MeshResponse, load_response
+from facemotion.synth.points.simulate import SimulationSettings, response_of, simulate, simulation_version
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
 from facemotion.types import FeatureSequence
 
@@ -28,7 +28,7 @@ def performances(people: DatasetSettings) -> list[Moments]:
 
 @pytest.mark.shared
 def test_simulated_people_look_like_mesh_features(assets_folder: Path) -> None:
-    records, sequences = simulate(SMALL, Assets(assets_folder), "front")
+    records, sequences = simulate(SMALL, None, Assets(assets_folder), "front")
     assert len(records) == len(sequences) == 2 * (2 + 1 + 1) * 2
     assert {r.kind for r in records} == {"facial", "lip", "near-miss"}
     for sequence in sequences:
@@ -39,7 +39,7 @@ def test_simulated_people_look_like_mesh_features(assets_folder: Path) -> None:
     assert 0.5 < lips[:, 1].mean() < 1.2  # below the eyes, y down
     assert abs(lips[:, 0].mean()) < 0.1
     assert -0.6 < right_eye[:, 0].mean() < -0.2  # the subject's right is at negative x
-    again = simulate(SMALL, Assets(assets_folder), "front")[1]
+    again = simulate(SMALL, None, Assets(assets_folder), "front")[1]
     np.testing.assert_array_equal(sequences[3].values, again[3].values)
 
 
@@ -48,8 +48,8 @@ def test_noise_is_one_error_of_all_points_and_one_of_each(assets_folder: Path) -
     assets = Assets(assets_folder)
 
     def errors(**settings: float) -> np.ndarray:
-        clean = simulate(dataclasses.replace(SMALL, noise=0.0, alignment=0.0), assets, "front")[1]
-        noisy = simulate(dataclasses.replace(SMALL, **settings), assets, "front")[1]
+        clean = simulate(dataclasses.replace(SMALL, noise=0.0, alignment=0.0), None, assets, "front")[1]
+        noisy = simulate(dataclasses.replace(SMALL, **settings), None, assets, "front")[1]
         rows = [(b.values - a.values).reshape(len(a.values), -1, 3) for a, b in zip(clean, noisy, strict=True)]
         return np.concatenate(rows)
 
@@ -67,7 +67,7 @@ def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) ->
         Assets(assets_folder),
         SimulationSettings(dataclasses.replace(PEOPLE, motions=0, near_misses=0, lips=2)),
     )
-    whole, cut = (simulate(dataclasses.replace(talk, cut=each), assets, "front")[1] for each in (False, True))
+    whole, cut = (simulate(dataclasses.replace(talk, cut=each), None, assets, "front")[1] for each in (False, True))
     for one, other in zip(whole, cut, strict=True):
         assert other.times[0] == 0
         assert other.times[-1] < one.times[-1]
@@ -77,13 +77,13 @@ def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) ->
 def test_people_move_as_a_response_shows_them(assets_folder: Path, tmp_path: Path) -> None:
     assets, size = Assets(assets_folder), 3 * len(POINTS)
     plain = dataclasses.replace(SMALL, noise=0.0, alignment=0.0)
-    records, head = simulate(plain, assets, "front")
+    records, head = simulate(plain, None, assets, "front")
 
     def answer(**changed: np.ndarray) -> list[FeatureSequence]:
         parts = {"usual": (CAUSES, size), "own": (4, CAUSES, size), "shared": (3, size), "alone": (size,)}
         arrays = {name: changed.get(name, np.zeros(shape, np.float32)) for name, shape in parts.items()}
         MeshResponse("front", frozenset(), **arrays, seconds=0.1).save(tmp_path / "response.npz")
-        return simulate(dataclasses.replace(plain, response=str(tmp_path / "response.npz")), assets, "front")[1]
+        return simulate(plain, load_response(tmp_path / "response.npz", "front"), assets, "front")[1]
 
     # One cause moves everything, for everybody, without an error: all clips then move along one direction.
     usual, along = np.zeros((CAUSES, size), np.float32), np.linspace(0.5, 1, size)
@@ -122,11 +122,11 @@ def test_a_share_of_the_clips_responds(assets_folder: Path, tmp_path: Path) -> N
     response = MeshResponse("front", frozenset(), still, np.zeros((4, CAUSES, size)), still[:2], still[0], 0.1)
     response.save(tmp_path / "response.npz")
     settings = dataclasses.replace(SMALL, response=str(tmp_path / "response.npz"), responding=0.5)
-    shown = simulate(settings, Assets(assets_folder), "front")[1]
+    shown = simulate(settings, response_of(settings, "front"), Assets(assets_folder), "front")[1]
     moving = [bool(np.ptp(sequence.values, axis=0).max() > 1e-3) for sequence in shown]
     assert 0 < sum(moving) < len(moving)  # nobody who responds moves
     with pytest.raises(DataError, match="fitted on features of front, these are of other"):
-        simulate(settings, Assets(assets_folder), "other")
+        response_of(settings, "other")
 
 
 def test_the_version_of_simulated_people_names_the_response(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
-from facemotion.training.encoder.dataset import load_simulated
+from facemotion.training.encoder.dataset import load_people_response, load_simulated
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
@@ -193,8 +193,8 @@ def test_simulated_people_are_in_no_fold(
 def test_simulated_people_have_points_of_the_mesh_alone() -> None:
     settings = TrainingSettings(extractor="sfe-l", simulation=SimulationSettings(DatasetSettings(part="train")))
     with pytest.raises(DataError, match="no features of sfe-l; leave .simulation. out"):
-        load_simulated(settings, "front")
-    assert load_simulated(TrainingSettings(extractor="sfe-l"), "front") == []
+        load_people_response(settings, "front")
+    assert load_simulated(TrainingSettings(extractor="sfe-l"), None, "front") == []
 
 
 def test_one_subject_is_enough_for_pairs_inside_a_subject(tmp_path: Path) -> None:

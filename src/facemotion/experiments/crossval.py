@@ -24,12 +24,11 @@ from facemotion.evaluation.measures import (
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
 from facemotion.processes import name_killed, run_tasks
-from facemotion.training.encoder.dataset import Source, load_recorded, make_training_set
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.dataset import TrainingSource, load_recorded, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder
-from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
+from facemotion.types import ClipRecord, FloatArray, ScoredTrials
 
 
 @dataclass(frozen=True)
@@ -54,21 +53,19 @@ class FoldFigures:
 
 def cross_validate(
     settings: TrainingSettings,
-    records: Sequence[ClipRecord],
-    sequences: Sequence[FeatureSequence],
+    source: TrainingSource,
     folds: Sequence[Fold],
-    batch: SamplerSettings,
+    *,
     runs: Path | None = None,
     progress: Callable[[int], None] | None = None,
-    beside: Sequence[Source] = (),
+    beside: Sequence[TrainingSource] = (),
 ) -> list[FloatArray]:
     """Train once per fold and embed its held-out clips.
 
     Args:
-        settings: of every training; fold k is trained with seed + k.
-        records, sequences: N clips of one front end.
+        settings: the settings of every training; fold k is trained with seed + k.
+        source: N clips of one front end.
         folds: positions to train on and to hold out.
-        batch: what a batch takes.
         runs: where to keep a run folder per fold, so that a cut-off cross-validation goes on; nothing is kept if not
             given.
         progress: called with the number of folds done.
@@ -78,9 +75,9 @@ def cross_validate(
     Raises:
         TrainingError: as in `train_encoder`; the settings begin with a trained run.
     """
-    vectors = []
+    vectors, work = [], _Work(settings, source, tuple(beside), runs)
     for number, fold in enumerate(folds):
-        vectors.append(_train_and_embed(settings, (records, sequences, batch), beside, fold, number, runs))
+        vectors.append(_run_fold(work, fold, number))
         if progress:
             progress(number + 1)
     return vectors
@@ -90,10 +87,11 @@ def cross_validate_by_processes(
     settings: TrainingSettings,
     frontend_id: str,
     folds: Sequence[Fold],
+    *,
     runs: Path,
     jobs: int,
     progress: Callable[[int], None] | None = None,
-    beside: Sequence[Source] = (),
+    beside: Sequence[TrainingSource] = (),
 ) -> list[FloatArray]:
     """As `cross_validate` on the one source of the settings, by several processes, each of which reads it.
 
@@ -109,40 +107,33 @@ def cross_validate_by_processes(
     vectors = []
     tasks = [(fold, number) for number, fold in enumerate(folds)]
     with name_killed(TrainingError, "trained"):
-        for own in run_tasks(_load, (settings, frontend_id, runs, beside), _run_fold, tasks, jobs):
+        for own in run_tasks(_load, (settings, frontend_id, runs, tuple(beside)), _run_fold, tasks, jobs):
             vectors.append(own)
             if progress:
                 progress(len(vectors))
     return vectors
 
 
-_Shared = tuple[TrainingSettings, Source, Sequence[Source], Path]
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What every fold is trained from."""
+
+    settings: TrainingSettings
+    source: TrainingSource
+    beside: tuple[TrainingSource, ...]
+    runs: Path | None
 
 
-def _load(settings: TrainingSettings, frontend_id: str, runs: Path, beside: Sequence[Source]) -> _Shared:
-    return settings, load_recorded(settings, frontend_id)[0], beside, runs
+def _load(settings: TrainingSettings, frontend_id: str, runs: Path, beside: tuple[TrainingSource, ...]) -> _Work:
+    return _Work(settings, load_recorded(settings, frontend_id)[0], beside, runs)
 
 
-def _run_fold(shared: _Shared, fold: Fold, number: int) -> FloatArray:
-    settings, source, beside, runs = shared
-    return _train_and_embed(settings, source, beside, fold, number, runs)
-
-
-def _train_and_embed(
-    settings: TrainingSettings,
-    source: Source,
-    beside: Sequence[Source],
-    fold: Fold,
-    number: int,
-    runs: Path | None,
-) -> FloatArray:
-    refuse_begun(settings)
-    records, sequences, batch = source
-    part: Source = ([records[i] for i in fold.train], [sequences[i] for i in fold.train], batch)
-    own = dataclasses.replace(settings, seed=settings.seed + number)
-    run = RunFolder(runs / f"fold-{number}") if runs else None
-    net = train_encoder(own, make_training_set([part, *beside], own.task), run)
-    return embed(net, [sequences[i] for i in fold.test])
+def _run_fold(work: _Work, fold: Fold, number: int) -> FloatArray:
+    refuse_begun(work.settings)
+    own = dataclasses.replace(work.settings, seed=work.settings.seed + number)
+    run = RunFolder(work.runs / f"fold-{number}") if work.runs else None
+    net = train_encoder(own, make_training_set([work.source.at(fold.train), *work.beside], own.task), run)
+    return embed(net, work.source.at(fold.test).sequences)
 
 
 def refuse_begun(settings: TrainingSettings) -> None:

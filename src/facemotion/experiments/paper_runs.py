@@ -35,9 +35,10 @@ from facemotion.nets.inputs import InputStreams
 from facemotion.processes import name_killed, run_tasks
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
 from facemotion.training.encoder.dataset import (
-    Source,
+    TrainingSource,
     check_simulation,
     digest_records,
+    load_people_response,
     load_simulated,
     make_training_set,
     refuse_fitted,
@@ -204,14 +205,15 @@ def check_features(settings: TableSettings, models: Models, manifest: Manifest, 
     folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
     for run in runs:
         if run.settings is not None:
-            check_simulation(run.settings, _frontend_id(run.extractor, models))
+            check_simulation(run.settings)
             check_encoder(run.settings, load_extractor(run.extractor, models).dimension)
     for extractor in dict.fromkeys(run.extractor for run in runs):
         sequences = _read(settings, manifest, _frontend_id(extractor, models), _kinds(runs, extractor))
         acquired = list(sequences)
         for run in runs:
             if run.extractor == extractor and run.settings is not None:
-                refuse_fitted(run.settings, _frontend_id(extractor, models), list(sequences.values()))
+                response = load_people_response(run.settings, _frontend_id(extractor, models))
+                refuse_fitted(response, list(sequences.values()))
         left = [Fold(fold.train, fold.test[np.isin(fold.test, acquired)]) for fold in folds]
         tested = {kind for run in runs if run.extractor == extractor for kind in run.tested if kind in SPOKEN_TOO}
         for kind in sorted(tested & {record.kind for record in manifest.records}):
@@ -286,7 +288,7 @@ class _Worker:
     extractor: str = ""
     sequences: dict[int, FeatureSequence] = field(default_factory=dict)
     simulation: SimulationSettings | None = None
-    simulated: list[Source] = field(default_factory=list)
+    simulated: list[TrainingSource] = field(default_factory=list)
     digest: str = ""  # of records and clips, once it was asked for
 
     def folder(self, run: Run, fold: int) -> RunFolder:
@@ -315,7 +317,9 @@ class _Worker:
             self.sequences = _read(self.settings, self.manifest, _frontend_id(run.extractor, self.models), kinds)
             self.extractor = run.extractor
         if run.settings is not None and self.simulation != run.settings.simulation:
-            self.simulated = load_simulated(run.settings, _frontend_id(run.extractor, self.models))
+            frontend_id = _frontend_id(run.extractor, self.models)
+            response = load_people_response(run.settings, frontend_id)
+            self.simulated = load_simulated(run.settings, response, frontend_id)
             self.simulation = run.settings.simulation
 
 
@@ -348,7 +352,7 @@ def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
     else:
         chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
         train = [sequences[i] for i in chosen]
-        source: Source = ([records[i] for i in chosen], train, own.sources[0].batch)
+        source = TrainingSource([records[i] for i in chosen], train, own.sources[0].batch)
         net = train_encoder(own, make_training_set([source, *worker.simulated], own.task), folder)
         vectors = {"": embed(net, clips)}
         if run.controls:

@@ -8,7 +8,7 @@ import torch
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.encoder.augment import AugmentSettings
-from facemotion.training.encoder.dataset import make_training_set
+from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.pretrain import cut_subclip, draw_subclips
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, SubclipSettings, TrainingSettings
@@ -41,7 +41,7 @@ def clips(count: int, seed: int = 0, frontend_id: str = "front") -> tuple[list[C
 
 
 def unlabelled(count: int = 24, seed: int = 0, frontend_id: str = "front"):
-    return make_training_set([(*clips(count, seed, frontend_id), SamplerSettings())], "subclips")
+    return make_training_set([TrainingSource(*clips(count, seed, frontend_id), SamplerSettings())], "subclips")
 
 
 def test_a_batch_holds_two_pieces_of_each_clip() -> None:
@@ -63,7 +63,7 @@ def test_pieces_are_cut_from_the_motion_where_the_encoder_spots_it() -> None:
         )
         for s in sequences
     ]
-    data = make_training_set([(records, rest, SamplerSettings())], "subclips")
+    data = make_training_set([TrainingSource(records, rest, SamplerSettings())], "subclips")
     spotting = dataclasses.replace(SUBCLIPS, encoder=dataclasses.replace(SUBCLIPS.encoder, spotting=True))
     lengths = [
         [len(clip) for clip in draw_subclips(data, settings, np.random.default_rng(0)).clips]
@@ -118,7 +118,7 @@ def test_training_begins_with_what_a_run_learned(tmp_path: Path) -> None:
 
 def test_labels_are_asked_for_only_where_they_are_looked_at() -> None:
     records = [ClipRecord(f"{i}", "anybody", f"m{i}", "facial", 0, 1) for i in range(24)]
-    source = (records, clips(24)[1], SamplerSettings())
+    source = TrainingSource(records, clips(24)[1], SamplerSettings())
     assert make_training_set([source], "subclips").samplers == ()
     with pytest.raises(TrainingError, match="No subject has two motions"):
         make_training_set([source])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.encoder import rest
 from facemotion.training.encoder.augment import AugmentSettings
-from facemotion.training.encoder.dataset import draw_batch, make_training_set
+from facemotion.training.encoder.dataset import TrainingSource, draw_batch, make_training_set
 from facemotion.training.encoder.losses import gate_loss
 from facemotion.training.encoder.rest import StillFaces, add_rest, film_slower, mark_moving
 from facemotion.training.encoder.sampling import SamplerSettings
@@ -95,7 +95,9 @@ def toys(motions: range, takes: range) -> tuple[list[ClipRecord], list[FeatureSe
 
 
 def test_a_batch_says_when_the_motion_is_on() -> None:
-    data = make_training_set([(*toys(range(6), range(3)), SamplerSettings(motions=6, takes=2, splices=2))])
+    data = make_training_set(
+        [TrainingSource(*toys(range(6), range(3)), SamplerSettings(motions=6, takes=2, splices=2))]
+    )
     settings = TrainingSettings(encoder=EncoderSettings(gate=True), augmentation=SETTINGS)
     batch = draw_batch(data, settings, np.random.default_rng(0))
     assert batch.moving is not None
@@ -108,7 +110,7 @@ def test_a_batch_says_when_the_motion_is_on() -> None:
 
 def test_an_encoder_with_a_gate_hardly_hears_rest() -> None:
     """Trained for seconds: a second of held frames and a tremor on both sides cost a take little of its likeness."""
-    data = make_training_set([(*toys(range(20), range(3)), SamplerSettings(motions=10, takes=2))])
+    data = make_training_set([TrainingSource(*toys(range(20), range(3)), SamplerSettings(motions=10, takes=2))])
     shape = EncoderSettings("position+difference", True, "stream+clip", width=24, layers=1, heads=2, feedforward=32)
     shape = dataclasses.replace(shape, embedding=16, pooling="maximum+thirds", gate=True)
     settings = TrainingSettings(

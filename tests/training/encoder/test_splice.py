@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 
-from facemotion.training.encoder.dataset import draw_batch, make_training_set
+from facemotion.training.encoder.dataset import TrainingSource, draw_batch, make_training_set
 from facemotion.training.encoder.sampling import SamplerSettings, number_labels
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.splice import BLEND, CUT, make_up, splice
@@ -77,7 +77,7 @@ def test_a_batch_carries_them_with_numbers_of_their_own() -> None:
     settings = TrainingSettings()
     plain = SamplerSettings(subjects=2, motions=3, takes=2)
     batches = [
-        draw_batch(make_training_set([(RECORDS, sequences, one)]), settings, np.random.default_rng(4))
+        draw_batch(make_training_set([TrainingSource(RECORDS, sequences, one)]), settings, np.random.default_rng(4))
         for one in (plain, dataclasses.replace(plain, splices=2))
     ]
     assert len(batches[0].clips) == 12

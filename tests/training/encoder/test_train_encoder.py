@@ -18,7 +18,7 @@ from facemotion.evaluation.measures import average_precision, curve, prevalence
 from facemotion.evaluation.trials import score_pairs
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.encoder.augment import AugmentSettings
-from facemotion.training.encoder.dataset import TrainingSet, make_training_set
+from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, make_training_set
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, learning_rate, load_encoder, train_encoder
@@ -57,7 +57,7 @@ def corpus(
 
 @pytest.fixture
 def data() -> TrainingSet:
-    return make_training_set([(*corpus(), SamplerSettings(3, 4, 2))])
+    return make_training_set([TrainingSource(*corpus(), SamplerSettings(3, 4, 2))])
 
 
 def test_training_learns_the_order_of_steps_for_new_people(data: TrainingSet) -> None:
@@ -125,7 +125,7 @@ def test_what_was_seen_stays_known_and_what_a_checkpoint_says_is_sealed(data: Tr
     first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
     train_encoder(TINY, data, first)
     records, sequences = corpus()
-    others = make_training_set([(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
+    others = make_training_set([TrainingSource(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
     train_encoder(dataclasses.replace(TINY, begin=str(first.path)), others, second)
     assert second.load().seen == data.marks > others.marks
 
@@ -155,9 +155,13 @@ def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, tmp_path: Path)
     run = RunFolder(tmp_path / "run")
     train_encoder(TINY, data, run)
     records, sequences = corpus()
-    fewer = make_training_set([(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
+    fewer = make_training_set([TrainingSource(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
     renamed = make_training_set(
-        [([dataclasses.replace(records[0], motion="m1"), *records[1:]], sequences, SamplerSettings(3, 4, 2))]
+        [
+            TrainingSource(
+                [dataclasses.replace(records[0], motion="m1"), *records[1:]], sequences, SamplerSettings(3, 4, 2)
+            )
+        ]
     )
     for other in (fewer, renamed):
         with pytest.raises(TrainingError, match="begun on other clips"):
@@ -172,11 +176,11 @@ def test_features_that_changed_are_other_clips(data: TrainingSet, tmp_path: Path
     train_encoder(TINY, data, run)
     records, sequences = corpus(seed=1)
     with pytest.raises(TrainingError, match="begun on other clips"):
-        train_encoder(TINY, make_training_set([(records, sequences, SamplerSettings(3, 4, 2))]), run)
+        train_encoder(TINY, make_training_set([TrainingSource(records, sequences, SamplerSettings(3, 4, 2))]), run)
     records, sequences = corpus()
     later = [dataclasses.replace(one, times=one.times * 1.01) for one in sequences]
     with pytest.raises(TrainingError, match="begun on other clips"):
-        train_encoder(TINY, make_training_set([(records, later, SamplerSettings(3, 4, 2))]), run)
+        train_encoder(TINY, make_training_set([TrainingSource(records, later, SamplerSettings(3, 4, 2))]), run)
 
 
 def test_a_checkpoint_without_its_settings_is_nobodys(data: TrainingSet, tmp_path: Path) -> None:
@@ -221,10 +225,12 @@ def test_features_of_two_front_ends_never_meet(data: TrainingSet, tmp_path: Path
     records, sequences = corpus()
     foreign = [FeatureSequence(s.values, s.times, "other") for s in sequences]
     with pytest.raises(ModelMismatchError, match="front and of other"):
-        make_training_set([(records, sequences, SamplerSettings()), (records, foreign, SamplerSettings())])
+        make_training_set([TrainingSource(records, own, SamplerSettings()) for own in (sequences, foreign)])
     with pytest.raises(ModelMismatchError, match="begun on features of front"):
         train_encoder(
-            run.read_settings(TrainingSettings), make_training_set([(records, foreign, SamplerSettings())]), run
+            run.read_settings(TrainingSettings),
+            make_training_set([TrainingSource(records, foreign, SamplerSettings())]),
+            run,
         )
     net, _ = load_encoder(run)
     with pytest.raises(ModelMismatchError, match="takes 3 features"):
@@ -247,7 +253,10 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(data: TrainingS
 
 
 def test_two_sources_share_every_batch() -> None:
-    sources = [(*corpus(2), SamplerSettings(2, 3, 2)), (*corpus(1, seed=5), SamplerSettings(8, 4, 3))]
+    sources = [
+        TrainingSource(*corpus(2), SamplerSettings(2, 3, 2)),
+        TrainingSource(*corpus(1, seed=5), SamplerSettings(8, 4, 3)),
+    ]
     data = make_training_set(sources)
     drawn = np.concatenate([sampler.draw(np.random.default_rng(0)) for sampler in data.samplers])
     assert ((drawn < 32).sum(), (drawn >= 32).sum()) == (12, 12)

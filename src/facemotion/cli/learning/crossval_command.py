@@ -40,7 +40,12 @@ def crossval(
             held_out_trials,
             summarise,
         )
-        from facemotion.training.encoder.dataset import load_recorded, load_simulated, refuse_fitted
+        from facemotion.training.encoder.dataset import (
+            load_people_response,
+            load_recorded,
+            load_simulated,
+            refuse_fitted,
+        )
         from facemotion.training.encoder.settings import TrainingSettings
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -58,20 +63,24 @@ def crossval(
     if policy not in FOLD_POLICIES:
         raise DataError(f"There is no fold policy {policy!r}; choose among {', '.join(FOLD_POLICIES)}.")
     frontend_id = load_extractor(settings.extractor, Models.configured()).frontend_id
-    [(records, sequences, batch)] = load_recorded(settings, frontend_id)
+    response = load_people_response(settings, frontend_id)
+    [source] = load_recorded(settings, frontend_id)
+    records = source.records
     cut = FOLD_POLICIES[policy](records, folds, settings.seed)
     check_folds(records, cut)
-    refuse_fitted(settings, frontend_id, sequences)
+    refuse_fitted(response, source.sequences)
     make_folder(out)
-    beside = load_simulated(settings, frontend_id)
+    beside = load_simulated(settings, response, frontend_id)
     with Progress("folds", quiet=json, total=folds) as progress:
         progress(0)
         runs = out / f"{policy}-{folds}"
 
         if jobs > 1:
-            vectors = cross_validate_by_processes(settings, frontend_id, cut, runs, jobs, progress, beside)
+            vectors = cross_validate_by_processes(
+                settings, frontend_id, cut, runs=runs, jobs=jobs, progress=progress, beside=beside
+            )
         else:
-            vectors = cross_validate(settings, records, sequences, cut, batch, runs, progress, beside)
+            vectors = cross_validate(settings, source, cut, runs=runs, progress=progress, beside=beside)
     summary: dict[str, object] = {"folds": folds, "policy": policy}
     for pairs in PAIR_POLICIES:
         parts = held_out_trials(vectors, records, cut, pairs)

@@ -64,7 +64,9 @@ def embed_run(
             raise DataError(f"The features of {record.path} are too large to be embedded; extract that clip anew.")
     caution = ""
     if seen := sum(mark in checkpoint.seen for mark in marks):
-        caution = f"{path} was trained on {seen} of these {len(acquired)} clips: figures on them flatter it."
+        people = settings.simulation
+        fitted = ", or its simulated people were fitted on them" if people is not None and people.response else ""
+        caution = f"{path} was trained on {seen} of these {len(acquired)} clips{fitted}: figures on them flatter it."
         typer.echo(f"facemotion: {caution}", err=True)
     return vectors, acquired, sequences, caution
 

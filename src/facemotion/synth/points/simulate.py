@@ -24,7 +24,7 @@ from facemotion.features.mesh import POINTS, align
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import engine_version
 from facemotion.synth.people.head import IDENTITIES, load_head
-from facemotion.synth.points.response import first_order, load_response
+from facemotion.synth.points.response import MeshResponse, first_order, load_response
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
@@ -102,23 +102,35 @@ class HeadPoints:
         return np.asarray(align(points * np.array([1, -1, -1], np.float32))[..., POINTS, :], np.float32)
 
 
+def response_of(settings: SimulationSettings, frontend_id: str) -> MeshResponse | None:
+    """The response that the settings name, to be read once and handed on; None where they name none.
+
+    Args:
+        settings: the settings of simulated people.
+        frontend_id: the front end of the features that the people stand beside.
+    Raises:
+        DataError: as in `load_response`.
+    """
+    return load_response(Path(settings.response), frontend_id) if settings.response else None
+
+
 def simulate(
-    settings: SimulationSettings, assets: Assets, frontend_id: str
+    settings: SimulationSettings, response: MeshResponse | None, assets: Assets, frontend_id: str
 ) -> tuple[list[ClipRecord], list[FeatureSequence]]:
     """Perform every clip of a planned data set on heads of random shape.
 
     Args:
         settings: the planned set, and how the mesh shows its people.
+        response: how the mesh answers to motions, from `response_of`; None for the head's own points.
         assets: the assets of the data engine.
         frontend_id: the front end of the face-mesh features that the sequences are used with.
     Returns:
         Records and their sequences, values (T, 3 x len(POINTS)) as FaceMesh makes them.
     Raises:
-        AssetError: the head model is missing. DataError: see `load_response`.
+        AssetError: the head model is missing.
     """
     head, people = HeadPoints(assets), settings.people
     performers = make_performers(people)
-    response = load_response(Path(settings.response), frontend_id) if settings.response else None
     records, sequences = [], []
     bodies: dict[str, _Body] = {}
     for number, clip in enumerate(make_plan(people)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,8 @@ from facemotion.encoder import RATE, resample, spot_motion
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.points.response import load_response
-from facemotion.synth.points.simulate import simulate
+from facemotion.synth.points.response import MeshResponse
+from facemotion.synth.points.simulate import response_of, simulate
 from facemotion.training.encoder.augment import Span, Times, augment
 from facemotion.training.encoder.rest import MOST_CLIPS, StillFaces, add_rest, film_slower, mark_moving
 from facemotion.training.encoder.sampling import BatchSampler, Labels, SamplerSettings, number_labels
@@ -95,24 +96,41 @@ def digest_records(records: Sequence[ClipRecord]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-Source = tuple[Sequence[ClipRecord], Sequence[FeatureSequence], SamplerSettings]
+@dataclass(frozen=True, eq=False)
+class TrainingSource:
+    """Clips of one origin: those of a manifest, or simulated people.
+
+    Attributes:
+        records: N records.
+        sequences: N sequences, in the same order.
+        batch: what a batch takes of them.
+        fitted_on: marks of the clips that the response of simulated people was fitted on, see `mark_clip`.
+    """
+
+    records: Sequence[ClipRecord]
+    sequences: Sequence[FeatureSequence]
+    batch: SamplerSettings
+    fitted_on: frozenset[str] = frozenset()
+
+    def at(self, positions: Iterable[int]) -> TrainingSource:
+        """The source with the clips at these positions alone, in their order."""
+        chosen = list(positions)
+        records, sequences = [self.records[i] for i in chosen], [self.sequences[i] for i in chosen]
+        return dataclasses.replace(self, records=records, sequences=sequences)
 
 
-def make_training_set(
-    sources: Sequence[Source], task: str = "motions", fitted_on: frozenset[str] = frozenset()
-) -> TrainingSet:
+def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") -> TrainingSet:
     """Put clips and the make-up of batches together; subjects of two sources are two people, whatever their names.
 
     Args:
-        sources: records, their sequences in the same order, and what a batch takes of them.
+        sources: the clips to train on.
         task: as in the settings; where it looks at no label, no pair of takes is asked for.
-        fitted_on: see TrainingSet.
     Raises:
         ModelMismatchError: features of two front ends.
         TrainingError: no source, or one without a pair to learn from.
     """
-    records = tuple(record for source in sources for record in source[0])
-    sequences = tuple(sequence for source in sources for sequence in source[1])
+    records = tuple(record for source in sources for record in source.records)
+    sequences = tuple(sequence for source in sources for sequence in source.sequences)
     if not records or len(records) != len(sequences):
         raise TrainingError(f"{len(records)} clips and {len(sequences)} sequences make no training set.")
     ids = sorted({sequence.frontend_id for sequence in sequences})
@@ -121,12 +139,12 @@ def make_training_set(
             f"Features of {ids[0]} and of {ids[1]} can't be trained on together; extract them anew."
         )
     samplers, parts, offset = [], [], 0
-    for own, _, settings in sources:
-        labels = number_labels(own)
+    for source in sources:
+        labels = number_labels(source.records)
         if task == "motions":
-            samplers.append(BatchSampler(labels, settings, offset))
+            samplers.append(BatchSampler(labels, source.batch, offset))
         parts.append(Labels(labels.subjects + offset, labels.motions + offset, labels.originals + offset))
-        offset += len(own)
+        offset += len(source.records)
     joined = Labels(
         np.concatenate([p.subjects for p in parts]),
         np.concatenate([p.motions for p in parts]),
@@ -136,6 +154,7 @@ def make_training_set(
         spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
     if not np.isfinite(spread).all():
         raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
+    fitted_on = frozenset().union(*(source.fitted_on for source in sources))
     return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on)
 
 
@@ -145,69 +164,76 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
     Raises:
         ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`. TrainingError: nothing to learn.
     """
-    sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, frontend_id)]
-    return make_training_set(sources, settings.task, check_simulation(settings, frontend_id))
+    response = load_people_response(settings, frontend_id)
+    sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, response, frontend_id)]
+    return make_training_set(sources, settings.task)
 
 
-def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Source]:
+def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[TrainingSource]:
     """The manifests of the settings, checked, with their features from the cache.
 
     Raises:
         ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
-    sources: list[Source] = []
+    sources: list[TrainingSource] = []
     for source in settings.sources:
         manifest = read_manifest(Path(source.manifest))
         check_manifest(manifest, labelled=settings.task == "motions")
         acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
-        sources.append((acquired.records, sequences, source.batch))
+        sources.append(TrainingSource(acquired.records, sequences, source.batch))
     return sources
 
 
-def load_simulated(settings: TrainingSettings, frontend_id: str) -> list[Source]:
-    """The simulated people of the settings; none where none are wanted. They are trained on, never tested on.
-
-    Raises:
-        DataError: see `check_simulation`. AssetError: the assets aren't there.
-    """
-    check_simulation(settings, frontend_id)
-    if settings.simulation is None:
-        return []
-    return [(*simulate(settings.simulation, Assets.find(), frontend_id), settings.simulation_batch)]
-
-
-def check_simulation(settings: TrainingSettings, frontend_id: str) -> frozenset[str]:
+def check_simulation(settings: TrainingSettings) -> None:
     """See that simulated people, if any are wanted, fit the features of the settings.
 
-    Returns:
-        Marks of the clips that their response was fitted on, see `mark_clip`; none where there is no response.
     Raises:
-        DataError: the extractor isn't the face mesh, whose points are all that simulated people have; or see
-            `load_response`.
+        DataError: the extractor isn't the face mesh, whose points are all that simulated people have.
     """
-    simulation = settings.simulation
-    if simulation is None:
-        return frozenset()
-    if settings.extractor != MESH:
+    if settings.simulation is not None and settings.extractor != MESH:
         raise DataError(
             f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; leave "
             "[simulation] out or train on the mesh."
         )
-    return load_response(Path(simulation.response), frontend_id).marks if simulation.response else frozenset()
 
 
-def refuse_fitted(settings: TrainingSettings, frontend_id: str, sequences: Sequence[FeatureSequence]) -> None:
+def load_people_response(settings: TrainingSettings, frontend_id: str) -> MeshResponse | None:
+    """The response of the simulated people of the settings; None where there are no people, or they have none.
+
+    Raises:
+        DataError: as in `check_simulation` and `load_response`.
+    """
+    check_simulation(settings)
+    return response_of(settings.simulation, frontend_id) if settings.simulation is not None else None
+
+
+def load_simulated(settings: TrainingSettings, response: MeshResponse | None, frontend_id: str) -> list[TrainingSource]:
+    """The simulated people of the settings; none where none are wanted. They are trained on, never tested on.
+
+    Args:
+        settings: the settings of the training.
+        response: the response of `load_people_response`.
+        frontend_id: the front end of the recorded features.
+    Raises:
+        DataError: as in `check_simulation`. AssetError: the assets aren't there.
+    """
+    check_simulation(settings)
+    if settings.simulation is None:
+        return []
+    records, sequences = simulate(settings.simulation, response, Assets.find(), frontend_id)
+    fitted_on = response.marks if response is not None else frozenset()
+    return [TrainingSource(records, sequences, settings.simulation_batch, fitted_on)]
+
+
+def refuse_fitted(response: MeshResponse | None, held_out: Sequence[FeatureSequence]) -> None:
     """See that the response of simulated people knows none of the clips that folds hold out.
 
     Raises:
-        DataError: it was fitted on one of them; or see `check_simulation`.
+        DataError: it was fitted on one of them.
     """
-    fitted_on = check_simulation(settings, frontend_id)
-    if settings.simulation is not None and fitted_on & set(map(mark_clip, sequences)):
-        raise DataError(
-            f"{settings.simulation.response} was fitted on clips that folds hold out; fit it on other people."
-        )
+    if response is not None and response.marks & set(map(mark_clip, held_out)):
+        raise DataError("The response of [simulation] was fitted on clips that folds hold out; fit it on other people.")
 
 
 @dataclass(frozen=True, eq=False)
