@@ -2,18 +2,20 @@
 
     python benchmarks/appearance.py DATA ASSETS [--recogniser sface] [--config FILE] [--every 12] [--write]
 
-DATA holds grid_s1 and grid_people (see docs/data.md), ASSETS the portraits. `--write` puts the operating points into
-the recogniser's card (cards.toml) and the figures into docs/appearance.md, between the marks of this script.
+DATA holds grid_s1 and grid_people (see docs/data.md), ASSETS the portraits. `--write` puts the figures into
+docs/appearance.md, between the marks of this script, and the operating points into docs/results/appearance.json;
+tools/release_figures.py puts them on the recogniser's card.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
-import tomlkit
 from other_speakers import clips_of_speakers
 from PIL import Image
 
@@ -24,12 +26,12 @@ from facemotion.frontend import LOOK_EVERY
 from facemotion.media import read_frames
 from facemotion.media.warp import warp
 from facemotion.models import Models
-from facemotion.models.cards import SHIPPED_CARDS
 from facemotion.thresholds import calibrate
-from facemotion.types import ScoredTrials
+from facemotion.types import OperatingPoint, ScoredTrials
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "appearance.md"
+RESULTS = ROOT / "docs" / "results" / "appearance.json"
 BEGIN, END = "<!-- figures: begin, written by benchmarks/appearance.py -->", "<!-- figures: end -->"
 FMRS = (1e-2, 1e-3)
 
@@ -119,17 +121,24 @@ def main() -> None:
     if arguments.write:
         before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
         PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{rest.partition(END)[2]}", "utf-8")
-        cards = tomlkit.parse(SHIPPED_CARDS.read_text("utf-8"))
-        entry = cards[arguments.recogniser]
-        table = tomlkit.aot()
-        for point in points:
-            fields = dict(
-                vars(point), threshold=round(point.threshold, 4), fmr=round(point.fmr, 6), fnmr=round(point.fnmr, 6)
-            )
-            table.append(tomlkit.item(fields))
-        entry["default_point"] = points[0].name
-        entry["operating_points"] = table
-        SHIPPED_CARDS.write_text(tomlkit.dumps(cards), "utf-8")
+        found = {
+            "model": arguments.recogniser,
+            "sha256": Models.of(settings.runtime).card(arguments.recogniser).sha256,
+            "operating_points": [rounded(point) for point in points],
+            "default_point": points[0].name,
+        }
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def rounded(point: OperatingPoint) -> dict[str, object]:
+    """An operating point with as many digits as its trials carry."""
+    fields = dataclasses.asdict(point)
+    del fields["takes"]  # a person's one picture against another
+    return fields | {
+        "threshold": round(point.threshold, 4),
+        "fmr": round(point.fmr, 6),
+        "fnmr": round(point.fnmr, 6),
+    }
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import tomlkit
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 from other_speakers import clips_of_speakers
@@ -31,7 +30,6 @@ from facemotion.media import read_frames
 from facemotion.media.mark import mark_face
 from facemotion.media.warp import crop_matrix, warp
 from facemotion.models import Models
-from facemotion.models.cards import SHIPPED_CARDS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -243,34 +241,6 @@ def _tile(
     )
 
 
-def write_card(name: str, figures: dict[str, object]) -> None:
-    """Put the figures into the card of a shipped model."""
-    document = tomlkit.parse(SHIPPED_CARDS.read_text("utf-8"))
-    if name not in document or name == "face-mesh":
-        return
-    told: dict[str, object] = {}
-    if "benchmark" in figures:
-        own, grid = figures["benchmark"], figures["grid"]["grid_people"]
-        told |= {
-            "data": f"{own['stills']} renders of {own['people']} people never trained on; {grid['clips']} GRID clips "
-            "of ten speakers, one of whom, s1, it was trained on, against the face mesh",
-            "nme_68_percent": own["nme_68"],
-            "nme_inner_51_percent": own["nme_51"],
-            "worst_group_over_mean": own["worst_group_over_mean"],
-            "lips_correlation": own["openings"]["lips"]["correlation"],
-            "lips_gain": own["openings"]["lips"]["gain"],
-            "left_lid_correlation": own["openings"]["left lid"]["correlation"],
-            "left_lid_gain": own["openings"]["left lid"]["gain"],
-            "jitter_px_at_112": own["jitter_px"],
-            "grid_median_inner_51_to_mesh_percent": grid["median_51_to_mesh"],
-            "milliseconds": figures["milliseconds"],
-        }
-    if figures.get("emotions"):
-        told["emotion_accuracy_on_rendered_validation_people"] = figures["emotions"]["accuracy"]
-    document[name]["figures"] = tomlkit.item(told)
-    SHIPPED_CARDS.write_text(tomlkit.dumps(document), "utf-8")
-
-
 def table(every: dict[str, dict[str, dict[str, object]]]) -> str:
     """The figures in Markdown."""
     results = {name: own for name, own in every.items() if "benchmark" in own}
@@ -376,7 +346,6 @@ def main() -> None:
         if "emotions" in outputs:
             figures["emotions"] = emotions(session, splits["validation"])
         results[name] = figures
-        write_card(name, figures)
         print(name, json.dumps(figures, indent=1))
     RESULTS.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n", "utf-8")

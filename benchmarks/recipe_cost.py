@@ -26,7 +26,7 @@ import torch
 from facemotion.config import read_toml
 from facemotion.evaluation.measures import average_precision, curve
 from facemotion.evaluation.trials import score_pairs
-from facemotion.experiments.paper_runs import TableSettings, heads_for
+from facemotion.experiments.paper_plan import TableSettings, heads_for
 from facemotion.models import Models
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.synth.people.assets import Assets

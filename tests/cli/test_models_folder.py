@@ -14,7 +14,7 @@ from facemotion.cli import app
 from facemotion.config import to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
-from facemotion.experiments.paper_runs import TableSettings
+from facemotion.experiments.paper_plan import TableSettings
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_FOLDER, file_entry

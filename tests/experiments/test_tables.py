@@ -15,7 +15,7 @@ from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
 from facemotion.errors import DataError, FacemotionError, TrainingError
-from facemotion.experiments.paper_runs import DTW, MAIN, TableSettings, choose_runs, plan_runs
+from facemotion.experiments.paper_plan import DTW, MAIN, TableSettings, choose_runs, plan_runs
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.synth.people.assets import Assets

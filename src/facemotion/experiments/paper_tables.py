@@ -18,7 +18,7 @@ from facemotion.evaluation.report import kind_figures
 from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials
 from facemotion.experiments.crossval import fold_figures
 from facemotion.experiments.held_out import HeldOut
-from facemotion.experiments.paper_runs import CONTROLS, DTW, MAIN
+from facemotion.experiments.paper_plan import CONTROLS, DTW, MAIN
 from facemotion.types import TRIAL_KINDS, ClipRecord, ScoredTrials
 
 Json = dict[str, Any]

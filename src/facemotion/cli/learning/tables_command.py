@@ -35,15 +35,8 @@ def tables(
     from facemotion.errors import MissingExtraError
 
     try:
-        from facemotion.experiments.paper_runs import (
-            TableSettings,
-            check_features,
-            choose_runs,
-            kept_runs,
-            load_clips,
-            plan_runs,
-            train_runs,
-        )
+        from facemotion.experiments.paper_plan import TableSettings, choose_runs, load_clips, plan_runs
+        from facemotion.experiments.paper_runs import check_features, kept_runs, train_runs
         from facemotion.experiments.paper_tables import make_tables, write_markdown
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error

@@ -1,0 +1,127 @@
+"""What ships is made by tools/ alone, and its cards say what docs/results says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import release_encoder
+import release_extractor
+import release_figures
+import torch
+
+from facemotion.config import read_toml
+from facemotion.data.cache import FeatureCache
+from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.encoder import Encoder
+from facemotion.features import load_extractor
+from facemotion.models import Models
+from facemotion.models.cards import SHIPPED_CARDS
+from facemotion.nets.sequence_encoder import EncoderSettings
+from facemotion.nets.sfe import SpatialExtractor
+from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
+from facemotion.training.extractor.settings import SfeSettings
+from facemotion.training.extractor.train import AVERAGE, _kind
+from facemotion.training.run_folder import Checkpoint, RunFolder
+from facemotion.types import ClipRecord, FeatureSequence
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    """A copy of the cards that ship."""
+    return Path(shutil.copy(SHIPPED_CARDS, tmp_path / "cards.toml"))
+
+
+def test_the_shipped_cards_say_what_was_measured(cards: Path) -> None:
+    assert release_figures.release_figures(RESULTS, cards) == []
+
+
+def test_a_new_figure_reaches_its_card_and_nothing_else_changes(cards: Path, tmp_path: Path) -> None:
+    before = tomllib.loads(cards.read_text("utf-8"))
+    results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
+    measured = json.loads((results / "operating_points.json").read_text("utf-8"))
+    measured["operating_points"][0]["threshold"] = 0.25
+    (results / "operating_points.json").write_text(json.dumps(measured), "utf-8")
+    assert release_figures.release_figures(results, cards) == ["encoder-mesh"]
+    after = tomllib.loads(cards.read_text("utf-8"))
+    assert after["encoder-mesh"]["operating_points"][0].pop("threshold") == 0.25
+    before["encoder-mesh"]["operating_points"][0].pop("threshold")
+    assert after == before
+
+
+def test_figures_of_another_file_are_refused(cards: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
+    measured = json.loads((results / "appearance.json").read_text("utf-8"))
+    (results / "appearance.json").write_text(json.dumps(measured | {"sha256": "0" * 64}), "utf-8")
+    with pytest.raises(ValueError, match="about another file of sface than its card"):
+        release_figures.release_figures(results, cards)
+
+
+def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: Path) -> None:
+    cache, random, records = FeatureCache(tmp_path / "features", "front"), np.random.default_rng(0), []
+    for motion in ("wink", "pout"):
+        for take in (0, 1):
+            record = ClipRecord(f"{motion}{take}.mp4", "ann", motion, "facial", take, 1)
+            (tmp_path / record.path).write_text(record.path)
+            values = random.normal(size=(8, 6)).astype(np.float32)
+            cache.write(clip_digest(tmp_path / record.path), FeatureSequence(values, np.arange(8) / 25, "front"))
+            records.append(record)
+    write_manifest(tmp_path / "manifest.csv", records)
+    settings = TrainingSettings(
+        threads=1,
+        features=str(tmp_path / "features"),
+        sources=(SourceSettings(str(tmp_path / "manifest.csv")),),
+        encoder=EncoderSettings(width=8, layers=1, heads=2, feedforward=8, embedding=8),
+        optimiser=OptimiserSettings(steps=1),
+    )
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "cards.toml").write_text("")
+    run = RunFolder(tmp_path / "run")
+    for _ in range(2):  # the second time from the run that has ended
+        release_encoder.release(settings, "front", run, "tiny-encoder", folder / "cards.toml", folder)
+    models = Models(folder)
+    assert models.card("tiny-encoder").frontend == "front"
+    assert models.points("tiny-encoder") == ()
+    assert Encoder.load("tiny-encoder", models)(cache.read(clip_digest(tmp_path / "wink0.mp4"))).vector.shape == (8,)
+
+
+def test_the_shipped_recipe_is_put_on_files_of_this_machine(tmp_path: Path) -> None:
+    recipe = read_toml(TrainingSettings, release_encoder.RECIPE)
+    manifests = (tmp_path / "grid.csv", tmp_path / "people.csv")
+    placed = release_encoder.with_places(recipe, manifests, tmp_path / "cache", tmp_path / "r.npz")
+    assert [source.manifest for source in placed.sources] == [str(path) for path in manifests]
+    assert [source.batch for source in placed.sources] == [source.batch for source in recipe.sources]
+    assert placed.simulation is not None
+    assert placed.simulation.response == str(tmp_path / "r.npz")
+
+
+def test_an_extractor_is_released_with_its_card(tmp_path: Path) -> None:
+    settings = SfeSettings(width=0.25)
+    run = RunFolder(tmp_path / "run")
+    run.start(settings)
+    net = SpatialExtractor(settings.task, settings.width)
+    optimiser = torch.optim.AdamW(net.parameters())
+    run.save(Checkpoint.of({AVERAGE: net}, optimiser, 3, _kind(settings), net.trunk.dimension))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "cards.toml").write_text("")
+    release_extractor.release(run, "tiny-extractor", folder / "cards.toml", folder, note="a toy", earlier_steps=4)
+    card = Models(folder).card("tiny-extractor")
+    assert "for 7 steps" in card.source
+    assert card.note == "a toy"
+    assert load_extractor("tiny-extractor-landmarks", Models(folder)).dimension == 136
+
+
+def test_benchmarks_write_no_card_and_export_no_model() -> None:
+    forbidden = re.compile(r"SHIPPED_CARDS|SHIPPED_FOLDER|export_encoder|export_sfe")
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        assert not forbidden.search(path.read_text("utf-8")), path.name

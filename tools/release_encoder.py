@@ -1,0 +1,135 @@
+"""Make the shipped encoder: train it, export it, and write its card.
+
+    python tools/release_encoder.py GRID/manifest.csv PEOPLE/manifest.csv --cache features --runs runs/release
+
+GRID is the corpus of docs/data.md, PEOPLE the set of configs/people.toml; features of both must lie in the cache
+(`facemotion features MANIFEST --cache CACHE`). Needs FACEMOTION_ASSETS. A training that was cut off goes on.
+
+The card has no operating point yet, so the encoder decides nothing. Then measure it and put the figures on the card:
+
+    python benchmarks/operating_points.py GRID/manifest.csv RENDERED/manifest.csv --cache features --write
+    python tools/release_figures.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from shipped_cards import replace_card
+
+from facemotion.config import read_toml
+from facemotion.features import load_extractor
+from facemotion.models import Models
+from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
+from facemotion.synth.points.response import fit_response
+from facemotion.training.encoder.dataset import load_training_set
+from facemotion.training.encoder.export import check_parity, export_encoder
+from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.train import load_encoder, train_encoder
+from facemotion.training.run_folder import RunFolder
+
+NAME = "encoder-mesh"
+RECIPE = Path(__file__).parents[1] / "configs" / "shipped.toml"
+SOURCE = (
+    "trained by tools/release_encoder.py (configs/shipped.toml) on 30 spoken phrases of one speaker of the GRID "
+    "corpus, s1 (Cooke, Barker, Cunningham, Shao 2006, CC BY 4.0), on rendered clips of simulated people (ICT-"
+    "FaceKit head, MIT, wearing AI-generated CC0 portraits), and on their motions without pictures"
+)
+NOTE = (
+    "One real speaker and simulated people: figures and thresholds say nothing yet of real people's facial motions. "
+    "Calibrate on clips of your own."
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("grid", type=Path, help="manifest of GRID s1; its split `train` is trained on")
+    parser.add_argument("people", type=Path, help="manifest of rendered people to train on")
+    parser.add_argument("--cache", type=Path, default=Path("features"), help="feature cache, filled beforehand")
+    parser.add_argument("--runs", type=Path, default=Path("runs/release"), help="where the run folder goes")
+    parser.add_argument(
+        "--response",
+        type=Path,
+        help="how the mesh shows the people (facemotion train response); default: in --runs, made",
+    )
+    given = parser.parse_args()
+    if given.response and not given.response.is_file():
+        parser.error(f"{given.response} isn't there; leave --response out to have it made")
+    settings = read_toml(TrainingSettings, RECIPE)
+    frontend_id = load_extractor(settings.extractor, Models.shipped()).frontend_id
+    response = given.response or given.runs / "response.npz"
+    if not given.response:
+        given.runs.mkdir(parents=True, exist_ok=True)
+        fit_response(given.people, given.cache, frontend_id)[0].save(response)
+    settings = with_places(settings, (given.grid, given.people), given.cache, response)
+    parity = release(settings, frontend_id, RunFolder(given.runs / "encoder"), NAME, SHIPPED_CARDS, SHIPPED_FOLDER)
+    print(f"{NAME} is released; its file differs from the network by at most {parity:.1e}.")
+
+
+def with_places(
+    settings: TrainingSettings, manifests: tuple[Path, ...], cache: Path, response: Path
+) -> TrainingSettings:
+    """The recipe on this machine's files.
+
+    Args:
+        settings: the recipe, which simulates people.
+        manifests: one for each of its sources, in their order.
+        cache: the folder of the feature cache.
+        response: the file of the response of its simulated people.
+    """
+    sources = tuple(
+        dataclasses.replace(source, manifest=str(path))
+        for source, path in zip(settings.sources, manifests, strict=True)
+    )
+    simulation = dataclasses.replace(settings.simulation, response=str(response))
+    return dataclasses.replace(settings, features=str(cache), sources=sources, simulation=simulation)
+
+
+def release(
+    settings: TrainingSettings, frontend_id: str, run: RunFolder, name: str, cards: Path, folder: Path
+) -> float:
+    """Train an encoder, or take it from a run that has ended, and put its file and its card where models ship.
+
+    Args:
+        settings: the settings of the training.
+        frontend_id: the front end of the features in the cache.
+        run: the run folder of the training.
+        name: the name of the model; its file has underscores in place of hyphens.
+        cards: the file of the cards.
+        folder: the folder of the model files.
+    Returns:
+        The largest difference between the file and the network, see `check_parity`.
+    Raises:
+        TrainingError, DataError, ManifestError: as in `load_training_set`, `train_encoder` and `export_encoder`.
+    """
+    if run.is_complete(settings, settings.optimiser.steps):
+        net, _ = load_encoder(run)
+    else:
+        net = train_encoder(settings, load_training_set(settings, frontend_id), run, show)
+    file = folder / f"{name.replace('-', '_')}.onnx"
+    export_encoder(net, file)
+    card = {
+        **file_entry(file),
+        "role": "encoder",
+        "licence": "MIT",
+        "source": SOURCE,
+        "preprocessing": "(1, L, D) float32, features of the front end, resampled to 25 frames/s by time stamps",
+        "output": f"(1, {net.settings.embedding}) float32, norm 1",
+        "frontend": frontend_id,
+        "spotting": net.settings.spotting,
+        "note": NOTE,
+    }
+    replace_card(cards, name, card)
+    return check_parity(net, file)
+
+
+def show(step: int, loss: float) -> None:
+    """Print how far the training is, now and then."""
+    if step % 100 == 0:
+        print(f"step {step}, loss {loss:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
