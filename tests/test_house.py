@@ -118,6 +118,94 @@ def test_every_setting_is_documented():
     assert to_toml(Settings()).strip() in text
 
 
+# Functions of before the rule, room by room: the list may only become shorter.
+CROWDED_CALLS = {
+    "synth/drawing/raster.py: _slope takes 7 positional arguments",
+    "synth/drawing/raster.py: draw_textured takes 8 positional arguments",
+    "synth/drawing/vertices.py: light_mouth takes 7 positional arguments",
+    "synth/drawing/vertices.py: light_skin takes 14 positional arguments",
+    "synth/filming/camera.py: _develop takes 8 positional arguments",
+    "synth/filming/render.py: Renderer._draw_eye takes 7 positional arguments",
+    "synth/filming/render.py: Renderer._draw_mouth takes 7 positional arguments",
+    "synth/people/backdrop.py: make_sheet takes 7 positional arguments",
+    "synth/people/person.py: _morph takes 7 positional arguments",
+    "synth/people/person.py: make_person takes 9 positional arguments",
+    "synth/performance/priors.py: movements hides 5 values in a tuple",
+    "synth/performance/takes.py: _perform hides 5 values in a tuple",
+    "synth/performance/takes.py: _perform takes 8 positional arguments",
+    "synth/performance/takes.py: _speak takes 8 positional arguments",
+    "synth/sets/shards.py: make_shards takes 8 positional arguments",
+    "synth/sets/stills.py: make_stills takes 7 positional arguments",
+}
+MOST_POSITIONAL = 6
+MOST_IN_A_TUPLE = 4
+
+
+def crowded_calls(tree: ast.AST, path: str, owner: str = "", *, method: bool = False) -> set[str]:
+    """Faults of every function of a file: too many positional arguments, wide tuples, mutable defaults."""
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            found |= crowded_calls(node, path, f"{node.name}.", method=True)
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = f"{path}: {owner}{node.name}"
+            static = "staticmethod" in map(ast.unparse, node.decorator_list)
+            taken = len(node.args.posonlyargs) + len(node.args.args) - (method and not static)
+            if taken > MOST_POSITIONAL:
+                found.add(f"{name} takes {taken} positional arguments")
+            defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            if any(isinstance(default, ast.Dict | ast.List | ast.Set) for default in defaults):
+                found.add(f"{name} has a default that it can change")
+            for width in map(len, wide_tuples(node)):
+                found.add(f"{name} hides {width} values in a tuple")
+        found |= crowded_calls(node, path, owner, method=method and not isinstance(node, ast.FunctionDef))
+    return found
+
+
+def wide_tuples(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[list[ast.expr]]:
+    """The parts of tuples with many values, each of a meaning of its own, that a function names or returns."""
+    found = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "tuple" and isinstance(node.slice, ast.Tuple):
+            found.append(node.slice.elts)
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+            found.append(node.value.elts)
+    return [parts for parts in found if len(parts) > MOST_IN_A_TUPLE]
+
+
+def test_no_call_needs_more_arguments_than_a_reader_can_hold():
+    """Names at the call instead: keywords, or a dataclass. Tuples of five values are arguments in disguise."""
+    found = set()
+    for path in SOURCES:
+        place = str(path.relative_to(ROOT / "src" / "facemotion"))
+        found |= crowded_calls(ast.parse(path.read_text("utf-8")), place)
+    assert not found - CROWDED_CALLS, "take keywords or a dataclass"
+    assert not CROWDED_CALLS - found, "no longer so: take it off the list"
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("def f(a, b, c, d, e, f, g): ...", "f takes 7 positional arguments"),
+        ("class C:\n    def f(self, a, b, c, d, e, f, g): ...", "C.f takes 7 positional arguments"),
+        ("def f():\n    def g(a={}): ...", "g has a default that it can change"),
+        ("def f():\n    return 1, 2, 3, 4, 5", "f hides 5 values in a tuple"),
+        ("def f(a: list[tuple[int, int, int, int, int]]): ...", "f hides 5 values in a tuple"),
+    ],
+)
+def test_crowded_calls_are_found(code, fault):
+    assert f"file.py: {fault}" in crowded_calls(ast.parse(code), "file.py")
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["class C:\n    def f(self, a, b, c, d, e, f): ...", "def f(*, a, b, c, d, e, f, g): ...", "def f(a=()): ..."],
+)
+def test_calls_that_a_reader_can_hold_are_left_alone(code):
+    assert crowded_calls(ast.parse(code), "file.py") == set()
+
+
 def test_no_trace_of_a_machine():
     """Nothing under version control names a path of whoever wrote it."""
     files = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")

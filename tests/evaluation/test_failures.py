@@ -85,7 +85,9 @@ def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
         return [np.full((8, 6, 3), 90, np.uint8)] * 4
 
     outcome = count_outcome(np.eye(2, dtype=np.float32), records, -0.5)
-    page = failure_page(failures, records, -0.5, outcome, strip, "run <x> on y.csv.", {"m": "wink > pout"})
+    page = failure_page(
+        failures, records, -0.5, outcome, strip, about="run <x> on y.csv.", programs={"m": "wink > pout"}
+    )
     assert "<p>run &lt;x&gt; on y.csv.</p>" in page
     assert "ann, m (wink &gt; pout), repetition 0" in page
     assert shown == ["a<b>.mp4", "b.mp4"]

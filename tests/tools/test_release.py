@@ -110,7 +110,8 @@ def test_an_extractor_is_released_with_its_card(tmp_path: Path) -> None:
     run.start(settings)
     net = SpatialExtractor(settings.task, settings.width)
     optimiser = torch.optim.AdamW(net.parameters())
-    run.save(Checkpoint.of({AVERAGE: net}, optimiser, 3, _kind(settings), net.trunk.dimension))
+    made = {"made_for": _kind(settings), "dimension": net.trunk.dimension}
+    run.save(Checkpoint.of({AVERAGE: net}, optimiser, step=3, **made))
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "cards.toml").write_text("")

@@ -74,6 +74,7 @@ def fit(assets: AssetsOption = None, cache: CacheOption = None, json: JsonOption
 @group.command()
 def preview(
     motion: Annotated[str, typer.Argument(help="A motion program or words of the dictionary, in quotes.")],
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the contact sheet and the video.")] = Path("preview"),
     person: Annotated[int, typer.Option(help="Number of the person, from 1.", min=1)] = 1,
     takes: Annotated[int, typer.Option(help="Takes, one row of the sheet each.", min=1, max=20)] = 3,
@@ -112,6 +113,7 @@ def preview(
 @group.command()
 def dataset(
     out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
+    *,
     benchmark: Annotated[
         bool, typer.Option("--synth-59", help="Make Synth-59 version 1, whatever other options say of its clips.")
     ] = False,
@@ -184,6 +186,7 @@ def dataset(
 @group.command()
 def landmarks(
     out: Annotated[Path, typer.Argument(help="The npz file to write.")],
+    *,
     subjects: Annotated[int | None, typer.Option(help="People.")] = None,
     motions: Annotated[int | None, typer.Option(help="Facial motions per person.")] = None,
     lips: Annotated[int | None, typer.Option(help="Lip movements per person.")] = None,
@@ -219,6 +222,7 @@ def landmarks(
 @group.command()
 def stills(
     out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
+    *,
     people: Annotated[int, typer.Option(help="People.", min=1)] = 100,
     each: Annotated[int, typer.Option(help="Pictures per person.", min=1)] = 28,
     posed: Annotated[

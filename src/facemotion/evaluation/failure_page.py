@@ -39,6 +39,7 @@ def failure_page(
     threshold: float,
     outcome: Outcome,
     strip: Strip,
+    *,
     about: str = "",
     programs: Mapping[str, str] = MappingProxyType({}),
 ) -> str:

@@ -56,17 +56,24 @@ class Checkpoint:
         cls,
         networks: Mapping[str, nn.Module],
         optimiser: Optimizer,
+        *,
         step: int,
         made_for: str,
         dimension: int,
         clips: str = "",
         seen: frozenset[str] = frozenset(),
     ) -> Checkpoint:
-        """The present state of some networks, by the name that their tensors get, and of their optimiser."""
+        """The present state of some networks and of their optimiser.
+
+        Args:
+            networks: by the name that their tensors get.
+            optimiser: the optimiser of the networks.
+            step, made_for, dimension, clips, seen: as in the attributes.
+        """
         tensors = {f"{name}.{n}": tensor for name, net in networks.items() for n, tensor in net.state_dict().items()}
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"{OPTIMISER}.{number}.{n}": tensor for n, tensor in state.items()}
-        return cls(tensors, step, made_for, dimension, clips, seen)
+        return cls(tensors, step=step, made_for=made_for, dimension=dimension, clips=clips, seen=seen)
 
     def load_into(self, net: nn.Module, name: str) -> None:
         """Give a network the tensors kept under a name.

@@ -190,7 +190,7 @@ def test_a_run_begins_with_an_exported_file(
     still = SfeOptimiserSettings(steps=1, batch=4, learning_rate=1e-7)
     after = train_sfe(tiny(folder, begin=str(path), task=then, optimiser=still), data)
     rng = np.random.default_rng(5)
-    seen = torch.cat([draw_stills(data, tiny(folder), rng)[0] for _ in range(8)])
+    seen = torch.cat([draw_stills(data, tiny(folder), rng).faces for _ in range(8)])
     with torch.no_grad():
         gap = (before.features(seen) - after.features(seen)).abs().mean() / before.features(seen).abs().mean()
         assert gap < 0.05
@@ -227,13 +227,13 @@ def test_sources_share_every_batch(folder: Path, tmp_path: Path) -> None:
     settings = tiny(folder, sources=(StillsSource(str(folder), 3.0), StillsSource(str(other), 1.0)))
     data = load_stills(settings)
     assert data.counts == (3, 1)
-    pictures, landmarks, known, _, emotions = draw_stills(data, settings, np.random.default_rng(0))
-    assert pictures.shape == (4, 3, 112, 112)
-    assert pictures.is_contiguous(memory_format=torch.channels_last)
-    assert 0 <= pictures.min() < pictures.max() <= 1
-    assert landmarks.shape == (4, 68, 2)
-    assert known.sum(1).tolist() == [68, 68, 68, 0]
-    assert emotions.shape == (4, len(EMOTIONS))
+    batch = draw_stills(data, settings, np.random.default_rng(0))
+    assert batch.faces.shape == (4, 3, 112, 112)
+    assert batch.faces.is_contiguous(memory_format=torch.channels_last)
+    assert 0 <= batch.faces.min() < batch.faces.max() <= 1
+    assert batch.landmarks.shape == (4, 68, 2)
+    assert batch.known.sum(1).tolist() == [68, 68, 68, 0]
+    assert batch.emotions.shape == (4, len(EMOTIONS))
 
 
 def test_emotions_from_one_source_and_landmarks_from_another(folder: Path, tmp_path: Path) -> None:

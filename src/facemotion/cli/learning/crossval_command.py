@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def crossval(
     config: Annotated[Path, typer.Argument(help="Training settings (TOML) with one source; see configs/.")],
+    *,
     out: Annotated[Path, typer.Option(help="Folder for the figures, the scores and the runs.")] = Path("crossval"),
     folds: Annotated[int, typer.Option(help="Number of folds.", min=2)] = 10,
     policy: Annotated[str, typer.Option(help="What folds never share: subject, or paper for motions.")] = "subject",

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     what: Annotated[Path, typer.Argument(help="Score file (.npz or .csv), or the folder of a training run.")],
+    *,
     manifest: Annotated[Path | None, typer.Option(help="Clips to evaluate a run on.")] = None,
     features: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
     split: Annotated[str, typer.Option(help="Rows of this split of the manifest only.")] = "",

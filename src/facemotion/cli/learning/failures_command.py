@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def failures(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    *,
     manifest: Annotated[Path, typer.Option(help="Clips to look for failures in.")],
     threshold: Annotated[
         float | None, typer.Option(help="Cosine at which clips are accepted; default: that of the EER on them.")
@@ -71,7 +72,7 @@ def failures(
     if page:
         strip = _strips(acquired, sequences, load_settings(config))
         about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}. {caution}"
-        text = failure_page(found, acquired.records, threshold, outcome, strip, about, acquired.programs)
+        text = failure_page(found, acquired.records, threshold, outcome, strip, about=about, programs=acquired.programs)
         with room_for(page):
             write_whole(page, text)
     if json:

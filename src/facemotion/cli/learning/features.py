@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def features(
     manifest: Annotated[Path, typer.Argument(help="CSV file with one row per clip.")],
+    *,
     cache: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
     jobs: Annotated[int, typer.Option(help="Processes that extract side by side.", min=1, max=256)] = 1,
     extractor: Annotated[

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
+    *,
     host: Annotated[str, typer.Option(help="Address to listen on; default: this machine alone.")] = "",
     port: Annotated[
         int,

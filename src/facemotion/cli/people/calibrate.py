@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def calibrate(
     manifest: Annotated[Path, typer.Argument(help="CSV file with one row per clip, of several people and motions.")],
+    *,
     fmr: Annotated[
         list[float] | None,
         typer.Option("--fmr", help="Wanted false match rate; may be given several times; default: 0.01."),

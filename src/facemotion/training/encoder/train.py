@@ -99,8 +99,17 @@ def train_encoder(
                         "last checkpoint is kept."
                     )
                 run.write_curve(curve, step - len(curve))
-                now = (step, data.frontend_id, data.dimension, clips, seen)
-                run.save(Checkpoint.of(kept, optimiser, *now))
+                run.save(
+                    Checkpoint.of(
+                        kept,
+                        optimiser,
+                        step=step,
+                        made_for=data.frontend_id,
+                        dimension=data.dimension,
+                        clips=clips,
+                        seen=seen,
+                    )
+                )
                 curve = []
             if stop:
                 raise KeyboardInterrupt

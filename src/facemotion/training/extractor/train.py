@@ -105,8 +105,8 @@ def train_sfe(
             for group in optimiser.param_groups:
                 group["lr"] = rate
 
-            batch = tuple(t.to(device) for t in draw_stills(data, settings, rng))
-            loss = _descend(net, balance, optimiser, batch, settings, device)
+            batch = draw_stills(data, settings, rng).to(device)
+            loss = _descend(net, balance, optimiser, batch, settings)
             if not np.isfinite(loss):
                 raise TrainingError(
                     f"The loss is {loss} at step {step}; lower the learning rate and start again from the last "
@@ -125,7 +125,8 @@ def train_sfe(
             stop = asks_to_stop(progress, step, loss, found)
             if run and (stop or step % settings.checkpoint_steps == 0 or last):
                 run.write_curve(curve, step - len(curve))
-                run.save(Checkpoint.of(kept, optimiser, step, _kind(settings), net.trunk.dimension))
+                made_for, dimension = _kind(settings), net.trunk.dimension
+                run.save(Checkpoint.of(kept, optimiser, step=step, made_for=made_for, dimension=dimension))
                 curve = []
             if stop:
                 raise KeyboardInterrupt
@@ -145,9 +146,31 @@ def load_sfe(run: RunFolder) -> SpatialExtractor:
     return net.eval()
 
 
-def draw_stills(data: StillsSet, settings: SfeSettings, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    """One batch: faces (B, 3, 112, 112) float32 in [0, 1], channels last; landmarks (B, 68, 2) in crop sides; known
-    (B, 68); tolerance (B, 68) crop sides; emotions (B, 7)."""
+@dataclass(frozen=True, eq=False)
+class StillsBatch:
+    """Stills of one step, all float32.
+
+    Attributes:
+        faces: (B, 3, 112, 112) in [0, 1], channels last.
+        landmarks: (B, 68, 2) in crop sides.
+        known: (B, 68), 1 where a landmark teaches.
+        tolerance: (B, 68) crop sides, an error below which costs nothing.
+        emotions: (B, 7) shares, zeros where the expression has no name.
+    """
+
+    faces: Tensor
+    landmarks: Tensor
+    known: Tensor
+    tolerance: Tensor
+    emotions: Tensor
+
+    def to(self, device: torch.device) -> StillsBatch:
+        """The batch in the memory of a device."""
+        return StillsBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+def draw_stills(data: StillsSet, settings: SfeSettings, rng: np.random.Generator) -> StillsBatch:
+    """One batch of photographed stills."""
     faces, landmarks, known, tolerance, emotions = [], [], [], [], []
     for stills, count, source in zip(data.sources, data.counts, settings.sources, strict=True):
         allowed = np.full(68, source.tolerance, np.float32)
@@ -159,7 +182,7 @@ def draw_stills(data: StillsSet, settings: SfeSettings, rng: np.random.Generator
             known.append(stills.known[index])
             tolerance.append(allowed)
             emotions.append(stills.emotions[index])
-    return (
+    return StillsBatch(
         to_tensor(faces),
         torch.from_numpy(np.stack(landmarks)),
         torch.from_numpy(np.stack(known).astype(np.float32)),
@@ -184,22 +207,21 @@ def _descend(
     net: SpatialExtractor,
     balance: UncertaintyWeights,
     optimiser: torch.optim.AdamW,
-    batch: tuple[Tensor, ...],
+    batch: StillsBatch,
     settings: SfeSettings,
-    device: torch.device,
 ) -> float:
     """One step of the optimiser, unless the loss is no number; the loss."""
-    faces, landmarks, known, tolerance, emotions = batch
+    device = batch.faces.device
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=_in_bfloat16(settings, device)):
-            _, points, logits = net(faces)
+            _, points, logits = net(batch.faces)
         zero = torch.zeros((), device=device)
         of_points = of_emotions = zero
         if net.has_landmarks:
             measure = wing_loss if settings.loss == "wing" else smooth_l1_loss
-            of_points = measure(points.reshape(-1, 68, 2), landmarks, known, tolerance)
+            of_points = measure(points.reshape(-1, 68, 2), batch.landmarks, batch.known, batch.tolerance)
         if net.has_emotions:
-            of_emotions = emotion_loss(logits, emotions)
+            of_emotions = emotion_loss(logits, batch.emotions)
         loss = balance(of_points, of_emotions) if settings.task == "both" else of_points + of_emotions
         value = float(loss.item())
         if np.isfinite(value):
@@ -209,8 +231,8 @@ def _descend(
             optimiser.step()
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
-            f"The GPU's memory is too small for batches of {len(faces)}; lower optimiser.batch. The last checkpoint "
-            "is kept."
+            f"The GPU's memory is too small for batches of {len(batch.faces)}; lower optimiser.batch. The last "
+            "checkpoint is kept."
         ) from error
     return value
 
@@ -244,7 +266,7 @@ def _beginning(settings: SfeSettings, data: StillsSet) -> SpatialExtractor:
     if path.suffix != ".onnx":
         return load_sfe(RunFolder(path))
     rng = np.random.default_rng(settings.seed)
-    drawn = [draw_stills(data, settings, rng)[0] for _ in range(-(-SETTLING_FACES // settings.optimiser.batch))]
+    drawn = [draw_stills(data, settings, rng).faces for _ in range(-(-SETTLING_FACES // settings.optimiser.batch))]
     return read_exported_sfe(path, torch.cat(drawn))
 
 
