@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import facemotion as fm
 from facemotion.cli import app, main
 from facemotion.cli.terminal.console import quality_line
-from facemotion.errors import FacemotionError
+from facemotion.errors import EnrolmentError, FacemotionError
 from facemotion.types import QualityReport
 
 
@@ -104,6 +104,13 @@ def test_takes_that_disagree_are_named_by_their_files(clips, tmp_path):
     code, _, message = facemotion("enrol", "alice", *takes, store=tmp_path / "store.db")
     assert code == 2
     assert message.endswith(f" Take 3 is {takes[2]}.")
+
+
+def test_an_error_that_names_files_keeps_the_numbers_of_their_takes(clips, tmp_path):
+    words = ["enrol", "alice", str(clips / "talk1.mp4"), str(clips / "brow.mp4")]
+    refused = CliRunner().invoke(app, words, env={"FACEMOTION_STORE": str(tmp_path / "store.db")})
+    assert isinstance(refused.exception, EnrolmentError)
+    assert refused.exception.takes == (1, 2)
 
 
 def test_a_user_who_is_not_enrolled_is_told_before_the_clip_is_read(tmp_path):

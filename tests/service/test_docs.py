@@ -24,13 +24,20 @@ def test_every_setting_is_documented(tmp_path):
     assert read_toml(ServiceSettings, tmp_path / "service.toml") == ServiceSettings()
 
 
-def described(tmp_path) -> dict:
-    return create_app(tmp_path / "store.db").openapi()
+@pytest.fixture(scope="module")
+def description(tmp_path_factory) -> dict:
+    """The OpenAPI description."""
+    return create_app(tmp_path_factory.mktemp("store") / "store.db").openapi()
 
 
-def test_every_endpoint_is_documented(tmp_path):
+@pytest.fixture(scope="module")
+def operations(description) -> list[dict]:
+    return [operation for methods in description["paths"].values() for operation in methods.values()]
+
+
+def test_every_endpoint_is_documented(description):
     assert "`WS /v1/live`" in TEXT
-    for path, methods in described(tmp_path)["paths"].items():
+    for path, methods in description["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in TEXT, f"{method} {path}"
 
@@ -47,21 +54,27 @@ def test_every_live_message_is_a_model_that_a_session_uses():
     assert {kind.__name__ for kind in models - {Message, protocol.FromClient}} <= set(sessions)
 
 
-def test_openapi_suits_a_client_generator(tmp_path):
-    description = described(tmp_path)
-    operations = [one for methods in description["paths"].values() for one in methods.values()]
-    names = [one["operationId"] for one in operations]
+def test_every_operation_has_a_name_of_its_own_and_a_summary(operations):
+    names = [operation["operationId"] for operation in operations]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_every_schema_that_is_named_is_there(description):
     schemas = description["components"]["schemas"]
-    assert "HTTPValidationError" not in schemas
-    assert description["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
-    for one in operations:
-        assert one["summary"]
-        for status, answer in one["responses"].items():
+    assert set(re.findall(r"#/components/schemas/(\w+)", str(description))) <= set(schemas)
+    assert "HTTPValidationError" not in schemas  # ours are Problems
+
+
+def test_every_refusal_is_a_problem(operations):
+    for operation in operations:
+        for status, answer in operation["responses"].items():
             if int(status) >= 400:
                 assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
-    for reference in re.findall(r"#/components/schemas/(\w+)", str(description)):
-        assert reference in schemas
-    uploads = [one for one in operations if "multipart/form-data" in str(one.get("requestBody"))]
-    assert sorted(one["operationId"] for one in uploads) == ["enrol", "enrolAgain", "verify"]
+
+
+def test_a_client_generator_learns_of_keys_and_uploads(description, operations):
+    assert description["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    uploads = [operation for operation in operations if "multipart/form-data" in str(operation.get("requestBody"))]
+    assert sorted(operation["operationId"] for operation in uploads) == ["enrol", "enrolAgain", "verify"]

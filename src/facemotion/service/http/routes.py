@@ -48,19 +48,19 @@ def caller_of(request: Request, credentials: Credentials) -> Caller:
     return context_of(request).admission.caller(address, request.headers, key)
 
 
-Who = Annotated[Caller, Depends(caller_of)]
+RequestCaller = Annotated[Caller, Depends(caller_of)]
 
 
 def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
 
 
-async def _wanted(request: Request, who: Who) -> messages.NonceRequest:
+async def _nonce_body(request: Request, caller: RequestCaller) -> messages.NonceRequest:
     """The body of createNonce, read once it is known who calls."""
     return await read_json(request, messages.NonceRequest, context_of(request).settings.limits)
 
 
-Wanted = Annotated[messages.NonceRequest, Depends(_wanted)]
+NonceBody = Annotated[messages.NonceRequest, Depends(_nonce_body)]
 
 
 def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
@@ -121,39 +121,39 @@ def routes() -> APIRouter:
     return router
 
 
-def create_nonce(request: Request, who: Who, user: UserName, wanted: Wanted) -> messages.Nonce:
+def create_nonce(request: Request, caller: RequestCaller, user: UserName, body: NonceBody) -> messages.Nonce:
     """Ask for a nonce: it is good for one attempt of one user, and not for long."""
-    who.require(wanted.purpose)
+    caller.require(body.purpose)
     context = context_of(request)
-    nonce = context.operations.attempts.issue(user, wanted.purpose, who.key_id)
+    nonce = context.operations.attempts.issue(user, body.purpose, caller.key_id)
     seconds = context.settings.attempts.nonce_seconds
-    return messages.Nonce(nonce=nonce, purpose=wanted.purpose, expires_seconds=seconds)
+    return messages.Nonce(nonce=nonce, purpose=body.purpose, expires_seconds=seconds)
 
 
-async def verify(request: Request, who: Who, user: UserName) -> messages.Verdict:
+async def verify(request: Request, caller: RequestCaller, user: UserName) -> messages.Verdict:
     """Verify a user by a clip of their motion: pass or fail. Unknown users fail like others."""
     context = context_of(request)
     async with context.analysis.place():
         form = await _form(request, context, {"nonce", "clip"})
         nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
         # The nonce is used up once it is this attempt's turn: who finds the service busy can try again with it.
-        answer = await context.analysis.run(lambda: context.operations.verify(who, user, nonce, clip))
-    evidence = messages.Evidence.of(answer.outcome, answer.decision) if who.may("admin") else None
+        answer = await context.analysis.run(lambda: context.operations.verify(caller, user, nonce, clip))
+    evidence = messages.Evidence.of(answer.outcome, answer.decision) if caller.may("admin") else None
     return messages.Verdict(accepted=answer.accepted, evidence=evidence)
 
 
-async def enrol(request: Request, who: Who, user: UserName) -> messages.Enrolled:
+async def enrol(request: Request, caller: RequestCaller, user: UserName) -> messages.Enrolled:
     """Enrol a new user by several takes of their motion."""
-    return await _enrol(request, who, user, replace=False)
+    return await _enrol(request, caller, user, replace=False)
 
 
-async def enrol_again(request: Request, who: Who, user: UserName) -> messages.Enrolled:
+async def enrol_again(request: Request, caller: RequestCaller, user: UserName) -> messages.Enrolled:
     """Replace an enrolled user's takes; the old ones are gone once the new ones are good."""
-    return await _enrol(request, who, user, replace=True)
+    return await _enrol(request, caller, user, replace=True)
 
 
-async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> messages.Enrolled:
-    who.require("enrol")
+async def _enrol(request: Request, caller: Caller, user: str, *, replace: bool) -> messages.Enrolled:
+    caller.require("enrol")
     context = context_of(request)
     async with context.analysis.place():
         form = await _form(request, context, {"nonce", "takes"})
@@ -161,8 +161,8 @@ async def _enrol(request: Request, who: Caller, user: str, *, replace: bool) -> 
         takes = form.files("takes", context.operations.verifier.settings.verifier.max_takes)
 
         def work() -> Enrolment:
-            context.operations.attempts.begin(user, "enrol", who.key_id, nonce)
-            return context.operations.enrol(who, user, context.operations.recordings(takes), replace)
+            context.operations.attempts.begin(user, "enrol", caller.key_id, nonce)
+            return context.operations.enrol(caller, user, context.operations.recordings(takes), replace)
 
         made = await context.analysis.run(work)
     return messages.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
@@ -174,9 +174,9 @@ async def _form(request: Request, context: ServiceContext, fields: set[str]) -> 
     return form
 
 
-def status(request: Request, who: Who, user: UserName) -> messages.UserStatus:
+def status(request: Request, caller: RequestCaller, user: UserName) -> messages.UserStatus:
     """How a user stands: enrolled or not, failures, locks."""
-    who.require("enrol")
+    caller.require("enrol")
     state = context_of(request).operations.state(user)
     summary = state.summary
     return messages.UserStatus(
@@ -192,27 +192,27 @@ def status(request: Request, who: Who, user: UserName) -> messages.UserStatus:
     )
 
 
-def delete(request: Request, who: Who, user: UserName) -> Response:
+def delete(request: Request, caller: RequestCaller, user: UserName) -> Response:
     """Delete everything kept of a user; the audit trail keeps the name and what was done."""
-    who.require("enrol")
-    context_of(request).operations.delete(who, user)
+    caller.require("enrol")
+    context_of(request).operations.delete(caller, user)
     return Response(status_code=204)
 
 
-def unlock(request: Request, who: Who, user: UserName) -> Response:
+def unlock(request: Request, caller: RequestCaller, user: UserName) -> Response:
     """Forget a user's failures; for administrators."""
-    who.require("admin")
-    context_of(request).operations.unlock(who, user)
+    caller.require("admin")
+    context_of(request).operations.unlock(caller, user)
     return Response(status_code=204)
 
 
-def users(request: Request, who: Who) -> messages.UserList:
+def users(request: Request, caller: RequestCaller) -> messages.UserList:
     """List who is enrolled; for administrators."""
-    who.require("admin")
+    caller.require("admin")
     return messages.UserList(users=[summary.user for summary in context_of(request).operations.store.users()])
 
 
-def models(request: Request, who: Who) -> messages.Models:
+def models(request: Request, caller: RequestCaller) -> messages.Models:
     """List the models that decide, the operating point with its evidence, and those to choose from."""
     verifier = context_of(request).operations.verifier
     chosen, known = verifier.settings.verifier, Models.of(verifier.settings.runtime)
@@ -250,13 +250,13 @@ def _point(factor: Factor, point: OperatingPoint) -> messages.OperatingPointEntr
 
 def read_audit(
     request: Request,
-    who: Who,
+    caller: RequestCaller,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have.")] = 0,
     limit: Annotated[int, Query(ge=1, le=audit.MOST_ROWS)] = 100,
     newest: Annotated[bool, Query(description="The last entries instead of the first, in their order still.")] = False,
 ) -> messages.AuditPage:
     """Read the audit trail; for administrators."""
-    who.require("admin")
+    caller.require("admin")
     rows = audit.read(context_of(request).operations.database, after, limit, newest)
     return messages.AuditPage(entries=[messages.AuditEntry(**vars(row)) for row in rows])
 
@@ -272,7 +272,7 @@ def ready(request: Request) -> messages.Health:
     return messages.Health(status="ok")
 
 
-async def metrics(request: Request, who: Who) -> Response:
+async def metrics(request: Request, caller: RequestCaller) -> Response:
     """Counts and times in the text format of Prometheus; no names."""
     context = context_of(request)
     gauges = {"facemotion_seats_taken": float(context.analysis.taken)}
