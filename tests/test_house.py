@@ -213,16 +213,3 @@ def test_no_trace_of_a_machine():
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".txt", ".json", ""} and path.is_file():
             assert f"{ROOT.parent}/" not in path.read_text("utf-8"), name
-
-
-def test_functions_take_at_most_six_positional_arguments():
-    """Commands are exempt: typer fills their arguments by name."""
-    rooms = ("service", "store", "cli", "client.py")
-    for path in (path for path in SOURCES if path.relative_to(ROOT / "src" / "facemotion").parts[0] in rooms):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                continue
-            if "typer.Option" in ast.unparse(node.args):
-                continue
-            names = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args)} - {"self", "cls"}
-            assert len(names) <= 6, f"{path.name}:{node.lineno} {node.name}"
