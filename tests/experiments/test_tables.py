@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.settings_by_code import changed, save
 from typer.testing import CliRunner
 
 from facemotion.cli import app
@@ -21,6 +22,7 @@ from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
+from facemotion.training.encoder.settings import SourceSettings
 from facemotion.types import TRIAL_KINDS, FeatureSequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
@@ -35,8 +37,9 @@ PEOPLE = DatasetSettings(
     mimics=1,
     impostor_takes=3,
 )
-
-SIMULATED = 'part = "train"\nsubjects = 1\nmotions = 2\nlips = 0\ntakes = 2\nnear_misses = 0\nmimics = 0\n'
+SIMULATED = SimulationSettings(
+    DatasetSettings(part="train", subjects=1, motions=2, lips=0, takes=2, near_misses=0, mimics=0)
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,33 +58,27 @@ def people(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def config(people: Path) -> Path:
-    """The shipped settings, with the mesh for every extractor, two folds and three steps."""
-    text = CONFIG.read_text("utf-8")
-    for wanted, instead in {
-        "folds = 10": "folds = 2",
-        "replicates = 300": "replicates = 10",
-        'sfe_l = "sfe-l"': 'sfe_l = "face-mesh"',
-        'sfe_e = "sfe-e"': 'sfe_e = "face-mesh"',
-        'landmarks = "sfe-l-landmarks"': 'landmarks = "face-mesh"',
-        'features = "features"': f'features = "{people}/features"',
-        '"synth59/manifest.csv"': f'"{people}/manifest.csv"',
-        "width = 0": "width = 14",
-        "width = 128": "width = 14",
-        'extractor = "sfe-l"': 'extractor = "face-mesh"',
-        "components = 64": "components = 20",
-        "components = 32": "components = 20",
-        "heads = 4": "heads = 7",
-        "layers = 3": "layers = 1",
-        "feedforward = 256": "feedforward = 8",
-        "steps = 400": "steps = 3",
-        "steps = 500": "steps = 3",
-    }.items():
-        assert wanted in text
-        text = text.replace(wanted, instead)
-    path = people / "tables.toml"
-    path.write_text(text)
-    return path
+def settings(people: Path) -> TableSettings:
+    """The shipped settings, with the mesh for every extractor, two folds, small networks and three steps."""
+    small = {
+        "extractor": "face-mesh",
+        "features": str(people / "features"),
+        "sources.*.manifest": str(people / "manifest.csv"),
+        "encoder.width": 14,
+        "encoder.components": 20,
+        "encoder.heads": 7,
+        "encoder.layers": 1,
+        "encoder.feedforward": 8,
+        "optimiser.steps": 3,
+    }
+    everywhere = {f"{recipe}.{name}": value for recipe in ("recipe", "ours.*") for name, value in small.items()}
+    mesh = dict.fromkeys(("sfe_l", "sfe_e", "landmarks"), "face-mesh")
+    return changed(read_toml(TableSettings, CONFIG), {"folds": 2, "replicates": 10} | mesh | everywhere)
+
+
+def tables(settings: TableSettings, out: Path, *arguments: object) -> str:
+    """What `facemotion tables` prints with these settings."""
+    return run("tables", save(settings, out.with_name("tables.toml")), "--out", out, *arguments)
 
 
 def run(*arguments: object) -> str:
@@ -93,9 +90,10 @@ def run(*arguments: object) -> str:
 
 
 @pytest.mark.shared
-def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path) -> None:
-    told = json.loads(run("tables", config, "--out", tmp_path, "--json"))
-    assert told == json.loads((tmp_path / "tables.json").read_text())
+def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = json.loads(tables(settings, out, "--json"))
+    assert told == json.loads((out / "tables.json").read_text())
     assert [row["paper"]["average_precision"] for row in told["table 1"]] == [
         0.967, 0.966, 0.969, 0.969, 0.988, 0.987, 0.986, 0.986,
     ]  # fmt: skip
@@ -118,7 +116,7 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
     assert set(TRIAL_KINDS[1:]) < set(kinds[MAIN])
     assert "mimic" not in kinds[DTW]
     assert [row["takes"] for row in told["enrolment takes"][MAIN]] == [1, 2]
-    page = (tmp_path / "tables.md").read_text()
+    page = (out / "tables.md").read_text()
     for words in (
         "| " + MAIN + " |",
         "0.988 | 0.959",
@@ -129,26 +127,22 @@ def test_every_table_from_one_command(people: Path, config: Path, tmp_path: Path
         assert words in page
 
     # All is there: nothing is trained again, and no checkpoint is left lying about.
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
     assert len([path for path in before if path.name == "vectors.npz"]) == 2 * len(
-        plan_runs(read_toml(TableSettings, config), Models.shipped())
+        plan_runs(settings, Models.shipped())
     )
     assert not [path for path in before if path.name == "checkpoint.safetensors"]
-    again = json.loads(run("tables", config, "--out", tmp_path, "--json"))
+    again = json.loads(tables(settings, out, "--json"))
     assert again == told
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
 
-    config.write_text(config.read_text().replace("steps = 3", "steps = 4"))
     with pytest.raises(TrainingError, match="holds a run of other settings"):
-        run("tables", config, "--out", tmp_path)
+        tables(changed(settings, {"recipe.optimiser.steps": 4}), out)
 
 
 @pytest.mark.shared
-def test_what_a_set_has_no_clips_for_is_left_out(people: Path, config: Path) -> None:
-    manifest, runs = (
-        read_manifest(people / "manifest.csv"),
-        plan_runs(read_toml(TableSettings, config), Models.shipped()),
-    )
+def test_what_a_set_has_no_clips_for_is_left_out(people: Path, settings: TableSettings) -> None:
+    manifest, runs = read_manifest(people / "manifest.csv"), plan_runs(settings, Models.shipped())
     assert choose_runs(runs, manifest) == runs
     facial = choose_runs(runs, manifest.select(kinds=("facial",)))
     assert [run.name for run in runs if run not in facial] == ["lips", "facial and lips"]
@@ -159,22 +153,25 @@ def test_what_a_set_has_no_clips_for_is_left_out(people: Path, config: Path) -> 
 
 
 @pytest.mark.shared
-def test_one_run_after_the_other_fills_the_tables(people: Path, config: Path, tmp_path: Path) -> None:
-    run("tables", config, "--out", tmp_path, "--only", "landmarks", "--json")
-    told = json.loads(run("tables", config, "--out", tmp_path, "--only", "mesh", "--json"))
+def test_one_run_after_the_other_fills_the_tables(settings: TableSettings, tmp_path: Path) -> None:
+    tables(settings, tmp_path / "out", "--only", "landmarks", "--json")
+    told = json.loads(tables(settings, tmp_path / "out", "--only", "mesh", "--json"))
     assert [row["run"] for row in told["features"]] == ["landmarks", "mesh"]
 
-    # Other folds, or a clip of another label, are other figures: what was kept isn't theirs.
-    text = config.read_text()
-    config.write_text(text.replace("folds = 2", "folds = 3"))
+
+@pytest.mark.shared
+def test_figures_of_other_folds_or_other_clips_are_not_taken_up(
+    people: Path, settings: TableSettings, tmp_path: Path
+) -> None:
+    out, mesh = tmp_path / "out", ("--only", "mesh", "--json")
+    tables(settings, out, *mesh)
     with pytest.raises(TrainingError, match="of another manifest, other clips"):
-        run("tables", config, "--out", tmp_path, "--only", "mesh")
-    config.write_text(text)
+        tables(changed(settings, {"folds": 3}), out, *mesh)
     records = read_manifest(people / "manifest.csv").records
     write_manifest(people / "manifest.csv", records[1:])
     try:
         with pytest.raises(TrainingError, match="of another manifest, other clips"):
-            run("tables", config, "--out", tmp_path, "--only", "mesh")
+            tables(settings, out, *mesh)
     finally:
         write_manifest(people / "manifest.csv", records)
     clip, cache = (
@@ -187,32 +184,36 @@ def test_one_run_after_the_other_fills_the_tables(people: Path, config: Path, tm
     cache.write(clip_digest(clip), kept)
     try:
         with pytest.raises(TrainingError, match="of another manifest, other clips"):
-            run("tables", config, "--out", tmp_path, "--only", "mesh")
+            tables(settings, out, *mesh)
     finally:
         clip.write_text(records[0].path)
 
 
 @pytest.mark.shared
-def test_recipes_are_compared_on_the_same_clips(people: Path, config: Path, tmp_path: Path) -> None:
-    text = config.read_text()
-    head, _, tail = text.partition("[[ours]]")
-    for other in (
-        tail.replace("manifest.csv", "other.csv"),
-        tail.replace('kinds = ["facial"', 'split = "train"\nkinds = ["facial"'),
-        tail + f'\n[[ours.sources]]\nmanifest = "{people}/manifest.csv"\n',
-    ):
-        config.write_text(f"{head}[[ours]]{other}")
-        with pytest.raises(DataError, match="on the same clips"):
-            run("tables", config, "--out", tmp_path, "--only", "ours")
-    config.write_text(text.replace("[recipe]", '[recipe]\nbegin = "runs/subclips"'))
-    with pytest.raises(TrainingError, match="can't begin with runs/subclips"):
-        run("tables", config, "--out", tmp_path)
+@pytest.mark.parametrize("other", ["manifest", "split", "further source"])
+def test_recipes_are_compared_on_the_same_clips(
+    people: Path, settings: TableSettings, tmp_path: Path, other: str
+) -> None:
+    first = settings.ours[0].sources[0]
+    sources = {
+        "manifest": (dataclasses.replace(first, manifest=str(people / "other.csv")),),
+        "split": (dataclasses.replace(first, split="train"),),
+        "further source": (first, SourceSettings(str(people / "manifest.csv"))),
+    }[other]
+    with pytest.raises(DataError, match="on the same clips"):
+        tables(changed(settings, {"ours.0.sources": sources}), tmp_path / "out", "--only", "ours")
 
 
 @pytest.mark.shared
-def test_folds_side_by_side_are_the_same_folds(config: Path, tmp_path: Path) -> None:
+def test_a_recipe_of_the_tables_begins_with_no_run(settings: TableSettings, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="can't begin with runs/subclips"):
+        tables(changed(settings, {"recipe.begin": "runs/subclips"}), tmp_path / "out")
+
+
+@pytest.mark.shared
+def test_folds_side_by_side_are_the_same_folds(settings: TableSettings, tmp_path: Path) -> None:
     for jobs in (1, 2):
-        run("tables", config, "--out", tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")
+        tables(settings, tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")
     for fold in (0, 1):
         paths = [tmp_path / f"{jobs}/runs/landmarks/fold-{fold}/vectors.npz" for jobs in (1, 2)]
         with np.load(paths[0]) as one, np.load(paths[1]) as other:
@@ -222,43 +223,52 @@ def test_folds_side_by_side_are_the_same_folds(config: Path, tmp_path: Path) -> 
 
 @pytest.mark.shared
 def test_simulated_people_are_trained_on_and_stand_in_no_table(
-    config: Path, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: TableSettings, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
-    more = "\n[recipe.simulation.people]\n" + SIMULATED
-    told = []
-    for name in ("without", "with"):
-        told.append(json.loads(run("tables", config, "--out", tmp_path / name, "--only", "landmarks", "--json")))
-        config.write_text(config.read_text() + more * (name == "without"))
-    assert told[0]["subjects"] == told[1]["subjects"] == PEOPLE.subjects
-    paths = [tmp_path / f"{name}/runs/landmarks/fold-0/vectors.npz" for name in ("without", "with")]
+    made = {"without": settings, "with": changed(settings, {"recipe.simulation": SIMULATED})}
+    for name, own in made.items():
+        told = json.loads(tables(own, tmp_path / name, "--only", "landmarks", "--json"))
+        assert told["subjects"] == PEOPLE.subjects
+    paths = [tmp_path / f"{name}/runs/landmarks/fold-0/vectors.npz" for name in made]
     with np.load(paths[0]) as one, np.load(paths[1]) as other:
         np.testing.assert_array_equal(one["places"], other["places"])
         assert np.abs(one["encoder"] - other["encoder"]).max() > 1e-3
-    config.write_text(config.read_text().replace('landmarks = "face-mesh"', 'landmarks = "sfe-l-landmarks"'))
-    with pytest.raises(DataError, match="no features of sfe-l-landmarks; leave .simulation. out"):
-        run("tables", config, "--out", tmp_path / "neither", "--only", "landmarks")
 
 
 @pytest.mark.shared
-def test_nothing_is_trained_before_all_features_are_there(config: Path, tmp_path: Path) -> None:
-    config.write_text(config.read_text().replace('mesh = "face-mesh"', 'mesh = "sfe-l"'))
-    with pytest.raises(DataError, match="run `facemotion features` on its manifest first"):
-        run("tables", config, "--out", tmp_path)
-    assert not list(tmp_path.iterdir())
-    # An encoder that can't be, of the last recipe of all.
-    head, _, tail = config.read_text().replace('mesh = "sfe-l"', 'mesh = "face-mesh"').rpartition("heads = 7")
-    config.write_text(f"{head}heads = 5{tail}")
-    with pytest.raises(TrainingError, match="a width of 14 can't be shared by 5 heads"):
-        run("tables", config, "--out", tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_simulated_people_have_no_features_of_another_extractor(settings: TableSettings, tmp_path: Path) -> None:
+    other = changed(settings, {"recipe.simulation": SIMULATED, "landmarks": "sfe-l-landmarks"})
+    with pytest.raises(DataError, match="no features of sfe-l-landmarks; leave .simulation. out"):
+        tables(other, tmp_path / "out", "--only", "landmarks")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"mesh": "sfe-l"}, DataError, "run `facemotion features` on its manifest first"),
+        ({"ours.2.encoder.heads": 5}, TrainingError, "a width of 14 can't be shared by 5 heads"),
+    ],
+    ids=["features that are not there", "an encoder that can't be, of the last recipe"],
+)
+def test_what_can_not_be_trained_is_refused_before_anything_is(
+    settings: TableSettings, tmp_path: Path, changes: dict[str, object], error: type[FacemotionError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        tables(changed(settings, changes), tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.shared
+def test_a_run_that_no_table_has_is_refused(settings: TableSettings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No run begins with nets; choose among sfe-e, contrastive, trimmed"):
-        run("tables", config, "--out", tmp_path, "--only", "nets")
+        tables(settings, tmp_path / "out", "--only", "nets")
 
 
 @pytest.mark.shared
 def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
-    people: Path, config: Path, tmp_path: Path
+    people: Path, settings: TableSettings, tmp_path: Path
 ) -> None:
     # Features of another network for facial clips alone: enough for its row of the features, too few for the main run.
     manifest, frontend_id = (
@@ -270,13 +280,11 @@ def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
     for record in manifest.select(kinds=["facial"]).records:
         values = random.standard_normal((9, 136)).astype(np.float32)
         cache.write(clip_digest(manifest.file(record)), FeatureSequence(values, np.arange(9) / 25, frontend_id))
-    text = config.read_text().replace('landmarks = "face-mesh"', 'landmarks = "sfe-l-landmarks"')
-    config.write_text(text)
-    told = json.loads(run("tables", config, "--out", tmp_path / "facial", "--only", "landmarks", "--json"))
+    facial = changed(settings, {"landmarks": "sfe-l-landmarks"})
+    told = json.loads(tables(facial, tmp_path / "facial", "--only", "landmarks", "--json"))
     assert [row["run"] for row in told["features"]] == ["landmarks"]
-    config.write_text(text.replace('sfe_l = "face-mesh"', 'sfe_l = "sfe-l-landmarks"'))
     with pytest.raises(DataError, match="No features of .*near"):
-        run("tables", config, "--out", tmp_path / "main", "--only", MAIN)
+        tables(changed(facial, {"sfe_l": "sfe-l-landmarks"}), tmp_path / "main", "--only", MAIN)
 
 
 def test_the_shipped_tables_train_the_recipe_of_the_paper() -> None:
