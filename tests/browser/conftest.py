@@ -197,27 +197,58 @@ GREY = """() => {
 
 
 @pytest.fixture(scope="session")
-def visit(playwright: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """visit(server, film, ...) opens a browser; the film is a path, or None for no camera."""
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the browser's camera looks for its film: a link, since Chromium opens it anew with each stream."""
+    return tmp_path_factory.mktemp("camera") / "film.mjpeg"
+
+
+@contextmanager
+def chromium(playwright: Any, *arguments: str) -> Iterator[Any]:
+    """A Chromium that asks for no screen, no sound and no sandbox."""
+    plain = ["--no-sandbox", "--disable-gpu", "--mute-audio"]
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*plain, *arguments])
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any, camera: Path) -> Iterator[Any]:
+    """The one browser of all tests; starting one takes longer than most of them."""
+    film = f"--use-file-for-fake-video-capture={camera}"
+    with chromium(playwright, "--use-fake-device-for-media-stream", film) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def visit(browser: Any, camera: Path) -> Callable[..., Any]:
+    """visit(server, film, ...) opens a page of a visitor of its own; without a film nobody may look at the camera."""
 
     @contextmanager
-    def open_browser(
+    def open_page(
         server: Server, film: Path | None, size: dict[str, int] = DESKTOP, allowed: bool = True, **more: Any
     ) -> Iterator[Visitor]:
-        arguments = ["--no-sandbox", "--disable-gpu", "--mute-audio"]
         if film is not None:
-            arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
-        if allowed:
-            arguments.append("--use-fake-ui-for-media-stream")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        try:
-            context = browser.new_context(viewport=size, **more)
-            context.set_default_timeout(90_000)  # machines that run the tests are busy
-            yield Visitor(server, context.new_page())
-        finally:
-            browser.close()
+            following = camera.with_suffix(".next")
+            following.symlink_to(film)
+            following.replace(camera)
+        permissions = ["camera"] if film is not None and allowed else []
+        with newcomer(browser, server, size, permissions=permissions, **more) as visitor:
+            yield visitor
 
-    return open_browser
+    return open_page
+
+
+@contextmanager
+def newcomer(browser: Any, server: Server, size: dict[str, int] = DESKTOP, **more: Any) -> Iterator[Visitor]:
+    """A visitor who shares nothing with those before but the browser."""
+    context = browser.new_context(viewport=size, **more)
+    try:
+        context.set_default_timeout(90_000)  # machines that run the tests are busy
+        yield Visitor(server, context.new_page())
+    finally:
+        context.close()
 
 
 @pytest.fixture(scope="session")

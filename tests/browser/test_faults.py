@@ -5,26 +5,32 @@ from __future__ import annotations
 import io
 import json
 
-import pytest
 from PIL import Image
 
-from .conftest import ANNA_AGAIN, PHONE, let_in, outcomes
+from .conftest import ANNA_AGAIN, PHONE, chromium, let_in, newcomer, outcomes
 
 GO = '{"go":true}'  # what the page says when a take begins
 DONE = '{"done":true}'  # and when it ends
 
 
-@pytest.mark.parametrize("here", [True, False], ids=["denied", "absent"])
-def test_no_camera(server, visit, filmed, here):
-    with visit(server, filmed(ANNA_AGAIN) if here else None, PHONE, allowed=not here) as visitor:
-        title = "The camera is blocked" if here else "No camera found"
-        visitor.come().name("anna")
-        visitor.wait(title)
-        visitor.shot("denied" if here else "absent", both=True)
-        visitor.press("Try again")
-        visitor.wait(title)
-        visitor.press("Back")
-        visitor.wait("Your face, and a motion only you know")
+def turned_back(visitor, title: str, shot: str) -> None:
+    visitor.come().name("anna")
+    visitor.wait(title)
+    visitor.shot(shot, both=True)
+    visitor.press("Try again")
+    visitor.wait(title)
+    visitor.press("Back")
+    visitor.wait("Your face, and a motion only you know")
+
+
+def test_a_camera_that_may_not_be_used_is_called_blocked(server, visit, filmed):
+    with visit(server, filmed(ANNA_AGAIN), PHONE, allowed=False) as visitor:
+        turned_back(visitor, "The camera is blocked", "denied")
+
+
+def test_a_machine_without_a_camera_is_told_so(server, playwright):
+    with chromium(playwright, "--use-fake-ui-for-media-stream") as bare, newcomer(bare, server, PHONE) as visitor:
+        turned_back(visitor, "No camera found", "absent")
 
 
 def test_the_camera_is_unplugged(server, visit, filmed):
