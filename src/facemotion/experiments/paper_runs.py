@@ -54,11 +54,13 @@ def check_features(settings: TableSettings, models: Models, manifest: Manifest, 
         TrainingError, SettingsError: a recipe's encoder can't be made over its extractor's features.
     """
     folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
+    extractors = dict.fromkeys(run.extractor for run in runs)
+    dimensions = {name: load_extractor(name, models).dimension for name in extractors}
     for run in runs:
         if run.settings is not None:
             check_simulation(run.settings)
-            check_encoder(run.settings, load_extractor(run.extractor, models).dimension)
-    for extractor in dict.fromkeys(run.extractor for run in runs):
+            check_encoder(run.settings, dimensions[run.extractor])
+    for extractor in extractors:
         sequences = _read(settings, manifest, _frontend_id(extractor, models), _kinds(runs, extractor))
         acquired = list(sequences)
         for run in runs:

@@ -267,7 +267,7 @@ def _beginning(settings: SfeSettings, data: StillsSet) -> SpatialExtractor:
         return load_sfe(RunFolder(path))
     rng = np.random.default_rng(settings.seed)
     drawn = [draw_stills(data, settings, rng).faces for _ in range(-(-SETTLING_FACES // settings.optimiser.batch))]
-    return read_exported_sfe(path, torch.cat(drawn))
+    return read_exported_sfe(path, settings.width, torch.cat(drawn))
 
 
 def _adamw(net: nn.Module, balance: nn.Module, settings: SfeOptimiserSettings) -> torch.optim.AdamW:

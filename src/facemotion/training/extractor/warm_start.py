@@ -24,10 +24,7 @@ def adopt(net: SpatialExtractor, other: SpatialExtractor) -> None:
     Raises:
         TrainingError: the widths differ.
     """
-    if other.width != net.width:
-        raise TrainingError(
-            f"What this run begins with has width {other.width:g}, the run itself {net.width:g}; they must agree."
-        )
+    _refuse_width(other.width, net.width)
     trunk = {n: t for n, t in other.trunk.state_dict().items() if not n.startswith("head.")}
     net.trunk.load_state_dict(net.trunk.state_dict() | trunk)
     own, theirs = net.trunk.head, other.trunk.head
@@ -43,7 +40,14 @@ def adopt(net: SpatialExtractor, other: SpatialExtractor) -> None:
             own.bias[LANDMARKS * net.has_landmarks :] = theirs.bias[LANDMARKS * other.has_landmarks :]
 
 
-def read_exported_sfe(path: Path, faces: Tensor) -> SpatialExtractor:
+def _refuse_width(found: float, wanted: float) -> None:
+    if found != wanted:
+        raise TrainingError(
+            f"What this run begins with has width {found:g}, the run itself {wanted:g}; they must agree."
+        )
+
+
+def read_exported_sfe(path: Path, width: float, faces: Tensor) -> SpatialExtractor:
     """A file of `export_sfe` as a network that can be trained further.
 
     The batch norms were folded away; each comes back with the mean and the deviation that its input has over some
@@ -51,11 +55,13 @@ def read_exported_sfe(path: Path, faces: Tensor) -> SpatialExtractor:
     training measures means and deviations anew.
 
     Args:
+        path: the file.
+        width: that the network must have; another one is refused before the faces run through it.
         faces: (B, 3, 112, 112) float32 in [0, 1], a hundred or more of the kind to be trained on.
     Returns:
         The network in evaluation mode.
     Raises:
-        TrainingError: no such file, or not one of `export_sfe`.
+        TrainingError: no such file, not one of `export_sfe`, or one of another width.
     """
     try:
         graph = onnx.load(str(path)).graph
@@ -77,6 +83,7 @@ def read_exported_sfe(path: Path, faces: Tensor) -> SpatialExtractor:
         if type(error).__name__ != "DecodeError":
             raise
         raise TrainingError(f"{path} is no ONNX file; name a run folder or an exported extractor.") from error
+    _refuse_width(net.width, width)
     _settle(net, faces)
     return net
 
