@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.settings_by_code import save
 from typer.testing import CliRunner
 
 from facemotion.cli import app
@@ -29,7 +31,8 @@ from facemotion.errors import (
 )
 from facemotion.features import load_extractor
 from facemotion.models import Models
-from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.nets.sequence_encoder import EncoderSettings
+from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
 FOLDER = Path(__file__).parents[2] / "configs"
@@ -65,24 +68,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 cache.write(clip_digest(folder / record.path), features)
                 records.append(record)
     write_manifest(folder / "manifest.csv", records)
-    (folder / "tiny.toml").write_text(
-        f"""
-        features = "{folder}/features"
-        threads = 1
-        [[sources]]
-        manifest = "{folder}/manifest.csv"
-        split = "train"
-        [encoder]
-        width = 8
-        layers = 1
-        heads = 2
-        feedforward = 8
-        embedding = 8
-        [optimiser]
-        steps = 3
-        """
-    )
+    save(tiny(folder), folder / "tiny.toml")
     return folder
+
+
+def tiny(world: Path) -> TrainingSettings:
+    """A training of three steps on the clips of the world that are to train on."""
+    return TrainingSettings(
+        features=str(world / "features"),
+        threads=1,
+        sources=(SourceSettings(str(world / "manifest.csv"), "train"),),
+        encoder=EncoderSettings(width=8, layers=1, heads=2, feedforward=8, embedding=8),
+        optimiser=OptimiserSettings(steps=3),
+    )
 
 
 def test_train_then_evaluate(world: Path) -> None:
@@ -107,8 +105,7 @@ def test_train_then_evaluate(world: Path) -> None:
 
 
 def test_ctrl_c_keeps_what_was_trained(world: Path, tmp_path: Path) -> None:
-    config = tmp_path / "long.toml"
-    config.write_text((world / "tiny.toml").read_text().replace("steps = 3", "steps = 100000"))
+    config = save(tiny(world), tmp_path / "long.toml", {"optimiser.steps": 100_000})
     command = [sys.executable, "-m", "facemotion.cli", "train", "encoder", str(config), "--run", str(tmp_path / "run")]
     training = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     curve, deadline = tmp_path / "run" / "curve.csv", time.monotonic() + 120
@@ -120,9 +117,8 @@ def test_ctrl_c_keeps_what_was_trained(world: Path, tmp_path: Path) -> None:
     steps = int(curve.read_text().splitlines()[-1].split(",")[0])
     assert f"stopped after step {steps}; the same command goes on" in told
     assert steps % 200  # no step at which a checkpoint is due
-    config.write_text(config.read_text().replace("steps = 100000", f"steps = {steps + 1}"))
-    kept = tmp_path / "run" / "config.toml"
-    kept.write_text(kept.read_text().replace("steps = 100000", f"steps = {steps + 1}"))
+    for path in (config, tmp_path / "run" / "config.toml"):
+        save(read_toml(TrainingSettings, path), path, {"optimiser.steps": steps + 1})
     assert f"{steps + 1} steps, the first {steps} of them before" in run(
         "train", "encoder", config, "--run", tmp_path / "run"
     )
@@ -197,8 +193,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_training(world: Path,
 
 
 def test_a_kind_that_there_is_not_is_refused(world: Path, tmp_path: Path) -> None:
-    config = tmp_path / "kinds.toml"
-    config.write_text((world / "tiny.toml").read_text().replace('split = "train"', 'kinds = ["facial", "near_miss"]'))
+    config = save(tiny(world), tmp_path / "kinds.toml", {"sources.0.kinds": ("facial", "near_miss")})
     with pytest.raises(SettingsError, match="must be one of facial, lip, near-miss, mimic, got 'near_miss'"):
         run("train", "encoder", config, "--run", tmp_path / "run")
 
@@ -206,7 +201,7 @@ def test_a_kind_that_there_is_not_is_refused(world: Path, tmp_path: Path) -> Non
 def test_a_run_that_has_not_ended_says_so(world: Path, tmp_path: Path) -> None:
     run("train", "encoder", world / "tiny.toml", "--run", tmp_path / "run")
     config = tmp_path / "run" / "config.toml"
-    config.write_text(config.read_text().replace("steps = 3 ", "steps = 30 "))
+    save(read_toml(TrainingSettings, config), config, {"optimiser.steps": 30})
     at = ["--manifest", str(world / "manifest.csv"), "--features", str(world / "features"), "--json"]
     for command in (["evaluate", "--replicates", "10"], ["failures"]):
         result = CliRunner().invoke(app, [command[0], str(tmp_path / "run"), *at, *command[1:]])
@@ -236,8 +231,7 @@ def test_a_training_tells_a_log_how_far_it_is(world: Path, tmp_path: Path, monke
 
 
 def test_crossval_reports_both_pair_policies(world: Path) -> None:
-    config = world / "all.toml"
-    config.write_text((world / "tiny.toml").read_text().replace('split = "train"', ""))
+    config = save(tiny(world), world / "all.toml", {"sources.0.split": ""})
     at = ("--out", world / "crossval", "--folds", 2, "--replicates", 10)
     told = json.loads(run("crossval", config, *at, "--json"))
     assert told == json.loads((world / "crossval" / "crossval.json").read_text())
@@ -280,8 +274,8 @@ def test_data_check_lists_every_problem(world: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(tmp_path / "bad.csv")])
     assert result.exit_code == 2
     assert "2 problems found" in result.output
-    bad = (tmp_path / "bad.csv").read_text().replace(",facial,", ",grimace,")
-    (tmp_path / "bad.csv").write_text(bad)
+    records = [dataclasses.replace(one, kind="grimace") for one in read_manifest(tmp_path / "bad.csv").records]
+    write_manifest(tmp_path / "bad.csv", records)
     result = CliRunner().invoke(app, ["data", "check", str(tmp_path / "bad.csv"), "--json"])
     assert result.exit_code == 2
     assert [problem.partition("bad.csv, ")[2][:12] for problem in json.loads(result.output)["problems"]] == [
