@@ -20,7 +20,7 @@ demo: $(VENV)/demo-ready
 	$(BIN)/facemotion demo
 
 test: $(VENV)/dev-ready
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 # A minute or two of tests, in the same environment as the demo.
 smoke: $(VENV)/smoke-ready

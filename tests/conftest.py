@@ -7,7 +7,8 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[1]
+TOGETHER = {"browser": "browser", "synth": "synth", "test_synth_commands.py": "synth"}
+"""Rooms and files whose tests share a browser, or people that are fitted once, and so run in one process."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process of `pytest -n` whole files, or whole rooms of TOGETHER, the browser's first: its tests wait for
+    films while the other process computes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = PurePosixPath(nodeid.partition("::")[0])
+            return TOGETHER.get(path.name) or TOGETHER.get(path.parent.name) or str(path)
+
+    config.option.loadscopereorder = False  # by the number of tests, which says little
+    return Rooms(config, log)
 
 
 def _shared(variable: str, name: str) -> Path:
@@ -35,6 +53,16 @@ def data_folder() -> Path:
 def assets_folder() -> Path:
     """Head model, portraits, priors: FACEMOTION_ASSETS, else ../shared/assets."""
     return _shared("FACEMOTION_ASSETS", "assets")
+
+
+@pytest.fixture(scope="session")
+def fits(assets_folder: Path) -> dict[str, Any]:
+    """Three portraits, fitted: name -> Fit. A portrait takes seconds, so all simulated people are made of these."""
+    from facemotion.synth.people.assets import Assets
+    from facemotion.synth.people.fit import PortraitFitter
+
+    fitter = PortraitFitter(Assets(assets_folder))
+    return {name: fitter(name) for name in ("female_10", "male_12", "male_52")}
 
 
 @pytest.fixture(scope="session")

@@ -11,26 +11,18 @@ from facemotion.cli import app
 from facemotion.errors import AssetError, MissingExtraError, MotionProgramError, SettingsError
 from facemotion.synth.people import cast
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.fit import PortraitFitter, save_fits
-
-NAMES = ("female_10", "female_48", "male_12")
+from facemotion.synth.people.fit import save_fits
 
 
 def run(*arguments):
     return CliRunner().invoke(app, ["synth", *map(str, arguments)])
 
 
-@pytest.fixture(scope="module")
-def fits(assets_folder):
-    fitter = PortraitFitter(Assets(assets_folder))
-    return {name: fitter(name) for name in NAMES}
-
-
 @pytest.fixture
 def places(assets_folder, fits, tmp_path, monkeypatch):
     """The assets, with three portraits in use and fitted."""
-    monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, NAMES))
-    monkeypatch.setattr(Assets, "portrait_names", lambda self: list(NAMES))
+    monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, tuple(fits)))
+    monkeypatch.setattr(Assets, "portrait_names", lambda self: list(fits))
     save_fits(list(fits.values()), tmp_path / "fits.npz")
     return "--assets", assets_folder, "--cache", tmp_path / "fits.npz"
 
@@ -83,13 +75,14 @@ def test_stills_as_shards(places, tmp_path):
     assert {path.name for path in (tmp_path / "s").iterdir()} == {"people.csv", "train-2-s001.npy", "train-2-s001.npz"}
 
 
-def test_fitting_names_portraits_that_are_nobodys_parents(places, monkeypatch):
-    monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, NAMES[:2]))
+def test_fitting_names_portraits_that_are_nobodys_parents(places, fits, monkeypatch):
+    *parents, alone = fits
+    monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, parents))
     answer = run("fit", *places)
     assert answer.exit_code == 0, answer.output
     assert answer.stdout.startswith("3 portraits are fitted")
     assert "1 of them are nobody's parents" in answer.stdout
-    assert NAMES[2] in answer.stdout
+    assert alone in answer.stdout
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,8 @@ import pytest
 
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder
-from facemotion.synth.people.fit import PortraitFitter, save_fits
+from facemotion.synth.people.fit import save_fits
 from facemotion.synth.people.head import load_head
-
-NAMES = ("female_10", "male_12", "male_52")
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +18,6 @@ def assets(assets_folder):
 @pytest.fixture(scope="session")
 def head(assets):
     return load_head(assets)
-
-
-@pytest.fixture(scope="session")
-def fits(assets):
-    fitter = PortraitFitter(assets)
-    return {name: fitter(name) for name in NAMES}
 
 
 @pytest.fixture(scope="session")
