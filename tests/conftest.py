@@ -20,6 +20,18 @@ ROOT = Path(__file__).parents[1]
 TOGETHER = {"browser": "browser", "synth": "synth", "test_synth_commands.py": "synth"}
 """Rooms and files whose tests share a browser, or people that are fitted once, and so run in one process."""
 
+LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder"}
+"""From a service, a browser, a database or the data folder; `make test-fast` leaves out the tests that need one."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `long` what needs a fixture of LONG_FIXTURES, so that no test of that kind can be forgotten."""
+    for item in items:
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if LONG_FIXTURES & {*getattr(item, "fixturenames", ())} or "postgresql" in map(str, given):
+            item.add_marker(pytest.mark.long)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -15,6 +15,7 @@ import pytest
 
 from facemotion.media import load_clip
 
+pytestmark = pytest.mark.long  # every command of the page, as a process
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)

@@ -17,6 +17,8 @@ from facemotion.cli.terminal.console import quality_line
 from facemotion.errors import EnrolmentError, FacemotionError
 from facemotion.types import QualityReport
 
+pytestmark = pytest.mark.long  # clips that are decoded and embedded
+
 
 def facemotion(*arguments: str | Path, store: Path | None = None) -> tuple[int, str, str]:
     """Run a command as `main` does, in this process: exit code, standard output, standard error."""

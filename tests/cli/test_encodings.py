@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long  # a process a test
+
 
 def run(encoding: str, *arguments: str | Path | bytes) -> subprocess.CompletedProcess[bytes]:
     """A command as its own process, whose streams have this encoding."""

@@ -13,6 +13,8 @@ import pytest
 from facemotion import cli
 from facemotion.cli import main
 
+pytestmark = pytest.mark.long  # a process a test, and most of them two
+
 
 def run(*arguments: str | Path | bytes, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "facemotion.cli", *arguments]

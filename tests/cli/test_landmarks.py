@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from facemotion.cli import app
@@ -9,6 +10,7 @@ from facemotion.errors import NoFaceError, UnknownModelError
 from facemotion.media import load_clip
 
 
+@pytest.mark.long  # every frame of a clip, three times
 def test_a_clip_with_its_points(clips, tmp_path):
     out = tmp_path / "out.mp4"
     answer = CliRunner().invoke(app, ["landmarks", str(clips / "talk1.mp4"), "--video", str(out), "--json"])

@@ -35,6 +35,8 @@ from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence
 
+pytestmark = pytest.mark.long  # a training a test
+
 FOLDER = Path(__file__).parents[2] / "configs"
 # Those of extractors, tables and simulated people have tests of their own.
 CONFIGS = sorted(path for path in FOLDER.glob("*.toml") if not path.name.startswith(("sfe", "tables", "people")))

@@ -86,6 +86,7 @@ def test_a_subclip_is_a_piece_as_long_as_the_settings_say() -> None:
     assert len(cut_subclip(values[:2], times[:2], 0.05, np.random.default_rng(0))[0]) == 2
 
 
+@pytest.mark.long
 def test_pieces_of_new_clips_find_each_other() -> None:
     losses: list[float] = []
     net = train_encoder(SUBCLIPS, unlabelled(), progress=lambda step, loss: losses.append(loss))

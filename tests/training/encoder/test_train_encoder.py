@@ -60,6 +60,7 @@ def data() -> TrainingSet:
     return make_training_set([TrainingSource(*corpus(), SamplerSettings(3, 4, 2))])
 
 
+@pytest.mark.long
 def test_training_learns_the_order_of_steps_for_new_people(data: TrainingSet) -> None:
     losses: list[float] = []
     settings = dataclasses.replace(TINY, optimiser=OptimiserSettings(steps=120, learning_rate=5e-3))

@@ -31,6 +31,8 @@ from facemotion.training.extractor.train import (
 from facemotion.training.extractor.validation import Validation, normalised_errors, validate
 from facemotion.training.run_folder import RunFolder
 
+pytestmark = pytest.mark.long  # a training of a convolutional network a test
+
 ALONE = partial(pytest.param, marks=pytest.mark.slow)  # seconds each, for what "both" shows too
 TASKS = [ALONE("landmarks"), ALONE("emotions"), "both"]
 
