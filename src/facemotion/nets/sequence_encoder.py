@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from facemotion.config import option
 from facemotion.nets.blocks import LAYERS
 from facemotion.nets.dropout import Dropout
-from facemotion.nets.gate import MotionGate, weigh
 from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
+from facemotion.nets.motion_gate import MotionGate, weigh
 from facemotion.nets.pooling import POOLINGS, Pooling
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from facemotion.nets.gate import LEAST, MotionGate, weigh
+from facemotion.nets.motion_gate import LEAST, MotionGate, weigh
 from facemotion.nets.pooling import course, means_of_segments
 
 
