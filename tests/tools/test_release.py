@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import operating_points
 import pytest
 import release_encoder
 import release_extractor
@@ -120,6 +121,12 @@ def test_an_extractor_is_released_with_its_card(tmp_path: Path) -> None:
     assert "for 7 steps" in card.source
     assert card.note == "a toy"
     assert load_extractor("tiny-extractor-landmarks", Models(folder)).dimension == 136
+
+
+def test_the_readme_says_what_was_measured_of_the_shipped_encoder() -> None:
+    measured = json.loads((RESULTS / "operating_points.json").read_text("utf-8"))
+    table = operating_points.readme(measured["figures"], measured["default_point"])
+    assert f"<!-- shipped:begin -->\n{table}\n<!-- shipped:end -->" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_benchmarks_write_no_card_and_export_no_model() -> None:
