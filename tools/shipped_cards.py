@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomlkit
 
-from facemotion.files import write_whole
+from facemotion.system.files import write_whole
 
 
 def replace_card(cards: Path, name: str, card: Mapping[str, object]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import tomlkit
 
 from facemotion.errors import SettingsError
-from facemotion.files import user_folder
+from facemotion.system.files import user_folder
 
 T = TypeVar("T")
 
@@ -185,7 +185,7 @@ class Settings:
 def load_settings(path: Path | None = None) -> Settings:
     """Settings from `path`, else from FACEMOTION_CONFIG, else from the user's configuration folder, else defaults.
 
-    A user without a home (see `facemotion.files.user_folder`) has the defaults.
+    A user without a home (see `facemotion.system.files.user_folder`) has the defaults.
 
     Raises:
         SettingsError: no file where one was named, not TOML, an unknown key or a value out of range; a configuration

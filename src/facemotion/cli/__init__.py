@@ -27,7 +27,7 @@ from facemotion.cli.operating import audit_commands, doctor_command, key_command
 from facemotion.cli.people import calibrate, demo, landmarks, users, verify
 from facemotion.cli.terminal.console import report_error, speak_on
 from facemotion.errors import FacemotionError, UsageError
-from facemotion.files import FULL
+from facemotion.system.files import FULL
 
 INTERNAL_FAULT = 70
 """Exit code of a fault of our own, EX_SOFTWARE of BSD's sysexits."""

@@ -88,9 +88,9 @@ def preview(
     """Film one person performing one motion: a contact sheet of several takes and a short mp4 of the first."""
     import numpy as np
 
-    from facemotion.files import room_for
     from facemotion.media.write import write_video
     from facemotion.synth.sets.contact_sheets import as_motion, save_picture, strip
+    from facemotion.system.files import room_for
 
     as_motion(motion)
     view = _preview(assets, cache, size, seed or 0, quiet=json)
@@ -201,8 +201,8 @@ def landmarks(
     """Write sequences of the 68 landmarks of simulated clips without drawing them."""
     import numpy as np
 
-    from facemotion.files import room_for, whole
     from facemotion.synth.sets.produce import landmark_arrays, survey
+    from facemotion.system.files import room_for, whole
 
     given = {"subjects": subjects, "motions": motions, "lips": lips, "takes": takes, "part": part, "seed": seed}
     chosen = _settings(settings, None, given)

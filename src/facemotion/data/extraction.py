@@ -11,7 +11,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.processes import name_killed, run_tasks
+from facemotion.system.processes import name_killed, run_tasks
 from facemotion.types import ClipRecord, FeatureSequence
 
 

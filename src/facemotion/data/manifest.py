@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from facemotion.errors import ManifestError
-from facemotion.files import write_whole
+from facemotion.system.files import write_whole
 from facemotion.types import ClipRecord
 
 KINDS = ("facial", "lip", "near-miss", "mimic")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.npz import pack
 from facemotion.errors import DataError
-from facemotion.files import room_for, write_whole
+from facemotion.system.files import room_for, write_whole
 
 EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 SPLITS = ("train", "validation", "benchmark")

@@ -9,8 +9,8 @@ from pathlib import Path
 from facemotion.config import MediaSettings, Settings, differences, load_settings
 from facemotion.doctor.facts import Facts
 from facemotion.errors import InstallationError, MissingModelError, ModelError, UsageError
-from facemotion.files import user_folder
 from facemotion.models import Models
+from facemotion.system.files import user_folder
 
 CODECS = {
     "h264": "H.264",

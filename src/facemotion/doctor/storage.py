@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from facemotion.doctor.facts import Facts
 from facemotion.errors import MissingExtraError, StoreCorruptError, StoreError, StoreKeyError, WriteError
-from facemotion.files import user_folder
+from facemotion.system.files import user_folder
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -10,7 +10,7 @@ import numpy as np
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import DataError
 from facemotion.evaluation.trials import NEAR_MISS, OTHER_ORDER, SAME_PERSON
-from facemotion.files import whole
+from facemotion.system.files import whole
 from facemotion.types import TRIAL_KINDS, ScoredTrials
 
 OF_ONE_PERSON = (0, SAME_PERSON, NEAR_MISS, OTHER_ORDER)

@@ -23,7 +23,7 @@ from facemotion.evaluation.measures import (
 )
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
-from facemotion.processes import name_killed, run_tasks
+from facemotion.system.processes import name_killed, run_tasks
 from facemotion.training.encoder.dataset import TrainingSource, load_recorded, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder

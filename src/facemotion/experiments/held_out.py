@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import TrainingError
-from facemotion.files import whole
+from facemotion.system.files import whole
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.run_folder import RunFolder
 from facemotion.types import FloatArray

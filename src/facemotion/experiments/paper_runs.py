@@ -28,8 +28,8 @@ from facemotion.experiments.held_out import HeldOut, read_held_out, write_held_o
 from facemotion.experiments.paper_plan import CONTROLS, SPOKEN_TOO, Run, TableSettings, load_clips
 from facemotion.features import load_extractor
 from facemotion.models import Models
-from facemotion.processes import name_killed, run_tasks
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
+from facemotion.system.processes import name_killed, run_tasks
 from facemotion.training.encoder.dataset import (
     TrainingSource,
     check_simulation,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.files import room_for, whole
+from facemotion.system.files import room_for, whole
 
 
 def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, quality: int = 20) -> int:

@@ -11,7 +11,7 @@ import os
 import threading
 from pathlib import Path
 
-from facemotion.files import write_whole
+from facemotion.system.files import write_whole
 
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histograms, in seconds."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facemotion.errors import StoreKeyError
-from facemotion.files import user_folder
+from facemotion.system.files import user_folder
 
 log = logging.getLogger(__name__)
 

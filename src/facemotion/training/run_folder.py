@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from facemotion.config import differences, read_toml, to_toml
 from facemotion.errors import TrainingError
-from facemotion.files import write_whole
+from facemotion.system.files import write_whole
 
 T = TypeVar("T")
 

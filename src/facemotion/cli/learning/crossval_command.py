@@ -55,8 +55,8 @@ def crossval(
     from facemotion.evaluation.scores import write_scores
     from facemotion.evaluation.trials import PAIR_POLICIES
     from facemotion.features import load_extractor
-    from facemotion.files import room_for, write_whole
     from facemotion.models import Models
+    from facemotion.system.files import room_for, write_whole
 
     settings = read_toml(TrainingSettings, config)
     if len(settings.sources) != 1:

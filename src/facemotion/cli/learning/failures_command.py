@@ -58,7 +58,7 @@ def failures(
     from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
     from facemotion.evaluation.measures import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
-    from facemotion.files import room_for, write_whole
+    from facemotion.system.files import room_for, write_whole
 
     if threshold is not None and not math.isfinite(threshold):
         raise UsageError(f"The threshold must be a number, got {threshold}.")

@@ -41,8 +41,8 @@ def tables(
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
-    from facemotion.files import room_for, write_whole
     from facemotion.models import Models
+    from facemotion.system.files import room_for, write_whole
 
     settings, models = read_toml(TableSettings, config), Models.configured()
     manifest = load_clips(settings)

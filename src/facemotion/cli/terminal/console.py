@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facemotion.errors import FacemotionError, StoreError
-from facemotion.files import user_folder
+from facemotion.system.files import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.errors import AssetError, SettingsError
-from facemotion.files import room_for, user_folder
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.fit import Fit, PortraitFitter, load_fits, save_fits
 from facemotion.synth.people.head import IDENTITIES, FloatArray, HeadModel
 from facemotion.synth.people.person import Person, make_person, mean_expression
+from facemotion.system.files import room_for, user_folder
 
 PARTS = ("train", "validation", "benchmark")
 # What a part adds to the numbers of its seeds: another part has other motions, habits and takes, not other faces alone.

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facemotion.errors import AssetError, NoFaceError
-from facemotion.files import room_for, whole
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.head import IDENTITIES, INDEX, SHAPES, FloatArray, HeadModel, load_head
+from facemotion.system.files import room_for, whole
 
 # What a portrait can show; shapes that a still face can't tell apart from its identity are left out.
 FITTED = tuple(

@@ -19,10 +19,10 @@ from facemotion.data.cache import FeatureCache, mark_clip, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.data.npz import DAMAGE, pack
 from facemotion.errors import DataError
-from facemotion.files import room_for, write_whole
 from facemotion.synth.people.head import SHAPES
 from facemotion.synth.sets.plan import truth_path
 from facemotion.synth.sets.truth import load_truth
+from facemotion.system.files import room_for, write_whole
 from facemotion.types import ClipRecord, FloatArray
 
 CAUSES = len(SHAPES) + 3  # weights of the shapes, then degrees of pitch, yaw and roll

@@ -18,11 +18,9 @@ from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import clip_digest, write_manifest
 from facemotion.errors import AcquisitionError, DataError, MediaLimitError
 from facemotion.features import load_extractor
-from facemotion.files import room_for, write_whole
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media.write import write_video
 from facemotion.models import Models
-from facemotion.processes import worker_pool
 from facemotion.synth.filming.camera import Camera, Frame
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import Session, Shot, film, framing
@@ -42,6 +40,8 @@ from facemotion.synth.sets.plan import (
     thin_plan,
 )
 from facemotion.synth.sets.truth import Surveyor, Truth
+from facemotion.system.files import room_for, write_whole
+from facemotion.system.processes import worker_pool
 
 Progress = Callable[[int, int], None]
 

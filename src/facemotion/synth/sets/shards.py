@@ -28,7 +28,6 @@ from facemotion.data.still_files import (
 )
 from facemotion.face import BlazeFace
 from facemotion.models import Models
-from facemotion.processes import run_tasks
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
 from facemotion.synth.filming.view import Light, State, on_screen
@@ -40,6 +39,7 @@ from facemotion.synth.performance.lips import lexicon, spell
 from facemotion.synth.performance.motion import invent_program
 from facemotion.synth.sets.stills import emotion_weights
 from facemotion.synth.sets.truth import angles
+from facemotion.system.processes import run_tasks
 
 SIDE = 160
 FACE = 108  # detector's box, about, in pixels of the still

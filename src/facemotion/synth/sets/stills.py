@@ -17,8 +17,6 @@ import numpy as np
 
 from facemotion.config import option
 from facemotion.data.still_files import EMOTIONS
-from facemotion.files import room_for, write_whole
-from facemotion.processes import worker_pool
 from facemotion.synth.filming.camera import Camera
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import Moments, SceneSettings, film, framing, make_session
@@ -29,6 +27,8 @@ from facemotion.synth.performance.motion import invent_program
 from facemotion.synth.performance.takes import Spreads, make_habits
 from facemotion.synth.sets.contact_sheets import save_picture
 from facemotion.synth.sets.truth import Surveyor
+from facemotion.system.files import room_for, write_whole
+from facemotion.system.processes import worker_pool
 
 _UNITS: dict[int, dict[str, float]] = {
     1: {"browInnerUp_L": 0.8, "browInnerUp_R": 0.8},

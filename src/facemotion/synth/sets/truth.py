@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from facemotion.data.npz import DAMAGE, pack
 from facemotion.errors import ManifestError
-from facemotion.files import room_for, write_whole
 from facemotion.synth.drawing.vertices import blend_shapes
 from facemotion.synth.filming.camera import slant
 from facemotion.synth.filming.scene import Session, Shot
 from facemotion.synth.filming.view import on_screen
 from facemotion.synth.people.head import FloatArray, HeadModel
 from facemotion.synth.people.person import Person
+from facemotion.system.files import room_for, write_whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ import onnxruntime
 import torch
 
 from facemotion.errors import TrainingError
-from facemotion.files import whole, write_whole
 from facemotion.models.cards import file_entry
 from facemotion.nets.sequence_encoder import SequenceEncoder
+from facemotion.system.files import whole, write_whole
 from facemotion.training.onnx_export import OPSET, TOLERANCE, quiet_exporter, strip
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from facemotion.errors import TrainingError
-from facemotion.files import whole
 from facemotion.nets.mobilefacenet import ChannelPReLU
 from facemotion.nets.sfe import SpatialExtractor
+from facemotion.system.files import whole
 from facemotion.training.extractor.photometric import SIDE
 from facemotion.training.onnx_export import OPSET, TOLERANCE, quiet_exporter, strip
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from facemotion.processes import run_tasks, worker_pool
+from facemotion.system.processes import run_tasks, worker_pool
 
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
-from facemotion.processes import worker_pool
+from facemotion.system.processes import worker_pool
 
 def work(folder, number):
     Path(folder, f"{number}-{os.getpid()}").touch()

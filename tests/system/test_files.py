@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facemotion.errors import WriteError
-from facemotion.files import room_for, whole, write_whole
+from facemotion.system.files import room_for, whole, write_whole
 
 
 def break_off(path: Path) -> None:
