@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,9 +56,26 @@ def corpus(
     return records, sequences
 
 
+def make_data() -> TrainingSet:
+    return make_training_set([TrainingSource(*corpus(), SamplerSettings(3, 4, 2))])
+
+
 @pytest.fixture
 def data() -> TrainingSet:
-    return make_training_set([TrainingSource(*corpus(), SamplerSettings(3, 4, 2))])
+    return make_data()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run of TINY; tests work on copies of it."""
+    path = tmp_path_factory.mktemp("trained") / "run"
+    train_encoder(TINY, make_data(), RunFolder(path))
+    return path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> RunFolder:
+    return RunFolder(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.mark.long
@@ -114,9 +132,7 @@ def test_padding_and_batching_do_not_change_embeddings(data: TrainingSet) -> Non
     np.testing.assert_allclose(embed(net, sequences, batch=7), embed(net, sequences, batch=1), atol=1e-5)
 
 
-def test_other_settings_need_another_folder(data: TrainingSet, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    train_encoder(TINY, data, run)
+def test_other_settings_need_another_folder(data: TrainingSet, run: RunFolder) -> None:
     with pytest.raises(TrainingError, match=r"run of other settings \(seed was 0 and is 1\); choose"):
         train_encoder(dataclasses.replace(TINY, seed=1), data, run)
     train_encoder(dataclasses.replace(TINY, checkpoint_steps=3), data, run)  # which changes nothing of the result
@@ -152,9 +168,7 @@ def test_an_interrupt_loses_no_step(data: TrainingSet, tmp_path: Path) -> None:
     assert_same_run(whole, broken, TINY.optimiser.steps, "curve.csv")
 
 
-def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    train_encoder(TINY, data, run)
+def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, run: RunFolder) -> None:
     records, sequences = corpus()
     fewer = make_training_set([TrainingSource(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
     renamed = make_training_set(
@@ -172,9 +186,7 @@ def test_a_run_of_other_clips_is_not_taken_up(data: TrainingSet, tmp_path: Path)
     train_encoder(TINY, fewer, run)
 
 
-def test_features_that_changed_are_other_clips(data: TrainingSet, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    train_encoder(TINY, data, run)
+def test_features_that_changed_are_other_clips(data: TrainingSet, run: RunFolder) -> None:
     records, sequences = corpus(seed=1)
     with pytest.raises(TrainingError, match="begun on other clips"):
         train_encoder(TINY, make_training_set([TrainingSource(records, sequences, SamplerSettings(3, 4, 2))]), run)
@@ -184,38 +196,44 @@ def test_features_that_changed_are_other_clips(data: TrainingSet, tmp_path: Path
         train_encoder(TINY, make_training_set([TrainingSource(records, later, SamplerSettings(3, 4, 2))]), run)
 
 
-def test_a_checkpoint_without_its_settings_is_nobodys(data: TrainingSet, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    train_encoder(TINY, data, run)
+def test_a_checkpoint_without_its_settings_is_nobodys(data: TrainingSet, run: RunFolder) -> None:
     (run.path / "config.toml").unlink()
     with pytest.raises(TrainingError, match="a checkpoint but no config.toml"):
         train_encoder(dataclasses.replace(TINY, seed=5), data, run)
 
 
-def test_damaged_and_foreign_checkpoints(data: TrainingSet, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
+def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="has no checkpoint"):
-        run.load()
-    train_encoder(TINY, data, run)
+        RunFolder(tmp_path / "run").load()
+
+
+def test_a_checkpoint_cut_short_is_named(data: TrainingSet, run: RunFolder) -> None:
     path = run.path / "checkpoint.safetensors"
-    good = path.read_bytes()
-    path.write_bytes(good[: len(good) // 2])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(TrainingError, match="is damaged"):
         train_encoder(TINY, data, run)
-    flipped = bytearray(good)
+
+
+def test_a_checkpoint_with_one_flipped_bit_is_named(run: RunFolder) -> None:
+    path = run.path / "checkpoint.safetensors"
+    flipped = bytearray(path.read_bytes())
     flipped[-5] ^= 1
     path.write_bytes(flipped)
     with pytest.raises(TrainingError, match="its bytes aren't those that were written"):
         load_encoder(run)
-    path.write_bytes(good)
-    curve = run.path / "curve.csv"
-    curve.write_text("step,loss,learning_rate\nhere,1,1\n")
+
+
+def test_a_curve_that_another_program_wrote_is_named(run: RunFolder) -> None:
+    (run.path / "curve.csv").write_text("step,loss,learning_rate\nhere,1,1\n")
     with pytest.raises(TrainingError, match="isn't as it was written"):
         run.write_curve([(1, 1.0, 1.0)], 0)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(data: TrainingSet, run: RunFolder, tmp_path: Path) -> None:
     wider = dataclasses.replace(TINY, encoder=dataclasses.replace(TINY.encoder, width=32))
     other = RunFolder(tmp_path / "wider")
     train_encoder(wider, data, other)
-    path.write_bytes((other.path / "checkpoint.safetensors").read_bytes())
+    shutil.copy(other.path / "checkpoint.safetensors", run.path)
     with pytest.raises(TrainingError, match="another architecture"):
         train_encoder(TINY, data, run)
 
@@ -312,9 +330,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_named_and_leaves_a_run_as_it_was(data: TrainingSet, tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    train_encoder(TINY, data, run)
+def test_a_full_disk_is_named_and_leaves_a_run_as_it_was(data: TrainingSet, run: RunFolder) -> None:
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
     with files_no_larger_than(40):
         with pytest.raises(TrainingError, match=r"Can't write the run folder .*: File too large"):

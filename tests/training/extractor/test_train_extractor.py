@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,12 @@ import facemotion
 from facemotion.config import read_toml
 from facemotion.data.still_files import EMOTIONS, Shard, StillPerson, write_people, write_shard
 from facemotion.errors import DataError, TrainingError
+from facemotion.face.crop import crop_face
+from facemotion.media.warp import crop_matrix
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.training.extractor.export import export_sfe
-from facemotion.training.extractor.photometric import PhotometricSettings
+from facemotion.training.extractor.photometric import PhotometricSettings, to_crop
+from facemotion.training.extractor.readout import fit_readout
 from facemotion.training.extractor.settings import SfeOptimiserSettings, SfeSettings, StillsSource
 from facemotion.training.extractor.train import (
     StillsSet,
@@ -135,23 +139,32 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(folder: Path, data: 
     assert len((whole.path / "validation.csv").read_text().splitlines()) == 3
 
 
-def test_damaged_and_foreign_checkpoints(folder: Path, data: StillsSet, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named(folder: Path, data: StillsSet, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     train_sfe(tiny(folder), data, run)
     path = run.path / "checkpoint.safetensors"
-    good = path.read_bytes()
-    path.write_bytes(good[: len(good) // 2])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(TrainingError, match="is damaged"):
         train_sfe(tiny(folder), data, run)
-    other = RunFolder(tmp_path / "other")
-    train_sfe(tiny(folder, task="emotions"), data, other)
-    path.write_bytes((other.path / "checkpoint.safetensors").read_bytes())
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(folder: Path, data: StillsSet, tmp_path: Path) -> None:
+    short = SfeOptimiserSettings(steps=1, batch=4)
+    run, other = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "other")
+    train_sfe(tiny(folder, optimiser=short), data, run)
+    train_sfe(tiny(folder, optimiser=short, task="emotions"), data, other)
+    shutil.copy(other.path / "checkpoint.safetensors", run.path)
     with pytest.raises(TrainingError, match="another architecture"):
-        train_sfe(tiny(folder), data, run)
+        train_sfe(tiny(folder, optimiser=short), data, run)
     with pytest.raises(TrainingError, match="another architecture"):
         load_sfe(run)
+
+
+def test_a_run_of_other_settings_is_not_taken_up(folder: Path, data: StillsSet, tmp_path: Path) -> None:
+    run, short = RunFolder(tmp_path / "run"), SfeOptimiserSettings(steps=1, batch=4)
+    train_sfe(tiny(folder, optimiser=short), data, run)
     with pytest.raises(TrainingError, match="run of other settings"):
-        train_sfe(tiny(folder, seed=1), data, other)
+        train_sfe(tiny(folder, optimiser=short, seed=1), data, run)
 
 
 def test_a_loss_that_is_no_number_keeps_the_checkpoint(folder: Path, data: StillsSet, tmp_path: Path) -> None:
@@ -291,6 +304,24 @@ def test_the_exported_file_holds_to_the_network(folder: Path, data: StillsSet, t
     assert not any(node.op_type in ("BatchNormalization", "PRelu") for node in graph.node)
     assert path.stat().st_size < 3 * sum(p.numel() for p in net.parameters()) + 60_000
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_where_a_face_is_can_be_read_out_of_features_that_were_trained_for_something_else(folder: Path) -> None:
+    write_shard(folder, "a", faces(70, 0))
+    stills = load_stills(tiny(folder)).sources[0]
+    torch.manual_seed(0)
+    net = SpatialExtractor("emotions", 0.125).eval()
+    weight, bias = fit_readout(net, stills, most=32)
+    assert (weight.shape, bias.shape) == ((136, 64), (136,))
+    found, wanted = [], []
+    for index in sorted(set(range(64)) - set(np.linspace(0, 63, 32).astype(int).tolist())):  # that it wasn't fitted on
+        face = crop_face(stills.image(index), stills.boxes[index], 112)
+        with torch.no_grad():
+            features = net.features(torch.from_numpy(face.copy()).permute(2, 0, 1)[None].float() / 255)[0]
+        found.append((weight @ features + bias).numpy())
+        wanted.append(to_crop(stills.landmarks[index], crop_matrix(stills.boxes[index], 112)).ravel())
+    errors = np.abs(np.array(found) - wanted).mean()
+    assert errors < 0.5 * np.abs(np.array(wanted) - np.mean(wanted, axis=0)).mean()  # of a face that never moves
 
 
 def test_bfloat16_trains_too(folder: Path, data: StillsSet) -> None:
