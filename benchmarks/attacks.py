@@ -45,7 +45,7 @@ from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.thresholds import for_takes, operating_points
-from facemotion.types import TRIAL_KINDS, ClipRecord, FeatureSequence
+from facemotion.types import ClipRecord, FeatureSequence, TrialKind
 
 Performed = tuple[Sequence[ClipRecord], Sequence[FeatureSequence]]
 
@@ -114,13 +114,13 @@ def scores(sets: dict[str, Path], cache: Path, takes: int, people: int) -> str:
         performed[f"{people} simulated people, points without pictures"] = simulated(people, encoder.frontend_id)
     for words, (records, clips) in performed.items():
         trials = template_trials(np.stack([encoder(clip).vector for clip in clips]), records, takes)
-        for number, kind in enumerate(TRIAL_KINDS):
-            chosen = trials.kinds == number
+        for kind in TrialKind:
+            chosen = trials.kinds == kind.code
             if not chosen.any():
                 continue
             pairs = len(np.unique(trials.motions[chosen], axis=0))
             hits = int((trials.scores[chosen] >= point.threshold).sum())
-            label = "genuine, for comparison" if number == 0 else kind
+            label = "genuine, for comparison" if kind == TrialKind.GENUINE else kind
             lines.append(f"| {words} | {label} | {chosen.sum()} | {pairs} | {interval(hits, int(chosen.sum()))} |")
     return "\n".join(lines)
 
@@ -176,7 +176,7 @@ def takes_by_motion(manifest: Path | None, attempts: int) -> list[list[bytes]]:
     read = read_manifest(manifest)
     groups: dict[tuple[str, str], list[bytes]] = {}
     for record in read.records:
-        if record.kind in ("facial", "lip") and record.split in ("test", ""):
+        if not record.kind.is_attack and record.split in ("test", ""):
             groups.setdefault((record.subject, record.motion), []).append(read.file(record).read_bytes())
     return [takes for takes in groups.values() if len(takes) > 3]
 

@@ -25,13 +25,13 @@ from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.failures import FLASH_SHARE
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, prevalence
 from facemotion.evaluation.report import kind_figures
-from facemotion.evaluation.trials import OTHER_ORDER, matrix_trials, score_pairs, select_trials
+from facemotion.evaluation.trials import matrix_trials, score_pairs, select_trials
 from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.performance.takes import Spreads
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
-from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials, TrialKind
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
@@ -101,7 +101,9 @@ def warped(records: list[ClipRecord], clips: list[FeatureSequence]) -> FloatArra
 
 def of_order(trials: ScoredTrials) -> dict[str, float]:
     """Genuine trials of motions with several steps against the same steps in another order."""
-    return {key: round(value, 4) for key, value in dataclasses.asdict(kind_figures(trials, OTHER_ORDER)).items()}
+    return {
+        key: round(value, 4) for key, value in dataclasses.asdict(kind_figures(trials, TrialKind.OTHER_ORDER)).items()
+    }
 
 
 def spotting(encoder: Encoder, planned: DatasetSettings) -> dict[str, dict[str, float]]:

@@ -35,6 +35,7 @@ from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performer
 from facemotion.training.encoder import train as loop
 from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.losses import contrastive_loss, same_subject_pairs
+from facemotion.types import ClipKind
 
 ROOT = Path(__file__).parents[1]
 STEPS = (25, 50, 100, 200, 400)
@@ -86,7 +87,7 @@ def cost(settings: TableSettings) -> dict[str, object]:
 
 def frames_of_synth_59(clips: int = 400) -> np.ndarray:
     """(clips,) frames at 25 a second of facial motions, evenly chosen."""
-    plan = [clip for clip in make_plan(SYNTH_59) if clip.record.kind == "facial"]
+    plan = [clip for clip in make_plan(SYNTH_59) if clip.record.kind == ClipKind.FACIAL]
     performers = make_performers(SYNTH_59)
     lengths = []
     for clip in plan[:: len(plan) // clips]:

@@ -24,7 +24,7 @@ from facemotion.synth.people.head import load_head
 from facemotion.synth.performance.takes import Spreads
 from facemotion.synth.sets.plan import DatasetSettings, PlannedClip, make_performers
 from facemotion.synth.sets.produce import SessionRenderer, sensor_seed
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 OUT = Path(__file__).parents[1] / "src" / "facemotion" / "models" / "files" / "common_motions.npz"
 MOTIONS = {
@@ -69,7 +69,7 @@ def main() -> None:
     for owner, performer in enumerate(make_performers(settings).values()):
         renderer = SessionRenderer(head, builder.build(performer.recruit), performer.sessions[0], settings)
         for index, (name, program) in enumerate(MOTIONS.items()):
-            record = ClipRecord("clips/none.mp4", performer.recruit.name, name, "facial", 0, 1)
+            record = ClipRecord("clips/none.mp4", performer.recruit.name, name, ClipKind.FACIAL, 0, 1)
             clip = PlannedClip(record, program, (owner, owner, 9, index, 0), performer.recruit.name)
             shot, _ = renderer.shoot(clip, performer)
             session = LiveSession(frontend)

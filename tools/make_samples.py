@@ -19,7 +19,7 @@ from facemotion.synth.people.head import load_head
 from facemotion.synth.performance.takes import Spreads, make_habits
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.sets.produce import SessionRenderer, sensor_seed
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 PEOPLE = (("anna", "female_2", "female_48", 0.2), ("ben", "male_12", "male_30", 0.15))
 MOTIONS = (("wink-pout", "wink_left > pout_right"), ("brows-smile", "brow_raise > smile + jaw_open*0.2"))
@@ -60,7 +60,7 @@ def main(assets_folder: Path, out: Path) -> None:
         for index, (motion, program) in enumerate(MOTIONS):
             for take in range(2):
                 path = f"{name}-{motion}-{take + 1}.mp4"
-                record = ClipRecord(path, name, f"{name}-{motion}", "facial", take, take + 1)
+                record = ClipRecord(path, name, f"{name}-{motion}", ClipKind.FACIAL, take, take + 1)
                 clip = PlannedClip(record, program, (7, number, index, take), name)
                 renderer = SessionRenderer(head, person, sessions[take], SETTINGS)
                 shot, _ = renderer.shoot(clip, performer)

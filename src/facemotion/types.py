@@ -8,6 +8,7 @@ Time: seconds, float64, from the time stamps of the clip; never a frame count.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
@@ -266,36 +267,74 @@ class Decision:
         return all(result.accepted for result in self.factors)
 
 
+class ClipKind(StrEnum):
+    """What a clip shows, as the manifest writes it."""
+
+    FACIAL = "facial"
+    """A secret facial motion."""
+    LIP = "lip"
+    """A spoken phrase."""
+    NEAR_MISS = "near-miss"
+    """A motion that its owner makes to come near another one, with a step or the order changed."""
+    MIMIC = "mimic"
+    """Somebody else's motion, imitated."""
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether the clip tries somebody's motion and nobody enrols it."""
+        return self in (ClipKind.NEAR_MISS, ClipKind.MIMIC)
+
+
 @dataclass(frozen=True)
 class ClipRecord:
-    """A row of a manifest.
+    """The labels of one clip.
 
     Attributes:
-        path: of the clip, relative to the manifest's folder.
-        subject: who performs. motion: what is performed; the same name by two subjects is two motions unless
-            `kind` is "mimic".
-        kind: "facial", "lip", "near-miss" or "mimic".
-        repetition: number of the take, from 0. session: number of the recording session, from 1.
+        path: path of the clip, relative to the manifest's folder.
+        subject: name of the person who performs.
+        motion: name of the motion. The same name by two subjects is two motions, unless one of them mimics.
+        kind: what the clip shows.
+        repetition: number of the take, from 0.
+        session: number of the recording session, from 1.
         split: "train", "validation", "test" or "" where the data set fixes none.
+        near_miss_of: name of the motion that a near miss comes near to; "" for clips of other kinds.
+        reordered: whether a near miss makes the steps of that motion in another order.
     """
 
     path: str
     subject: str
     motion: str
-    kind: str
+    kind: ClipKind
     repetition: int
     session: int
     split: str = ""
+    near_miss_of: str = ""
+    reordered: bool = False
+
+    @property
+    def original(self) -> str:
+        """Name of the motion that a near miss comes near to; the clip's own motion for clips of other kinds."""
+        return self.near_miss_of or self.motion
 
 
-TRIAL_KINDS = (
-    "genuine",
-    "same person, other motion",
-    "other person, other motion",
-    "mimic",
-    "near miss",
-    "near miss, other order",
-)
+class TrialKind(StrEnum):
+    """What a comparison of two clips tries, in the order of the codes that `ScoredTrials` holds."""
+
+    GENUINE = "genuine"
+    SAME_PERSON = "same person, other motion"
+    OTHER_PERSON = "other person, other motion"
+    MIMIC = "mimic"
+    NEAR_MISS = "near miss"
+    OTHER_ORDER = "near miss, other order"
+
+    @property
+    def code(self) -> int:
+        """Number of the kind, from 0, which is genuine."""
+        return TRIAL_KINDS.index(self)
+
+
+TRIAL_KINDS = tuple(TrialKind)
+IMPOSTOR_KINDS = TRIAL_KINDS[1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +344,7 @@ class ScoredTrials:
     Attributes:
         scores: (N,) float32 cosine.
         labels: (N,) bool, true for genuine trials.
-        kinds: (N,) uint8 index into TRIAL_KINDS; 0 exactly where the label is true.
+        kinds: (N,) uint8 codes of `TrialKind`; 0 exactly where the label is true.
         subjects: (N, 2) int32 subject number of each side, for bootstrap over subjects.
         motions: (N, 2) int32 motion number of each side; motions of two subjects have two numbers. Takes of the same
             two motions are not independent trials of each other.

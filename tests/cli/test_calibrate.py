@@ -18,7 +18,7 @@ from facemotion.errors import DataError, EvidenceError, FacemotionError
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.thresholds import operating_points
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 PEOPLE, MOTIONS, TAKES = 3, 8, 3
 
@@ -56,7 +56,7 @@ def world(tmp_path_factory):
         for m in range(MOTIONS):
             shape = np.abs(rng.normal(size=extractor.dimension)) - 0.8
             for k in range(TAKES):
-                record = ClipRecord(f"{s}-{m}-{k}.mp4", f"s{s}", f"m{m}", "facial", k, 1)
+                record = ClipRecord(f"{s}-{m}-{k}.mp4", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1)
                 (folder / record.path).write_bytes(record.path.encode())
                 values = np.sin(np.linspace(0, np.pi, 20))[:, None] * shape + 0.1 * rng.normal(size=(20, len(shape)))
                 features = FeatureSequence(values.astype(np.float32), np.arange(20) / 20, extractor.frontend_id)

@@ -33,7 +33,7 @@ from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 pytestmark = pytest.mark.long  # a training a test
 
@@ -62,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for m in range(3):
             shape = rng.normal(size=extractor.dimension)
             for k in range(3):
-                record = ClipRecord(f"{s}{m}{k}.mp4", f"s{s}", f"m{m}", "facial", k, 1, "train" if s else "test")
+                record = ClipRecord(f"{s}{m}{k}.mp4", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1, "train" if s else "test")
                 (folder / record.path).write_bytes(record.path.encode())
                 bump = np.sin(np.linspace(0, np.pi, 20))[:, None] * shape
                 values = (bump + 0.1 * rng.normal(size=bump.shape)).astype(np.float32)
@@ -134,7 +134,7 @@ def test_a_run_that_there_is_not(tmp_path: Path) -> None:
 
 def test_recipes_have_features_of_one_extractor(world: Path, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
-    write_manifest(tmp_path / "manifest.csv", [ClipRecord("a.json", "ann", "wink", "facial", 0, 1)])
+    write_manifest(tmp_path / "manifest.csv", [ClipRecord("a.json", "ann", "wink", ClipKind.FACIAL, 0, 1)])
     with pytest.raises(DataError, match="set made without video .* to extract by sfe-l"):
         run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
     cache = FeatureCache(tmp_path / "features", load_extractor("sfe-l", Models.shipped()).frontend_id)

@@ -23,7 +23,7 @@ from facemotion.synth.people import cast
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.fit import PortraitFitter, save_fits
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 OWN = "own-landmarks"  # the landmarks of the model "own", which is a card of the folder alone
 PORTRAITS = ("female_10", "female_48")
@@ -52,7 +52,9 @@ def recipe(models: Models, tmp_path: Path) -> TrainingSettings:
     for subject in ("ann", "bob"):
         for motion in ("wink", "pout"):
             for take in (0, 1):
-                record = ClipRecord(f"{subject}{motion}{take}.mp4", subject, f"{subject}-{motion}", "facial", take, 1)
+                record = ClipRecord(
+                    f"{subject}{motion}{take}.mp4", subject, f"{subject}-{motion}", ClipKind.FACIAL, take, 1
+                )
                 (tmp_path / record.path).write_text(record.path)
                 values = random.normal(size=(8, 136)).astype(np.float32)
                 features = FeatureSequence(values, np.arange(8) / 25, frontend_id)

@@ -8,7 +8,7 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.extraction import fill_cache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError, ModelMismatchError, NoFaceError
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 
 def sequence(frontend_id: str = "front", length: int = 4) -> FeatureSequence:
@@ -70,7 +70,9 @@ def test_a_damaged_file_is_made_again(cache: FeatureCache, tmp_path: Path) -> No
 
 def test_a_failure_to_acquire_is_remembered_and_left_out(cache: FeatureCache, tmp_path: Path) -> None:
     calls: list[Path] = []
-    records = tuple(ClipRecord(f"{name}.mp4", "ann", "wink", "facial", i, 1) for i, name in enumerate(("face", "wall")))
+    records = tuple(
+        ClipRecord(f"{name}.mp4", "ann", "wink", ClipKind.FACIAL, i, 1) for i, name in enumerate(("face", "wall"))
+    )
     for record in records:
         (tmp_path / record.path).write_bytes(record.path[:4].encode())
     manifest = Manifest(tmp_path, records)
@@ -91,7 +93,7 @@ def test_a_failure_to_acquire_is_remembered_and_left_out(cache: FeatureCache, tm
 
 def test_reading_never_extracts(cache: FeatureCache, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"face")
-    manifest = Manifest(tmp_path, (ClipRecord("a.mp4", "ann", "wink", "facial", 0, 1),))
+    manifest = Manifest(tmp_path, (ClipRecord("a.mp4", "ann", "wink", ClipKind.FACIAL, 0, 1),))
     with pytest.raises(DataError, match="run `facemotion features`"):
         read_features(cache, manifest)
     with pytest.raises(DataError, match="Can't read the clip"):

@@ -15,7 +15,7 @@ from facemotion.data.extraction import fill_cache, fill_cache_by_processes
 from facemotion.data.manifest import Manifest
 from facemotion.errors import DataError, UnreadableMediaError
 from facemotion.frontend import Frontend
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 pytestmark = pytest.mark.long  # several processes a test, each with a front end of its own
 
@@ -26,7 +26,7 @@ def frontend() -> Frontend:
 
 
 def manifest_of(folder: Path, *names: str) -> Manifest:
-    return Manifest(folder, tuple(ClipRecord(f"{n}.mp4", "ann", n, "facial", i, 1) for i, n in enumerate(names)))
+    return Manifest(folder, tuple(ClipRecord(f"{n}.mp4", "ann", n, ClipKind.FACIAL, i, 1) for i, n in enumerate(names)))
 
 
 def test_processes_extract_what_one_does_and_report_failures(clips: Path, frontend: Frontend, tmp_path: Path) -> None:

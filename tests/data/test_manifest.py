@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,22 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion.data.manifest import (
-    KINDS,
     check_manifest,
     find_problems,
-    is_reordered,
-    original_motion,
+    near_miss_name,
     read_manifest,
     write_manifest,
 )
 from facemotion.errors import ManifestError
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 HEADER = "path,subject,motion,kind,repetition,session,split\n"
 
 
-def take(subject: str, motion: str, repetition: int, kind: str = "facial", split: str = "") -> ClipRecord:
+def take(subject: str, motion: str, repetition: int, kind: ClipKind = ClipKind.FACIAL, split: str = "") -> ClipRecord:
     return ClipRecord(f"{subject}-{motion}-{repetition}.mp4", subject, motion, kind, repetition, 1, split)
+
+
+def near_miss(motion: str, variant: str, repetition: int) -> ClipRecord:
+    record = take("ann", near_miss_name(motion, variant), repetition, ClipKind.NEAR_MISS)
+    return replace(record, near_miss_of=motion, reordered=variant == "order")
 
 
 def save(folder: Path, records: list[ClipRecord]) -> Path:
@@ -45,18 +49,35 @@ def test_a_good_manifest_has_no_problem(tmp_path: Path) -> None:
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Z")), min_size=1, max_size=12)
+others = st.sampled_from([kind for kind in ClipKind if kind != ClipKind.NEAR_MISS])
+records_of_others = st.builds(ClipRecord, names, names, names, others, st.integers(0, 99), st.integers(1, 9))
 
 
-@given(
-    st.lists(
-        st.builds(ClipRecord, names, names, names, st.sampled_from(KINDS), st.integers(0, 99), st.integers(1, 9)),
-        min_size=1,
-    )
-)
+@given(st.lists(records_of_others, min_size=1))
 def test_written_records_are_read_back(tmp_path_factory: pytest.TempPathFactory, records: list[ClipRecord]) -> None:
     path = tmp_path_factory.mktemp("manifest") / "manifest.csv"
     write_manifest(path, records)
     assert list(read_manifest(path).records) == records
+
+
+def test_a_near_miss_is_read_with_the_motion_that_it_comes_near_to(tmp_path: Path) -> None:
+    records = [take("ann", "wink", 0), near_miss("wink", "late", 0), near_miss("wink", "order", 0)]
+    manifest = read_manifest(save(tmp_path, records))
+    assert list(manifest.records) == records
+    assert [(record.original, record.reordered) for record in manifest.records] == [
+        ("wink", False),
+        ("wink", False),
+        ("wink", True),
+    ]
+
+
+def test_a_tilde_means_nothing_in_the_name_of_a_motion_that_is_no_near_miss(tmp_path: Path) -> None:
+    records = [take("ann", "wink~order", 0), take("ann", "grin", 0, ClipKind.NEAR_MISS)]
+    manifest = read_manifest(save(tmp_path, records))
+    assert [(record.original, record.reordered) for record in manifest.records] == [
+        ("wink~order", False),
+        ("grin", False),
+    ]
 
 
 def test_columns_that_facemotion_does_not_know_are_left_alone(tmp_path: Path) -> None:
@@ -119,18 +140,17 @@ def test_one_take_of_a_motion(tmp_path: Path) -> None:
 
 
 def test_the_same_repetition_twice(tmp_path: Path) -> None:
-    again = ClipRecord("other.mp4", "ann", "wink", "facial", 1, 1)
+    again = ClipRecord("other.mp4", "ann", "wink", ClipKind.FACIAL, 1, 1)
     assert problems(tmp_path, [*GOOD, again]) == ["ann has 2 clips of wink with repetition 1; number the takes apart."]
 
 
 def test_mimics_and_near_misses_name_what_they_imitate(tmp_path: Path) -> None:
-    hard = [take("bob", "wink", i, "mimic") for i in range(2)] + [
-        take("ann", "wink~other-eye", i, "near-miss") for i in range(2)
+    hard = [take("bob", "wink", i, ClipKind.MIMIC) for i in range(2)] + [
+        near_miss("wink", "other-eye", i) for i in range(2)
     ]
     assert problems(tmp_path, GOOD + hard) == []
-    assert original_motion(hard[-1]) == "wink"
-    stray = [take("bob", "grin", i, "mimic") for i in range(2)] + [
-        take("ann", "grin~late", i, "near-miss") for i in range(2)
+    stray = [take("bob", "grin", i, ClipKind.MIMIC) for i in range(2)] + [
+        near_miss("grin", "late", i) for i in range(2)
     ]
     found = problems(tmp_path, GOOD + stray)
     assert "exactly one other subject" in found[0]
@@ -138,12 +158,12 @@ def test_mimics_and_near_misses_name_what_they_imitate(tmp_path: Path) -> None:
 
 
 def test_selection(tmp_path: Path) -> None:
-    rows = [take("ann", "wink", 0, split="train"), take("ann", "hello", 0, "lip", "test")]
+    rows = [take("ann", "wink", 0, split="train"), take("ann", "hello", 0, ClipKind.LIP, "test")]
     manifest = read_manifest(save(tmp_path, rows))
     assert manifest.select(split="test").records == (rows[1],)
-    assert manifest.select(kinds=["facial"]).records == (rows[0],)
+    assert manifest.select(kinds=[ClipKind.FACIAL]).records == (rows[0],)
     with pytest.raises(ManifestError, match="no clip of split 'test' and kind facial"):
-        manifest.select(split="test", kinds=["facial"])
+        manifest.select(split="test", kinds=[ClipKind.FACIAL])
 
 
 @pytest.mark.shared
@@ -155,7 +175,7 @@ def test_the_grid_manifest(data_folder: Path) -> None:
 
 
 def test_near_misses_that_only_reorder_are_named_so(tmp_path: Path) -> None:
-    near = [take("ann", motion, 0, "near-miss") for motion in ("wink~near", "pout~near", "nod~near")]
+    near = [near_miss(motion, "near", 0) for motion in ("wink", "pout", "nod")]
     records = [*(take("ann", motion, 0) for motion in ("wink", "pout", "nod")), *near]
     path = save(tmp_path, records)
     assert read_manifest(path).records == tuple(records)  # nothing tells the programs
@@ -167,20 +187,20 @@ def test_near_misses_that_only_reorder_are_named_so(tmp_path: Path) -> None:
     )
     named = read_manifest(path)
     assert [r.motion for r in named.records] == ["wink", "pout", "nod", "wink~order", "pout~near", "nod~near"]
-    assert [is_reordered(r) for r in named.records] == [False, False, False, True, False, False]
+    assert [r.reordered for r in named.records] == [False, False, False, True, False, False]
     assert named.programs["wink~order"] == named.programs["wink~near"] == "pout@0.5 > wink_left"
-    assert named.select(kinds=["near-miss"]).programs == named.programs
+    assert named.select(kinds=[ClipKind.NEAR_MISS]).programs == named.programs
 
     # A second order of the same steps is a motion of its own.
-    save(tmp_path, [*records, take("ann", "wink~order", 0, "near-miss")])
+    save(tmp_path, [*records, near_miss("wink", "order", 0)])
     with (tmp_path / "motions.csv").open("a") as file:
         file.write("wink~order,ann,near-miss,pout@0.5 > wink_left > grin\n")
     named = read_manifest(path)
     assert [r.motion for r in named.records if r.motion.startswith("wink")] == ["wink", "wink~order-near", "wink~order"]
-    assert [is_reordered(r) for r in named.records if r.motion.startswith("wink~")] == [True, True]
+    assert [r.reordered for r in named.records if r.motion.startswith("wink~")] == [True, True]
 
     # So are two that are called otherwise, however many takes they have.
-    others = [take("ann", f"wink~{name}", k, "near-miss") for name in ("x", "y") for k in (0, 1)]
+    others = [near_miss("wink", name, k) for name in ("x", "y") for k in (0, 1)]
     save(tmp_path, [take("ann", "wink", 0), *others])
     (tmp_path / "motions.csv").write_text("motion,program\nwink,a > b > c\nwink~x,b > a > c\nwink~y,c > a > b\n")
     named = read_manifest(path)

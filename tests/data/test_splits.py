@@ -5,15 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemotion.data.manifest import original_motion
 from facemotion.data.splits import FOLD_POLICIES, motion_folds, subject_folds
 from facemotion.errors import DataError
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 
 def corpus(subjects: int, motions: int = 2, takes: int = 3) -> list[ClipRecord]:
     return [
-        ClipRecord(f"{s}-{m}-{k}", f"s{s}", f"m{m}", "facial", k, 1)
+        ClipRecord(f"{s}-{m}-{k}", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1)
         for s in range(subjects)
         for m in range(motions)
         for k in range(takes)
@@ -43,14 +42,15 @@ def test_nothing_that_comes_near_a_held_out_motion_is_trained_on(
     records = [replace(r, motion=f"{r.subject}-{r.motion}") for r in corpus(subjects)]
     for s in range(subjects):
         imitator = f"s{(s + 1) % subjects}"
-        records += [ClipRecord(f"near-{s}-{k}", f"s{s}", f"s{s}-m0~near", "near-miss", k, 1) for k in range(2)]
-        records += [ClipRecord(f"mimic-{s}-{k}", imitator, f"s{s}-m0", "mimic", k, 1) for k in range(2)]
+        near = {"motion": f"s{s}-m0~near", "kind": ClipKind.NEAR_MISS, "near_miss_of": f"s{s}-m0", "session": 1}
+        records += [ClipRecord(f"near-{s}-{k}", f"s{s}", repetition=k, **near) for k in range(2)]
+        records += [ClipRecord(f"mimic-{s}-{k}", imitator, f"s{s}-m0", ClipKind.MIMIC, k, 1) for k in range(2)]
     for fold in FOLD_POLICIES[policy](records, count, seed):
-        held = {records[i].motion for i in fold.test if records[i].kind == "facial"}
+        held = {records[i].motion for i in fold.test if records[i].kind == ClipKind.FACIAL}
         assert held
-        assert not held & {original_motion(records[i]) for i in fold.train}
+        assert not held & {records[i].original for i in fold.train}
         left = set(range(len(records))) - {*fold.train, *fold.test}
-        assert all(records[i].kind == "mimic" for i in left)
+        assert all(records[i].kind == ClipKind.MIMIC for i in left)
 
 
 def test_the_paper_policy_may_share_subjects() -> None:

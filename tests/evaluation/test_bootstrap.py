@@ -5,7 +5,7 @@ from facemotion.errors import EvidenceError
 from facemotion.evaluation.bootstrap import bootstrap
 from facemotion.evaluation.measures import average_precision, equal_error_rate, prevalence
 from facemotion.evaluation.trials import score_pairs
-from facemotion.types import ClipRecord, ScoredTrials
+from facemotion.types import ClipKind, ClipRecord, ScoredTrials
 
 
 def simulated(subjects: int, spread: float = 0.6, seed: int = 0, takes: int = 3) -> ScoredTrials:
@@ -15,7 +15,7 @@ def simulated(subjects: int, spread: float = 0.6, seed: int = 0, takes: int = 3)
         for m in range(3):
             centre = rng.normal(size=16)
             for k in range(takes):
-                records.append(ClipRecord(f"{s}-{m}-{k}", f"s{s}", f"m{m}", "facial", k, 1))
+                records.append(ClipRecord(f"{s}-{m}-{k}", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1))
                 vector = centre + spread * rng.normal(size=16) * (1 + s % 3)
                 vectors.append(vector / np.linalg.norm(vector))
     return score_pairs(np.array(vectors, np.float32), records)
@@ -57,6 +57,6 @@ def test_a_seed_repeats_itself() -> None:
 
 
 def test_one_class_has_no_interval() -> None:
-    records = [ClipRecord(str(k), "s", "m", "facial", k, 1) for k in range(3)]
+    records = [ClipRecord(str(k), "s", "m", ClipKind.FACIAL, k, 1) for k in range(3)]
     with pytest.raises(EvidenceError, match="genuine and one impostor"):
         bootstrap(score_pairs(np.eye(3, dtype=np.float32), records), average_precision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facemotion.evaluation.enrolment_takes import enrolment_trials
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 
 def people(takes: dict[str, int]) -> tuple[np.ndarray, list[ClipRecord]]:
@@ -16,7 +16,7 @@ def people(takes: dict[str, int]) -> tuple[np.ndarray, list[ClipRecord]]:
         for k in range(count):
             vector = np.eye(8)[number] + 0.2 * rng.standard_normal(8)
             vectors.append(vector / np.linalg.norm(vector))
-            records.append(ClipRecord(f"{motion}{k}", "s", motion, "facial", k, 1))
+            records.append(ClipRecord(f"{motion}{k}", "s", motion, ClipKind.FACIAL, k, 1))
     return np.array(vectors, np.float32), records
 
 

@@ -4,7 +4,7 @@ from facemotion.errors import UnreadableMediaError
 from facemotion.evaluation.failure_page import failure_page
 from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
 from facemotion.evaluation.trials import score_pairs
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 LENGTH = 60
 
@@ -20,9 +20,13 @@ RISE = np.sin(np.linspace(0, np.pi / 2, 40))[:, None] * [1.0, 0.5]
 ZIGZAG = np.sin(np.linspace(0, 4 * np.pi, 40))[:, None] * [1.0, -1.0]
 
 
-def explain(first: FeatureSequence, second: FeatureSequence, same: bool, kind: str = "facial") -> str:
-    other = "m" if same else "m~near" if kind == "near-miss" else "n"
-    records = [ClipRecord("a", "ann", "m", "facial", 0, 1), ClipRecord("b", "ann", other, kind, 1, 1)]
+def explain(first: FeatureSequence, second: FeatureSequence, same: bool, kind: ClipKind = ClipKind.FACIAL) -> str:
+    near = "m" if kind == ClipKind.NEAR_MISS else ""
+    other = "m" if same else "m~near" if near else "n"
+    records = [
+        ClipRecord("a", "ann", "m", ClipKind.FACIAL, 0, 1),
+        ClipRecord("b", "ann", other, kind, 1, 1, near_miss_of=near),
+    ]
     cosine = 0.1 if same else 0.9
     vectors = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
     (failure,) = find_failures(vectors, records, [first, second], 0.5)
@@ -33,8 +37,8 @@ def explain(first: FeatureSequence, second: FeatureSequence, same: bool, kind: s
 def test_each_category_is_told_by_its_cue() -> None:
     whole = clip(BUMP)
     assert explain(clip(BUMP, 25, 33), clip(ZIGZAG, 25, 33), same=False) == "flash motions"
-    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind="near-miss") == "near miss or mimic"
-    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind="mimic") == "other false accept"
+    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind=ClipKind.NEAR_MISS) == "near miss or mimic"
+    assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False, kind=ClipKind.MIMIC) == "other false accept"
     assert explain(clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55), same=False) == "other false accept"
     assert explain(clip(BUMP, 5, 55), clip(BUMP, 7, 57), same=False) == "alike motions"
     assert explain(whole, clip(RISE, 40, 60), same=True) == "other ending"
@@ -45,9 +49,11 @@ def test_each_category_is_told_by_its_cue() -> None:
 
 def test_trials_are_those_of_every_other_command() -> None:
     """Two clips that nobody enrols, near misses or mimics, are no failure of anything."""
-    kinds = ["facial", "facial", "near-miss", "near-miss", "mimic", "mimic"]
+    kinds = [kind for kind in (ClipKind.FACIAL, ClipKind.NEAR_MISS, ClipKind.MIMIC) for _ in range(2)]
     motions = ["m", "m", "m~near", "m~other", "n", "k"]
-    records = [ClipRecord(str(i), "ann", m, k, i, 1) for i, (m, k) in enumerate(zip(motions, kinds, strict=True))]
+    near = ["", "", "m", "m", "", ""]
+    labels = enumerate(zip(motions, kinds, near, strict=True))
+    records = [ClipRecord(str(i), "ann", m, k, i, 1, near_miss_of=n) for i, (m, k, n) in labels]
     vectors = np.ones((6, 1), np.float32)
     outcome, trials = count_outcome(vectors, records, 0.5), score_pairs(vectors, records)
     assert (outcome.genuine, outcome.impostor) == (trials.labels.sum(), (~trials.labels).sum()) == (1, 8)
@@ -58,7 +64,7 @@ def test_trials_are_those_of_every_other_command() -> None:
 
 def test_the_worst_come_first_and_right_decisions_not_at_all() -> None:
     rng = np.random.default_rng(0)
-    records = [ClipRecord(str(i), "ann", f"m{i % 3}", "facial", i // 3, 1) for i in range(12)]
+    records = [ClipRecord(str(i), "ann", f"m{i % 3}", ClipKind.FACIAL, i // 3, 1) for i in range(12)]
     vectors = rng.normal(size=(12, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     failures = find_failures(vectors, records, [clip(BUMP, 10 + i) for i in range(12)], 0.2, most=5)
@@ -75,7 +81,10 @@ def test_the_worst_come_first_and_right_decisions_not_at_all() -> None:
 
 
 def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
-    records = [ClipRecord("a<b>.mp4", "ann", "m", "facial", 0, 1), ClipRecord("b.mp4", "ann", "n", "facial", 1, 1)]
+    records = [
+        ClipRecord("a<b>.mp4", "ann", "m", ClipKind.FACIAL, 0, 1),
+        ClipRecord("b.mp4", "ann", "n", ClipKind.FACIAL, 1, 1),
+    ]
     sequences = [clip(BUMP, 5, 55), clip(ZIGZAG, 5, 55)]
     failures = find_failures(np.eye(2, dtype=np.float32), records, sequences, -0.5)
     shown: list[str] = []
@@ -108,7 +117,7 @@ def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
 
 
 def test_without_failures_the_page_says_so_and_how_to_see_what_came_near() -> None:
-    records = [ClipRecord(str(i), "ann", f"m{i // 2}", "facial", i % 2, 1) for i in range(4)]
+    records = [ClipRecord(str(i), "ann", f"m{i // 2}", ClipKind.FACIAL, i % 2, 1) for i in range(4)]
     angles = np.array([0, 0.3, 1.2, 1.6])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     outcome = count_outcome(vectors, records, 0.8)

@@ -8,14 +8,16 @@ from facemotion.errors import EvidenceError
 from facemotion.evaluation.plots import plot_embeddings, plot_scores
 from facemotion.evaluation.trials import score_pairs
 from facemotion.evaluation.tsne import tsne
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 
 def groups(count: int, size: int) -> tuple[np.ndarray, list[ClipRecord]]:
     rng = np.random.default_rng(0)
     centres = np.repeat(rng.normal(size=(count, 16)), size, axis=0)
     vectors = centres + 0.2 * rng.normal(size=centres.shape)
-    records = [ClipRecord(f"{g}-{k}", f"s{g % 3}", f"m{g}", "facial", k, 1) for g in range(count) for k in range(size)]
+    records = [
+        ClipRecord(f"{g}-{k}", f"s{g % 3}", f"m{g}", ClipKind.FACIAL, k, 1) for g in range(count) for k in range(size)
+    ]
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), records
 
 

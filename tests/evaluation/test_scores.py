@@ -8,14 +8,17 @@ from facemotion.errors import DataError
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.scores import read_scores, write_scores
 from facemotion.evaluation.trials import score_pairs
-from facemotion.types import ClipRecord, ScoredTrials
+from facemotion.types import ClipKind, ClipRecord, ScoredTrials
 
 
 @pytest.fixture
 def trials() -> ScoredTrials:
     rng = np.random.default_rng(0)
     records = [
-        ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", "facial", k, 1) for s in range(3) for m in range(3) for k in range(4)
+        ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1)
+        for s in range(3)
+        for m in range(3)
+        for k in range(4)
     ]
     vectors = rng.normal(size=(len(records), 8)) + np.repeat(3 * rng.normal(size=(9, 8)), 4, axis=0)
     return score_pairs((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), records)
@@ -106,9 +109,13 @@ def test_a_report_has_every_figure_and_refuses_what_it_cannot_know(trials: Score
 
 
 def test_a_kind_without_genuine_trials_beside_it_is_refused_alone() -> None:
-    kinds = {"wink": "facial", "nod": "facial", "pout": "facial", "wink~near": "near-miss"}
-    takes = {"wink": 1, "nod": 2, "pout": 2, "wink~near": 2}  # a motion of one take has near misses, and nothing else
-    records = [ClipRecord(f"{m}{k}", "ann", m, kinds[m], k, 1) for m, count in takes.items() for k in range(count)]
+    takes = {"wink": 1, "nod": 2, "pout": 2}  # a motion of one take has near misses, and nothing else
+    records = [
+        ClipRecord(f"{m}{k}", "ann", m, ClipKind.FACIAL, k, 1) for m, count in takes.items() for k in range(count)
+    ]
+    records += [
+        ClipRecord(f"near{k}", "ann", "wink~near", ClipKind.NEAR_MISS, k, 1, near_miss_of="wink") for k in range(2)
+    ]
     vectors = np.random.default_rng(0).normal(size=(len(records), 8)).astype(np.float32)
     report = make_report(score_pairs(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), records), (), 20)
     assert set(report.kinds) == {"same person, other motion"}

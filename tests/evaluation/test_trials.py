@@ -16,20 +16,22 @@ from facemotion.evaluation.trials import (
     select_trials,
     template_trials,
 )
-from facemotion.types import TRIAL_KINDS, ClipRecord
+from facemotion.types import TRIAL_KINDS, ClipKind, ClipRecord, TrialKind
 
 
-def record(subject: str, motion: str, kind: str = "facial", take: int = 0) -> ClipRecord:
-    return ClipRecord(f"{subject}/{motion}/{take}", subject, motion, kind, take, 1)
+def record(subject: str, motion: str, kind: ClipKind = ClipKind.FACIAL, take: int = 0) -> ClipRecord:
+    original = motion.partition("~")[0] if kind == ClipKind.NEAR_MISS else ""
+    path = f"{subject}/{motion}/{take}"
+    return ClipRecord(path, subject, motion, kind, take, 1, near_miss_of=original, reordered=motion.endswith("~order"))
 
 
 WORLD = [
     record("ann", "wink"),
     record("ann", "wink", take=1),
     record("ann", "pout"),
-    record("ann", "wink~left", "near-miss"),
-    record("ann", "wink~order", "near-miss"),
-    record("bob", "wink", "mimic"),
+    record("ann", "wink~left", ClipKind.NEAR_MISS),
+    record("ann", "wink~order", ClipKind.NEAR_MISS),
+    record("bob", "wink", ClipKind.MIMIC),
     record("bob", "grin"),
 ]
 
@@ -39,16 +41,16 @@ def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def naive_kind(a: ClipRecord, b: ClipRecord) -> str:
+def naive_kind(a: ClipRecord, b: ClipRecord) -> TrialKind:
     if a.subject == b.subject:
         if a.motion == b.motion:
-            return "genuine"
-        near = a.motion.split("~")[0] == b.motion.split("~")[0] and "near-miss" in (a.kind, b.kind)
+            return TrialKind.GENUINE
+        near = a.motion.split("~")[0] == b.motion.split("~")[0] and ClipKind.NEAR_MISS in (a.kind, b.kind)
         if {a.motion, b.motion} == {"wink", "wink~order"}:
-            return "near miss, other order"
-        return "near miss" if near else "same person, other motion"
-    mimic = a.motion == b.motion and "mimic" in (a.kind, b.kind)
-    return "mimic" if mimic else "other person, other motion"
+            return TrialKind.OTHER_ORDER
+        return TrialKind.NEAR_MISS if near else TrialKind.SAME_PERSON
+    mimic = a.motion == b.motion and ClipKind.MIMIC in (a.kind, b.kind)
+    return TrialKind.MIMIC if mimic else TrialKind.OTHER_PERSON
 
 
 @given(st.lists(st.sampled_from(WORLD), min_size=2, max_size=12), st.booleans())
@@ -58,7 +60,7 @@ def test_every_pair_once_with_its_kind(records: list[ClipRecord], within: bool) 
         (i, j)
         for i, j in itertools.combinations(range(len(records)), 2)
         if (not within or records[i].subject == records[j].subject)
-        and not {records[i].kind, records[j].kind} <= {"near-miss", "mimic"}
+        and not {records[i].kind, records[j].kind} <= {ClipKind.NEAR_MISS, ClipKind.MIMIC}
     ]
     trials = score_pairs(vectors, records, "within-subject" if within else "all")
     assert [TRIAL_KINDS[k] for k in trials.kinds] == [naive_kind(records[i], records[j]) for i, j in pairs]
@@ -72,7 +74,11 @@ def test_every_pair_once_with_its_kind(records: list[ClipRecord], within: bool) 
 @given(st.integers(2, 4), st.integers(0, 9), st.booleans())
 def test_templates_of_several_takes_are_scored_like_a_verifier_does(takes: int, seed: int, within: bool) -> None:
     records = [record("ann", "wink", take=k) for k in range(5)] + [record("bob", "wink", take=k) for k in range(3)]
-    records += [record("bob", "wink", "mimic", take=9), record("ann", "wink~left", "near-miss"), record("bob", "pout")]
+    records += [
+        record("bob", "wink", ClipKind.MIMIC, take=9),
+        record("ann", "wink~left", ClipKind.NEAR_MISS),
+        record("bob", "pout"),
+    ]
     vectors = unit_vectors(len(records), seed)
     expected = []
     for owner, count in ((range(5), 5), (range(5, 8), 3)):
@@ -93,7 +99,7 @@ def test_templates_of_several_takes_are_scored_like_a_verifier_does(takes: int, 
 def test_templates_need_a_take_more_than_they_hold() -> None:
     records = [record("ann", "wink", take=k) for k in range(3)] + [
         record("bob", "grin"),
-        record("bob", "wink", "mimic"),
+        record("bob", "wink", ClipKind.MIMIC),
     ]
     vectors = unit_vectors(len(records))
     assert most_takes(records) == 2
@@ -108,7 +114,7 @@ def test_templates_need_a_take_more_than_they_hold() -> None:
 def test_one_motion_name_of_two_subjects_is_two_motions() -> None:
     trials = score_pairs(unit_vectors(2), [record("ann", "smile"), record("bob", "smile")])
     assert not trials.labels[0]
-    assert TRIAL_KINDS[trials.kinds[0]] == "other person, other motion"
+    assert TRIAL_KINDS[trials.kinds[0]] == TrialKind.OTHER_PERSON
 
 
 def test_too_few_or_mismatched() -> None:
@@ -137,9 +143,8 @@ def test_5900_clips_take_seconds() -> None:
 
 def test_one_kind_of_impostor_is_held_against_the_motions_that_it_tries() -> None:
     records = [record("ann", motion, take=take) for motion in ("wink", "pout") for take in range(3)]
-    records += [record("ann", "wink~order", "near-miss", take) for take in range(2)]
+    records += [record("ann", "wink~order", ClipKind.NEAR_MISS, take) for take in range(2)]
     trials = score_pairs(unit_vectors(len(records)), records)
-    order = TRIAL_KINDS.index("near miss, other order")
-    chosen = against_kind(trials, order)
-    assert (chosen.kinds == order).sum() == 3 * 2
+    chosen = against_kind(trials, TrialKind.OTHER_ORDER)
+    assert (chosen.kinds == TrialKind.OTHER_ORDER.code).sum() == 3 * 2
     assert chosen.labels.sum() == 3  # takes of the motion itself; pout is not tried, nobody enrols the near miss

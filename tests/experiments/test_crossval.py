@@ -13,7 +13,7 @@ from facemotion.training.encoder.dataset import TrainingSource
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.training.run_folder import RunFolder
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 SETTINGS = TrainingSettings(
     threads=1,
@@ -31,7 +31,7 @@ def corpus(subjects: int = 6) -> tuple[list[ClipRecord], list[FeatureSequence]]:
             for k in range(4):
                 values = 0.1 * rng.normal(size=(20, 3))
                 values[:, m] += np.sin(np.linspace(0, np.pi, 20))
-                records.append(ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", "facial", k, 1))
+                records.append(ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1))
                 sequences.append(FeatureSequence(values.astype(np.float32), np.arange(20) / 25, "front"))
     return records, sequences
 

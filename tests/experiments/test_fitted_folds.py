@@ -19,7 +19,7 @@ from facemotion.synth.points.response import CAUSES, MeshResponse
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 PEOPLE = DatasetSettings(part="train", subjects=1, motions=2, lips=0, takes=2, near_misses=0, mimics=0)
 
@@ -31,7 +31,9 @@ def record(folder: Path, cache: FeatureCache, size: int, seed: int) -> list[Feat
     for subject in ("ann", "bob"):
         for motion in ("wink", "pout"):
             for take in (0, 1):
-                clip = ClipRecord(f"{subject}{motion}{take}.mp4", subject, f"{subject}-{motion}", "facial", take, 1)
+                clip = ClipRecord(
+                    f"{subject}{motion}{take}.mp4", subject, f"{subject}-{motion}", ClipKind.FACIAL, take, 1
+                )
                 (folder / clip.path).write_text(f"{seed} {clip.path}")
                 values = random.normal(size=(8, size)).astype(np.float32)
                 sequences.append(FeatureSequence(values, np.arange(8) / 25, cache.frontend_id))

@@ -23,7 +23,7 @@ from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.training.encoder.settings import SourceSettings
-from facemotion.types import TRIAL_KINDS, FeatureSequence
+from facemotion.types import TRIAL_KINDS, ClipKind, FeatureSequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
 PEOPLE = DatasetSettings(
@@ -144,12 +144,12 @@ def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -
 def test_what_a_set_has_no_clips_for_is_left_out(people: Path, settings: TableSettings) -> None:
     manifest, runs = read_manifest(people / "manifest.csv"), plan_runs(settings, Models.shipped())
     assert choose_runs(runs, manifest) == runs
-    facial = choose_runs(runs, manifest.select(kinds=("facial",)))
+    facial = choose_runs(runs, manifest.select(kinds=(ClipKind.FACIAL,)))
     assert [run.name for run in runs if run not in facial] == ["lips", "facial and lips"]
     with pytest.raises(DataError, match="No run begins with lips; choose among sfe-e"):
-        choose_runs(runs, manifest.select(kinds=("facial",)), ["lips"])
+        choose_runs(runs, manifest.select(kinds=(ClipKind.FACIAL,)), ["lips"])
     with pytest.raises(DataError, match="has no clips that a table is about"):
-        choose_runs([run for run in runs if run.tested == ("lip",)], manifest.select(kinds=("facial",)))
+        choose_runs([run for run in runs if run.tested == (ClipKind.LIP,)], manifest.select(kinds=(ClipKind.FACIAL,)))
 
 
 @pytest.mark.shared
@@ -277,7 +277,7 @@ def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
     )
     cache = FeatureCache(people / "features", frontend_id)
     random = np.random.default_rng(0)
-    for record in manifest.select(kinds=["facial"]).records:
+    for record in manifest.select(kinds=[ClipKind.FACIAL]).records:
         values = random.standard_normal((9, 136)).astype(np.float32)
         cache.write(clip_digest(manifest.file(record)), FeatureSequence(values, np.arange(9) / 25, frontend_id))
     facial = changed(settings, {"landmarks": "sfe-l-landmarks"})

@@ -18,7 +18,7 @@ from facemotion.synth.sets.plan import DatasetSettings, truth_path
 from facemotion.synth.sets.truth import Truth
 from facemotion.training.encoder.dataset import load_people_response, refuse_fitted
 from facemotion.training.encoder.settings import TrainingSettings
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 FRONT, FEATURES = "front", 50
 
@@ -43,7 +43,7 @@ def make_set(folder: Path, frontend_id: str = FRONT, people: int = 6, clips: int
         name = f"s{person}"
         answers[name] = usual * (1 + 0.05 * rng.normal(size=usual.shape))
         for take in range(clips):
-            record = ClipRecord(f"clips/{name}/{take}.json", name, "m", "facial", take, 1, "")
+            record = ClipRecord(f"clips/{name}/{take}.json", name, "m", ClipKind.FACIAL, take, 1, "")
             times = np.round(np.cumsum(rng.uniform(0.03, 0.05, size=80)), 3)
             causes = np.cumsum(rng.normal(scale=0.2, size=(80, CAUSES)), axis=0).clip(-1, 1)
             causes = np.round(causes, 3)  # as ground truth is kept

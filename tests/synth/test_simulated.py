@@ -12,7 +12,7 @@ from facemotion.synth.people.head import SHAPES
 from facemotion.synth.points.response import CAUSES, MeshResponse, load_response
 from facemotion.synth.points.simulate import SimulationSettings, response_of, simulate, simulation_version
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
-from facemotion.types import FeatureSequence
+from facemotion.types import ClipKind, FeatureSequence
 
 PEOPLE = DatasetSettings(
     part="train", subjects=2, motions=2, lips=1, takes=2, near_misses=1, mimics=0, impostor_takes=2
@@ -30,7 +30,7 @@ def performances(people: DatasetSettings) -> list[Moments]:
 def test_simulated_people_look_like_mesh_features(assets_folder: Path) -> None:
     records, sequences = simulate(SMALL, None, Assets(assets_folder), "front")
     assert len(records) == len(sequences) == 2 * (2 + 1 + 1) * 2
-    assert {r.kind for r in records} == {"facial", "lip", "near-miss"}
+    assert {r.kind for r in records} == {ClipKind.FACIAL, ClipKind.LIP, ClipKind.NEAR_MISS}
     for sequence in sequences:
         assert sequence.values.shape[1] == 3 * len(POINTS)
         assert sequence.times[0] == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facemotion.config import read_toml, to_toml
-from facemotion.data.manifest import find_problems, read_manifest, write_manifest
+from facemotion.data.manifest import find_problems, near_miss_name, read_manifest, write_manifest
 from facemotion.errors import SettingsError
 from facemotion.synth.filming.scene import SceneSettings, frame_times, make_session
 from facemotion.synth.people.cast import PARTS, cast, parents
@@ -19,6 +19,7 @@ from facemotion.synth.performance.motion import parse_program
 from facemotion.synth.performance.priors import movements
 from facemotion.synth.performance.takes import RISE_SHARE, TICK, WHOLE, Spreads, make_habits, make_take
 from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
+from facemotion.types import ClipKind
 
 CALM = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0, blinks=0)
 
@@ -166,10 +167,10 @@ def test_synth_59_has_the_clips_that_it_promises(tmp_path):
     plan = make_plan(SYNTH_59)
     kinds = [clip.record.kind for clip in plan]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "facial": 59 * 5 * 10,
-        "lip": 59 * 5 * 10,
-        "near-miss": 59 * 2 * 5,
-        "mimic": 59 * 2 * 5,
+        ClipKind.FACIAL: 59 * 5 * 10,
+        ClipKind.LIP: 59 * 5 * 10,
+        ClipKind.NEAR_MISS: 59 * 2 * 5,
+        ClipKind.MIMIC: 59 * 2 * 5,
     }
     assert len({clip.record.path for clip in plan}) == len(plan)
     write_manifest(tmp_path / "manifest.csv", [clip.record for clip in plan])
@@ -179,7 +180,7 @@ def test_synth_59_has_the_clips_that_it_promises(tmp_path):
 
 def test_mimics_are_performed_by_others():
     for clip in make_plan(replace(SYNTH_59, subjects=4)):
-        assert (clip.record.subject == clip.of) == (clip.record.kind != "mimic")
+        assert (clip.record.subject == clip.of) == (clip.record.kind != ClipKind.MIMIC)
         assert clip.record.motion.startswith(clip.of)
 
 
@@ -200,7 +201,7 @@ def test_a_digest_sees_the_seed():
 def test_another_part_has_other_motions_and_takes_not_other_faces_alone():
     parts = [replace(SYNTH_59, subjects=3, part=part) for part in PARTS]
     assert len({plan_digest(part, 1) for part in parts}) == len(PARTS)
-    programs = [{clip.performed for clip in make_plan(part) if clip.record.kind == "facial"} for part in parts]
+    programs = [{clip.performed for clip in make_plan(part) if clip.record.kind == ClipKind.FACIAL} for part in parts]
     assert len(set.union(*programs)) == sum(map(len, programs))
     habits = [make_performers(part)["s001"].habits for part in parts]
     assert len({one.reach.tobytes() for one in habits}) == len(PARTS)
@@ -212,7 +213,9 @@ def test_the_people_of_the_shipped_encoder_never_meet_those_that_judge_it():
     assert (train.part, judge.part) == ("train", "validation")
     assert train.reorders
     assert judge.reorders
-    programs = [{clip.performed for clip in make_plan(one) if clip.record.kind == "facial"} for one in (train, judge)]
+    programs = [
+        {clip.performed for clip in make_plan(one) if clip.record.kind == ClipKind.FACIAL} for one in (train, judge)
+    ]
     assert len(programs[0] & programs[1]) < 0.2 * len(programs[1])
 
 
@@ -242,19 +245,19 @@ def test_settings_are_documented(request):
 def test_no_motion_has_two_names():
     settings = DatasetSettings(subjects=40, motions=4, lips=0, takes=2, near_misses=4, mimics=0, reorders=4)
     programs = {clip.record.motion: clip.performed for clip in make_plan(settings)}
-    by_order = [motion for motion in programs if motion.endswith("~order")]
+    by_order = {clip.record.motion: clip.record.original for clip in make_plan(settings) if clip.record.reordered}
     assert len(by_order) > 40
-    assert not [m for m in by_order if programs[m] == programs[m.removesuffix("order") + "near"]]
+    assert not [m for m, whose in by_order.items() if programs[m] == programs[near_miss_name(whose, "near")]]
 
 
 def test_reorders_change_no_other_clip():
     settings = DatasetSettings(subjects=4, motions=4, lips=1, takes=2, near_misses=1, mimics=1, impostor_takes=2)
     plain, more = make_plan(settings), make_plan(replace(settings, reorders=2))
-    added = [clip for clip in more if clip.record.motion.endswith("~order")]
+    added = [clip for clip in more if clip.record.reordered]
     assert [clip for clip in more if clip not in added] == plain
     assert 0 < len(added) <= 4 * 2 * 2
     programs = {clip.record.motion: clip.performed for clip in more}
     for clip in added:
-        original = programs[clip.record.motion.removesuffix("~order")]
+        original = programs[clip.record.original]
         assert clip.performed != original
         assert sorted(clip.performed.split(" > ")) == sorted(original.split(" > "))

@@ -29,7 +29,7 @@ from facemotion.training.encoder.settings import OptimiserSettings, SourceSettin
 from facemotion.training.extractor.settings import SfeSettings
 from facemotion.training.extractor.train import AVERAGE, _kind
 from facemotion.training.run_folder import Checkpoint, RunFolder
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -70,7 +70,7 @@ def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: 
     cache, random, records = FeatureCache(tmp_path / "features", "front"), np.random.default_rng(0), []
     for motion in ("wink", "pout"):
         for take in (0, 1):
-            record = ClipRecord(f"{motion}{take}.mp4", "ann", motion, "facial", take, 1)
+            record = ClipRecord(f"{motion}{take}.mp4", "ann", motion, ClipKind.FACIAL, take, 1)
             (tmp_path / record.path).write_text(record.path)
             values = random.normal(size=(8, 6)).astype(np.float32)
             cache.write(clip_digest(tmp_path / record.path), FeatureSequence(values, np.arange(8) / 25, "front"))

@@ -22,7 +22,7 @@ from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.training.encoder.dataset import load_people_response, load_simulated
 from facemotion.training.encoder.settings import TrainingSettings
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 Change = Callable[[Path, list[ClipRecord]], list[ClipRecord]]
 
@@ -47,7 +47,7 @@ def world(folder: Path) -> list[ClipRecord]:
     extractor = load_extractor("face-mesh", Models.shipped())
     cache = FeatureCache(folder / "features", extractor.frontend_id)
     records = [
-        ClipRecord(f"{s}{m}{k}.mp4", s, f"{s}-{m}", "facial", k, 1)
+        ClipRecord(f"{s}{m}{k}.mp4", s, f"{s}-{m}", ClipKind.FACIAL, k, 1)
         for s in ("ann", "bob")
         for m in ("wink", "pout")
         for k in (0, 1)

@@ -3,10 +3,11 @@
 Columns: path (relative to the manifest's folder), subject, motion, kind, repetition, session, and optionally split.
 Other columns are left alone. Two conventions bind the harder impostors to what they imitate:
 
-- a near miss (kind "near-miss") of the motion X is named `X~something`, by the same subject; `X~order` where it is made
-  of the same steps in another order;
-- a mimic (kind "mimic") carries the imitated motion's own name and the imitator as subject, so a motion that is
-  mimicked has a name that no other subject uses.
+- A near miss (kind "near-miss") of the motion X has the name `X~something` and the same subject. Its name is `X~order`
+  where it makes the same steps in another order. This module alone reads and makes such names: records carry what they
+  say in `near_miss_of` and `reordered`.
+- A mimic (kind "mimic") has the imitated motion's own name and the imitator as its subject. No other subject may use
+  the name of a motion that is mimicked.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ import hashlib
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facemotion.errors import ManifestError
 from facemotion.system.files import write_whole
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
-KINDS = ("facial", "lip", "near-miss", "mimic")
-COLUMNS = tuple(f.name for f in fields(ClipRecord))
-_REQUIRED = COLUMNS[:-1]
-ORDER = "order"  # variant of a near miss made of its motion's steps in another order
+_REQUIRED = ("path", "subject", "motion", "kind", "repetition", "session")
+COLUMNS = (*_REQUIRED, "split")
+ORDER = "order"  # variant of a near miss that makes the steps of its motion in another order
+_MARK = "~"  # parts the name of a near miss into that of its motion and the variant
 _SPLITS = ("train", "validation", "test", "")
 
 
@@ -57,7 +58,7 @@ class Manifest:
         Raises:
             ManifestError: no record is left.
         """
-        wanted = set(KINDS if kinds is None else kinds)
+        wanted = set(ClipKind if kinds is None else kinds)
         kept = tuple(r for r in self.records if r.kind in wanted and split in (None, r.split))
         if not kept:
             part = f"of split {split!r} and " if split is not None else "of "
@@ -112,14 +113,18 @@ def clip_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def original_motion(record: ClipRecord) -> str:
-    """Name of the motion that a near miss comes near to; of any other clip, its motion."""
-    return record.motion.partition("~")[0] if record.kind == "near-miss" else record.motion
+def near_miss_name(motion: str, variant: str) -> str:
+    """Name of a near miss.
+
+    Args:
+        motion: name of the motion that it comes near to.
+        variant: what tells it from other near misses of the motion; `ORDER` for the same steps in another order.
+    """
+    return f"{motion}{_MARK}{variant}"
 
 
-def is_reordered(record: ClipRecord) -> bool:
-    """Whether a clip is a near miss that differs from its original in the order of its steps alone."""
-    return record.kind == "near-miss" and record.motion.partition("~")[2].partition("-")[0] == ORDER
+def _names_order(motion: str) -> bool:
+    return motion.partition(_MARK)[2].partition("-")[0] == ORDER
 
 
 def _name_reordered(records: tuple[ClipRecord, ...], folder: Path) -> Manifest:
@@ -127,16 +132,22 @@ def _name_reordered(records: tuple[ClipRecord, ...], folder: Path) -> Manifest:
     steps = {motion: [step.strip() for step in program.split(">")] for motion, program in programs.items()}
     taken, names = {record.motion for record in records}, dict[str, str]()
     for record in records:
-        own, original = steps.get(record.motion, []), steps.get(original_motion(record), [])
-        reorders = record.kind == "near-miss" and own != original and sorted(own) == sorted(original)
-        if not reorders or is_reordered(record) or record.motion in names:
+        performed, original = steps.get(record.motion, []), steps.get(record.original, [])
+        differs = performed != original and sorted(performed) == sorted(original)
+        if record.kind != ClipKind.NEAR_MISS or not differs or record.reordered or record.motion in names:
             continue
-        whose, _, variant = record.motion.partition("~")
-        name = f"{whose}~{ORDER}"
+        variant = record.motion.partition(_MARK)[2]
+        name = near_miss_name(record.original, ORDER)
         names[record.motion] = name = f"{name}-{variant}" if name in taken else name
         taken.add(name)
         programs[name] = programs[record.motion]
-    return Manifest(folder, tuple(replace(r, motion=names.get(r.motion, r.motion)) for r in records), programs)
+    return Manifest(folder, tuple(_renamed(record, names) for record in records), programs)
+
+
+def _renamed(record: ClipRecord, names: Mapping[str, str]) -> ClipRecord:
+    if record.motion not in names:
+        return record
+    return replace(record, motion=names[record.motion], reordered=record.kind == ClipKind.NEAR_MISS)
 
 
 def _read_programs(folder: Path) -> dict[str, str]:
@@ -187,8 +198,11 @@ def _record(row: dict[str, str], where: str) -> ClipRecord:
     for name in ("path", "subject", "motion"):
         if not texts[name]:
             raise ManifestError(f"{where}: {name} is empty.")
-    if texts["kind"] not in KINDS:
-        raise ManifestError(f"{where}: kind must be one of {', '.join(KINDS)}, got {texts['kind']!r}.")
+    if texts["kind"] not in set(ClipKind):
+        raise ManifestError(f"{where}: kind must be one of {', '.join(ClipKind)}, got {texts['kind']!r}.")
+    kind = ClipKind(texts["kind"])
+    original, mark, _ = texts["motion"].partition(_MARK)
+    near_miss = kind == ClipKind.NEAR_MISS and bool(mark)
     if texts["split"] not in _SPLITS:
         raise ManifestError(f"{where}: split must be train, validation, test or empty, got {texts['split']!r}.")
     numbers = {}
@@ -200,8 +214,10 @@ def _record(row: dict[str, str], where: str) -> ClipRecord:
         path=texts["path"],
         subject=texts["subject"],
         motion=texts["motion"],
-        kind=texts["kind"],
+        kind=kind,
         split=texts["split"],
+        near_miss_of=original if near_miss else "",
+        reordered=near_miss and _names_order(texts["motion"]),
         **numbers,
     )
 
@@ -215,7 +231,7 @@ def _label_problems(records: Sequence[ClipRecord]) -> Iterator[str]:
         takes[record.subject, record.motion].append(record)
     owners = defaultdict(set)
     for record in records:
-        if record.kind != "mimic":
+        if record.kind != ClipKind.MIMIC:
             owners[record.motion].add(record.subject)
     for (subject, motion), group in takes.items():
         if len(group) == 1:
@@ -226,7 +242,7 @@ def _label_problems(records: Sequence[ClipRecord]) -> Iterator[str]:
         if len({r.kind for r in group}) > 1:
             yield f"The motion {motion} of {subject} has clips of several kinds; give each kind a name of its own."
         kind = group[0].kind
-        if kind == "mimic" and len(owners[motion] - {subject}) != 1:
+        if kind == ClipKind.MIMIC and len(owners[motion] - {subject}) != 1:
             yield f"{subject} mimics {motion}, which must be a motion of exactly one other subject."
-        if kind == "near-miss" and (subject, original_motion(group[0])) not in takes:
+        if kind == ClipKind.NEAR_MISS and (subject, group[0].original) not in takes:
             yield f"{motion} of {subject} is a near miss of no motion that {subject} makes; call it MOTION~VARIANT."

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.manifest import original_motion
 from facemotion.errors import DataError
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ def subject_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0)
     owners = _owners(records)
 
     def imitated(record: ClipRecord) -> str:
-        return owners[record.motion][0] if record.kind == "mimic" and record.motion in owners else record.subject
+        return owners[record.motion][0] if record.kind == ClipKind.MIMIC and record.motion in owners else record.subject
 
     return _folds(records, lambda r: r.subject, imitated, count, seed, "subjects")
 
@@ -57,8 +56,8 @@ def motion_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0) 
     owners = _owners(records)
 
     def motion(record: ClipRecord) -> Hashable:
-        own = (record.subject, original_motion(record))
-        return owners.get(record.motion, own) if record.kind == "mimic" else own
+        performed = (record.subject, record.original)
+        return owners.get(record.motion, performed) if record.kind == ClipKind.MIMIC else performed
 
     return _folds(records, motion, motion, count, seed, "motions")
 
@@ -68,7 +67,7 @@ FOLD_POLICIES: dict[str, Callable[..., list[Fold]]] = {"subject": subject_folds,
 
 def _owners(records: Sequence[ClipRecord]) -> dict[str, tuple[str, str]]:
     """Of each motion that may be mimicked, (subject, motion): no other subject uses its name."""
-    return {r.motion: (r.subject, r.motion) for r in records if r.kind != "mimic"}
+    return {r.motion: (r.subject, r.motion) for r in records if r.kind != ClipKind.MIMIC}
 
 
 def _folds(

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facemotion.evaluation.trials import SAME_PERSON
-from facemotion.types import ClipRecord, FloatArray, ScoredTrials
+from facemotion.types import ClipKind, ClipRecord, FloatArray, ScoredTrials, TrialKind
 
 
 def enrolment_trials(
@@ -15,7 +14,7 @@ def enrolment_trials(
     records: Sequence[ClipRecord],
     most: int = 5,
     among: Sequence[ClipRecord] | None = None,
-    kind: str = "facial",
+    kind: ClipKind = ClipKind.FACIAL,
 ) -> list[ScoredTrials]:
     """Probes against templates of 1, 2, ... enrolment takes; the score is the mean cosine, as the verifier's.
 
@@ -23,10 +22,12 @@ def enrolment_trials(
     impostors: whoever knows the person and not the secret. The probes are the same for every number of takes.
 
     Args:
-        vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.
-        most: takes tried; fewer where no motion has one more than that, which must be left as a probe. Motions with
-            fewer are left out.
-        among: as in `score_pairs`. kind: of the motions.
+        vectors: (N, E) float32, rows of norm 1.
+        records: labels of the N clips.
+        most: most enrolment takes tried. They are fewer where no motion has one take more than that, which must be left
+            as a probe. Motions with fewer takes are left out.
+        among: as in `score_pairs`.
+        kind: kind of the motions that are enrolled and probed.
     Returns:
         Trials for 1, 2, ... takes; none where no motion has two. Sides are the motion enrolled and the motion probed.
     """
@@ -35,8 +36,8 @@ def enrolment_trials(
     for i in sorted(range(len(records)), key=lambda i: records[i].repetition):
         if records[i].kind == kind:
             groups.setdefault((records[i].subject, records[i].motion), []).append(i)
-    most = min(most, max((len(own) - 1 for own in groups.values()), default=0))
-    groups = {name: own for name, own in groups.items() if len(own) > most}
+    most = min(most, max((len(clips) - 1 for clips in groups.values()), default=0))
+    groups = {name: clips for name, clips in groups.items() if len(clips) > most}
     subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in among))}
     motions = {name: i for i, name in enumerate(dict.fromkeys((r.subject, r.motion) for r in among))}
     trials = []
@@ -46,16 +47,16 @@ def enrolment_trials(
             for other, probes in groups.items():
                 if other[0] != name[0]:
                     continue
-                own = vectors[probes[most:]] @ vectors[enrolled[:takes]].T
-                scores.append(own.mean(axis=1))
-                labels += [name == other] * len(own)
-                sides += [[subjects[name[0]]] * 2] * len(own)
-                names += [[motions[name], motions[other]]] * len(own)
-        kinds = np.where(labels, 0, SAME_PERSON).astype(np.uint8)
+                cosines = vectors[probes[most:]] @ vectors[enrolled[:takes]].T
+                scores.append(cosines.mean(axis=1))
+                labels += [name == other] * len(cosines)
+                sides += [[subjects[name[0]]] * 2] * len(cosines)
+                names += [[motions[name], motions[other]]] * len(cosines)
+        kinds = np.where(labels, TrialKind.GENUINE.code, TrialKind.SAME_PERSON.code).astype(np.uint8)
         trials.append(
             ScoredTrials(
                 np.concatenate(scores).astype(np.float32),
-                kinds == 0,
+                kinds == TrialKind.GENUINE.code,
                 kinds,
                 np.array(sides, np.int32),
                 np.array(names, np.int32),

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.activity import Cues, measure_cues
-from facemotion.data.manifest import original_motion
 from facemotion.encoder import resample
 from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.trials import pair_clips
-from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+from facemotion.types import ClipRecord, FeatureSequence, FloatArray, TrialKind
 
 FLASH_SHARE = 0.7  # the paper's own figure: more than 70% of the frames are neutral
 ENDING_GAP = 0.4
@@ -107,7 +106,7 @@ def _pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], FloatArray]:
     """Of every trial of `score_pairs`: both positions, whether it is genuine, and its score."""
     first, second, kinds = pair_clips(records)
-    return first, second, kinds == 0, (vectors @ vectors.T)[first, second]
+    return first, second, kinds == TrialKind.GENUINE.code, (vectors @ vectors.T)[first, second]
 
 
 def find_failures(
@@ -157,11 +156,11 @@ def _explain(
     distance = -float(dtw_scores([resample(s.values, s.times) for s in pair])[0, 1])
     residual = distance / max((low + high) / 2, 1e-12)
     if accepted:
-        related = original_motion(records[first]) == original_motion(records[second])
-        kinds = {records[first].kind, records[second].kind} if related else set()
+        related = records[first].original == records[second].original
+        attack = related and (records[first].kind.is_attack or records[second].kind.is_attack)
         if min(c.neutral_share for c in cues) > FLASH_SHARE:
             category = "flash motions"
-        elif kinds & {"near-miss", "mimic"}:
+        elif attack:
             category = "near miss or mimic"
         else:
             category = "alike motions" if residual < ALIKE_RESIDUAL else "other false accept"

@@ -9,7 +9,7 @@ import numpy as np
 
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, prevalence
 from facemotion.evaluation.tsne import tsne
-from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
+from facemotion.types import ClipRecord, FloatArray, ScoredTrials, TrialKind
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # ticks of the DET plot
 
@@ -52,10 +52,10 @@ def plot_scores(trials: ScoredTrials, path: Path, about: str = "") -> None:
         axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g}%"))
 
     bins = np.linspace(float(trials.scores.min()), float(trials.scores.max()), int(np.clip(genuine / 4, 12, 60)))
-    for number, kind in enumerate(TRIAL_KINDS):
-        scores = trials.scores[trials.kinds == number]
+    for kind in TrialKind:
+        scores = trials.scores[trials.kinds == kind.code]
         if len(scores):
-            how = {"histtype": "stepfilled", "alpha": 0.35} if number == 0 else {"histtype": "step"}
+            how = {"histtype": "stepfilled", "alpha": 0.35} if kind == TrialKind.GENUINE else {"histtype": "step"}
             histogram.hist(scores, bins, density=True, label=f"{kind} ({len(scores)})", **how)
     histogram.axvline(threshold, color="C3", linestyle=":", label=f"threshold of the EER, {threshold:.2f}")
     histogram.set(xlabel="score", ylabel="density", title="scores")

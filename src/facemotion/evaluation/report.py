@@ -20,7 +20,7 @@ from facemotion.evaluation.measures import (
 )
 from facemotion.evaluation.trials import against_kind
 from facemotion.thresholds import independent_impostors
-from facemotion.types import TRIAL_KINDS, ScoredTrials
+from facemotion.types import IMPOSTOR_KINDS, ScoredTrials, TrialKind
 
 FIGURES: dict[str, Callable[[Curve], float]] = {
     "average precision": average_precision,
@@ -92,12 +92,12 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
         EvidenceError: no genuine or no impostor trial.
     """
     kinds, unmeasured = {}, {}
-    for number, kind in enumerate(TRIAL_KINDS[1:], start=1):
-        if (trials.kinds == number).any():
+    for kind in IMPOSTOR_KINDS:
+        if (trials.kinds == kind.code).any():
             try:
-                kinds[kind] = kind_figures(trials, number)
+                kinds[kind.value] = kind_figures(trials, kind)
             except EvidenceError:
-                unmeasured[kind] = "no genuine trial of the motions that it tries; they need two takes"
+                unmeasured[kind.value] = "no genuine trial of the motions that it tries; they need two takes"
     genuine = int(trials.labels.sum())
     return Report(
         genuine=genuine,
@@ -112,8 +112,8 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
     )
 
 
-def kind_figures(trials: ScoredTrials, kind: int) -> KindFigures:
-    """Figures of one kind of impostor, an index into TRIAL_KINDS.
+def kind_figures(trials: ScoredTrials, kind: TrialKind) -> KindFigures:
+    """Figures of one kind of impostor.
 
     Raises:
         EvidenceError: no such impostor trial, or no genuine trial of the motions that they try.

@@ -9,11 +9,10 @@ import numpy as np
 
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import DataError
-from facemotion.evaluation.trials import NEAR_MISS, OTHER_ORDER, SAME_PERSON
 from facemotion.system.files import whole
-from facemotion.types import TRIAL_KINDS, ScoredTrials
+from facemotion.types import TRIAL_KINDS, ScoredTrials, TrialKind
 
-OF_ONE_PERSON = (0, SAME_PERSON, NEAR_MISS, OTHER_ORDER)
+OF_ONE_PERSON = (TrialKind.GENUINE, TrialKind.SAME_PERSON, TrialKind.NEAR_MISS, TrialKind.OTHER_ORDER)
 COLUMNS = ("score", "kind", "subject_a", "subject_b", "motion_a", "motion_b")
 
 
@@ -58,7 +57,7 @@ def check_suffix(path: Path) -> None:
 def read_scores(path: Path) -> ScoredTrials:
     """Read a score file that `write_scores` or another tool wrote.
 
-    A CSV has the columns score, kind (a name of TRIAL_KINDS), subject_a, subject_b, motion_a and motion_b (whole
+    A CSV has the columns score, kind (a value of `TrialKind`), subject_a, subject_b, motion_a and motion_b (whole
     numbers; motions of two subjects have two numbers).
 
     Raises:
@@ -77,19 +76,19 @@ def read_scores(path: Path) -> ScoredTrials:
 
 def _check_sides(trials: ScoredTrials) -> None:
     one_person, one_motion = (sides[:, 0] == sides[:, 1] for sides in (trials.subjects, trials.motions))
-    wrong = (one_person != np.isin(trials.kinds, OF_ONE_PERSON)) | (one_motion != trials.labels)
+    wrong = (one_person != np.isin(trials.kinds, [kind.code for kind in OF_ONE_PERSON])) | (one_motion != trials.labels)
     if wrong.any():
         place = int(np.argmax(wrong))
         people = "one person" if one_person[place] else "two people"
         motions = "one motion" if one_motion[place] else "two motions"
         kind = TRIAL_KINDS[trials.kinds[place]]
-        raise ValueError(f"trial {place + 1} is called {kind!r}, but by its numbers it is of {people} and {motions}")
+        raise ValueError(f"trial {place + 1} is called '{kind}', but by its numbers it is of {people} and {motions}")
 
 
 def _read_npz(path: Path) -> ScoredTrials:
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         kinds = file["kinds"]
-        return ScoredTrials(file["scores"], kinds == 0, kinds, file["subjects"], file["motions"])
+        return ScoredTrials(file["scores"], kinds == TrialKind.GENUINE.code, kinds, file["subjects"], file["motions"])
 
 
 def _read_csv(path: Path) -> ScoredTrials:
@@ -99,11 +98,11 @@ def _read_csv(path: Path) -> ScoredTrials:
         if missing:
             raise ValueError(f"it lacks the column {missing[0]!r}")
         rows = [[row[c] for c in COLUMNS] for row in reader]
-    kinds = np.array([TRIAL_KINDS.index(row[1]) for row in rows], dtype=np.uint8)
+    kinds = np.array([TrialKind(row[1]).code for row in rows], dtype=np.uint8)
     sides = np.array([row[2:] for row in rows], dtype=np.int32).reshape(len(rows), 4)
     return ScoredTrials(
         np.array([row[0] for row in rows], dtype=np.float32),
-        kinds == 0,
+        kinds == TrialKind.GENUINE.code,
         kinds,
         sides[:, :2].copy(),
         sides[:, 2:].copy(),

@@ -9,15 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.manifest import is_reordered, original_motion
 from facemotion.errors import DataError
-from facemotion.types import TRIAL_KINDS, ClipRecord, FloatArray, ScoredTrials
+from facemotion.types import ClipKind, ClipRecord, FloatArray, ScoredTrials, TrialKind
 
 PairPolicy = Literal["all", "within-subject"]
 PAIR_POLICIES: tuple[PairPolicy, ...] = ("all", "within-subject")
-NOBODYS = ("mimic", "near-miss")
-"""Kinds of clips that nobody enrols."""
-SAME_PERSON, OTHER_PERSON, MIMIC, NEAR_MISS, OTHER_ORDER = range(1, len(TRIAL_KINDS))
 
 
 def score_pairs(
@@ -74,10 +70,10 @@ def template_trials(
     among = records if among is None else among
     subjects = _numbers((r.subject for r in records), (r.subject for r in among))
     motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
-    own = np.array([r.kind not in NOBODYS for r in records])
-    members = [np.flatnonzero((motions == motion) & own) for motion in dict.fromkeys(motions[own].tolist())]
+    enrolled = np.array([not r.kind.is_attack for r in records])
+    members = [np.flatnonzero((motions == motion) & enrolled) for motion in dict.fromkeys(motions[enrolled].tolist())]
     templates = np.array(
-        [np.roll(ones, -start)[:takes] for ones in members if len(ones) > takes for start in range(len(ones))]
+        [np.roll(clips, -start)[:takes] for clips in members if len(clips) > takes for start in range(len(clips))]
     )
     if not len(templates):
         raise DataError(f"A template of {takes} takes needs a motion of {takes + 1} takes or more; record more.")
@@ -93,7 +89,7 @@ def template_trials(
     kinds = _kinds(records, subjects, first, second)
     return ScoredTrials(
         scores=np.ascontiguousarray(scores[kept], dtype=np.float32),
-        labels=kinds == 0,
+        labels=kinds == TrialKind.GENUINE.code,
         kinds=kinds,
         subjects=np.stack([subjects[first], subjects[second]], axis=1),
         motions=np.stack([motions[first], motions[second]], axis=1),
@@ -102,7 +98,7 @@ def template_trials(
 
 def most_takes(records: Sequence[ClipRecord]) -> int:
     """The most takes that a template can have so that `template_trials` has a genuine probe left; at least 1."""
-    counts = Counter((r.subject, r.motion) for r in records if r.kind not in NOBODYS)
+    counts = Counter((r.subject, r.motion) for r in records if not r.kind.is_attack)
     return max(1, max(counts.values(), default=1) - 1)
 
 
@@ -126,7 +122,7 @@ def matrix_trials(
     motions = _numbers(((r.subject, r.motion) for r in records), ((r.subject, r.motion) for r in among))
     return ScoredTrials(
         scores=np.ascontiguousarray(scores[first, second], dtype=np.float32),
-        labels=kinds == 0,
+        labels=kinds == TrialKind.GENUINE.code,
         kinds=kinds,
         subjects=np.stack([subjects[first], subjects[second]], axis=1),
         motions=np.stack([motions[first], motions[second]], axis=1),
@@ -139,7 +135,7 @@ def pair_clips(
     """Which pairs of clips are trials, and of which kind: see `score_pairs`, whose trials come in this order.
 
     Returns:
-        Positions of both clips, (P,) each, the first below the second; kinds (P,), indices into TRIAL_KINDS.
+        Positions of both clips, (P,) each, the first below the second; kinds (P,), codes of `TrialKind`.
     Raises:
         DataError: fewer than two clips.
     """
@@ -147,8 +143,8 @@ def pair_clips(
         raise DataError("A trial compares two clips; give at least two.")
     first, second = np.triu_indices(len(records), k=1)
     subjects = np.unique([r.subject for r in records], return_inverse=True)[1].astype(np.int32)
-    nobodys = np.array([r.kind in NOBODYS for r in records])
-    kept = ~(nobodys[first] & nobodys[second])
+    attacks = np.array([r.kind.is_attack for r in records])
+    kept = ~(attacks[first] & attacks[second])
     if policy == "within-subject":
         kept &= subjects[first] == subjects[second]
     first, second = first[kept], second[kept]
@@ -166,9 +162,9 @@ def select_trials(trials: ScoredTrials, chosen: NDArray[np.bool_]) -> ScoredTria
     )
 
 
-def against_kind(trials: ScoredTrials, kind: int) -> ScoredTrials:
-    """Impostor trials of one kind (an index into TRIAL_KINDS), and the genuine trials of the motions that they try."""
-    wanted = trials.kinds == kind
+def against_kind(trials: ScoredTrials, kind: TrialKind) -> ScoredTrials:
+    """Impostor trials of one kind, and the genuine trials of the motions that they try."""
+    wanted = trials.kinds == kind.code
     tried = np.isin(trials.motions[:, 0], trials.motions[wanted])
     return select_trials(trials, wanted | (trials.labels & tried))
 
@@ -199,14 +195,15 @@ def _kinds(
     records: Sequence[ClipRecord], subjects: NDArray[np.int32], first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> NDArray[np.uint8]:
     names = np.unique([r.motion for r in records], return_inverse=True)[1]
-    originals = np.unique([original_motion(r) for r in records], return_inverse=True)[1]
-    mimics = np.array([r.kind == "mimic" for r in records])
+    originals = np.unique([r.original for r in records], return_inverse=True)[1]
+    mimics = np.array([r.kind == ClipKind.MIMIC for r in records])
     same_subject = subjects[first] == subjects[second]
     same_name = names[first] == names[second]
-    kinds = np.where(same_subject, SAME_PERSON, OTHER_PERSON).astype(np.uint8)
-    kinds[~same_subject & same_name & (mimics[first] | mimics[second])] = MIMIC
-    kinds[same_subject & ~same_name & (originals[first] == originals[second])] = NEAR_MISS
-    reordered = np.array([is_reordered(r) for r in records])
-    kinds[(kinds == NEAR_MISS) & (reordered[first] | reordered[second])] = OTHER_ORDER
-    kinds[same_subject & same_name] = 0
+    reordered = np.array([r.reordered for r in records])
+    kinds = np.where(same_subject, TrialKind.SAME_PERSON.code, TrialKind.OTHER_PERSON.code).astype(np.uint8)
+    kinds[~same_subject & same_name & (mimics[first] | mimics[second])] = TrialKind.MIMIC.code
+    near = same_subject & ~same_name & (originals[first] == originals[second])
+    kinds[near] = TrialKind.NEAR_MISS.code
+    kinds[near & (reordered[first] | reordered[second])] = TrialKind.OTHER_ORDER.code
+    kinds[same_subject & same_name] = TrialKind.GENUINE.code
     return kinds

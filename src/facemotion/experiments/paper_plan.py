@@ -9,19 +9,22 @@ from pathlib import Path
 from types import MappingProxyType
 
 from facemotion.config import from_table, option
-from facemotion.data.manifest import KINDS, Manifest, check_manifest, read_manifest
+from facemotion.data.manifest import Manifest, check_manifest, read_manifest
 from facemotion.errors import DataError
 from facemotion.experiments.crossval import refuse_begun
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.nets.inputs import InputStreams
 from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.types import ClipKind
 
 MAIN = "sfe-l, contrastive, trimmed"
 DTW = "dtw"
-FACIAL = ("facial",)
-SPOKEN_TOO = ("facial", "lip")
-ATTACKED = ("facial", "near-miss", "mimic")
+ALL_KINDS = tuple(ClipKind)
+FACIAL = (ClipKind.FACIAL,)
+SPOKEN = (ClipKind.LIP,)
+SPOKEN_TOO = (ClipKind.FACIAL, ClipKind.LIP)
+ATTACKED = (ClipKind.FACIAL, ClipKind.NEAR_MISS, ClipKind.MIMIC)
 CONTROLS = ("frames shuffled", "last frame", "peak frame")
 
 Kinds = tuple[str, ...]
@@ -59,7 +62,7 @@ class Run:
     kinds: tuple[str, ...]
     extractor: str
     settings: TrainingSettings | None
-    tested: tuple[str, ...] = KINDS
+    tested: tuple[str, ...] = ALL_KINDS
     controls: bool = False
 
 
@@ -91,7 +94,7 @@ def plan_runs(settings: TableSettings, models: Models) -> list[Run]:
                 changes: Changes = {"loss": {"name": loss}, "augmentation": {"trimming": share}}
                 runs.append(run(f"{sfe}, {loss}, {trimmed}", extractor, changes=changes))
     runs += [
-        run("lips", settings.sfe_l, kinds=("lip",), tested=("lip",)),
+        run("lips", settings.sfe_l, kinds=SPOKEN, tested=SPOKEN),
         run("facial and lips", settings.sfe_l, kinds=SPOKEN_TOO, tested=SPOKEN_TOO),
         run("landmarks", settings.landmarks),
         run("frame differences", settings.sfe_l, changes={"encoder": {"inputs": "difference"}}),
@@ -107,7 +110,7 @@ def plan_runs(settings: TableSettings, models: Models) -> list[Run]:
                 own.sources[0].kinds,
                 own.extractor,
                 own,
-                KINDS if "lip" in own.sources[0].kinds else ATTACKED,
+                ALL_KINDS if ClipKind.LIP in own.sources[0].kinds else ATTACKED,
             )
             for number, own in enumerate(settings.ours, 1)
         ),
@@ -122,7 +125,7 @@ def choose_runs(runs: Sequence[Run], manifest: Manifest, only: Sequence[str] = (
         DataError: there is none.
     """
     kinds = {record.kind for record in manifest.records}
-    possible = [run for run in runs if kinds & set(run.tested) and (run.tested == KINDS or set(run.kinds) <= kinds)]
+    possible = [run for run in runs if kinds & set(run.tested) and (run.tested == ALL_KINDS or set(run.kinds) <= kinds)]
     chosen = [run for run in possible if not only or run.name.startswith(tuple(only))]
     if not possible:
         raise DataError(f"{manifest.folder} has no clips that a table is about; they are facial motions and lips.")

@@ -16,7 +16,6 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import (
     Manifest,
     clip_digest,
-    original_motion,
 )
 from facemotion.data.splits import Fold, subject_folds
 from facemotion.encoder import resample
@@ -42,7 +41,7 @@ from facemotion.training.encoder.dataset import (
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import check_encoder, embed, train_encoder
 from facemotion.training.run_folder import RunFolder
-from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
 
 
 def check_features(settings: TableSettings, models: Models, manifest: Manifest, runs: Sequence[Run]) -> None:
@@ -224,11 +223,9 @@ def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
 def _held_out(records: Sequence[ClipRecord], fold: Fold) -> list[int]:
     """Clips of the fold's subjects, but their mimicry of others: instead, that of their own motions by anybody."""
     subjects = {records[i].subject for i in fold.test}
-    owned = {r.motion for r in records if r.kind != "mimic" and r.subject in subjects}
+    owned = {r.motion for r in records if r.kind != ClipKind.MIMIC and r.subject in subjects}
     return [
-        i
-        for i, r in enumerate(records)
-        if (original_motion(r) in owned if r.kind == "mimic" else r.subject in subjects)
+        i for i, r in enumerate(records) if (r.original in owned if r.kind == ClipKind.MIMIC else r.subject in subjects)
     ]
 
 

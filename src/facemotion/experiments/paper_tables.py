@@ -19,7 +19,7 @@ from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials
 from facemotion.experiments.crossval import fold_figures
 from facemotion.experiments.held_out import HeldOut
 from facemotion.experiments.paper_plan import CONTROLS, DTW, MAIN
-from facemotion.types import TRIAL_KINDS, ClipRecord, ScoredTrials
+from facemotion.types import IMPOSTOR_KINDS, ClipKind, ClipRecord, ScoredTrials, TrialKind
 
 Json = dict[str, Any]
 Held = Mapping[str, Sequence[HeldOut]]
@@ -35,14 +35,21 @@ TABLE_1 = {
     "sfe-l, n-pair, trimmed": (0.986, 0.957),
     "sfe-l, n-pair, not trimmed": (0.986, 0.955),
 }
-TABLE_2 = {
-    ("lips", "lip"): (0.819, 0.742),
-    ("facial and lips", "lip"): (0.816, 0.741),
-    ("facial and lips", "facial"): (0.984, 0.951),
+TABLE_2: dict[tuple[str, str], tuple[float, float]] = {
+    ("lips", ClipKind.LIP): (0.819, 0.742),
+    ("facial and lips", ClipKind.LIP): (0.816, 0.741),
+    ("facial and lips", ClipKind.FACIAL): (0.984, 0.951),
 }
 FMR = 0.01  # at which FNMR is told
 FEATURES = (MAIN, "landmarks", "frame differences", "mesh")
 NETWORKS = (MAIN, "gru", "tcn", "conformer", DTW)
+OF_TWO_PEOPLE = (TrialKind.OTHER_PERSON, TrialKind.MIMIC)
+# Clips that a kind of impostor trial needs beside facial motions.
+ATTACKS = {
+    TrialKind.MIMIC: (ClipKind.MIMIC,),
+    TrialKind.NEAR_MISS: (ClipKind.NEAR_MISS,),
+    TrialKind.OTHER_ORDER: (ClipKind.NEAR_MISS,),
+}
 
 
 def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most_takes: int) -> Json:
@@ -69,10 +76,10 @@ def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most
         "tested": _tested(held, records),
         "subjects": len({r.subject for r in records}),
         "folds": len(next(iter(held.values()))),
-        "table 1": rows({(name, "facial"): paper for name, paper in TABLE_1.items()}),
-        "table 2": rows(dict(TABLE_2)) if any(r.kind == "lip" for r in records) else [],
-        "features": rows({(name, "facial"): None for name in FEATURES}),
-        "networks": rows({(name, "facial"): None for name in NETWORKS}),
+        "table 1": rows({(name, ClipKind.FACIAL): paper for name, paper in TABLE_1.items()}),
+        "table 2": rows(dict(TABLE_2)) if any(r.kind == ClipKind.LIP for r in records) else [],
+        "features": rows({(name, ClipKind.FACIAL): None for name in FEATURES}),
+        "networks": rows({(name, ClipKind.FACIAL): None for name in NETWORKS}),
         "ours": rows({(name, kind): None for name in ours for kind in _kinds_of(held[name], records)}),
         "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours]),
         "enrolment takes": {
@@ -118,7 +125,7 @@ def _fnmr(pooled: ScoredTrials) -> float | None:
 
 def _kinds_of(folds: Sequence[HeldOut], records: Sequence[ClipRecord]) -> list[str]:
     found = {records[place].kind for place in folds[0].places}
-    return [kind for kind in ("facial", "lip") if kind in found]
+    return [kind for kind in (ClipKind.FACIAL, ClipKind.LIP) if kind in found]
 
 
 def _row(
@@ -159,15 +166,14 @@ def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str]) ->
     table = []
     for run, system in systems:
         row: Json = {"run": run, "system": system}
-        for number, kind in enumerate(TRIAL_KINDS[1:], 1):
-            if run == DTW and kind in ("other person, other motion", "mimic"):
+        for kind in IMPOSTOR_KINDS:
+            if run == DTW and kind in OF_TWO_PEOPLE:
                 continue
-            clips = {"mimic": ("facial", "mimic"), "near miss": ("facial", "near-miss")}
-            kinds = clips.get(kind, ("facial", "near-miss") if "order" in kind else ("facial",))
-            policy: PairPolicy = "all" if kind in ("other person, other motion", "mimic") else "within-subject"
-            trials = join_trials(fold_trials(held[run], records, kinds, system, policy))
+            clips = (ClipKind.FACIAL, *ATTACKS.get(kind, ()))
+            policy: PairPolicy = "all" if kind in OF_TWO_PEOPLE else "within-subject"
+            trials = join_trials(fold_trials(held[run], records, clips, system, policy))
             try:
-                row[kind] = dataclasses.asdict(kind_figures(trials, number))
+                row[kind] = dataclasses.asdict(kind_figures(trials, kind))
             except EvidenceError:
                 continue  # no such clip in this set, or no genuine trial beside it
         table.append(row)
@@ -278,7 +284,7 @@ def _thresholds(rows: Sequence[Json]) -> list[str]:
 
 
 def _kinds(rows: Sequence[Json]) -> list[str]:
-    kinds = [kind for kind in TRIAL_KINDS[1:] if any(kind in row for row in rows)]
+    kinds = [kind for kind in IMPOSTOR_KINDS if any(kind in row for row in rows)]
     lines = [
         "AP (EER) of one kind of impostor alone against the genuine trials of the motions that it tries. Clips "
         f"robbed of their order ({', '.join(CONTROLS)}) go through the same encoder; features pooled over time go "

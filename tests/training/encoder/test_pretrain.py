@@ -14,7 +14,7 @@ from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, SubclipSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 SUBCLIPS = TrainingSettings(
     task="subclips",
@@ -35,7 +35,7 @@ def clips(count: int, seed: int = 0, frontend_id: str = "front") -> tuple[list[C
     for number in range(count):
         steps = np.linspace(0, 1, 40)[:, None]
         values = np.sin(2 * np.pi * (steps * rng.uniform(0.5, 2, 3) + rng.random(3))) * rng.uniform(0.5, 1.5, 3)
-        records.append(ClipRecord(f"{number}", "anybody", "anything", "facial", number, 1))
+        records.append(ClipRecord(f"{number}", "anybody", "anything", ClipKind.FACIAL, number, 1))
         sequences.append(FeatureSequence(values.astype(np.float32), np.arange(40) / 25, frontend_id))
     return records, sequences
 
@@ -118,7 +118,7 @@ def test_training_begins_with_what_a_run_learned(tmp_path: Path) -> None:
 
 
 def test_labels_are_asked_for_only_where_they_are_looked_at() -> None:
-    records = [ClipRecord(f"{i}", "anybody", f"m{i}", "facial", 0, 1) for i in range(24)]
+    records = [ClipRecord(f"{i}", "anybody", f"m{i}", ClipKind.FACIAL, 0, 1) for i in range(24)]
     source = TrainingSource(records, clips(24)[1], SamplerSettings())
     assert make_training_set([source], "subclips").samplers == ()
     with pytest.raises(TrainingError, match="No subject has two motions"):

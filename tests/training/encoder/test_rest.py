@@ -15,7 +15,7 @@ from facemotion.training.encoder.rest import StillFaces, add_rest, film_slower, 
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
-from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
 
 SETTINGS = AugmentSettings(rest=1.0, rest_seconds=1.0, slower=1.0)
 
@@ -91,7 +91,9 @@ def test_what_nobody_knows_of_is_not_asked_of_a_gate() -> None:
 
 def toys(motions: range, takes: range) -> tuple[list[ClipRecord], list[FeatureSequence]]:
     both = [(m, t) for m in motions for t in takes]
-    return [ClipRecord(f"{m}-{t}", "s", str(m), "facial", t, 1) for m, t in both], [motion(m, t) for m, t in both]
+    return [ClipRecord(f"{m}-{t}", "s", str(m), ClipKind.FACIAL, t, 1) for m, t in both], [
+        motion(m, t) for m, t in both
+    ]
 
 
 def test_a_batch_says_when_the_motion_is_on() -> None:

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from facemotion.errors import TrainingError
 from facemotion.training.encoder.sampling import BatchSampler, SamplerSettings, number_labels
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 
 def records(takes: dict[tuple[str, str], int]) -> list[ClipRecord]:
-    return [ClipRecord(f"{s}{m}{k}", s, m, "facial", k, 1) for (s, m), n in takes.items() for k in range(n)]
+    return [ClipRecord(f"{s}{m}{k}", s, m, ClipKind.FACIAL, k, 1) for (s, m), n in takes.items() for k in range(n)]
 
 
 WORLD = {(f"s{s}", f"m{m}"): 3 for s in range(6) for m in range(4)}
@@ -60,8 +60,13 @@ def test_nothing_to_learn_from(world: dict[tuple[str, str], int]) -> None:
 
 def test_a_motion_can_be_drawn_with_its_near_misses() -> None:
     records = [
-        ClipRecord(f"{motion}{take}", "ann", motion, "near-miss" if "~" in motion else "facial", take, 1)
-        for motion in ("wink", "wink~near", "wink~order", "pout", "grin")
+        ClipRecord(f"{motion}{take}", "ann", motion, ClipKind.FACIAL, take, 1)
+        for motion in ("wink", "pout", "grin")
+        for take in range(3)
+    ]
+    records += [
+        ClipRecord(f"{motion}{take}", "ann", motion, ClipKind.NEAR_MISS, take, 1, near_miss_of="wink")
+        for motion in ("wink~near", "wink~order")
         for take in range(3)
     ]
     labels = number_labels(records)

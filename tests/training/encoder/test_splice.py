@@ -9,10 +9,13 @@ from facemotion.training.encoder.dataset import TrainingSource, draw_batch, make
 from facemotion.training.encoder.sampling import SamplerSettings, number_labels
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.splice import BLEND, CUT, make_up, splice
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 RECORDS = [
-    ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", "facial", k, 1) for s in range(2) for m in range(3) for k in range(3)
+    ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1)
+    for s in range(2)
+    for m in range(3)
+    for k in range(3)
 ]
 
 
@@ -44,9 +47,12 @@ def test_too_short_to_be_cut() -> None:
 
 def test_a_motion_and_its_near_miss_are_never_put_together() -> None:
     names = ["a", "a~near", "a~order", "b", "b~near"]
-    kinds = ["near-miss" if "~" in name else "facial" for name in names]
+    originals = ["", "a", "a", "", "b"]
+    kinds = [ClipKind.NEAR_MISS if original else ClipKind.FACIAL for original in originals]
     records = [
-        ClipRecord(f"{name}{k}", "s", name, kind, k, 1) for name, kind in zip(names, kinds, strict=True) for k in (0, 1)
+        ClipRecord(f"{name}{k}", "s", name, kind, k, 1, near_miss_of=original)
+        for name, kind, original in zip(names, kinds, originals, strict=True)
+        for k in (0, 1)
     ]
     labels = number_labels(records)
     made = [one for _, one in make_up(np.arange(len(records)), labels, 40, np.random.default_rng(0))]

@@ -24,7 +24,7 @@ from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, learning_rate, load_encoder, train_encoder
 from facemotion.training.run_folder import RunFolder
-from facemotion.types import ClipRecord, FeatureSequence
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 TINY = TrainingSettings(
     checkpoint_steps=5,
@@ -51,7 +51,7 @@ def corpus(
                 values = rest + 0.05 * rng.normal(size=(30, 3))
                 for place, feature in enumerate(orders[m]):
                     values[:, feature] += 2 * np.exp(-(((np.linspace(0, 1, 30) - 0.25 * (place + 1)) / 0.08) ** 2))
-                records.append(ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", "facial", k, 1))
+                records.append(ClipRecord(f"{s}{m}{k}", f"s{s}", f"m{m}", ClipKind.FACIAL, k, 1))
                 sequences.append(FeatureSequence(values.astype(np.float32), times, "front"))
     return records, sequences
 

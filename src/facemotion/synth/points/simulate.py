@@ -26,7 +26,7 @@ from facemotion.synth.people.cast import engine_version
 from facemotion.synth.people.head import IDENTITIES, load_head
 from facemotion.synth.points.response import MeshResponse, first_order, load_response
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
-from facemotion.types import ClipRecord, FeatureSequence, FloatArray
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
 
 # The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
 IRISES = {468: (33, 133), 473: (263, 362)}
@@ -142,7 +142,7 @@ def simulate(
         body = bodies[subject]
         _, moments = perform(people, clip, performers[subject])
         shown = np.arange(len(moments.times))
-        if settings.cut and clip.record.kind == "lip":
+        if settings.cut and clip.record.kind == ClipKind.LIP:
             moving = np.flatnonzero(moments.phase)
             shown = np.arange(moving[0], moving[-1] + 1) if len(moving) > 1 else shown
         weights, times = moments.weights[shown], moments.times[shown]

@@ -20,7 +20,7 @@ from facemotion.synth.performance.takes import Spreads, make_habits
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.sets.produce import SessionRenderer
 from facemotion.synth.sets.truth import Truth
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}  # formats by suffix
 QUIET = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0)
@@ -53,7 +53,7 @@ class Preview:
         Raises:
             MotionProgramError: the motion is neither.
         """
-        kind = "facial" if isinstance(as_motion(motion), Program) else "lip"
+        kind = ClipKind.FACIAL if isinstance(as_motion(motion), Program) else ClipKind.LIP
         record = ClipRecord("preview.mp4", recruit.name, "preview", kind, take, 1)
         clip = PlannedClip(record, motion, (recruit.seed, take), recruit.name)
         habits = make_habits(np.random.default_rng([self._seed, 32, recruit.seed]), self.settings.spreads)

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facemotion.config import option
+from facemotion.data.manifest import COLUMNS, ORDER, near_miss_name
 from facemotion.errors import SettingsError
 from facemotion.synth.filming.scene import Moments, SceneSettings, Session, make_session, sample
 from facemotion.synth.people.cast import VERSION, Recruit, cast, part_random
 from facemotion.synth.performance.lips import FIRST_SPEECH, invent_phrases
 from facemotion.synth.performance.motion import Program, invent_program, near_miss, parse_program, reorder
 from facemotion.synth.performance.takes import Habits, Spreads, Take, make_habits, make_take
-from facemotion.types import ClipRecord
+from facemotion.types import ClipKind, ClipRecord
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class PlannedClip:
 
     def program(self) -> Program | str:
         """What is performed."""
-        return self.performed if self.record.kind == "lip" else parse_program(self.performed)
+        return self.performed if self.record.kind == ClipKind.LIP else parse_program(self.performed)
 
 
 def truth_path(record: ClipRecord) -> str:
@@ -136,22 +137,23 @@ class _Sort:
     """A sort of clips.
 
     Attributes:
-        kind: in the manifest. letters: of a motion's name; mark: behind its name. number: that seeds its clips.
-        impostor: whether `impostor_takes` are made of it, not `takes`.
+        kind: kind in the manifest.
+        letters: letters in the name of a motion.
+        number: number of the sort in the seeds of its clips.
+        variant: which near miss it is; "" for clips of other kinds.
     """
 
-    kind: str
+    kind: ClipKind
     letters: str
-    mark: str
     number: int
-    impostor: bool
+    variant: str = ""
 
 
-FACIAL = _Sort("facial", "fm", "", 1, False)
-LIP = _Sort("lip", "lm", "", 2, False)
-NEAR_MISS = _Sort("near-miss", "fm", "~near", 3, True)
-MIMIC = _Sort("mimic", "fm", "", 4, True)
-REORDER = _Sort("near-miss", "fm", "~order", 5, True)
+FACIAL = _Sort(ClipKind.FACIAL, "fm", 1)
+LIP = _Sort(ClipKind.LIP, "lm", 2)
+NEAR_MISS = _Sort(ClipKind.NEAR_MISS, "fm", 3, "near")
+MIMIC = _Sort(ClipKind.MIMIC, "fm", 4)
+REORDER = _Sort(ClipKind.NEAR_MISS, "fm", 5, ORDER)
 
 
 def _clips(
@@ -159,13 +161,22 @@ def _clips(
 ) -> list[PlannedClip]:
     """All takes of the owner's motion `index`, or of what comes near it; by somebody else if they are named."""
     performer = owner if performer is None else performer
-    subject, motion = _name(performer), f"{_name(owner)}-{sort.letters}{index + 1}{sort.mark}"
-    takes = settings.impostor_takes if sort.impostor else settings.takes
+    subject, original = _name(performer), f"{_name(owner)}-{sort.letters}{index + 1}"
+    motion = near_miss_name(original, sort.variant) if sort.variant else original
+    file = f"{original}-{sort.variant}" if sort.variant else original
+    takes = settings.impostor_takes if sort.kind.is_attack else settings.takes
     clips = []
     for take in range(takes):
-        path = f"clips/{subject}/{motion.replace('~', '-')}-{take:02d}.mp4"
-        session = take * settings.sessions // takes + 1
-        record = ClipRecord(path, subject, motion, sort.kind, take, session)
+        record = ClipRecord(
+            path=f"clips/{subject}/{file}-{take:02d}.mp4",
+            subject=subject,
+            motion=motion,
+            kind=sort.kind,
+            repetition=take,
+            session=take * settings.sessions // takes + 1,
+            near_miss_of=original if sort.variant else "",
+            reordered=sort.variant == ORDER,
+        )
         stream = (owner, performer, sort.number, index, take)
         clips.append(PlannedClip(record, str(performed), stream, _name(owner)))
     return clips
@@ -226,7 +237,17 @@ def clip_digest_line(settings: DatasetSettings, clip: PlannedClip, performer: Pe
     # Rounded, so that the last bit of another processor's logarithm changes nothing.
     for values, unit in ((moments.times, 1000), (moments.weights, 1000), (moments.turn, 100), (moments.phase, 1)):
         inner.update(np.round(np.asarray(values, np.float64) * unit).astype("<i4").tobytes())
-    return f"{clip.record}|{clip.performed}|{','.join(take.flags)}|{inner.hexdigest()}\n"
+    return f"{_row_text(clip.record)}|{clip.performed}|{','.join(take.flags)}|{inner.hexdigest()}\n"
+
+
+def _row_text(record: ClipRecord) -> str:
+    """The row of a clip, in the words that the digest of Synth-59 was recorded over."""
+    row = ", ".join(f"{name}={_plain(getattr(record, name))!r}" for name in COLUMNS)
+    return f"ClipRecord({row})"
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, ClipKind) else value
 
 
 def by_subject(plan: list[PlannedClip]) -> Iterator[list[PlannedClip]]:

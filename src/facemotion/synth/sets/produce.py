@@ -42,6 +42,7 @@ from facemotion.synth.sets.plan import (
 from facemotion.synth.sets.truth import Surveyor, Truth
 from facemotion.system.files import room_for, write_whole
 from facemotion.system.processes import worker_pool
+from facemotion.types import ClipKind
 
 Progress = Callable[[int, int], None]
 
@@ -280,7 +281,7 @@ def _claim(out: Path, settings: DatasetSettings) -> None:
 def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
     rows = {}
     for clip in plan:
-        if clip.record.kind != "mimic":
+        if clip.record.kind != ClipKind.MIMIC:
             rows[clip.record.motion] = (clip.record.motion, clip.of, clip.record.kind, clip.performed)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

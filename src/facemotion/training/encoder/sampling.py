@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import option
-from facemotion.data.manifest import original_motion
 from facemotion.errors import TrainingError
 from facemotion.types import ClipRecord
 
@@ -48,12 +47,12 @@ class Labels:
 def number_labels(records: Sequence[ClipRecord]) -> Labels:
     """Number the subjects and motions of records in order of appearance."""
     subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in records))}
-    names = [(r.subject, r.motion) for r in records] + [(r.subject, original_motion(r)) for r in records]
+    names = [(r.subject, r.motion) for r in records] + [(r.subject, r.original) for r in records]
     motions = {name: i for i, name in enumerate(dict.fromkeys(names))}
     return Labels(
         np.array([subjects[r.subject] for r in records], dtype=np.int64),
         np.array([motions[r.subject, r.motion] for r in records], dtype=np.int64),
-        np.array([motions[r.subject, original_motion(r)] for r in records], dtype=np.int64),
+        np.array([motions[r.subject, r.original] for r in records], dtype=np.int64),
     )
 
 

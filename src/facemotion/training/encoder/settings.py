@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from facemotion.config import option
-from facemotion.data.manifest import KINDS
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.training.encoder.augment import AugmentSettings
 from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.types import ClipKind
 
 TRAINED_ON = "train"  # the part of the data engine's people, motions and takes that an encoder may learn from
 
@@ -22,7 +22,11 @@ class SourceSettings:
     split: str = option(
         "", "train on rows of this split only; empty for all", choices=("", "train", "validation", "test")
     )
-    kinds: tuple[str, ...] = option(("facial", "lip", "near-miss"), "train on clips of these kinds only", choices=KINDS)
+    kinds: tuple[str, ...] = option(
+        tuple(kind.value for kind in (ClipKind.FACIAL, ClipKind.LIP, ClipKind.NEAR_MISS)),
+        "train on clips of these kinds only",
+        choices=tuple(ClipKind),
+    )
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
     def __post_init__(self) -> None:
