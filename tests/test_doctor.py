@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.doctor.host import OPTIONAL, within
 from facemotion.models import Models
-from facemotion.models.cards import file_sha256
 from facemotion.store import open_store
 from facemotion.store.keys import new_key
+from facemotion.system.files import file_sha256
 from facemotion.types import Template
 
 ROOT = Path(__file__).parents[1]

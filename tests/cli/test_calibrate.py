@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import write_manifest
 from facemotion.errors import DataError, EvidenceError, FacemotionError
 from facemotion.features import load_extractor
 from facemotion.models import Models
+from facemotion.system.files import file_sha256
 from facemotion.thresholds import operating_points
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
@@ -60,7 +61,7 @@ def world(tmp_path_factory):
                 (folder / record.path).write_bytes(record.path.encode())
                 values = np.sin(np.linspace(0, np.pi, 20))[:, None] * shape + 0.1 * rng.normal(size=(20, len(shape)))
                 features = FeatureSequence(values.astype(np.float32), np.arange(20) / 20, extractor.frontend_id)
-                cache.write(clip_digest(folder / record.path), features)
+                cache.write(file_sha256(folder / record.path), features)
                 records.append(record)
     write_manifest(folder / "manifest.csv", records)
     return folder

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.config import read_toml, to_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
+from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.encoder import Encoder
 from facemotion.errors import (
     DataError,
@@ -32,6 +32,7 @@ from facemotion.errors import (
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.nets.sequence_encoder import EncoderSettings
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
@@ -67,7 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 bump = np.sin(np.linspace(0, np.pi, 20))[:, None] * shape
                 values = (bump + 0.1 * rng.normal(size=bump.shape)).astype(np.float32)
                 features = FeatureSequence(values, np.arange(20) / 20, extractor.frontend_id)
-                cache.write(clip_digest(folder / record.path), features)
+                cache.write(file_sha256(folder / record.path), features)
                 records.append(record)
     write_manifest(folder / "manifest.csv", records)
     save(tiny(folder), folder / "tiny.toml")
@@ -138,7 +139,7 @@ def test_recipes_have_features_of_one_extractor(world: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match="set made without video .* to extract by sfe-l"):
         run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
     cache = FeatureCache(tmp_path / "features", load_extractor("sfe-l", Models.shipped()).frontend_id)
-    cache.write_failure(clip_digest(tmp_path / "a.json"), NoFaceError("No face was found."))
+    cache.write_failure(file_sha256(tmp_path / "a.json"), NoFaceError("No face was found."))
     told = run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--extractor", "sfe-l")
     assert "a.json: No face was found." in told  # it was tried when the set was made
 
@@ -168,14 +169,14 @@ def test_what_no_figure_can_be_made_of_is_refused(world: Path, tmp_path: Path) -
         (tmp_path / record.path).write_text(record.path)
         own = values if number < 2 else values + number  # the first two are one recording
         features = FeatureSequence(own, np.arange(20) / 20, cache.frontend_id)
-        cache.write(clip_digest(tmp_path / record.path), features)
+        cache.write(file_sha256(tmp_path / record.path), features)
         records.append(record)
     write_manifest(tmp_path / "manifest.csv", records)
     at = ("--manifest", tmp_path / "manifest.csv", "--features", tmp_path / "features")
     with pytest.raises(DataError, match="are the same recording"):
         run("evaluate", tmp_path / "run", *at)
     huge = FeatureSequence(np.full_like(values, 1e30), np.arange(20) / 20, cache.frontend_id)
-    cache.write(clip_digest(tmp_path / records[0].path), huge)
+    cache.write(file_sha256(tmp_path / records[0].path), huge)
     with pytest.raises(DataError, match=f"The features of {records[0].path} are too large"):
         run("failures", tmp_path / "run", *at)
     write_manifest(tmp_path / "twice.csv", [records[2], records[3], records[2]])

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.config import to_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import write_manifest
 from facemotion.experiments.paper_plan import TableSettings
 from facemotion.features import load_extractor
 from facemotion.models import Models
@@ -22,6 +22,7 @@ from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.synth.people import cast
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.fit import PortraitFitter, save_fits
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
@@ -58,7 +59,7 @@ def recipe(models: Models, tmp_path: Path) -> TrainingSettings:
                 (tmp_path / record.path).write_text(record.path)
                 values = random.normal(size=(8, 136)).astype(np.float32)
                 features = FeatureSequence(values, np.arange(8) / 25, frontend_id)
-                cache.write(clip_digest(tmp_path / record.path), features)
+                cache.write(file_sha256(tmp_path / record.path), features)
                 records.append(record)
     write_manifest(tmp_path / "manifest.csv", records)
     return TrainingSettings(
@@ -113,6 +114,6 @@ def test_synth_extracts_with_a_model_of_the_configured_folder(
     run("synth", "dataset", tmp_path / "set", *counts, "--features", tmp_path / "features", "--size", "96x96", *places)
     cache = FeatureCache(tmp_path / "features", load_extractor(OWN, models).frontend_id)
     [recipe] = (tmp_path / "set" / "clips").rglob("*.json")
-    features = cache.read(clip_digest(recipe))
+    features = cache.read(file_sha256(recipe))
     assert features is not None
     assert features.values.shape[1] == 136

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.config import to_toml
 from facemotion.data.cache import FeatureCache, mark_clip
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import write_manifest
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.synth.points.response import CAUSES, MeshResponse
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
@@ -37,7 +38,7 @@ def record(folder: Path, cache: FeatureCache, size: int, seed: int) -> list[Feat
                 (folder / clip.path).write_text(f"{seed} {clip.path}")
                 values = random.normal(size=(8, size)).astype(np.float32)
                 sequences.append(FeatureSequence(values, np.arange(8) / 25, cache.frontend_id))
-                cache.write(clip_digest(folder / clip.path), sequences[-1])
+                cache.write(file_sha256(folder / clip.path), sequences[-1])
                 records.append(clip)
     write_manifest(folder / "manifest.csv", records)
     return sequences

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
+from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.errors import DataError, FacemotionError, TrainingError
 from facemotion.experiments.paper_plan import DTW, MAIN, TableSettings, choose_runs, plan_runs
 from facemotion.features import load_extractor
@@ -22,6 +22,7 @@ from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import SourceSettings
 from facemotion.types import TRIAL_KINDS, ClipKind, FeatureSequence
 
@@ -52,7 +53,7 @@ def people(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     for record, sequence in zip(records, sequences, strict=True):
         (folder / record.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / record.path).write_text(record.path)
-        cache.write(clip_digest(folder / record.path), sequence)
+        cache.write(file_sha256(folder / record.path), sequence)
     write_manifest(folder / "manifest.csv", records)
     return folder
 
@@ -178,10 +179,10 @@ def test_figures_of_other_folds_or_other_clips_are_not_taken_up(
         people / records[0].path,
         FeatureCache(people / "features", load_extractor("face-mesh", Models.shipped()).frontend_id),
     )
-    kept = cache.read(clip_digest(clip))
+    kept = cache.read(file_sha256(clip))
     assert kept is not None
     clip.write_text("another film")
-    cache.write(clip_digest(clip), kept)
+    cache.write(file_sha256(clip), kept)
     try:
         with pytest.raises(TrainingError, match="of another manifest, other clips"):
             tables(settings, out, *mesh)
@@ -279,7 +280,7 @@ def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
     random = np.random.default_rng(0)
     for record in manifest.select(kinds=[ClipKind.FACIAL]).records:
         values = random.standard_normal((9, 136)).astype(np.float32)
-        cache.write(clip_digest(manifest.file(record)), FeatureSequence(values, np.arange(9) / 25, frontend_id))
+        cache.write(file_sha256(manifest.file(record)), FeatureSequence(values, np.arange(9) / 25, frontend_id))
     facial = changed(settings, {"landmarks": "sfe-l-landmarks"})
     told = json.loads(tables(facial, tmp_path / "facial", "--only", "landmarks", "--json"))
     assert [row["run"] for row in told["features"]] == ["landmarks"]

@@ -15,7 +15,7 @@ from facemotion.errors import ModelError, UnknownModelError
 from facemotion.features import SpatialFeatures, SpatialLandmarks, extractor_names, load_extractor
 from facemotion.features.landmarks68 import MESH_POINTS, MOVING, RIGID, align_68, motion_energy_68
 from facemotion.models import Models
-from facemotion.models.cards import file_sha256
+from facemotion.system.files import file_sha256
 
 FILES = Path(facemotion.models.__file__).parent / "files"
 BOX = np.array([60, 50, 160, 150], np.float32)

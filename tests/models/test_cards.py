@@ -8,7 +8,8 @@ import pytest
 
 from facemotion.errors import MissingModelError, ModelError, ModelHashError, UnknownModelError
 from facemotion.models import Models
-from facemotion.models.cards import SHIPPED_FOLDER, file_sha256
+from facemotion.models.cards import SHIPPED_FOLDER
+from facemotion.system.files import file_sha256
 
 SHIPPED = Models.shipped()
 CARD = """

@@ -11,7 +11,7 @@ import pytest
 
 from facemotion.config import MediaSettings, Settings
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import check_manifest, clip_digest, read_manifest
+from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.errors import DataError, ManifestError
 from facemotion.frontend import Frontend
 from facemotion.media import load_clip
@@ -25,6 +25,7 @@ from facemotion.synth.sets.plan import DatasetSettings, make_plan
 from facemotion.synth.sets.probes import probe
 from facemotion.synth.sets.produce import ToFeatures
 from facemotion.synth.sets.truth import digest, load_truth
+from facemotion.system.files import file_sha256
 
 TINY = DatasetSettings(
     subjects=2, motions=0, lips=1, takes=2, near_misses=0, mimics=0, scene=SceneSettings(width=128, height=128)
@@ -142,23 +143,23 @@ def test_features_need_no_video(tmp_path, assets, fits_file):
     check_manifest(manifest)
     store = FeatureCache(cache, Frontend.load().extractor.frontend_id)
     for record in manifest.records:
-        found = store.read(clip_digest(manifest.file(record)))
+        found = store.read(file_sha256(manifest.file(record)))
         truth = load_truth(folder / f"truth/{record.path.removeprefix('clips/').removesuffix('.json')}.npz")
         assert len(found) > 0.7 * len(truth.times)
         assert set(np.round(found.times * 1000)) <= set(np.round(truth.times * 1000))
     assert not list(folder.rglob("*.mp4"))
     assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 0
 
-    values = store.read(clip_digest(manifest.file(manifest.records[0]))).values
+    values = store.read(file_sha256(manifest.file(manifest.records[0]))).values
     # What isn't in the cache is extracted, whatever lies in the data set: another cache, or one that lost a file.
     recipe = manifest.file(manifest.records[0])
     recipe.write_text(recipe.read_text() + " ")  # as another version put it
-    store.write(clip_digest(recipe), store.read(clip_digest(manifest.file(manifest.records[1]))))
+    store.write(file_sha256(recipe), store.read(file_sha256(manifest.file(manifest.records[1]))))
     assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 0
-    first = store.path(clip_digest(recipe))
+    first = store.path(file_sha256(recipe))
     first.unlink()
     assert make(folder, assets, fits_file, few, features=ToFeatures(cache, Settings())) == 1
-    np.testing.assert_array_equal(store.read(clip_digest(recipe)).values, values)
+    np.testing.assert_array_equal(store.read(file_sha256(recipe)).values, values)
     assert make(folder, assets, fits_file, few, features=ToFeatures(tmp_path / "other", Settings())) == 2
     assert len(list((tmp_path / "other").rglob("*.npz"))) == 2
 
@@ -213,4 +214,4 @@ def test_a_take_longer_than_the_front_end_takes_is_a_failure_of_its_own(tmp_path
     produce._extract(
         cache, frontend, recipe, (np.zeros((64, 64, 3), np.uint8) for _ in times), SimpleNamespace(times=times)
     )
-    assert "longer than 1 s" in cache.read_failure(clip_digest(recipe))
+    assert "longer than 1 s" in cache.read_failure(file_sha256(recipe))

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.data.cache import FeatureCache, read_features
-from facemotion.data.manifest import clip_digest, read_manifest, write_manifest
+from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.errors import DataError, ManifestError, WriteError
 from facemotion.features import load_extractor
 from facemotion.models import Models
@@ -16,6 +16,7 @@ from facemotion.synth.points.response import CAUSES, MeshResponse, first_order, 
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings, truth_path
 from facemotion.synth.sets.truth import Truth
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.dataset import load_people_response, refuse_fitted
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
@@ -56,7 +57,7 @@ def make_set(folder: Path, frontend_id: str = FRONT, people: int = 6, clips: int
             clip.parent.mkdir(parents=True, exist_ok=True)
             clip.write_text(f"{name} {take}")
             kept = np.delete(np.arange(80), 10)  # the detector lost a frame
-            cache.write(clip_digest(clip), FeatureSequence(shown[kept].astype(np.float32), times[kept], frontend_id))
+            cache.write(file_sha256(clip), FeatureSequence(shown[kept].astype(np.float32), times[kept], frontend_id))
             records.append(record)
     manifest = folder / "manifest.csv"
     write_manifest(manifest, records)

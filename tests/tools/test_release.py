@@ -18,13 +18,14 @@ import torch
 
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import write_manifest
 from facemotion.encoder import Encoder
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.nets.sfe import SpatialExtractor
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.training.extractor.settings import SfeSettings
 from facemotion.training.extractor.train import AVERAGE, _kind
@@ -73,7 +74,7 @@ def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: 
             record = ClipRecord(f"{motion}{take}.mp4", "ann", motion, ClipKind.FACIAL, take, 1)
             (tmp_path / record.path).write_text(record.path)
             values = random.normal(size=(8, 6)).astype(np.float32)
-            cache.write(clip_digest(tmp_path / record.path), FeatureSequence(values, np.arange(8) / 25, "front"))
+            cache.write(file_sha256(tmp_path / record.path), FeatureSequence(values, np.arange(8) / 25, "front"))
             records.append(record)
     write_manifest(tmp_path / "manifest.csv", records)
     settings = TrainingSettings(
@@ -92,7 +93,7 @@ def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: 
     models = Models(folder)
     assert models.card("tiny-encoder").frontend == "front"
     assert models.points("tiny-encoder") == ()
-    assert Encoder.load("tiny-encoder", models)(cache.read(clip_digest(tmp_path / "wink0.mp4"))).vector.shape == (8,)
+    assert Encoder.load("tiny-encoder", models)(cache.read(file_sha256(tmp_path / "wink0.mp4"))).vector.shape == (8,)
 
 
 def test_the_shipped_recipe_is_put_on_files_of_this_machine(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import write_manifest
 from facemotion.errors import DataError, FacemotionError, ManifestError, TrainingError, WriteError
 from facemotion.evaluation.scores import read_scores
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
+from facemotion.system.files import file_sha256
 from facemotion.training.encoder.dataset import load_people_response, load_simulated
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
@@ -56,7 +57,7 @@ def world(folder: Path) -> list[ClipRecord]:
         (folder / record.path).write_text(record.path)
         values = np.random.default_rng(number).normal(size=(8, extractor.dimension)).astype(np.float32)
         features = FeatureSequence(values, np.arange(8) / 25, extractor.frontend_id)
-        cache.write(clip_digest(folder / record.path), features)
+        cache.write(file_sha256(folder / record.path), features)
     return records
 
 
@@ -96,7 +97,7 @@ def never_extracted(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]
 
 def not_a_number(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]:
     cache = FeatureCache(folder / "features", load_extractor("face-mesh", Models.shipped()).frontend_id)
-    path = cache.path(clip_digest(folder / records[5].path))
+    path = cache.path(file_sha256(folder / records[5].path))
     with np.load(path) as file:
         arrays = dict(file)
     arrays["values"] = np.full_like(arrays["values"], np.nan)

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.data.manifest import Manifest, clip_digest
+from facemotion.data.manifest import Manifest
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import AcquisitionError, DataError, FacemotionError, ModelMismatchError
+from facemotion.system.files import file_sha256
 from facemotion.types import FeatureSequence
 
 Extract = Callable[[Path], FeatureSequence]
@@ -160,6 +161,6 @@ def read_features(cache: FeatureCache, manifest: Manifest) -> tuple[Manifest, li
 
 def _digest(clip: Path) -> str:
     try:
-        return clip_digest(clip)
+        return file_sha256(clip)
     except OSError as error:
         raise DataError(f"Can't read the clip {clip}: {error.strerror}.") from error

@@ -13,7 +13,6 @@ Other columns are left alone. Two conventions bind the harder impostors to what 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facemotion.errors import ManifestError
-from facemotion.system.files import write_whole
+from facemotion.system.files import file_sha256, write_whole
 from facemotion.types import ClipKind, ClipRecord
 
 _REQUIRED = ("path", "subject", "motion", "kind", "repetition", "session")
@@ -107,12 +106,6 @@ def write_manifest(path: Path, records: Iterable[ClipRecord]) -> None:
     write_whole(path, text.getvalue())
 
 
-def clip_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def near_miss_name(motion: str, variant: str) -> str:
     """Name of a near miss.
 
@@ -170,7 +163,7 @@ def find_problems(manifest: Manifest, *, labelled: bool = True) -> Iterator[str]
         if not manifest.file(record).is_file():
             yield f"The clip {record.path} is in the manifest but not in {manifest.folder}; restore it or drop its row."
             continue
-        first = seen.setdefault(clip_digest(manifest.file(record)), record)
+        first = seen.setdefault(file_sha256(manifest.file(record)), record)
         if first is not record:
             yield (
                 f"{first.path} ({first.subject}, {first.motion}) and {record.path} ({record.subject}, {record.motion}) "

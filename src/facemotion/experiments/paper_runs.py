@@ -13,10 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.data.cache import FeatureCache, read_features
-from facemotion.data.manifest import (
-    Manifest,
-    clip_digest,
-)
+from facemotion.data.manifest import Manifest
 from facemotion.data.splits import Fold, subject_folds
 from facemotion.encoder import resample
 from facemotion.errors import TrainingError
@@ -28,6 +25,7 @@ from facemotion.experiments.paper_plan import CONTROLS, SPOKEN_TOO, Run, TableSe
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
+from facemotion.system.files import file_sha256
 from facemotion.system.processes import name_killed, run_tasks
 from facemotion.training.encoder.dataset import (
     TrainingSource,
@@ -152,7 +150,7 @@ class _Worker:
     def clips(self, run: Run, fold: int) -> str:
         """Digest of the manifest, the bytes of its clips, what sees them, and what is held out."""
         if not self.digest:
-            files = [clip_digest(self.manifest.file(record)) for record in self.manifest.records]
+            files = [file_sha256(self.manifest.file(record)) for record in self.manifest.records]
             self.digest = f"{digest_records(self.manifest.records)} {json.dumps(files)}"
         held = json.dumps(self.folds[fold].test.tolist())
         told = f"{self.digest} {_frontend_id(run.extractor, self.models)} {held}"

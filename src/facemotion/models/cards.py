@@ -6,7 +6,6 @@ read from `*.toml` in the folder of pulled models, and may not take a shipped na
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any
 
 from facemotion.config import from_table, option
 from facemotion.errors import ModelError, SettingsError
+from facemotion.system.files import file_sha256
 from facemotion.types import OperatingPoint
 
 SHIPPED_FOLDER = Path(__file__).with_name("files")
@@ -95,12 +95,6 @@ def _parse_cards(path: Path, changed_ns: int) -> dict[str, ModelCard]:
         }
     except SettingsError as error:
         raise ModelError(str(error)) from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_entry(path: Path) -> dict[str, str | int]:

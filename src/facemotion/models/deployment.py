@@ -15,8 +15,8 @@ import tomlkit
 
 from facemotion.config import RuntimeSettings, load_settings, read_toml
 from facemotion.errors import MissingModelError, ModelError, ModelHashError, SettingsError, UnknownModelError
-from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, ModelCard, file_sha256, read_cards
-from facemotion.system.files import room_for, user_folder, write_whole
+from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, ModelCard, read_cards
+from facemotion.system.files import file_sha256, room_for, user_folder, write_whole
 from facemotion.types import OperatingPoint
 
 if TYPE_CHECKING:

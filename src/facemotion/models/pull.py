@@ -15,9 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facemotion.errors import ModelError, ModelHashError
-from facemotion.models.cards import file_sha256
 from facemotion.models.deployment import NO_FOLDER, Models
-from facemotion.system.files import room_for
+from facemotion.system.files import file_sha256, room_for
 
 SECONDS = 60.0
 """Longest silence of a server."""

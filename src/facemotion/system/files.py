@@ -1,8 +1,9 @@
-"""The user's own folders, and writing files whole or not at all, where they may not fit."""
+"""The user's own folders, files written whole or not at all, where they may not fit, and files known by bytes."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,3 +76,13 @@ def room_for(path: Path) -> Iterator[None]:
     except OSError as error:
         remedy = "make room and run the same command again" if error.errno in FULL else "choose another place"
         raise WriteError(f"Can't write {path}: {error.strerror}; {remedy}.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

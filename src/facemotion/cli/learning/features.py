@@ -9,6 +9,7 @@ import typer
 
 from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
+from facemotion.system.files import file_sha256
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +39,7 @@ def features(
     from facemotion.config import load_settings
     from facemotion.data.cache import FeatureCache
     from facemotion.data.extraction import fill_cache, fill_cache_by_processes
-    from facemotion.data.manifest import check_manifest, clip_digest, read_manifest
+    from facemotion.data.manifest import check_manifest, read_manifest
     from facemotion.errors import DataError
     from facemotion.frontend import Frontend
 
@@ -51,7 +52,7 @@ def features(
     read = read.select(kinds=kind or None)
     store = FeatureCache(cache, frontend.extractor.frontend_id)
     recipes = [record for record in read.records if record.path.endswith(".json")]
-    if not all(store.knows(clip_digest(read.file(record))) for record in recipes):
+    if not all(store.knows(file_sha256(read.file(record))) for record in recipes):
         raise DataError(
             f"{manifest} is of a set made without video (--features): its clips are recipes, whose features lie in "
             "the cache that it was made with, for the default extractor alone. Make it with video to extract by "

@@ -8,7 +8,6 @@ which comes and goes within a tenth of a second (docs/synth.md). Or points move 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from facemotion.synth.people.cast import engine_version
 from facemotion.synth.people.head import IDENTITIES, load_head
 from facemotion.synth.points.response import MeshResponse, first_order, load_response
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
+from facemotion.system.files import file_sha256
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
 
 # The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
@@ -167,7 +167,7 @@ def simulation_version(settings: SimulationSettings) -> str:
     told = engine_version(settings.people.part)
     if settings.response:
         try:
-            told += f" {hashlib.sha256(Path(settings.response).read_bytes()).hexdigest()}"
+            told += f" {file_sha256(Path(settings.response))}"
         except OSError as error:
             raise DataError(f"{settings.response} can't be read; make it with `facemotion train response`.") from error
     return told

@@ -15,7 +15,7 @@ import numpy as np
 
 from facemotion.config import Settings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import clip_digest, write_manifest
+from facemotion.data.manifest import write_manifest
 from facemotion.errors import AcquisitionError, DataError, MediaLimitError
 from facemotion.features import load_extractor
 from facemotion.frontend import Frontend, LiveSession
@@ -40,7 +40,7 @@ from facemotion.synth.sets.plan import (
     thin_plan,
 )
 from facemotion.synth.sets.truth import Surveyor, Truth
-from facemotion.system.files import room_for, write_whole
+from facemotion.system.files import file_sha256, room_for, write_whole
 from facemotion.system.processes import worker_pool
 from facemotion.types import ClipKind
 
@@ -232,7 +232,7 @@ def _done(out: Path, clip: PlannedClip, video: bool, kept: FeatureCache | None) 
         return True
     if not path.exists():
         return False
-    name = clip_digest(path)
+    name = file_sha256(path)
     return kept.read(name) is not None or kept.read_failure(name) is not None
 
 
@@ -259,9 +259,9 @@ def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iter
     try:
         for frame, seconds in zip(frames, shot.times, strict=True):
             session.push(frame, float(seconds))
-        cache.write(clip_digest(recipe), session.sequence())
+        cache.write(file_sha256(recipe), session.sequence())
     except (AcquisitionError, MediaLimitError) as error:  # a slow performer's take may be longer than is let in
-        cache.write_failure(clip_digest(recipe), error)
+        cache.write_failure(file_sha256(recipe), error)
 
 
 def _claim(out: Path, settings: DatasetSettings) -> None:

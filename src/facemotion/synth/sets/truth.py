@@ -18,7 +18,7 @@ from facemotion.synth.filming.scene import Session, Shot
 from facemotion.synth.filming.view import on_screen
 from facemotion.synth.people.head import FloatArray, HeadModel
 from facemotion.synth.people.person import Person
-from facemotion.system.files import room_for, write_whole
+from facemotion.system.files import file_sha256, room_for, write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,5 +117,5 @@ def digest(paths: list[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         total.update(path.name.encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(bytes.fromhex(file_sha256(path)))
     return total.hexdigest()
