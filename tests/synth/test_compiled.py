@@ -10,7 +10,7 @@ from PIL import Image
 
 from facemotion.synth.drawing import raster, resample, vertices
 from facemotion.synth.drawing.compiled import compiled
-from facemotion.synth.filming.camera import _develop
+from facemotion.synth.filming.camera import Grain, _develop
 
 HEIGHT, WIDTH = 18, 22
 
@@ -25,16 +25,29 @@ def scene(columns: int, seed: int = 0):
 
 
 def canvas():
-    return np.full((HEIGHT, WIDTH, 3), 9, np.float32), np.full((HEIGHT, WIDTH), -1e9, np.float32)
+    return raster.Canvas(np.full((HEIGHT, WIDTH, 3), 9, np.float32), np.full((HEIGHT, WIDTH), -1e9, np.float32))
 
 
 def both(function, *arguments):
     """What the compiled function and its Python leave in the arrays that they draw into."""
     left = []
     for run in (function, function.py_func):
-        own = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-        left.append((run(*own), own))
+        copies = [copy(argument) for argument in arguments]
+        left.append((run(*copies), copies))
     return left
+
+
+def copy(argument):
+    """An array, or arrays packed as a named tuple, that may be drawn into."""
+    if isinstance(argument, tuple):
+        return type(argument)(*map(copy, argument))
+    return argument.copy() if isinstance(argument, np.ndarray) else argument
+
+
+def assert_drawn_alike(fast, plain):
+    np.testing.assert_allclose(fast.picture, plain.picture, atol=0.05)
+    np.testing.assert_allclose(fast.depth, plain.depth, atol=0.01)
+    assert (fast.picture != 9).any(axis=2).sum() > 40
 
 
 @pytest.mark.parametrize("cull", [True, False])
@@ -43,11 +56,10 @@ def test_textured_triangles(cull):
     attributes[:, :4] *= 14  # places in textures of 10 x 12 pixels, some of them past the border
     attributes[:3, raster.ALPHA] = 0
     attributes[3:12, raster.MIX] = 0
-    first, second = map(raster.pack, np.random.default_rng(1).integers(0, 256, (2, 10, 12, 3), dtype=np.uint8))
-    (_, fast), (_, plain) = both(raster.draw_textured, triangles, points, attributes, first, second, cull, *canvas())
-    np.testing.assert_allclose(fast[6], plain[6], atol=0.05)
-    np.testing.assert_allclose(fast[7], plain[7], atol=0.01)
-    assert (fast[6] != 9).any(axis=2).sum() > 40
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 10, 12, 3), dtype=np.uint8)
+    textures = raster.Textures(*map(raster.pack, pictures))
+    (_, fast), (_, plain) = both(raster.draw_textured, triangles, points, attributes, textures, cull, canvas())
+    assert_drawn_alike(fast[-1], plain[-1])
 
 
 def test_a_sample_is_bilinear_and_stops_at_the_border():
@@ -74,11 +86,11 @@ def test_colours_of_one_texel_never_run_into_each_other():
 
 
 def test_sheets():
-    triangles, points, attributes = scene(5, seed=3)
+    triangles, points, attributes = scene(raster.SHEET_ATTRIBUTES, seed=3)
     attributes[:, :2] *= 11
     texture = raster.pack(np.random.default_rng(1).integers(0, 256, (10, 12, 3), dtype=np.uint8))
     flat = np.ascontiguousarray(points[:, :2])
-    (_, fast), (_, plain) = both(raster.draw_sheet, triangles, flat, attributes, texture, canvas()[0])
+    (_, fast), (_, plain) = both(raster.draw_sheet, triangles, flat, attributes, texture, canvas().picture)
     np.testing.assert_allclose(fast[4], plain[4], atol=0.1)
     assert (fast[4] != 9).any(axis=2).sum() > 40
 
@@ -102,10 +114,8 @@ def test_a_sheet_has_no_gaps():
 @pytest.mark.parametrize("cull", [True, False])
 def test_coloured_triangles(cull):
     triangles, points, colours = scene(3, seed=5)
-    (_, fast), (_, plain) = both(raster.draw_coloured, triangles, points, colours * 255, cull, *canvas())
-    np.testing.assert_allclose(fast[4], plain[4], atol=0.05)
-    np.testing.assert_allclose(fast[5], plain[5], atol=0.01)
-    assert (fast[4] != 9).any(axis=2).sum() > 40
+    (_, fast), (_, plain) = both(raster.draw_coloured, triangles, points, colours * 255, cull, canvas())
+    assert_drawn_alike(fast[-1], plain[-1])
 
 
 def test_normals_are_of_norm_1_but_for_points_of_no_triangle():
@@ -157,17 +167,16 @@ def test_skin_is_lit_but_for_closed_lids_that_keep_their_light():
     lid[0, :10], lid[1, 10:20] = 1, 0.5
     towards, sight = np.array([0.2, 0.1, 0.3], np.float32), np.array([0, 0, 1], np.float32)
     shut, calm, colour = np.float32([1, 0.4]), np.float32([1, 0]), np.float32([1, 0.9, 0.8])
-    lights = (dimmed, towards, towards, sight, np.float32(0.7), colour)
-    empty = np.zeros((40, 9), np.float32)
-    (_, fast), (_, plain) = both(
-        vertices.light_skin, empty, normals, resting, *lights, opacity, hollow, lid, shut, calm
-    )
+    skin = vertices.Skin(resting, dimmed, opacity, hollow, lid)
+    light = vertices.SkinLight(towards, towards, sight, np.float32(0.7), colour)
+    empty = np.zeros((40, raster.ATTRIBUTES), np.float32)
+    (_, fast), (_, plain) = both(vertices.light_skin, empty, normals, skin, light, vertices.Lids(shut, calm))
     np.testing.assert_allclose(fast[0], plain[0], atol=1e-5)
     table = fast[0]
     np.testing.assert_allclose(table[:, raster.MIX], [1] * 10 + [0.2] * 10 + [0] * 20, atol=1e-6)
     now, then = (vertices.relight(dimmed, n, towards, np.float32(0.7), colour) for n in (normals, resting))
-    np.testing.assert_allclose(table[:10, 5:8], then[:10], atol=1e-5)
-    np.testing.assert_allclose(table[10:, 5:8], now[10:], atol=1e-5)
+    np.testing.assert_allclose(table[:10, raster.RED : raster.ALPHA], then[:10], atol=1e-5)
+    np.testing.assert_allclose(table[10:, raster.RED : raster.ALPHA], now[10:], atol=1e-5)
     wanted = opacity * np.maximum(np.clip((normals[:, 2] - 0.02) / 0.22, 0, 1), hollow)
     np.testing.assert_allclose(table[:, raster.ALPHA], wanted, atol=1e-5)
 
@@ -178,7 +187,7 @@ def test_of_teeth_only_those_near_the_lips_are_lit():
     triangles = random.permutation(np.arange(20, 60))[:39].reshape(13, 3).astype(np.int32)
     lips = np.array([[0, 0.4, 1], [0, -0.4, 1]], np.float32)
     white = np.array([250, 240, 230], np.float32)
-    arguments = (triangles, points, lips, np.eye(3, dtype=np.float32), white, 0.8, 2.0)
+    arguments = (triangles, points, lips, np.eye(3, dtype=np.float32), vertices.MouthLight(white, 0.8, 2.0))
     ((shown, fast), _), ((same, plain), _) = both(vertices.light_mouth, *arguments)
     np.testing.assert_array_equal(shown, same)
     np.testing.assert_allclose(fast, plain, atol=0.01)
@@ -245,11 +254,11 @@ def test_a_frame_is_developed(blur, lag):
     random = np.random.default_rng(0)
     picture = random.uniform(0, 255, (HEIGHT, WIDTH, 3)).astype(np.float32)
     gain = random.uniform(0.7, 1.3, (HEIGHT, WIDTH)).astype(np.float32)
-    grain = random.normal(size=(8, 9, 3)).astype(np.float32)
+    grain = Grain(random.normal(size=(8, 9, 3)).astype(np.float32), 2, 3, 4.0)
     moved = (np.array(blur, np.float32), np.array(lag, np.float32))
-    (fast, _), (plain, _) = both(_develop, picture, gain, grain, 2, 3, 4.0, *moved)
+    (fast, _), (plain, _) = both(_develop, picture, gain, grain, *moved)
     assert np.abs(fast.astype(int) - plain.astype(int)).max() <= 1
-    sharp = _develop(picture, gain, grain, 2, 3, 4.0, np.zeros(2, np.float32), np.zeros(2, np.float32))
+    sharp = _develop(picture, gain, grain, np.zeros(2, np.float32), np.zeros(2, np.float32))
     assert (fast.std() < sharp.std()) == (max(np.abs(blur)) > 1 or max(np.abs(lag)) > 1)
 
 

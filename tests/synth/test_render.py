@@ -10,7 +10,7 @@ from PIL import Image
 
 from facemotion.errors import AssetError, NoFaceError, WriteError
 from facemotion.models import Models
-from facemotion.synth.drawing.raster import draw_coloured
+from facemotion.synth.drawing.raster import Canvas, draw_coloured
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
 from facemotion.synth.filming.view import Light, State, View, gaze_rotation, on_screen
@@ -162,7 +162,7 @@ def test_the_nearer_triangle_wins_and_edges_leave_no_gap():
     triangles = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6]], np.int32)
     for order in (triangles, triangles[::-1]):
         picture, depth = np.zeros((8, 8, 3), np.float32), np.full((8, 8), -1e9, np.float32)
-        draw_coloured(np.ascontiguousarray(order), points, colours, False, picture, depth)
+        draw_coloured(np.ascontiguousarray(order), points, colours, False, Canvas(picture, depth))
         assert picture[0, 0, 0] == pytest.approx(10, abs=1e-3)
         assert picture[3, 4, 0] == pytest.approx(200, abs=1e-3)
         assert (picture > 9).all()

@@ -7,6 +7,7 @@ antialiased by drawing larger and averaging down (see `render`).
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,17 @@ Texture = NDArray[np.int64]
 # Columns of the attributes of a textured vertex.
 U, V, U2, V2, MIX, RED, GREEN, BLUE, ALPHA = range(9)
 ATTRIBUTES = 9
-
+# Columns of the attributes of a vertex of a sheet.
+SHEET_U, SHEET_V, SHEET_RED, SHEET_GREEN, SHEET_BLUE = range(5)
+SHEET_ATTRIBUTES = 5
 
 # Single precision throughout: a number without a type would turn each pixel's sums into doubles.
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
-_FAINT = np.float32(0.004)
+_FAINT = np.float32(0.004)  # share of a colour that no grey level shows: less than 1/255
 # How far outside a triangle, in its own coordinates, a pixel still counts: rounding must leave no gap between two.
 _SLACK = np.float32(-1e-4)
+# Pixels by which a row is lengthened at both ends, for the same reason; the slope below which an edge runs along it.
+_REACH, _LEVEL = np.float32(1e-3), np.float32(1e-9)
 # A texel is one integer with a colour in each 21 bits: one product then weighs red, green and blue at once. Weights
 # are 4096ths that sum to 1, so that a weighted colour has 8 + 12 bits and never runs into the next one.
 _FIELD = 21
@@ -36,8 +41,54 @@ _PART = (1 << _BITS) - 1
 _STEPS, _STEP = np.float32(1 << _BITS), np.float32(1 / (1 << _BITS))
 
 
+class Ramp(NamedTuple):
+    """A rise from 0 to 1.
+
+    Attributes:
+        start: value at which it is 0.
+        width: from there to the value at which it is 1; below 0 for a fall.
+    """
+
+    start: float
+    width: float
+
+    def __call__(self, value: Any) -> NDArray[Any]:
+        """Height 0..1 at a value or at values, of their shape and dtype."""
+        return np.asarray(np.clip((value - self.start) / self.width, 0, 1))
+
+
+class Canvas(NamedTuple):
+    """What triangles are drawn into.
+
+    Attributes:
+        picture: (H, W, 3) float32, 0..255.
+        depth: (H, W) float32, z of the nearest surface drawn so far.
+    """
+
+    picture: FloatArray
+    depth: FloatArray
+
+
+class Textures(NamedTuple):
+    """Two pictures that a triangle takes its colour from, each made by `pack`.
+
+    Attributes:
+        first: (h, w) int64.
+        second: (h, w) int64, shown by the share in the column MIX.
+    """
+
+    first: Texture
+    second: Texture
+
+
 def pack(picture: NDArray[np.uint8]) -> Texture:
-    """What the functions below take colour from: (h, w) int64 of a picture (h, w, 3) uint8, h and w at least 2."""
+    """Make a texture of a picture.
+
+    Args:
+        picture: (h, w, 3) uint8, h and w at least 2.
+    Returns:
+        (h, w) int64.
+    """
     wide = picture.astype(np.int64)
     return np.ascontiguousarray(wide[..., 0] | (wide[..., 1] << _FIELD) | (wide[..., 2] << (2 * _FIELD)))
 
@@ -47,22 +98,23 @@ def draw_textured(
     triangles: IntArray,
     points: FloatArray,
     attributes: FloatArray,
-    first: Texture,
-    second: Texture,
+    textures: Textures,
     cull: bool,
-    picture: FloatArray,
-    depth: FloatArray,
+    canvas: Canvas,
 ) -> None:
     """Draw triangles that take their colour from pictures.
 
     Args:
-        triangles: (N, 3) int32. points: (V, 3) float32 x, y in pixels of `picture`, z growing towards the camera.
-        attributes: (V, 9) float32, columns as named above: place in `first`, place in `second` (pixels), share of
-            `second` 0..1, factors for red, green and blue, opacity 0..1.
-        first, second: (h, w) int64 of `pack`.
+        triangles: (N, 3) int32, vertices of each.
+        points: (V, 3) float32, x and y in pixels of the canvas, z growing towards the camera.
+        attributes: (V, 9) float32, columns as named above: place in the first and in the second texture (pixels), share
+            of the second 0..1, factors for red, green and blue, opacity 0..1.
+        textures: pictures that give the colours.
         cull: whether triangles seen from behind are left out.
-        picture: (H, W, 3) float32 0..255, drawn into. depth: (H, W) float32, drawn into.
+        canvas: picture and depth, drawn into.
     """
+    first, second = textures
+    picture, depth = canvas
     height, width = depth.shape
     for n in range(triangles.shape[0]):
         a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
@@ -81,7 +133,7 @@ def draw_textured(
         inverse = _ONE / area
         bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
         z0, z1, z2 = points[a, 2], points[b, 2], points[c, 2]
-        mixed = attributes[a, 4] > _FAINT or attributes[b, 4] > _FAINT or attributes[c, 4] > _FAINT
+        mixed = attributes[a, MIX] > _FAINT or attributes[b, MIX] > _FAINT or attributes[c, MIX] > _FAINT
         for j in range(top, bottom + 1):
             dy = np.float32(j) + _HALF - y0
             for i in range(left, right + 1):
@@ -93,23 +145,23 @@ def draw_textured(
                 z = wa * z0 + wb * z1 + wc * z2
                 if z <= depth[j, i]:
                     continue
-                alpha = wa * attributes[a, 8] + wb * attributes[b, 8] + wc * attributes[c, 8]
+                alpha = wa * attributes[a, ALPHA] + wb * attributes[b, ALPHA] + wc * attributes[c, ALPHA]
                 if alpha <= _FAINT:
                     continue
-                u = wa * attributes[a, 0] + wb * attributes[b, 0] + wc * attributes[c, 0]
-                v = wa * attributes[a, 1] + wb * attributes[b, 1] + wc * attributes[c, 1]
+                u = wa * attributes[a, U] + wb * attributes[b, U] + wc * attributes[c, U]
+                v = wa * attributes[a, V] + wb * attributes[b, V] + wc * attributes[c, V]
                 red, green, blue = _sample(first, u, v)
                 if mixed:
-                    mix = wa * attributes[a, 4] + wb * attributes[b, 4] + wc * attributes[c, 4]
-                    u = wa * attributes[a, 2] + wb * attributes[b, 2] + wc * attributes[c, 2]
-                    v = wa * attributes[a, 3] + wb * attributes[b, 3] + wc * attributes[c, 3]
+                    mix = wa * attributes[a, MIX] + wb * attributes[b, MIX] + wc * attributes[c, MIX]
+                    u = wa * attributes[a, U2] + wb * attributes[b, U2] + wc * attributes[c, U2]
+                    v = wa * attributes[a, V2] + wb * attributes[b, V2] + wc * attributes[c, V2]
                     red2, green2, blue2 = _sample(second, u, v)
                     red += mix * (red2 - red)
                     green += mix * (green2 - green)
                     blue += mix * (blue2 - blue)
-                red *= wa * attributes[a, 5] + wb * attributes[b, 5] + wc * attributes[c, 5]
-                green *= wa * attributes[a, 6] + wb * attributes[b, 6] + wc * attributes[c, 6]
-                blue *= wa * attributes[a, 7] + wb * attributes[b, 7] + wc * attributes[c, 7]
+                red *= wa * attributes[a, RED] + wb * attributes[b, RED] + wc * attributes[c, RED]
+                green *= wa * attributes[a, GREEN] + wb * attributes[b, GREEN] + wc * attributes[c, GREEN]
+                blue *= wa * attributes[a, BLUE] + wb * attributes[b, BLUE] + wc * attributes[c, BLUE]
                 if alpha > _HALF:
                     depth[j, i] = z
                 picture[j, i, 0] += alpha * (red - picture[j, i, 0])
@@ -141,8 +193,12 @@ def draw_sheet(
     """Draw large opaque triangles without depth; the faster way for what fills the picture.
 
     Args:
-        triangles: (N, 3) int32. points: (V, 2) float32 pixels of `picture`. attributes: (V, 5) float32: place in
-        `texture` (pixels), factors for red, green and blue. texture: of `pack`. picture: (H, W, 3) float32.
+        triangles: (N, 3) int32, vertices of each.
+        points: (V, 2) float32, pixels of `picture`.
+        attributes: (V, 5) float32, columns as named above: place in `texture` (pixels), factors for red, green and
+            blue.
+        texture: (h, w) int64, made by `pack`.
+        picture: (H, W, 3) float32, drawn into.
     """
     height, width = picture.shape[0], picture.shape[1]
     for n in range(triangles.shape[0]):
@@ -160,9 +216,10 @@ def draw_sheet(
             continue
         inverse = _ONE / area
         bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
-        du, dv = _slope(attributes, a, b, c, 0, cy, by), _slope(attributes, a, b, c, 1, cy, by)
-        dr, dg = _slope(attributes, a, b, c, 2, cy, by), _slope(attributes, a, b, c, 3, cy, by)
-        db = _slope(attributes, a, b, c, 4, cy, by)
+        corners = (a, b, c)
+        du, dv = _slope(attributes, corners, SHEET_U, cy, by), _slope(attributes, corners, SHEET_V, cy, by)
+        dr, dg = _slope(attributes, corners, SHEET_RED, cy, by), _slope(attributes, corners, SHEET_GREEN, cy, by)
+        db = _slope(attributes, corners, SHEET_BLUE, cy, by)
         for j in range(top, bottom + 1):
             dx, dy = np.float32(left) + _HALF - x0, np.float32(j) + _HALF - y0
             wb, wc = dx * cy - dy * cx, dy * bx - dx * by
@@ -174,11 +231,11 @@ def draw_sheet(
             if start > end:
                 continue
             wa = _ONE - wb - wc
-            u = wa * attributes[a, 0] + wb * attributes[b, 0] + wc * attributes[c, 0]
-            v = wa * attributes[a, 1] + wb * attributes[b, 1] + wc * attributes[c, 1]
-            r = wa * attributes[a, 2] + wb * attributes[b, 2] + wc * attributes[c, 2]
-            g = wa * attributes[a, 3] + wb * attributes[b, 3] + wc * attributes[c, 3]
-            blueness = wa * attributes[a, 4] + wb * attributes[b, 4] + wc * attributes[c, 4]
+            u = wa * attributes[a, SHEET_U] + wb * attributes[b, SHEET_U] + wc * attributes[c, SHEET_U]
+            v = wa * attributes[a, SHEET_V] + wb * attributes[b, SHEET_V] + wc * attributes[c, SHEET_V]
+            r = wa * attributes[a, SHEET_RED] + wb * attributes[b, SHEET_RED] + wc * attributes[c, SHEET_RED]
+            g = wa * attributes[a, SHEET_GREEN] + wb * attributes[b, SHEET_GREEN] + wc * attributes[c, SHEET_GREEN]
+            blueness = wa * attributes[a, SHEET_BLUE] + wb * attributes[b, SHEET_BLUE] + wc * attributes[c, SHEET_BLUE]
             for i in range(start, end + 1):
                 t = np.float32(i)
                 red, green, blue = _sample(texture, u + t * du, v + t * dv)
@@ -188,8 +245,11 @@ def draw_sheet(
 
 
 @compiled
-def _slope(attributes: FloatArray, a: int, b: int, c: int, column: int, cy: np.float32, by: np.float32) -> np.float32:
+def _slope(
+    attributes: FloatArray, corners: tuple[int, int, int], column: int, cy: np.float32, by: np.float32
+) -> np.float32:
     """How an attribute changes from one pixel of a row to the next."""
+    a, b, c = corners
     start = attributes[a, column]
     return np.float32(cy * (attributes[b, column] - start) - by * (attributes[c, column] - start))
 
@@ -197,21 +257,28 @@ def _slope(attributes: FloatArray, a: int, b: int, c: int, column: int, cy: np.f
 @compiled
 def _span(low: np.float32, high: np.float32, start: np.float32, step: np.float32) -> tuple[np.float32, np.float32]:
     """The part of low..high where start + t * step isn't below 0; a little more, so that rounding leaves no gap."""
-    if abs(step) < np.float32(1e-9):
+    if abs(step) < _LEVEL:
         return (low, high) if start >= _SLACK else (_ONE, _ZERO)
     edge = -start / step
     if step > _ZERO:
-        edge -= np.float32(1e-3)
+        edge -= _REACH
         return (edge, high) if edge > low else (low, high)
-    edge += np.float32(1e-3)
+    edge += _REACH
     return (low, edge) if edge < high else (low, high)
 
 
 @compiled
-def draw_coloured(
-    triangles: IntArray, points: FloatArray, colours: FloatArray, cull: bool, picture: FloatArray, depth: FloatArray
-) -> None:
-    """Draw opaque triangles with a colour a vertex, (V, 3) float32 0..255; the rest as in `draw_textured`."""
+def draw_coloured(triangles: IntArray, points: FloatArray, colours: FloatArray, cull: bool, canvas: Canvas) -> None:
+    """Draw opaque triangles with a colour a vertex.
+
+    Args:
+        triangles: (N, 3) int32, vertices of each.
+        points: (V, 3) float32, as in `draw_textured`.
+        colours: (V, 3) float32, 0..255.
+        cull: whether triangles seen from behind are left out.
+        canvas: picture and depth, drawn into.
+    """
+    picture, depth = canvas
     height, width = depth.shape
     for n in range(triangles.shape[0]):
         a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]

@@ -1,7 +1,7 @@
 """Large pictures made small: Lanczos of three lobes, as Pillow defines it, in single precision and compiled.
 
-A box of 1.5 pixels blurs and aliases, which told renders from photographs. Pillow's own took a tenth of the time of a
-frame and rounds to whole grey levels between its two passes.
+A box of 1.5 pixels blurs and aliases, by which renders could be told from photographs. Pillow's own filter took a tenth
+of the time of a frame and rounds to whole grey levels between its two passes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,35 @@ class Shrinker:
     """Brings pictures of one size down to another."""
 
     def __init__(self, size: tuple[int, int], wanted: tuple[int, int]) -> None:
-        """Both sizes are height, width; `wanted` isn't the larger one."""
+        """Prepare the weights.
+
+        Args:
+            size: height and width of the pictures given.
+            wanted: height and width of the pictures made, neither of them larger.
+        """
         self._rows, self._columns = weights(size[0], wanted[0]), weights(size[1], wanted[1])
 
     def __call__(self, picture: FloatArray) -> FloatArray:
-        """(h, w, 3) float32 whole grey levels 0..255 of a picture (H, W, 3) float32."""
+        """Bring one picture down.
+
+        Args:
+            picture: (H, W, 3) float32.
+        Returns:
+            (h, w, 3) float32, whole grey levels 0..255.
+        """
         return _shrink(picture, *self._rows, *self._columns)
 
 
 def weights(size: int, wanted: int) -> tuple[NDArray[np.int64], FloatArray]:
-    """For each of `wanted` pixels, the first pixel of `size` that it takes from (wanted,), and the weights of this one
-    and those that follow (wanted, taps), which sum to 1."""
+    """Weights of a filter along one axis.
+
+    Args:
+        size: pixels given.
+        wanted: pixels made.
+    Returns:
+        The first pixel that each pixel made takes from, (wanted,) int64, and the weights of this pixel and those that
+        follow, (wanted, taps) float32, which sum to 1.
+    """
     scale = size / wanted
     reach = LOBES * max(scale, 1.0)
     centre = (np.arange(wanted) + 0.5) * scale
@@ -77,8 +95,11 @@ def _shrink(
 
 @compiled
 def _fewer_rows(picture: FloatArray, first: NDArray[np.int64], table: FloatArray) -> FloatArray:
-    """Each row out (n, L) is a weighted sum of rows in (N, L); the inner loop runs along memory, so that it is done
-    eight numbers at a time. Columns are made fewer the same way, on the picture turned over."""
+    """Each row out (n, L) is a weighted sum of rows in (N, L).
+
+    The inner loop runs along memory, so that it takes eight numbers at a time. Columns are made fewer the same way, on
+    the picture turned over.
+    """
     out = np.zeros((len(first), picture.shape[1]), np.float32)
     for y in range(len(first)):
         row = out[y]

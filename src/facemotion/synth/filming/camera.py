@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +16,51 @@ from facemotion.synth.filming.scene import Session
 from facemotion.synth.people.head import FloatArray
 
 Frame = NDArray[np.uint8]
-_TILE = 512
+_TILE = 512  # side of the tile of noise, pixels
+_FEWEST = 48  # pixels: no camera sees a picture that is smaller
+_CORNER = 0.7071  # of the sides: from the middle of a frame to its corner
+_MOST_SLANT = 6  # pixels between the top row and the bottom one
+# Noise: share of the luma that all colours have in common and of each colour's own, and of the neighbours' noise, as
+# demosaicking leaves it. Nothing measured is behind the three.
+_COMMON, _EACH, _NEIGHBOUR = 0.75, 0.66, 0.5
+# At mid grey a quarter of the noise's variance comes from the sensor, the rest from light; it grows with the signal.
+_SENSOR, _SHOT, _MID_GREY = 0.25, 0.75, 384  # the last: the sum of three colours of 128
+_STILL, _SHORT = 0.1, 0.6  # pixels: a slant and a blur that nobody sees
+_MOST_TAPS = 7  # samples along the blur
 
 
 class Camera:
     """The camera of one session. Frames are made in order; a new take starts with a new camera."""
 
     def __init__(self, session: Session, width: int, height: int, seed: int) -> None:
+        """Set up a camera.
+
+        Args:
+            session: what is wrong with it.
+            width: width of the frames that it delivers, pixels.
+            height: height of these frames, pixels.
+            seed: seed of the sensor's noise.
+        """
         self.session, self.width, self.height = session, width, height
         self._random = np.random.default_rng(seed)
         self._grain = _grain()
         y, x = np.mgrid[0:height, 0:width]
-        radius = np.hypot((x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5) / 0.7071
+        radius = np.hypot((x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5) / _CORNER
         self._falloff = (1 - session.vignette * radius**2).astype(np.float32)
 
     @property
     def seen(self) -> tuple[int, int]:
         """Width and height at which pictures are to be drawn for this camera."""
-        return max(48, round(self.width * self.session.sharpness)), max(48, round(self.height * self.session.sharpness))
+        sharpness = self.session.sharpness
+        return max(_FEWEST, round(self.width * sharpness)), max(_FEWEST, round(self.height * sharpness))
 
     def expose(self, picture: FloatArray, speed: FloatArray, exposure: float) -> Frame:
         """One frame.
 
         Args:
-            picture: (h, w, 3) float32 0..255, of the size `seen`. speed: (2,) pixels/s at delivered size.
-            exposure: factor.
+            picture: (h, w, 3) float32 0..255, of the size `seen`.
+            speed: (2,) float32 pixels/s of the head, at the delivered size.
+            exposure: factor on all grey levels.
         Returns:
             (H, W, 3) uint8.
         """
@@ -51,10 +72,7 @@ class Camera:
         frame = _develop(
             np.ascontiguousarray(picture),
             self._falloff * np.float32(exposure),
-            self._grain,
-            int(i),
-            int(j),
-            session.noise,
+            Grain(self._grain, int(i), int(j), session.noise),
             speed.astype(np.float32) * np.float32(session.shutter),
             slant(session, speed),
         )
@@ -66,8 +84,15 @@ class Camera:
 
 
 def slant(session: Session, speed: FloatArray) -> FloatArray:
-    """(2,) pixels by which the bottom row lags the top one under a rolling shutter; the middle row is in place."""
-    return np.asarray(np.clip(speed * session.readout, -6, 6), np.float32)
+    """How far the bottom row lags the top one under a rolling shutter; the middle row is in place.
+
+    Args:
+        session: session of the camera.
+        speed: (2,) float32 pixels/s.
+    Returns:
+        (2,) float32 pixels.
+    """
+    return np.asarray(np.clip(speed * session.readout, -_MOST_SLANT, _MOST_SLANT), np.float32)
 
 
 @lru_cache(maxsize=1)  # the same for all takes
@@ -75,38 +100,45 @@ def _grain() -> FloatArray:
     """A tile of noise of unit variance, slightly coloured and correlated, as after demosaicking."""
     random = np.random.default_rng(20220615)
     white = random.standard_normal((_TILE, _TILE, 4)).astype(np.float32)
-    grain = 0.75 * white[..., :1] + 0.66 * white[..., 1:]
-    grain = grain + 0.5 * np.roll(grain, 1, 0) + 0.5 * np.roll(grain, 1, 1)
+    grain = _COMMON * white[..., :1] + _EACH * white[..., 1:]
+    grain = grain + _NEIGHBOUR * np.roll(grain, 1, 0) + _NEIGHBOUR * np.roll(grain, 1, 1)
     return np.asarray(grain / grain.std(), np.float32)
 
 
+class Grain(NamedTuple):
+    """Noise of one frame.
+
+    Attributes:
+        tile: (h, w, 3) float32 of variance 1, laid over the frame again and again.
+        column: column of the tile at the frame's left border.
+        row: row of the tile at the frame's top.
+        noise: standard deviation at mid grey, grey levels.
+    """
+
+    tile: FloatArray
+    column: int
+    row: int
+    noise: float
+
+
 @compiled
-def _develop(
-    picture: FloatArray,
-    gain: FloatArray,
-    grain: FloatArray,
-    di: int,
-    dj: int,
-    noise: float,
-    blur: FloatArray,
-    lag: FloatArray,
-) -> Frame:
+def _develop(picture: FloatArray, gain: FloatArray, grain: Grain, blur: FloatArray, lag: FloatArray) -> Frame:
     """Blur along `blur` pixels, slant by `lag`, multiply by `gain`, add noise growing with the root of the signal."""
+    tile, column, line, noise = grain
     height, width = picture.shape[0], picture.shape[1]
     out = np.empty((height, width, 3), np.uint8)
     # Single precision throughout: a number without a type would make doubles of all that it meets.
     zero, one, half, white = np.float32(0), np.float32(1), np.float32(0.5), np.float32(255)
     right, low = np.float32(width - 1.001), np.float32(height - 1.001)
-    # The noise is `noise` at mid grey: the sum of three colours of 128 makes it.
-    floor, slope = np.float32(0.25 * noise * noise), np.float32(0.75 * noise * noise / 384)
+    floor, slope = np.float32(_SENSOR * noise * noise), np.float32(_SHOT * noise * noise / _MID_GREY)
     length = np.sqrt(blur[0] ** 2 + blur[1] ** 2)
-    taps = 1 if length < 0.6 else min(7, int(length) + 2)
+    taps = 1 if length < _SHORT else min(_MOST_TAPS, int(length) + 2)
     share = np.float32(1 / taps)
-    still = taps == 1 and abs(lag[0]) < 0.1 and abs(lag[1]) < 0.1
+    still = taps == 1 and abs(lag[0]) < _STILL and abs(lag[1]) < _STILL
     for j in range(height):
         row = np.float32((j + 0.5) / height - 0.5)
         left, top = -lag[0] * row, np.float32(j) - lag[1] * row
-        y = (j + dj) % grain.shape[0]
+        y = (j + line) % tile.shape[0]
         for i in range(width):
             red, green, blue = zero, zero, zero
             if still:
@@ -128,8 +160,8 @@ def _develop(
                 red, green, blue = red * share, green * share, blue * share
             g = gain[j, i]
             level = np.float32(math.sqrt(floor + slope * (red + green + blue) * g))
-            x = (i + di) % grain.shape[1]
-            out[j, i, 0] = int(min(max(red * g + level * grain[y, x, 0] + half, zero), white))
-            out[j, i, 1] = int(min(max(green * g + level * grain[y, x, 1] + half, zero), white))
-            out[j, i, 2] = int(min(max(blue * g + level * grain[y, x, 2] + half, zero), white))
+            x = (i + column) % tile.shape[1]
+            out[j, i, 0] = int(min(max(red * g + level * tile[y, x, 0] + half, zero), white))
+            out[j, i, 1] = int(min(max(green * g + level * tile[y, x, 1] + half, zero), white))
+            out[j, i, 2] = int(min(max(blue * g + level * tile[y, x, 2] + half, zero), white))
     return out

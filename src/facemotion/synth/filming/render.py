@@ -2,301 +2,380 @@
 
 Order of drawing: the sheet with hair and background, then, with a z-buffer, the hollow of the mouth, gums, teeth, the
 eyeballs and the face. All is drawn `OVERSAMPLE` times larger and brought down, which smooths lips, lids and teeth.
+
+Lengths are cm of the head model. Numbers without a reference were set by looking at renders; nothing measured is behind
+them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.synth.drawing.raster import draw_coloured, draw_sheet, draw_textured, pack
+from facemotion.synth.drawing.raster import (
+    ALPHA,
+    ATTRIBUTES,
+    BLUE,
+    MIX,
+    RED,
+    SHEET_ATTRIBUTES,
+    SHEET_BLUE,
+    SHEET_RED,
+    SHEET_U,
+    SHEET_V,
+    U2,
+    V2,
+    Canvas,
+    Ramp,
+    Textures,
+    U,
+    V,
+    draw_coloured,
+    draw_sheet,
+    draw_textured,
+    pack,
+)
 from facemotion.synth.drawing.resample import Shrinker
 from facemotion.synth.drawing.vertices import (
+    Lids,
+    MouthLight,
+    Skin,
+    SkinLight,
     blend_blocks,
     blend_shapes,
     busy_blocks,
-    darken_along,
     light_mouth,
     light_skin,
     vertex_normals,
 )
+from facemotion.synth.filming.eyes import ball, eye_white, lash_opacity, lash_strip, lid_shadow
 from facemotion.synth.filming.view import State, View, dimming, gaze_rotation, in_portrait, on_screen, shade, to_picture
-from facemotion.synth.people.head import INDEX, FloatArray, HeadModel, IntArray
+from facemotion.synth.people.head import INDEX, FloatArray, HeadModel
 from facemotion.synth.people.layers import LOWER, UPPER
 from facemotion.synth.people.person import Person, scaled
 
 OVERSAMPLE = 1.5
+TEXTURE_SHARPNESS = 1.35  # pixels of the pictures drawn from, for each pixel drawn
+FARTHEST = -1e9  # cm: behind all that is drawn
+
+# Marks of the 68-point scheme.
+NOSE_BRIDGE = 27
+UPPER_LIP, LOWER_LIP = [61, 62, 63], [67, 66, 65]  # inner edges, matching points
+LIP_MIDDLES = [62, 66]
+OUTER_LIPS = [50, 51, 52, 56, 57, 58]
+
+# Where the face's own texture is opaque. What lies beyond is shown by the sheet, which knows it better.
+RIM = Ramp(0.3, 1.8)  # distance from the border of the face along the skin
+CHIN = Ramp(-10.5, 2.5)  # height
+FRONT = Ramp(0.8, 2.0)  # depth; what lies behind the ears was never seen
+FACING = Ramp(0.05, 0.3)  # cosine between the skin and the line of sight of the portrait
+HOLLOW = Ramp(5.8, -1.2)  # distance from the middle of the face; lips, lids and nostrils turn away and stay opaque
+
+DOME_RADIUS = 13  # of the dome over the head that stands for hair and ears under light
+DOME_EDGE = 0.8  # share of the radius beyond which the dome falls no further
+
+# Lids.
+LID_TRAVEL = 0.25  # by which a blink moves the vertices of the upper lid that count whole
+LOOKING_DOWN = 0.6  # share of a blink in a gaze that goes down
+SHUT = Ramp(0.12, 0.55)  # sum of blink and gaze down; where the picture with closed lids is shown
+LID_CALM = 0.7  # a lid turns down as it closes; this share of the light on the open one stays
+LID_IN_FRONT = 0.8  # by which a shut upper lid lies in front of the lower one, also where a squint pushes that up
+ALL_SHUT = 1.05  # sum of blink and gaze down from which on no eyeball is drawn
+
+# Eyeballs.
+BALL_BEHIND = 0.18  # behind its place, so that the lids lie in front
+DARKEST_EYE, BRIGHTEST_EYE = 0.6, 1.3  # factors of light
+# At rest the photograph itself is the best eye; painted whites are for where it shows none: share of them for each unit
+# of the gaze's rotation matrix, and of eyeWide.
+GAZE_BARES, WIDE_BARES = 6, 2.5
+
+# Mouth.
+PARTED = 0.1  # gap between the lips from which on the mouth is drawn
+DEEP = Ramp(0.1, 0.6)  # gap; between lips that barely part one sees lip, then more and more of the dark behind
+FAN_BEHIND = 6.0  # from the lips to the back of the hollow
+HOLLOW_TONE = (0.16, 0.07, 0.065)  # of white: red, green and blue of the back of the mouth
+LIP_TONE = 0.45  # brightness between lips that barely part, over that of the lips
+LASH_TONE = 0.22  # brightness of lashes over that of the skin at the bridge of the nose
+DARKEST_PORTRAIT = 0.3  # ambient light of a portrait, at least, by which that of the state is divided
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Teeth or gums.
+
+    Attributes:
+        tone: red, green and blue over the white of the eyes.
+        behind: cm by which they lie behind their place in the model.
+        reach: cm behind the lips at which light has faded to 1/e.
+        opened: cm of reach for each cm of the gap between the lips.
+    """
+
+    tone: tuple[float, float, float]
+    behind: float
+    reach: float
+    opened: float
+
+
+GUMS = Inside(tone=(0.74, 0.40, 0.38), behind=0.5, reach=1.7, opened=1.1)
+TEETH = Inside(tone=(1.02, 0.96, 0.86), behind=0.3, reach=3.2, opened=1.2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pose:
+    """One state, worked out.
+
+    Attributes:
+        state: the state.
+        view: its camera.
+        points: (V, 3) float32 vertices in head coordinates.
+        screen: (V, 3) float32 vertices on the canvas.
+    """
+
+    state: State
+    view: View
+    points: FloatArray
+    screen: FloatArray
 
 
 class Renderer:
     """Draws one person at one picture size."""
 
     def __init__(self, head: HeadModel, person: Person, width: int, height: int, zoom: float) -> None:
-        """`zoom` is about the zoom of the states to come; it sets the sharpness of the pictures drawn from."""
+        """Prepare what stays the same from frame to frame.
+
+        Args:
+            head: the model.
+            person: who is drawn.
+            width: width of the pictures, pixels.
+            height: height of the pictures, pixels.
+            zoom: about the zoom of the states to come; it sets the sharpness of the pictures drawn from.
+        """
         self.head, self.width, self.height = head, width, height
         self._drawn = round(height * OVERSAMPLE), round(width * OVERSAMPLE)
         self._shrink = Shrinker(self._drawn, (height, width))
-        self.person = scaled(person, min(1.0, 1.35 * zoom * OVERSAMPLE))
+        self._canvas = Canvas(np.empty((*self._drawn, 3), np.float32), np.empty(self._drawn, np.float32))
+        self.person = scaled(person, min(1.0, TEXTURE_SHARPNESS * zoom * OVERSAMPLE))
         layers = self.person.layers
         self._open, self._closed, self._bare = pack(layers.open), pack(layers.closed), pack(layers.bare)
         texture = np.float32(self.person.layers.open.shape[1] / person.size[0])
-        count = head.faces_count
-        attributes = np.zeros((count, 9), np.float32)
-        attributes[:, 0:2] = person.places[:count] * texture
-        attributes[:, 2:4] = person.closed_places[:count] * texture
-        chin = np.clip((head.neutral[:count, 1] + 10.5) / 2.5, 0, 1)
-        # What lies behind the ears was never seen; the sheet shows it better.
-        front = _smooth(np.clip((head.neutral[:count, 2] - 0.8) / 2.0, 0, 1))
-        attributes[:, 8] = (
-            _smooth(np.clip((head.rim[:count] - 0.3) / 1.8, 0, 1))
-            * _smooth(chin)
-            * front
-            * _smooth(np.clip((person.normals[:, 2] - 0.05) / 0.3, 0, 1))
+        self._prepare_face(texture)
+        self._prepare_sheet(texture)
+        self._prepare_eyes(texture)
+        self._prepare_mouth()
+        self._prepare_tones(person)
+
+    def _prepare_face(self, texture: np.float32) -> None:
+        head, person, count = self.head, self.person, self.head.faces_count
+        attributes = np.zeros((count, ATTRIBUTES), np.float32)
+        attributes[:, U : V + 1] = person.places[:count] * texture
+        attributes[:, U2 : V2 + 1] = person.closed_places[:count] * texture
+        attributes[:, ALPHA] = (
+            _smooth(RIM(head.rim[:count]))
+            * _smooth(CHIN(head.neutral[:count, 1]))
+            * _smooth(FRONT(head.neutral[:count, 2]))
+            * _smooth(FACING(person.normals[:, 2]))
         )
-        self._face = np.ascontiguousarray(head.face[(attributes[head.face, 8] > 0).any(1)])
-        # All that touches a vertex of those: what their normals hang on.
+        self._face = np.ascontiguousarray(head.face[(attributes[head.face, ALPHA] > 0).any(1)])
+        # All that touches a vertex of those: what their normals depend on.
         self._round = np.ascontiguousarray(head.face[np.isin(head.face, self._face).any(1)])
         self._attributes = attributes
-        self._opacity = attributes[:, 8].copy()
-        # Lips, lids and nostrils turn away too, but must stay opaque.
-        self._hollow = np.clip((5.8 - np.abs(head.neutral[:count, 0])) / 1.2, 0, 1).astype(np.float32)
+        self._skin = Skin(
+            person.normals,
+            dimming(person, person.normals),
+            attributes[:, ALPHA].copy(),
+            HOLLOW(np.abs(head.neutral[:count, 0])).astype(np.float32),
+            person.lid,
+        )
         self._upper = [
-            np.clip(-person.expression[INDEX["eyeBlink_" + suffix], :count, 1] / 0.25, 0, 1) for suffix in "LR"
+            np.clip(-person.expression[INDEX["eyeBlink_" + suffix], :count, 1] / LID_TRAVEL, 0, 1) for suffix in "LR"
         ]
-        limit = np.array(person.size) - 1
-        sheet = person.sheet
-        self._sheet_attributes = np.zeros((len(sheet.places), 5), np.float32)
-        self._sheet_attributes[:, 0:2] = sheet.places * texture
-        self._dome = self._dome_normals()
-        self._dome_dimmed, self._dimmed = dimming(person, self._dome), dimming(person, person.normals)
-        self._shell = in_portrait(person, sheet.shell, person.rotation, np.zeros(3, np.float32))
         self._busy = busy_blocks(person.expression)
-        self._picture = np.empty((*self._drawn, 3), np.float32)
-        self._depth = np.empty(self._drawn, np.float32)
-        self._ball, self._ball_triangles = _ball()
+
+    def _prepare_sheet(self, texture: np.float32) -> None:
+        sheet = self.person.sheet
+        self._sheet_attributes = np.zeros((len(sheet.places), SHEET_ATTRIBUTES), np.float32)
+        self._sheet_attributes[:, SHEET_U : SHEET_V + 1] = sheet.places * texture
+        self._dome = self._dome_normals()
+        self._dome_dimmed = dimming(self.person, self._dome)
+        self._shell = in_portrait(self.person, sheet.shell, self.person.rotation, np.zeros(3, np.float32))
+
+    def _prepare_eyes(self, texture: np.float32) -> None:
+        person = self.person
+        self._ball, self._ball_triangles = ball()
         self._ball_attributes = []
         for side in range(2):
             points = person.eyes[side] + person.eye_radius * self._ball
-            table = np.zeros((len(points), 9), np.float32)
-            table[:, 0:2] = in_portrait(person, points, person.rotation, np.zeros(3, np.float32)) * texture
-            table[:, 2:4] = table[:, 0:2]
-            table[:, 8] = 1
+            table = np.zeros((len(points), ATTRIBUTES), np.float32)
+            table[:, U : V + 1] = in_portrait(person, points, person.rotation, np.zeros(3, np.float32)) * texture
+            table[:, U2 : V2 + 1] = table[:, U : V + 1]
+            table[:, ALPHA] = 1
             self._ball_attributes.append(table)
-        tone = person.layers.closed[tuple(np.clip(person.places[head.landmarks[27]], 0, limit).astype(int)[::-1])]
-        self._lash = pack(np.broadcast_to((0.22 * tone).astype(np.uint8), (2, 2, 3)))
-        loop = head.mouth_loop
+
+    def _prepare_mouth(self) -> None:
+        loop = self.head.mouth_loop
         fan = np.arange(len(loop), dtype=np.int32)
         self._fan = np.stack([np.full_like(fan, len(loop)), fan, np.roll(fan, -1)], 1).astype(np.int32)
-        self._ivory = _eye_white(person)
-        marks = person.places[head.landmarks[[50, 51, 52, 56, 57, 58]]].astype(int)
-        x, y = np.clip(marks, 0, limit).T
-        self._lips = (0.45 * person.layers.open[y, x].mean(0)).astype(np.float32)
+
+    def _prepare_tones(self, person: Person) -> None:
+        """Colours of lashes, teeth and lips, from the pictures at their full size."""
+        places = np.clip(person.places[self.head.landmarks].astype(int), 0, np.array(person.size) - 1)
+        x, y = places[NOSE_BRIDGE]
+        lash = pack(np.broadcast_to((LASH_TONE * person.layers.closed[y, x]).astype(np.uint8), (2, 2, 3)))
+        self._lash = Textures(lash, lash)
+        self._ivory = eye_white(person)
+        x, y = places[OUTER_LIPS].T
+        self._lips = (LIP_TONE * person.layers.open[y, x].mean(0)).astype(np.float32)
 
     def _dome_normals(self) -> FloatArray:
         """Normals of a dome over the head, for the light on hair and ears."""
         person = self.person
-        middle = person.places[self.head.landmarks[27]]
-        radius = person.scale * 13
+        middle = person.places[self.head.landmarks[NOSE_BRIDGE]]
+        radius = person.scale * DOME_RADIUS
         offset = (person.sheet.places - middle) / radius
         length = np.linalg.norm(offset, axis=1, keepdims=True)
-        offset = offset / np.maximum(length / 0.8, 1)
+        offset = offset / np.maximum(length / DOME_EDGE, 1)
         z = np.sqrt(1 - np.square(offset).sum(1))
         return np.stack([offset[:, 0], -offset[:, 1], z], 1).astype(np.float32)
 
     def geometry(self, state: State) -> tuple[FloatArray, FloatArray]:
-        """Vertices (V, 3) in head coordinates, and (V, 3) on screen: x, y in pixels of the picture, z in cm towards the
-        camera."""
+        """Work out where the vertices are.
+
+        Args:
+            state: moment to be drawn.
+        Returns:
+            Vertices (V, 3) float32 in head coordinates, and (V, 3) float32 on screen: x, y in pixels of the picture, z
+            in cm towards the camera.
+        """
         person = self.person
         points = blend_shapes(person.neutral, person.expression, state.weights)
         return points, on_screen(person, points, state, self.width, self.height)
 
     def draw(self, state: State) -> FloatArray:
-        """(H, W, 3) float32 picture of the state, whole grey levels 0..255."""
-        head, person, count = self.head, self.person, self.head.faces_count
+        """Draw a state.
+
+        Args:
+            state: moment to be drawn.
+        Returns:
+            (H, W, 3) float32, whole grey levels 0..255.
+        """
+        head, person, canvas = self.head, self.person, self._canvas
         points = blend_blocks(person.neutral, person.expression, self._busy, state.weights)
         view = View(person, state, self.width, self.height, self._drawn)
-        screen = view.place(points)
-        picture, depth = self._picture, self._depth
-        picture.fill(0)
-        depth.fill(-1e9)
-        self._draw_sheet(points, state, view, picture)
+        pose = _Pose(state, view, points, view.place(points))
+        canvas.picture.fill(0)
+        canvas.depth.fill(FARTHEST)
+        self._draw_sheet(pose)
         opening = self._mouth_opening(points)
-        if opening > 0.1:
-            self._draw_mouth(points, screen, state, view, opening, picture, depth)
+        if opening > PARTED:
+            self._draw_mouth(pose, opening)
         blinks = [
-            float(state.weights[INDEX["eyeBlink_" + suffix]] + 0.6 * state.weights[INDEX["eyeLookDown_" + suffix]])
+            float(
+                state.weights[INDEX["eyeBlink_" + suffix]]
+                + LOOKING_DOWN * state.weights[INDEX["eyeLookDown_" + suffix]]
+            )
             for suffix in "LR"
         ]
-        shut = np.clip((np.array(blinks, np.float32) - 0.12) / 0.55, 0, 1)
-        attributes = self._attributes
-        light_skin(
-            attributes,
-            vertex_normals(self._round, points, count),
-            person.normals,
-            self._dimmed,
-            # Light and line of sight are turned into the head's coordinates, not thousands of normals out of them.
-            (view.rotation.T @ state.light.direction).astype(np.float32),
-            (state.rotation.T @ state.light.direction).astype(np.float32),
-            view.rotation[2],
-            np.float32(state.light.ambient),
-            state.light.colour,
-            self._opacity,
-            self._hollow,
-            person.lid,
-            _smooth(shut).astype(np.float32),
-            # A lid turns down as it closes; the lamp that lit the open one would leave it dark.
-            np.array([0.7 * min(blink, 1.0) for blink in blinks], np.float32),
-        )
-        bright = float(attributes[head.landmarks[27], 5])
+        shut = SHUT(np.array(blinks, np.float32))
+        self._light_face(pose, blinks, shut)
+        bright = float(self._attributes[head.landmarks[NOSE_BRIDGE], RED])
         for side in range(2):
             if shut[side] > 0:
-                # The upper lid lies on the lower one, also where a squint pushes that up.
-                screen[:count, 2] += self._upper[side] * np.float32(0.8 * shut[side])
-            if blinks[side] < 1.05:
-                self._draw_eye(side, points, state, view, bright, picture, depth)
-        draw_textured(self._face, screen, attributes, self._open, self._closed, True, picture, depth)
+                pose.screen[: head.faces_count, 2] += self._upper[side] * np.float32(LID_IN_FRONT * shut[side])
+            if blinks[side] < ALL_SHUT:
+                self._draw_eye(side, pose, bright)
+        draw_textured(self._face, pose.screen, self._attributes, Textures(self._open, self._closed), True, canvas)
         for side, suffix in enumerate("LR"):
-            self._draw_lashes(side, screen, float(state.weights[INDEX["eyeBlink_" + suffix]]), picture, depth)
-        return self._shrink(picture)
+            self._draw_lashes(side, pose.screen, float(state.weights[INDEX["eyeBlink_" + suffix]]))
+        return self._shrink(canvas.picture)
 
-    def _draw_sheet(self, points: FloatArray, state: State, view: View, picture: FloatArray) -> None:
-        person, sheet = self.person, self.person.sheet
-        face = in_portrait(person, points[sheet.vertices], view.rotation, state.offset) - person.places[sheet.vertices]
-        shell = in_portrait(person, sheet.shell, view.rotation, state.offset) - self._shell
+    def _light_face(self, pose: _Pose, blinks: list[float], shut: NDArray[np.floating]) -> None:
+        light = pose.state.light
+        light_skin(
+            self._attributes,
+            vertex_normals(self._round, pose.points, self.head.faces_count),
+            self._skin,
+            # Light and line of sight are turned into the head's coordinates, not thousands of normals out of them.
+            SkinLight(
+                (pose.view.rotation.T @ light.direction).astype(np.float32),
+                (pose.state.rotation.T @ light.direction).astype(np.float32),
+                pose.view.rotation[2],
+                np.float32(light.ambient),
+                light.colour,
+            ),
+            Lids(
+                _smooth(shut).astype(np.float32),
+                np.array([LID_CALM * min(blink, 1.0) for blink in blinks], np.float32),
+            ),
+        )
+
+    def _draw_sheet(self, pose: _Pose) -> None:
+        person, sheet, state = self.person, self.person.sheet, pose.state
+        rotation, height, width = pose.view.rotation, *self._drawn
+        face = in_portrait(person, pose.points[sheet.vertices], rotation, state.offset) - person.places[sheet.vertices]
+        shell = in_portrait(person, sheet.shell, rotation, state.offset) - self._shell
         places = sheet.places + sheet.displaced(np.concatenate([face, shell * sheet.share[:, None]]))
-        factor = np.array([picture.shape[1] / self.width, picture.shape[0] / self.height], np.float32)
+        factor = np.array([width / self.width, height / self.height], np.float32)
         screen = to_picture(places, state, self.width, self.height) * factor
         lit = shade(self._dome_dimmed, self._dome, state.light)
         near = sheet.nearness[:, None]
         table = self._sheet_attributes
-        table[:, 2:5] = near * lit + (1 - near) * state.light.background
-        draw_sheet(sheet.triangles, screen, table, self._open, picture)
+        table[:, SHEET_RED : SHEET_BLUE + 1] = near * lit + (1 - near) * state.light.background
+        draw_sheet(sheet.triangles, screen, table, self._open, self._canvas.picture)
 
     def _mouth_opening(self, points: FloatArray) -> float:
         """Largest gap between the lips, cm."""
         marks = self.head.landmarks
-        return float(np.max(points[marks[[61, 62, 63]], 1] - points[marks[[67, 66, 65]], 1]))
+        return float(np.max(points[marks[UPPER_LIP], 1] - points[marks[LOWER_LIP], 1]))
 
-    def _draw_mouth(
-        self,
-        points: FloatArray,
-        screen: FloatArray,
-        state: State,
-        view: View,
-        opening: float,
-        picture: FloatArray,
-        depth: FloatArray,
-    ) -> None:
-        head, light = self.head, state.light
-        loop = screen[head.mouth_loop]
-        centre = loop.mean(0, keepdims=True)
-        fan = np.concatenate([loop, centre]).astype(np.float32)
-        fan[:, 2] -= 6.0
-        white = self._ivory * light.colour * (light.ambient / max(float(self.person.light[0]), 0.3))
-        # Between lips that barely part one sees lip; the wider they part, the more of the dark behind.
-        deep = min(max((opening - 0.1) / 0.6, 0.0), 1.0)
-        hollow = (1 - deep) * self._lips * light.colour + deep * white * np.array([0.16, 0.07, 0.065], np.float32)
+    def _draw_mouth(self, pose: _Pose, opening: float) -> None:
+        head, light = self.head, pose.state.light
+        loop = pose.screen[head.mouth_loop]
+        fan = np.concatenate([loop, loop.mean(0, keepdims=True)]).astype(np.float32)
+        fan[:, 2] -= FAN_BEHIND
+        white = self._ivory * light.colour * (light.ambient / max(float(self.person.light[0]), DARKEST_PORTRAIT))
+        deep = float(DEEP(opening))
+        hollow = (1 - deep) * self._lips * light.colour + deep * white * np.array(HOLLOW_TONE, np.float32)
         dark = np.ascontiguousarray(np.broadcast_to(hollow, (len(fan), 3)), np.float32)
-        draw_coloured(self._fan, fan, dark, False, picture, depth)
-        lips = points[head.landmarks[[62, 66]]]
-        for triangles, tone, back, reach in (
-            (head.gums, np.array([0.74, 0.40, 0.38], np.float32), 0.5, 1.7 + 1.1 * opening),
-            (head.teeth, np.array([1.02, 0.96, 0.86], np.float32), 0.3, 3.2 + 1.2 * opening),
-        ):
-            shown, colours = light_mouth(
-                triangles, points, lips, view.rotation, (white * tone).astype(np.float32), opening, reach
-            )
-            placed = screen.copy()
-            placed[:, 2] -= np.float32(back)
-            draw_coloured(shown, placed, colours, True, picture, depth)
+        draw_coloured(self._fan, fan, dark, False, self._canvas)
+        lips = pose.points[head.landmarks[LIP_MIDDLES]]
+        for triangles, inside in ((head.gums, GUMS), (head.teeth, TEETH)):
+            tone = (white * np.array(inside.tone, np.float32)).astype(np.float32)
+            lit = MouthLight(tone, opening, inside.reach + inside.opened * opening)
+            shown, colours = light_mouth(triangles, pose.points, lips, pose.view.rotation, lit)
+            placed = pose.screen.copy()
+            placed[:, 2] -= np.float32(inside.behind)
+            draw_coloured(shown, placed, colours, True, self._canvas)
 
-    def _draw_eye(
-        self,
-        side: int,
-        points: FloatArray,
-        state: State,
-        view: View,
-        bright: float,
-        picture: FloatArray,
-        depth: FloatArray,
-    ) -> None:
-        person = self.person
-        turn = gaze_rotation(state.weights, side)
-        ball = self._ball @ turn.T
-        screen = view.place((person.eyes[side] + person.eye_radius * ball).astype(np.float32))
-        screen[:, 2] -= np.float32(0.18)
+    def _draw_eye(self, side: int, pose: _Pose, bright: float) -> None:
+        person, weights = self.person, pose.state.weights
+        turn = gaze_rotation(weights, side)
+        turned = self._ball @ turn.T
+        screen = pose.view.place((person.eyes[side] + person.eye_radius * turned).astype(np.float32))
+        screen[:, 2] -= np.float32(BALL_BEHIND)
         table = self._ball_attributes[side]
-        table[:, 5:8] = (
-            state.light.colour * np.float32(np.clip(bright, 0.6, 1.3)) * self._lid_shadow(side, points, ball)
+        table[:, RED : BLUE + 1] = (
+            pose.state.light.colour
+            * np.float32(np.clip(bright, DARKEST_EYE, BRIGHTEST_EYE))
+            * lid_shadow(self.head, person, side, pose.points, turned)
         )
-        # At rest the photograph itself is the best eye; painted whites are for where it shows none.
         moved = (
-            np.abs(turn - np.eye(3, dtype=np.float32)).max() * 6 + state.weights[INDEX["eyeWide_" + "LR"[side]]] * 2.5
+            np.abs(turn - np.eye(3, dtype=np.float32)).max() * GAZE_BARES
+            + weights[INDEX["eyeWide_" + "LR"[side]]] * WIDE_BARES
         )
-        table[:, 4] = max(0.0, 1 - float(moved))
-        draw_textured(self._ball_triangles, screen, table, self._bare, self._open, True, picture, depth)
+        table[:, MIX] = max(0.0, 1 - float(moved))
+        textures = Textures(self._bare, self._open)
+        draw_textured(self._ball_triangles, screen, table, textures, True, self._canvas)
 
-    def _draw_lashes(self, side: int, screen: FloatArray, blink: float, picture: FloatArray, depth: FloatArray) -> None:
-        """A soft dark line along the edge of a shut lid, where a squint would hide the lashes of the texture."""
-        dark = 0.6 * min(max((blink - 0.6) / 0.3, 0.0), 1.0)
-        if dark <= 0:
+    def _draw_lashes(self, side: int, screen: FloatArray, blink: float) -> None:
+        opacity = lash_opacity(blink)
+        if opacity <= 0:
             return
         edge = screen[self.head.mesh[[LOWER[side][0], *UPPER[side], LOWER[side][-1]]]]
-        x = np.linspace(edge[:, 0].min(), edge[:, 0].max(), 25)
-        width, middle = float(x[-1] - x[0]), float(x.mean())
-        y = np.polyval(np.polyfit((edge[:, 0] - middle) / width, edge[:, 1], 3), (x - middle) / width)
-        strip = np.zeros((3, len(x), 3), np.float32)
-        strip[..., 0], strip[..., 2] = x, edge[:, 2].max() + 1
-        strip[..., 1] = y + np.array([[-0.025], [0.005], [0.05]]) * width
-        table = np.zeros((3, len(x), 9), np.float32)
-        table[..., 5:8] = 1
-        table[1, :, 8] = dark * np.sqrt(1 - np.square(np.linspace(-1, 1, len(x))))
-        index = np.arange(3 * len(x), dtype=np.int32).reshape(3, len(x))
-        a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
-        triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
-        points, attributes = strip.reshape(-1, 3), table.reshape(-1, 9)
-        draw_textured(triangles, points, attributes, self._lash, self._lash, False, picture, depth)
-
-    def _lid_shadow(self, side: int, points: FloatArray, ball: FloatArray) -> FloatArray:
-        """Factors (P, 1) by which the lids darken the eyeball along their edges."""
-        where = ball * np.float32(self.person.eye_radius) + self.person.eyes[side]
-        corners = [LOWER[side][0], LOWER[side][-1]]
-        shadow = np.ones(len(ball), np.float32)
-        for lid, depth, reach in ((UPPER[side], 0.5, 0.22), (LOWER[side][1:-1], 0.25, 0.12)):
-            line = points[self.head.mesh[[*corners, *lid]]]
-            darken_along(shadow, where, line[np.argsort(line[:, 0])], np.float32(depth), np.float32(reach))
-        return shadow[:, None]
+        triangles, points, attributes = lash_strip(edge, opacity)
+        draw_textured(triangles, points, attributes, self._lash, False, self._canvas)
 
 
 def _smooth(value: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(value * value * (3 - 2 * value))
-
-
-def _ball() -> tuple[FloatArray, IntArray]:
-    """The front of a unit sphere: points (P, 3) and triangles."""
-    steps = np.radians(np.linspace(-68, 68, 17))
-    yaw, pitch = np.meshgrid(steps, steps)
-    points = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], -1).reshape(-1, 3)
-    index = np.arange(17 * 17).reshape(17, 17)
-    a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
-    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
-    return points.astype(np.float32), triangles.astype(np.int32)
-
-
-def _eye_white(person: Person) -> FloatArray:
-    """(3,) colour of the white of the eyes: what white looks like in the portrait's light, for the teeth."""
-    tones = []
-    for side in range(2):
-        x, y = person.places[:, 0][person.lid[side] > 0.9], person.places[:, 1][person.lid[side] > 0.9]
-        picture = person.layers.bare[int(y.min()) : int(y.max()) + 1, int(x.min()) : int(x.max()) + 1].reshape(-1, 3)
-        if len(picture):
-            luma = picture.mean(1)
-            tones.append(picture[luma >= np.percentile(luma, 80)].mean(0))
-    tone = np.mean(tones, axis=0) if tones else np.array([190.0, 182.0, 175.0])
-    # Eyes in the shade of their lids are too dark a witness: teeth are never darker than well-lit skin.
-    height, width = person.layers.open.shape[:2]
-    x = np.clip(person.places[:, 0].astype(int), 0, width - 1)
-    y = np.clip(person.places[:, 1].astype(int), 0, height - 1)
-    skin = float(np.percentile(person.layers.open[y, x].mean(1), 75))
-    tone = tone * max(1.05, 1.08 * skin / max(float(tone.mean()), 1.0))
-    return np.asarray(np.clip(0.5 * tone + 0.5 * tone.mean(), 110, 235), np.float32)

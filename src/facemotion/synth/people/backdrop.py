@@ -11,22 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from facemotion.synth.drawing.vertices import carry
-from facemotion.synth.people.head import FloatArray, HeadModel, IntArray
+from facemotion.synth.people.head import FloatArray, IntArray
 
-CELLS = 44
+CELLS = 44  # of the grid, along each side
+MARGIN = 0.25  # of the portrait's sides, by which the grid reaches beyond them
+RINGS, RING_POINTS = (2.0, 3.2), 24  # controls that never move: radii over that of the shell, and points on each ring
+RIDGE = 2e-3  # distance between two controls, in heights of the portrait, below which they may disagree
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """The grid and how it follows its control points.
+    """The grid and how it follows its C control points: A of the face, B of the shell, and others that never move.
 
     Attributes:
-        places: (G, 2) float32, of the grid's points in the portrait, pixels.
+        places: (G, 2) float32 pixels, the grid's points in the portrait.
         triangles: (N, 3) int32.
         follow: (G, C) float32: displacement of the grid = follow @ displacement of the controls.
-        vertices: (A,) int32, vertices of the face that are controls; they come first.
-        shell: (B, 3) float32, points of the head's shell in head coordinates; share: (B,) how far they turn with it.
-        still: C - A - B controls that never move.
+        vertices: (A,) int32 vertices of the face that are controls; they come first.
+        shell: (B, 3) float32 points of the head's shell, head coordinates.
+        share: (B,) float32, 0..1, how far these turn with the head.
         nearness: (G,) float32, 1 at the head, 0 far from it.
     """
 
@@ -39,53 +42,69 @@ class Sheet:
     nearness: FloatArray
 
     def displaced(self, moved: FloatArray) -> FloatArray:
-        """Displacement (G, 2) of the grid for displacements (A + B, 2) of the moving controls, pixels."""
+        """Displace the grid.
+
+        Args:
+            moved: (A + B, 2) float32 pixels, displacements of the moving controls.
+        Returns:
+            (G, 2) float32 pixels.
+        """
         return carry(self.follow, np.ascontiguousarray(moved.T, np.float32))
 
 
-def make_sheet(
-    head: HeadModel,
-    places: FloatArray,
-    shell_places: FloatArray,
-    shell: FloatArray,
-    share: FloatArray,
-    vertices: IntArray,
-    size: tuple[int, int],
-) -> Sheet:
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """Points that carry the grid.
+
+    Attributes:
+        vertices: (A,) int32 vertices of the face.
+        places: (A, 2) float32 pixels, where the portrait shows them.
+        shell: (B, 3) float32 points of the head's shell, head coordinates.
+        shell_places: (B, 2) float32 pixels, where the portrait shows them.
+        share: (B,) float32, 0..1, how far they turn with the head.
+    """
+
+    vertices: IntArray
+    places: FloatArray
+    shell: FloatArray
+    shell_places: FloatArray
+    share: FloatArray
+
+
+def make_sheet(moving: Controls, size: tuple[int, int]) -> Sheet:
     """Lay the grid and solve for the interpolation.
 
     Args:
-        head: the model. places: (A, 2) of the face controls in the portrait. shell_places: (B, 2) of the shell.
-        shell, share, vertices: as in Sheet. size: width, height of the portrait.
+        moving: controls that move. Others are laid round them, which never do.
+        size: width and height of the portrait, pixels.
     """
     width, height = size
-    margin = 0.25
-    x = np.linspace(-margin * width, (1 + margin) * width, CELLS + 1)
-    y = np.linspace(-margin * height, (1 + margin) * height, CELLS + 1)
+    x = np.linspace(-MARGIN * width, (1 + MARGIN) * width, CELLS + 1)
+    y = np.linspace(-MARGIN * height, (1 + MARGIN) * height, CELLS + 1)
     grid = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-    middle, radius = shell_places.mean(0), np.ptp(shell_places[:, 1]) / 2
-    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    middle, radius = moving.shell_places.mean(0), np.ptp(moving.shell_places[:, 1]) / 2
+    angles = np.linspace(0, 2 * np.pi, RING_POINTS, endpoint=False)
     ring = np.stack([np.cos(angles), np.sin(angles)], 1)
-    still = np.concatenate([middle + ring * radius * 2.0, middle + ring * radius * 3.2])
-    controls = np.concatenate([places, shell_places, still]) / height
+    still = np.concatenate([middle + ring * radius * away for away in RINGS])
+    controls = np.concatenate([moving.places, moving.shell_places, still]) / height
     # A linear radial basis: the least bent surface through the controls; the small ridge lets near twins disagree.
     kernel = -_distances(controls, controls)
     ones = np.ones((len(controls), 1))
-    system = np.block([[kernel - 2e-3 * np.eye(len(controls)), ones], [ones.T, np.zeros((1, 1))]])
+    system = np.block([[kernel - RIDGE * np.eye(len(controls)), ones], [ones.T, np.zeros((1, 1))]])
     right = np.concatenate([-_distances(grid / height, controls), np.ones((len(grid), 1))], axis=1)
     follow = np.linalg.solve(system, right.T).T[:, : len(controls)]
     index = np.arange((CELLS + 1) ** 2).reshape(CELLS + 1, CELLS + 1)
     a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
     triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
-    moving = np.concatenate([np.ones(len(places)), share, np.zeros(len(still))])
+    moves = np.concatenate([np.ones(len(moving.places)), moving.share, np.zeros(len(still))])
     return Sheet(
-        grid.astype(np.float32),
-        triangles,
-        follow.astype(np.float32),
-        vertices,
-        shell,
-        share,
-        np.clip(follow @ moving, 0, 1).astype(np.float32),
+        places=grid.astype(np.float32),
+        triangles=triangles,
+        follow=follow.astype(np.float32),
+        vertices=moving.vertices,
+        shell=moving.shell,
+        share=moving.share,
+        nearness=np.clip(follow @ moves, 0, 1).astype(np.float32),
     )
 
 
@@ -94,8 +113,11 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def head_shell() -> tuple[FloatArray, FloatArray]:
-    """Points round the skull, where hair and ears are, then neck and shoulders: (B, 3) cm and their share of the head's
-    turning (B,)."""
+    """Points round the skull, where hair and ears are, then of the neck and the shoulders.
+
+    Returns:
+        Points (B, 3) float32 cm, head coordinates, and their share of the head's turning, (B,) float32, 0..1.
+    """
     rows: list[tuple[float, float, float, float]] = []
     for angle in np.linspace(-35, 215, 15):
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))

@@ -14,7 +14,7 @@ from facemotion.errors import AssetError, SettingsError
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.fit import Fit, PortraitFitter, load_fits, save_fits
 from facemotion.synth.people.head import IDENTITIES, FloatArray, HeadModel
-from facemotion.synth.people.person import Person, make_person, mean_expression
+from facemotion.synth.people.person import Likeness, Person, make_person, mean_expression
 from facemotion.system.files import room_for, user_folder
 
 PARTS = ("train", "validation", "benchmark")
@@ -30,18 +30,26 @@ def parents() -> dict[str, tuple[str, ...]]:
     """Portraits of each part; nobody has parents in two. Portraits turned too far to be textured from are in none."""
     text = resources.files("facemotion.synth.people").joinpath("parents.txt").read_text("utf-8")
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
-    return {part: tuple(name for name, own in rows if own == part) for part in PARTS}
+    return {part: tuple(name for name, of_part in rows if of_part == part) for part in PARTS}
 
 
 def engine_version(part: str) -> str:
-    """What a seed means in a part: clips of two versions don't belong in one set. Before parts had streams of their
-    own, version 1 was that of all."""
+    """What a seed means in a part: clips of two versions don't belong in one set.
+
+    Before parts had streams of their own, all of them had version 1.
+
+    Args:
+        part: one of PARTS.
+    """
     return ".".join(map(str, (VERSION, *STREAMS[part])))
 
 
 def part_random(part: str, *numbers: int) -> np.random.Generator:
     """A generator of what the numbers stand for, in one part.
 
+    Args:
+        part: one of PARTS.
+        *numbers: what is drawn; two different rows of numbers have independent generators.
     Raises:
         SettingsError: no such part.
     """
@@ -55,8 +63,12 @@ class Recruit:
     """A person to be built.
 
     Attributes:
-        name: s001, s002, ... first: portrait of hair, scene and most of the face. second: portrait morphed in, or "".
-        share: of the second portrait, 0..1. noise: (100,) added to the shape, standard deviations. seed: of details.
+        name: s001, s002, ...
+        first: portrait of hair, scene and most of the face.
+        second: portrait morphed in, or "".
+        share: share of the second portrait, 0..1.
+        noise: (100,) float32 standard deviations added to the shape.
+        seed: seed of details.
     """
 
     name: str
@@ -71,7 +83,9 @@ def cast(count: int, part: str, seed: int) -> list[Recruit]:
     """Recruit people. Each portrait of the part gives its hair and scene to one person before any gives a second time.
 
     Args:
-        count: number of people. part: of PARTS.
+        count: number of people.
+        part: one of PARTS.
+        seed: seed of who they are.
     Raises:
         SettingsError: no such part.
     """
@@ -98,31 +112,41 @@ class PersonBuilder:
     """Builds recruits from fitted portraits."""
 
     def __init__(self, assets: Assets, head: HeadModel, fits: dict[str, Fit]) -> None:
+        """Prepare for any number of people.
+
+        Args:
+            assets: where the portraits are.
+            head: the model.
+            fits: fits by the name of the portrait.
+        """
         self._assets, self._head, self._fits = assets, head, fits
         self._bias = mean_expression(fits)
 
     def build(self, recruit: Recruit) -> Person:
         """The person that a recruit describes.
 
+        Args:
+            recruit: who is built.
         Raises:
-            AssetError: a portrait of theirs is missing.
+            AssetError: one of the two portraits is missing.
         """
-        other = self._fits.get(recruit.second)
-        return make_person(
-            self._head,
-            self._assets,
-            self._fits[recruit.first],
-            self._bias,
-            recruit.name,
-            recruit.noise,
-            other,
-            recruit.share,
-            recruit.seed,
+        likeness = Likeness(
+            name=recruit.name,
+            fit=self._fits[recruit.first],
+            shape_noise=recruit.noise,
+            other=self._fits.get(recruit.second),
+            share=recruit.share,
+            seed=recruit.seed,
         )
+        return make_person(self._head, self._assets, self._bias, likeness)
 
     def portrait(self, name: str) -> Person:
-        """A portrait as itself."""
-        return make_person(self._head, self._assets, self._fits[name], self._bias, name)
+        """The person that a portrait shows.
+
+        Raises:
+            AssetError: the portrait is missing.
+        """
+        return make_person(self._head, self._assets, self._bias, Likeness(name, self._fits[name]))
 
 
 def default_cache() -> Path:
@@ -141,9 +165,14 @@ def fit_portraits(assets: Assets, cache: Path, progress: Callable[[int, int], No
     """All portraits, fitted; those that the cache file holds already cost nothing.
 
     Args:
-        cache: npz file, made if it isn't there. progress: called with the number done and the number of all.
+        assets: where the portraits are.
+        cache: npz file, made if it isn't there.
+        progress: called with the number of portraits fitted now and the number of all that weren't in the cache.
+    Returns:
+        Fits by the name of the portrait.
     Raises:
-        AssetError: an asset is missing or the cache isn't one. NoFaceError: a portrait shows no face.
+        AssetError: an asset is missing or the cache isn't one.
+        NoFaceError: a portrait shows no face.
         WriteError: the cache can't be written.
     """
     names = assets.portrait_names()

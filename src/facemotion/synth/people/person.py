@@ -9,15 +9,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from facemotion.synth.drawing.raster import draw_textured, pack
+from facemotion.synth.drawing.raster import ALPHA, ATTRIBUTES, MIX, U2, V2, Canvas, Textures, U, V, draw_textured, pack
 from facemotion.synth.drawing.vertices import blend_shapes, vertex_normals
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.backdrop import Sheet, head_shell, make_sheet
+from facemotion.synth.people.backdrop import Controls, Sheet, head_shell, make_sheet
 from facemotion.synth.people.fit import Fit, project, read_portrait
 from facemotion.synth.people.head import INDEX, FloatArray, HeadModel
 from facemotion.synth.people.layers import LOWER, UPPER, Layers, Picture, paint_layers
 
 EYES = ((42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41))  # of the 68 points, subject's left eye first
+SHAPE_SHARE = 0.6  # share of a second portrait in the shape, over its share in the skin
+HAIRLINE = 4  # cm from the border of the face at which a second portrait has its whole share
+LID_TRAVEL = 0.12  # cm: vertices that a blink moves so far belong wholly to the lid
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +31,20 @@ class Person:
         name: unique in its data set.
         neutral: (V, 3) float32 vertices at rest, cm.
         expression: (S, V, 3) float32, the model's shapes, those of the lids scaled to this person's eyes.
-        eyes: (2, 3) centres of the eyeballs, subject's left first. eye_radius: cm.
-        rotation, scale, shift: camera of the portrait (see fit).
+        eyes: (2, 3) float32 centres of the eyeballs, the subject's left first.
+        eye_radius: radius of both eyeballs, cm.
+        rotation: (3, 3) float32 from the head to the camera of the portrait (see `fit`).
+        scale: pixels of the portrait for each cm.
+        shift: (2,) float32 pixels, where the camera shows the head's origin.
         places: (V, 2) float32 where the portrait shows each vertex, pixels: its texture coordinates.
-        closed_places: (V, 2) where it would show it with closed lids; lid: (2, V) 0..1, share of each eye's lid.
-        photographed: (V, 3) head coordinates in the state of the portrait; normals: (F, 3) of its face.
-        light: (4,) ambient and direction of the portrait's light, fitted (see scene).
-        layers: pictures. sheet: what lies round the face.
+        closed_places: (V, 2) float32 where it would show each vertex with closed lids.
+        lid: (2, V) float32, 0..1, share of each eye's lid.
+        photographed: (V, 3) float32 head coordinates in the state of the portrait.
+        normals: (F, 3) float32 normals of the face in that state, in the camera's coordinates.
+        light: (4,) float32 ambient and direction of the portrait's light, made by `fit_light`.
+        layers: pictures that the person is drawn with.
+        sheet: what lies round the face.
+        size: width and height of the portrait, pixels.
     """
 
     name: str
@@ -56,42 +66,77 @@ class Person:
     size: tuple[int, int]
 
 
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """What a person is made from.
+
+    Attributes:
+        name: name of the new person.
+        fit: fit of the portrait that gives hair, scene and most of the face.
+        shape_noise: (100,) float32 standard deviations added to the shape, if any.
+        other: fit of a second portrait, if any.
+        share: share of the second portrait in the face, 0..1.
+        seed: seed of the grain of painted skin.
+    """
+
+    name: str
+    fit: Fit
+    shape_noise: FloatArray | None = None
+    other: Fit | None = None
+    share: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Photograph:
+    """A portrait and the head in it.
+
+    Attributes:
+        picture: the portrait.
+        places: (V, 2) float32 where it shows each vertex, pixels.
+        state: (V, 3) float32 vertices in its state, head coordinates.
+        rest: (V, 3) float32 vertices at rest, head coordinates.
+    """
+
+    picture: Picture
+    places: FloatArray
+    state: FloatArray
+    rest: FloatArray
+
+
 def mean_expression(fits: dict[str, Fit]) -> FloatArray:
-    """(S,) mean of the fitted expressions: the bias of fitting, which is taken from every fit so that neutral is
-    neutral."""
+    """Mean of the fitted expressions: the bias of fitting, which is taken from every fit so that neutral is neutral.
+
+    Args:
+        fits: fitted portraits, at least one.
+    Returns:
+        (S,) float32 weights.
+    """
     return np.asarray(np.mean([fit.expression for fit in fits.values()], axis=0), np.float32)
 
 
-def make_person(
-    head: HeadModel,
-    assets: Assets,
-    fit: Fit,
-    bias: FloatArray,
-    name: str,
-    shape_noise: FloatArray | None = None,
-    other: Fit | None = None,
-    share: float = 0.0,
-    seed: int = 0,
-) -> Person:
+def make_person(head: HeadModel, assets: Assets, bias: FloatArray, likeness: Likeness) -> Person:
     """Build a person from one portrait, or from two.
 
     Args:
-        head: the model. assets: where the portraits are. fit: of the portrait that gives hair, scene and most of the
-            face. bias: of `mean_expression`. name: of the new person.
-        shape_noise: (100,) standard deviations added to the shape. other: fit of a second portrait.
-        share: of the second portrait in the face, 0..1. seed: of the grain of painted skin.
+        head: the model.
+        assets: where the portraits are.
+        bias: (S,) float32, made by `mean_expression`.
+        likeness: what the person is made from.
+    Raises:
+        AssetError: a portrait is missing or isn't a picture.
     """
-    shape, photographed = _shape(head, fit, bias)
-    portrait = read_portrait(assets, fit.name)
-    places = project(photographed, fit.rotation, fit.scale, fit.shift)
-    if other is not None and share > 0:
-        theirs, their_state = _shape(head, other, bias)
-        their_places = project(their_state, other.rotation, other.scale, other.shift)
-        portrait = _morph(head, portrait, places, read_portrait(assets, other.name), their_places, share, photographed)
+    fit = likeness.fit
+    first = _photograph(head, assets, fit, bias)
+    portrait, shape, photographed, places = first.picture, first.rest, first.state, first.places
+    if likeness.other is not None and likeness.share > 0:
+        second = _photograph(head, assets, likeness.other, bias)
+        portrait = _morph(head, first, second, likeness.share)
         # Less of the second in shape than in skin, and nothing at the rim: the hair stays the first portrait's.
-        shape = shape + np.float32(0.6 * share) * (theirs - shape) * np.minimum(head.rim / 4, 1)[:, None]
-    if shape_noise is not None:
-        shape = shape + np.tensordot(shape_noise, head.identity, 1).astype(np.float32)
+        inwards = np.minimum(head.rim / HAIRLINE, 1)[:, None]
+        shape = shape + np.float32(SHAPE_SHARE * likeness.share) * (second.rest - shape) * inwards
+    if likeness.shape_noise is not None:
+        shape = shape + np.tensordot(likeness.shape_noise, head.identity, 1).astype(np.float32)
     shape = _close_lips(head, shape)
     expression, lid, closing = _lids(head, shape)
     open_state = photographed - np.tensordot(_blinks(fit, bias), head.expression, 1).astype(np.float32)
@@ -99,29 +144,35 @@ def make_person(
     lines = [closed_places[head.mesh[list(LOWER[side])]] for side in range(2)]
     for side in range(2):  # lashes hang over the lower lid
         lid[side] = np.maximum(lid[side], _under(closed_places, lines[side]) * (head.neutral[:, 2] > 5))
-    layers = paint_layers(portrait, fit.landmarks, lines, seed)
+    layers = paint_layers(portrait, fit.landmarks, lines, likeness.seed)
     normals = vertex_normals(head.face, photographed @ fit.rotation.T, head.faces_count)
     sheet = _surroundings(head, fit, shape, places, normals)
     light = fit_light(portrait, places[: head.faces_count], normals, head.rim[: head.faces_count])
     return Person(
-        name,
-        np.ascontiguousarray(shape, np.float32),
-        expression,
-        _eyeballs(head, fit, shape),
-        head.eye_radius,
-        fit.rotation,
-        fit.scale,
-        fit.shift,
-        places,
-        closed_places,
-        lid,
-        photographed,
-        normals,
-        light,
-        layers,
-        sheet,
-        fit.size,
+        name=likeness.name,
+        neutral=np.ascontiguousarray(shape, np.float32),
+        expression=expression,
+        eyes=_eyeballs(head, fit, shape),
+        eye_radius=head.eye_radius,
+        rotation=fit.rotation,
+        scale=fit.scale,
+        shift=fit.shift,
+        places=places,
+        closed_places=closed_places,
+        lid=lid,
+        photographed=photographed,
+        normals=normals,
+        light=light,
+        layers=layers,
+        sheet=sheet,
+        size=fit.size,
     )
+
+
+def _photograph(head: HeadModel, assets: Assets, fit: Fit, bias: FloatArray) -> _Photograph:
+    rest, state = _shape(head, fit, bias)
+    places = project(state, fit.rotation, fit.scale, fit.shift)
+    return _Photograph(read_portrait(assets, fit.name), places, state, rest)
 
 
 def _lids(head: HeadModel, shape: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -135,9 +186,9 @@ def _lids(head: HeadModel, shape: FloatArray) -> tuple[FloatArray, FloatArray, F
         factor = _lid_factor(head, shape, side)
         for blink in ("eyeBlink_", "eyeLookDown_"):
             expression[INDEX[blink + suffix]] *= factor
-        own = expression[INDEX["eyeBlink_" + suffix]]
-        lid[side] = np.clip(np.linalg.norm(own, axis=1) / 0.12, 0, 1)
-        closing += own
+        blink_move = expression[INDEX["eyeBlink_" + suffix]]
+        lid[side] = np.clip(np.linalg.norm(blink_move, axis=1) / LID_TRAVEL, 0, 1)
+        closing += blink_move
     return expression, lid, closing
 
 
@@ -165,7 +216,7 @@ def _surroundings(head: HeadModel, fit: Fit, shape: FloatArray, places: FloatArr
     inner = head.landmarks[[4, 6, 8, 10, 12, 19, 24, 30, 33, 48, 54, 57, 36, 45]]
     controls = np.unique(np.concatenate([rim, inner])).astype(np.int32)
     behind = project(shell, fit.rotation, fit.scale, fit.shift)
-    return make_sheet(head, places[controls], behind, shell, portion, controls, fit.size)
+    return make_sheet(Controls(controls, places[controls], shell, behind, portion), fit.size)
 
 
 def _under(places: FloatArray, line: FloatArray) -> FloatArray:
@@ -179,10 +230,11 @@ def _under(places: FloatArray, line: FloatArray) -> FloatArray:
 
 
 def _blinks(fit: Fit, bias: FloatArray) -> FloatArray:
-    own = np.zeros_like(fit.expression)
+    """(S,) weights of the blinks that the portrait shows, zeros elsewhere."""
+    blinks = np.zeros_like(fit.expression)
     for name in ("eyeBlink_L", "eyeBlink_R"):
-        own[INDEX[name]] = fit.expression[INDEX[name]] - bias[INDEX[name]]
-    return own
+        blinks[INDEX[name]] = fit.expression[INDEX[name]] - bias[INDEX[name]]
+    return blinks
 
 
 def _shape(head: HeadModel, fit: Fit, bias: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -233,51 +285,50 @@ def _lid_factor(head: HeadModel, shape: FloatArray, side: int) -> float:
     return float(np.clip((opening(shape) + 0.05) / max(-travel, 0.1), 0.4, 1.8))
 
 
-def _morph(
-    head: HeadModel,
-    portrait: Picture,
-    places: FloatArray,
-    other: Picture,
-    their_places: FloatArray,
-    share: float,
-    state: FloatArray,
-) -> Picture:
-    """Blend the other portrait's face, warped to this one's places and matched in colour, into this portrait."""
-    height, width = portrait.shape[:2]
+def _morph(head: HeadModel, first: _Photograph, second: _Photograph, share: float) -> Picture:
+    """Blend the face of the second portrait, warped to the first one's places and matched in colour, into the first."""
+    height, width = first.picture.shape[:2]
     count = head.faces_count
-    attributes = np.ones((count, 9), np.float32)
-    attributes[:, 0:2] = their_places[:count]
-    attributes[:, 2:5] = 0
+    attributes = np.ones((count, ATTRIBUTES), np.float32)
+    attributes[:, U : V + 1] = second.places[:count]
+    attributes[:, [U2, V2, MIX]] = 0
     # Hair and rim stay; so does the forehead, where fringes differ.
     forehead = np.clip((8.6 - head.neutral[:count, 1]) / 2.2, 0, 1)
     neck = np.clip((head.neutral[:count, 1] + 8.5) / 1.5, 0, 1)
-    attributes[:, 8] = np.clip((head.rim[:count] - 1.5) / 3.5, 0, 1) * forehead * neck
-    points = np.concatenate([places[:count], state[:count, 2:]], 1).astype(np.float32)
-    drawn = portrait.astype(np.float32)
-    theirs = np.zeros_like(drawn)
-    mask = np.zeros_like(drawn)
-    texture, white = pack(other), pack(np.full((2, 2, 3), 255, np.uint8))
+    attributes[:, ALPHA] = np.clip((head.rim[:count] - 1.5) / 3.5, 0, 1) * forehead * neck
+    points = np.concatenate([first.places[:count], first.state[:count, 2:]], 1).astype(np.float32)
+    portrait = first.picture.astype(np.float32)
+    warped = np.zeros_like(portrait)
+    mask = np.zeros_like(portrait)
+    texture, white = pack(second.picture), pack(np.full((2, 2, 3), 255, np.uint8))
     far = np.full((height, width), -1e9, np.float32)
-    draw_textured(head.face, points, _solid(attributes), texture, texture, True, theirs, far.copy())
-    draw_textured(head.face, points, attributes, white, white, True, mask, far)
+    draw_textured(head.face, points, _solid(attributes), Textures(texture, texture), True, Canvas(warped, far.copy()))
+    draw_textured(head.face, points, attributes, Textures(white, white), True, Canvas(mask, far))
     alpha = mask[..., :1] / 255
     solid = alpha[..., 0] > 0.9
     for k in range(3):
-        mine, their = drawn[..., k][solid], theirs[..., k][solid]
-        gain = np.clip(mine.std() / max(float(their.std()), 1.0), 0.75, 1.3)
-        theirs[..., k] = (theirs[..., k] - their.mean()) * gain + mine.mean()
-    return np.clip(drawn + share * alpha * (theirs - drawn), 0, 255).astype(np.uint8)
+        wanted, given = portrait[..., k][solid], warped[..., k][solid]
+        gain = np.clip(wanted.std() / max(float(given.std()), 1.0), 0.75, 1.3)
+        warped[..., k] = (warped[..., k] - given.mean()) * gain + wanted.mean()
+    return np.clip(portrait + share * alpha * (warped - portrait), 0, 255).astype(np.uint8)
 
 
 def _solid(attributes: FloatArray) -> FloatArray:
     solid = attributes.copy()
-    solid[:, 8] = 1
+    solid[:, ALPHA] = 1
     return solid
 
 
 def fit_light(portrait: Picture, places: FloatArray, normals: FloatArray, rim: FloatArray) -> FloatArray:
-    """Ambient and direction (4,) of the light on the face: luma divided by its mean = ambient + direction . normal.
+    """Fit the light on a face: luma divided by its mean = ambient + direction . normal.
 
+    Args:
+        portrait: (H, W, 3) uint8.
+        places: (F, 2) float32 where it shows each vertex of the face, pixels.
+        normals: (F, 3) float32 in its camera's coordinates.
+        rim: (F,) float32 cm from the border of the face.
+    Returns:
+        (4,) float32: ambient, then the direction.
     Reference: Basri and Jacobs, Lambertian reflectance and linear subspaces, 2003 (the first-order part).
     """
     height, width = portrait.shape[:2]
@@ -303,5 +354,10 @@ def fit_light(portrait: Picture, places: FloatArray, normals: FloatArray, rim: F
 
 
 def scaled(person: Person, factor: float) -> Person:
-    """The person drawn from smaller pictures, for frames in which a portrait pixel is at most 1 / factor of a pixel."""
+    """The person drawn from smaller pictures.
+
+    Args:
+        person: the person.
+        factor: pixels of the pictures drawn from, for each pixel of the portrait; from 1 on nothing changes.
+    """
     return person if factor >= 1 else replace(person, layers=person.layers.scaled(factor))
