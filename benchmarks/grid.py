@@ -41,7 +41,7 @@ from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, mak
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder
-from facemotion.types import FeatureSequence, FloatArray
+from facemotion.types import ClipKind, FeatureSequence, FloatArray
 
 ROOT = Path(__file__).parents[1]
 ENCODER = "transformer encoder, trained on the 30 phrases alone"
@@ -130,7 +130,8 @@ def measure(
 def by_takes(vectors: Sequence[FloatArray], test: Manifest) -> list[dict[str, float]]:
     """Mean over seeds of AP and EER by the number of enrolment takes."""
     seeds = [
-        [curve(trials) for trials in enrolment_trials(own, test.records, MOST_TAKES, kind="lip")] for own in vectors
+        [curve(trials) for trials in enrolment_trials(own, test.records, MOST_TAKES, kind=ClipKind.LIP)]
+        for own in vectors
     ]
     return [
         {

@@ -83,7 +83,7 @@ def test_a_tilde_means_nothing_in_the_name_of_a_motion_that_is_no_near_miss(tmp_
 def test_columns_that_facemotion_does_not_know_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("frames,session,repetition,kind,motion,subject,path\n27,2,1,lip,hello,ann,a.mp4\n")
-    assert read_manifest(path).records == (ClipRecord("a.mp4", "ann", "hello", "lip", 1, 2, ""),)
+    assert read_manifest(path).records == (ClipRecord("a.mp4", "ann", "hello", ClipKind.LIP, 1, 2, ""),)
 
 
 @pytest.mark.parametrize(

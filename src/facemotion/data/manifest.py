@@ -131,7 +131,9 @@ def _name_reordered(records: tuple[ClipRecord, ...], folder: Path) -> Manifest:
             continue
         variant = record.motion.partition(_MARK)[2]
         name = near_miss_name(record.original, ORDER)
-        names[record.motion] = name = f"{name}-{variant}" if name in taken else name
+        if name in taken:
+            name = f"{name}-{variant}"
+        names[record.motion] = name
         taken.add(name)
         programs[name] = programs[record.motion]
     return Manifest(folder, tuple(_renamed(record, names) for record in records), programs)

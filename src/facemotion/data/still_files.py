@@ -192,9 +192,9 @@ class Stills:
         """
         classes = self._named_emotions()
         if len(classes) < 2:
-            found = EMOTIONS[int(classes[0])] if len(classes) else "none"
+            emotions = EMOTIONS[int(classes[0])] if len(classes) else "none"
             raise DataError(
-                f"Learning emotions takes stills of two or more of {', '.join(EMOTIONS)}; this set has only {found}."
+                f"Learning emotions takes stills of two or more of {', '.join(EMOTIONS)}; this set has only {emotions}."
             )
 
 

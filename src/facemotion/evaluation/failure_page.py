@@ -47,12 +47,13 @@ def failure_page(
 
     Args:
         failures: worst first, of both sorts.
-        records: that the positions of the failures point into.
-        threshold: at which they failed.
-        outcome: of all pairs.
+        records: labels that the positions of the failures point into.
+        threshold: cosine at which they failed.
+        outcome: counts of all pairs.
         strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time; a clip that raises a
             MediaError, having no video perhaps, is shown without.
-        about: what failed on what, a sentence. programs: what is performed, by the motion's name, where it is known.
+        about: a sentence that says what failed on what.
+        programs: what is performed, by the name of the motion, where it is known.
     Returns:
         HTML text; the pictures are inside.
     """

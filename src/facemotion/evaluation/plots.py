@@ -89,10 +89,10 @@ def plot_embeddings(
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
     for number, (subject, motion) in enumerate(groups):
-        own = [k for k, i in enumerate(chosen) if (records[i].subject, records[i].motion) == (subject, motion)]
+        takes = [k for k, i in enumerate(chosen) if (records[i].subject, records[i].motion) == (subject, motion)]
         mark = "osD^vP*X"[names.index(subject) % 8]
         label = f"{subject}, {motion}" if len(names) > 1 else motion
-        axes.scatter(places[own, 0], places[own, 1], s=26, marker=mark, color=_colour(number), label=label)
+        axes.scatter(places[takes, 0], places[takes, 1], s=26, marker=mark, color=_colour(number), label=label)
     axes.set(xticks=[], yticks=[], title="t-SNE of the embeddings")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="x-small")
     figure.savefig(path, dpi=120)
