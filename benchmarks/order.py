@@ -28,7 +28,7 @@ from facemotion.evaluation.report import kind_figures
 from facemotion.evaluation.trials import matrix_trials, score_pairs, select_trials
 from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials, TrialKind

@@ -19,8 +19,9 @@ from realism_probe import SIDE, accuracy, degrade, features
 from sections import write_section
 
 from facemotion.synth.filming.camera import Camera
-from facemotion.synth.filming.render import Light, Renderer, State
+from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import SceneSettings, make_session, rotation
+from facemotion.synth.filming.view import Light, State
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, default_cache, fit_portraits, parents
 from facemotion.synth.people.head import SHAPES, load_head

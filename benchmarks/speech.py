@@ -34,8 +34,10 @@ from facemotion.synth.filming.scene import Moments, SceneSettings, film, make_se
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, cast, default_cache, fit_portraits
 from facemotion.synth.people.head import load_head
+from facemotion.synth.performance.habits import make_habits
 from facemotion.synth.performance.lips import FIRST_SPEECH, SpeechSpreads, pronounce
-from facemotion.synth.performance.takes import Spreads, make_habits, make_take
+from facemotion.synth.performance.spreads import Spreads
+from facemotion.synth.performance.takes import make_take
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.synth.sets.produce import SessionRenderer
 

@@ -21,7 +21,7 @@ from facemotion.synth.filming.scene import SceneSettings
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, default_cache, fit_portraits
 from facemotion.synth.people.head import load_head
-from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.plan import DatasetSettings, PlannedClip, make_performers
 from facemotion.synth.sets.produce import SessionRenderer, sensor_seed
 from facemotion.types import ClipKind, ClipRecord

@@ -16,7 +16,8 @@ from facemotion.synth.filming.scene import SceneSettings, make_session
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, Recruit, default_cache, fit_portraits
 from facemotion.synth.people.head import load_head
-from facemotion.synth.performance.takes import Spreads, make_habits
+from facemotion.synth.performance.habits import make_habits
+from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.sets.produce import SessionRenderer, sensor_seed
 from facemotion.types import ClipKind, ClipRecord

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 
 from facemotion.synth.people.head import INDEX
+from facemotion.synth.performance.habits import COMPANIONS
 from facemotion.synth.performance.priors import capture_priors, movements, of_samples, repetition_priors
-from facemotion.synth.performance.takes import COMPANIONS, Spreads
+from facemotion.synth.performance.spreads import Spreads
 
 
 def test_one_smooth_hump_is_one_movement():
     curve = np.concatenate([np.zeros(20), np.linspace(0, 1, 11), np.ones(10), np.linspace(1, 0, 16), np.zeros(20)])
-    found = movements(curve)
-    assert len(found) == 1
-    start, low, high, end, apex = found[0]
-    assert apex == 1
-    assert low - start == pytest.approx(8, abs=2)
-    assert end - high == pytest.approx(11, abs=3)
+    (move,) = movements(curve)
+    assert move.apex == 1
+    assert move.reached - move.start == pytest.approx(8, abs=2)
+    assert move.end - move.left == pytest.approx(11, abs=3)
 
 
 def test_spread_ignores_outliers():

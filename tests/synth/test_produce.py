@@ -45,7 +45,7 @@ def whole(tmp_path_factory):
 
 
 def make(out: Path, assets, fits_file, settings=TINY, **options) -> int:
-    return produce.produce(out, assets, fits_file, settings, 1, **options)
+    return produce.produce(out, assets, fits_file, settings, **options)
 
 
 def ground_truth(folder: Path) -> str:

@@ -54,10 +54,10 @@ def test_shards_resume_and_are_a_set_to_train_on(tmp_path, monkeypatch, assets, 
     monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)
 
     def run(folder, part="train"):
-        return list(make_shards(folder, assets, fits_file, 2, 2, part, 3))
+        return list(make_shards(folder, assets, fits_file, people=2, each=2, part=part, seed=3))
 
     assert run(tmp_path / "whole") == [(1, ""), (2, "")]
-    first = make_shards(tmp_path / "broken", assets, fits_file, 2, 2, "train", 3)
+    first = make_shards(tmp_path / "broken", assets, fits_file, people=2, each=2, part="train", seed=3)
     next(first)
     first.close()
     assert run(tmp_path / "broken") == [(1, ""), (2, "")]
@@ -77,5 +77,7 @@ def test_who_is_never_detected_is_left_out(tmp_path, monkeypatch, assets, fits, 
     monkeypatch.setattr(
         StillRenderer, "shoot", lambda self, weights, random: (np.zeros((160, 160, 3), np.uint8), None, None)
     )
-    assert list(make_shards(tmp_path, assets, fits_file, 1, 1, "train", 3)) == [(1, "train-3-s001")]
+    assert list(make_shards(tmp_path, assets, fits_file, people=1, each=1, part="train", seed=3)) == [
+        (1, "train-3-s001")
+    ]
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from PIL import Image
 from facemotion.synth.filming.scene import SceneSettings
 from facemotion.synth.people import cast
 from facemotion.synth.people.head import INDEX
-from facemotion.synth.performance.takes import Spreads
+from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets import stills
 from facemotion.synth.sets.stills import EMOTIONS, RECIPES, StillSettings, emotion_weights, make_stills
 

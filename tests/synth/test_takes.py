@@ -14,10 +14,13 @@ from facemotion.errors import SettingsError
 from facemotion.synth.filming.scene import SceneSettings, frame_times, make_session
 from facemotion.synth.people.cast import PARTS, cast, parents
 from facemotion.synth.people.head import INDEX
+from facemotion.synth.performance.habits import make_habits
+from facemotion.synth.performance.involuntary import TICK
 from facemotion.synth.performance.lips import FIRST_SPEECH, SpeechSpreads, spell
 from facemotion.synth.performance.motion import parse_program
 from facemotion.synth.performance.priors import movements
-from facemotion.synth.performance.takes import RISE_SHARE, TICK, WHOLE, Spreads, make_habits, make_take
+from facemotion.synth.performance.spreads import Spreads
+from facemotion.synth.performance.takes import RISE_SHARE, WHOLE, make_take
 from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
 from facemotion.types import ClipKind
 
@@ -82,9 +85,9 @@ def test_rises_and_falls_last_as_the_documents_say():
         for _ in range(80):
             take = make_take(parse_program("smile"), make_habits(random, spreads), spreads, random)
             smile = take.weights[::2, INDEX["mouthSmile_L"]].astype(np.float64)  # at 60 frames/s
-            for start, low, high, end, _ in movements(smile - smile.min()):
-                rises.append((low - start) * 2 * TICK)
-                falls.append((end - high) * 2 * TICK)
+            for move in movements(smile - smile.min()):
+                rises.append((move.reached - move.start) * 2 * TICK)
+                falls.append((move.end - move.left) * 2 * TICK)
         assert len(rises) > 60
         assert np.median(rises) == pytest.approx(WHOLE * RISE_SHARE * onset, rel=0.12)
         # A held apex sags by 12% first, so that a fall reaches 80% of the apex sooner: it seems longer.

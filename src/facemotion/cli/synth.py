@@ -174,11 +174,11 @@ def dataset(
             found,
             file,
             chosen,
-            jobs,
+            workers=jobs,
             video=video,
             features=None if features is None else ToFeatures(features, load_settings()),
-            progress=report,
             most_takes=most_takes,
+            progress=report,
         )
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
 
@@ -247,19 +247,21 @@ def stills(
     scene = _settings(None, size or "160x160", {}).scene
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
-    from facemotion.synth.performance.takes import Spreads
+    from facemotion.synth.performance.spreads import Spreads
     from facemotion.synth.sets.shards import make_shards
     from facemotion.synth.sets.stills import StillSettings, make_stills
 
     left_out: list[str] = []
     with Progress("people", quiet=json, total=people) as report:
         if shards:
-            for done, name in make_shards(out, found, file, people, each, part or "train", seed or 0, jobs):
+            for done, name in make_shards(
+                out, found, file, people=people, each=each, part=part or "train", seed=seed or 0, workers=jobs
+            ):
                 left_out += [name] if name else []
                 report(done, people)
         else:
             wanted = StillSettings(people, each, 0.5 if posed is None else posed, part or "train", seed or 0)
-            for done in make_stills(out, found, file, wanted, scene, Spreads(), jobs):
+            for done in make_stills(out, found, file, wanted, scene, Spreads(), workers=jobs):
                 report(done, people)
     pictures = (people - len(left_out)) * each
     missing = f" Left out, since the detector fires on too few stills: {', '.join(left_out)}." if left_out else ""

@@ -12,7 +12,8 @@ from facemotion.synth.filming.view import Light, State
 from facemotion.synth.people.fit import rodrigues
 from facemotion.synth.people.head import FloatArray, HeadModel
 from facemotion.synth.people.person import Person
-from facemotion.synth.performance.takes import TICK, Take
+from facemotion.synth.performance.involuntary import TICK
+from facemotion.synth.performance.takes import Take
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,54 @@ class SceneSettings:
     jpeg: float = option(0.5, "share of cameras that compress each frame as JPEG", minimum=0, maximum=1)
 
 
+# What no setting says. Nothing measured is behind these numbers; they make sessions as varied as webcams look.
+LIGHT_SPREAD = (1.0, 0.7, 0.4)  # of the added direction of light along x, y and z, relative
+PORTRAIT_LIGHT = 0.75  # share of the direction of the portrait's light that stays
+TINT_SHARE = 1 / 4  # sigma of green against the rest, over that of red against blue
+FASTEST_SHARE = 0.45  # of cameras that run at the highest rate
+HALF_YAW = 0.5  # of the sigma of yaw, for pitch and roll
+MOST_POSE = 12  # degrees of a session's pose
+PLACE_SIGMA = 0.035  # of the face's place, frame heights
+AMBIENT_MEAN, AMBIENT_SIGMA, AMBIENT_RANGE = 0.95, 0.07, (0.7, 1.1)  # of the portrait's brightness
+COLOUR_RANGE, BACKGROUND_RANGE = (0.6, 1.4), (0.5, 1.5)  # gains
+BACKGROUND_SIGMA = 0.1  # of the logarithm of the background's brightness against the face's
+NOISE_SIGMA = 0.5  # of the logarithm of the sensor's noise
+SOFTNESS_RANGE = (0.5, 0.95)  # pixels seen over pixels delivered, of soft cameras
+JPEG_QUALITIES = (35, 93)  # from the first to below the second
+DRIFT_SIGMA, DRIFT_SECONDS = 0.03, 3.0  # relative exposure drift within a take, and its period
+SHUTTER_SHARE, LONGEST_SHUTTER = (0.25, 0.8), 1 / 40  # of a frame's time; seconds
+READOUT_RANGE = (0.01, 0.03)  # seconds
+SHAKE_MEAN = 0.002  # of the camera from frame to frame, frame heights
+MOST_VIGNETTE = 0.18
+MOST_JITTER = 0.4  # frame intervals: frames stay in order
+LEAST_AMBIENT = 0.3
+HAIR_ROOM = 0.14  # face heights by which the middle of the frame lies above that of the face: room for hair
+# Slow movement of the upper body: rates in Hz, sigmas in cm along x, y and z, size of a wave twice as fast.
+SWAY_RATES, SWAY_SIGMAS, SWAY_OVERTONE = (0.15, 0.5), (0.35, 0.2, 0.2), 0.4
+NOSE_TIP = (0, 6.0, 12.0)  # about, head coordinates, cm
+
+
 @dataclass(frozen=True, eq=False)
 class Session:
     """One recording session of one person, the same for all its takes.
 
     Attributes:
-        pose: (3,) degrees of pitch (up), yaw (to the subject's left), roll. size: face height over frame height.
-        place: (2,) of the face's middle off the frame's, in frame heights.
-        light: ambient factor and (3,) direction added to the portrait's. colour, background: (3,) gains.
-        rate: frames/s. noise: grey levels. sharpness: pixels seen over delivered, 0.4..1. quality: of JPEG, 0 for
-        none. drift: relative exposure drift within a take. shutter: seconds open. readout: seconds from the top row to
-        the bottom one. shake: of the camera, frame heights. vignette: loss in the corners, 0..1.
+        pose: (3,) float32 degrees of pitch (up), yaw (to the subject's left), roll.
+        size: face height over frame height.
+        place: (2,) float32 frame heights, the face's middle off the frame's.
+        ambient: factor on the portrait's brightness.
+        light: (3,) float32 direction added to the portrait's light.
+        colour: (3,) float32 gains of red, green and blue.
+        background: (3,) float32 gains on what is far away.
+        rate: frames/s.
+        noise: standard deviation of the sensor's noise at mid grey, grey levels.
+        sharpness: pixels seen over pixels delivered, 0.5..1.
+        quality: JPEG quality, 0 where frames aren't compressed.
+        drift: relative exposure drift within a take.
+        shutter: seconds for which the shutter is open.
+        readout: seconds from the top row to the bottom one.
+        shake: movement of the camera from frame to frame, frame heights.
+        vignette: loss of light in the corners, 0..1.
     """
 
     pose: FloatArray
@@ -71,34 +109,43 @@ class Session:
 
 
 def make_session(random: np.random.Generator, settings: SceneSettings) -> Session:
-    """Draw a session."""
+    """Draw a session.
+
+    Args:
+        random: generator of the session's own.
+        settings: spreads of sessions and cameras.
+    """
     turn = settings.yaw_degrees
-    direction = random.standard_normal(3) * [1.0, 0.7, 0.4]
+    direction = random.standard_normal(3) * LIGHT_SPREAD
     direction *= random.uniform(0, settings.light) / np.linalg.norm(direction)
     exposure = float(np.exp(random.normal(0, settings.exposure)))
     # Lamps differ along one line, from warm to cold; green tints are rarer.
-    warm, tint = random.normal(0, settings.white_balance), random.normal(0, settings.white_balance / 4)
+    warm, tint = random.normal(0, settings.white_balance), random.normal(0, settings.white_balance * TINT_SHARE)
     balance = np.exp([warm, tint, -warm])
     rate = random.uniform(settings.slowest, settings.fastest)
-    if random.random() < 0.45:
+    if random.random() < FASTEST_SHARE:
         rate = settings.fastest
     return Session(
-        pose=np.clip(random.standard_normal(3) * [turn * 0.5, turn, turn * 0.5], -12, 12).astype(np.float32),
+        pose=np.clip(
+            random.standard_normal(3) * [turn * HALF_YAW, turn, turn * HALF_YAW], -MOST_POSE, MOST_POSE
+        ).astype(np.float32),
         size=float(random.uniform(settings.farthest, settings.nearest)),
-        place=(random.standard_normal(2) * 0.035).astype(np.float32),
-        ambient=float(np.clip(random.normal(0.95, 0.07), 0.7, 1.1)),
+        place=(random.standard_normal(2) * PLACE_SIGMA).astype(np.float32),
+        ambient=float(np.clip(random.normal(AMBIENT_MEAN, AMBIENT_SIGMA), *AMBIENT_RANGE)),
         light=direction.astype(np.float32),
-        colour=np.clip(exposure * balance, 0.6, 1.4).astype(np.float32),
-        background=np.clip(exposure * balance * np.exp(random.normal(0, 0.1)), 0.5, 1.5).astype(np.float32),
+        colour=np.clip(exposure * balance, *COLOUR_RANGE).astype(np.float32),
+        background=np.clip(exposure * balance * np.exp(random.normal(0, BACKGROUND_SIGMA)), *BACKGROUND_RANGE).astype(
+            np.float32
+        ),
         rate=float(rate),
-        noise=float(settings.noise * np.exp(random.normal(0, 0.5))),
-        sharpness=float(random.uniform(0.5, 0.95)) if random.random() < settings.softness else 1.0,
-        quality=int(random.integers(35, 93)) if random.random() < settings.jpeg else 0,
-        drift=float(random.normal(0, 0.03)),
-        shutter=float(min(random.uniform(0.25, 0.8) / rate, 1 / 40)),
-        readout=float(random.uniform(0.01, 0.03)),
-        shake=float(random.exponential(0.002)),
-        vignette=float(random.uniform(0, 0.18)),
+        noise=float(settings.noise * np.exp(random.normal(0, NOISE_SIGMA))),
+        sharpness=float(random.uniform(*SOFTNESS_RANGE)) if random.random() < settings.softness else 1.0,
+        quality=int(random.integers(*JPEG_QUALITIES)) if random.random() < settings.jpeg else 0,
+        drift=float(random.normal(0, DRIFT_SIGMA)),
+        shutter=float(min(random.uniform(*SHUTTER_SHARE) / rate, LONGEST_SHUTTER)),
+        readout=float(random.uniform(*READOUT_RANGE)),
+        shake=float(random.exponential(SHAKE_MEAN)),
+        vignette=float(random.uniform(0, MOST_VIGNETTE)),
     )
 
 
@@ -108,8 +155,10 @@ class Shot:
 
     Attributes:
         times: (T,) float64 seconds from 0, in whole milliseconds.
-        states: T states to be drawn. speed: (T, 2) float32 pixels/s of the head in the picture.
-        phase: (T,) uint8 as in Take. exposure: (T,) float32 factors.
+        states: T states to be drawn.
+        speed: (T, 2) float32 pixels/s of the head in the picture.
+        phase: (T,) uint8 as in Take.
+        exposure: (T,) float32 factors.
     """
 
     times: NDArray[np.float64]
@@ -122,9 +171,19 @@ class Shot:
 def frame_times(
     seconds: float, session: Session, settings: SceneSettings, random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Moments of the frames of a take, whole milliseconds, strictly increasing, the first at 0."""
+    """Moments of the frames of a take.
+
+    Args:
+        seconds: length of the take.
+        session: session of the camera.
+        settings: spreads of cameras.
+        random: generator of the frames' own.
+    Returns:
+        (T,) float64 seconds, whole milliseconds, strictly increasing, the first 0; T is 2 or more.
+    """
     count = max(2, int(seconds * session.rate))
-    times = (np.arange(count) + random.normal(0, settings.jitter, count).clip(-0.4, 0.4)) / session.rate
+    delays = random.normal(0, settings.jitter, count).clip(-MOST_JITTER, MOST_JITTER)
+    times = (np.arange(count) + delays) / session.rate
     keep = random.random(count) >= settings.dropped
     keep[:2] = True
     times = np.maximum(times[keep], 0)
@@ -136,8 +195,10 @@ class Moments:
     """What a performer does at the frames' moments, whoever wears the motion.
 
     Attributes:
-        times: (T,) float64 seconds from 0, whole milliseconds. weights: (T, S) float32. turn: (T, 3) float32 degrees of
-        pitch, yaw, roll against the portrait's pose. phase: (T,) uint8 as in Take.
+        times: (T,) float64 seconds from 0, whole milliseconds.
+        weights: (T, S) float32 weights of the shapes.
+        turn: (T, 3) float32 degrees of pitch, yaw and roll against the portrait's pose.
+        phase: (T,) uint8 as in Take.
     """
 
     times: NDArray[np.float64]
@@ -147,7 +208,14 @@ class Moments:
 
 
 def sample(take: Take, session: Session, settings: SceneSettings, random: np.random.Generator) -> Moments:
-    """Take a performance at the moments of the frames."""
+    """Take a performance at the moments of the frames.
+
+    Args:
+        take: the performance.
+        session: session in which it is filmed.
+        settings: spreads of sessions and cameras.
+        random: generator of the frames' own.
+    """
     times = frame_times(take.seconds, session, settings, random)
     index = np.minimum((times / TICK).astype(int), len(take.times) - 2)
     part = (times / TICK - index).astype(np.float32)[:, None]
@@ -165,24 +233,38 @@ def film(
     settings: SceneSettings,
     random: np.random.Generator,
 ) -> Shot:
-    """Decide what each frame shows."""
+    """Decide what each frame shows.
+
+    Args:
+        moments: what the performer does.
+        person: who performs.
+        head: the model.
+        session: session in which it is filmed.
+        settings: spreads of sessions and cameras.
+        random: generator of the shot's own.
+    """
     times = moments.times
     sway = _sway(random, times)
     zoom, centre = framing(person, head, session, settings)
     shake = np.cumsum(random.standard_normal((len(times), 2)), 0) * session.shake * settings.height / zoom
-    direction = person.light[1:] * np.float32(0.75) + session.light
+    direction = person.light[1:] * np.float32(PORTRAIT_LIGHT) + session.light
     # A face seen from the front stays as bright as the session's exposure says, wherever the light comes from.
     front = float(person.light[0] + person.light[3]) * session.ambient
     light = Light(
-        max(front - float(direction[2]), 0.3),
+        max(front - float(direction[2]), LEAST_AMBIENT),
         direction,
         session.colour,
         session.background,
     )
-    drift = 1 + session.drift * np.sin(2 * np.pi * (times / 3.0 + random.random()))
+    drift = 1 + session.drift * np.sin(2 * np.pi * (times / DRIFT_SECONDS + random.random()))
     states = [
         State(
-            np.ascontiguousarray(weights), rotation(turn), sway[k], light, zoom, (centre + shake[k]).astype(np.float32)
+            weights=np.ascontiguousarray(weights),
+            rotation=rotation(turn),
+            offset=sway[k],
+            light=light,
+            zoom=zoom,
+            centre=(centre + shake[k]).astype(np.float32),
         )
         for k, (weights, turn) in enumerate(zip(moments.weights, moments.turn, strict=True))
     ]
@@ -194,7 +276,13 @@ def film(
 
 
 def rotation(degrees: FloatArray) -> FloatArray:
-    """(3, 3) of pitch (up), yaw (to the subject's left), roll (to the subject's left shoulder), degrees."""
+    """Rotation of a head.
+
+    Args:
+        degrees: (3,) pitch (up), yaw (to the subject's left), roll (to the subject's left shoulder).
+    Returns:
+        (3, 3) float32.
+    """
     pitch, yaw, roll = np.radians(degrees)
     turn = (
         rodrigues(np.array([0.0, yaw, 0.0]))
@@ -205,14 +293,22 @@ def rotation(degrees: FloatArray) -> FloatArray:
 
 
 def framing(person: Person, head: HeadModel, session: Session, settings: SceneSettings) -> tuple[float, FloatArray]:
-    """Pixels per portrait pixel, and the portrait pixel in the middle of the frame; the frame stays inside the
-    portrait where that is large enough."""
+    """Frame a person; the frame stays inside the portrait where that is large enough.
+
+    Args:
+        person: who is filmed.
+        head: the model.
+        session: size and place of the face.
+        settings: size of the frames.
+    Returns:
+        Pixels of the frame for each pixel of the portrait, and the portrait pixel in the middle of the frame, (2,)
+        float32.
+    """
     marks = person.places[head.landmarks]
     tall = float(np.ptp(marks[:, 1]))
     width, height = person.size
     zoom = max(session.size * settings.height / tall, settings.width / width, settings.height / height)
-    # Hair above the brows takes about as much room as half the face.
-    centre = marks.mean(0) + np.array([0, -0.14 * tall]) + session.place * settings.height / zoom
+    centre = marks.mean(0) + np.array([0, -HAIR_ROOM * tall]) + session.place * settings.height / zoom
     half = np.array([settings.width, settings.height]) / (2 * zoom)
     size = np.array([width, height])
     return zoom, np.clip(centre, half, size - half).astype(np.float32)
@@ -220,16 +316,17 @@ def framing(person: Person, head: HeadModel, session: Session, settings: SceneSe
 
 def _sway(random: np.random.Generator, times: NDArray[np.float64]) -> FloatArray:
     """(T, 3) cm of slow movement of the upper body."""
-    phase, rate = random.uniform(0, 2 * np.pi, (2, 3)), random.uniform(0.15, 0.5, (2, 3))
-    size = np.abs(random.normal(0, 1, 3)) * [0.35, 0.2, 0.2]
-    wave = np.sin(2 * np.pi * times[:, None] * rate[0] + phase[0]) + 0.4 * np.sin(
+    phase, rate = random.uniform(0, 2 * np.pi, (2, 3)), random.uniform(*SWAY_RATES, (2, 3))
+    size = np.abs(random.normal(0, 1, 3)) * SWAY_SIGMAS
+    wave = np.sin(2 * np.pi * times[:, None] * rate[0] + phase[0]) + SWAY_OVERTONE * np.sin(
         4 * np.pi * times[:, None] * rate[1] + phase[1]
     )
     return np.asarray(wave * size, np.float32)
 
 
 def _nose(state: State, person: Person) -> FloatArray:
-    turned = state.rotation @ person.rotation @ np.array([0, 6.0, 12.0], np.float32) + state.offset
+    """(2,) float32 pixels of the tip of the nose, off the middle of the frame."""
+    turned = state.rotation @ person.rotation @ np.array(NOSE_TIP, np.float32) + state.offset
     return np.asarray(
         (turned[:2] * np.array([1, -1], np.float32) * person.scale - state.centre) * state.zoom, np.float32
     )

@@ -12,6 +12,7 @@ from facemotion.synth.people.person import Person
 
 PIVOT = np.array([0.0, -6.0, -1.0], np.float32)  # the head turns about the upper neck, cm
 GAZE_DEGREES = {"Up": 22.0, "Down": 24.0, "In": 28.0, "Out": 30.0}  # of the eyeball at weight 1 of eyeLook
+DARKEST = 0.25  # brightness of the portrait, over its median, below which shade isn't lit up: it would show noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +20,10 @@ class Light:
     """Light on a face, in camera coordinates: brightness = ambient + direction . normal.
 
     Attributes:
-        ambient: about 0.6..1. direction: (3,) float32, length up to about 0.6.
-        colour: (3,) float32 factors of red, green, blue on everything. background: the same on what is far away.
+        ambient: light from everywhere, about 0.6..1.
+        direction: (3,) float32 towards the light, of length up to about 0.6.
+        colour: (3,) float32 factors of red, green and blue on everything.
+        background: (3,) float32 factors on what is far away.
     """
 
     ambient: float
@@ -34,9 +37,12 @@ class State:
     """One moment.
 
     Attributes:
-        weights: (S,) float32 of the expression shapes. rotation: (3, 3) float32 of the head against the portrait's.
-        offset: (3,) float32 cm, of the head. light: on it.
-        zoom: pixels of the picture per pixel of the portrait. centre: (2,) portrait pixels in the picture's middle.
+        weights: (S,) float32 weights of the expression shapes.
+        rotation: (3, 3) float32 rotation of the head against the portrait's.
+        offset: (3,) float32 cm by which the head has moved.
+        light: light on the head.
+        zoom: pixels of the picture for each pixel of the portrait.
+        centre: (2,) float32 portrait pixel in the picture's middle.
         roll: radians by which the camera is turned.
     """
 
@@ -53,7 +59,15 @@ class View:
     """What `on_screen` says of one state, as one affine map: for all vertices of all frames, not for ground truth."""
 
     def __init__(self, person: Person, state: State, width: int, height: int, drawn: tuple[int, int]) -> None:
-        """The picture has `width` by `height` pixels and is drawn with `drawn` (height, width) of them."""
+        """Work out the map of one state.
+
+        Args:
+            person: who is seen.
+            state: the state.
+            width: width of the picture, pixels.
+            height: height of the picture, pixels.
+            drawn: height and width at which the picture is drawn, pixels.
+        """
         self.rotation = state.rotation @ person.rotation
         shrink = np.array([drawn[1] / width, drawn[0] / height])[:, None]
         c, s = np.cos(state.roll) * state.zoom, np.sin(state.roll) * state.zoom
@@ -67,26 +81,60 @@ class View:
         self._matrix[2, 3] = -self.rotation[2] @ PIVOT
 
     def place(self, points: FloatArray) -> FloatArray:
-        """(P, 3) of points (P, 3) in head coordinates: x, y in drawn pixels, z in cm towards the camera."""
+        """Show points on the canvas.
+
+        Args:
+            points: (P, 3) float32 cm, head coordinates.
+        Returns:
+            (P, 3) float32: x, y in drawn pixels, z in cm towards the camera.
+        """
         return place(points, self._matrix)
 
 
 def in_portrait(person: Person, points: FloatArray, rotation: FloatArray, offset: FloatArray) -> FloatArray:
-    """Portrait pixels (P, 2) of points (P, 3) in head coordinates, for a head turned to `rotation` and moved."""
+    """Show points in the portrait, for a head that has turned and moved.
+
+    Args:
+        person: whose head it is.
+        points: (P, 3) float32 cm, head coordinates.
+        rotation: (3, 3) float32 from the head to the camera.
+        offset: (3,) float32 cm by which the head has moved.
+    Returns:
+        (P, 2) float32 pixels of the portrait.
+    """
     turned = (points - PIVOT) @ rotation.T + PIVOT @ person.rotation.T + offset
     flip = np.array([person.scale, -person.scale], np.float32)
     return np.asarray(turned[:, :2] * flip + person.shift, np.float32)
 
 
 def to_picture(places: FloatArray, state: State, width: int, height: int) -> FloatArray:
-    """Pixels of a picture (P, 2) from portrait pixels."""
+    """Show places of the portrait in a picture.
+
+    Args:
+        places: (P, 2) float32 pixels of the portrait.
+        state: zoom, centre and roll of the camera.
+        width: width of the picture, pixels.
+        height: height of the picture, pixels.
+    Returns:
+        (P, 2) float32 pixels of the picture.
+    """
     c, s = np.cos(state.roll) * state.zoom, np.sin(state.roll) * state.zoom
     turn = np.array([[c, s], [-s, c]], np.float32)
     return np.asarray((places - state.centre) @ turn + np.array([width / 2, height / 2], np.float32), np.float32)
 
 
 def on_screen(person: Person, points: FloatArray, state: State, width: int, height: int) -> FloatArray:
-    """(P, 3) of points (P, 3) in head coordinates: x, y in pixels of the picture, z in cm towards the camera."""
+    """Show points in a picture.
+
+    Args:
+        person: whose head it is.
+        points: (P, 3) float32 cm, head coordinates.
+        state: pose of the head and camera.
+        width: width of the picture, pixels.
+        height: height of the picture, pixels.
+    Returns:
+        (P, 3) float32: x, y in pixels of the picture, z in cm towards the camera.
+    """
     rotation = state.rotation @ person.rotation
     places = in_portrait(person, points, rotation, state.offset)
     depth = (points - PIVOT) @ rotation[2]
@@ -94,7 +142,14 @@ def on_screen(person: Person, points: FloatArray, state: State, width: int, heig
 
 
 def gaze_rotation(weights: FloatArray, side: int) -> FloatArray:
-    """(3, 3) rotation of an eyeball in the head for the eyeLook weights; side 0 is the subject's left."""
+    """Rotation of an eyeball in the head.
+
+    Args:
+        weights: (S,) float32, of which those of eyeLook count.
+        side: 0 for the subject's left eye, 1 for the right.
+    Returns:
+        (3, 3) float32.
+    """
     suffix = "LR"[side]
     pitch = (
         weights[INDEX["eyeLookUp_" + suffix]] * GAZE_DEGREES["Up"]
@@ -112,11 +167,25 @@ def gaze_rotation(weights: FloatArray, side: int) -> FloatArray:
 
 
 def dimming(person: Person, normals: FloatArray) -> FloatArray:
-    """(N,) factors that take the portrait's light off what has normals (N, 3) in the portrait's camera coordinates."""
-    return np.asarray(1 / np.maximum(person.light[0] + normals @ person.light[1:], 0.25), np.float32)
+    """Factors that take the portrait's light off a surface.
+
+    Args:
+        person: whose portrait it is.
+        normals: (N, 3) float32 in the portrait's camera coordinates.
+    Returns:
+        (N,) float32.
+    """
+    return np.asarray(1 / np.maximum(person.light[0] + normals @ person.light[1:], DARKEST), np.float32)
 
 
 def shade(dimmed: FloatArray, normals: FloatArray, light: Light) -> FloatArray:
-    """Factors (N, 3) that turn the portrait's light into `light` on normals (N, 3) in camera coordinates; `dimmed` is
-    of `dimming`."""
+    """Factors that turn the portrait's light on a surface into another one.
+
+    Args:
+        dimmed: (N,) float32, made by `dimming`.
+        normals: (N, 3) float32 in camera coordinates.
+        light: the new light.
+    Returns:
+        (N, 3) float32 factors of red, green and blue.
+    """
     return relight(dimmed, normals, light.direction.astype(np.float32), np.float32(light.ambient), light.colour)

@@ -28,8 +28,15 @@ FITTED = tuple(
     in ("jawOpen", "jawLeft", "jawRight", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLeft", "mouthRight")
 )
 LANDMARK_SIGMA = 0.007  # of the face's height: what the mesh errs by, and what the model can't follow
-EXPRESSION_SIGMA = 0.25
-ROUNDS = 12
+EXPRESSION_SIGMA = 0.25  # of a weight, since portraits are nearly neutral; identity shapes have 1 by their making
+ROUNDS = 12  # of Gauss-Newton
+# A mesh of 442 points carries far fewer than 442 independent errors; the priors are weighted up to match.
+PRIOR_STRENGTH = 12.0
+TURN_RIDGE = 1e-3  # against a rotation that no landmark tells
+# Unknowns of the camera come first: a rotation vector (radians, about x, y and z), the scale, the shift along x and y.
+TURN, SCALE, SHIFT, CAMERA = slice(0, 3), 3, slice(4, 6), 6
+FLIP = np.array([1.0, -1.0])  # y points up on the head and down in a picture
+FACE_POINTS = 468  # of the mesh; the irises follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +44,15 @@ class Fit:
     """One portrait, fitted.
 
     Attributes:
-        name: of the portrait. size: (width, height) pixels.
-        identity: (100,) standard deviations. expression: (S,) weights in the order of SHAPES, 0 where not fitted.
-        rotation: (3, 3) head to camera. scale: pixels per cm. shift: (2,) pixels.
-        landmarks: (478, 3) pixels, of the face mesh.
-        error: root mean square distance to the landmarks before the remainder is added, in percent of the face's
-            height.
+        name: name of the portrait.
+        size: width and height of the portrait, pixels.
+        identity: (100,) float32 standard deviations.
+        expression: (S,) float32 weights in the order of SHAPES, 0 where not fitted.
+        rotation: (3, 3) float32 from the head to the camera.
+        scale: pixels for each cm.
+        shift: (2,) float32 pixels, where the camera shows the head's origin.
+        landmarks: (478, 3) float32 pixels, points of the face mesh.
+        error: root mean square distance of the fit to the landmarks, in percent of the face's height.
     """
 
     name: str
@@ -62,7 +72,16 @@ class Fit:
 
 
 def project(points: FloatArray, rotation: FloatArray, scale: float, shift: FloatArray) -> FloatArray:
-    """Pixels (V, 2) of points (V, 3) under the camera of this module."""
+    """Show points in the portrait, under the camera of this module.
+
+    Args:
+        points: (V, 3) float32 cm, head coordinates.
+        rotation: (3, 3) float32 from the head to the camera.
+        scale: pixels for each cm.
+        shift: (2,) float32 pixels.
+    Returns:
+        (V, 2) float32 pixels.
+    """
     turned = points @ rotation.T
     return np.asarray(turned[:, :2] * np.array([scale, -scale], np.float32) + shift, np.float32)
 
@@ -79,8 +98,10 @@ def fit_landmarks(head: HeadModel, name: str, size: tuple[int, int], landmarks: 
     """Fit pose, identity and expression to face-mesh landmarks by Gauss-Newton with Gaussian priors.
 
     Args:
-        head: the model. name: of the portrait. size: width, height in pixels.
-        landmarks: (478, 3) float32 pixels.
+        head: the model.
+        name: name of the portrait.
+        size: width and height of the portrait, pixels.
+        landmarks: (478, 3) float32 pixels, points of the face mesh.
     """
     chosen = head.mesh[head.mesh_ok]
     target = landmarks[: len(head.mesh_ok)][head.mesh_ok, :2].astype(np.float64)
@@ -94,32 +115,22 @@ def fit_landmarks(head: HeadModel, name: str, size: tuple[int, int], landmarks: 
     rotation = np.eye(3)
     scale = height / float(np.ptp(base[:, 1]))
     shift = target.mean(0) - (base[:, :2] * [scale, -scale]).mean(0)
-    flip = np.array([1.0, -1.0])
     for _ in range(ROUNDS):
         points = base + np.tensordot(weights, basis, 1)
         turned = points @ rotation.T
-        residual = target - (scale * turned[:, :2] * flip + shift)
-        columns = np.zeros((len(target), 2, 6 + len(basis)))
-        columns[:, 0, 0], columns[:, 1, 0] = 0, scale * turned[:, 2]  # about x
-        columns[:, 0, 1], columns[:, 1, 1] = scale * turned[:, 2], 0  # about y
-        columns[:, 0, 2], columns[:, 1, 2] = -scale * turned[:, 1], -scale * turned[:, 0]  # about z
-        columns[:, :, 3] = turned[:, :2] * flip
-        columns[:, 0, 4] = columns[:, 1, 5] = 1
-        columns[:, :, 6:] = (scale * (basis @ rotation.T)[:, :, :2] * flip).transpose(1, 2, 0)
-        jacobian = columns.reshape(-1, 6 + len(basis)) / sigma
+        residual = target - (scale * turned[:, :2] * FLIP + shift)
+        jacobian = _derivatives(turned, scale, basis @ rotation.T) / sigma
         normal = jacobian.T @ jacobian
         right = jacobian.T @ (residual.ravel() / sigma)
-        # A mesh of 442 points carries far fewer than 442 independent errors; the priors are weighted up to match.
-        strength = 12.0
-        index = np.arange(6, 6 + len(basis))
-        normal[index, index] += strength * prior**2
-        right[6:] -= strength * prior**2 * weights
-        normal[np.arange(3), np.arange(3)] += 1e-3
+        index = np.arange(CAMERA, CAMERA + len(basis))
+        normal[index, index] += PRIOR_STRENGTH * prior**2
+        right[CAMERA:] -= PRIOR_STRENGTH * prior**2 * weights
+        normal[np.arange(3), np.arange(3)] += TURN_RIDGE
         step = np.linalg.solve(normal, right)
-        rotation = rodrigues(step[:3]) @ rotation
-        scale += step[3]
-        shift = shift + step[4:6]
-        weights = weights + step[6:]
+        rotation = rodrigues(step[TURN]) @ rotation
+        scale += step[SCALE]
+        shift = shift + step[SHIFT]
+        weights = weights + step[CAMERA:]
         weights[IDENTITIES:] = np.clip(weights[IDENTITIES:], 0, 1)
     final = project(
         (base + np.tensordot(weights, basis, 1)).astype(np.float32),
@@ -131,23 +142,52 @@ def fit_landmarks(head: HeadModel, name: str, size: tuple[int, int], landmarks: 
     expression[shapes] = weights[IDENTITIES:]
     error = float(np.sqrt(np.square(final - target).sum(1).mean()) / height * 100)
     return Fit(
-        name,
-        size,
-        weights[:IDENTITIES].astype(np.float32),
-        expression,
-        rotation.astype(np.float32),
-        float(scale),
-        shift.astype(np.float32),
-        landmarks.astype(np.float32),
-        error,
+        name=name,
+        size=size,
+        identity=weights[:IDENTITIES].astype(np.float32),
+        expression=expression,
+        rotation=rotation.astype(np.float32),
+        scale=float(scale),
+        shift=shift.astype(np.float32),
+        landmarks=landmarks.astype(np.float32),
+        error=error,
     )
 
 
-def read_portrait(assets: Assets, name: str) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB.
+def _derivatives(turned: NDArray[np.float64], scale: float, turned_basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Change of the landmarks' pixels with the unknowns.
 
+    Args:
+        turned: (L, 3) points in camera coordinates.
+        scale: pixels for each cm.
+        turned_basis: (N, L, 3) moves of the points with each weight, in camera coordinates.
+    Returns:
+        (2 L, CAMERA + N), x and y of each landmark one after the other.
+    """
+    about_x, about_y, about_z = range(3)
+    along_x, along_y = 4, 5
+    columns = np.zeros((len(turned), 2, CAMERA + len(turned_basis)))
+    columns[:, 1, about_x] = scale * turned[:, 2]
+    columns[:, 0, about_y] = scale * turned[:, 2]
+    columns[:, 0, about_z] = -scale * turned[:, 1]
+    columns[:, 1, about_z] = -scale * turned[:, 0]
+    columns[:, :, SCALE] = turned[:, :2] * FLIP
+    columns[:, 0, along_x] = 1
+    columns[:, 1, along_y] = 1
+    columns[:, :, CAMERA:] = (scale * turned_basis[:, :, :2] * FLIP).transpose(1, 2, 0)
+    return columns.reshape(-1, CAMERA + len(turned_basis))
+
+
+def read_portrait(assets: Assets, name: str) -> NDArray[np.uint8]:
+    """Read a portrait.
+
+    Args:
+        assets: where the portraits are.
+        name: name of the portrait, without suffix.
+    Returns:
+        (H, W, 3) uint8 RGB.
     Raises:
-        AssetError: no such portrait, or not a picture.
+        AssetError: there is no such portrait, or it isn't a picture.
     """
     path = assets.portrait(name)
     try:
@@ -161,7 +201,13 @@ class PortraitFitter:
     """Finds the face of a portrait and fits the head to it."""
 
     def __init__(self, assets: Assets) -> None:
-        """Raises AssetError if the head model is missing."""
+        """Load the head model, the detector and the mesh.
+
+        Args:
+            assets: where the model and the portraits are.
+        Raises:
+            AssetError: the head model is missing.
+        """
         from facemotion.face.blazeface import BlazeFace
         from facemotion.features.mesh import FaceMesh
         from facemotion.models import Models
@@ -174,23 +220,29 @@ class PortraitFitter:
     def __call__(self, name: str) -> Fit:
         """Fit one portrait.
 
+        Args:
+            name: name of the portrait, without suffix.
         Raises:
-            AssetError: no such portrait. NoFaceError: it shows no face.
+            AssetError: there is no such portrait.
+            NoFaceError: it shows no face.
         """
         image = read_portrait(self._assets, name)
-        found = self._detector.detect(image)
-        if not len(found):
+        faces = self._detector.detect(image)
+        if not len(faces):
             raise NoFaceError(f"No face was found in the portrait {name}; take it out of {self._assets.folder}.")
         # The mesh of a mesh: a second look, centred by the first, errs less than the detector's box.
-        landmarks = self._mesh.landmarks(image, found.boxes[0], found.keypoints[0])
-        low, high = landmarks[:468, :2].min(0), landmarks[:468, :2].max(0)
-        landmarks = self._mesh.landmarks(image, np.concatenate([low, high]), found.keypoints[0])
+        landmarks = self._mesh.landmarks(image, faces.boxes[0], faces.keypoints[0])
+        low, high = landmarks[:FACE_POINTS, :2].min(0), landmarks[:FACE_POINTS, :2].max(0)
+        landmarks = self._mesh.landmarks(image, np.concatenate([low, high]), faces.keypoints[0])
         return fit_landmarks(self._head, name, (image.shape[1], image.shape[0]), landmarks)
 
 
 def save_fits(fits: list[Fit], path: Path) -> None:
     """Write fits as one npz, whole or not at all.
 
+    Args:
+        fits: fits to keep.
+        path: file to write.
     Raises:
         WriteError: the file can't be written.
     """
@@ -210,25 +262,29 @@ def save_fits(fits: list[Fit], path: Path) -> None:
 
 
 def load_fits(path: Path) -> dict[str, Fit]:
-    """Fits by portrait name.
+    """Read what `save_fits` wrote.
 
+    Args:
+        path: file to read.
+    Returns:
+        Fits by the name of the portrait.
     Raises:
-        AssetError: no such file, or not written by `save_fits`.
+        AssetError: there is no such file, or `save_fits` didn't write it.
     """
     try:
         with np.load(path, allow_pickle=False) as data:
             table = {key: data[key] for key in data.files}
         return {
             str(name): Fit(
-                str(name),
-                (int(table["size"][i, 0]), int(table["size"][i, 1])),
-                table["identity"][i],
-                table["expression"][i],
-                table["rotation"][i],
-                float(table["scale"][i]),
-                table["shift"][i],
-                table["landmarks"][i],
-                float(table["error"][i]),
+                name=str(name),
+                size=(int(table["size"][i, 0]), int(table["size"][i, 1])),
+                identity=table["identity"][i],
+                expression=table["expression"][i],
+                rotation=table["rotation"][i],
+                scale=float(table["scale"][i]),
+                shift=table["shift"][i],
+                landmarks=table["landmarks"][i],
+                error=float(table["error"][i]),
             )
             for i, name in enumerate(table["name"])
         }

@@ -43,15 +43,19 @@ class HeadModel:
         neutral: (V, 3) float32, the mean head, mouth closed.
         identity: (100, V, 3) float32, offsets of one standard deviation each.
         expression: (S, V, 3) float32, offsets at weight 1, in the order of SHAPES.
-        face, teeth, gums: (N, 3) int32 triangles, counter-clockwise seen from outside.
+        face: (N, 3) int32 triangles of the face, counter-clockwise seen from outside.
+        teeth: (N, 3) int32 triangles of the teeth.
+        gums: (N, 3) int32 triangles of the gums and the tongue.
         faces_count: number of vertices of the face; they come first.
         rim: (V,) float32 distance in cm from the outer border of the face along the skin; large elsewhere.
         mouth_loop: (74,) int32 border of the mouth opening, in order round it.
         lids: (2, 42) int32 border of each eye opening, subject's left eye first, in order round it.
-        eyes: (2, 3) centre, eyes_identity: (100, 2, 3) its offsets, of the eyeballs, subject's left first.
-        eye_radius: of both, cm.
+        eyes: (2, 3) float32 centres of the eyeballs, the subject's left first.
+        eyes_identity: (100, 2, 3) float32, offsets of the centres, of one standard deviation each.
+        eye_radius: radius of both eyeballs, cm.
         landmarks: (68,) int32 vertices of the 68-point scheme, subject's right jaw first.
-        mesh: (468,) int32 vertex nearest to each face-mesh point; mesh_ok: (468,) bool where the match is good.
+        mesh: (468,) int32 vertex nearest to each face-mesh point.
+        mesh_ok: (468,) bool, where the match is good.
     """
 
     neutral: FloatArray
@@ -75,6 +79,8 @@ class HeadModel:
 def load_head(assets: Assets) -> HeadModel:
     """Read the model; the second call in a process costs nothing.
 
+    Args:
+        assets: where the model is.
     Raises:
         AssetError: a file is missing or isn't the head model.
     """

@@ -27,14 +27,24 @@ CHEEK = ((280, 330, 347), (50, 101, 118))
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """Three pictures of one size, (H, W, 3) uint8 RGB: the portrait, with closed lids, with bare eyeballs."""
+    """Three pictures of one size.
+
+    Attributes:
+        open: (H, W, 3) uint8 RGB, the portrait.
+        closed: (H, W, 3) uint8 RGB, the portrait with closed lids.
+        bare: (H, W, 3) uint8 RGB, the portrait with bare eyeballs.
+    """
 
     open: Picture
     closed: Picture
     bare: Picture
 
     def scaled(self, factor: float) -> Layers:
-        """The same pictures, averaged down; `factor` is at most 1."""
+        """The same pictures, averaged down.
+
+        Args:
+            factor: sides over the sides now, at most 1.
+        """
         height, width = self.open.shape[:2]
         size = max(8, round(width * factor)), max(8, round(height * factor))
 
@@ -52,9 +62,10 @@ def paint_layers(portrait: Picture, landmarks: FloatArray, lash_lines: list[Floa
     """Paint closed lids and bare eyes.
 
     Args:
-        portrait: (H, W, 3) uint8. landmarks: (478, 3) float32 pixels, of the face mesh.
-        lash_lines: for the subject's left and right eye, (P, 2) pixels along which the closed lids meet.
-        seed: of the grain given to painted skin.
+        portrait: (H, W, 3) uint8.
+        landmarks: (478, 3) float32 pixels, points of the face mesh.
+        lash_lines: (P, 2) float32 pixels along which the closed lids meet, for the subject's left eye and the right.
+        seed: seed of the grain given to painted skin.
     """
     closed, bare = portrait.astype(np.float32), portrait.astype(np.float32)
     random = np.random.default_rng(seed)
@@ -85,7 +96,11 @@ def fill(picture: FloatArray, hole: NDArray[np.bool_], rounds: int = 300) -> Flo
     """Fill a hole with the smoothest surface that continues what lies round it (Laplace's equation).
 
     Args:
-        picture: (h, w, 3) float32. hole: (h, w) bool.
+        picture: (h, w, 3) float32.
+        hole: (h, w) bool, pixels to fill.
+        rounds: rounds of averaging.
+    Returns:
+        (h, w, 3) float32.
     """
     out = picture.copy()
     if not hole.any() or hole.all():

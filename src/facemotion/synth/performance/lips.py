@@ -41,6 +41,10 @@ _VISEMES: dict[str, tuple[str, float, float, dict[str, float]]] = {
     "aw": ("AW", 0.7, 0.15, {"jawOpen": 0.42, "mouthFunnel": 0.25}),
     "er": ("ER", 0.55, 0.115, {"jawOpen": 0.14, "mouthFunnel": 0.3, "mouthPucker": 0.25}),
 }  # fmt: skip
+# Seconds from rest to the first sound and from the last one to rest, and lengths and dominance of both rests; shortest
+# length that a sound pulls with; form of the fall of dominance. All are ours, like the visemes.
+BEFORE, AFTER, REST_LENGTHS, REST_DOMINANCE, SHORTEST = 0.12, 0.14, (0.16, 0.18), 0.8, 0.04
+FALL_POWER, FALL_RATE = 1.4, 1.2
 # Second halves of diphthongs.
 _GLIDES = {"AY": "ih", "EY": "ih", "OY": "ih", "AW": "oo", "OW": "oo"}
 _OF_PHONEME = {phoneme: name for name, row in _VISEMES.items() for phoneme in row[0].split()}
@@ -78,11 +82,13 @@ _OPENING = [INDEX[name] for name in ("jawOpen", "mouthLowerDown_L", "mouthLowerD
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """The visemes of a phrase, in order.
+    """The P visemes of a phrase, in order.
 
     Attributes:
-        targets: (P, S) float32 weights. dominance: (P,) float32. seconds: (P,) float32 median lengths.
-        names: viseme of each.
+        targets: (P, S) float32 weights.
+        dominance: (P,) float32, how strongly each holds its own against its neighbours.
+        seconds: (P,) float32 median lengths.
+        names: name of each.
     """
 
     targets: FloatArray
@@ -118,7 +124,7 @@ def spell(phrase: str) -> Speech:
     Args:
         phrase: words of the packaged dictionary, parted by spaces; letter case doesn't matter.
     Raises:
-        MotionProgramError: no word, or one that isn't in the dictionary.
+        MotionProgramError: there is no word, or one isn't in the dictionary.
 
     >>> spell("blue moon").names
     ('closed', 'front', 'oo', 'closed', 'oo', 'front')
@@ -162,7 +168,13 @@ def pronounce(phonemes: Sequence[str]) -> Speech:
 
 
 def vary(speech: Speech, spreads: SpeechSpreads, random: np.random.Generator) -> Speech:
-    """The visemes as one take makes them: of the sizes that real lips have, and no two takes alike."""
+    """The visemes as one take makes them: of the sizes that real lips have, and no two takes alike.
+
+    Args:
+        speech: visemes of the table.
+        spreads: how they are spoken.
+        random: generator of the take.
+    """
     targets = speech.targets.copy()
     targets[:, _CORNERS] *= np.float32(spreads.corners)
     targets[:, _OPENING] *= np.float32(spreads.opening)
@@ -183,36 +195,46 @@ def articulate(
     """Weights over time: each viseme pulls with a dominance that falls off exponentially on both sides of it.
 
     Args:
-        speech: P visemes. seconds: (P,) length of each in this take. start: time of the first one, seconds.
-        times: (T,) seconds. spread: of dominance, in lengths; larger slurs more, about 0.6..1.2.
-        effort: (P,) factors on the targets.
+        speech: P visemes.
+        seconds: (P,) float32 length of each in this take.
+        start: seconds at which the first one begins.
+        times: (T,) seconds at which weights are wanted.
+        spread: how far dominance reaches, in lengths of a viseme; larger slurs more, about 0.6..1.2.
+        effort: (P,) float32 factors on the targets.
     Returns:
         (T, S) float32; 0 well before and after the phrase.
     """
     ends = start + np.cumsum(seconds)
     middles = ends - seconds / 2
-    rest_before, rest_after = start - 0.12, float(ends[-1]) + 0.14
+    rest_before, rest_after = start - BEFORE, float(ends[-1]) + AFTER
     centres = np.concatenate([[rest_before], middles, [rest_after]])
-    lengths = np.concatenate([[0.16], np.maximum(seconds, 0.04), [0.18]])
-    weight = np.concatenate([[0.8], speech.dominance, [0.8]])
+    lengths = np.concatenate([[REST_LENGTHS[0]], np.maximum(seconds, SHORTEST), [REST_LENGTHS[1]]])
+    weight = np.concatenate([[REST_DOMINANCE], speech.dominance, [REST_DOMINANCE]])
     targets = np.concatenate([np.zeros((1, len(SHAPES))), speech.targets * effort[:, None], np.zeros((1, len(SHAPES)))])
     gap = np.abs(np.asarray(times)[:, None] - centres[None])
     gap[:, 0] = np.maximum(np.asarray(times) - rest_before, 0)
     gap[:, -1] = np.maximum(rest_after - np.asarray(times), 0)
-    pull = weight * np.exp(-((gap / (spread * lengths)) ** 1.4) * 1.2) + 1e-9
+    pull = weight * np.exp(-((gap / (spread * lengths)) ** FALL_POWER) * FALL_RATE) + 1e-9
     blended = (pull @ targets) / pull.sum(1, keepdims=True)
     return np.asarray(blended, np.float32)
 
 
 def invent_phrases(random: np.random.Generator, count: int) -> list[str]:
-    """Phrases of one person: two or three words each from a vocabulary of few, so that phrases share words and a
-    verifier must listen to all of a phrase."""
+    """Phrases of one person: two or three words each.
+
+    The words come from a small vocabulary of the person's, so that phrases share words and a verifier must listen to
+    all of a phrase.
+
+    Args:
+        random: generator of the person's own.
+        count: number of phrases.
+    """
     words = sorted(lexicon())
-    own = [words[i] for i in random.choice(len(words), size=max(4, count + 1), replace=False)]
+    vocabulary = [words[i] for i in random.choice(len(words), size=max(4, count + 1), replace=False)]
     phrases: list[str] = []
     while len(phrases) < count:
         length = int(random.choice([2, 3], p=[0.55, 0.45]))
-        phrase = " ".join(own[i] for i in random.choice(len(own), size=length, replace=False))
+        phrase = " ".join(vocabulary[i] for i in random.choice(len(vocabulary), size=length, replace=False))
         if phrase not in phrases:
             phrases.append(phrase)
     return phrases

@@ -17,7 +17,14 @@ from facemotion.errors import MotionProgramError
 from facemotion.synth.people.head import INDEX, SHAPES, FloatArray
 
 MAX_STRENGTH = 1.5
-HOLD_SECONDS = 0.45
+MAX_HOLD = 5.0  # seconds
+HOLD_SECONDS = 0.45  # where a program gives none
+# How people choose, as we guess: shares of motions of one, two and three steps; of a step's first pose by its group, in
+# the order of GROUPS; of compound steps; sigma of the logarithm of holds.
+STEP_SHARES = (0.3, 0.45, 0.25)
+GROUP_SHARES = (0.24, 0.16, 0.1, 0.36, 0.14)
+COMPOUND_SHARE = 0.33
+HOLD_SIGMA = 0.35
 
 
 def _both(shape: str, weight: float) -> dict[str, float]:
@@ -98,7 +105,8 @@ class Step:
     """One step: poses made together.
 
     Attributes:
-        poses: (name, strength) each; strength 0..1.5. hold: seconds at full strength, 0..5.
+        poses: name and strength of each; strengths are 0..1.5.
+        hold: seconds at full strength, 0..5.
     """
 
     poses: tuple[tuple[str, float], ...]
@@ -131,8 +139,11 @@ class Program:
 def parse_program(text: str) -> Program:
     """Read a program from its text.
 
+    Args:
+        text: steps parted by ">", see the head of this module.
     Raises:
-        MotionProgramError: empty, an unknown pose or shape (the nearest is named), a strength or hold out of range.
+        MotionProgramError: a pose or shape is unknown (the message suggests the nearest), or a strength or hold is out
+            of range.
 
     >>> str(parse_program("brow_raise>wink_left@0.5 > pout_right*0.8+jaw_open"))
     'brow_raise > wink_left@0.5 > pout_right*0.8 + jaw_open'
@@ -147,29 +158,32 @@ def parse_program(text: str) -> Program:
                 near = difflib.get_close_matches(name, [*POSES, *INDEX], 1)
                 hint = f"; did you mean {near[0]}?" if near else "; see docs/synth.md for the poses."
                 raise MotionProgramError(f"Unknown pose or shape {name!r} in the motion {text!r}{hint}")
-            poses.append((name, _number(strength, 1.0, 0.0, MAX_STRENGTH, "strength", text)))
-        steps.append(Step(tuple(poses), _number(hold.strip(), HOLD_SECONDS, 0.0, 5.0, "hold", text)))
+            poses.append((name, _number(strength, 1.0, MAX_STRENGTH, "strength", text)))
+        steps.append(Step(tuple(poses), _number(hold.strip(), HOLD_SECONDS, MAX_HOLD, "hold", text)))
     return Program(tuple(steps))
 
 
-def _number(text: str, default: float, low: float, high: float, what: str, whole: str) -> float:
+def _number(text: str, default: float, high: float, what: str, whole: str) -> float:
     if not text:
         return default
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not low <= value <= high:
-        raise MotionProgramError(
-            f"The {what} {text!r} in the motion {whole!r} must be a number from {low:g} to {high:g}."
-        )
+    if not 0 <= value <= high:
+        raise MotionProgramError(f"The {what} {text!r} in the motion {whole!r} must be a number from 0 to {high:g}.")
     return value
 
 
 def invent_program(random: np.random.Generator, taken: set[str]) -> Program:
-    """A motion as a person might choose it: one to three steps, a third of them compound, unlike those `taken`."""
+    """A motion as a person might choose it: one to three steps, a third of them compound.
+
+    Args:
+        random: generator of the person's own.
+        taken: poses of the motions that it must not repeat; those of the new motion are added.
+    """
     while True:
-        count = int(random.choice([1, 2, 3], p=[0.3, 0.45, 0.25]))
+        count = int(random.choice([1, 2, 3], p=STEP_SHARES))
         steps: list[Step] = []
         for _ in range(count):
             previous = {name for name, _ in steps[-1].poses} if steps else set()
@@ -184,19 +198,24 @@ def invent_program(random: np.random.Generator, taken: set[str]) -> Program:
 def _invent_step(random: np.random.Generator, previous: set[str]) -> Step:
     groups = list(GROUPS)
     while True:
-        first = groups[int(random.choice(len(groups), p=[0.24, 0.16, 0.1, 0.36, 0.14]))]
+        first = groups[int(random.choice(len(groups), p=GROUP_SHARES))]
         chosen = [first]
-        if random.random() < 0.33:
+        if random.random() < COMPOUND_SHARE:
             second = groups[int(random.integers(len(groups)))]
             if second != first and {first, second} not in _CLASHES:
                 chosen.append(second)
         poses = tuple((str(random.choice(GROUPS[group])), 1.0) for group in chosen)
         if not previous & {name for name, _ in poses}:
-            return Step(poses, round(float(np.exp(random.normal(np.log(HOLD_SECONDS), 0.35))), 2))
+            return Step(poses, round(float(np.exp(random.normal(np.log(HOLD_SECONDS), HOLD_SIGMA))), 2))
 
 
 def near_miss(program: Program, random: np.random.Generator) -> Program:
-    """The same motion with one thing wrong: the other side, the other order, or one step swapped."""
+    """The same motion with one thing wrong: the other side, the other order, or one step swapped.
+
+    Args:
+        program: the motion.
+        random: generator of the near miss.
+    """
     ways = []
     mirrored = [i for i, step in enumerate(program.steps) if _mirror(step) != step]
     if mirrored:
@@ -218,8 +237,14 @@ def near_miss(program: Program, random: np.random.Generator) -> Program:
 
 
 def reorder(program: Program, random: np.random.Generator) -> Program | None:
-    """The hardest near miss for whoever doesn't look at time: the same steps in another order; None for a single step
-    or steps that are all alike."""
+    """The hardest near miss for an encoder that doesn't look at time: the same steps in another order.
+
+    Args:
+        program: the motion.
+        random: generator of the near miss.
+    Returns:
+        The near miss; None for a single step or steps that are all alike.
+    """
     poses = [step.poses for step in program.steps]
     orders = [o for o in itertools.permutations(program.steps) if [step.poses for step in o] != poses]
     return Program(orders[int(random.integers(len(orders)))]) if orders else None

@@ -1,5 +1,6 @@
-"""How people move: spreads measured on two public captures. The figures found are the defaults of `takes.Spreads`;
-`facemotion synth priors` measures them again.
+"""How people move: spreads measured on two public captures.
+
+The figures are the defaults of `spreads.Spreads`; `facemotion synth priors` measures them again.
 """
 
 from __future__ import annotations
@@ -16,20 +17,38 @@ from facemotion.synth.people.head import INDEX
 FloatArray = NDArray[np.float64]
 
 
+# A movement of a channel of the capture: weight at its peak, weight at which it has ended, shares of the peak between
+# which its rise and fall are timed, and the most frames that a rise or fall may take.
+PEAK, ENDED, STARTED, REACHED, LONGEST = 0.35, 0.2, 0.1, 0.8, 60
+QUARTILES_TO_SIGMA = 0.7413  # standard deviation of a normal distribution over the distance between its quartiles
+RESTING_PERCENTILE = 20  # of a channel: its weight at rest
+FEWEST_HELD = 8  # frames of a hold, beyond which its tremor is measured
+FEWEST_REPETITIONS = 5  # of an expression by one person
+REST_FRAMES, FEWEST_REST, FEWEST_MOVING = 12, 3, 6  # before a repetition, and of it
+
+
 @dataclass(frozen=True)
 class LogNormal:
-    """median, and standard deviation of the logarithm."""
+    """A distribution of lengths.
+
+    Attributes:
+        median: median length.
+        sigma: standard deviation of the logarithm.
+    """
 
     median: float
     sigma: float
 
 
 def of_samples(samples: list[float]) -> LogNormal:
-    """Median and spread of positive samples; the spread is 0.7413 of the quartiles' distance, which outliers don't
-    move."""
+    """Median and spread of samples; the spread comes from their quartiles, which outliers don't move.
+
+    Args:
+        samples: positive numbers, at least one.
+    """
     logs = np.log(np.maximum(samples, 1e-3))
     low, middle, high = np.percentile(logs, [25, 50, 75])
-    return LogNormal(float(np.exp(middle)), float(0.7413 * (high - low)))
+    return LogNormal(float(np.exp(middle)), float(QUARTILES_TO_SIGMA * (high - low)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +56,11 @@ class CapturePriors:
     """What the range-of-motion capture says.
 
     Attributes:
-        onset, offset: 10% to 80% of a rise, 80% to 10% of a fall, seconds. hold: over 80% of the apex, seconds.
-        movements: how many they rest on.
-        coactive: (S, S) mean weight of shape j at the apex of shape i, per unit of i's apex, own side kept.
+        onset: seconds from 10% to 80% of a rise.
+        offset: seconds from 80% to 10% of a fall.
+        hold: seconds over 80% of the apex.
+        movements: number of movements behind these.
+        coactive: (S, S) median weight of shape j at the apex of shape i, for each unit of i's apex.
         tremor: standard deviation of a held weight, relative to its mean.
     """
 
@@ -54,8 +75,8 @@ class CapturePriors:
 def capture_priors(assets: Assets) -> CapturePriors:
     """Measure onset, hold and offset of every clear movement of a channel, and what moves along.
 
-    A movement is a peak over 0.35 that rises from and falls back below a quarter of itself.
-
+    Args:
+        assets: where the capture is.
     Raises:
         AssetError: the capture is missing.
     """
@@ -69,7 +90,7 @@ def capture_priors(assets: Assets) -> CapturePriors:
         rate = float(data["fps"])
         takes = [np.asarray(data[key], np.float64) for key in ("take1", "take2")]
     for take in takes:
-        rest = np.percentile(take, 20, axis=0)
+        rest = np.percentile(take, RESTING_PERCENTILE, axis=0)
         table = np.zeros((len(take), len(INDEX)))
         for column, names in enumerate(columns):
             for name in names:
@@ -77,22 +98,28 @@ def capture_priors(assets: Assets) -> CapturePriors:
         for column, names in enumerate(columns):
             if not names or names[0].startswith("eyeLook"):
                 continue
-            for start, low, high, end, apex in movements(take[:, column] - rest[column]):
-                onsets.append((low - start) / rate)
-                offsets.append((end - high) / rate)
-                holds.append((high - low + 1) / rate)
-                held = take[low : high + 1, column]
-                if len(held) > 8:
+            for movement in movements(take[:, column] - rest[column]):
+                onsets.append((movement.reached - movement.start) / rate)
+                offsets.append((movement.end - movement.left) / rate)
+                holds.append((movement.left - movement.reached + 1) / rate)
+                hold = slice(movement.reached, movement.left + 1)
+                held = take[hold, column]
+                if len(held) > FEWEST_HELD:
                     tremors.append(float(np.std(np.diff(held)) / max(held.mean(), 0.1)))
-                top = table[low : high + 1].mean(0)
+                top = table[hold].mean(0)
                 for name in names:
-                    rows.setdefault(INDEX[name], []).append(top / max(apex, 0.2))
+                    rows.setdefault(INDEX[name], []).append(top / max(movement.apex, 0.2))
     coactive = np.zeros((len(INDEX), len(INDEX)))
-    for index, found in rows.items():
-        coactive[index] = np.median(found, axis=0)
+    for index, weights in rows.items():
+        coactive[index] = np.median(weights, axis=0)
         coactive[index, index] = 0
     return CapturePriors(
-        of_samples(onsets), of_samples(offsets), of_samples(holds), len(onsets), coactive, float(np.median(tremors))
+        onset=of_samples(onsets),
+        offset=of_samples(offsets),
+        hold=of_samples(holds),
+        movements=len(onsets),
+        coactive=coactive,
+        tremor=float(np.median(tremors)),
     )
 
 
@@ -107,32 +134,60 @@ def _shape_of(channel: str) -> list[str]:
     return [name] if name in INDEX else []
 
 
-def movements(curve: FloatArray) -> list[tuple[int, int, int, int, float]]:
-    """(10% before, 80% reached, 80% left, 10% after, apex) of every movement of one channel."""
-    found = []
+@dataclass(frozen=True)
+class Movement:
+    """A rise, a hold and a fall of one channel, in frames.
+
+    Attributes:
+        start: last frame with 10% of the apex or less before it.
+        reached: first frame with 80% of the apex.
+        left: last frame with 80% of the apex.
+        end: first frame with 10% of the apex or less after it.
+        apex: largest weight.
+    """
+
+    start: int
+    reached: int
+    left: int
+    end: int
+    apex: float
+
+
+def movements(curve: FloatArray) -> list[Movement]:
+    """Find every clear movement of one channel, in order.
+
+    Args:
+        curve: (T,) float64 weights over rest.
+    """
+    moves = []
     position = 0
     while position < len(curve):
-        if curve[position] < 0.35:
+        if curve[position] < PEAK:
             position += 1
             continue
         stop = position
-        while stop < len(curve) and curve[stop] >= 0.2:
+        while stop < len(curve) and curve[stop] >= ENDED:
             stop += 1
         peak = position + int(np.argmax(curve[position:stop]))
-        apex = float(curve[peak])
-        start, end, low, high = peak, peak, peak, peak
-        while start > 0 and curve[start] > 0.1 * apex:
-            start -= 1
-        while end < len(curve) - 1 and curve[end] > 0.1 * apex:
-            end += 1
-        while low > start and curve[low - 1] > 0.8 * apex:
-            low -= 1
-        while high < end and curve[high + 1] > 0.8 * apex:
-            high += 1
-        if low - start < 60 and end - high < 60:
-            found.append((start, low, high, end, apex))
-        position = max(stop, end) + 1
-    return found
+        move = _round_peak(curve, peak)
+        if move.reached - move.start < LONGEST and move.end - move.left < LONGEST:
+            moves.append(move)
+        position = max(stop, move.end) + 1
+    return moves
+
+
+def _round_peak(curve: FloatArray, peak: int) -> Movement:
+    apex = float(curve[peak])
+    start, end, reached, left = peak, peak, peak, peak
+    while start > 0 and curve[start] > STARTED * apex:
+        start -= 1
+    while end < len(curve) - 1 and curve[end] > STARTED * apex:
+        end += 1
+    while reached > start and curve[reached - 1] > REACHED * apex:
+        reached -= 1
+    while left < end and curve[left + 1] > REACHED * apex:
+        left += 1
+    return Movement(start, reached, left, end, apex)
 
 
 @dataclass(frozen=True)
@@ -143,7 +198,8 @@ class RepetitionPriors:
         duration: spread of a repetition's length round the person's median, as sigma of the logarithm.
         intensity: the same of its size along the expression's mean direction.
         direction: mean angle between a repetition's displacement and the mean one, degrees.
-        expressions, repetitions: how many they rest on.
+        expressions: number of expressions behind these, each by one person.
+        repetitions: number of repetitions behind these.
     """
 
     duration: float
@@ -157,8 +213,10 @@ def repetition_priors(assets: Assets) -> RepetitionPriors:
     """Measure how repetitions of one expression by one person differ.
 
     Each labelled stretch is one repetition; its displacement is the mean shape of its middle half minus the mean shape
-    of the unlabelled half second round it, both freed of translation.
+    of the frames before it, both freed of translation.
 
+    Args:
+        assets: where the recordings are.
     Raises:
         AssetError: the file is missing or of another form.
     """
@@ -176,7 +234,7 @@ def repetition_priors(assets: Assets) -> RepetitionPriors:
             unit = 1.0 if np.median(np.diff(time)) < 1 else 1e-3
             points = points[:, :, :2] - points[:, 36:, :2].mean(1, keepdims=True)
             moves, lengths = _repetitions(points, label, time * unit)
-            if len(moves) < 5:
+            if len(moves) < FEWEST_REPETITIONS:
                 continue
             expressions += 1
             mean = np.mean([move / max(float(np.linalg.norm(move)), 1e-9) for move in moves], axis=0)
@@ -191,8 +249,16 @@ def repetition_priors(assets: Assets) -> RepetitionPriors:
                 )
                 for move in moves
             )
-    quartiles = [0.7413 * float(np.subtract(*np.percentile(values, [75, 25]))) for values in (durations, sizes)]
-    return RepetitionPriors(quartiles[0], quartiles[1], float(np.mean(angles)), expressions, len(durations))
+    quartiles = [
+        QUARTILES_TO_SIGMA * float(np.subtract(*np.percentile(values, [75, 25]))) for values in (durations, sizes)
+    ]
+    return RepetitionPriors(
+        duration=quartiles[0],
+        intensity=quartiles[1],
+        direction=float(np.mean(angles)),
+        expressions=expressions,
+        repetitions=len(durations),
+    )
 
 
 def _repetitions(
@@ -202,8 +268,8 @@ def _repetitions(
     starts, ends = np.where(np.diff(active) == 1)[0], np.where(np.diff(active) == -1)[0]
     moves, lengths = [], []
     for start, end in zip(starts, ends, strict=True):
-        before = points[max(0, start - 12) : start]
-        if end - start < 6 or len(before) < 3:
+        before = points[max(0, start - REST_FRAMES) : start]
+        if end - start < FEWEST_MOVING or len(before) < FEWEST_REST:
             continue
         quarter = (end - start) // 4
         moves.append(points[start + quarter : end - quarter].mean(0) - before.mean(0))

@@ -41,12 +41,13 @@ class MeshResponse:
     """A linear answer of D features to C causes, and its error.
 
     Attributes:
-        frontend_id: of the features. marks: of the clips that it was fitted on, see `cache.mark_clip`.
-        usual: (C, D) float32, change of each feature per unit of each cause, the same for everybody.
+        frontend_id: front end of the features.
+        marks: marks of the clips that the answer was fitted on, see `cache.mark_clip`.
+        usual: (C, D) float32, change of each feature for each unit of each cause, the same for everybody.
         own: (P, C, D) float32, what comes on top for each of P people.
         shared: (SHARED, D) float32, directions of the error, each as long as its standard deviation.
         alone: (D,) float32, standard deviation of what each feature's error has of its own.
-        seconds: after which an error has changed.
+        seconds: time after which an error has changed.
     """
 
     frontend_id: str
@@ -58,7 +59,13 @@ class MeshResponse:
     seconds: float
 
     def person(self, rng: np.random.Generator) -> FloatArray:
-        """(C, D) answer of somebody new: between two of the people, as far from the usual one as they are."""
+        """Answer of somebody new: between two of the people, as far from the usual one as they are.
+
+        Args:
+            rng: generator of the person.
+        Returns:
+            (C, D) float32.
+        """
         first, second = rng.integers(len(self.own), size=2)
         if first == second:  # or their own would come out larger than it is
             second = (second + 1) % len(self.own)
@@ -67,7 +74,14 @@ class MeshResponse:
         return np.asarray(self.usual + mixed / np.hypot(share, 1 - share), np.float32)
 
     def error(self, rng: np.random.Generator, times: NDArray[np.float64]) -> FloatArray:
-        """(T, D) float32 error in the frames of a clip, whose times are (T,) seconds."""
+        """Error in the frames of a clip.
+
+        Args:
+            rng: generator of the clip.
+            times: (T,) float64 seconds.
+        Returns:
+            (T, D) float32.
+        """
         count = len(self.shared)
         states = first_order(rng, times, count + len(self.alone), self.seconds)
         return np.asarray(states[:, :count] @ self.shared + states[:, count:] * self.alone, np.float32)
@@ -75,6 +89,8 @@ class MeshResponse:
     def save(self, path: Path) -> None:
         """Write as npz.
 
+        Args:
+            path: file to write.
         Raises:
             WriteError: the file can't be written.
         """
@@ -91,11 +107,13 @@ class MeshResponse:
 
 @dataclass(frozen=True)
 class Explained:
-    """How well an answer fits that was fitted on every second person.
+    """How much an answer that was fitted on every second person explains of how features move within clips.
 
     Attributes:
-        clips, people: of the data set. of_new_people: share of how features move within clips of the people left out,
-            0..1. of_their_own: the same of half of their clips, once the other half has told their own answer.
+        clips: clips of the data set.
+        people: people of the data set.
+        of_new_people: share explained in clips of the people left out, 0..1.
+        of_their_own: share explained in half of their clips, after the other half has fitted their own answer, 0..1.
     """
 
     clips: int
@@ -107,13 +125,16 @@ class Explained:
 def load_response(path: Path, frontend_id: str) -> MeshResponse:
     """Read what `MeshResponse.save` wrote.
 
+    Args:
+        path: file to read.
+        frontend_id: front end that the response must be fitted on.
     Raises:
-        DataError: no such file, another file, or one of another front end.
+        DataError: there is no such file, it holds something else, or it was fitted on another front end.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             floats = {name: data[name].astype(np.float32) for name in _FLOATS}
-            own_id, marks, seconds = (
+            fitted_id, marks, seconds = (
                 str(data["frontend_id"]),
                 frozenset(map(str, data["marks"])),
                 float(data["seconds"]),
@@ -133,15 +154,24 @@ def load_response(path: Path, frontend_id: str) -> MeshResponse:
         raise DataError(f"{path} can't be read; make it with `facemotion train response`.") from error
     except DAMAGE as error:
         raise DataError(f"{path} wasn't written by `facemotion train response`; make it or name another.") from error
-    if own_id != frontend_id:
-        raise DataError(f"{path} was fitted on features of {own_id}, these are of {frontend_id}; fit it anew.")
-    return MeshResponse(own_id, marks, **floats, seconds=seconds)
+    if fitted_id != frontend_id:
+        raise DataError(f"{path} was fitted on features of {fitted_id}, these are of {frontend_id}; fit it anew.")
+    return MeshResponse(fitted_id, marks, **floats, seconds=seconds)
 
 
 def first_order(
     rng: np.random.Generator, times: NDArray[np.float64], count: int, seconds: float
 ) -> NDArray[np.float32]:
-    """(T, count) float32 states of standard deviation 1, at (T,) seconds, that forget themselves within `seconds`."""
+    """States that forget themselves: a first-order process.
+
+    Args:
+        rng: generator of the states.
+        times: (T,) float64 seconds.
+        count: number of independent states.
+        seconds: time after which 1/e of a state is left.
+    Returns:
+        (T, count) float32 of standard deviation 1.
+    """
     states = rng.standard_normal((len(times), count)).astype(np.float32)
     for i, step in enumerate(np.diff(times), start=1):
         kept = float(np.exp(-step / seconds))
@@ -153,13 +183,15 @@ def fit_response(manifest: Path, features: Path, frontend_id: str) -> tuple[Mesh
     """Fit the answer on a data set that `facemotion synth dataset` made and whose features are in the cache.
 
     Args:
-        manifest: of the data set; the ground truth lies beside it. features: folder of the cache.
-        frontend_id: of the features.
+        manifest: file of the data set's manifest; the ground truth lies beside it.
+        features: folder of the feature cache.
+        frontend_id: front end of the features.
     Returns:
-        The response, fitted on everybody, and how well one fits that was fitted on half of them.
+        The response, fitted on everybody, and how much a response explains that was fitted on half of them.
     Raises:
-        ManifestError: no manifest, or damaged ground truth. DataError: no ground truth beside it, clips that weren't
-            extracted, ground truth of other frames, fewer than four people with two clips each, or nothing moves.
+        ManifestError: there is no manifest, or ground truth is damaged.
+        DataError: there is no ground truth beside it, clips weren't extracted, ground truth has other frames, fewer
+            than four people have two clips each, or nothing moves.
     """
     read = read_manifest(manifest)
     acquired, sequences = read_features(FeatureCache(features, frontend_id), read)
@@ -181,12 +213,17 @@ def fit_response(manifest: Path, features: Path, frontend_id: str) -> tuple[Mesh
 
 
 def read_causes(manifest: Path, record: ClipRecord, times: NDArray[np.float64]) -> FloatArray:
-    """(T, C) ground truth at the frames of a clip's features: weights of the shapes, then degrees of the head.
+    """Ground truth at the frames of a clip's features: weights of the shapes, then degrees of the head.
 
     Args:
-        manifest: beside which the ground truth lies. record: of the clip. times: (T,) seconds, of its features.
+        manifest: file beside which the ground truth lies.
+        record: row of the clip.
+        times: (T,) float64 seconds of its features.
+    Returns:
+        (T, C) float32.
     Raises:
-        ManifestError: damaged ground truth. DataError: none, or of other frames.
+        ManifestError: the ground truth is damaged.
+        DataError: there is none, or it has other frames.
     """
     path = manifest.parent / truth_path(record)
     if not path.is_file():
@@ -222,11 +259,11 @@ def _solve(clips: Sequence[_Clip], ridge: float, usual: FloatArray | None = None
 
 def _fit(people: Sequence[Sequence[_Clip]], frontend_id: str, marks: frozenset[str]) -> MeshResponse:
     usual = _solve([clip for clips in people for clip in clips], USUAL_RIDGE)
-    own = np.stack([_solve(clips, OWN_RIDGE, usual) for clips in people])
+    personal = np.stack([_solve(clips, OWN_RIDGE, usual) for clips in people])
     scatter = np.zeros((usual.shape[1], usual.shape[1]))
-    degrees = pairs = 0
-    together = apart = seconds = 0.0
-    for clips, answer in zip(people, own, strict=True):
+    degrees, pairs = 0, 0
+    together, apart, seconds = 0.0, 0.0, 0.0
+    for clips, answer in zip(people, personal, strict=True):
         for clip in clips:
             error = (clip.values - clip.causes @ (usual + answer)).astype(np.float64)
             scatter += error.T @ error
@@ -242,17 +279,23 @@ def _fit(people: Sequence[Sequence[_Clip]], frontend_id: str, marks: frozenset[s
     kept = float(np.clip(together / apart, 0.01, 0.99)) if apart else 0.01
     lasting = -seconds / pairs / np.log(kept)
     return MeshResponse(
-        frontend_id, marks, usual, own, shared.astype(np.float32), alone.astype(np.float32), float(lasting)
+        frontend_id=frontend_id,
+        marks=marks,
+        usual=usual,
+        own=personal,
+        shared=shared.astype(np.float32),
+        alone=alone.astype(np.float32),
+        seconds=float(lasting),
     )
 
 
-def _explained(people: Sequence[Sequence[_Clip]], clips: int) -> Explained:
-    others = _solve([clip for own in people[::2] for clip in own], USUAL_RIDGE)
+def _explained(people: Sequence[Sequence[_Clip]], count: int) -> Explained:
+    others = _solve([clip for clips in people[::2] for clip in clips], USUAL_RIDGE)
     totals = np.zeros(3)
-    for own in people[1::2]:
-        answer = others + _solve(own[::2], OWN_RIDGE, others)
-        for clip in own[1::2]:
+    for clips in people[1::2]:
+        answer = others + _solve(clips[::2], OWN_RIDGE, others)
+        for clip in clips[1::2]:
             left = [clip.values, clip.values - clip.causes @ others, clip.values - clip.causes @ answer]
-            totals += [float(np.square(one).sum()) for one in left]
+            totals += [float(np.square(rest).sum()) for rest in left]
     new, known = 1 - totals[1:] / max(totals[0], np.finfo(float).tiny)
-    return Explained(clips, len(people), float(new), float(known))
+    return Explained(count, len(people), float(new), float(known))

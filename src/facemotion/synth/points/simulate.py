@@ -164,13 +164,13 @@ def simulation_version(settings: SimulationSettings) -> str:
     Raises:
         DataError: the response can't be read.
     """
-    told = engine_version(settings.people.part)
+    version = engine_version(settings.people.part)
     if settings.response:
         try:
-            told += f" {file_sha256(Path(settings.response))}"
+            version += f" {file_sha256(Path(settings.response))}"
         except OSError as error:
             raise DataError(f"{settings.response} can't be read; make it with `facemotion train response`.") from error
-    return told
+    return version
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,5 +190,5 @@ def _error(
     states = first_order(rng, times, count + 3 * len(places), ERROR_SECONDS)
     shared = states[:, None, :count] * ALIGNMENT * settings.alignment
     moved = shared[..., :3] + np.cross(shared[..., 3:6], places) + shared[..., 6:] * places
-    own = states[:, count:].reshape(len(times), -1, 3) * OWN * settings.noise
-    return np.asarray(moved + own, np.float32)
+    alone = states[:, count:].reshape(len(times), -1, 3) * OWN * settings.noise
+    return np.asarray(moved + alone, np.float32)

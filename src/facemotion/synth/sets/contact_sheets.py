@@ -15,8 +15,9 @@ from facemotion.synth.filming.scene import SceneSettings, Session, Shot, make_se
 from facemotion.synth.people.cast import PersonBuilder, Recruit, cast
 from facemotion.synth.people.head import HeadModel
 from facemotion.synth.people.person import Person
+from facemotion.synth.performance.habits import make_habits
 from facemotion.synth.performance.motion import Program, parse_program
-from facemotion.synth.performance.takes import Spreads, make_habits
+from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
 from facemotion.synth.sets.produce import SessionRenderer
 from facemotion.synth.sets.truth import Truth
@@ -30,11 +31,24 @@ class Preview:
     """People, motions and cameras for looking at."""
 
     def __init__(self, head: HeadModel, builder: PersonBuilder, scene: SceneSettings, seed: int) -> None:
+        """Prepare a preview.
+
+        Args:
+            head: the model.
+            builder: builds the people.
+            scene: spreads of light and cameras.
+            seed: seed of everything.
+        """
         self._head, self._builder, self._seed = head, builder, seed
         self.settings = DatasetSettings(spreads=QUIET, scene=scene, seed=seed)
 
     def recruits(self, count: int, part: str) -> list[Recruit]:
-        """The first people of a part."""
+        """The first people of a part.
+
+        Args:
+            count: number of people.
+            part: one of `cast.PARTS`.
+        """
         return cast(count, part, self._seed)
 
     def person(self, recruit: Recruit) -> Person:
@@ -48,10 +62,18 @@ class Preview:
     def clip(
         self, person: Person, recruit: Recruit, motion: str, session: Session, take: int
     ) -> tuple[list[Frame], Shot, Truth]:
-        """Film one take of a motion program or of words.
+        """Film one take.
 
+        Args:
+            person: who performs.
+            recruit: what the person was built from.
+            motion: a motion program or words.
+            session: scene and camera.
+            take: number of the take.
+        Returns:
+            Frames, what each of them shows, and the ground truth.
         Raises:
-            MotionProgramError: the motion is neither.
+            MotionProgramError: the motion is neither a program nor words.
         """
         kind = ClipKind.FACIAL if isinstance(as_motion(motion), Program) else ClipKind.LIP
         record = ClipRecord("preview.mp4", recruit.name, "preview", kind, take, 1)
@@ -64,10 +86,14 @@ class Preview:
 
 
 def as_motion(text: str) -> Program | str:
-    """A program if the text is one, else words.
+    """Read a motion.
 
+    Args:
+        text: a motion program or words.
+    Returns:
+        The program, or the words as they are.
     Raises:
-        MotionProgramError: it is neither; the message is the program's, or the dictionary's for plain words.
+        MotionProgramError: the text is neither; the message is the program's, or the dictionary's for plain words.
     """
     from facemotion.errors import MotionProgramError
     from facemotion.synth.performance.lips import lexicon, spell
@@ -84,7 +110,12 @@ def as_motion(text: str) -> Program | str:
 
 
 def strip(frames: list[Frame], count: int) -> Frame:
-    """`count` frames of a clip, evenly spread, side by side."""
+    """Frames of a clip side by side.
+
+    Args:
+        frames: all frames of the clip.
+        count: number of frames shown, evenly spread.
+    """
     chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
     return np.concatenate([frames[index] for index in chosen], axis=1)
 
@@ -95,7 +126,12 @@ def apex(truth: Truth) -> int:
 
 
 def grid(pictures: list[Frame], columns: int) -> Frame:
-    """Pictures of one size in rows."""
+    """Pictures of one size in rows.
+
+    Args:
+        pictures: the pictures, row by row.
+        columns: pictures in a row.
+    """
     blank = np.full_like(pictures[0], 255)
     rows = [pictures[k : k + columns] for k in range(0, len(pictures), columns)]
     return np.concatenate([np.concatenate(row + [blank] * (columns - len(row)), axis=1) for row in rows], axis=0)
@@ -104,8 +140,13 @@ def grid(pictures: list[Frame], columns: int) -> Frame:
 def save_picture(picture: Frame, path: Path, quality: int = 82) -> None:
     """Write a JPEG or PNG, by the path's suffix.
 
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        path: file to write.
+        quality: JPEG quality, 1..100.
     Raises:
-        SettingsError: a suffix of another kind of picture. WriteError: it can't be written.
+        SettingsError: the suffix belongs to another kind of picture.
+        WriteError: the file can't be written.
     """
     kind = PICTURES.get(path.suffix.lower())
     if kind is None:

@@ -77,10 +77,14 @@ def near_miss_sheet(preview: Preview) -> Frame:
 
 
 def write_documents(preview: Preview, folder: Path, progress: Callable[[int, int], None] | None = None) -> list[Path]:
-    """Write all sheets; returns their paths.
+    """Write all sheets.
 
     Args:
-        progress: called with the number of sheets written and of all.
+        preview: people, motions and cameras.
+        folder: folder to write into.
+        progress: called with the number of sheets written and the number of all.
+    Returns:
+        Paths of the sheets.
     """
     written: list[Path] = []
     sheets = (

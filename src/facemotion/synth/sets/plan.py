@@ -18,9 +18,11 @@ from facemotion.data.manifest import COLUMNS, ORDER, near_miss_name
 from facemotion.errors import SettingsError
 from facemotion.synth.filming.scene import Moments, SceneSettings, Session, make_session, sample
 from facemotion.synth.people.cast import VERSION, Recruit, cast, part_random
+from facemotion.synth.performance.habits import Habits, make_habits
 from facemotion.synth.performance.lips import FIRST_SPEECH, invent_phrases
 from facemotion.synth.performance.motion import Program, invent_program, near_miss, parse_program, reorder
-from facemotion.synth.performance.takes import Habits, Spreads, Take, make_habits, make_take
+from facemotion.synth.performance.spreads import Spreads
+from facemotion.synth.performance.takes import Take, make_take
 from facemotion.types import ClipKind, ClipRecord
 
 
@@ -58,7 +60,9 @@ class PlannedClip:
     """One clip to be made.
 
     Attributes:
-        record: its row of the manifest. performed: program or words, as text. stream: numbers that seed it.
+        record: its row of the manifest.
+        performed: program or words, as text.
+        stream: numbers that seed it.
         of: the subject whose motion it is or imitates.
     """
 
@@ -85,8 +89,10 @@ def truth_path(record: ClipRecord) -> str:
 def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
     """All clips of a data set, in the order of its manifest.
 
+    Args:
+        settings: what the data set holds.
     Raises:
-        SettingsError: more near misses or mimics than motions, or mimics of a single person.
+        SettingsError: there are more near misses or mimics than motions, or mimics of a single person.
     """
     if max(settings.near_misses, settings.mimics) > settings.motions:
         raise SettingsError("near_misses and mimics must not exceed motions.")
@@ -107,7 +113,7 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
         for index, program in near.items():
             plan += _clips(settings, NEAR_MISS, number, index, program)
         others = [(index, reorder(program, shuffler)) for index, program in enumerate(programs)]
-        # A near miss may be the other order already: one motion under two names would be told from itself.
+        # A near miss may be the other order already, and one motion must not have two names.
         others = [(index, order) for index, order in others if order and str(order) != str(near.get(index))]
         for index, order in others[: settings.reorders]:
             plan += _clips(settings, REORDER, number, index, order)
@@ -122,6 +128,10 @@ def thin_plan(plan: list[PlannedClip], most: int) -> list[PlannedClip]:
     """At most so many takes of every motion, spread evenly over those planned and so over its sessions.
 
     A thinned set is a part of the whole one: its clips are the same, byte for byte.
+
+    Args:
+        plan: all clips of a data set.
+        most: most takes of a motion.
     """
     makers = Counter((clip.record.subject, clip.record.motion) for clip in plan)
     kept = {number: {i * number // most for i in range(most)} for number in set(makers.values())}
@@ -203,12 +213,24 @@ def make_performers(settings: DatasetSettings) -> dict[str, Performer]:
 
 
 def clip_random(settings: DatasetSettings, clip: PlannedClip, purpose: int) -> np.random.Generator:
-    """A generator of the clip's own for one purpose: 0 the performance, 1 its frames, 2 the scene, 3 the sensor."""
+    """A generator of the clip's own.
+
+    Args:
+        settings: part and seed of the data set.
+        clip: the clip.
+        purpose: 0 for the performance, 1 for its frames, 2 for the scene, 3 for the sensor.
+    """
     return part_random(settings.part, VERSION, settings.seed, 23, *clip.stream, purpose)
 
 
 def perform(settings: DatasetSettings, clip: PlannedClip, performer: Performer) -> tuple[Take, Moments]:
-    """The performance of a clip and its frames; needs no assets and draws nothing."""
+    """The performance of a clip and its frames; needs no assets and draws nothing.
+
+    Args:
+        settings: settings of the data set.
+        clip: the clip.
+        performer: who performs it.
+    """
     take = make_take(clip.program(), performer.habits, settings.spreads, clip_random(settings, clip, 0))
     session = performer.sessions[clip.record.session - 1]
     return take, sample(take, session, settings.scene, clip_random(settings, clip, 1))
@@ -219,7 +241,8 @@ def plan_digest(settings: DatasetSettings, subjects: int | None = None) -> str:
     phases and flags. Pixels and landmarks follow from it and from the assets.
 
     Args:
-        subjects: only the clips performed by the first so many; all by default.
+        settings: settings of the data set.
+        subjects: number of performers, from the first, whose clips count; all by default.
     """
     performers = make_performers(settings)
     chosen = set(list(performers)[:subjects])

@@ -31,9 +31,12 @@ class ProbeReport:
     """What was found on a data set.
 
     Attributes:
-        frames: frames looked at. detected: share in which BlazeFace found a face.
-        blink, mouth: median correlation, over clips in which the ground truth moves, of the measured opening of lids
-            and lips with the true one; blink_clips, mouth_clips: how many clips.
+        frames: frames looked at.
+        detected: share of these in which BlazeFace found a face.
+        blink: median correlation of the measured opening of the lids with the true one, over clips in which they move.
+        blink_clips: number of these clips, an eye each.
+        mouth: the same correlation of the opening of the lips.
+        mouth_clips: number of clips in which the lips move.
         landmarks: mean distance of eleven face-mesh points from the truth, in percent of the distance between the outer
             eye corners.
     """
@@ -53,12 +56,12 @@ def probe(
     """Look at `clips` clips, evenly spread over a simulated data set.
 
     Args:
-        manifest: the manifest of the data set.
-        clips: the number of clips to look at.
-        models: the models of the deployment, whose detector and mesh look.
-        progress: called with the number of clips looked at and of all.
+        manifest: file of the data set's manifest.
+        clips: number of clips to look at.
+        models: models of the deployment, whose detector and mesh look.
+        progress: called with the number of clips looked at and the number of all.
     Raises:
-        ManifestError: no manifest, or a clip without ground truth.
+        ManifestError: there is no manifest, or a clip has no ground truth.
     """
     from facemotion.face.blazeface import BlazeFace
     from facemotion.features.mesh import FaceMesh
@@ -66,7 +69,7 @@ def probe(
     read = read_manifest(manifest)
     detector, mesh = BlazeFace(models), FaceMesh(models)
     chosen = np.unique(np.linspace(0, len(read) - 1, min(clips, len(read))).round().astype(int))
-    frames = found = 0
+    frames, detected = 0, 0
     blinks: list[float] = []
     mouths: list[float] = []
     misses: list[float] = []
@@ -82,7 +85,7 @@ def probe(
             detections = detector.detect(frame)
             if not len(detections):
                 continue
-            found += 1
+            detected += 1
             points = mesh.landmarks(frame, detections.boxes[0], detections.keypoints[0])[:, :2]
             marks = truth.landmarks[int(np.argmin(np.abs(truth.times - seconds)))]
             measured.append(_mesh_curves(points))
@@ -96,13 +99,13 @@ def probe(
             if len(b) > 8 and np.percentile(b[:, column], 98) - np.percentile(b[:, column], 2) > least:
                 sink.append(float(np.corrcoef(a[:, column], b[:, column])[0, 1]))
     return ProbeReport(
-        frames,
-        found / max(frames, 1),
-        _median(blinks),
-        len(blinks),
-        _median(mouths),
-        len(mouths),
-        100 * float(np.mean(misses)) if misses else float("nan"),
+        frames=frames,
+        detected=detected / max(frames, 1),
+        blink=_median(blinks),
+        blink_clips=len(blinks),
+        mouth=_median(mouths),
+        mouth_clips=len(mouths),
+        landmarks=100 * float(np.mean(misses)) if misses else float("nan"),
     )
 
 

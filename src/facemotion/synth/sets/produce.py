@@ -53,6 +53,14 @@ class SessionRenderer:
     """Films one person in one session: the head, the camera and the ground truth of its clips."""
 
     def __init__(self, head: HeadModel, person: Person, session: Session, settings: DatasetSettings) -> None:
+        """Set up the scene.
+
+        Args:
+            head: the model.
+            person: who is filmed.
+            session: scene and camera.
+            settings: settings of the data set.
+        """
         self._head, self._person, self._session, self._settings = head, person, session, settings
         scene = settings.scene
         zoom, _ = framing(person, head, session, scene)
@@ -63,14 +71,24 @@ class SessionRenderer:
         self._surveyor = Surveyor(head, person, scene.width, scene.height)
 
     def shoot(self, clip: PlannedClip, performer: Performer) -> tuple[Shot, Truth]:
-        """What each frame of a clip shows, and its ground truth; draws nothing."""
+        """What each frame of a clip shows, and its ground truth; draws nothing.
+
+        Args:
+            clip: the clip.
+            performer: who performs it.
+        """
         take, moments = perform(self._settings, clip, performer)
         random = clip_random(self._settings, clip, 2)
         shot = film(moments, self._person, self._head, self._session, self._settings.scene, random)
         return shot, self._surveyor.survey(shot, self._session, take.flags)
 
     def frames(self, shot: Shot, seed: int) -> Iterator[Frame]:
-        """The frames of a shot, one at a time, as the camera delivers them."""
+        """The frames of a shot, one at a time, as the camera delivers them.
+
+        Args:
+            shot: what each frame shows.
+            seed: seed of the sensor's noise.
+        """
         scene = self._settings.scene
         camera = Camera(self._session, scene.width, scene.height, seed)
         for state, speed, exposure in zip(shot.states, shot.speed, shot.exposure, strict=True):
@@ -125,28 +143,34 @@ def produce(
     assets: Assets,
     cache: Path,
     settings: DatasetSettings,
-    workers: int,
     *,
+    workers: int = 1,
     video: bool = True,
     features: ToFeatures | None = None,
-    progress: Progress | None = None,
     most_takes: int | None = None,
+    progress: Progress | None = None,
 ) -> int:
-    """Make a data set, or go on with one that was broken off.
+    """Make a data set, or continue one that was broken off.
 
     Writes out/settings.toml, out/manifest.csv, out/motions.csv, and per clip clips/....mp4 and truth/....npz. With
     `features`, frames go straight into a front end: in place of a video each clip is a small recipe
     (clips/....json), and its features lie in the feature cache under the recipe's digest.
 
     Args:
-        out: folder. assets, cache: see `people.fit_portraits`. workers: processes. video: whether clips are drawn;
-            without, only ground truth is written. features: the front end that gets the frames in place of a video.
-        progress: called with clips done and clips of all.
-        most_takes: make, and name in the manifest, only so many takes of a motion, see `thin_plan`; all if not given.
+        out: folder of the data set.
+        assets: of the data engine.
+        cache: file of fitted portraits, see `cast.fit_portraits`.
+        settings: what the data set holds.
+        workers: processes.
+        video: whether clips are drawn; without, only ground truth is written.
+        features: front end that gets the frames in place of videos, if features are wanted.
+        most_takes: most takes of a motion that are made and listed in the manifest, see `thin_plan`; all by default.
+        progress: called with the number of clips done and the number of all that are missing.
     Returns:
         Number of clips made now; those that were there already, features and all, are not made again.
     Raises:
-        DataError: the folder holds a data set of other settings. SettingsError: its settings.toml was altered.
+        DataError: the folder holds a data set of other settings.
+        SettingsError: its settings.toml was altered.
         WriteError: it can't be written.
         AssetError: an asset is missing.
     """
@@ -294,8 +318,13 @@ def _write_motions(path: Path, plan: list[PlannedClip]) -> None:
 def survey(
     assets: Assets, cache: Path, settings: DatasetSettings, progress: Progress | None = None
 ) -> tuple[list[PlannedClip], list[Truth]]:
-    """Ground truth of all clips of a plan, in its order, without drawing one.
+    """Ground truth of all clips of a data set, in the order of its manifest, without drawing one.
 
+    Args:
+        assets: of the data engine.
+        cache: file of fitted portraits, see `cast.fit_portraits`.
+        settings: what the data set holds.
+        progress: called with the number of clips done and the number of all.
     Raises:
         AssetError: an asset is missing.
     """
@@ -318,6 +347,9 @@ def survey(
 def landmark_arrays(plan: list[PlannedClip], truths: list[Truth]) -> dict[str, np.ndarray]:
     """Ground truth of many clips as flat arrays, for training on landmarks alone.
 
+    Args:
+        plan: C clips.
+        truths: their ground truth, in the same order.
     Returns:
         landmarks (N, 68, 2) float32 pixels and times (N,) float64 of all frames, one clip after the other; start
         (C + 1,) int64, first frame of each clip; subject, motion, kind (C,) text; repetition, session (C,) int64.

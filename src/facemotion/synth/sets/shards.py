@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from facemotion.data.still_files import (
 from facemotion.face import BlazeFace
 from facemotion.models import Models
 from facemotion.synth.filming.render import Renderer
-from facemotion.synth.filming.scene import rotation
+from facemotion.synth.filming.scene import PORTRAIT_LIGHT, rotation
 from facemotion.synth.filming.view import Light, State, on_screen
 from facemotion.synth.people.assets import PORTRAIT_LIST, Assets
 from facemotion.synth.people.cast import PersonBuilder, Recruit, cast, fit_portraits
@@ -50,17 +50,23 @@ Weights = NDArray[np.float64]
 
 
 def expression(random: np.random.Generator) -> tuple[Weights, NDArray[np.float32]]:
-    """Weights (S,) and shares of the emotions (7,), zeros where the expression has no name."""
+    """Draw what a face does.
+
+    Args:
+        random: generator of the picture.
+    Returns:
+        Weights (S,) float64, and shares of the emotions (7,) float32, zeros where the expression has no name.
+    """
     weights: NDArray[np.floating]
     shares = np.zeros(len(EMOTIONS), np.float32)
     kind = random.random()
     if kind < 0.36:
-        named, intensity = int(random.integers(len(EMOTIONS))), random.uniform(0.3, 1.1)
-        weights = emotion_weights(EMOTIONS[named], intensity, random).astype(np.float64)
+        emotion, intensity = int(random.integers(len(EMOTIONS))), random.uniform(0.3, 1.1)
+        weights = emotion_weights(EMOTIONS[emotion], intensity, random).astype(np.float64)
         if random.random() < 0.25:
             weights += viseme(random) * random.uniform(0.2, 0.8)
         share = float(np.clip((intensity - 0.25) / 0.45, 0, 1))
-        shares[named] += share
+        shares[emotion] += share
         shares[0] += 1 - share
     elif kind < 0.62:
         part = random.random()
@@ -85,7 +91,14 @@ def viseme(random: np.random.Generator) -> Weights:
 
 
 def look_and_blink(weights: Weights, random: np.random.Generator) -> Weights:
-    """Add a gaze to half of the faces and a lid that is part of the way down to a fifth."""
+    """Add a gaze to half of the faces, and to a fifth a lid that is part of the way down.
+
+    Args:
+        weights: (S,) weights, changed.
+        random: generator of the picture.
+    Returns:
+        The same weights.
+    """
     if random.random() < 0.22:
         shut = float(random.beta(1.2, 1.0))
         for side in "LR" if random.random() < 0.75 else random.choice(["L", "R"]):
@@ -138,7 +151,14 @@ class StillRenderer:
     def shoot(
         self, weights: Weights, random: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-        """A picture (160, 160, 3), its landmarks (68, 2) and its weights as drawn."""
+        """Take a picture.
+
+        Args:
+            weights: (S,) what the face does.
+            random: generator of pose, light and framing.
+        Returns:
+            The picture (160, 160, 3) uint8, its landmarks (68, 2) float32 pixels and its weights (S,) float32 as drawn.
+        """
         person, head = self.person, self.head
         turn = np.clip(random.normal(0, [6, 9, 5]), -20, 20)
         turn[:2] = np.clip(self._pose[:2] + turn[:2], -STEEPEST, STEEPEST) - self._pose[:2]
@@ -146,27 +166,27 @@ class StillRenderer:
         direction *= random.uniform(0, 0.45) / np.linalg.norm(direction)
         colour = np.exp(random.normal(0, 0.1) + random.normal(0, 0.06, 3)).astype(np.float32)
         light = Light(
-            float(person.light[0]) * float(np.clip(random.normal(0.95, 0.09), 0.65, 1.15)),
-            (person.light[1:] * np.float32(0.75) + direction).astype(np.float32),
-            colour,
-            (colour * np.exp(random.normal(0, 0.15))).astype(np.float32),
+            ambient=float(person.light[0]) * float(np.clip(random.normal(0.95, 0.09), 0.65, 1.15)),
+            direction=(person.light[1:] * np.float32(PORTRAIT_LIGHT) + direction).astype(np.float32),
+            colour=colour,
+            background=(colour * np.exp(random.normal(0, 0.15))).astype(np.float32),
         )
         zoom = max(self._zoom * float(np.exp(random.normal(0, 0.05))), SIDE / min(person.size))
         middle = person.places[head.landmarks].mean(axis=0)
         state = State(
-            weights.astype(np.float32),
-            rotation(turn.astype(np.float32)),
-            np.zeros(3, np.float32),
-            light,
-            zoom,
-            middle.astype(np.float32),
+            weights=weights.astype(np.float32),
+            rotation=rotation(turn.astype(np.float32)),
+            offset=np.zeros(3, np.float32),
+            light=light,
+            zoom=zoom,
+            centre=middle.astype(np.float32),
         )
         rest = on_screen(person, np.ascontiguousarray(person.neutral[head.landmarks]), state, SIDE, SIDE)[:, :2]
         wanted = rest[[36, 45]].mean(axis=0) + np.array([0, BELOW_EYES * FACE]) - SIDE / 2
         half = SIDE / (2 * zoom)
         centre = middle + wanted / zoom + random.normal(0, 0.03, 2) * 2 * half
         centre = np.clip(centre, half, np.maximum(np.array(person.size) - half, half)).astype(np.float32)
-        state = State(state.weights, state.rotation, state.offset, light, zoom, centre)
+        state = replace(state, centre=centre)
         step = round(float(np.log(zoom)) * 10)
         if step not in self._renderers:
             self._renderers[step] = Renderer(head, person, SIDE, SIDE, zoom)
@@ -176,7 +196,14 @@ class StillRenderer:
 
 
 def skin_tone(head: HeadModel, person: Person) -> float:
-    """Individual typology angle, degrees, of the cheeks and the nose as the portrait shows them."""
+    """Individual typology angle of the cheeks and the nose as the portrait shows them.
+
+    Args:
+        head: the model.
+        person: whose skin it is.
+    Returns:
+        Degrees; higher is lighter.
+    """
     count, picture = head.faces_count, person.layers.open
     use = (head.rim[:count] > 3) & (person.normals[:, 2] > 0.5) & (head.neutral[:count, 1] < 3)
     places = (person.places[:count][use] * picture.shape[1] / person.size[0]).astype(int)
@@ -194,7 +221,17 @@ def skin_tone(head: HeadModel, person: Person) -> float:
 def shoot_person(
     renderer: StillRenderer, name: str, each: int, detector: BlazeFace, random: np.random.Generator
 ) -> Shard | None:
-    """`each` stills on which the detector fires; None if it fires on too few."""
+    """Take stills on which the detector fires.
+
+    Args:
+        renderer: draws the person.
+        name: name of the person.
+        each: number of stills.
+        detector: what must find the face.
+        random: generator of the stills.
+    Returns:
+        The stills; None if the detector fires on too few.
+    """
     rows: list[tuple[NDArray[np.generic], ...]] = []
     for _ in range(2 * each):
         if len(rows) == each:
@@ -208,7 +245,15 @@ def shoot_person(
         return None
     pictures, boxes, landmarks, drawn, shares = (np.stack(column) for column in zip(*rows, strict=True))
     known = np.ones((each, POINTS), np.bool_)
-    return Shard(pictures, boxes, landmarks, known, drawn, shares, np.full(each, name))
+    return Shard(
+        images=pictures,
+        boxes=boxes,
+        landmarks=landmarks,
+        known=known,
+        weights=drawn,
+        emotions=shares,
+        people=np.full(each, name),
+    )
 
 
 @dataclass(frozen=True)
@@ -223,19 +268,27 @@ class _Job:
 
 
 def make_shards(
-    out: Path, assets: Assets, cache: Path, people: int, each: int, part: str, seed: int, workers: int = 1
+    out: Path, assets: Assets, cache: Path, *, people: int, each: int, part: str, seed: int, workers: int = 1
 ) -> Iterator[tuple[int, str]]:
-    """Make a set of shards, or go on with one that was broken off.
+    """Make a set of shards, or continue one that was broken off.
 
     However many `workers`, processes, there are, the files are the same. Other parts and seeds go into the same folder.
 
     Args:
-        out: folder. assets, cache: see `people.fit_portraits`. people, each: how many, and how many stills of each.
-        part: of people.PARTS. seed: of everything.
+        out: folder of the shards.
+        assets: of the data engine.
+        cache: file of fitted portraits, see `cast.fit_portraits`.
+        people: number of people.
+        each: number of stills of each person.
+        part: one of `cast.PARTS`.
+        seed: seed of everything.
+        workers: processes.
     Yields:
-        The number of people done, and the name of one whose face the detector found too rarely, who is left out, or "".
+        The number of people done, and the name of a person who is left out because the detector found the face too
+        rarely, or "".
     Raises:
-        AssetError: an asset is missing. WriteError: a file can't be written.
+        AssetError: an asset is missing.
+        WriteError: a file can't be written.
     """
     fit_portraits(assets, cache)  # once, and not by each process
     everyone = [(f"{part}-{seed}-{recruit.name}", recruit) for recruit in cast(people, part, seed)]
@@ -269,11 +322,11 @@ def _shoot(shared: tuple[Assets, HeadModel, PersonBuilder], job: _Job) -> tuple[
         prompts = {Path(row["file"]).stem: row["prompt"] for row in csv.DictReader(file)}
     age = re.search(r"(\d+)-year-old", prompts[recruit.first])
     row = StillPerson(
-        job.name,
-        f"{recruit.first} {recruit.second}",
-        job.part,
-        recruit.first.split("_")[0],
-        int(age[1]) if age else 0,
-        skin_tone(head, person),
+        name=job.name,
+        parents=f"{recruit.first} {recruit.second}",
+        split=job.part,
+        sex=recruit.first.split("_")[0],
+        age=int(age[1]) if age else 0,
+        tone=skin_tone(head, person),
     )
     return row, shard

@@ -23,8 +23,9 @@ from facemotion.synth.filming.scene import Moments, SceneSettings, film, framing
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, Recruit, cast, fit_portraits
 from facemotion.synth.people.head import INDEX, SHAPES, FloatArray, load_head
+from facemotion.synth.performance.habits import make_habits
 from facemotion.synth.performance.motion import invent_program
-from facemotion.synth.performance.takes import Spreads, make_habits
+from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.contact_sheets import save_picture
 from facemotion.synth.sets.truth import Surveyor
 from facemotion.system.files import room_for, write_whole
@@ -84,7 +85,9 @@ def emotion_weights(emotion: str, intensity: float, random: np.random.Generator)
     """Weights (S,) of an emotion.
 
     Args:
-        emotion: of EMOTIONS. intensity: 0..1.
+        emotion: one of EMOTIONS.
+        intensity: 0..1.
+        random: generator of the picture.
     """
     weights = np.zeros(len(SHAPES), np.float32)
     core, extra = RECIPES[emotion]
@@ -120,17 +123,29 @@ def make_stills(
     settings: StillSettings,
     scene: SceneSettings,
     spreads: Spreads,
+    *,
     workers: int = 1,
 ) -> Iterator[int]:
-    """Make a set of stills, or go on with one that was broken off; yields the number of people done.
+    """Make a set of stills, or continue one that was broken off.
 
     However many `workers`, processes, there are, the files are the same.
 
     Writes out/images/PERSON/NN.jpg, out/labels/PERSON.csv (path, subject, emotion, intensity, pitch, yaw, roll) and
     out/landmarks/PERSON.npz (landmarks (N, 68, 2) float32 pixels, weights (N, S) float32).
 
+    Args:
+        out: folder of the set.
+        assets: of the data engine.
+        cache: file of fitted portraits, see `cast.fit_portraits`.
+        settings: what the set holds.
+        scene: spreads of light and cameras.
+        spreads: how people differ.
+        workers: processes.
+    Yields:
+        The number of people done.
     Raises:
-        AssetError: an asset is missing. WriteError: a file can't be written.
+        AssetError: an asset is missing.
+        WriteError: a file can't be written.
     """
     fit_portraits(assets, cache)  # once, and not by each process
     everyone = list(cast(settings.people, settings.part, settings.seed))
