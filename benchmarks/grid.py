@@ -24,9 +24,7 @@ from sections import write_section
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import Manifest, read_manifest
-from facemotion.encoder import resample
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
-from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.enrolment_takes import enrolment_trials
 from facemotion.evaluation.measures import (
     average_precision,
@@ -37,6 +35,7 @@ from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING
 from facemotion.models import Models
+from facemotion.signals import dtw_scores, resample
 from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder

@@ -18,15 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.activity import measure_cues
-from facemotion.encoder import Encoder, resample, spot_motion
+from facemotion.encoder import Encoder
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
-from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.failures import FLASH_SHARE
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, prevalence
 from facemotion.evaluation.report import kind_figures
 from facemotion.evaluation.trials import matrix_trials, score_pairs, select_trials
 from facemotion.models import Models
+from facemotion.signals import dtw_scores, measure_cues, resample, spot_motion
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.points.simulate import SimulationSettings, simulate

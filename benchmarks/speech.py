@@ -30,6 +30,7 @@ from facemotion.features.mesh import MOVING, POINTS
 from facemotion.frontend import Frontend, LiveSession
 from facemotion.media import load_clip
 from facemotion.models import Models
+from facemotion.signals import RATE, dtw_path
 from facemotion.synth.filming.scene import Moments, SceneSettings, film, make_session, sample
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, cast, default_cache, fit_portraits
@@ -42,7 +43,6 @@ from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.synth.sets.produce import SessionRenderer
 
 ROOT = Path(__file__).parents[1]
-RATE = 25.0
 WORDS = {
     "bin": "B IH N", "lay": "L EY", "place": "P L EY S", "set": "S EH T", "blue": "B L UW", "green": "G R IY N",
     "red": "R EH D", "white": "W AY T", "at": "AE T", "by": "B AY", "in": "IH N", "with": "W IH DH",
@@ -118,20 +118,6 @@ def centre_of_spectrum(curve: FloatArray) -> float:
     return float((rates * power)[rates <= 8].sum() / power[rates <= 8].sum())
 
 
-def matched(one: FloatArray, other: FloatArray) -> NDArray[np.intp]:
-    """(K, 2) frames of two sequences (T, D) along the cheapest path of dynamic time warping."""
-    costs = np.linalg.norm(one[:, None] - other[None], axis=2)
-    total = np.full((len(one) + 1, len(other) + 1), np.inf)
-    total[0, 0] = 0
-    for i, j in itertools.product(range(len(one)), range(len(other))):
-        total[i + 1, j + 1] = costs[i, j] + min(total[i, j], total[i, j + 1], total[i + 1, j])
-    path = [(len(one), len(other))]
-    while path[-1] != (1, 1):
-        i, j = path[-1]
-        path.append(min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda at: float(total[at])))
-    return np.array(path[::-1]) - 1
-
-
 def spread(values: list[float]) -> float:
     """Standard deviation, from the quartiles."""
     return 0.7413 * float(np.subtract(*np.percentile(values, [75, 25])))
@@ -161,7 +147,7 @@ def describe(clips: Sequences, pairs: int = 150) -> dict[str, float]:
         rows = [(i, j) for i, j in everything if (labels[i] == labels[j]) == same]
         for row in random.permutation(len(rows))[:pairs]:
             i, j = rows[row]
-            path = matched(reduced[i], reduced[j])
+            path = dtw_path(reduced[i], reduced[j])
             a, b = reduced[i][path[:, 0]], reduced[j][path[:, 1]]
             differ[same].append(float(np.square(a - b).sum() / (np.square(a).sum() + np.square(b).sum())))
             if same:

@@ -24,8 +24,6 @@ import torch
 from facemotion.config import from_table
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
-from facemotion.encoder import resample
-from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate
 from facemotion.evaluation.trials import matrix_trials, score_pairs
 from facemotion.features import load_extractor
@@ -33,6 +31,7 @@ from facemotion.features.mesh import POINTS
 from facemotion.features.parts import select_parts
 from facemotion.models import Models
 from facemotion.nets.inputs import InputStreams
+from facemotion.signals import dtw_scores, resample
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.training.encoder.dataset import TrainingSource, make_training_set

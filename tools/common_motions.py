@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.config import Settings
-from facemotion.encoder import resample
 from facemotion.frontend import Frontend, LiveSession
+from facemotion.signals import resample
 from facemotion.synth.filming.scene import SceneSettings
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, default_cache, fit_portraits

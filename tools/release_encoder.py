@@ -23,6 +23,7 @@ from facemotion.config import read_toml
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
+from facemotion.signals import RATE
 from facemotion.synth.points.response import fit_response
 from facemotion.training.encoder.dataset import load_training_set
 from facemotion.training.encoder.export import check_parity, export_encoder
@@ -115,7 +116,7 @@ def release(
         "role": "encoder",
         "licence": "MIT",
         "source": SOURCE,
-        "preprocessing": "(1, L, D) float32, features of the front end, resampled to 25 frames/s by time stamps",
+        "preprocessing": f"(1, L, D) float32, features of the front end, resampled to {RATE:g} frames/s by time stamps",
         "output": f"(1, {net.settings.embedding}) float32, norm 1",
         "frontend": frontend_id,
         "spotting": net.settings.spotting,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.encoder import RATE, Encoder
+from facemotion.encoder import Encoder
 from facemotion.errors import AcquisitionError, MediaError, SettingsError
 from facemotion.frontend import Frontend
 from facemotion.models.cards import SHIPPED_FOLDER
+from facemotion.signals import RATE
 from facemotion.types import FeatureSequence, FloatArray
 
 PACKAGED = SHIPPED_FOLDER / "common_motions.npz"

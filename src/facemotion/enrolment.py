@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.activity import measure_cues
 from facemotion.config import VerifierSettings
 from facemotion.errors import EnrolmentError
 from facemotion.frontend import Acquisition
+from facemotion.signals import measure_cues
 from facemotion.store import TemplateStore
 from facemotion.thresholds import Points, for_takes, template_score
 from facemotion.types import Embedding, Factor, OperatingPoint, QualityReport, Template

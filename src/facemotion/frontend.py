@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.activity import RestWatch
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
 from facemotion.errors import NoMotionError, RigidMotionError, TooShortError, UsageError
@@ -30,6 +29,7 @@ from facemotion.media import (
     take_in,
 )
 from facemotion.models import Models
+from facemotion.signals import RestWatch
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each

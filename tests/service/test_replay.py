@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import facemotion as fm
-from facemotion.encoder import resample
 from facemotion.media import load_clip
 from facemotion.service.guard.recording import Recording, record
 from facemotion.service.guard.replay import Memory, Secret, looped
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ReplaySettings
+from facemotion.signals import resample
 from facemotion.store import open_store
 from facemotion.store.database import Database
 from facemotion.types import FeatureSequence

@@ -6,9 +6,10 @@ import onnxruntime
 import pytest
 import torch
 
-from facemotion.encoder import Encoder, resample
+from facemotion.encoder import Encoder
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
+from facemotion.signals import resample
 from facemotion.training.encoder.export import check_parity, export_encoder
 from facemotion.training.encoder.train import embed
 from facemotion.types import FeatureSequence

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from facemotion.signals import median_face
 from facemotion.types import FeatureSequence, FloatArray
 
 
@@ -21,7 +22,7 @@ def last_frame(features: FeatureSequence) -> FeatureSequence:
 
 def peak_frame(features: FeatureSequence) -> FeatureSequence:
     """The frame alone that is farthest from the clip's median face."""
-    away = np.linalg.norm(features.values - np.median(features.values, axis=0), axis=1)
+    away = np.linalg.norm(features.values - median_face(features.values), axis=1)
     peak = slice(int(away.argmax()), int(away.argmax()) + 1)
     return FeatureSequence(features.values[peak].copy(), features.times[peak].copy(), features.frontend_id)
 

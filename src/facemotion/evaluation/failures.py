@@ -10,10 +10,8 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.activity import Cues, measure_cues
-from facemotion.encoder import resample
-from facemotion.evaluation.dtw import dtw_scores
 from facemotion.evaluation.trials import pair_clips
+from facemotion.signals import Cues, dtw_scores, measure_cues, resample
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, TrialKind
 
 FLASH_SHARE = 0.7  # the paper's own figure: more than 70% of the frames are neutral

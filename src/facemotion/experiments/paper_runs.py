@@ -15,15 +15,14 @@ import numpy as np
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import Manifest
 from facemotion.data.splits import Fold, subject_folds
-from facemotion.encoder import resample
 from facemotion.errors import TrainingError
 from facemotion.evaluation.controls import last_frame, peak_frame, pooled_vectors, shuffle_frames
-from facemotion.evaluation.dtw import dtw_scores
 from facemotion.experiments.crossval import check_folds
 from facemotion.experiments.held_out import HeldOut, read_held_out, write_held_out
 from facemotion.experiments.paper_plan import CONTROLS, SPOKEN_TOO, Run, TableSettings, load_clips
 from facemotion.features import load_extractor
 from facemotion.models import Models
+from facemotion.signals import dtw_scores, resample
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
 from facemotion.system.files import file_sha256
 from facemotion.system.processes import name_killed, run_tasks

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.features.rigid import own_motion
+from facemotion.signals import largest_motion, median_face
 
 FloatArray = NDArray[np.float32]
 
@@ -69,8 +70,8 @@ def align_68(points: NDArray[np.floating]) -> FloatArray:
 
 def motion_energy_68(points: NDArray[np.floating]) -> float:
     """How much aligned landmarks (T, 68, 2) move; see FeatureExtractor.motion_energy."""
-    moved = np.linalg.norm(points - np.median(points, axis=0), axis=2)
-    return max(float(100 * np.percentile(moved[:, list(group)].mean(axis=1), 95)) for group in MOVING.values())
+    away = np.linalg.norm(points - median_face(points), axis=2)
+    return largest_motion(away, [np.array(group) for group in MOVING.values()])
 
 
 def own_motion_68(points: NDArray[np.floating], times: NDArray[np.floating]) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facemotion.features.rigid import own_motion
 from facemotion.media.warp import apply, square_matrix, warp
 from facemotion.models import Models
+from facemotion.signals import largest_motion, median_face
 
 FloatArray = NDArray[np.float32]
 
@@ -120,9 +121,9 @@ class FaceMesh:
     def motion_energy(self, values: FloatArray) -> float:
         """See FeatureExtractor."""
         points = values.reshape(len(values), -1, 3)
-        moved = np.linalg.norm(points - np.median(points, axis=0), axis=2)
-        groups = np.split(moved, np.cumsum([len(group) for group in MOVING.values()])[:-1], axis=1)
-        return max(float(100 * np.percentile(group.mean(axis=1), 95)) for group in groups)
+        ends = np.cumsum([len(group) for group in MOVING.values()])
+        parts = [slice(end - len(group), end) for end, group in zip(ends, MOVING.values(), strict=True)]
+        return largest_motion(np.linalg.norm(points - median_face(points), axis=2), parts)
 
 
 def align(landmarks: FloatArray) -> FloatArray:

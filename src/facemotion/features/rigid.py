@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.signals import largest_motion, median_face
+
 ROUNDS = 3
 """Times that the resting face is taken anew from the frames laid over it."""
 SMOOTHED_SECONDS = 0.05
@@ -41,13 +43,13 @@ def own_motion(
     rest = places[int(np.argmax(np.linalg.norm(places[:, eyes[0]] - places[:, eyes[1]], axis=1)))]
     for _ in range(ROUNDS):
         laid = _lay_over(places, rest)
-        rest = np.median(laid, axis=0)
+        rest = median_face(laid)
     size = max(float(np.linalg.norm(rest[eyes[0]] - rest[eyes[1]])), 1e-9)
     moved = laid - rest
     near = (np.abs(times[:, None] - times[None]) <= SMOOTHED_SECONDS).astype(np.float64)
     moved = (near / near.sum(axis=1, keepdims=True) @ moved.reshape(len(moved), -1)).reshape(moved.shape)
     lengths = np.linalg.norm(moved, axis=2) / size
-    return max(float(100 * np.percentile(lengths[:, group].mean(axis=1), 95)) for group in groups)
+    return largest_motion(lengths, groups)
 
 
 def _lay_over(places: Points, rest: Points) -> Points:

@@ -32,7 +32,8 @@ BARE = ("h264", "hevc")
 SLOWEST, FASTEST = 1.0, 240.0
 """Frames/s of what comes without times; a stream that names more names the unit of its clock."""
 USUAL_RATE = 25.0
-"""Frames/s between two times where some are missing and no rate is named."""
+"""Frames/s between two times where some are missing and no rate is named: a guess about recorders, which the rate of
+encoders has no part in."""
 DEEPEST_REORDERING = 16
 """Frames that may be decoded before the one that is shown first, in H.264 and HEVC; every thread holds one more."""
 DEFAULT, ATTACHED_PICTURE = 0x1, 0x400

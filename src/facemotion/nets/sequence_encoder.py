@@ -72,7 +72,7 @@ class SequenceEncoder(nn.Module):
 
     Positions are added to the sequence, pre-norm transformer layers keep its shape (L x m), the element-wise maximum
     over time leaves m numbers, a linear layer makes them n, and they are scaled to norm 1. Frames are expected at a
-    fixed rate (see `facemotion.encoder.resample`).
+    fixed rate (see `facemotion.signals.resample`).
 
     Args:
         dimension: D, features per frame.

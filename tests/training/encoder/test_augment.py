@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemotion.activity import active_span
+from facemotion.signals import active_span
 from facemotion.training.encoder.augment import (
     SHORTEST,
     AugmentSettings,

@@ -105,10 +105,10 @@ def _strips(
     import numpy as np
     from PIL import Image, ImageDraw
 
-    from facemotion.activity import active_span
     from facemotion.face import BlazeFace
     from facemotion.media import read_frames
     from facemotion.models import Models
+    from facemotion.signals import active_span
 
     detector = BlazeFace(Models.of(settings.runtime), settings.face)
     spans = {}

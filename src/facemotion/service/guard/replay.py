@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
-from facemotion.encoder import RATE, resample
 from facemotion.service.guard.recording import DIGEST_BYTES, Recording
 from facemotion.service.settings import ReplaySettings
 from facemotion.service.sql_tables import recordings as table
+from facemotion.signals import RATE, resample
 from facemotion.store.database import Database
 from facemotion.types import FeatureSequence, FloatArray
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from facemotion.errors import FormError
 from facemotion.service.problems import Message
 from facemotion.service.settings import USER_PATTERN
+from facemotion.signals import RATE
 
 
 class FromClient(Message):
@@ -128,7 +129,8 @@ class Comparison(Message):
     score: float = Field(description="Cosine of the two motions, -1..1.")
     threshold: float = Field(description="Least cosine that passes.")
     curves: tuple[list[float], list[float]] = Field(
-        description="Of each take: how far the face is from rest, 25 points a second; the largest motion of both is 1."
+        description=f"Of each take: how far the face is from rest, {RATE:g} points a second; "
+        "the largest motion of both is 1."
     )
     pairs: list[tuple[float, float, float]] = Field(
         description="Moments that belong together: seconds in the first take, seconds in the second, "

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.activity import active_span
 from facemotion.config import option
+from facemotion.signals import active_span
 from facemotion.types import FloatArray
 
 Times = NDArray[np.float64]
@@ -60,7 +60,7 @@ def augment(
         settings: strengths.
         spread: (D,) standard deviation of each feature over the training set.
         rng: source of the draws.
-        span: of the motion, see `activity.active_span`; measured where it is needed and not given.
+        span: of the motion, see `signals.active_span`; measured where it is needed and not given.
     Returns:
         Another sequence, of another length perhaps, and when its motion begins and ends, which is the whole clip where
         no span is given; the arguments are left as they are.

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemotion.activity import active_span
 from facemotion.data.cache import FeatureCache, mark_clip, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
-from facemotion.encoder import RATE, resample, spot_motion
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
+from facemotion.signals import RATE, active_span, resample, spot_motion
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.response import MeshResponse
 from facemotion.synth.points.simulate import response_of, simulate
@@ -76,7 +75,7 @@ class TrainingSet:
         return int(self.sequences[0].values.shape[1])
 
     def span(self, position: int) -> Span:
-        """First and last frame of the motion in one clip, see `activity.active_span`; measured once."""
+        """First and last frame of the motion in one clip, see `signals.active_span`; measured once."""
         found = self._spans.get(position)
         if found is None:
             sequence = self.sequences[position]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from facemotion.encoder import resample, spot_motion
+from facemotion.signals import resample, spot_motion
 from facemotion.training.encoder.augment import SHORTEST, Sequence, Times, augment
 from facemotion.training.encoder.dataset import Batch, TrainingSet
 from facemotion.training.encoder.settings import TrainingSettings

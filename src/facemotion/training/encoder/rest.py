@@ -40,7 +40,7 @@ class StillFaces:
         """Take the frames before and after the motions of clips.
 
         Args:
-            sequences: N clips. spans: first and last frame of the motion in each, see `activity.active_span`.
+            sequences: N clips. spans: first and last frame of the motion in each, see `signals.active_span`.
         """
         pieces = [np.zeros((2, sequences[0].values.shape[1]), np.float32)]
         for sequence, (onset, offset) in zip(sequences, spans, strict=True):

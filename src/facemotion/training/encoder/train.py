@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facemotion.encoder import resample, spot_motion
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.features.parts import select_parts
 from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
+from facemotion.signals import resample, spot_motion
 from facemotion.training.encoder.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.encoder.losses import PAIRS, contrastive_loss, gate_loss, n_pair_loss
 from facemotion.training.encoder.pretrain import draw_subclips
