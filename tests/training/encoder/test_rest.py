@@ -70,6 +70,32 @@ def test_still_faces_move_as_those_of_the_clips_do() -> None:
     np.testing.assert_array_less(drawn.std(axis=0)[:2], high * deviations[:2])
 
 
+def test_a_real_rest_goes_to_and_fro() -> None:
+    piece = np.linspace(-1, 1, 11, dtype=np.float32)[:, None] * np.ones(6, np.float32)
+    faces = StillFaces(np.zeros((1, 6), np.float32), (piece,))
+    sizes = set()
+    for seed in range(40):
+        drawn = faces.draw(np.random.default_rng(seed), np.arange(60) / 25)
+        assert drawn.shape == (60, 6)
+        assert np.abs(np.diff(drawn, axis=0)).max() <= 0.2 * rest.SIZE[1] + 1e-6  # it turns round and never jumps
+        sizes.add(round(float(np.abs(drawn).max()), 3))
+    assert 0 in sizes  # the tremor, of no size here
+    assert 15 < len(sizes) < 35
+    assert max(sizes) <= rest.SIZE[1]
+
+
+def test_recordings_with_rest_have_a_say_in_what_is_learned() -> None:
+    records, sequences = toys(range(3), range(2))
+    long = np.concatenate([np.zeros((20, 6)), sequences[0].values, np.zeros((20, 6))]).astype(np.float32)
+    rested = FeatureSequence(long, np.arange(len(long)) / 25, "toy")
+    plain = TrainingSource(records, sequences, SamplerSettings(motions=3, takes=2))
+    without = make_training_set([plain])
+    data = make_training_set([dataclasses.replace(plain, resting=(rested,))])
+    assert data.digest != without.digest
+    assert data.marks > without.marks
+    assert len(data.still.pieces) == 2
+
+
 def test_a_slower_camera_gives_fewer_frames_of_the_same_seconds() -> None:
     clip = motion(3, 0)
     slow = dataclasses.replace(SETTINGS, lowest_rate=10, highest_rate=10)

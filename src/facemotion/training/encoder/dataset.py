@@ -40,6 +40,7 @@ class TrainingSet:
         samplers: one per source; a batch takes from each.
         spread: (D,) float32 standard deviation of each feature over all frames.
         fitted_on: marks of the clips that the response of simulated people was fitted on.
+        resting: recordings that begin and end with rest, whose rest other clips are given.
     """
 
     records: tuple[ClipRecord, ...]
@@ -48,6 +49,7 @@ class TrainingSet:
     samplers: tuple[BatchSampler, ...]
     spread: FloatArray
     fitted_on: frozenset[str] = frozenset()
+    resting: tuple[FeatureSequence, ...] = ()
     _spans: dict[int, Span] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -59,7 +61,7 @@ class TrainingSet:
     def digest(self) -> str:
         """Digest of the clips' records and features, in their order: two sets of one digest teach the same."""
         total = hashlib.blake2b(digest_records(self.records).encode(), digest_size=32)
-        for sequence in self.sequences:
+        for sequence in (*self.sequences, *self.resting):
             total.update(sequence.values.tobytes())
             total.update(sequence.times.tobytes())
         return total.hexdigest()
@@ -67,7 +69,7 @@ class TrainingSet:
     @property
     def marks(self) -> frozenset[str]:
         """Of every clip that has a say in what is learned, see `mark_clip`."""
-        return frozenset(map(mark_clip, self.sequences)) | self.fitted_on
+        return frozenset(map(mark_clip, (*self.sequences, *self.resting))) | self.fitted_on
 
     @property
     def dimension(self) -> int:
@@ -84,7 +86,9 @@ class TrainingSet:
 
     @cached_property
     def still(self) -> StillFaces:
-        """How faces at rest seem to move in these clips, told from some of them, spread evenly."""
+        """How faces at rest seem to move in the recordings with rest, or in some of these clips, spread evenly."""
+        if self.resting:
+            return StillFaces.fit(self.resting, [active_span(one.values, one.times) for one in self.resting])
         chosen = range(0, len(self.sequences), max(1, len(self.sequences) // MOST_CLIPS))
         return StillFaces.fit([self.sequences[i] for i in chosen], [self.span(i) for i in chosen])
 
@@ -104,12 +108,14 @@ class TrainingSource:
         sequences: N sequences, in the same order.
         batch: what a batch takes of them.
         fitted_on: marks of the clips that the response of simulated people was fitted on, see `mark_clip`.
+        resting: recordings that begin and end with rest, which the clips of all sources are given.
     """
 
     records: Sequence[ClipRecord]
     sequences: Sequence[FeatureSequence]
     batch: SamplerSettings
     fitted_on: frozenset[str] = frozenset()
+    resting: tuple[FeatureSequence, ...] = ()
 
     def at(self, positions: Iterable[int]) -> TrainingSource:
         """The source with the clips at these positions alone, in their order."""
@@ -154,7 +160,8 @@ def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") 
     if not np.isfinite(spread).all():
         raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
     fitted_on = frozenset().union(*(source.fitted_on for source in sources))
-    return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on)
+    resting = tuple(sequence for source in sources for sequence in source.resting)
+    return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on, resting)
 
 
 def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingSet:
@@ -172,7 +179,8 @@ def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Training
     """The manifests of the settings, checked, with their features from the cache.
 
     Raises:
-        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet.
+        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet. TrainingError: recordings with
+            rest are named, and no source.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
     sources: list[TrainingSource] = []
@@ -181,6 +189,11 @@ def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Training
         check_manifest(manifest, labelled=settings.task == "motions")
         acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
         sources.append(TrainingSource(acquired.records, sequences, source.batch))
+    if settings.resting:
+        if not sources:
+            raise TrainingError("Rest is given to clips of sources; name one, or leave resting out.")
+        _, rested = read_features(cache, read_manifest(Path(settings.resting)))
+        sources[0] = dataclasses.replace(sources[0], resting=tuple(rested))
     return sources
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.encoder import RATE
 from facemotion.training.encoder.augment import SHORTEST, AugmentSettings, Moving, Sequence, Times
 from facemotion.types import FeatureSequence, FloatArray
 
@@ -21,6 +22,9 @@ POSE = (-0.1, 0.25)  # how far the resting face lies towards a pose of the motio
 RAMP = (0.08, 0.4)  # seconds in which a resting face goes over into the first pose of the motion
 BREATH = (-0.2, 0.3)  # size of a breath, as a share of a pose of the motion
 BREATH_SECONDS = (0.1, 0.3)  # standard deviation of a breath in time
+LONG = 8  # frames of a rest that is kept as a piece
+REAL = 0.6  # share of rests that move as a real one did, where there are such pieces
+SIZE = (0.5, 1.5)  # of what a real rest did
 LIVELY = (0.3, 1.3)  # how lively a still face is, in standard deviations of those in the training set
 JITTER = 0.2  # of a slow camera's frames, in frames
 
@@ -31,13 +35,15 @@ class StillFaces:
 
     Attributes:
         directions: (K, D) float32, each as long as its standard deviation.
+        pieces: (T_i, D) float32 each, faces that really rested, about their mean.
     """
 
     directions: FloatArray
+    pieces: tuple[FloatArray, ...] = ()
 
     @classmethod
     def fit(cls, sequences: Many[FeatureSequence], spans: Many[tuple[int, int]]) -> StillFaces:
-        """Take the frames before and after the motions of clips.
+        """Take the frames before and after the motions of clips; pieces of LONG frames and more are kept as they are.
 
         Args:
             sequences: N clips. spans: first and last frame of the motion in each, see `signals.active_span`.
@@ -50,10 +56,20 @@ class StillFaces:
         still = np.concatenate(pieces)
         _, sizes, directions = np.linalg.svd(still, full_matrices=False)
         deviations = sizes[:DIRECTIONS] / np.sqrt(len(still))
-        return cls(np.asarray(directions[:DIRECTIONS] * deviations[:, None], np.float32))
+        kept = tuple(piece for piece in pieces if len(piece) >= LONG)
+        return cls(np.asarray(directions[:DIRECTIONS] * deviations[:, None], np.float32), kept)
 
     def draw(self, rng: np.random.Generator, times: Times) -> FloatArray:
-        """(T, D) float32 what a face at rest seems to do at (T,) seconds: a tremor and a drift of half its variance."""
+        """(T, D) float32 what a face at rest seems to do at (T,) seconds: what one really did, to and fro, or a tremor
+        and a drift, each of half the variance."""
+        if self.pieces and rng.random() < REAL:
+            piece = self.pieces[int(rng.integers(len(self.pieces)))]
+            turns = (times - times[0]) * RATE + rng.uniform(0, 2 * len(piece))
+            places = len(piece) - 1 - np.abs(turns % (2 * (len(piece) - 1)) - (len(piece) - 1))
+            before = np.minimum(places.astype(int), len(piece) - 2)
+            share = (places - before).astype(np.float32)[:, None]
+            drawn = piece[before] * (1 - share) + piece[before + 1] * share
+            return np.asarray(rng.uniform(*SIZE) * drawn, np.float32)
         total = np.zeros((len(times), len(self.directions)))
         steps = np.diff(times, prepend=times[0])
         for seconds in STILL_SECONDS:

@@ -89,6 +89,11 @@ class TrainingSettings:
     threads: int = option(0, "threads of torch; 0 lets it choose", minimum=0, maximum=256)
     checkpoint_steps: int = option(200, "batches between two checkpoints", minimum=1)
     sources: tuple[SourceSettings, ...] = option((SourceSettings(),), "manifests that every batch takes clips from")
+    resting: str = option(
+        "",
+        "manifest of recordings that begin and end with rest, which other clips are given by `rest`; empty for the "
+        "sources' own",
+    )
     # Simulated people to train on beside the recorded ones; nobody where the table isn't there.
     simulation: SimulationSettings | None = None
     simulation_batch: SamplerSettings = field(default_factory=SamplerSettings)
