@@ -30,6 +30,8 @@ from facemotion.media.warp import apply
 from facemotion.models import Models
 from facemotion.store import open_store
 
+pytestmark = pytest.mark.long  # clips whose faces are decoded, aligned and embedded
+
 
 @given(st.floats(0.2, 9), st.floats(-3, 3), st.floats(-500, 500), st.floats(-500, 500))
 def test_alignment_finds_any_turn_size_and_place(scale, angle, right, down):

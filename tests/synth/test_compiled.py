@@ -12,6 +12,8 @@ from facemotion.synth.drawing import raster, resample, vertices
 from facemotion.synth.drawing.compiled import compiled
 from facemotion.synth.filming.camera import Grain, _develop
 
+pytestmark = pytest.mark.long  # numba compiles, where its cache is empty
+
 HEIGHT, WIDTH = 18, 22
 
 
