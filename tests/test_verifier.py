@@ -27,6 +27,8 @@ from facemotion.thresholds import template_score
 from facemotion.types import Embedding, Template
 from facemotion.verifier import cosine
 
+pytestmark = pytest.mark.long  # clips that are decoded and embedded, forty seconds of them
+
 
 @pytest.fixture(scope="module")
 def verifier() -> fm.Verifier:
