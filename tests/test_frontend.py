@@ -20,7 +20,7 @@ from facemotion.errors import (
     TooShortError,
 )
 from facemotion.frontend import Frontend, Guidance, LiveSession
-from facemotion.media import load_clip, read_frames
+from facemotion.media import FrameGate, load_clip, read_frames
 
 ROOT = Path(__file__).parents[1]
 
@@ -152,3 +152,17 @@ def test_a_live_session_holds_to_the_limits(talking_frames):
         session.push(talking_frames[1], 0.5)
     with pytest.raises(MediaLimitError):
         session.push(talking_frames[1], 1.7)
+
+
+def test_a_clip_passes_one_gate_and_a_camera_its_own(frontend, talking_frames, monkeypatch):
+    asked = []
+    admit = FrameGate.admit
+    monkeypatch.setattr(FrameGate, "admit", lambda gate, seconds: asked.append(seconds) or admit(gate, seconds))
+    times = np.arange(30) / 48  # every other one beyond the highest rate
+    features = frontend.features((talking_frames, times))
+    np.testing.assert_allclose(features.times, times[::2])
+    assert asked == pytest.approx(times)
+    asked.clear()
+    session = LiveSession(frontend)
+    assert [session.push(frame, t).used for frame, t in zip(talking_frames[:4], times[:4], strict=True)] == [1, 0, 1, 0]
+    assert asked == pytest.approx(times[:4])

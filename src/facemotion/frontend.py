@@ -117,14 +117,14 @@ class Frontend:
         with named(footage.name):
             frames = self._frames(footage, rate)
             for frame, seconds in session.timed_frames(frames):
-                session.push(frame, seconds)
+                session.push_admitted(frame, seconds)
             return session.finish(frames.damaged_share if isinstance(frames, FrameReader) else 0.0)
 
     def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
         """The features alone; see acquire. A clip in which nothing moves is no error here."""
         session = LiveSession(self)
         for frame, seconds in self._frames(take_in(source, self.settings.media), rate):
-            session.push(frame, seconds)
+            session.push_admitted(frame, seconds)
         return session.sequence()
 
     def _frames(self, footage: Footage, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
@@ -167,11 +167,13 @@ class LiveSession:
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
-        """Take in one frame.
+        """Take in one frame of a camera.
 
         Args:
             frame: (H, W, 3) uint8, unmirrored, in the session's order of colours.
             seconds: its capture time on any clock that doesn't run backwards.
+        Returns:
+            What the user should do now; for a frame beyond the highest rate the last answer, with `used` false.
         Raises:
             MediaError: not an RGB frame. TimestampError: the clock ran backwards.
             MediaLimitError: a side too long, or the session longer than the settings allow.
@@ -181,6 +183,17 @@ class LiveSession:
             return replace(self._latest, used=False)  # what was true a few milliseconds ago still is
         if self._turned:
             frame = np.ascontiguousarray(frame[:, :, ::-1])
+        return self.push_admitted(frame, seconds)
+
+    def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+        """Take in one frame of a clip, which passed the gate when it was read; see facemotion.media.read_frames.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, unmirrored, within the limits of size.
+            seconds: its time, after those of the frames before.
+        Returns:
+            As push.
+        """
         self._seen.append(seconds)
         with self._clock("detect"):
             face = self._tracker.push(self._frontend.detector.detect(frame), seconds)

@@ -27,6 +27,7 @@ from facemotion.errors import (
     UnreadableMediaError,
 )
 from facemotion.media import FrameGate, check_frame, load_clip, read_frames
+from facemotion.media.gate import admit_frames
 
 
 @pytest.fixture(autouse=True)
@@ -247,6 +248,33 @@ def test_admitted_times_rise_and_keep_the_rate(steps, rate):
     admitted = [float(t) for t in times if gate.admit(float(t))]
     assert admitted[0] == times[0]
     assert all(later - earlier > 0.9 / rate for earlier, later in pairwise(admitted))
+
+
+@pytest.mark.parametrize("rate", [8, 15, 24, 25, 29.97, 30, 32, 48, 50, 60, 90, 120])
+@pytest.mark.parametrize("jitter", [0.0, 0.1, 0.5])
+def test_a_second_gate_would_let_all_of_the_first_pass(rate, jitter):
+    """So one is enough, where a clip is read; and what it lets pass is what two did, one behind the other."""
+    limits = MediaSettings()
+    random = np.random.default_rng(round(10 * rate))
+    times = 7.3 + (np.arange(3 * rate) + random.uniform(-jitter, jitter, len(np.arange(3 * rate)))) / rate
+    times = np.maximum.accumulate(times)
+    first, second = FrameGate(limits), FrameGate(limits)
+    passed = [t for t in (times - times[0]).tolist() if first.admit(t)]
+    twice = [t for t in passed if second.admit(t)]
+    picture = np.zeros((2, 2, 3), np.uint8)
+    once = [seconds for _, seconds in admit_frames(((t, lambda: picture) for t in times.tolist()), limits)]
+    assert once == twice == passed
+    assert 0.6 * min(rate, limits.max_rate) < len(once) / 3 < limits.max_rate / 0.92
+
+
+def test_a_frame_that_the_gate_skips_is_not_made():
+    made = []
+
+    def shot(seconds: float):
+        return seconds, lambda: made.append(seconds) or np.zeros((2, 2, 3), np.uint8)
+
+    list(admit_frames([shot(n / 120) for n in range(121)], MediaSettings()))
+    assert len(made) == 31
 
 
 def test_frames_from_outside_are_checked():

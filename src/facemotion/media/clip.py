@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
-from facemotion.errors import MediaError, MediaLimitError, NoVideoError, TooShortError, UnreadableMediaError
-from facemotion.media.gate import FrameGate
+from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
+from facemotion.media.gate import Frame, admit_frames
 from facemotion.media.pictures import folder_shots, jpeg_shots, look_at_header
 from facemotion.media.source import Source, is_folder, named, open_bytes
 from facemotion.media.video import FASTEST, Shot, video_shots
 from facemotion.types import Clip
-
-Frame = NDArray[np.uint8]
 
 
 def load_clip(source: Source, settings: MediaSettings | None = None, rate: float | None = None) -> Clip:
@@ -101,10 +98,12 @@ class FrameReader:
                 yield from video_shots(stream, settings, rate)
 
     def _used(self, shots: Iterator[Shot]) -> Iterator[tuple[Frame, float]]:
+        return admit_frames(self._sound(shots), self._settings)
+
+    def _sound(self, shots: Iterator[Shot]) -> Iterator[tuple[float, Callable[[], Frame]]]:
+        """The frames that aren't damaged; raises at the end where too many are, or none was there."""
         settings = self._settings
-        gate = FrameGate(settings)
         most = max(1.0, settings.max_damaged_share * settings.max_seconds * FASTEST)
-        start, latest, count, pixels = 0.0, 0.0, 0, 0.0
         for shot in shots:
             if shot.make is None:
                 self._damaged += 1
@@ -112,23 +111,11 @@ class FrameReader:
                     break
                 continue
             self._whole += 1
-            start = shot.seconds if count == 0 else start
-            if not gate.admit(shot.seconds - start):
-                continue
-            frame = shot.make()
-            latest, count = shot.seconds - start, count + 1
-            pixels += frame.shape[0] * frame.shape[1] / 1e6
-            if pixels > settings.max_decoded_megapixels:
-                raise MediaLimitError(
-                    f"The clip has more than {settings.max_decoded_megapixels:g} million pixels; record a smaller one."
-                )
-            yield frame, latest
+            yield shot.seconds, shot.make
         if self.damaged_share > settings.max_damaged_share:
             raise UnreadableMediaError(
                 f"{self.damaged_share:.0%} of the frames are damaged, or predicted from damaged ones; at most "
                 f"{settings.max_damaged_share:.0%} may be. Record or export the clip again."
             )
-        if count == 0:
+        if self._whole == 0:
             raise NoVideoError("The file holds no picture; record the clip again with the camera on.")
-        if latest < settings.min_seconds:
-            raise TooShortError(f"The clip lasts {latest:.2f} s; at least {settings.min_seconds:g} s are needed.")

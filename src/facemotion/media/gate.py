@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
-from facemotion.errors import MediaError, MediaLimitError, TimestampError
+from facemotion.errors import MediaError, MediaLimitError, TimestampError, TooShortError
+
+Frame = NDArray[np.uint8]
 
 
 class FrameGate:
@@ -50,7 +53,37 @@ class FrameGate:
         return True
 
 
-def check_frame(frame: NDArray[np.uint8], settings: MediaSettings) -> None:
+def admit_frames(
+    shots: Iterable[tuple[float, Callable[[], Frame]]], settings: MediaSettings
+) -> Iterator[tuple[Frame, float]]:
+    """The frames of a whole clip that are to be used, held to the limits of one.
+
+    Args:
+        shots: of each frame its seconds on any clock, and a call that makes its picture; only what is used is made.
+        settings: limits.
+    Returns:
+        Iterator of (H, W, 3) uint8 RGB and the seconds since the first.
+    Raises:
+        TimestampError, MediaLimitError: see `FrameGate.admit`. MediaLimitError: too many pixels, too.
+        TooShortError: shorter than `min_seconds`, once the end is reached.
+    """
+    gate, start, latest, pixels = FrameGate(settings), math.nan, 0.0, 0.0
+    for seconds, make in shots:
+        start = seconds if math.isnan(start) else start
+        if not gate.admit(seconds - start):
+            continue
+        latest, frame = seconds - start, make()
+        pixels += frame.shape[0] * frame.shape[1] / 1e6
+        if pixels > settings.max_decoded_megapixels:
+            raise MediaLimitError(
+                f"The clip has more than {settings.max_decoded_megapixels:g} million pixels; record a smaller one."
+            )
+        yield frame, latest
+    if latest < settings.min_seconds:
+        raise TooShortError(f"The clip lasts {latest:.2f} s; at least {settings.min_seconds:g} s are needed.")
+
+
+def check_frame(frame: Frame, settings: MediaSettings) -> None:
     """Hold a frame that comes from outside to (H, W, 3) uint8 and to the size limits.
 
     Raises:

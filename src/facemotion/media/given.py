@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -13,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from facemotion.config import MediaSettings
-from facemotion.errors import MediaLimitError, TooShortError, UnreadableMediaError, UsageError
+from facemotion.errors import MediaLimitError, UnreadableMediaError, UsageError
 from facemotion.media.display import analysis_size
-from facemotion.media.gate import FrameGate, check_size
+from facemotion.media.gate import admit_frames, check_size
 from facemotion.media.video import FASTEST, SLOWEST
 from facemotion.types import Clip
 
@@ -62,20 +63,15 @@ class HeldFrames:
         height, width = np.shape(self.frames[0])[:2]
         check_size(width, height, settings)
         size = analysis_size(width, height, settings.analysis_side_px)
-        gate, latest, pixels = FrameGate(settings), 0.0, 0.0
-        for frame, seconds in zip(self.frames, self.times - self.times[0], strict=True):
-            if not gate.admit(float(seconds)):
-                continue
-            latest = float(seconds)
-            pixels += size[0] * size[1] / 1e6
-            if pixels > settings.max_decoded_megapixels:
-                raise MediaLimitError(f"The clip has more than {settings.max_decoded_megapixels:g} million pixels.")
+
+        def make(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
             whole = np.ascontiguousarray(frame)
-            if size != (width, height):
-                whole = np.array(Image.fromarray(whole).resize(size, Image.Resampling.BOX, reducing_gap=None))
-            yield whole, latest
-        if latest < settings.min_seconds:
-            raise TooShortError(f"The clip lasts {latest:.2f} s; at least {settings.min_seconds:g} s are needed.")
+            if size == (width, height):
+                return whole
+            return np.array(Image.fromarray(whole).resize(size, Image.Resampling.BOX, reducing_gap=None))
+
+        pairs = zip(self.frames, self.times, strict=True)
+        yield from admit_frames(((float(seconds), partial(make, frame)) for frame, seconds in pairs), settings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,7 @@ class Recorder:
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
         self._session = LiveSession(frontend)
         self._secret = secret
-        self._keep = keep_pictures
+        self._keep_pictures = keep_pictures
         self._frames: list[bytes] = []
         self._times: list[float] = []
         self._pictures: list[NDArray[np.uint8]] = []
@@ -56,12 +56,18 @@ class Recorder:
         self.size = (0, 0)
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
-        """Take in one frame; see LiveSession.push."""
+        """Take in one frame of a camera; see LiveSession.push."""
+        return self._keep(self._session.push(frame, seconds), frame, seconds)
+
+    def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+        """Take in one frame of a clip; see LiveSession.push_admitted."""
+        return self._keep(self._session.push_admitted(frame, seconds), frame, seconds)
+
+    def _keep(self, answer: LiveFrame, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
         self.size = (frame.shape[1], frame.shape[0])
-        answer = self._session.push(frame, seconds)
         if answer.used:
             digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=DIGEST_BYTES, key=self._secret)
-            if self._keep and len(self._frames) % self._every == 0:
+            if self._keep_pictures and len(self._frames) % self._every == 0:
                 self._pictures.append(frame)
                 if len(self._pictures) > PICTURES:
                     self._pictures = self._pictures[::2]
@@ -90,5 +96,5 @@ def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) 
     recorder = Recorder(frontend, secret, keep_pictures)
     frames = read_frames(clip, frontend.settings.media)
     for frame, seconds in frames:
-        recorder.push(frame, seconds)
+        recorder.push_admitted(frame, seconds)
     return recorder.finish(frames.damaged_share)
