@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.encoder import RATE
+from facemotion.signals import RATE
 from facemotion.training.encoder.augment import SHORTEST, AugmentSettings, Moving, Sequence, Times
 from facemotion.types import FeatureSequence, FloatArray
 
