@@ -321,7 +321,7 @@ def test_real_clips_from_manifest_to_failures(data_folder: Path, world: Path, tm
     at = ("--manifest", manifest, "--features", cache, "--threshold", -1)
     run("failures", tmp_path / "run", *at, "--html", tmp_path / "page")
     page = (tmp_path / "page" / "failures.html").read_text()
-    assert page.count("data:image/jpeg") == 8  # four impostor pairs, all accepted at -1
+    assert page.count("data:image/jpeg") == 8  # four impostor trials, all accepted at -1
     for record in records:
         assert record.path in page
 

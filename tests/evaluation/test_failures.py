@@ -105,8 +105,8 @@ def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
     assert "a<b>" not in page
     assert "a&lt;b&gt;.mp4" in page
     assert "<td>other false accept<td>1<td>no cue tells why" in page
-    assert "<p>1 of 1 impostor pairs.</p>" in page
-    assert "<p>None of 0 genuine pairs.</p>" in page
+    assert "<p>1 of 1 impostor trials.</p>" in page
+    assert "<p>None of 0 genuine trials.</p>" in page
 
     def blind(record: ClipRecord) -> list[np.ndarray]:
         raise UnreadableMediaError(record.path)
@@ -123,7 +123,7 @@ def test_without_failures_the_page_says_so_and_how_to_see_what_came_near() -> No
     outcome = count_outcome(vectors, records, 0.8)
     assert (outcome.genuine, outcome.impostor, outcome.false_accepts, outcome.false_rejects) == (2, 4, 0, 0)
     page = failure_page([], records, 0.8, outcome, lambda record: [])
-    assert "No failures: all 2 genuine and 4 impostor pairs were decided rightly at threshold 0.800." in page
+    assert "No failures: all 2 genuine and 4 impostor trials were decided rightly at threshold 0.800." in page
     assert "0.621 shows the first false accept, 0.922 the first false reject." in page
     assert "<h2>" not in page
     for threshold, wrong in ((0.621, (1, 0)), (0.922, (0, 1))):

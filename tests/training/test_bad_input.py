@@ -150,9 +150,9 @@ def test_folds_need_as_many_subjects(tmp_path: Path) -> None:
 
 
 def test_a_fold_that_can_not_be_measured_is_told_before_training(tmp_path: Path) -> None:
-    records = world(tmp_path)[:6]  # bob has one motion: no impostor pair inside a subject
+    records = world(tmp_path)[:6]  # bob has one motion: no impostor trial inside a subject
     write_manifest(tmp_path / "manifest.csv", records)
-    with pytest.raises(DataError, match=r"Fold [01] \(2 clips held out\) has no impostor pair \(within-subject\)|all"):
+    with pytest.raises(DataError, match=r"Fold [01] \(2 clips held out\) has no impostor trial \(within-subject\)|all"):
         train(tmp_path, records, "crossval", "--folds", "2")
     assert not (tmp_path / "run").exists()
 

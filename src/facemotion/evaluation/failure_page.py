@@ -49,7 +49,7 @@ def failure_page(
         failures: worst first, of both sorts.
         records: labels that the positions of the failures point into.
         threshold: cosine at which they failed.
-        outcome: counts of all pairs.
+        outcome: counts of all trials.
         strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time; a clip that raises a
             MediaError, having no video perhaps, is shown without.
         about: a sentence that says what failed on what.
@@ -68,7 +68,7 @@ def failure_page(
     parts.append(
         f"<p>Every pair of different clips among {len(records)} is a trial, but for two that nobody enrols (near "
         "misses and mimics), accepted where its score, a cosine, reaches the threshold. Shown are the worst: impostor "
-        "pairs with the highest scores, genuine pairs with the lowest.</p>"
+        "trials with the highest scores, genuine trials with the lowest.</p>"
     )
     rows = (
         f"<tr><td>{html.escape(name)}<td>{count}<td>{html.escape(CATEGORIES[name])}"
@@ -76,8 +76,8 @@ def failure_page(
     )
     parts.append(f"<table><tr><th>category<th>shown<th>told by{''.join(rows)}</table>")
     for title, accepted, wrong, of in (
-        ("False accepts", True, outcome.false_accepts, f"{outcome.impostor} impostor pairs"),
-        ("False rejects", False, outcome.false_rejects, f"{outcome.genuine} genuine pairs"),
+        ("False accepts", True, outcome.false_accepts, f"{outcome.impostor} impostor trials"),
+        ("False rejects", False, outcome.false_rejects, f"{outcome.genuine} genuine trials"),
     ):
         chosen = [failure for failure in failures if failure.accepted is accepted]
         shown = f", of which the worst {len(chosen)} are shown" if len(chosen) < wrong else ""

@@ -61,7 +61,7 @@ class Outcome:
     """How all trials came out at a threshold: every pair of clips of which one at least may be enrolled.
 
     Attributes:
-        genuine, impostor: pairs. false_accepts, false_rejects: wrong ones among them.
+        genuine, impostor: number of trials. false_accepts, false_rejects: wrong ones among them.
         lowest_genuine, highest_impostor: scores; NaN where there is no such pair.
     """
 
@@ -75,7 +75,7 @@ class Outcome:
     def without_failures(self, threshold: float) -> str:
         """What to say where nothing failed, a sentence or two."""
         text = (
-            f"No failures: all {self.genuine} genuine and {self.impostor} impostor pairs were decided rightly at "
+            f"No failures: all {self.genuine} genuine and {self.impostor} impostor trials were decided rightly at "
             f"threshold {threshold:.3f}."
         )
         hints = []  # rounded to the side on which the pair does fail
@@ -120,7 +120,7 @@ def find_failures(
         vectors: (N, E) embeddings, rows of norm 1.
         records, sequences: labels and features of the N clips.
         threshold: accepted = score >= threshold.
-        most: of each of the two sorts; the highest-scored impostors and the lowest-scored genuine pairs come first.
+        most: of each of the two sorts; the highest-scored impostor and the lowest-scored genuine trials come first.
     """
     first, second, genuine, values = _pairs(vectors, records)
     accepts = np.flatnonzero(~genuine & (values >= threshold))

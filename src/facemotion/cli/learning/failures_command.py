@@ -90,8 +90,8 @@ def failures(
         table.add_row(category, str(count))
     console.print(table)
     console.print(
-        f"{outcome.false_accepts} of {outcome.impostor} impostor pairs accepted and {outcome.false_rejects} of "
-        f"{outcome.genuine} genuine pairs rejected at threshold {threshold:.3f}"
+        f"{outcome.false_accepts} of {outcome.impostor} impostor trials accepted and {outcome.false_rejects} of "
+        f"{outcome.genuine} genuine trials rejected at threshold {threshold:.3f}"
         + (f"; both clips of each of the worst are in {page}." if page else "."),
         highlight=False,
         markup=False,
