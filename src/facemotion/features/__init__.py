@@ -1,5 +1,7 @@
 """Spatial feature extractors: the face of one frame becomes one vector. One file a network."""
 
+from collections.abc import Callable
+
 from facemotion.errors import UnknownModelError
 from facemotion.features.base import FeatureExtractor
 from facemotion.features.mesh import FaceMesh
@@ -8,8 +10,12 @@ from facemotion.models import Models
 
 MESH = "face-mesh"
 OF_LANDMARKS = "-landmarks"  # after a card's name: the landmarks themselves are the features
+EXTRACTORS: dict[str, Callable[[Models], FeatureExtractor]] = {MESH: FaceMesh}
+"""Extractors with code of their own, by the names of their cards. The files of all other cards of extractors are those
+that `facemotion train sfe` exports."""
 
 __all__ = [
+    "EXTRACTORS",
     "MESH",
     "FaceMesh",
     "FeatureExtractor",
@@ -21,17 +27,17 @@ __all__ = [
 
 
 def extractor_names(models: Models) -> list[str]:
-    """What load_extractor knows: the face mesh and every card of an extractor, a deployment's own too.
+    """What load_extractor knows: EXTRACTORS and every card of an extractor, a deployment's own too.
 
     Raises:
         ModelError: a card can't be read.
     """
-    own = [name for name, entry in models.cards().items() if entry.role == "extractor" and name != MESH]
-    return [MESH, *(name + suffix for name in own for suffix in ("", OF_LANDMARKS))]
+    others = [name for name, card in models.cards().items() if card.role == "extractor" and name not in EXTRACTORS]
+    return [*EXTRACTORS, *(name + suffix for name in others for suffix in ("", OF_LANDMARKS))]
 
 
 def load_extractor(name: str, models: Models) -> FeatureExtractor:
-    """The extractor of that name: "face-mesh", the name of a card, or that name and "-landmarks".
+    """The extractor of that name: one of EXTRACTORS, the name of a card, or that name and "-landmarks".
 
     Raises:
         UnknownModelError: no such extractor. MissingModelError, ModelHashError: its file. ModelError: a file without
@@ -40,8 +46,8 @@ def load_extractor(name: str, models: Models) -> FeatureExtractor:
     names = extractor_names(models)
     if name not in names:
         raise UnknownModelError(f"There is no feature extractor {name!r}; choose among {', '.join(names)}.")
-    if name == MESH:
-        return FaceMesh(models)
+    if name in EXTRACTORS:
+        return EXTRACTORS[name](models)
     if name.endswith(OF_LANDMARKS):
         return SpatialLandmarks(name.removesuffix(OF_LANDMARKS), models)
     return SpatialFeatures(name, models)

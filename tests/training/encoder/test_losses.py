@@ -5,9 +5,14 @@ import math
 import pytest
 import torch
 
-from facemotion.training.encoder.losses import all_pairs, contrastive_loss, n_pair_loss, same_subject_pairs
-from facemotion.training.encoder.settings import LossSettings
-from facemotion.training.encoder.train import batch_loss
+from facemotion.training.encoder.losses import (
+    LossSettings,
+    all_pairs,
+    batch_loss,
+    contrastive_loss,
+    n_pair_loss,
+    same_subject_pairs,
+)
 
 ANGLES = [0, 20, 90, 100, 200, 350, 45, 60]
 MOTIONS = [0, 0, 1, 1, 2, 2, 3, 4]

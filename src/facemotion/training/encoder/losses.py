@@ -1,4 +1,4 @@
-"""The paper's two losses over the pairs of a batch (section 3.3).
+"""The losses over the pairs of a batch: the paper's two (section 3.3), by name in LOSSES.
 
 A pair counts if `pairs` says so: the paper forms positives and negatives inside one subject, so that identity can't
 be the cue. Both losses are 0, with gradient 0, where a batch has no pair that counts.
@@ -6,8 +6,13 @@ be the cue. Both losses are 0, with gradient 0, where a batch has no pair that c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+
+from facemotion.config import option
 
 
 def same_subject_pairs(subjects: Tensor) -> Tensor:
@@ -64,6 +69,40 @@ def n_pair_loss(embeddings: Tensor, motions: Tensor, pairs: Tensor, temperature:
     log_share = logits - logits.masked_fill(lonely, 0.0).logsumexp(dim=1, keepdim=True)
     positives = pairs & (motions[:, None] == motions[None, :])
     return _mean_of_row_means(-log_share.masked_fill(~positives, 0.0), positives)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, LossSettings], Tensor]] = {
+    "contrastive": lambda embeddings, motions, pairs, settings: contrastive_loss(
+        embeddings, motions, pairs, settings.margin
+    ),
+    "n-pair": lambda embeddings, motions, pairs, settings: n_pair_loss(
+        embeddings, motions, pairs, settings.temperature
+    ),
+}
+"""The losses by what the settings call them: embeddings (B, n), motions (B,), pairs (B, B) and settings -> scalar."""
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """The loss over the pairs of a batch."""
+
+    name: str = option("contrastive", "equations 1 and 2, or 5 and 6 of the paper", choices=tuple(LOSSES))
+    pairs: str = option(
+        "within-subject",
+        "pairs inside one subject, as in the paper, or any, or the mean of both losses",
+        choices=tuple(PAIRS),
+    )
+    margin: float = option(0.25, "m_c of the contrastive loss, a cosine", minimum=-1, maximum=1)
+    temperature: float = option(0.1, "tau of the N-pair loss", minimum=0.005, maximum=10)
+    gate: float = option(
+        0.3, "weight of what the gate says wrongly of rest and motion, if the encoder has one", minimum=0, maximum=10
+    )
+
+
+def batch_loss(embeddings: Tensor, subjects: Tensor, motions: Tensor, settings: LossSettings) -> Tensor:
+    """The loss of the settings over a batch: (B, n) embeddings, (B,) subject and motion numbers -> scalar."""
+    loss = LOSSES[settings.name]
+    return torch.stack([loss(embeddings, motions, count(subjects), settings) for count in PAIRS[settings.pairs]]).mean()
 
 
 def gate_loss(odds: Tensor, wanted: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from facemotion.config import option
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.training.encoder.augment import AugmentSettings
+from facemotion.training.encoder.losses import LossSettings
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.types import ClipKind
 
@@ -32,23 +33,6 @@ class SourceSettings:
     def __post_init__(self) -> None:
         if not self.kinds:
             raise ValueError("kinds must name one kind of clips or more")
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """The loss over the pairs of a batch."""
-
-    name: str = option("contrastive", "equations 1 and 2, or 5 and 6 of the paper", choices=("contrastive", "n-pair"))
-    pairs: str = option(
-        "within-subject",
-        "pairs inside one subject, as in the paper, or any, or the mean of both losses",
-        choices=("within-subject", "all", "both"),
-    )
-    margin: float = option(0.25, "m_c of the contrastive loss, a cosine", minimum=-1, maximum=1)
-    temperature: float = option(0.1, "tau of the N-pair loss", minimum=0.005, maximum=10)
-    gate: float = option(
-        0.3, "weight of what the gate says wrongly of rest and motion, if the encoder has one", minimum=0, maximum=10
-    )
 
 
 @dataclass(frozen=True)

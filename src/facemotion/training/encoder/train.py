@@ -18,9 +18,9 @@ from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.signals import resample, spot_motion
 from facemotion.training.encoder.dataset import TrainingSet, draw_batch, pad
-from facemotion.training.encoder.losses import PAIRS, contrastive_loss, gate_loss, n_pair_loss
+from facemotion.training.encoder.losses import batch_loss, gate_loss
 from facemotion.training.encoder.pretrain import draw_subclips
-from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
+from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
 from facemotion.training.run_folder import Checkpoint, RunFolder, asks_to_stop
 from facemotion.types import FeatureSequence, FloatArray
 
@@ -181,17 +181,6 @@ def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int
         chosen = order[start : start + batch]
         vectors[chosen] = net(*pad([clips[i] for i in chosen])).numpy()
     return vectors
-
-
-def batch_loss(embeddings: Tensor, subjects: Tensor, motions: Tensor, settings: LossSettings) -> Tensor:
-    """The loss of the settings over a batch: (B, n) embeddings, (B,) subject and motion numbers -> scalar."""
-    losses = []
-    for pairs in (count(subjects) for count in PAIRS[settings.pairs]):
-        if settings.name == "contrastive":
-            losses.append(contrastive_loss(embeddings, motions, pairs, settings.margin))
-        else:
-            losses.append(n_pair_loss(embeddings, motions, pairs, settings.temperature))
-    return torch.stack(losses).mean()
 
 
 def learning_rate(step: int, settings: OptimiserSettings) -> float:
