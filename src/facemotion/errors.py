@@ -243,6 +243,38 @@ class ManifestError(DataError):
         self.problems = problems
 
 
+class SeriesError(DataError):
+    """Base of errors about imported series of points."""
+
+
+class SeriesFormatError(SeriesError):
+    """A file isn't what its format says: a column, an array, a label or a point is missing, or of a wrong kind."""
+
+
+class SeriesUnitError(SeriesError):
+    """The values can't be of the unit that they are said to be of."""
+
+
+class MissingPointsError(SeriesError):
+    """A point is missing for too long, or in too many frames, to be filled in."""
+
+
+class SeriesGapError(SeriesError):
+    """Time stamps run backwards, or leave a hole in the middle of a series."""
+
+
+class SeriesRateError(SeriesError):
+    """Frames come too slowly, too fast, or at several rates within one series or set."""
+
+
+class PointOrderError(SeriesError):
+    """Points lie where a face can't have them: they are in another order, upside down or mirrored."""
+
+
+class SharedSubjectError(SeriesError):
+    """One person stands under two names, or on both sides of a test."""
+
+
 class EvidenceError(DataError):
     """A figure was asked for that the number of independent trials can't support (rule of 3)."""
 

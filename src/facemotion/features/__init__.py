@@ -9,6 +9,7 @@ from facemotion.features.spatial import SpatialFeatures, SpatialLandmarks
 from facemotion.models import Models
 
 MESH = "face-mesh"
+OF_SERIES = "series-"  # before the id of imported points, which no extractor made
 OF_LANDMARKS = "-landmarks"  # after a card's name: the landmarks themselves are the features
 EXTRACTORS: dict[str, Callable[[Models], FeatureExtractor]] = {MESH: FaceMesh}
 """Extractors with code of their own, by the names of their cards. The files of all other cards of extractors are those
@@ -22,6 +23,7 @@ __all__ = [
     "SpatialFeatures",
     "SpatialLandmarks",
     "extractor_names",
+    "frontend_of",
     "load_extractor",
 ]
 
@@ -51,3 +53,14 @@ def load_extractor(name: str, models: Models) -> FeatureExtractor:
     if name.endswith(OF_LANDMARKS):
         return SpatialLandmarks(name.removesuffix(OF_LANDMARKS), models)
     return SpatialFeatures(name, models)
+
+
+def frontend_of(name: str, models: Models) -> str:
+    """The id of the front end whose features training settings mean by the name of an extractor.
+
+    Imported series of points (`facemotion data import`) have no extractor: the name is the id itself.
+
+    Raises:
+        UnknownModelError, ModelError: see `load_extractor`.
+    """
+    return name if name.startswith(OF_SERIES) else load_extractor(name, models).frontend_id

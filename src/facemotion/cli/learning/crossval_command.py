@@ -54,7 +54,7 @@ def crossval(
     from facemotion.data.splits import FOLD_POLICIES
     from facemotion.evaluation.scores import write_scores
     from facemotion.evaluation.trials import PAIR_POLICIES
-    from facemotion.features import load_extractor
+    from facemotion.features import frontend_of
     from facemotion.models import Models
     from facemotion.system.files import room_for, write_whole
 
@@ -63,7 +63,7 @@ def crossval(
         raise DataError(f"Cross-validation needs settings with one source; {config} has {len(settings.sources)}.")
     if policy not in FOLD_POLICIES:
         raise DataError(f"There is no fold policy {policy!r}; choose among {', '.join(FOLD_POLICIES)}.")
-    frontend_id = load_extractor(settings.extractor, Models.configured()).frontend_id
+    frontend_id = frontend_of(settings.extractor, Models.configured())
     response = load_people_response(settings, frontend_id)
     [source] = load_recorded(settings, frontend_id)
     records = source.records

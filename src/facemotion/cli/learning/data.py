@@ -1,4 +1,4 @@
-"""`facemotion data check`."""
+"""`facemotion data check` and `facemotion data import`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.progress import Progress
+
+FORMAT_NAMES = ("series", "grid33", "grid33-ends", "mediapipe", "openface", "livelink")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help="Look after recordings.", no_args_is_help=True)
     group.command()(check)
+    group.command(name="import")(import_points)
     group.callback()(_group)
     app.add_typer(group, name="data")
 
@@ -70,3 +74,30 @@ def check(
             console.print("Check again once these rows can be read: nothing else was looked at.")
     if problems:
         raise typer.Exit(2)
+
+
+def import_points(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(FORMAT_NAMES)}; see docs/data.md.")],
+    source: Annotated[Path, typer.Argument(help="Folder that holds the series.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write: manifest, takes and features.")],
+    features: Annotated[
+        Path | None, typer.Option(help="Folder of the feature cache; features in OUT if not given.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Turn series of facial points, without pictures, into a manifest and features to train on; checked first."""
+    from dataclasses import asdict
+
+    from facemotion.data.series.importing import MANIFEST, import_series
+
+    with Progress("takes", quiet=json) as progress:
+        done = import_series(form, source, out, progress, features=features)
+    if json:
+        print_json(asdict(done))
+        return
+    left = f" {done.left_out} takes of motions that were made only once are left out." if done.left_out else ""
+    typer.echo(
+        f"{done.clips} takes of {done.motions} motions by {done.subjects} subjects, {len(done.names)} points at "
+        f"{done.rate:g} frames/s, are in {out / MANIFEST}.{left} In training settings:"
+    )
+    typer.echo(f'  extractor = "{done.frontend_id}"')

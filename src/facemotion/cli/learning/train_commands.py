@@ -49,13 +49,13 @@ def encoder(
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
-    from facemotion.features import load_extractor
+    from facemotion.features import frontend_of
     from facemotion.models import Models
 
     if export:
         check_place(export)
     settings = read_toml(TrainingSettings, config)
-    frontend_id = load_extractor(settings.extractor, Models.configured()).frontend_id
+    frontend_id = frontend_of(settings.extractor, Models.configured())
     data = load_training_set(settings, frontend_id)
     final: float | None = None  # of a run that had ended before
     first = 0

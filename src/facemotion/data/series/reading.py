@@ -1,0 +1,72 @@
+"""Reading the files of series: arrays by name and columns of numbers, with errors that name the file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.data.npz import DAMAGE
+from facemotion.errors import SeriesFormatError
+
+
+def read_arrays(path: Path, *wanted: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file.
+
+    Raises:
+        SeriesFormatError: it can't be read, or lacks an array.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except OSError as error:
+        raise SeriesFormatError(f"Can't read {path}: {error.strerror or error}.") from error
+    except DAMAGE as error:
+        raise SeriesFormatError(f"{path} is no npz file of plain arrays ({error}); write it again.") from error
+    for name in wanted:
+        if name not in arrays:
+            raise SeriesFormatError(f"{path} lacks the array {name!r}; it needs {', '.join(wanted)} (docs/data.md).")
+    return arrays
+
+
+def read_columns(path: Path, *wanted: str) -> dict[str, list[str]]:
+    """The columns of a CSV file as texts, by their names without blanks around them.
+
+    Raises:
+        SeriesFormatError: it can't be read, has no row, rows of other lengths, or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except OSError as error:
+        raise SeriesFormatError(f"Can't read {path}: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SeriesFormatError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+    if len(rows) < 2:
+        raise SeriesFormatError(f"{path} holds no frame; it needs a line of names and one row per frame.")
+    names = [name.strip() for name in rows[0]]
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(names):
+            raise SeriesFormatError(f"{path}, row {number}: {len(row)} values for {len(names)} columns.")
+    for name in wanted:
+        if name not in names:
+            raise SeriesFormatError(f"{path} lacks the column {name!r}; it needs {', '.join(wanted)} (docs/data.md).")
+    return {name: [row[place] for row in rows[1:]] for place, name in enumerate(names)}
+
+
+def numbers(path: Path, name: str, texts: list[str]) -> NDArray[np.float64]:
+    """A column as (T,) float64; NaN where a cell is empty.
+
+    Raises:
+        SeriesFormatError: a cell is no number.
+    """
+    found = np.empty(len(texts))
+    for row, text in enumerate(texts):
+        try:
+            found[row] = float(text) if text.strip() else np.nan
+        except ValueError as error:
+            raise SeriesFormatError(f"{path}, row {row + 2}: {name} is {text!r}, no number.") from error
+    return found
