@@ -152,6 +152,7 @@ class LeakyMean(nn.Module):
         return x + self.share * (mean - x)
 
 
+@pytest.mark.long
 def test_a_new_network_is_trained_exported_and_run(few_clips, tmp_path, monkeypatch):
     monkeypatch.setitem(LAYERS, "toy", LeakyMean)
     net = train_encoder(dataclasses.replace(TINY, encoder=dataclasses.replace(TINY.encoder, network="toy")), few_clips)
@@ -205,6 +206,7 @@ def run(*arguments: object) -> str:
     return result.stdout
 
 
+@pytest.mark.long
 def test_a_new_data_set_is_checked_extracted_and_trained_on(encode, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     records = []
@@ -320,6 +322,7 @@ def routes_with_greeting():
     return router
 
 
+@pytest.mark.long
 def test_a_new_endpoint_answers_known_callers_and_must_be_documented(tmp_path, monkeypatch):
     monkeypatch.setattr(http, "routes", routes_with_greeting)
     with running(tmp_path / "store.db") as server:

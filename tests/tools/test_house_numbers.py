@@ -63,6 +63,17 @@ def test_a_folder_without_sources_is_refused(tmp_path):
         count_house(tmp_path)
 
 
+WINGS_ALIKE = {"export.py", "losses.py", "train.py"}
+"""Names that both wings of training have, since both do the same with another network."""
+
+
+def test_the_house_stays_easy_to_read():
+    house = count_house(ROOT)
+    assert house.crowded == [], f"over {MOST_FILES} files in a folder: make a wing"
+    assert set(house.doubled) <= WINGS_ALIKE, "give the file a name of its own"
+    assert [one.place for one in house.forgetful] == [], "models are handed on, never left out"
+
+
 def test_the_page_shows_the_rows_that_are_counted():
     page = (ROOT / "docs" / "results" / "house.md").read_text("utf-8")
     for row in table({"now": count_house(ROOT)}).splitlines()[2:]:
