@@ -10,6 +10,7 @@ import pytest
 
 import facemotion as fm
 from facemotion.config import RuntimeSettings, Settings, VerifierSettings
+from facemotion.enrolment import Enroller
 from facemotion.errors import (
     EnrolmentError,
     MissingModelError,
@@ -88,6 +89,20 @@ def test_what_a_live_session_acquired_enrols_and_is_checked(verifier, clips, tmp
         by_clip = verifier.check(store, "alice", clips / "brow.mp4")
         by_frame = verifier.check_acquired(store, "alice", verifier.frontend.acquire(clips / "brow.mp4"))
         assert by_frame.factors[0].score == pytest.approx(by_clip.factors[0].score, abs=1e-6)
+
+
+def test_an_enroller_makes_the_same_templates_without_a_verifier(verifier, clips, tmp_path):
+    takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2")]
+    enroller = Enroller(verifier.frontend, verifier.encoder, verifier.points, verifier.settings.verifier)
+    with fm.open_store(tmp_path / "store.db") as store:
+        enrolment = enroller.enrol(store, "alice", takes)
+        expected = verifier.prepare(store, "alice", takes)
+        assert verifier.check_acquired(store, "alice", takes[0]).accepted
+    np.testing.assert_array_equal(enrolment.template.vectors, expected.template.vectors)
+    assert enrolment.warnings == expected.warnings
+    assert enroller.review(takes) == verifier.review(takes)
+    with pytest.raises(EnrolmentError, match="Without a recogniser"):
+        enroller.change_motion(store, "alice", takes)
 
 
 def test_takes_are_reviewed_before_they_are_stored(verifier, clips):

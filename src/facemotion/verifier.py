@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from time import perf_counter
 from typing import Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from facemotion.appearance import Recogniser
-from facemotion.common_motions import common_motions
 from facemotion.config import Settings, VerifierSettings, load_settings
 from facemotion.encoder import Encoder
 from facemotion.enrolment import (
-    DUPLICATE,
+    Appearance,
+    Enroller,
     Enrolment,
     Review,
-    check_agreement,
-    find_duplicates,
-    find_odd_take,
-    refuse_copies,
-    weaknesses,
 )
 from facemotion.errors import (
-    DuplicateFaceError,
-    EnrolmentError,
     ModelMismatchError,
     SettingsError,
     UnknownUserError,
@@ -37,32 +25,12 @@ from facemotion.frontend import Acquisition, Frontend, LiveSession
 from facemotion.media import ClipLike, Footage, take_in, take_in_several
 from facemotion.models import Models
 from facemotion.store import TemplateStore, check_user
-from facemotion.thresholds import Points, for_takes, operating_points, strictest_points, template_score
-from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint, Template
+from facemotion.thresholds import Points, operating_points, strictest_points, template_score
+from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint
 
 T = TypeVar("T")
 Take = ClipLike | Acquisition
 """A clip in any form that facemotion.media.given takes, or what a live session acquired."""
-
-
-@dataclass(frozen=True, eq=False)
-class Appearance:
-    """The second factor: who performs the motion.
-
-    Attributes:
-        recogniser: turns portraits into a vector. points: the threshold for it, by number of takes.
-        duplicate: the threshold above which two names have one face.
-    """
-
-    recogniser: Recogniser
-    points: Points
-    duplicate: Points
-
-
-_UNLIKE: dict[Factor, str] = {
-    "motion": "{} was different; make the same motion once more.",
-    "appearance": "{} shows another face; only one person can be enrolled.",
-}
 
 
 class Verifier:
@@ -83,6 +51,7 @@ class Verifier:
         self.points = points
         self.settings = settings
         self.appearance = appearance
+        self.enroller = Enroller(frontend, encoder, points, settings.verifier, appearance)
 
     @classmethod
     def load(cls, settings: Settings | None = None) -> Verifier:
@@ -108,7 +77,7 @@ class Verifier:
         points = operating_points(models, wanted.encoder, wanted.operating_point)
         verifier = cls(frontend, encoder, points, settings, _load_appearance(wanted, models))
         if wanted.common_motions not in ("off", "packaged"):
-            _ = verifier._common  # a fault in the administrator's clips is told now, not to whoever enrols
+            _ = verifier.enroller.common  # a fault in the administrator's clips is told now, not to whoever enrols
         return verifier
 
     @property
@@ -149,10 +118,7 @@ class Verifier:
 
     def embed_all(self, acquisition: Acquisition) -> dict[Factor, Embedding]:
         """One unit vector for each factor that is compared."""
-        vectors: dict[Factor, Embedding] = {"motion": self.embed(acquisition)}
-        if self.appearance is not None:
-            vectors["appearance"] = self.appearance.recogniser(acquisition.portraits)
-        return vectors
+        return self.enroller.embed(acquisition)
 
     def verify(self, a: Take, b: Take) -> Decision:
         """Compare the motions of two clips.
@@ -166,7 +132,9 @@ class Verifier:
         """
         first, second = map(self._acquire, [self._given(a), self._given(b)])
         (one, other), encode = _timed(lambda: (self.embed_all(first), self.embed_all(second)))
-        results = [FactorResult(factor, cosine(one[factor], other[factor]), self._point(factor, 1)) for factor in one]
+        results = [
+            FactorResult(factor, cosine(one[factor], other[factor]), self.enroller.point(factor, 1)) for factor in one
+        ]
         return _decision(results, (first, second), encode)
 
     def enrol(
@@ -191,7 +159,7 @@ class Verifier:
         self, clips: Iterable[Take], progress: Callable[[int], None] | None = None
     ) -> list[Acquisition]:
         takes = take_in_several(clips, self.settings.media, Acquisition)
-        self._check_count(len(takes))
+        self.enroller.check_count(len(takes))
         acquisitions: list[Acquisition] = []
         for take in takes:
             acquisitions.append(self._acquire(take))
@@ -205,23 +173,11 @@ class Verifier:
         Raises:
             EnrolmentError, DuplicateFaceError, StoreError: see enrol.
         """
-        enrolment = self.prepare(store, user, acquisitions)
-        store.put(*enrolment.templates.values(), whole=True)
-        return enrolment
+        return self.enroller.enrol(store, user, acquisitions)
 
     def review(self, acquisitions: Sequence[Acquisition]) -> Review:
         """Look at one or more takes while an enrolment is going on; stores nothing, raises nothing of its own."""
-        templates = self._templates("-", acquisitions)
-        odd = find_odd_take(templates, self._point)  # as enrolment will ask
-        problem = ""
-        if odd is not None:
-            problem = _UNLIKE[odd.factor].format(
-                "That one" if odd.number == len(acquisitions) else f"Take {odd.number}"
-            )
-        energy = float(np.median([acquisition.quality.motion_energy for acquisition in acquisitions]))
-        large = 3 * self.settings.verifier.weak_energy
-        size = min(energy / large, 1.0) if large else 1.0
-        return Review(problem, odd.number if odd else 0, size, self._weaknesses(acquisitions, templates["motion"]))
+        return self.enroller.review(acquisitions)
 
     def change_motion(self, store: TemplateStore, user: str, clips: Iterable[Take]) -> Enrolment:
         """Give a user another motion without enrolling the face again: the takes must show the face that is enrolled,
@@ -232,20 +188,8 @@ class Verifier:
             EnrolmentError: no recogniser compares faces, a take shows another face, or see enrol.
             MediaError, AcquisitionError, StoreError: see enrol.
         """
-        if self.appearance is None:
-            raise EnrolmentError("Without a recogniser a motion can't be changed apart from the face; enrol again.")
-        acquisitions = self._acquire_several(clips)
-        for number, acquisition in enumerate(acquisitions, 1):
-            face = self.appearance.recogniser(acquisition.portraits)
-            cosines = store.compare(user, "appearance", face)
-            if template_score(cosines) < self._point("appearance", len(cosines)).threshold:
-                raise EnrolmentError(
-                    f"Take {number} shows another face than the one that is enrolled; record it again.",
-                    takes=(number,),
-                )
-        enrolment = self.prepare(store, user, acquisitions)
-        store.put(enrolment.template, replace=True)
-        return enrolment
+        self.enroller.compared_face()  # before the clips are decoded, which takes seconds
+        return self.enroller.change_motion(store, user, self._acquire_several(clips))
 
     def prepare(self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition]) -> Enrolment:
         """What `enrol_acquired` would store, without storing it; for whoever stores more in the same transaction.
@@ -255,30 +199,7 @@ class Verifier:
         Raises:
             EnrolmentError, DuplicateFaceError, StoreError: see enrol.
         """
-        user = check_user(user)
-        self._check_count(len(acquisitions))
-        refuse_copies(acquisitions)
-        templates = self._templates(user, acquisitions)
-        agreement = check_agreement(templates, self._point)
-        warnings = self._weaknesses(acquisitions, templates["motion"])
-        if warnings and self.settings.verifier.weak_motion == "refuse":
-            raise EnrolmentError(" ".join(warnings))
-        duplicates: tuple[str, ...] = ()
-        if self.appearance is not None and self.settings.verifier.duplicate_face != "off":
-            duplicates = find_duplicates(store, templates["appearance"], self.appearance.duplicate)
-        if duplicates:
-            if self.settings.verifier.duplicate_face == "refuse":
-                raise DuplicateFaceError(DUPLICATE, users=duplicates)
-            warnings += (DUPLICATE,)
-        quality = tuple(acquisition.quality for acquisition in acquisitions)
-        return Enrolment(templates, agreement, quality, warnings, duplicates)
-
-    def _templates(self, user: str, acquisitions: Sequence[Acquisition]) -> dict[Factor, Template]:
-        takes = [self.embed_all(acquisition) for acquisition in acquisitions]
-        return {
-            factor: Template(user, factor, np.stack([take[factor].vector for take in takes]), first.model_id)
-            for factor, first in takes[0].items()
-        }
+        return self.enroller.prepare(store, user, acquisitions)
 
     def check(self, store: TemplateStore, user: str, clip: Take) -> Decision:
         """Compare a clip with a user's template.
@@ -309,7 +230,7 @@ class Verifier:
             except (UnknownUserError, ModelMismatchError) as error:
                 fault = fault or error  # raised once every factor was compared, for the same reason
                 continue
-            point = self._point(factor, len(cosines))
+            point = self.enroller.point(factor, len(cosines))
             raised = self._raised(store, user, factor, point)
             results.append(FactorResult(factor, template_score(cosines), point, raised))
         if fault is not None:
@@ -325,26 +246,6 @@ class Verifier:
         if len(template.vectors) < 2:
             return 0.0
         return share * max(0.0, float(template.agreement.min()) - point.threshold)
-
-    def _check_count(self, takes: int) -> None:
-        limits = self.settings.verifier
-        if not limits.min_takes <= takes <= limits.max_takes:
-            raise EnrolmentError(
-                f"Enrolment takes {limits.min_takes} to {limits.max_takes} clips of the same motion, got {takes}."
-            )
-
-    def _weaknesses(self, acquisitions: Sequence[Acquisition], motion: Template) -> tuple[str, ...]:
-        least = self._point("motion", len(motion.vectors)).threshold
-        return tuple(weaknesses(acquisitions, motion, self._common, least, self.settings.verifier))
-
-    @cached_property
-    def _common(self) -> dict[str, NDArray[np.float32]]:
-        return common_motions(self.settings.verifier.common_motions, self.frontend, self.encoder)
-
-    def _point(self, factor: Factor, takes: int) -> OperatingPoint:
-        """The threshold of a factor for a template of so many takes."""
-        points = self.appearance.points if factor == "appearance" and self.appearance is not None else self.points
-        return for_takes(points, takes)
 
 
 def _decision(results: Sequence[FactorResult], acquisitions: Sequence[Acquisition], encode: float) -> Decision:
