@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import Playwright
 from tests.browser import films
 
-from facemotion.frontend import LiveSession
+from facemotion.frontend import Acquirer
 from facemotion.verifier import Verifier, cosine
 
 SECONDS = 8
@@ -162,7 +162,7 @@ def coarse_with_fine(takes: tuple[films.Take, ...]) -> float:
         vectors = []
         frames = films.play(take, random)[films.FIRST : -films.LAST]
         for quality in (FINEST, COARSEST):
-            session = LiveSession(verifier.frontend)
+            session = Acquirer(verifier.frontend)
             for number, frame in enumerate(frames):
                 buffer = io.BytesIO()
                 Image.fromarray(frame).resize((480, 360)).save(buffer, "JPEG", quality=round(100 * quality))

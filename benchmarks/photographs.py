@@ -33,7 +33,7 @@ from sections import write_section
 
 from facemotion.config import Settings
 from facemotion.errors import FacemotionError
-from facemotion.frontend import Frontend, LiveSession
+from facemotion.frontend import Acquirer, Frontend
 from facemotion.media import Source, read_frames
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
@@ -163,7 +163,7 @@ def measure(frontend: Frontend, source: Source) -> dict[str, float] | str:
     Returns:
         `energy` and `own`; the name of the error where there is no sequence.
     """
-    session = LiveSession(frontend)
+    session = Acquirer(frontend)
     try:
         for frame, seconds in read_frames(source, frontend.settings.media):
             session.push(frame, seconds)

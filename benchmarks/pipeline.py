@@ -35,7 +35,7 @@ from sections import write_section
 
 from facemotion.config import RuntimeSettings, Settings
 from facemotion.encoder import Encoder
-from facemotion.frontend import Frontend, LiveSession
+from facemotion.frontend import Acquirer, Frontend
 from facemotion.media import read_frames
 from facemotion.models import Models
 
@@ -110,7 +110,7 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
     spent: dict[str, list[float]] = {}
     ends = []
     for _ in range(5):
-        session = LiveSession(frontend)
+        session = Acquirer(frontend)
         before: dict[str, float] = {}
         start = perf_counter()
         for frame, seconds in session.timed_frames(read_frames(data, settings.media)):

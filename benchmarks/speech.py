@@ -27,7 +27,7 @@ from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING, POINTS
-from facemotion.frontend import Frontend, LiveSession
+from facemotion.frontend import Acquirer, Frontend
 from facemotion.media import load_clip
 from facemotion.models import Models
 from facemotion.signals import RATE, dtw_path
@@ -85,7 +85,7 @@ def speak(manner: SpeechSpreads, people: int, phrases: int, takes: int) -> list[
                 moments.phase[spoken],
             )
             shot = film(moments, person, head, session, SCENE, random)
-            live = LiveSession(frontend)
+            live = Acquirer(frontend)
             for frame, seconds in zip(renderer.frames(shot, take), shot.times, strict=True):
                 live.push(frame, float(seconds))
             found.append((phrase, points_of(live.sequence().values)))
@@ -207,7 +207,7 @@ def real(data: Path, cache: Path) -> tuple[dict[str, float], dict[str, dict[str,
     frontend = Frontend.load(Settings())
     others: dict[str, dict[str, float]] = {}
     for path in clips_of_speakers(data / "grid_people"):
-        live, clip = LiveSession(frontend), load_clip(path)
+        live, clip = Acquirer(frontend), load_clip(path)
         for frame, seconds in zip(clip.frames, clip.times, strict=True):
             live.push(frame, float(seconds))
         points = points_of(live.sequence().values)[8:-8]  # the sentence, without the rest at its ends

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import facemotion as fm
 from facemotion.config import FaceSettings, MediaSettings, QualitySettings, Settings
 from facemotion.errors import (
     MediaLimitError,
@@ -19,7 +20,7 @@ from facemotion.errors import (
     TimestampError,
     TooShortError,
 )
-from facemotion.frontend import Frontend, Guidance, LiveSession
+from facemotion.frontend import Acquirer, Frontend, Guidance
 from facemotion.media import FrameGate, load_clip, read_frames
 
 ROOT = Path(__file__).parents[1]
@@ -34,9 +35,9 @@ def test_live_and_file_give_the_same_features(frontend, talking_frames, encode):
     data = encode(talking_frames)
     by_file = frontend.acquire(data)
     clip = load_clip(data)
-    session = LiveSession(frontend)
-    answers = [session.push(frame, 100 + seconds) for frame, seconds in zip(clip.frames, clip.times, strict=True)]
-    by_frame = session.finish()
+    acquirer = Acquirer(frontend)
+    answers = [acquirer.push(frame, 100 + seconds) for frame, seconds in zip(clip.frames, clip.times, strict=True)]
+    by_frame = acquirer.finish()
     np.testing.assert_allclose(by_frame.features.values, by_file.features.values, atol=1e-6)
     np.testing.assert_allclose(by_frame.features.times, by_file.features.times, atol=1e-9)
     assert all(answer.guidance is Guidance.GO and answer.used for answer in answers)
@@ -61,13 +62,13 @@ def test_a_photograph_that_is_waved_is_named(frontend, drawn_face, monkeypatch, 
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     film = runpy.run_path(str(ROOT / "benchmarks" / "photographs.py"))["film"]
     clip = film(Image.fromarray(drawn_face), way, seed, 1.2)
-    session = LiveSession(frontend)
+    acquirer = Acquirer(frontend)
     for frame, seconds in read_frames(clip):
-        session.push(frame, seconds)
-    values = session.sequence().values
+        acquirer.push(frame, seconds)
+    values = acquirer.sequence().values
     assert frontend.extractor.motion_energy(values) > frontend.settings.quality.min_motion_energy
     with pytest.raises(RigidMotionError, match="as a photograph does"):
-        session.finish()
+        acquirer.finish()
 
 
 def test_no_face(frontend, talking_frames, encode):
@@ -90,21 +91,21 @@ def far_frames() -> np.ndarray:
 
 
 def test_a_face_too_far_away_is_told_to_come_closer(frontend, far_frames):
-    session = LiveSession(frontend)
-    said = [session.push(frame, n / 25).guidance for n, frame in enumerate(far_frames)]
+    acquirer = Acquirer(frontend)
+    said = [acquirer.push(frame, n / 25).guidance for n, frame in enumerate(far_frames)]
     assert Guidance.CLOSER in said[:8]  # at the latest once every part of the frame was looked at
     assert said[-1] is Guidance.CLOSER
     with pytest.raises(NoFaceError, match="too far away to be seen well; come closer"):
-        session.finish()
+        acquirer.finish()
 
 
 def test_whoever_comes_near_and_goes_again_is_not_told_that_they_were_too_far(frontend, talking_frames):
-    session = LiveSession(frontend)
+    acquirer = Acquirer(frontend)
     absent = np.zeros_like(talking_frames[0])
     for number in range(12):
-        session.push(talking_frames[number] if number < 6 else absent, number / 8)
+        acquirer.push(talking_frames[number] if number < 6 else absent, number / 8)
     with pytest.raises(NoFaceError, match="50% of the frames; keep it in view"):
-        session.finish()
+        acquirer.finish()
 
 
 def test_two_faces(frontend, talking_frames, encode):
@@ -122,36 +123,36 @@ def test_a_face_that_is_in_view_too_briefly(talking_frames, encode):
 
 def test_guidance(frontend, talking_frames):
     def first(frames, step=0):
-        session = LiveSession(frontend)
-        return [session.push(np.roll(f, step * n, axis=1), n / 25).guidance for n, f in enumerate(frames)][-1]
+        acquirer = Acquirer(frontend)
+        return [acquirer.push(np.roll(f, step * n, axis=1), n / 25).guidance for n, f in enumerate(frames)][-1]
 
     assert first(np.zeros((3, 240, 320, 3), np.uint8)) is Guidance.NO_FACE
     assert first(talking_frames[:3] // 5) is Guidance.TOO_DARK
     assert first(talking_frames[:6], step=12) is Guidance.HOLD_STILL
     assert first(np.concatenate([talking_frames[:2]] * 2, axis=2)) is Guidance.SEVERAL_FACES
     near = Frontend.load(Settings(quality=QualitySettings(near_face=0.5)))
-    assert LiveSession(near).push(talking_frames[0], 0.0).guidance is Guidance.CLOSER
+    assert Acquirer(near).push(talking_frames[0], 0.0).guidance is Guidance.CLOSER
     assert first(talking_frames[:3]) is Guidance.GO
 
 
 def test_a_frame_beyond_the_highest_rate_repeats_the_last_guidance(frontend, talking_frames):
-    session = LiveSession(frontend)
+    acquirer = Acquirer(frontend)
     crowd = np.concatenate([talking_frames[0]] * 2, axis=1)
-    first = session.push(crowd, 0.0)
-    again = session.push(crowd, 0.005)
+    first = acquirer.push(crowd, 0.0)
+    again = acquirer.push(crowd, 0.005)
     assert (again.guidance, again.used) == (Guidance.SEVERAL_FACES, False)
     np.testing.assert_array_equal(again.box, first.box)
 
 
 def test_a_live_session_holds_to_the_limits(talking_frames):
     frontend = Frontend.load(Settings(media=MediaSettings(max_seconds=0.6)))
-    session = LiveSession(frontend)
-    session.push(talking_frames[0], 1.0)
-    assert not session.push(talking_frames[1], 1.001).used  # beyond the highest rate
+    acquirer = Acquirer(frontend)
+    acquirer.push(talking_frames[0], 1.0)
+    assert not acquirer.push(talking_frames[1], 1.001).used  # beyond the highest rate
     with pytest.raises(TimestampError):
-        session.push(talking_frames[1], 0.5)
+        acquirer.push(talking_frames[1], 0.5)
     with pytest.raises(MediaLimitError):
-        session.push(talking_frames[1], 1.7)
+        acquirer.push(talking_frames[1], 1.7)
 
 
 def test_a_clip_passes_one_gate_and_a_camera_its_own(frontend, talking_frames, monkeypatch):
@@ -163,6 +164,16 @@ def test_a_clip_passes_one_gate_and_a_camera_its_own(frontend, talking_frames, m
     np.testing.assert_allclose(features.times, times[::2])
     assert asked == pytest.approx(times)
     asked.clear()
-    session = LiveSession(frontend)
-    assert [session.push(frame, t).used for frame, t in zip(talking_frames[:4], times[:4], strict=True)] == [1, 0, 1, 0]
+    acquirer = Acquirer(frontend)
+    assert [acquirer.push(frame, t).used for frame, t in zip(talking_frames[:4], times[:4], strict=True)] == [
+        1,
+        0,
+        1,
+        0,
+    ]
     assert asked == pytest.approx(times[:4])
+
+
+def test_the_earlier_name_of_the_acquirer_still_works():
+    assert fm.LiveSession is fm.Acquirer is Acquirer
+    assert "LiveSession" in dir(fm)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.config import Settings
-from facemotion.frontend import Frontend, LiveSession
+from facemotion.frontend import Acquirer, Frontend
 from facemotion.signals import resample
 from facemotion.synth.filming.scene import SceneSettings
 from facemotion.synth.people.assets import Assets
@@ -72,7 +72,7 @@ def main() -> None:
             record = ClipRecord("clips/none.mp4", performer.recruit.name, name, ClipKind.FACIAL, 0, 1)
             clip = PlannedClip(record, program, (owner, owner, 9, index, 0), performer.recruit.name)
             shot, _ = renderer.shoot(clip, performer)
-            session = LiveSession(frontend)
+            session = Acquirer(frontend)
             for frame, seconds in zip(renderer.frames(shot, sensor_seed(settings, clip)), shot.times, strict=True):
                 session.push(frame, float(seconds))
             features = session.sequence()

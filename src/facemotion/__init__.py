@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from facemotion.client import Client
     from facemotion.config import Settings, load_settings
     from facemotion.errors import FacemotionError
-    from facemotion.frontend import Frontend, Guidance, LiveSession
+    from facemotion.frontend import Acquirer, Frontend, Guidance
+    from facemotion.frontend import Acquirer as LiveSession
     from facemotion.media import load_clip
     from facemotion.store import open_store
     from facemotion.types import Clip, Decision, Embedding, FeatureSequence, Template
@@ -34,15 +35,18 @@ _ROOMS = {
     "client": ("Client",),
     "config": ("Settings", "load_settings"),
     "errors": ("FacemotionError",),
-    "frontend": ("Frontend", "Guidance", "LiveSession"),
+    "frontend": ("Acquirer", "Frontend", "Guidance"),
     "media": ("load_clip",),
     "store": ("open_store",),
     "types": ("Clip", "Decision", "Embedding", "FeatureSequence", "Template"),
     "verifier": ("Verifier", "cosine"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
+# Earlier names, kept for one release; they are the same objects, and nothing warns.
+_EARLIER = {"LiveSession": "Acquirer"}
 
 __all__ = [
+    "Acquirer",
     "Client",
     "Clip",
     "Decision",
@@ -63,9 +67,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    now = _EARLIER.get(name, name)
+    if now not in _HOME:
         raise AttributeError(f"module 'facemotion' has no attribute {name!r}")
-    value = getattr(import_module(f"facemotion.{_HOME[name]}"), name)
+    value = getattr(import_module(f"facemotion.{_HOME[now]}"), now)
     globals()[name] = value
     return value
 

@@ -81,7 +81,7 @@ class Acquisition:
 
 
 class Frontend:
-    """Detector and extractor, loaded once; sessions share it. Safe to use from several threads."""
+    """Detector and extractor, loaded once; acquirers share it. Safe to use from several threads."""
 
     def __init__(self, detector: BlazeFace, extractor: FeatureExtractor, settings: Settings) -> None:
         self.detector = detector
@@ -113,19 +113,19 @@ class Frontend:
             UsageError: something else. MediaError and its kinds: the clip can't be read.
             AcquisitionError and its kinds: no usable face motion.
         """
-        footage, session = take_in(source, self.settings.media), LiveSession(self)
+        footage, acquirer = take_in(source, self.settings.media), Acquirer(self)
         with named(footage.name):
             frames = self._frames(footage, rate)
-            for frame, seconds in session.timed_frames(frames):
-                session.push_admitted(frame, seconds)
-            return session.finish(frames.damaged_share if isinstance(frames, FrameReader) else 0.0)
+            for frame, seconds in acquirer.timed_frames(frames):
+                acquirer.push_admitted(frame, seconds)
+            return acquirer.finish(frames.damaged_share if isinstance(frames, FrameReader) else 0.0)
 
     def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
         """The features alone; see acquire. A clip in which nothing moves is no error here."""
-        session = LiveSession(self)
+        acquirer = Acquirer(self)
         for frame, seconds in self._frames(take_in(source, self.settings.media), rate):
-            session.push_admitted(frame, seconds)
-        return session.sequence()
+            acquirer.push_admitted(frame, seconds)
+        return acquirer.sequence()
 
     def _frames(self, footage: Footage, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
         if not isinstance(footage.source, HeldFrames):
@@ -135,11 +135,12 @@ class Frontend:
         return footage.source.read(self.settings.media)
 
 
-class LiveSession:
-    """The chain fed frame by frame, so that a live verdict costs only the last frame and the encoder.
+class Acquirer:
+    """Acquires one motion frame by frame, of a file as of a camera: memory doesn't grow with the clip, and a live
+    verdict costs only the last frame and the encoder.
 
     Args:
-        frontend: shared by sessions.
+        frontend: shared by all acquirers.
         colours: order of the channels of the frames to come: "BGR" as OpenCV gives them, else "RGB".
     Raises:
         UsageError: another order.
@@ -170,13 +171,13 @@ class LiveSession:
         """Take in one frame of a camera.
 
         Args:
-            frame: (H, W, 3) uint8, unmirrored, in the session's order of colours.
+            frame: (H, W, 3) uint8, unmirrored, in the acquirer's order of colours.
             seconds: its capture time on any clock that doesn't run backwards.
         Returns:
             What the user should do now; for a frame beyond the highest rate the last answer, with `used` false.
         Raises:
             MediaError: not an RGB frame. TimestampError: the clock ran backwards.
-            MediaLimitError: a side too long, or the session longer than the settings allow.
+            MediaLimitError: a side too long, or the take longer than the settings allow.
         """
         check_frame(frame, self._settings.media)
         if not self._gate.admit(seconds):
@@ -233,7 +234,7 @@ class LiveSession:
         return FeatureSequence(np.stack(self._values).astype(np.float32), times, self._frontend.extractor.frontend_id)
 
     def finish(self, damaged_share: float = 0.0) -> Acquisition:
-        """End the session.
+        """End the take.
 
         Args:
             damaged_share: share of the source's frames that were left out because they are damaged, 0..1.
@@ -276,7 +277,7 @@ class LiveSession:
     def timed_frames(
         self, frames: Iterator[tuple[NDArray[np.uint8], float]]
     ) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        """The same frames, their decoding counted in the session's times."""
+        """The same frames, their decoding counted in `milliseconds`."""
         while True:
             with self._clock("decode"):
                 pair = next(frames, None)

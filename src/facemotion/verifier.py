@@ -21,7 +21,7 @@ from facemotion.errors import (
     UnknownUserError,
     UsageError,
 )
-from facemotion.frontend import Acquisition, Frontend, LiveSession
+from facemotion.frontend import Acquirer, Acquisition, Frontend
 from facemotion.media import ClipLike, Footage, take_in, take_in_several
 from facemotion.models import Models
 from facemotion.store import TemplateStore, check_user
@@ -91,15 +91,15 @@ class Verifier:
         own: dict[Factor, str] = {"motion": self.encoder.model_id}
         return own if self.appearance is None else own | {"appearance": self.appearance.recogniser.model_id}
 
-    def live(self, colours: Literal["RGB", "BGR"] = "RGB") -> LiveSession:
-        """A session to push camera frames into; `verify`, `enrol`, `check` and `embed` take what its `finish` gives.
+    def live(self, colours: Literal["RGB", "BGR"] = "RGB") -> Acquirer:
+        """An Acquirer to push camera frames into; `verify`, `enrol`, `check` and `embed` take what its `finish` gives.
 
         Args:
             colours: order of the channels of the frames: "BGR" as OpenCV gives them.
         Raises:
             UsageError: another order.
         """
-        return LiveSession(self.frontend, colours)
+        return Acquirer(self.frontend, colours)
 
     def embed(self, take: Take | Footage) -> Embedding:
         """One unit vector for one motion; two are compared by `Embedding.cosine`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.frontend import Acquisition, Frontend, LiveFrame, LiveSession
+from facemotion.frontend import Acquirer, Acquisition, Frontend, LiveFrame
 from facemotion.media import read_frames
 
 DIGEST_BYTES = 8
@@ -35,7 +35,7 @@ class Recording:
 
 
 class Recorder:
-    """A live session that also takes the digests of its frames.
+    """An Acquirer that also takes the digests of its frames.
 
     Args:
         frontend: shared. secret: keys the digests, so that nobody else can test a picture against them.
@@ -46,7 +46,7 @@ class Recorder:
     """
 
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
-        self._session = LiveSession(frontend)
+        self._acquirer = Acquirer(frontend)
         self._secret = secret
         self._keep_pictures = keep_pictures
         self._frames: list[bytes] = []
@@ -56,12 +56,12 @@ class Recorder:
         self.size = (0, 0)
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
-        """Take in one frame of a camera; see LiveSession.push."""
-        return self._keep(self._session.push(frame, seconds), frame, seconds)
+        """Take in one frame of a camera; see Acquirer.push."""
+        return self._keep(self._acquirer.push(frame, seconds), frame, seconds)
 
     def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
-        """Take in one frame of a clip; see LiveSession.push_admitted."""
-        return self._keep(self._session.push_admitted(frame, seconds), frame, seconds)
+        """Take in one frame of a clip; see Acquirer.push_admitted."""
+        return self._keep(self._acquirer.push_admitted(frame, seconds), frame, seconds)
 
     def _keep(self, answer: LiveFrame, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
         self.size = (frame.shape[1], frame.shape[0])
@@ -82,9 +82,9 @@ class Recorder:
         return len(self._frames)
 
     def finish(self, damaged_share: float = 0.0) -> Recording:
-        """End the attempt; see LiveSession.finish."""
+        """End the attempt; see Acquirer.finish."""
         times = np.array(self._times, np.float64)
-        return Recording(self._session.finish(damaged_share), tuple(self._frames), times, tuple(self._pictures))
+        return Recording(self._acquirer.finish(damaged_share), tuple(self._frames), times, tuple(self._pictures))
 
 
 def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) -> Recording:

@@ -18,7 +18,7 @@ from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import write_manifest
 from facemotion.errors import AcquisitionError, DataError, MediaLimitError
 from facemotion.features import load_extractor
-from facemotion.frontend import Frontend, LiveSession
+from facemotion.frontend import Acquirer, Frontend
 from facemotion.media.write import write_video
 from facemotion.models import Models
 from facemotion.synth.filming.camera import Camera, Frame
@@ -279,7 +279,7 @@ def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
 
 
 def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iterator[Frame], shot: Shot) -> None:
-    session = LiveSession(frontend)
+    session = Acquirer(frontend)
     try:
         for frame, seconds in zip(frames, shot.times, strict=True):
             session.push(frame, float(seconds))
