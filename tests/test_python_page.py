@@ -64,6 +64,7 @@ def test_the_examples_run(desk, monkeypatch, capsys, code):
 
 @pytest.mark.parametrize(("film", "verdict"), [("talk2", "accepted"), ("brow", "rejected")])
 def test_the_webcam_loop_ends_in_a_decision(desk, clips, monkeypatch, film, verdict):
+    monkeypatch.delenv("FACEMOTION_CONFIG", raising=False)  # of the service, whose tests may have run before
     monkeypatch.setenv("FACEMOTION_STORE_KEY", f"file:{desk / 'key'}")
     # In a process of its own: OpenCV brings a second FFmpeg, which the other tests needn't live with.
     done = subprocess.run(
