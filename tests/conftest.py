@@ -7,14 +7,18 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    from facemotion.frontend import Acquisition
 
 ROOT = Path(__file__).parents[1]
 TOGETHER = {"browser": "browser", "synth": "synth", "test_synth_commands.py": "synth"}
@@ -142,6 +146,19 @@ def clips(
     (folder / "nobody.mp4").write_bytes(encode(np.zeros((25, 120, 160, 3), np.uint8)))
     (folder / "crowd.mp4").write_bytes(encode(np.concatenate([canvas, canvas], axis=2)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def acquired(clips: Path) -> Callable[[str], Acquisition]:
+    """acquired(name) -> what the shipped front end makes of a clip of `clips`, by its name without the ending.
+
+    A clip takes a second; each is read once, for tests whose story isn't the reading of files.
+    """
+    from facemotion.config import Settings
+    from facemotion.frontend import Frontend
+
+    frontend = Frontend.load(Settings())
+    return cache(lambda name: frontend.acquire(clips / f"{name}.mp4"))
 
 
 @pytest.fixture(autouse=True)

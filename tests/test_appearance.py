@@ -146,10 +146,10 @@ def taken(settings, drawn):
     return {name: frontend.acquire(clip) for name, clip in drawn.items()}
 
 
-def test_both_factors_must_pass(settings, drawn):
+def test_both_factors_must_pass(settings, drawn, taken):
     verifier = fm.Verifier.load(settings)
-    same = verifier.verify(drawn["anna 1"], drawn["anna 2"])
-    other = verifier.verify(drawn["anna 1"], drawn["ben"])
+    same = verifier.verify(drawn["anna 1"], taken["anna 2"])
+    other = verifier.verify(taken["anna 1"], taken["ben"])
     assert [result.factor for result in same.factors] == ["motion", "appearance"]
     assert same.accepted
     assert [result.accepted for result in other.factors] == [True, False]
@@ -210,17 +210,17 @@ def test_every_factor_is_compared_for_names_that_nobody_has_too(settings, taken,
             assert len(compared) == 2, user
 
 
-def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(settings, drawn, tmp_path):
+def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(settings, drawn, taken, tmp_path):
     verifier = fm.Verifier.load(settings)
-    anna = [drawn["anna 1"], drawn["anna 2"]]
+    anna = [taken["anna 1"], taken["anna 2"]]
     with open_store(tmp_path / "s.db") as store:
         with pytest.raises(UnknownUserError):
             verifier.change_motion(store, "anna", anna)
         verifier.enrol(store, "anna", anna)
         face = store.get("anna", "appearance").vectors
         with pytest.raises(EnrolmentError, match="Take 2 shows another face"):
-            verifier.change_motion(store, "anna", [drawn["anna 1"], drawn["ben"]])
-        verifier.change_motion(store, "anna", [drawn["anna 2"], drawn["anna 1"], drawn["anna 3"]])
+            verifier.change_motion(store, "anna", [taken["anna 1"], taken["ben"]])
+        verifier.change_motion(store, "anna", [taken["anna 2"], taken["anna 1"], drawn["anna 3"]])
         assert store.users()[0].takes == {"motion": 3, "appearance": 2}
         np.testing.assert_allclose(store.get("anna", "appearance").vectors, face, atol=1e-6)
         alone = Settings(runtime=settings.runtime, verifier=VerifierSettings(encoder="flat"))
@@ -228,7 +228,7 @@ def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(sett
             fm.Verifier.load(alone).change_motion(store, "anna", anna)
 
 
-def test_a_face_that_is_enrolled_under_another_name_is_told_or_refused(settings, taken, drawn, tmp_path):
+def test_a_face_that_is_enrolled_under_another_name_is_told_or_refused(settings, taken, tmp_path):
     def verifier(**how) -> fm.Verifier:
         wanted = dataclasses.replace(settings.verifier, **how)
         return fm.Verifier.load(dataclasses.replace(settings, verifier=wanted))
@@ -246,7 +246,7 @@ def test_a_face_that_is_enrolled_under_another_name_is_told_or_refused(settings,
         assert "anna" not in str(refusal.value)
         assert store.factors("eve") == ()
         assert refusing.enrol_acquired(store, "anna", anna).duplicates == ()  # her own name is none other
-        assert refusing.change_motion(store, "anna", [drawn["anna 1"], drawn["anna 2"]]).duplicates == ()
+        assert refusing.change_motion(store, "anna", anna).duplicates == ()
         eve = warning.enrol_acquired(store, "eve", ben)
         assert eve.duplicates == ("ben",)
         assert "another name" in eve.warnings[-1]

@@ -28,7 +28,7 @@ from facemotion.thresholds import template_score
 from facemotion.types import Embedding, Template
 from facemotion.verifier import cosine
 
-pytestmark = pytest.mark.long  # clips that are decoded and embedded, forty seconds of them
+pytestmark = pytest.mark.long  # clips that are decoded and embedded
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def verifier() -> fm.Verifier:
     return fm.Verifier.load(Settings())
 
 
-def test_two_takes_of_a_motion_score_higher_than_two_motions(verifier, clips):
-    same = verifier.verify(clips / "talk1.mp4", str(clips / "talk2.mp4"))
-    other = verifier.verify(clips / "talk1.mp4", (clips / "brow.mp4").read_bytes())
+def test_two_takes_of_a_motion_score_higher_than_two_motions(verifier, clips, acquired):
+    same = verifier.verify(acquired("talk1"), acquired("talk2"))
+    other = verifier.verify(acquired("talk1"), (clips / "brow.mp4").read_bytes())
     assert same.factors[0].score > other.factors[0].score
     assert same.accepted
     assert not other.accepted
@@ -46,16 +46,16 @@ def test_two_takes_of_a_motion_score_higher_than_two_motions(verifier, clips):
     assert set(same.milliseconds) == {"decode", "detect", "extract", "quality", "encode"}
 
 
-def test_a_clip_against_itself_scores_one_and_order_does_not_matter(verifier, clips):
-    itself = verifier.verify(clips / "talk1.mp4", clips / "talk1.mp4")
+def test_a_clip_against_itself_scores_one_and_order_does_not_matter(verifier, clips, acquired):
+    itself = verifier.verify(clips / "talk1.mp4", acquired("talk1"))
     assert itself.factors[0].score == pytest.approx(1, abs=1e-5)
-    one = verifier.verify(clips / "talk1.mp4", clips / "talk2.mp4").factors[0].score
-    two = verifier.verify(clips / "talk2.mp4", clips / "talk1.mp4").factors[0].score
+    one = verifier.verify(acquired("talk1"), acquired("talk2")).factors[0].score
+    two = verifier.verify(acquired("talk2"), acquired("talk1")).factors[0].score
     assert one == pytest.approx(two, abs=1e-6)
 
 
-def test_live_and_file_give_the_same_embedding(verifier, clips):
-    by_file = verifier.embed(verifier.frontend.acquire(clips / "talk1.mp4"))
+def test_live_and_file_give_the_same_embedding(verifier, clips, acquired):
+    by_file = verifier.embed(acquired("talk1"))
     clip = load_clip(clips / "talk1.mp4")
     session = verifier.live()
     for frame, seconds in zip(clip.frames, clip.times, strict=True):
@@ -64,35 +64,36 @@ def test_live_and_file_give_the_same_embedding(verifier, clips):
     np.testing.assert_allclose(by_frame.vector, by_file.vector, atol=1e-4)
 
 
-def test_enrol_check_and_forget(verifier, clips, tmp_path):
+def test_enrol_check_and_forget(verifier, clips, acquired, tmp_path):
     with fm.open_store(tmp_path / "store.db") as store:
         counted: list[int] = []
-        enrolment = verifier.enrol(store, "alice", [clips / "talk1.mp4", clips / "talk2.mp4"], progress=counted.append)
+        takes = [clips / "talk1.mp4", str(clips / "talk2.mp4")]
+        enrolment = verifier.enrol(store, "alice", takes, progress=counted.append)
         assert counted == [1, 2]
         assert enrolment.template.vectors.shape[0] == 2
         assert (enrolment.agreement >= verifier.point.threshold).all()
         assert verifier.check(store, "alice", clips / "talk2.mp4").accepted
-        assert not verifier.check(store, "alice", clips / "brow.mp4").accepted
+        assert not verifier.check(store, "alice", acquired("brow")).accepted
         with pytest.raises(UnknownUserError, match="bob"):
-            verifier.check(store, "bob", clips / "talk1.mp4")
+            verifier.check(store, "bob", acquired("talk1"))
         store.delete("alice")
         with pytest.raises(UnknownUserError):
-            verifier.check(store, "alice", clips / "talk1.mp4")
+            verifier.check(store, "alice", acquired("talk1"))
 
 
-def test_what_a_live_session_acquired_enrols_and_is_checked(verifier, clips, tmp_path):
-    takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2")]
+def test_what_a_live_session_acquired_enrols_and_is_checked(verifier, clips, acquired, tmp_path):
+    takes = [acquired("talk1"), acquired("talk2")]
     with fm.open_store(tmp_path / "store.db") as store:
         with pytest.raises(EnrolmentError, match="2 to 5"):
             verifier.enrol_acquired(store, "alice", takes[:1])
         verifier.enrol_acquired(store, "alice", takes)
         by_clip = verifier.check(store, "alice", clips / "brow.mp4")
-        by_frame = verifier.check_acquired(store, "alice", verifier.frontend.acquire(clips / "brow.mp4"))
+        by_frame = verifier.check_acquired(store, "alice", acquired("brow"))
         assert by_frame.factors[0].score == pytest.approx(by_clip.factors[0].score, abs=1e-6)
 
 
-def test_an_enroller_makes_the_same_templates_without_a_verifier(verifier, clips, tmp_path):
-    takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2")]
+def test_an_enroller_makes_the_same_templates_without_a_verifier(verifier, acquired, tmp_path):
+    takes = [acquired("talk1"), acquired("talk2")]
     enroller = Enroller(verifier.frontend, verifier.encoder, verifier.points, verifier.settings.verifier)
     with fm.open_store(tmp_path / "store.db") as store:
         enrolment = enroller.enrol(store, "alice", takes)
@@ -105,8 +106,8 @@ def test_an_enroller_makes_the_same_templates_without_a_verifier(verifier, clips
         enroller.change_motion(store, "alice", takes)
 
 
-def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
-    talk, again, brow = (verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("talk1", "talk2", "brow"))
+def test_takes_are_reviewed_before_they_are_stored(verifier, acquired):
+    talk, again, brow = map(acquired, ("talk1", "talk2", "brow"))
     good = verifier.review([talk, again])
     assert good.problem == ""
     assert (good.odd, 0 < good.size <= 1) == (0, True)
@@ -126,9 +127,9 @@ def test_takes_are_reviewed_before_they_are_stored(verifier, clips):
     assert with_energy(0.0).review([talk]).size == 1  # nothing is small
 
 
-def test_takes_that_pass_review_pass_enrolment(verifier, clips, tmp_path):
+def test_takes_that_pass_review_pass_enrolment(verifier, acquired, tmp_path):
     """The last take may go with both others while the first hardly does: better said at once than after the last."""
-    takes = [verifier.frontend.acquire(clips / f"{name}.mp4") for name in ("brow", "talk1", "talk2")]
+    takes = [*map(acquired, ("brow", "talk1", "talk2"))]
     vectors = np.stack([verifier.embed(take).vector for take in takes])
     first, _, last = Template("-", "motion", vectors, "-").agreement
     assert first < last
@@ -140,8 +141,8 @@ def test_takes_that_pass_review_pass_enrolment(verifier, clips, tmp_path):
         strict.enrol_acquired(store, "alice", takes)
 
 
-def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_path):
-    takes = [clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4"]
+def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, acquired, tmp_path):
+    takes = [*map(acquired, ("talk1", "talk2", "brow"))]
     with fm.open_store(tmp_path / "store.db") as store:
         with pytest.raises(EnrolmentError, match="Take 3"):
             verifier.enrol(store, "alice", takes)
@@ -149,7 +150,7 @@ def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_p
             verifier.enrol(store, "alice", takes[1:])
         assert refusal.value.takes == (1, 2)
         with pytest.raises(EnrolmentError, match="Takes 1 and 3 are the same recording") as refusal:
-            verifier.enrol(store, "alice", [takes[0], takes[1], takes[0]])
+            verifier.enrol(store, "alice", [clips / "talk1.mp4", takes[1], takes[0]])
         assert refusal.value.takes == (1, 3)
         for count in (1, 6):
             with pytest.raises(EnrolmentError, match="2 to 5"):
@@ -162,12 +163,12 @@ def test_takes_that_disagree_or_are_too_few_store_nothing(verifier, clips, tmp_p
 @pytest.mark.parametrize(
     ("name", "error"), [("still", NoMotionError), ("nobody", NoFaceError), ("crowd", SeveralFacesError)]
 )
-def test_failure_to_acquire_is_never_a_score(verifier, clips, name, error):
+def test_failure_to_acquire_is_never_a_score(verifier, clips, acquired, name, error):
     with pytest.raises(error):
-        verifier.verify(clips / "talk1.mp4", clips / f"{name}.mp4")
+        verifier.verify(acquired("talk1"), clips / f"{name}.mp4")
 
 
-def test_vectors_of_other_models_never_meet(verifier, clips, tmp_path):
+def test_vectors_of_other_models_never_meet(verifier, acquired, tmp_path):
     vector = np.eye(128, dtype=np.float32)[0]
     with pytest.raises(ModelMismatchError):
         cosine(Embedding(vector.copy(), "a@1"), Embedding(vector.copy(), "b@1"))
@@ -175,13 +176,13 @@ def test_vectors_of_other_models_never_meet(verifier, clips, tmp_path):
     with fm.open_store(tmp_path / "store.db") as store:
         store.put(template)
         with pytest.raises(ModelMismatchError, match="enrol again"):
-            verifier.check(store, "alice", clips / "talk1.mp4")
+            verifier.check(store, "alice", acquired("talk1"))
 
 
 def test_a_users_own_threshold_is_raised_towards_the_agreement_of_their_takes_and_never_lowered(
-    verifier, clips, tmp_path
+    verifier, acquired, tmp_path
 ):
-    takes = [clips / "talk1.mp4", clips / "talk2.mp4"]
+    takes = [acquired("talk1"), acquired("talk2")]
     raising = Settings(verifier=dataclasses.replace(verifier.settings.verifier, user_threshold=0.5))
     strict = fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, raising)
     with fm.open_store(tmp_path / "store.db") as store:
