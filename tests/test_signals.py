@@ -10,6 +10,8 @@ from facemotion.signals import (
     active_span,
     dtw_path,
     dtw_scores,
+    frames_to_encode,
+    interpolate,
     largest_motion,
     measure_cues,
     median_face,
@@ -228,3 +230,17 @@ def test_the_largest_motion_is_that_of_the_liveliest_part_in_hundredths() -> Non
     away[:, 0] = away[:, 1] = 0.01 * np.arange(21)
     away[0, 3] = 9.0  # one frame of a lost face
     assert largest_motion(away, [slice(0, 2), np.array([2, 3])]) == pytest.approx(19.0)
+
+
+def test_moments_between_frames_lie_on_lines_and_those_beyond_them_stay_at_the_ends() -> None:
+    values, times = np.array([[0.0], [1.0], [3.0]], np.float32), np.array([0.0, 1.0, 3.0])
+    found = interpolate(values, times, np.array([-1.0, 0.25, 1.0, 2.5, 9.0]))
+    assert found[:, 0].tolist() == [0.0, 0.25, 1.0, 2.5, 3.0]
+    assert found.dtype == np.float32
+
+
+def test_an_encoder_is_given_the_motion_alone_only_where_it_spots() -> None:
+    features = FeatureSequence(*motion(), "front")
+    assert len(frames_to_encode(features, spotting=False)[0]) == len(features)
+    values, times = frames_to_encode(features, spotting=True)
+    assert len(values) == len(times) < len(features)

@@ -8,7 +8,7 @@ import numpy as np
 
 from facemotion.errors import ModelMismatchError
 from facemotion.models import Models
-from facemotion.signals import resample, spot_motion
+from facemotion.signals import frames_to_encode, resample
 from facemotion.types import Embedding, FeatureSequence
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ class Encoder:
                 f"The encoder {self.model_id} takes features of {self.frontend_id}, these were made by "
                 f"{features.frontend_id}; choose an extractor and an encoder that belong together."
             )
-        values, times = features.values, features.times
-        if self.spotting:
-            values, times = spot_motion(values, times)
-        values = resample(values, times)
+        values = resample(*frames_to_encode(features, spotting=self.spotting))
         (vector,) = self._session.run(["embedding"], {"values": values[None]})
         return Embedding(np.asarray(vector[0], np.float32), self.model_id)

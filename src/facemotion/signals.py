@@ -55,10 +55,37 @@ def resample(values: FloatArray, times: Times, rate: float = RATE) -> FloatArray
     if len(times) == 1:
         return values.copy()
     grid = times[0] + np.arange(length) / rate
-    before = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 2)
-    share = (grid - times[before]) / (times[before + 1] - times[before])
-    share = np.clip(share, 0, 1).astype(np.float32)[:, None]
+    return interpolate(values, times, grid)
+
+
+def interpolate(values: FloatArray, times: Times, moments: Times) -> FloatArray:
+    """A sequence at other moments, on straight lines between neighbouring frames.
+
+    Args:
+        values: (T, D) float32, T >= 2.
+        times: (T,) float64, strictly increasing, in any unit.
+        moments: (M,) float64 in that unit; the first frame stands before it, the last after it.
+    Returns:
+        (M, D) float32.
+    """
+    before = np.clip(np.searchsorted(times, moments, side="right") - 1, 0, len(times) - 2)
+    places = (moments - times[before]) / (times[before + 1] - times[before])
+    share = np.clip(places, 0, 1).astype(np.float32)[:, None]
     return np.asarray(values[before] * (1 - share) + values[before + 1] * share, np.float32)
+
+
+def frames_to_encode(features: FeatureSequence, *, spotting: bool) -> tuple[FloatArray, Times]:
+    """What an encoder is given of a clip, in training as in use.
+
+    Args:
+        features: of the whole clip.
+        spotting: whether the encoder is given the motion alone, see `spot_motion`.
+    Returns:
+        Values (T, D) float32 and times (T,) seconds, T >= 1.
+    """
+    if spotting:
+        return spot_motion(features.values, features.times)
+    return features.values, features.times
 
 
 def spot_motion(values: FloatArray, times: Times) -> tuple[FloatArray, Times]:

@@ -14,7 +14,7 @@ from facemotion.errors import AssetError
 from facemotion.synth.people.assets import CAPTURE, EXPRESSIONS, Assets
 from facemotion.synth.people.head import INDEX
 
-FloatArray = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 
 # A movement of a channel of the capture: weight at its peak, weight at which it has ended, shares of the peak between
@@ -68,7 +68,7 @@ class CapturePriors:
     offset: LogNormal
     hold: LogNormal
     movements: int
-    coactive: FloatArray
+    coactive: Float64Array
     tremor: float
 
 
@@ -84,7 +84,7 @@ def capture_priors(assets: Assets) -> CapturePriors:
     offsets: list[float] = []
     holds: list[float] = []
     tremors: list[float] = []
-    rows: dict[int, list[FloatArray]] = {}
+    rows: dict[int, list[Float64Array]] = {}
     with np.load(assets.file(CAPTURE), allow_pickle=False) as data:
         columns = [_shape_of(str(name)) for name in data["names"]]
         rate = float(data["fps"])
@@ -153,7 +153,7 @@ class Movement:
     apex: float
 
 
-def movements(curve: FloatArray) -> list[Movement]:
+def movements(curve: Float64Array) -> list[Movement]:
     """Find every clear movement of one channel, in order.
 
     Args:
@@ -176,7 +176,7 @@ def movements(curve: FloatArray) -> list[Movement]:
     return moves
 
 
-def _round_peak(curve: FloatArray, peak: int) -> Movement:
+def _round_peak(curve: Float64Array, peak: int) -> Movement:
     apex = float(curve[peak])
     start, end, reached, left = peak, peak, peak, peak
     while start > 0 and curve[start] > STARTED * apex:
@@ -262,8 +262,8 @@ def repetition_priors(assets: Assets) -> RepetitionPriors:
 
 
 def _repetitions(
-    points: FloatArray, label: NDArray[np.generic], time: FloatArray
-) -> tuple[list[FloatArray], list[float]]:
+    points: Float64Array, label: NDArray[np.generic], time: Float64Array
+) -> tuple[list[Float64Array], list[float]]:
     active = np.concatenate([[0], (np.asarray(label) > 0).astype(int), [0]])
     starts, ends = np.where(np.diff(active) == 1)[0], np.where(np.diff(active) == -1)[0]
     moves, lengths = [], []

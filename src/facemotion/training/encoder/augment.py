@@ -7,14 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facemotion.config import option
-from facemotion.signals import active_span
+from facemotion.signals import Times, active_span, median_face
 from facemotion.types import FloatArray
 
-Times = NDArray[np.float64]
-Sequence = tuple[FloatArray, Times]
+TimedValues = tuple[FloatArray, Times]  # (T, D) and (T,) seconds
 Span = tuple[int, int]
 Moving = tuple[float, float]  # first and last second of a motion
 
@@ -97,12 +95,12 @@ def trim(values: FloatArray, times: Times, rng: np.random.Generator, span: Span 
     return (start, stop) if stop - start >= SHORTEST else (0, len(values))
 
 
-def change_tempo(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:
+def change_tempo(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> TimedValues:
     """The whole motion faster or slower, by a factor whose logarithm is within +-strength."""
     return values, times[0] + (times - times[0]) * np.exp(rng.uniform(-strength, strength))
 
 
-def warp_time(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:
+def warp_time(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> TimedValues:
     """Parts of the motion faster or slower: the logarithm of the tempo runs on lines between random knots."""
     if len(times) < 2:
         return values, times
@@ -111,14 +109,14 @@ def warp_time(values: FloatArray, times: Times, strength: float, rng: np.random.
     return values, times[0] + np.append(0.0, np.cumsum(np.diff(times) * np.exp(log_tempo)))
 
 
-def drop_frames(values: FloatArray, times: Times, share: float, rng: np.random.Generator) -> Sequence:
+def drop_frames(values: FloatArray, times: Times, share: float, rng: np.random.Generator) -> TimedValues:
     """Lose frames as a busy camera does, up to `share` of them; the first and the last stay, and so do all times."""
     kept = rng.random(len(values)) >= rng.uniform(0, share)
     kept[[0, -1]] = True
     return (values[kept], times[kept]) if kept.sum() >= SHORTEST else (values, times)
 
 
-def scale_motion(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> Sequence:
+def scale_motion(values: FloatArray, times: Times, strength: float, rng: np.random.Generator) -> TimedValues:
     """A larger or smaller motion round the clip's median face, by a log-normal factor."""
-    median = np.median(values, axis=0)
+    median = median_face(values)
     return (median + (values - median) * np.float32(np.exp(strength * rng.standard_normal()))).astype(np.float32), times

@@ -18,11 +18,11 @@ from facemotion.data.cache import FeatureCache, mark_clip, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
-from facemotion.signals import RATE, active_span, resample, spot_motion
+from facemotion.signals import RATE, Times, active_span, frames_to_encode, resample
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.response import MeshResponse
 from facemotion.synth.points.simulate import response_of, simulate
-from facemotion.training.encoder.augment import Span, Times, augment
+from facemotion.training.encoder.augment import Span, augment
 from facemotion.training.encoder.rest import MOST_CLIPS, StillFaces, add_rest, film_slower, mark_moving
 from facemotion.training.encoder.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.encoder.settings import TrainingSettings
@@ -269,9 +269,10 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
     chosen = [sampler.draw(rng) for sampler in data.samplers]
     positions = np.concatenate(chosen)
     subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()
-    taken = [_spotted(data.sequences[position], settings) for position in positions]
+    spotting = settings.encoder.spotting
+    taken = [frames_to_encode(data.sequences[position], spotting=spotting) for position in positions]
     spans: list[Span | None] = [None] * len(positions)
-    if (settings.augmentation.trimming or settings.encoder.gate) and not settings.encoder.spotting:
+    if (settings.augmentation.trimming or settings.encoder.gate) and not spotting:
         spans = [data.span(int(position)) for position in positions]
     made_up = (
         made
@@ -280,7 +281,7 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
     )
     for number, (subject, motion) in enumerate(made_up, start=1):
         for head, tail in zip(motion.heads, motion.tails, strict=True):
-            first, second = (_spotted(data.sequences[position], settings) for position in (head, tail))
+            first, second = (frames_to_encode(data.sequences[position], spotting=spotting) for position in (head, tail))
             made_clip = splice(first, second, motion.cut)
             if made_clip is not None:
                 taken.append(made_clip)
@@ -314,12 +315,6 @@ def _film(
         values, times = film_slower(values, times, chosen, rng)
     clip = resample(values, times)
     return clip, mark_moving(moving, edges, times[0] + np.arange(len(clip)) / RATE)
-
-
-def _spotted(sequence: FeatureSequence, settings: TrainingSettings) -> tuple[FloatArray, Times]:
-    if settings.encoder.spotting:
-        return spot_motion(sequence.values, sequence.times)
-    return sequence.values, sequence.times
 
 
 def pad(clips: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from facemotion.signals import resample, spot_motion
-from facemotion.training.encoder.augment import SHORTEST, Sequence, Times, augment
+from facemotion.signals import Times, frames_to_encode, resample
+from facemotion.training.encoder.augment import SHORTEST, TimedValues, augment
 from facemotion.training.encoder.dataset import Batch, TrainingSet
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import FloatArray
@@ -26,15 +26,13 @@ def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.
     chosen = np.repeat(rng.permutation(len(data.sequences))[: settings.subclips.clips], 2)
     clips = []
     for position in chosen:
-        values, times = data.sequences[position].values, data.sequences[position].times
-        if settings.encoder.spotting:  # first, as the encoder will see every clip
-            values, times = spot_motion(values, times)
+        values, times = frames_to_encode(data.sequences[position], spotting=settings.encoder.spotting)
         values, times = cut_subclip(values, times, settings.subclips.shortest, rng)
         clips.append(resample(*augment(values, times, settings.augmentation, data.spread, rng)[:2]))
     return Batch(clips, torch.from_numpy(data.labels.subjects[chosen]), torch.from_numpy(chosen))
 
 
-def cut_subclip(values: FloatArray, times: Times, shortest: float, rng: np.random.Generator) -> Sequence:
+def cut_subclip(values: FloatArray, times: Times, shortest: float, rng: np.random.Generator) -> TimedValues:
     """A piece of a clip, of a length drawn evenly from `shortest` to all of it, at any place."""
     length = max(min(SHORTEST, len(values)), round(len(values) * rng.uniform(shortest, 1)))
     start = int(rng.integers(0, len(values) - length + 1))

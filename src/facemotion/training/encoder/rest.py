@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.signals import RATE
-from facemotion.training.encoder.augment import SHORTEST, AugmentSettings, Moving, Sequence, Times
+from facemotion.signals import RATE, Times, interpolate
+from facemotion.training.encoder.augment import SHORTEST, AugmentSettings, Moving, TimedValues
 from facemotion.types import FeatureSequence, FloatArray
 
 DIRECTIONS = 12  # in which a still face seems to move most; what is left is noise of single points
@@ -42,7 +42,7 @@ class StillFaces:
     pieces: tuple[FloatArray, ...] = ()
 
     @classmethod
-    def fit(cls, sequences: Many[FeatureSequence], spans: Many[tuple[int, int]]) -> StillFaces:
+    def fit(cls, sequences: Sequence[FeatureSequence], spans: Sequence[tuple[int, int]]) -> StillFaces:
         """Take the frames before and after the motions of clips; pieces of LONG frames and more are kept as they are.
 
         Args:
@@ -66,9 +66,7 @@ class StillFaces:
             piece = self.pieces[int(rng.integers(len(self.pieces)))]
             turns = (times - times[0]) * RATE + rng.uniform(0, 2 * len(piece))
             places = len(piece) - 1 - np.abs(turns % (2 * (len(piece) - 1)) - (len(piece) - 1))
-            before = np.minimum(places.astype(int), len(piece) - 2)
-            share = (places - before).astype(np.float32)[:, None]
-            drawn = piece[before] * (1 - share) + piece[before + 1] * share
+            drawn = interpolate(piece, np.arange(len(piece), dtype=np.float64), places)
             return np.asarray(rng.uniform(*SIZE) * drawn, np.float32)
         total = np.zeros((len(times), len(self.directions)))
         steps = np.diff(times, prepend=times[0])
@@ -85,7 +83,7 @@ class StillFaces:
 
 def add_rest(
     values: FloatArray, times: Times, settings: AugmentSettings, still: StillFaces, rng: np.random.Generator
-) -> Sequence:
+) -> TimedValues:
     """Rest before and after a motion, each of up to `rest_seconds`: held frames, or a resting face near the first or
     last pose that trembles, drifts, sometimes breathes and goes over into the motion.
 
@@ -118,7 +116,7 @@ def add_rest(
     return np.asarray(longer, np.float32), longer_times
 
 
-def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng: np.random.Generator) -> Sequence:
+def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng: np.random.Generator) -> TimedValues:
     """The clip as a camera of fewer frames a second sees it, which doesn't keep its pace to the frame."""
     rate = rng.uniform(settings.lowest_rate, settings.highest_rate)
     count = int((times[-1] - times[0]) * rate)
@@ -126,9 +124,7 @@ def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng
         return values, times
     moments = times[0] + (np.arange(count) + rng.uniform(0, 1) + rng.uniform(-JITTER, JITTER, count)) / rate
     moments = np.unique(moments.clip(times[0], times[-1]))
-    before = np.clip(np.searchsorted(times, moments, side="right") - 1, 0, len(times) - 2)
-    share = ((moments - times[before]) / (times[before + 1] - times[before])).astype(np.float32)[:, None]
-    return np.asarray(values[before] * (1 - share) + values[before + 1] * share, np.float32), moments
+    return interpolate(values, times, moments), moments
 
 
 def mark_moving(moving: Moving, edges: Moving, times: Times) -> NDArray[np.float32]:

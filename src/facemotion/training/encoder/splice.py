@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.training.encoder.augment import SHORTEST, Sequence
+from facemotion.training.encoder.augment import SHORTEST, TimedValues
 from facemotion.training.encoder.sampling import Labels
 
 CUT = (0.3, 0.7)  # where a motion may be cut, as a share of its frames
@@ -58,7 +58,7 @@ def make_up(
             yield int(subject), MadeUp(heads[:takes], tails[:takes], rng.uniform(*CUT))
 
 
-def splice(head: Sequence, tail: Sequence, cut: float) -> Sequence | None:
+def splice(head: TimedValues, tail: TimedValues, cut: float) -> TimedValues | None:
     """The beginning of one clip and the end of another, each cut at the same share of its frames.
 
     Args:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.features.parts import select_parts
 from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
-from facemotion.signals import resample, spot_motion
+from facemotion.signals import frames_to_encode, resample
 from facemotion.training.encoder.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.encoder.losses import batch_loss, gate_loss
 from facemotion.training.encoder.pretrain import draw_subclips
@@ -137,10 +136,6 @@ def restore_encoder(checkpoint: Checkpoint, settings: EncoderSettings) -> Sequen
     return net.eval()
 
 
-def _whole(values: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.float64]]:
-    return values, times
-
-
 def encode_clips(
     net: SequenceEncoder, clips: Sequence[FloatArray], device: torch.device
 ) -> tuple[Tensor, list[Tensor]]:
@@ -173,8 +168,8 @@ def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int
     if any(sequence.values.shape[1] != net.dimension for sequence in sequences):
         raise ModelMismatchError(f"The encoder takes {net.dimension} features a frame; extract the clips anew.")
     net.eval()
-    cut = spot_motion if net.settings.spotting else _whole
-    clips = [resample(*cut(sequence.values, sequence.times)) for sequence in sequences]
+    spotting = net.settings.spotting
+    clips = [resample(*frames_to_encode(sequence, spotting=spotting)) for sequence in sequences]
     order = np.argsort([len(clip) for clip in clips], kind="stable")
     vectors = np.empty((len(clips), net.settings.embedding), np.float32)
     for start in range(0, len(order), batch):
@@ -216,8 +211,8 @@ def _shape(settings: TrainingSettings, dimension: int) -> tuple[SequenceEncoder,
 
 def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
     net, heard = _shape(settings, data.dimension)
-    cut = spot_motion if settings.encoder.spotting else _whole
-    clips = [torch.from_numpy(resample(*cut(s.values, s.times))) for s in data.sequences]
+    spotting = settings.encoder.spotting
+    clips = [torch.from_numpy(resample(*frames_to_encode(s, spotting=spotting))) for s in data.sequences]
     net.streams.fit(clips, heard)
     if net.gate is not None:
         net.gate.fit(clips)
