@@ -29,7 +29,7 @@ from facemotion.data.manifest import read_manifest
 from facemotion.encoder import Encoder
 from facemotion.evaluation.trials import join_trials, most_takes, score_pairs, template_trials
 from facemotion.models import Models
-from facemotion.thresholds import calibrate
+from facemotion.thresholds import find_points
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, OperatingPoint, ScoredTrials
 
 ROOT = Path(__file__).parents[1]
@@ -48,10 +48,10 @@ def trials_of(sets: Sequence[Embedded], takes: int) -> ScoredTrials:
     return join_trials([template_trials(vectors, records, takes, "all", everyone) for vectors, records in sets])
 
 
-def find_points(sets: Sequence[Embedded], most: int, fmrs: Sequence[float] = FMRS) -> list[OperatingPoint]:
+def points_for_sets(sets: Sequence[Embedded], most: int, fmrs: Sequence[float] = FMRS) -> list[OperatingPoint]:
     """The points of wanted FMRs for one take and for each number that every set allows."""
     most = min([most, *(most_takes(records) for _, records in sets)])
-    return [point for takes in range(1, most + 1) for point in calibrate(trials_of(sets, takes), fmrs, SOURCE, takes)]
+    return [point for takes in range(1, most + 1) for point in find_points(trials_of(sets, takes), fmrs, SOURCE, takes)]
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
             manifest = manifest.select(split="test")
         acquired, clips = read_features(cache, manifest)
         sets.append((np.stack([encoder(clip).vector for clip in clips]), acquired.records))
-    points = find_points(sets, settings.verifier.max_takes)
+    points = points_for_sets(sets, settings.verifier.max_takes)
     result = {
         "model": name,
         "sha256": models.card(name).sha256,

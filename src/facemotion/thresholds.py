@@ -72,7 +72,7 @@ def template_score(cosines: NDArray[np.float32]) -> float:
     return float(np.clip(cosines.mean(), -1, 1))
 
 
-def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1) -> tuple[OperatingPoint, ...]:
+def find_points(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1) -> tuple[OperatingPoint, ...]:
     """Operating points for wanted false match rates: for each, the lowest threshold that keeps to it on the trials.
 
     Args:
@@ -94,15 +94,13 @@ def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: i
         # Only scores that occurred: between two of them the evidence is silent.
         candidates = np.unique(trials.scores)
         accepted = (len(impostor) - np.searchsorted(impostor, candidates, side="left")) / len(impostor)
-        kept = np.flatnonzero(accepted <= fmr)
-        if not len(kept):
-            raise EvidenceError(f"No threshold keeps to an FMR of {fmr:g} on these trials; ask for a higher FMR.")
-        threshold = candidates[kept[0]]
+        chosen = lowest_threshold(candidates, accepted, fmr)
+        threshold = candidates[chosen]
         points.append(
             OperatingPoint(
                 name=point_name(fmr),
                 threshold=float(np.clip(threshold, -1, 1)),
-                fmr=float(accepted[kept[0]]),
+                fmr=float(accepted[chosen]),
                 fnmr=float(np.searchsorted(genuine, threshold, side="left") / len(genuine)),
                 genuine_trials=len(genuine),
                 impostor_trials=len(impostor),
@@ -112,6 +110,27 @@ def calibrate(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: i
             )
         )
     return tuple(points)
+
+
+def lowest_threshold(thresholds: NDArray[np.floating], rates: NDArray[np.float64], fmr: float) -> int:
+    """Which threshold is the lowest that keeps to an FMR; nobody asks here whether the trials support that rate.
+
+    Args:
+        thresholds: (K,) scores that occurred, in any order.
+        rates: (K,) FMR at each of them.
+        fmr: the highest FMR allowed.
+    Returns:
+        Its position, 0..K-1.
+    Raises:
+        EvidenceError: the highest score of all is an impostor's, too often.
+
+    >>> lowest_threshold(np.array([0.9, 0.8, 0.7]), np.array([0.0, 0.01, 0.1]), 0.05)
+    1
+    """
+    kept = np.flatnonzero(rates <= fmr)
+    if not len(kept):
+        raise EvidenceError(f"No threshold keeps to an FMR of {fmr:g} on these trials; ask for a higher FMR.")
+    return int(kept[np.argmin(thresholds[kept])])
 
 
 def point_name(fmr: float) -> str:

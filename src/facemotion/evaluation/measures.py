@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import EvidenceError
-from facemotion.thresholds import check_evidence
+from facemotion.thresholds import check_evidence, lowest_threshold
 from facemotion.types import ScoredTrials
 
 Array = NDArray[np.float64]
@@ -156,10 +156,7 @@ def threshold_at_fmr(accepted: Curve, fmr: float) -> float:
     >>> threshold_at_fmr(Curve(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1.0, 1, 2, 2]), np.array([0.0, 1, 1, 2])), 0.5)
     0.7
     """
-    allowed = np.flatnonzero(accepted.fmr <= fmr)
-    if not len(allowed):
-        raise EvidenceError(f"No threshold has an FMR of {fmr:g} or less on these trials; ask for a higher FMR.")
-    return float(accepted.thresholds[allowed[-1]])
+    return float(accepted.thresholds[lowest_threshold(accepted.thresholds, accepted.fmr, fmr)])
 
 
 def fnmr_at_fmr(trials: ScoredTrials, fmr: float) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def calibrate(
     from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
     from facemotion.models import Models
-    from facemotion.thresholds import calibrate as find_points
+    from facemotion.thresholds import find_points
 
     settings = load_settings(config)
     frontend = Frontend.load(settings)
