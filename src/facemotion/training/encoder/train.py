@@ -50,18 +50,18 @@ def train_encoder(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    begun = run.start(settings) if run else None
-    clips, seen = (data.digest, data.marks) if run else ("", frozenset())
+    checkpoint = run.start(settings) if run else None
+    clips_digest, seen = (data.digest, data.marks) if run else ("", frozenset())
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         net = _new_network(settings, data)
         if settings.begin:
-            seen |= _begin(net, RunFolder(Path(settings.begin)), data)
+            seen |= _load_start_weights(net, RunFolder(Path(settings.begin)), data)
         net = net.to(device)
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, settings.optimiser)
         kept = {"net": net, AVERAGE: averaged}
-        step = _go_on(begun, kept, optimiser, data, clips) if begun else 0
+        step = _resume(checkpoint, kept, optimiser, data, clips_digest) if checkpoint else 0
         curve: list[tuple[int, float, float]] = []
         net.train()
         while step < settings.optimiser.steps:
@@ -105,7 +105,7 @@ def train_encoder(
                         step=step,
                         made_for=data.frontend_id,
                         dimension=data.dimension,
-                        clips=clips,
+                        clips=clips_digest,
                         seen=seen,
                     )
                 )
@@ -219,7 +219,7 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
     return net
 
 
-def _begin(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset[str]:
+def _load_start_weights(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset[str]:
     """Give the network the weights of a run; the marks of what that one has seen."""
     checkpoint = run.load()
     if checkpoint.made_for != data.frontend_id:
@@ -248,21 +248,23 @@ def _update_average(averaged: SequenceEncoder, net: SequenceEncoder, decay: floa
         mean.lerp_(now, 1 - decay)
 
 
-def _go_on(
-    begun: Checkpoint,
+def _resume(
+    checkpoint: Checkpoint,
     networks: Mapping[str, nn.Module],
     optimiser: torch.optim.AdamW,
     data: TrainingSet,
-    clips: str,
+    clips_digest: str,
 ) -> int:
-    if begun.made_for != data.frontend_id:
+    """Fill networks and optimiser from a checkpoint of this run; the number of steps behind them."""
+    if checkpoint.made_for != data.frontend_id:
         raise ModelMismatchError(
-            f"The run was begun on features of {begun.made_for}, these are of {data.frontend_id}; start another run."
+            f"The run was begun on features of {checkpoint.made_for}, these are of {data.frontend_id}; start another "
+            "run."
         )
-    if begun.clips not in ("", clips):
+    if checkpoint.clips not in ("", clips_digest):
         raise TrainingError(
             "The run was begun on other clips: some came, went, changed (features, time stamps or label) or fell to "
             "another fold, or an earlier version began it; start another run, or its figures would be of clips that it "
             "has seen."
         )
-    return begun.restore(networks, optimiser)
+    return checkpoint.restore(networks, optimiser)
