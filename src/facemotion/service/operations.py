@@ -157,12 +157,14 @@ class Operations:
 
         scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
         quality = asdict(recording.acquisition.quality)
-        self._note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
+        self._settle_and_note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
         return answer
 
     def abandon(self, caller: Caller, user: str, outcome: str, ticket: Ticket) -> None:
         """Forgive and note an attempt that never came to a comparison."""
-        self._note(caller, "verify", user, outcome, {}, lambda c, user: self.attempts.forgive(c, user, ticket))
+        self._settle_and_note(
+            caller, "verify", user, outcome, {}, lambda c, user: self.attempts.forgive(c, user, ticket)
+        )
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """What takes in clips for `enrol`."""
@@ -206,6 +208,7 @@ class Operations:
 
             def settle(connection: Connection, user: str) -> None:
                 # Asked again here: somebody else may have enrolled or deleted that name while takes were looked at.
+                # The store joins this thread's transaction.
                 self.store.put(*enrolment.templates.values(), whole=True, replace=replace)
                 self.memory.forget(connection, user)
                 self.attempts.unlock(connection, user)
@@ -217,10 +220,12 @@ class Operations:
                 detail["warnings"] = list(enrolment.warnings)
             if enrolment.duplicates:
                 detail["duplicates"] = list(enrolment.duplicates)
-            self._note(caller, action, user, "done", detail, settle)
+            self._settle_and_note(caller, action, user, "done", detail, settle)
         except FacemotionError as error:
             duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
-            self._note(caller, action, user, type(error).__name__, {"duplicates": duplicates} if duplicates else {})
+            self._settle_and_note(
+                caller, action, user, type(error).__name__, {"duplicates": duplicates} if duplicates else {}
+            )
             raise
         return enrolment
 
@@ -238,15 +243,15 @@ class Operations:
         """
 
         def settle(connection: Connection, user: str) -> None:
-            self.store.delete(user)
+            self.store.delete(user)  # joins this thread's transaction
             self.memory.forget(connection, user)
             self.attempts.forget(connection, user)
 
-        self._note(caller, "delete", user, "done", {}, settle)
+        self._settle_and_note(caller, "delete", user, "done", {}, settle)
 
     def unlock(self, caller: Caller, user: str) -> None:
         """Forget the failures of a name."""
-        self._note(caller, "unlock", user, "done", {}, self.attempts.unlock)
+        self._settle_and_note(caller, "unlock", user, "done", {}, self.attempts.unlock)
 
     def tidy(self) -> None:
         """Forget what is out of date; called when a server starts."""
@@ -273,7 +278,7 @@ class Operations:
         if replace and not enrolled:
             raise UnknownUserError(f"There is no user {user!r}; use POST to enrol them.")
 
-    def _note(
+    def _settle_and_note(
         self,
         caller: Caller,
         action: str,
@@ -282,7 +287,7 @@ class Operations:
         detail: dict[str, Any] | None = None,
         settle: Callable[[Connection, str], None] | None = None,
     ) -> None:
-        """One transaction: what the deed leaves behind, and its row of the audit trail."""
+        """One transaction: what the deed leaves behind (`settle`), and its row of the audit trail."""
         with self.database.write() as connection:
             if settle is not None:
                 settle(connection, user)
