@@ -12,7 +12,7 @@ import pytest
 import facemotion as fm
 from facemotion.media import load_clip
 from facemotion.service.guard.recording import Recording, record
-from facemotion.service.guard.replay import Memory, Secret, looped
+from facemotion.service.guard.replay import RecordingMemory, Secret, looped
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
@@ -104,11 +104,11 @@ def recording(talk, session_environment) -> Recording:
 
 
 @pytest.fixture
-def remembered(tmp_path, recording) -> Iterator[tuple[Memory, Database, dict[str, bytes]]]:
+def remembered(tmp_path, recording) -> Iterator[tuple[RecordingMemory, Database, dict[str, bytes]]]:
     """The memory of three attempts, in which the take and five attempts of alice were put; its database and keys."""
     with open_database(tmp_path / "store.db") as database:
         keys = {"k": b"k" * 32}
-        memory = Memory(database, lambda: list(keys.items())[-1], ReplaySettings(remembered=3))
+        memory = RecordingMemory(database, lambda: list(keys.items())[-1], ReplaySettings(remembered=3))
         with database.write() as connection:
             for kind in ("take", "attempt", "attempt", "attempt", "attempt", "attempt"):
                 memory.keep(connection, "alice", kind, recording)

@@ -101,13 +101,13 @@ def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
 def test_a_key_is_known_by_its_text_until_it_is_revoked(store_url):
     with migrate.open_database(store_url) as database:
         keys = ApiKeys(database)
-        caller = keys.caller(keys.add("door", "verify"))
-        assert keys.holder(caller.key_id) == caller
-        assert (caller.name, caller.role, keys.valid()) == ("door", "verify", 1)
+        caller = keys.authenticate(keys.add("door", "verify"))
+        assert keys.caller_of(caller.key_id) == caller
+        assert (caller.name, caller.role, keys.count_valid()) == ("door", "verify", 1)
         keys.revoke(caller.key_id)
-        assert keys.valid() == 0
+        assert keys.count_valid() == 0
         with pytest.raises(AuthenticationError):
-            keys.holder(caller.key_id)
+            keys.caller_of(caller.key_id)
 
 
 def test_a_service_whose_database_is_away_is_not_ready_and_names_no_address(postgres, pooler, capsys):

@@ -18,7 +18,7 @@ from facemotion.errors import ModelError, ModelHashError
 from facemotion.models.deployment import NO_FOLDER, Models
 from facemotion.system.files import file_sha256, room_for
 
-SECONDS = 60.0
+SILENCE_SECONDS = 60.0
 """Longest silence of a server."""
 
 
@@ -79,7 +79,7 @@ def _from_web(address: str, folder: Path, size: int) -> Path:
         raise ModelError("it isn't an https address.")
     draft = folder / hashlib.sha256(address.encode()).hexdigest()
     try:
-        with urllib.request.urlopen(address, timeout=SECONDS) as answer, draft.open("wb") as out:  # noqa: S310 (https)
+        with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as answer, draft.open("wb") as out:  # noqa: S310 (https)
             # One byte more than the card says is enough to know that it is another file.
             shutil.copyfileobj(_Limited(answer, size + 1), out)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:

@@ -25,7 +25,7 @@ from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller
 from facemotion.service.guard.recording import Recorder, Recording, record
-from facemotion.service.guard.replay import AttackDetector, Memory, frozen, looped
+from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import UserSummary
@@ -80,7 +80,7 @@ class Operations:
         self,
         verifier: Verifier,
         store: SqlStore,
-        memory: Memory,
+        memory: RecordingMemory,
         settings: ServiceSettings,
         metrics: Metrics,
         detector: AttackDetector | None = None,
@@ -108,7 +108,7 @@ class Operations:
         """
         ticket = self.attempts.begin(user, purpose, None, nonce)
         try:
-            caller = self.keys.holder(ticket.key_id)
+            caller = self.keys.caller_of(ticket.key_id)
             caller.require(purpose)
         except FacemotionError as error:
             if purpose == "verify":

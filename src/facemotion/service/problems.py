@@ -46,7 +46,7 @@ STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
     (errors.AcquisitionError, 422),
 )
 
-AWAY: tuple[tuple[type[errors.StoreError], str], ...] = (
+STORE_MESSAGES: tuple[tuple[type[errors.StoreError], str], ...] = (
     (errors.StoreUnavailableError, "The database can't be reached or is busy; try again shortly."),
     (errors.StoreFullError, "The database can't be written; whoever looks after the service finds why in its log."),
 )
@@ -67,7 +67,7 @@ def problem_of(error: errors.FacemotionError) -> Problem:
     if status_of(error) == 500:
         return FAULT
     retry = error.retry_seconds if isinstance(error, errors.ServiceError) else None
-    message = next((words for kind, words in AWAY if isinstance(error, kind)), str(error))
+    message = next((words for kind, words in STORE_MESSAGES if isinstance(error, kind)), str(error))
     if message != str(error):
         log.error("%s", error)
     return Problem(error=type(error).__name__, message=message, retry_seconds=retry)

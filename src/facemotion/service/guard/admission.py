@@ -44,7 +44,7 @@ class Admission:
             return self.keyless(address, headers)
         # Counted before the key is looked up, so that keys can't be guessed at any speed.
         self._rate_limiter.spend(f"{address} {key[:RATE_PREFIX]}")
-        return self._keys.caller(key)
+        return self._keys.authenticate(key)
 
     def keyless(self, address: str, headers: Mapping[str, str]) -> Caller:
         """A caller without a key: somebody on this machine, if the settings let them in.

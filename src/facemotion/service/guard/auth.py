@@ -111,7 +111,7 @@ class ApiKeys:
             for r in rows
         ]
 
-    def valid(self) -> int:
+    def count_valid(self) -> int:
         """How many keys aren't revoked."""
         with self._database.read() as connection:
             return connection.scalar(select(func.count()).select_from(table).where(table.c.revoked.is_(None))) or 0
@@ -127,7 +127,7 @@ class ApiKeys:
             if not connection.execute(update(table).where(here).values(revoked=time.time())).rowcount:
                 raise UsageError(f"There is no valid key {key_id!r}; `facemotion keys list` lists them.")
 
-    def holder(self, key_id: str) -> Caller:
+    def caller_of(self, key_id: str) -> Caller:
         """Who holds the key of an id that was checked before; "" is a caller without a key.
 
         Raises:
@@ -142,7 +142,7 @@ class ApiKeys:
             raise AuthenticationError(UNKNOWN_KEY)
         return Caller(row.id, row.name, cast(Role, row.role))
 
-    def caller(self, text: str) -> Caller:
+    def authenticate(self, text: str) -> Caller:
         """Who holds a key.
 
         Raises:

@@ -81,7 +81,7 @@ class Secret:
         return cls(derived[:ID_BYTES].hex(), keys[:KEY_BYTES], keys[KEY_BYTES:])
 
 
-class Memory:
+class RecordingMemory:
     """The earlier recordings of each user, in a service's database.
 
     Args:

@@ -21,7 +21,7 @@ from facemotion.config import Settings, load_settings, read_toml
 from facemotion.errors import FacemotionError, FormError
 from facemotion.service import migrate
 from facemotion.service.context import ServiceContext
-from facemotion.service.guard.replay import AttackDetector, Memory
+from facemotion.service.guard.replay import AttackDetector, RecordingMemory
 from facemotion.service.http.page import page
 from facemotion.service.http.responses import respond
 from facemotion.service.http.routes import routes
@@ -113,7 +113,7 @@ def _lifespan(
         verifier = Verifier.load(inference)
         with SqlStore(Database.open(store_url), store_key) as store:
             migrate.upgrade(store.database)
-            memory = Memory(store.database, store.transform_secret, settings.replay)
+            memory = RecordingMemory(store.database, store.transform_secret, settings.replay)
             operations = Operations(verifier, store, memory, settings, Metrics(metrics_folder), detector)
             operations.tidy()
             context = app.state.context = ServiceContext(operations, settings)

@@ -181,7 +181,7 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
         SettingsError: the address can't be listened on, or not without TLS and a key.
     """
     with open_database(store) as database:
-        check_exposure(settings.server, ApiKeys(database).valid())
+        check_exposure(settings.server, ApiKeys(database).count_valid())
     with tempfile.TemporaryDirectory(prefix="facemotion-") as folder:
         # Worker processes are made anew and read everything from their environment.
         (Path(folder) / "service.toml").write_text(to_toml(settings), "utf-8")
