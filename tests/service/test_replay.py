@@ -100,7 +100,7 @@ SECRET = Secret.derive(b"k" * 32)
 @pytest.fixture(scope="module")
 def recording(talk, session_environment) -> Recording:
     """One take as the service keeps it, with pictures for a detector."""
-    return record(fm.Verifier.load().frontend, talk[0], SECRET.frames, keep_pictures=True)
+    return record(fm.Verifier.load().frontend, talk[0], SECRET.digest_key, keep_pictures=True)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_no_course_of_a_motion_can_be_read_in_the_database(remembered, recording
     memory, database, _ = remembered
     assert memory.secret == SECRET
     features = recording.acquisition.features
-    random = np.random.default_rng(np.frombuffer(SECRET.frames, np.uint32))
+    random = np.random.default_rng(np.frombuffer(SECRET.digest_key, np.uint32))
     directions = random.standard_normal((features.values.shape[1], 32), np.float32) / np.float32(32**0.5)
     course = (resample(features.values, features.times) @ directions).astype("<f2").tobytes()
     with database.read() as connection:

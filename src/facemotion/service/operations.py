@@ -97,7 +97,7 @@ class Operations:
 
     def recorder(self) -> Recorder:
         """For a live session; hand its `finish` to `judge`."""
-        return Recorder(self.verifier.frontend, self.memory.secret.frames, self._detector is not None)
+        return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._detector is not None)
 
     def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
         """Begin a live session by its nonce: who asked for it, and the ticket for `judge` and `abandon`.
@@ -259,7 +259,7 @@ class Operations:
         self.memory.tidy({summary.user for summary in self.store.users()})
 
     def _record(self, clip: bytes) -> Recording:
-        return record(self.verifier.frontend, clip, self.memory.secret.frames, self._detector is not None)
+        return record(self.verifier.frontend, clip, self.memory.secret.digest_key, self._detector is not None)
 
     def _attack(self, recording: Recording) -> str:
         if frozen(recording, self._replay):

@@ -23,13 +23,13 @@ class Recording:
 
     Attributes:
         acquisition: the motion.
-        frames: one keyed digest of DIGEST_BYTES a frame with a face, in order.
+        frame_digests: one keyed digest of DIGEST_BYTES a frame with a face, in order.
         times: (T,) float64 seconds of these frames.
         pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
     """
 
     acquisition: Acquisition
-    frames: tuple[bytes, ...]
+    frame_digests: tuple[bytes, ...]
     times: NDArray[np.float64]
     pictures: tuple[NDArray[np.uint8], ...] = ()
 
@@ -49,7 +49,7 @@ class Recorder:
         self._acquirer = Acquirer(frontend)
         self._secret = secret
         self._keep_pictures = keep_pictures
-        self._frames: list[bytes] = []
+        self._digests: list[bytes] = []
         self._times: list[float] = []
         self._pictures: list[NDArray[np.uint8]] = []
         self._every = 1
@@ -67,24 +67,24 @@ class Recorder:
         self.size = (frame.shape[1], frame.shape[0])
         if answer.used:
             digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=DIGEST_BYTES, key=self._secret)
-            if self._keep_pictures and len(self._frames) % self._every == 0:
+            if self._keep_pictures and len(self._digests) % self._every == 0:
                 self._pictures.append(frame)
                 if len(self._pictures) > PICTURES:
                     self._pictures = self._pictures[::2]
                     self._every *= 2
-            self._frames.append(digest.digest())
+            self._digests.append(digest.digest())
             self._times.append(seconds)
         return answer
 
     @property
-    def frames(self) -> int:
+    def frame_count(self) -> int:
         """How many frames were of use so far."""
-        return len(self._frames)
+        return len(self._digests)
 
     def finish(self, damaged_share: float = 0.0) -> Recording:
         """End the attempt; see Acquirer.finish."""
         times = np.array(self._times, np.float64)
-        return Recording(self._acquirer.finish(damaged_share), tuple(self._frames), times, tuple(self._pictures))
+        return Recording(self._acquirer.finish(damaged_share), tuple(self._digests), times, tuple(self._pictures))
 
 
 def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) -> Recording:

@@ -64,12 +64,12 @@ class Secret:
 
     Attributes:
         id: tells one secret from another and nothing else about it.
-        frames: key of the digests of frames, 32 bytes.
+        digest_key: of the digests of frames, 32 bytes.
         motions: key of AES-256-GCM, 32 bytes.
     """
 
     id: str
-    frames: bytes
+    digest_key: bytes
     motions: bytes
 
     @classmethod
@@ -112,7 +112,7 @@ class RecordingMemory:
             readable = (table.c.user == user) & (table.c.secret_id == secret.id)
             rows = connection.execute(select(table.c.frames, table.c.motion).where(readable)).all()
         course = _course(recording, secret)
-        known = set(recording.frames)
+        known = set(recording.frame_digests)
         return any(
             shared(known, _split(row.frames)) >= self._settings.frame_share
             or distance(course, _open(row.motion, user, secret)) < self._settings.motion_ratio
@@ -121,7 +121,7 @@ class RecordingMemory:
 
     def same(self, first: Recording, second: Recording) -> bool:
         """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
-        share, secret = shared(set(first.frames), second.frames), self.secret
+        share, secret = shared(set(first.frame_digests), second.frame_digests), self.secret
         far = distance(_course(first, secret), _course(second, secret))
         return share >= self._settings.frame_share or far < self._settings.motion_ratio
 
@@ -133,7 +133,7 @@ class RecordingMemory:
             "user": user,
             "kind": kind,
             "secret_id": secret.id,
-            "frames": b"".join(recording.frames),
+            "frames": b"".join(recording.frame_digests),
             "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, user.encode()),
             "at": time.time(),
         }
@@ -159,7 +159,7 @@ def _course(recording: Recording, secret: Secret) -> FloatArray:
     """(L, DIRECTIONS) float32: the motion at RATE in secret random directions."""
     features = recording.acquisition.features
     values = resample(features.values, features.times)
-    random = np.random.default_rng(np.frombuffer(secret.frames, np.uint32))
+    random = np.random.default_rng(np.frombuffer(secret.digest_key, np.uint32))
     directions = random.standard_normal((values.shape[1], DIRECTIONS), np.float32) / np.float32(DIRECTIONS**0.5)
     return np.asarray(values @ directions, np.float32)
 
@@ -213,8 +213,8 @@ def distance(course: FloatArray, other: FloatArray) -> float:
 def frozen(recording: Recording, settings: ReplaySettings) -> bool:
     """Whether the picture stands still, to the last pixel, for longer than a camera's hiccup."""
     start = 0
-    for number in range(1, len(recording.frames)):
-        if recording.frames[number] != recording.frames[number - 1]:
+    for number in range(1, len(recording.frame_digests)):
+        if recording.frame_digests[number] != recording.frame_digests[number - 1]:
             start = number
         elif recording.times[number] - recording.times[start] > settings.frozen_seconds:
             return True
@@ -239,5 +239,5 @@ def _change(values: FloatArray, lag: int) -> float:
     return float(np.mean(np.linalg.norm(values[lag:] - values[:-lag], axis=1)))
 
 
-def _split(frames: bytes) -> tuple[bytes, ...]:
-    return tuple(frames[place : place + DIGEST_BYTES] for place in range(0, len(frames), DIGEST_BYTES))
+def _split(joined: bytes) -> tuple[bytes, ...]:
+    return tuple(joined[place : place + DIGEST_BYTES] for place in range(0, len(joined), DIGEST_BYTES))

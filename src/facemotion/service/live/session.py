@@ -259,7 +259,7 @@ class Session:
             current = self._recorder is recorder  # no "go" came meanwhile
             if current:
                 self._recorder = latest
-            turned, frames = latest is not recorder, latest.frames if current else 0
+            turned, frames = latest is not recorder, latest.frame_count if current else 0
             await self._send(_guidance(answer, latest.size, frames, self._dropped, turned))
 
     async def _receive(self) -> Any:
