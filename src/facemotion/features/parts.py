@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import SettingsError
-from facemotion.features import landmarks68, mesh
+from facemotion.features import MESH, OF_LANDMARKS, landmarks68, mesh
 
 
 def select_parts(extractor: str, parts: Sequence[str], depth: bool = True) -> NDArray[np.bool_]:
@@ -25,11 +25,11 @@ def select_parts(extractor: str, parts: Sequence[str], depth: bool = True) -> ND
             named).
     """
     groups: Mapping[str, Sequence[int]]
-    if extractor == "face-mesh":
+    if extractor == MESH:
         starts = np.cumsum([0] + [len(group) for group in mesh.MOVING.values()])
         groups = {name: range(starts[i], starts[i + 1]) for i, name in enumerate(mesh.MOVING)}
         points, coordinates = len(mesh.POINTS), 3
-    elif extractor.endswith("-landmarks"):
+    elif extractor.endswith(OF_LANDMARKS):
         groups, points, coordinates = landmarks68.MOVING, 68, 2
     else:
         raise SettingsError(f"Features of {extractor!r} are no points of a face; leave parts empty and depth true.")

@@ -18,7 +18,7 @@ DRAWS_PER_COMPANION = 3  # pairs of COMPANIONS drawn for each shape that moves a
 COMPANION_SHARE = (0.3, 1.0)  # of the most that moves along
 REST_SHAPES, MOST_REST = 4, 0.06  # shapes that stay on at rest, and their weight
 NOD_DEGREES = (1.6, 1.2, 1.0)  # standard deviation of pitch, yaw and roll for a unit of effort
-STILL_SIGMA = 0.4  # of the logarithm of the head's drift
+DRIFT_SIGMA = 0.4  # of the logarithm of the head's drift
 SLUR_RANGE = (0.6, 1.1)  # lengths of a viseme
 LIPS_SIGMA = 0.2  # of the logarithm of the size of lip movements
 
@@ -57,7 +57,7 @@ class Habits:
         companions: (S, S) float32 weight of the column's shape for each unit of the row's.
         rest: (S,) float32 weights that stay on at rest.
         nod: (3,) float32 degrees of pitch, yaw and roll for each unit of effort.
-        still: factor on the head's drift.
+        drift: factor on the head's drift.
         slur: spread of coarticulation, lengths of a viseme.
         lips: factor on lip movements.
     """
@@ -67,7 +67,7 @@ class Habits:
     companions: FloatArray
     rest: FloatArray
     nod: FloatArray
-    still: float
+    drift: float
     slur: float
     lips: float
 
@@ -99,7 +99,7 @@ def make_habits(random: np.random.Generator, spreads: Spreads) -> Habits:
         companions=companions.astype(np.float32),
         rest=rest.astype(np.float32),
         nod=(random.standard_normal(3) * NOD_DEGREES).astype(np.float32),
-        still=float(np.exp(random.normal(0, STILL_SIGMA))),
+        drift=float(np.exp(random.normal(0, DRIFT_SIGMA))),
         slur=float(random.uniform(*SLUR_RANGE)),
         lips=float(np.exp(random.normal(0, LIPS_SIGMA))),
     )

@@ -182,7 +182,7 @@ def make_take(motion: Program | Speech | str, habits: Habits, spreads: Spreads, 
     drift = [spreads.head_degrees, spreads.head_degrees, spreads.head_degrees * ROLL_DRIFT]
     head = smooth_noise(random, length, 3, DRIFT_SECONDS) * drift
     nods = np.outer(smoothed(effort, NOD_SMOOTHING), habits.nod)
-    head = head * habits.still + nods * random.uniform(*NOD_SHARE)
+    head = head * habits.drift + nods * random.uniform(*NOD_SHARE)
     return Take(
         times=np.arange(length, dtype=np.float64) * TICK,
         weights=np.clip(weights, 0, MOST_WEIGHT).astype(np.float32),
@@ -203,10 +203,11 @@ def _perform(
     for place, index in enumerate(order):
         step = program.steps[index]
         last = place == len(order) - 1
-        vary = np.exp(random.normal(0, spreads.step_timing, 4)) * manner.tempo
+        # Three of the four are used; with a draw fewer the takes of every seed would be others.
+        timing = np.exp(random.normal(0, spreads.step_timing, 4)) * manner.tempo
         apex = _apex(step, habits, spreads, manner, random)
-        offset = ENDLESS if last and cut else spreads.offset_seconds * WHOLE * vary[2]
-        course = _StepCourse(start, spreads.onset_seconds * WHOLE * vary[0], step.hold * vary[1], offset, apex)
+        offset = ENDLESS if last and cut else spreads.offset_seconds * WHOLE * timing[2]
+        course = _StepCourse(start, spreads.onset_seconds * WHOLE * timing[0], step.hold * timing[1], offset, apex)
         courses.append(course)
         start += course.onset + course.hold + course.offset * float(random.uniform(*OVERLAP)) * (0 if last else 1)
     end = courses[-1].held_until + (0 if cut else courses[-1].offset)
