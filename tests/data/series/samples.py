@@ -33,8 +33,9 @@ def series(**changes) -> PointSeries:
 
 
 def write_speaker(folder: Path, name: str, takes: int = 2, seed: int = 0, **changes: np.ndarray) -> Path:
-    """One file of the format grid33: two phrases, so many takes of each; arrays may be replaced."""
-    sentences = [(("set" if n % 2 else "bin"), *WORDS[1:]) for n in range(2 * takes)]
+    """One file of the format grid33: two phrases and two ends, so many takes of each; arrays may be replaced."""
+    said = (WORDS, ("set", *WORDS[1:4], "six", WORDS[5]))
+    sentences = [said[n % 2] for n in range(2 * takes)]
     points = np.concatenate([mouth(100 * seed + n, 32) for n in range(len(sentences))])
     arrays = {
         "points": np.round(points * 32).astype(np.int16),

@@ -52,7 +52,7 @@ def test_phrases_of_speakers_become_motions(tmp_path):
 def test_ends_of_sentences_are_motions_of_their_own(tmp_path):
     write_speaker(tmp_path, "s1")
     takes = read_series("grid33-ends", tmp_path)
-    assert [take.motion for take in takes] == ["two_now"] * 4
+    assert [take.motion for take in takes] == ["two_now", "six_now"] * 2
     assert takes[0].values == pytest.approx(np.round(mouth(0, 32)[22:] * 32) / 32)
 
 
