@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 from fractions import Fraction
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -111,24 +113,27 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
     ends = []
     for _ in range(5):
         session = Acquirer(frontend)
-        before: dict[str, float] = {}
+        totals = [session.milliseconds]
         start = perf_counter()
-        for frame, seconds in session.timed_frames(read_frames(data, settings.media)):
-            session.push(frame, seconds)
-            now = session.milliseconds
-            for stage, value in now.items():
-                spent.setdefault(stage, []).append(value - before.get(stage, 0.0))
-            before = now
+        session.push_all(read_frames(data, settings.media), partial(note_total, session, totals))
         sequence = session.sequence()
         begin = perf_counter()
         encoder(sequence)
         done = perf_counter()
         spent.setdefault("encode (whole clip)", []).append(1000 * (done - begin))
         ends.append(len(sequence) / (done - start))
+        for before, now in pairwise(totals):
+            for stage, value in now.items():
+                spent.setdefault(stage, []).append(value - before[stage])
     spent["detect: BlazeFace alone"] = network_alone("blazeface", models)
     spent["extract: face mesh alone"] = network_alone("face-mesh", models)
     spent["extract: SFE-L alone"] = network_alone("sfe-l", models)
     return {stage: float(np.median(values)) for stage, values in spent.items()} | {"frames/s": float(np.median(ends))}
+
+
+def note_total(session: Acquirer, totals: list[dict[str, float]], *_: object) -> None:
+    """Keep what each stage took up to this frame."""
+    totals.append(session.milliseconds)
 
 
 def network_alone(name: str, models: Models, runs: int = 200) -> list[float]:

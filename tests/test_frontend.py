@@ -51,6 +51,19 @@ def test_live_and_file_give_the_same_features(frontend, talking_frames, encode):
     assert min(by_file.milliseconds.values()) > 0
 
 
+def test_large_frames_of_a_camera_are_scaled_as_those_of_a_file(talking_frames):
+    frontend = Frontend.load(Settings(media=MediaSettings(analysis_side_px=max(talking_frames.shape[1:3]))))
+    large, times = talking_frames.repeat(2, axis=1).repeat(2, axis=2), np.arange(len(talking_frames)) / 25
+    by_file = frontend.acquire((large, times))
+    acquirer = Acquirer(frontend)
+    answers = [acquirer.push(frame, seconds) for frame, seconds in zip(large, times, strict=True)]
+    by_frame = acquirer.finish()
+    np.testing.assert_array_equal(by_frame.features.values, by_file.features.values)
+    assert by_frame.quality == by_file.quality
+    # The box is one of the frame that was pushed, so that it can be drawn there.
+    np.testing.assert_allclose(answers[0].box, 2 * frontend.detector.detect(talking_frames[0]).boxes[0])
+
+
 def test_a_still_face_is_no_motion(frontend, talking_frames, encode):
     with pytest.raises(NoMotionError, match="hardly moves"):
         frontend.acquire(encode(np.repeat(talking_frames[:1], 25, axis=0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -26,6 +26,7 @@ from facemotion.media import (
     check_frame,
     named,
     read_frames,
+    scale_to_analysis,
     take_in,
 )
 from facemotion.models import Models
@@ -52,7 +53,7 @@ class LiveFrame:
 
     Attributes:
         guidance: what the user should do now.
-        box: (4,) float32 pixels of the face, or None.
+        box: (4,) float32 pixels of the face in the frame as it was pushed, or None.
         used: whether the frame entered the sequence.
         resting: whether the face is back at rest after its motion, so that the clip may end; see RestWatch.
     """
@@ -115,17 +116,33 @@ class Frontend:
         """
         footage, acquirer = take_in(source, self.settings.media), Acquirer(self)
         with named(footage.name):
-            frames = self._frames(footage, rate)
-            for frame, seconds in acquirer.timed_frames(frames):
-                acquirer.push_admitted(frame, seconds)
-            return acquirer.finish(frames.damaged_share if isinstance(frames, FrameReader) else 0.0)
+            return acquirer.finish(acquirer.push_all(self._frames(footage, rate)))
 
     def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
-        """The features alone; see acquire. A clip in which nothing moves is no error here."""
+        """The features alone, for data sets; see acquire.
+
+        A clip in which nothing moves is no error here: training learns from takes as they are, and whoever sets
+        thresholds looks for motion by `check_motion`. An AcquisitionError doesn't name the clip, since a feature cache
+        keeps its words under the clip's bytes.
+        """
         acquirer = Acquirer(self)
-        for frame, seconds in self._frames(take_in(source, self.settings.media), rate):
-            acquirer.push_admitted(frame, seconds)
+        acquirer.push_all(self._frames(take_in(source, self.settings.media), rate))
         return acquirer.sequence()
+
+    def check_motion(self, features: FeatureSequence) -> float:
+        """How much moves, in the unit of `QualityReport.motion_energy`.
+
+        Raises:
+            NoMotionError: less than the verifier asks of a clip.
+        """
+        energy = self.extractor.motion_energy(features.values)
+        least = self.settings.quality.min_motion_energy
+        if energy < least:
+            raise NoMotionError(
+                f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
+                "make your motion and record again."
+            )
+        return energy
 
     def _frames(self, footage: Footage, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
         if not isinstance(footage.source, HeldFrames):
@@ -171,7 +188,8 @@ class Acquirer:
         """Take in one frame of a camera.
 
         Args:
-            frame: (H, W, 3) uint8, unmirrored, in the acquirer's order of colours.
+            frame: (H, W, 3) uint8, unmirrored, in the acquirer's order of colours; scaled down to `analysis_side_px`
+                as the frames of a file are.
             seconds: its capture time on any clock that doesn't run backwards.
         Returns:
             What the user should do now; for a frame beyond the highest rate the last answer, with `used` false.
@@ -184,13 +202,42 @@ class Acquirer:
             return replace(self._latest, used=False)  # what was true a few milliseconds ago still is
         if self._turned:
             frame = np.ascontiguousarray(frame[:, :, ::-1])
-        return self.push_admitted(frame, seconds)
+        small = scale_to_analysis(frame, self._settings.media)
+        answer = self.push_admitted(small, seconds)
+        if answer.box is not None and small.shape != frame.shape:
+            grown = np.array([frame.shape[1] / small.shape[1], frame.shape[0] / small.shape[0]] * 2, np.float32)
+            self._latest = answer = replace(answer, box=answer.box * grown)
+        return answer
+
+    def push_all(
+        self,
+        frames: Iterator[tuple[NDArray[np.uint8], float]],
+        after: Callable[[NDArray[np.uint8], float, LiveFrame], object] | None = None,
+    ) -> float:
+        """Take in a whole clip; the time of its decoding counts in `milliseconds`.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB with their seconds, as facemotion.media.read_frames gives them.
+            after: called with each frame, its seconds and the answer to it.
+        Returns:
+            The share of the clip's frames that were left out because they are damaged, 0..1; for `finish`.
+        Raises:
+            MediaError and its kinds: the clip can't be read to its end.
+        """
+        while True:
+            with self._clock("decode"):
+                pair = next(frames, None)
+            if pair is None:
+                return frames.damaged_share if isinstance(frames, FrameReader) else 0.0
+            answer = self.push_admitted(*pair)
+            if after is not None:
+                after(*pair, answer)
 
     def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
         """Take in one frame of a clip, which passed the gate when it was read; see facemotion.media.read_frames.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, unmirrored, within the limits of size.
+            frame: (H, W, 3) uint8 RGB, unmirrored, within the limits of size and scaled for the analysis.
             seconds: its time, after those of the frames before.
         Returns:
             As push.
@@ -243,13 +290,7 @@ class Acquirer:
             RigidMotionError: nothing moves but the picture as a whole.
         """
         features = self.sequence()
-        energy = self._frontend.extractor.motion_energy(features.values)
-        least = self._settings.quality.min_motion_energy
-        if energy < least:
-            raise NoMotionError(
-                f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
-                "make your motion and record again."
-            )
+        energy = self._frontend.check_motion(features)
         own = self._frontend.extractor.own_motion(np.stack(self._points), features.times)
         least = self._settings.quality.min_own_motion
         if own < least:
@@ -273,17 +314,6 @@ class Acquirer:
     def milliseconds(self) -> dict[str, float]:
         """Wall time spent so far, a stage."""
         return dict(self._milliseconds)
-
-    def timed_frames(
-        self, frames: Iterator[tuple[NDArray[np.uint8], float]]
-    ) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        """The same frames, their decoding counted in `milliseconds`."""
-        while True:
-            with self._clock("decode"):
-                pair = next(frames, None)
-            if pair is None:
-                return
-            yield pair
 
     def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
         """How well the face can be seen, measured now and then; what is measured may also be a portrait."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import write_manifest
+from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.errors import DataError, EvidenceError, FacemotionError
 from facemotion.features import load_extractor
 from facemotion.models import Models
@@ -67,8 +68,8 @@ def world(tmp_path_factory):
     return folder
 
 
-def run(world, *arguments: str) -> str:
-    common = ["calibrate", world / "manifest.csv", "--cache", world / "features", "--config", world / "config.toml"]
+def run(world, *arguments: str, manifest: str = "manifest.csv") -> str:
+    common = ["calibrate", world / manifest, "--cache", world / "features", "--config", world / "config.toml"]
     result = CliRunner().invoke(app, [str(a) for a in (*common, *arguments)])
     if isinstance(result.exception, FacemotionError):
         raise result.exception
@@ -110,3 +111,16 @@ def test_templates_of_more_takes_than_anybody_recorded_are_refused(world):
 def test_a_rate_beyond_the_evidence_is_refused(world):
     with pytest.raises(EvidenceError, match="ask for 0.011 or more"):
         run(world, "--fmr", "0.001")
+
+
+def test_a_clip_that_the_verifier_would_refuse_as_still_is_no_trial(world):
+    extractor = load_extractor("face-mesh", Models.shipped())
+    records = list(read_manifest(world / "manifest.csv").records)
+    still = replace(records[0], path="still.mp4", repetition=TAKES)
+    (world / still.path).write_bytes(b"still")
+    values = np.zeros((20, extractor.dimension), np.float32)
+    cache = FeatureCache(world / "features", extractor.frontend_id)
+    cache.write(file_sha256(world / still.path), FeatureSequence(values, np.arange(20) / 20, extractor.frontend_id))
+    write_manifest(world / "still.csv", [*records, still])
+    answer = json.loads(run(world, "--fmr", "0.1", "--takes", "1", "--json", manifest="still.csv"))
+    assert answer["clips"] == len(records)

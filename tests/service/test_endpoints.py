@@ -49,6 +49,8 @@ def test_administrators_learn_what_a_verdict_rests_on(server, talk, brow):
     assert factor["score"] >= factor["threshold"]
     (quality,) = accepted["evidence"]["quality"]
     assert (quality["face_share"], quality["damaged_share"]) == (1, 0)
+    assert accepted["evidence"]["milliseconds"].keys() == {"decode", "detect", "extract", "quality", "encode"}
+    assert min(accepted["evidence"]["milliseconds"].values()) > 0
     rejected = server.verify("paul", brow[0]).json()
     assert rejected["accepted"] is False
     assert rejected["evidence"]["outcome"] == "rejected"

@@ -1,6 +1,7 @@
 """Pictures in: any file, bytes, folder of images or live frames become RGB frames with times in seconds."""
 
 from facemotion.media.clip import FrameReader, load_clip, read_frames
+from facemotion.media.display import scale_to_analysis
 from facemotion.media.gate import FrameGate, check_frame
 from facemotion.media.given import ClipLike, Footage, HeldFrames, take_in, take_in_several
 from facemotion.media.pictures import read_jpeg
@@ -18,6 +19,7 @@ __all__ = [
     "named",
     "read_frames",
     "read_jpeg",
+    "scale_to_analysis",
     "take_in",
     "take_in_several",
 ]

@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.config import MediaSettings
+
 SQUARE_WITHIN = 0.01
 """Pixels this near to square are square: encoders round odd sides, and no eye or network sees it."""
 WIDEST_PIXEL = 10
@@ -74,3 +76,15 @@ def analysis_size(width: int, height: int, side: int) -> tuple[int, int]:
     """Width and height of a picture scaled down until no side is longer than `side`, in pixels, each at least 1."""
     scale = min(1.0, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def scale_to_analysis(picture: NDArray[np.uint8], settings: MediaSettings) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: a frame in memory (H, W, 3), scaled down to the size of the analysis where it is larger."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    size = analysis_size(width, height, settings.analysis_side_px)
+    if size == (width, height):
+        return np.ascontiguousarray(picture)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    return np.array(image.resize(size, Image.Resampling.BOX, reducing_gap=None))

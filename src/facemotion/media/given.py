@@ -11,11 +11,10 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError, UnreadableMediaError, UsageError
-from facemotion.media.display import analysis_size
+from facemotion.media.display import scale_to_analysis
 from facemotion.media.gate import admit_frames, check_size
 from facemotion.media.video import FASTEST, SLOWEST
 from facemotion.types import Clip
@@ -62,16 +61,9 @@ class HeldFrames:
         """
         height, width = np.shape(self.frames[0])[:2]
         check_size(width, height, settings)
-        size = analysis_size(width, height, settings.analysis_side_px)
-
-        def make(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            whole = np.ascontiguousarray(frame)
-            if size == (width, height):
-                return whole
-            return np.array(Image.fromarray(whole).resize(size, Image.Resampling.BOX, reducing_gap=None))
-
         pairs = zip(self.frames, self.times, strict=True)
-        yield from admit_frames(((float(seconds), partial(make, frame)) for frame, seconds in pairs), settings)
+        shots = ((float(seconds), partial(scale_to_analysis, frame, settings)) for frame, seconds in pairs)
+        yield from admit_frames(shots, settings)
 
 
 @dataclass(frozen=True, eq=False)

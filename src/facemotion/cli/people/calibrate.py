@@ -38,6 +38,7 @@ def calibrate(
     json: JsonOption = False,
 ) -> None:
     """Find the thresholds of the encoder for wanted false match rates, on clips of your own."""
+    from contextlib import suppress
     from dataclasses import asdict
 
     import numpy as np
@@ -50,7 +51,7 @@ def calibrate(
     from facemotion.data.extraction import fill_cache
     from facemotion.data.manifest import check_manifest, read_manifest
     from facemotion.encoder import Encoder
-    from facemotion.errors import DataError
+    from facemotion.errors import DataError, NoMotionError
     from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
     from facemotion.models import Models
@@ -67,7 +68,10 @@ def calibrate(
     with Progress("clips", quiet=json, total=len(read)) as progress:
         for done, result in enumerate(results, 1):
             progress(done)
-            if result.features is not None:
+            if result.features is None:
+                continue
+            with suppress(NoMotionError):  # the verifier would refuse the clip, so it is no trial either
+                frontend.check_motion(result.features)
                 records.append(result.record)
                 vectors.append(encoder(result.features).vector)
     if not vectors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,13 +58,13 @@ class Recorder:
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
         """Take in one frame of a camera; see Acquirer.push."""
-        return self._keep(self._acquirer.push(frame, seconds), frame, seconds)
+        return self._keep(frame, seconds, self._acquirer.push(frame, seconds))
 
-    def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
-        """Take in one frame of a clip; see Acquirer.push_admitted."""
-        return self._keep(self._acquirer.push_admitted(frame, seconds), frame, seconds)
+    def push_all(self, frames: Iterator[tuple[NDArray[np.uint8], float]]) -> float:
+        """Take in a whole clip; see Acquirer.push_all."""
+        return self._acquirer.push_all(frames, self._keep)
 
-    def _keep(self, answer: LiveFrame, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+    def _keep(self, frame: NDArray[np.uint8], seconds: float, answer: LiveFrame) -> LiveFrame:
         self.size = (frame.shape[1], frame.shape[0])
         if answer.used:
             digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=DIGEST_BYTES, key=self._secret)
@@ -94,7 +95,4 @@ def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) 
         MediaError, AcquisitionError and their kinds: see Frontend.acquire.
     """
     recorder = Recorder(frontend, secret, keep_pictures)
-    frames = read_frames(clip, frontend.settings.media)
-    for frame, seconds in frames:
-        recorder.push_admitted(frame, seconds)
-    return recorder.finish(frames.damaged_share)
+    return recorder.finish(recorder.push_all(read_frames(clip, frontend.settings.media)))
