@@ -189,7 +189,8 @@ def write_readme(results: dict[str, object]) -> None:
     lines = [
         f"Real lips: one speaker of the GRID corpus, all {own['genuine'] + own['impostor']} pairs of "
         f"{results['clips']['test']} clips of 14 phrases that no system was trained on; {own['prevalence']:.1%} of the "
-        "pairs are genuine, which is the average precision of a guess. Encoders: mean of five seeds.",
+        "pairs are genuine, which is the average precision of a guess. Encoders: mean of five seeds, unless a row "
+        "says otherwise.",
         "",
         "| system | average precision | peak F1 | EER |",
         "|---|---|---|---|",

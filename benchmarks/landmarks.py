@@ -24,10 +24,10 @@ from PIL import Image
 
 from facemotion.data.still_files import EMOTIONS, StillPerson, Stills
 from facemotion.face import BlazeFace
+from facemotion.face.mark import mark_face
 from facemotion.features import FaceMesh, SpatialLandmarks
 from facemotion.features.landmarks68 import MESH_POINTS, MOVING, align_68
 from facemotion.media import read_frames
-from facemotion.media.mark import mark_face
 from facemotion.media.warp import crop_matrix, warp
 from facemotion.models import Models
 

@@ -21,20 +21,25 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read
 CAMERA = """
 import sys, time
 import cv2
+import numpy as np
 
 clock, capture = [5000.0], cv2.VideoCapture
 
 
 class Camera:
-    '''OpenCV's camera 0 is a file, and the clock goes as its frames do.'''
+    '''OpenCV's camera 0 is a file after some seconds of nobody, and the clock goes as its frames do.'''
 
     def __init__(self, number):
         assert number == 0
-        self._film = capture(sys.argv[1])
+        self._film, self._waited = capture(sys.argv[1]), 0
         self.release = self._film.release
 
     def read(self):
-        clock[0] = 5000.0 + self._film.get(cv2.CAP_PROP_POS_MSEC) / 1000 + 0.04
+        if self._waited < int(sys.argv[2]):
+            self._waited += 1
+            clock[0] = 5000.0 + self._waited
+            return True, np.zeros((240, 320, 3), np.uint8)
+        clock[0] = 5000.04 + self._waited + self._film.get(cv2.CAP_PROP_POS_MSEC) / 1000
         return self._film.read()
 
 
@@ -62,13 +67,15 @@ def test_the_examples_run(desk, monkeypatch, capsys, code):
     assert float(capsys.readouterr().out.split()[0]) > 0.8
 
 
-@pytest.mark.parametrize(("film", "verdict"), [("talk2", "accepted"), ("brow", "rejected")])
-def test_the_webcam_loop_ends_in_a_decision(desk, clips, monkeypatch, film, verdict):
+@pytest.mark.parametrize(
+    ("film", "wait", "verdict"), [("talk2", 0, "accepted"), ("brow", 0, "rejected"), ("talk2", 12, "accepted")]
+)
+def test_the_webcam_loop_ends_in_a_decision(desk, clips, monkeypatch, film, wait, verdict):
     monkeypatch.delenv("FACEMOTION_CONFIG", raising=False)  # of the service, whose tests may have run before
     monkeypatch.setenv("FACEMOTION_STORE_KEY", f"file:{desk / 'key'}")
     # In a process of its own: OpenCV brings a second FFmpeg, which the other tests needn't live with.
     done = subprocess.run(
-        [sys.executable, "-c", CAMERA + WEBCAM, clips / f"{film}.mp4"],
+        [sys.executable, "-c", CAMERA + WEBCAM, clips / f"{film}.mp4", str(wait)],
         cwd=desk,
         capture_output=True,
         text=True,

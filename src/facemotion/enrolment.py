@@ -169,7 +169,7 @@ class Enroller:
         recogniser = self.compared_face().recogniser
         for number, acquisition in enumerate(acquisitions, 1):
             cosines = store.compare(user, "appearance", recogniser(acquisition.portraits))
-            if template_score(cosines) < self.point("appearance", len(cosines)).threshold:
+            if not self.point("appearance", len(cosines)).accepts(template_score(cosines)):
                 raise EnrolmentError(
                     f"Take {number} shows another face than the one that is enrolled; record it again.",
                     takes=(number,),
@@ -306,7 +306,7 @@ class Enroller:
             found.append("The face rests during most of the clip; make a longer motion, or record closer round it.")
         scores = {name: template_score((motion.vectors @ takes.T).ravel()) for name, takes in self.common.items()}
         nearest = max(scores, key=lambda name: scores[name], default="")
-        if nearest and scores[nearest] >= self.point("motion", len(motion.vectors)).threshold:
+        if nearest and self.point("motion", len(motion.vectors)).accepts(scores[nearest]):
             found.append(f"The motion resembles {nearest}, which everybody makes; add something of your own.")
         return tuple(found)
 
@@ -340,6 +340,6 @@ def find_duplicates(store: TemplateStore, face: Template, points: Points) -> tup
     for user, cosines in store.search("appearance", Embedding(mean / np.float32(size), face.model_id)):
         # Times the norm of the mean, the cosine with it is the mean of the cosines with each take.
         score, point = size * template_score(cosines), for_takes(points, len(cosines))
-        if user != face.user and score >= point.threshold:
+        if user != face.user and point.accepts(score):
             found.append((score, user))
     return tuple(user for _, user in sorted(found, reverse=True))

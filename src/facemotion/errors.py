@@ -1,8 +1,8 @@
 """Every error that facemotion raises on purpose, by name.
 
 Each message is one sentence that a person can act on; the command line prints it as it stands and the service sends
-it as the body of its answer. `exit_code` is what the command line returns: 2 where the request itself is wrong, 3 where
-no usable face motion could be acquired.
+it as the body of its answer. `exit_code` is what the command line returns: 2 where it can't be done as it was asked, by
+fault of the request or of the machine, 3 where no usable face motion could be acquired.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ModelError(UsageError):
 
 
 class UnknownModelError(ModelError):
-    """No card of that name."""
+    """No card, operating point or extractor of that name."""
 
 
 class MissingModelError(ModelError):
@@ -104,7 +104,7 @@ class RigidMotionError(NoMotionError):
     """Only the picture as a whole moves, as a photograph does that is held before the camera and waved."""
 
 
-# Store, enrolment, data ---------------------------------------------------------------------------------------------
+# Store --------------------------------------------------------------------------------------------------------------
 
 
 class WriteError(UsageError):
@@ -144,60 +144,7 @@ class AuditError(StoreError):
     """The audit trail isn't as it was written: a row was changed, removed or put in."""
 
 
-# Service ------------------------------------------------------------------------------------------------------------
-
-
-class ServiceError(FacemotionError):
-    """Base of what the service refuses for its own reasons; the client raises the same names.
-
-    Args:
-        message: one sentence that says what to do.
-        retry_seconds: how long to wait before the same request may succeed; None where waiting doesn't help.
-    """
-
-    def __init__(self, message: str = "", *, retry_seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_seconds = retry_seconds
-
-
-class AuthenticationError(ServiceError):
-    """No API key where one is needed, or one that isn't known."""
-
-
-class RightsError(ServiceError):
-    """The API key's role doesn't allow the request, or the request came from a place that may not make it."""
-
-
-class NonceError(ServiceError):
-    """The nonce is unknown, used, expired, or was given for another user, purpose or key."""
-
-
-class LockedError(ServiceError):
-    """Too many failures: wait, or ask an administrator to unlock."""
-
-
-class BusyError(ServiceError):
-    """The service has as much to do as it accepts; the same request may succeed shortly."""
-
-
-class RateError(ServiceError):
-    """The caller asks more often than it may."""
-
-
-class BodyTooLargeError(ServiceError):
-    """The body of a request is larger than the service accepts."""
-
-
-class FormError(ServiceError):
-    """The request isn't what its endpoint takes: a field is missing, twice there, or of a wrong kind."""
-
-
-class UploadTimeoutError(ServiceError):
-    """The body of a request didn't arrive in time."""
-
-
-class ServerFaultError(ServiceError):
-    """The service failed for a reason of its own; its log says more."""
+# Enrolment, data, training ------------------------------------------------------------------------------------------
 
 
 class EnrolmentError(UsageError):
@@ -281,6 +228,62 @@ class EvidenceError(DataError):
 
 class TrainingError(FacemotionError):
     """Training can't start or go on; the last good checkpoint is kept."""
+
+
+# Service ------------------------------------------------------------------------------------------------------------
+
+
+class ServiceError(FacemotionError):
+    """Base of what the service refuses for its own reasons; the client raises the same names.
+
+    Args:
+        message: one sentence that says what to do.
+        retry_seconds: how long to wait before the same request may succeed; None where waiting doesn't help.
+    """
+
+    def __init__(self, message: str = "", *, retry_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class AuthenticationError(ServiceError):
+    """No API key where one is needed, or one that isn't known."""
+
+
+class RightsError(ServiceError):
+    """The API key's role doesn't allow the request, or the request came from a place that may not make it."""
+
+
+class NonceError(ServiceError):
+    """The nonce is unknown, used, expired, or was given for another user, purpose or key."""
+
+
+class LockedError(ServiceError):
+    """Too many failures: wait, or ask an administrator to unlock."""
+
+
+class BusyError(ServiceError):
+    """The service has as much to do as it accepts; the same request may succeed shortly."""
+
+
+class RateError(ServiceError):
+    """The caller asks more often than it may."""
+
+
+class BodyTooLargeError(ServiceError):
+    """The body of a request is larger than the service accepts."""
+
+
+class FormError(ServiceError):
+    """The request isn't what its endpoint takes: a field is missing, twice there, or of a wrong kind."""
+
+
+class UploadTimeoutError(ServiceError):
+    """The body of a request didn't arrive in time."""
+
+
+class ServerFaultError(ServiceError):
+    """The service failed for a reason of its own; its log says more."""
 
 
 # Simulation ---------------------------------------------------------------------------------------------------------

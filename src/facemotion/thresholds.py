@@ -59,8 +59,9 @@ def strictest_points(models: Models, name: str) -> Points:
 
 
 def for_takes(points: Points, takes: int) -> OperatingPoint:
-    """The point to judge a template of so many takes by: the one measured with as many, else with the next fewer, whose
-    threshold for the same FMR is higher, or lower by chance of the trials alone.
+    """The point to judge a template of so many takes by.
+
+    The point measured with as many takes; else with the next fewer, whose threshold is normally stricter.
     """
     return max((point for point in points if point.takes <= takes), key=lambda point: point.takes)
 
@@ -77,7 +78,7 @@ def find_points(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes:
 
     Args:
         trials: scores of clips like those that the thresholds are for.
-        fmrs: wanted rates, each above 0 and below 1.
+        fmrs: wanted rates, each above 0, of 1 at most.
         source: the data that the trials come from, in words.
         takes: of the templates of the trials (see evaluation.trials.template_trials); 1 for pairs of clips.
     Raises:

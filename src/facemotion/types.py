@@ -190,6 +190,15 @@ class OperatingPoint:
         _check(min(self.genuine_trials, self.impostor_trials, self.subjects) >= 1, "evidence must not be empty")
         _check(self.takes >= 1, "a template has at least one take")
 
+    def accepts(self, score: float, raised: float = 0.0) -> bool:
+        """The one rule of every decision, written once: score >= threshold.
+
+        Args:
+            score: cosine, -1..1.
+            raised: how far the threshold lies above this one for the user in question, 0 or more.
+        """
+        return score >= self.threshold + raised
+
 
 @dataclass(frozen=True)
 class QualityReport:
@@ -240,8 +249,8 @@ class FactorResult:
 
     @property
     def accepted(self) -> bool:
-        """The one rule, written once: score >= threshold."""
-        return self.score >= self.threshold
+        """Whether the score reaches the threshold; see OperatingPoint.accepts."""
+        return self.operating_point.accepts(self.score, self.raised)
 
 
 @dataclass(frozen=True)
@@ -342,7 +351,7 @@ class ScoredTrials:
     """Scores of many comparisons: the seam between a model and its evaluation.
 
     Attributes:
-        scores: (N,) float32 cosine.
+        scores: (N,) float32: cosine, or another system's score where higher is more alike.
         labels: (N,) bool, true for genuine trials.
         kinds: (N,) uint8 codes of `TrialKind`; 0 exactly where the label is true.
         subjects: (N, 2) int32 subject number of each side, for bootstrap over subjects.

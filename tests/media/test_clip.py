@@ -221,6 +221,14 @@ def test_a_folder_of_images_is_a_clip_in_natural_order(tmp_path):
         load_clip(empty, rate=10)
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "gif", "webp", "tiff"])
+def test_every_kind_of_image_that_the_page_names_is_taken_from_a_folder(tmp_path, kind):
+    for number in range(8):
+        Image.new("RGB", (40, 30), (0, 30 * number, 0)).save(tmp_path / f"{number}.{kind}")
+    frames = load_clip(tmp_path, rate=10).frames
+    np.testing.assert_allclose(frames[:, 0, 0, 1], 30 * np.arange(8), atol=3)
+
+
 def test_images_of_a_folder_take_the_size_of_the_first(tmp_path):
     for number in range(10):
         Image.new("RGB", (40, 30)).save(tmp_path / f"{number}.png")

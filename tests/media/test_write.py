@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from facemotion.errors import WriteError
+from facemotion.face.mark import mark_face
 from facemotion.media import load_clip
-from facemotion.media.mark import mark_face
 from facemotion.media.write import write_video
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import facemotion
 from facemotion.config import Settings
+from facemotion.errors import FormError
+from facemotion.service.live.protocol import read_command, read_first
 from facemotion.service.live.tryit import side_by_side
 from facemotion.verifier import Verifier
 
@@ -28,3 +31,13 @@ def test_one_motion_hardly_differs_and_another_does(person):
 
     assert apart(first, again) < 0.2
     assert apart(first, other) > 0.4
+
+
+def test_a_message_that_is_none_of_the_protocol_is_told_all_that_it_may_be():
+    for purpose in ("verify", "enrol", "try"):
+        with pytest.raises(FormError, match=rf"\b{purpose}\b"):
+            read_first("{}")
+    for word in ("go", "done", "enrol"):
+        read_command(json.dumps({word: True}))
+        with pytest.raises(FormError, match=f'{{"{word}": true}}'):
+            read_command("{}")

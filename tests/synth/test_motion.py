@@ -137,3 +137,9 @@ def test_a_reordered_motion_has_the_same_steps(text):
 def test_a_motion_of_one_pose_has_no_other_order():
     for text in ("grin", "grin > grin@0.9"):
         assert reorder(parse_program(text), np.random.default_rng(0)) is None
+
+
+def test_a_sixth_of_the_invented_steps_are_compound():
+    random = np.random.default_rng(4)
+    steps = [step for _ in range(1500) for step in invent_program(random, set()).steps]
+    assert np.mean([len(step.poses) == 2 for step in steps]) == pytest.approx(1 / 6, abs=0.02)

@@ -89,11 +89,12 @@ class Outcome:
 def count_outcome(vectors: FloatArray, records: Sequence[ClipRecord], threshold: float) -> Outcome:
     """Count right and wrong decisions; the arguments are those of find_failures."""
     _, _, genuine, scores = _pairs(vectors, records)
+    accepted = scores >= threshold
     return Outcome(
         genuine=int(genuine.sum()),
         impostor=int((~genuine).sum()),
-        false_accepts=int((~genuine & (scores >= threshold)).sum()),
-        false_rejects=int((genuine & (scores < threshold)).sum()),
+        false_accepts=int((~genuine & accepted).sum()),
+        false_rejects=int((genuine & ~accepted).sum()),
         lowest_genuine=float(scores[genuine].min()) if genuine.any() else float("nan"),
         highest_impostor=float(scores[~genuine].max()) if (~genuine).any() else float("nan"),
     )
@@ -123,8 +124,8 @@ def find_failures(
         most: of each of the two sorts; the highest-scored impostor and the lowest-scored genuine trials come first.
     """
     first, second, genuine, values = _pairs(vectors, records)
-    accepts = np.flatnonzero(~genuine & (values >= threshold))
-    rejects = np.flatnonzero(genuine & (values < threshold))
+    accepted = values >= threshold
+    accepts, rejects = np.flatnonzero(~genuine & accepted), np.flatnonzero(genuine & ~accepted)
     accepts = accepts[np.argsort(-values[accepts], kind="stable")][:most]
     rejects = rejects[np.argsort(values[rejects], kind="stable")][:most]
     return [

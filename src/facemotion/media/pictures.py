@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Picture = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # What Pillow's parsers let out on made-up headers; UnidentifiedImageError is an OSError.
 FAULTS = (OSError, SyntaxError, ValueError, LookupError, RuntimeError, TypeError, EOFError, struct.error)
 ORIENTATION = 0x0112

@@ -100,7 +100,8 @@ class Models:
         """The file of a model, after its hash was checked.
 
         Raises:
-            UnknownModelError, MissingModelError, ModelHashError, ModelError: as in `card`.
+            UnknownModelError, ModelError: as in `card`. MissingModelError: its file isn't there.
+            ModelHashError: the file isn't the one of the card.
         """
         entry = self.card(name)
         places = [SHIPPED_FOLDER / entry.file, *([self.folder / entry.file] if self.folder is not None else [])]

@@ -68,8 +68,7 @@ class Operations:
 
     Args:
         verifier: loaded.
-        store: open, with its database at the service's schema: what a deed changes in the store, what it leaves behind
-            elsewhere and its row of the audit trail are one transaction. Closed by its owner.
+        store: open, migrated. Its changes, ours and the audit row are one transaction. The caller closes it.
         memory: of earlier recordings.
         settings: of the service.
         metrics: where attempts are counted.
@@ -167,7 +166,7 @@ class Operations:
         )
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
-        """What takes in clips for `enrol`."""
+        """A call that reads these clips, for `enrol`."""
 
         def record_all() -> list[Recording]:
             recordings = []

@@ -33,9 +33,9 @@ def landmarks(
     """Draw the landmarks that an extractor finds on the frames of a clip, to look at."""
     from facemotion.config import load_settings
     from facemotion.face import BlazeFace, FaceTracker
+    from facemotion.face.mark import mark_face
     from facemotion.features import load_extractor
     from facemotion.media import read_frames
-    from facemotion.media.mark import mark_face
     from facemotion.media.write import write_video
     from facemotion.models import Models
 

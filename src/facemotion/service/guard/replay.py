@@ -222,7 +222,7 @@ def frozen(recording: Recording, settings: ReplaySettings) -> bool:
 
 
 def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:
-    """Whether the face, a period later, is nearer to itself than from one frame to the next: a video that repeats.
+    """Whether the face one period later differs less than between neighbouring frames: a video that repeats.
 
     A person who repeats a motion misses by more than the motion of a 25th of a second.
     """

@@ -154,7 +154,8 @@ def read_first(text: str) -> Hello | TryHello:
         return FIRST.validate_python(_json(text))
     except ValidationError as error:
         raise FormError(
-            "The first message is a JSON object of user, nonce, and verify or enrol as purpose; see docs/service.md."
+            "The first message is a JSON object of user, nonce, and verify or enrol as purpose, or of try as purpose "
+            "alone; see docs/service.md."
         ) from error
 
 
@@ -169,7 +170,9 @@ def read_command(text: str) -> Go | Done | Store:
     try:
         return COMMAND.validate_python(_json(text))
     except ValidationError as error:
-        raise FormError('After the first message send frames, then {"done": true}.') from error
+        raise FormError(
+            'After the first message send {"go": true}, frames, then {"done": true}; {"enrol": true} stores the takes.'
+        ) from error
 
 
 def _json(text: str) -> Any:

@@ -38,7 +38,7 @@ def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) ->
     ]
     curves = [[round(float(value / largest), 3) for value in size] for size in sizes]
     return Comparison(
-        match=score >= verifier.point.threshold,
+        match=verifier.point.accepts(score),
         score=round(score, 4),
         threshold=verifier.point.threshold,
         curves=(curves[0], curves[1]),

@@ -20,10 +20,11 @@ MAX_STRENGTH = 1.5
 MAX_HOLD = 5.0  # seconds
 HOLD_SECONDS = 0.45  # where a program gives none
 # How people choose, as we guess: shares of motions of one, two and three steps; of a step's first pose by its group, in
-# the order of GROUPS; of compound steps; sigma of the logarithm of holds.
+# the order of GROUPS; of steps for which a second pose is tried; sigma of the logarithm of holds. A second pose that
+# clashes with the first is given up, so that a sixth of the steps are compound.
 STEP_SHARES = (0.3, 0.45, 0.25)
 GROUP_SHARES = (0.24, 0.16, 0.1, 0.36, 0.14)
-COMPOUND_SHARE = 0.33
+SECOND_POSE_TRIED = 0.33
 HOLD_SIGMA = 0.35
 
 
@@ -176,7 +177,7 @@ def _number(text: str, default: float, high: float, what: str, whole: str) -> fl
 
 
 def invent_program(random: np.random.Generator, taken: set[str]) -> Program:
-    """A motion as a person might choose it: one to three steps, a third of them compound.
+    """A motion as a person might choose it: one to three steps, a sixth of them compound.
 
     Args:
         random: generator of the person's own.
@@ -200,7 +201,7 @@ def _invent_step(random: np.random.Generator, previous: set[str]) -> Step:
     while True:
         first = groups[int(random.choice(len(groups), p=GROUP_SHARES))]
         chosen = [first]
-        if random.random() < COMPOUND_SHARE:
+        if random.random() < SECOND_POSE_TRIED:
             second = groups[int(random.integers(len(groups)))]
             if second != first and {first, second} not in _CLASHES:
                 chosen.append(second)

@@ -253,7 +253,7 @@ class Batch:
     """Clips of one step.
 
     Attributes:
-        clips: B arrays (L_i, D) float32 at the encoder's rate.
+        clips: B arrays (L_i, D) float32 at `signals.RATE`.
         subjects, motions: (B,) int64 numbers.
         moving: B arrays (L_i,) float32 of what a gate should say, see `rest.mark_moving`; none where there is no gate.
     """
@@ -265,7 +265,7 @@ class Batch:
 
 
 def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
-    """One batch, augmented and brought to the encoder's rate. Made-up motions have negative numbers."""
+    """One batch, augmented and brought to `signals.RATE`. Made-up motions have negative numbers."""
     chosen = [sampler.draw(rng) for sampler in data.samplers]
     positions = np.concatenate(chosen)
     subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()
@@ -305,7 +305,7 @@ def _film(
     *,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """One clip as another recording of its motion might show it, at the encoder's rate, and when the motion is on."""
+    """One clip as another recording of its motion might show it, at `signals.RATE`, and when the motion is on."""
     chosen = settings.augmentation
     values, times, moving = augment(values, times, chosen, data.spread, rng, span)
     edges = (float(times[0]), float(times[-1]))
