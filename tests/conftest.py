@@ -134,7 +134,10 @@ def clips(
     drawn_face: NDArray[np.uint8], encode: Callable[..., bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A folder with talk1.mp4 and talk2.mp4 (two takes of one motion by one simulated person), brow.mp4 (another motion
-    of hers), mimic.mp4 (another person, the first motion), still.mp4, nobody.mp4 and crowd.mp4."""
+    of hers), mimic.mp4 (another person, the first motion), still.mp4, nobody.mp4, crowd.mp4, and slow.mp4 (the
+    first take at five frames a second)."""
+    from facemotion.media import load_clip
+
     folder = tmp_path_factory.mktemp("clips")
     samples = ROOT / "src" / "facemotion" / "samples"
     names = {"talk1": "anna-wink-pout-1", "talk2": "anna-wink-pout-2", "brow": "anna-brows-smile-1"}
@@ -143,6 +146,8 @@ def clips(
     canvas = np.full((25, 240, 320, 3), (90, 120, 150), np.uint8)
     canvas[:, :, 40:280] = np.asarray(Image.fromarray(drawn_face).resize((240, 240)))
     (folder / "still.mp4").write_bytes(encode(canvas))
+    take = load_clip(folder / "talk1.mp4")
+    (folder / "slow.mp4").write_bytes(encode(take.frames[::5], take.times[::5]))
     (folder / "nobody.mp4").write_bytes(encode(np.zeros((25, 120, 160, 3), np.uint8)))
     (folder / "crowd.mp4").write_bytes(encode(np.concatenate([canvas, canvas], axis=2)))
     return folder

@@ -18,10 +18,12 @@ from facemotion.errors import (
     RigidMotionError,
     SeveralFacesError,
     TimestampError,
+    TooFewFramesError,
     TooShortError,
 )
 from facemotion.frontend import Acquirer, Frontend, Guidance
 from facemotion.media import FrameGate, load_clip, read_frames
+from facemotion.media.clip import Clip
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +84,35 @@ def test_a_photograph_that_is_waved_is_named(frontend, drawn_face, monkeypatch, 
     assert frontend.extractor.motion_energy(values) > frontend.settings.quality.min_motion_energy
     with pytest.raises(RigidMotionError, match="as a photograph does"):
         acquirer.finish()
+
+
+@pytest.fixture(scope="module")
+def take() -> Clip:
+    """Two seconds of a real clip, which has about 24 frames a second."""
+    whole = load_clip(ROOT / "src" / "facemotion" / "samples" / "anna-wink-pout-1.mp4")
+    within = whole.times <= 2
+    return Clip(whole.frames[within], whole.times[within])
+
+
+def thinned(take: Clip, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """What a camera of so many frames a second would have seen of a take."""
+    moments = np.arange(0, take.times[-1], 1 / rate)
+    return take.frames[np.abs(take.times[:, None] - moments).argmin(axis=0)], moments
+
+
+@pytest.mark.parametrize("rate", [25, 15, 10])
+def test_a_camera_that_is_fast_enough_is_let_through_and_its_rate_is_told(frontend, take, rate):
+    assert frontend.acquire(thinned(take, rate)).quality.rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("rate", [7, 5])
+def test_a_camera_that_is_too_slow_is_named(frontend, take, rate):
+    with pytest.raises(
+        TooFewFramesError, match=rf"Only {rate}\.0 frames a second .* at least 8 are needed. Make more light"
+    ):
+        frontend.acquire(thinned(take, rate))
+    patient = Frontend(frontend.detector, frontend.extractor, Settings(quality=QualitySettings(min_rate=0)))
+    assert patient.acquire(thinned(take, rate)).quality.rate == pytest.approx(rate)
 
 
 def test_no_face(frontend, talking_frames, encode):

@@ -10,6 +10,7 @@ from facemotion.signals import (
     active_span,
     dtw_path,
     dtw_scores,
+    frame_rate,
     frames_to_encode,
     interpolate,
     largest_motion,
@@ -244,3 +245,37 @@ def test_an_encoder_is_given_the_motion_alone_only_where_it_spots() -> None:
     assert len(frames_to_encode(features, spotting=False)[0]) == len(features)
     values, times = frames_to_encode(features, spotting=True)
     assert len(values) == len(times) < len(features)
+
+
+def seen_at(times: np.ndarray) -> FeatureSequence:
+    """A face that moves all the time, seen at these seconds."""
+    return FeatureSequence(np.sin(np.outer(3 * times, np.ones(4))).astype(np.float32), times, "front")
+
+
+@pytest.mark.parametrize("rate", [5, 8, 25, 60])
+def test_jitter_hardly_changes_the_rate_of_frames(rate: int) -> None:
+    steady = np.arange(3 * rate) / rate
+    jitter = np.random.default_rng(rate).uniform(-0.2, 0.2, len(steady)) / rate
+    assert frame_rate(seen_at(steady)) == pytest.approx(rate)
+    assert frame_rate(seen_at(np.sort(steady + jitter))) == pytest.approx(rate, rel=0.15)
+
+
+def test_one_gap_leaves_the_rate_as_it_is() -> None:
+    times = np.arange(75) / 25
+    assert frame_rate(seen_at(np.delete(times, np.s_[30:38]))) == pytest.approx(25)
+
+
+def test_frames_in_bursts_count_as_slow_as_the_pauses_between_them() -> None:
+    bursts = np.arange(0, 3, 0.3)[:, None] + np.array([0, 0.02, 0.04])
+    assert frame_rate(seen_at(bursts.ravel())) == pytest.approx(1 / 0.26)
+
+
+def test_the_rate_is_that_of_the_motion_and_not_of_the_rest_round_it() -> None:
+    moving, after = np.arange(28) / 14, 2 + np.arange(200) / 50
+    values = np.concatenate([np.sin(4 * moving), np.zeros(200)])[:, None] * np.ones(4)
+    slow = FeatureSequence(values.astype(np.float32), np.concatenate([moving, after]), "front")
+    assert frame_rate(slow) == pytest.approx(14)
+
+
+def test_of_one_frame_no_rate_is_known() -> None:
+    assert frame_rate(FeatureSequence(np.ones((1, 3), np.float32), np.zeros(1), "front")) == 0

@@ -88,6 +88,10 @@ class TooShortError(AcquisitionError):
     """Too few frames or seconds with a face."""
 
 
+class TooFewFramesError(AcquisitionError):
+    """Too few frames a second show the face: the motion happened between them."""
+
+
 class NoFaceError(AcquisitionError):
     """No frame, or too few frames, have a face."""
 

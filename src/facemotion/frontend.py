@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
-from facemotion.errors import NoMotionError, RigidMotionError, TooShortError, UsageError
+from facemotion.errors import NoMotionError, RigidMotionError, TooFewFramesError, TooShortError, UsageError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
 from facemotion.media import (
@@ -30,7 +30,7 @@ from facemotion.media import (
     take_in,
 )
 from facemotion.models import Models
-from facemotion.signals import RestWatch
+from facemotion.signals import RestWatch, frame_rate
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -287,9 +287,17 @@ class Acquirer:
             damaged_share: share of the source's frames that were left out because they are damaged, 0..1.
         Raises:
             NoFaceError, SeveralFacesError, TooShortError: see sequence. NoMotionError: nothing moves.
-            RigidMotionError: nothing moves but the picture as a whole.
+            RigidMotionError: nothing moves but the picture as a whole. TooFewFramesError: the motion happened between
+            the frames.
         """
         features = self.sequence()
+        rate, least = frame_rate(features), self._settings.quality.min_rate
+        if round(rate, 1) < least:
+            raise TooFewFramesError(
+                f"Only {rate:.1f} frames a second show the face while it moves; at least {least:g} are needed. Make "
+                "more light, so that the camera films faster, close what keeps the computer or the connection busy, "
+                "and record again."
+            )
         energy = self._frontend.check_motion(features)
         own = self._frontend.extractor.own_motion(np.stack(self._points), features.times)
         least = self._settings.quality.min_own_motion
@@ -305,6 +313,7 @@ class Acquirer:
             face_px=float(np.median([look.face_px for look in self._looks])),
             brightness=float(np.median([look.brightness for look in self._looks])),
             sharpness=float(np.median([look.sharpness for look in self._looks])),
+            rate=rate,
             motion_energy=energy,
             damaged_share=damaged_share,
         )

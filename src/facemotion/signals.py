@@ -34,6 +34,7 @@ OPENING_FRAMES = 5  # frames that show the opening face, 0.2 s at RATE
 LEAST_NEUTRAL_FRAMES = 3  # frames outside the active span that a median can be taken of
 REST_SECONDS = 0.4  # over which a live face is looked at for whether it rests
 REST_SHARE = 0.35  # of the farthest and of the liveliest of a clip, below which a face rests
+MOVING_SECONDS = 0.5  # a shorter motion has too few frames for a rate of its own
 HELD_SECONDS = 1.0  # a live face that is still for longer rests, wherever it stopped
 LARGE_PERCENTILE = 95  # over the frames of a clip: its size, which one frame of a lost face doesn't change
 
@@ -129,6 +130,29 @@ def active_span(values: FloatArray, times: Times) -> tuple[int, int]:
         active |= activity > low + QUIET_SHARE * (high - low) + 1e-9
     moving = np.flatnonzero(active)
     return (int(moving[0]), int(moving[-1])) if len(moving) else (0, len(values) - 1)
+
+
+def frame_rate(features: FeatureSequence) -> float:
+    """Frames a second while the face moves, told by their times.
+
+    Half of the time lies between frames that are at least this dense. Jitter hardly changes it, and neither does one
+    gap; frames that come in bursts with pauses between them count as slow as the pauses are.
+
+    Args:
+        features: of the frames with a face.
+    Returns:
+        Frames/s within the motion, or within the whole clip where that lasts less than MOVING_SECONDS; 0 for fewer
+        than two frames.
+    """
+    onset, offset = active_span(features.values, features.times)
+    within = features.times[onset : offset + 1]
+    if within[-1] - within[0] < MOVING_SECONDS:
+        within = features.times
+    gaps = np.sort(np.diff(within))
+    passed = np.cumsum(gaps)
+    if not len(gaps) or passed[-1] <= 0:
+        return 0.0
+    return 1 / float(gaps[np.searchsorted(passed, passed[-1] / 2)])
 
 
 class _WindowedDeviation:

@@ -211,6 +211,7 @@ class QualityReport:
         face_px: median side of the face box, in pixels of the frame.
         brightness: median luma of the face, 0..255.
         sharpness: median variance of the Laplacian of the face's luma at 112 px.
+        rate: frames a second with the face while it moves; see facemotion.signals.frame_rate.
         motion_energy: how far the part of the face that moves most gets from its median place (95th percentile over
             time), in percent of the distance between the outer eye corners.
         damaged_share: share of the file's frames that were damaged and therefore left out, 0..1; 0 of a live session.
@@ -222,6 +223,7 @@ class QualityReport:
     face_px: float
     brightness: float
     sharpness: float
+    rate: float
     motion_energy: float
     damaged_share: float = 0.0
 

@@ -185,7 +185,7 @@ def outcomes(server: Server, user: str) -> list[str]:
     return [row["outcome"] for row in rows if row["user"] == user and row["action"] == "verify"]
 
 
-OF_NO_USE = ("Your face was out of view", "Your face hardly moved")
+OF_NO_USE = ("Your face was out of view", "Your face hardly moved", "Too few frames a second")
 GREY = """() => {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 8;

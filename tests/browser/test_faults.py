@@ -247,10 +247,12 @@ def test_a_phone_that_is_turned_in_the_middle_of_a_take_starts_it_over(server, v
         turned_during_the_take(visitor)
         visitor.guided("Go!")
         assert visitor.verdict() in ("You're in", "Not this time")
+    # A busy machine sends smaller pictures: upright or not is what counts.
+    shapes = [one if isinstance(one, str) else "wide" if one[0] > one[1] else "upright" for one in shapes]
     first = shapes[1 : shapes.index(DONE)]  # another attempt may have followed, if this take was of no use
-    at = first.index((480, 640))
-    assert set(first[:at]) == {GO, (480, 360)}  # wide until it is turned, upright from then on
-    assert set(first[at:]) == {GO, (480, 640)}  # where the motion begins anew
+    at = first.index("upright")
+    assert set(first[:at]) == {GO, "wide"}  # wide until it is turned, upright from then on
+    assert set(first[at:]) == {GO, "upright"}  # where the motion begins anew
     assert first[at - 1] == GO  # what came before is forgotten
 
 
@@ -314,3 +316,58 @@ def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
     told = outcomes(server, "olga")
     assert told[0] == "cut off"
     assert told[-1] == "accepted"
+
+
+SLOW_CAMERA = """
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await ask(wanted);
+  await stream.getVideoTracks()[0].applyConstraints({ frameRate: { max: 5 } });
+  return stream;
+};
+"""
+SLOW_ENCODER = """
+const encode = HTMLCanvasElement.prototype.toBlob;
+HTMLCanvasElement.prototype.toBlob = function (take, ...more) {
+  setTimeout(() => encode.call(this, take, ...more), this.width > 400 ? 150 : 0);
+};
+"""
+"""A machine that has no time for large pictures."""
+
+
+def test_a_slow_camera_is_told_while_it_films_and_named_afterwards(server, visit, always, anna):
+    with visit(server, always) as visitor:
+        visitor.page.add_init_script(SLOW_CAMERA)
+        visitor.come().name("slow")
+        visitor._see(visitor.page.locator("#slow", has_text="The camera films too slowly; at least 8"), 60)
+        assert int(visitor.page.locator("#rate").inner_text().split()[0]) <= 6
+        assert visitor.page.evaluate("document.getElementById('camera').videoWidth") > 0
+        visitor.shot("slow", both=True)
+        visitor.wait("Too few frames a second")
+    assert outcomes(server, "slow")[-1] == "TooFewFramesError"
+
+
+def test_a_busy_machine_sends_smaller_pictures_before_they_are_too_few(server, visit, always, anna):
+    with visit(server, always) as visitor:
+        widths = []
+
+        def pass_on(route) -> None:
+            upstream = route.connect_to_server()
+
+            def forward(message) -> None:
+                if isinstance(message, bytes):
+                    widths.append(Image.open(io.BytesIO(message[8:])).width)
+                upstream.send(message)
+
+            route.on_message(forward)
+            upstream.on_message(route.send)
+
+        visitor.page.route_web_socket("**/v1/live", pass_on)
+        visitor.page.add_init_script(SLOW_ENCODER)
+        visitor.come().name("busy")
+        for _ in range(300):  # whether so few frames make a take is another matter
+            if widths and widths[-1] < 480:
+                break
+            visitor.page.wait_for_timeout(200)
+    assert widths[0] == 480
+    assert widths[-1] < 480

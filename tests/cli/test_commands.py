@@ -131,7 +131,7 @@ def test_forget_asks(clips, tmp_path):
 
 @pytest.mark.parametrize(
     ("clip", "code"),
-    [("still", 3), ("nobody", 3), ("crowd", 3), ("absent", 2)],
+    [("still", 3), ("slow", 3), ("nobody", 3), ("crowd", 3), ("absent", 2)],
 )
 def test_exit_codes_of_clips_that_can_not_be_used(clips, clip, code):
     got, _, message = facemotion("verify", clips / "talk1.mp4", clips / f"{clip}.mp4")

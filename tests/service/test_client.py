@@ -26,6 +26,7 @@ from facemotion.errors import (
     NonceError,
     RightsError,
     ServiceError,
+    TooFewFramesError,
     UnknownUserError,
     UnreadableMediaError,
     UsageError,
@@ -76,6 +77,8 @@ def test_a_nonce_is_good_for_one_attempt(client, cleo, talk, brow):
 def test_a_clip_of_no_use_is_refused_by_name(client, cleo, clips):
     with pytest.raises(NoMotionError):
         client.verify(cleo, clips / "still.mp4")
+    with pytest.raises(TooFewFramesError, match="at least 8 are needed"):
+        client.verify(cleo, clips / "slow.mp4")
 
 
 def test_enrolling_again_needs_to_be_asked_for(client, talk, brow):

@@ -208,7 +208,12 @@ def test_models_show_what_this_deployment_calibrated(server):
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("still", "NoMotionError"), ("nobody", "NoFaceError"), ("crowd", "SeveralFacesError")],
+    [
+        ("still", "NoMotionError"),
+        ("slow", "TooFewFramesError"),
+        ("nobody", "NoFaceError"),
+        ("crowd", "SeveralFacesError"),
+    ],
 )
 def test_a_clip_without_a_motion_is_no_failure(server, clips, name, error):
     before = server.call("GET", "/v1/users/dora").json()["failures"]

@@ -89,7 +89,9 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
         assert socket.hear() == {"min_takes": 2, "max_takes": 5}
         for number in range(3):
             answers = socket.take(takes[number])
-            assert {"guidance", "message", "box", "resting", "frames", "dropped", "turned"} == set(answers[-1])
+            assert {"guidance", "message", "box", "resting", "frames", "dropped", "turned", "min_rate"} == set(
+                answers[-1]
+            )
             assert answers[-1]["frames"] == len(takes[number])
             assert all(0 <= value <= 1 for value in answers[-1]["box"])
             socket.say("done")
@@ -126,6 +128,17 @@ def test_another_motion_is_rejected(enrolled, brow):
         assert socket.hear()["accepted"] is False
     assert last_outcome(enrolled, "lea") == "rejected"
     enrolled.call("POST", "/v1/users/lea/unlock")
+
+
+def test_a_slow_camera_is_a_problem_by_name_and_no_failure(enrolled, clips):
+    before = enrolled.call("GET", "/v1/users/lea").json()["failures"]
+    with Socket(enrolled, "lea") as socket:
+        answers = socket.take(messages((clips / "slow.mp4").read_bytes()))
+        socket.say("done")
+        problem = socket.hear()
+    assert problem["error"] == "TooFewFramesError"
+    assert f"at least {answers[-1]['min_rate']:g} are needed" in problem["message"]
+    assert enrolled.call("GET", "/v1/users/lea").json()["failures"] == before
 
 
 def test_the_same_frames_once_more_are_a_replay(enrolled, takes):

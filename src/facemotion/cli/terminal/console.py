@@ -198,7 +198,8 @@ def quality_line(report: QualityReport) -> str:
     """Quality of a clip in one line; damage is told where there is some."""
     damage = f", {report.damaged_share:.1%} of the frames damaged and left out" if report.damaged_share else ""
     return (
-        f"{report.frames} frames, {report.seconds:.2f} s, face in {report.face_share:.0%}, {report.face_px:.0f} px, "
-        f"brightness {report.brightness:.0f}, sharpness {report.sharpness:.0f}, motion {report.motion_energy:.1f}"
+        f"{report.frames} frames, {report.seconds:.2f} s, {report.rate:.1f} a second, face in {report.face_share:.0%}, "
+        f"{report.face_px:.0f} px, brightness {report.brightness:.0f}, sharpness {report.sharpness:.0f}, "
+        f"motion {report.motion_energy:.1f}"
         f"{damage}"
     )

@@ -44,6 +44,7 @@ class Quality(Message):
     face_px: float = Field(description="Median side of the face box, pixels.")
     brightness: float = Field(description="Median luma of the face, 0..255.")
     sharpness: float = Field(description="Median variance of the Laplacian of the face's luma at 112 px.")
+    rate: float = Field(description="Frames a second with the face while it moved.")
     motion_energy: float = Field(description="Size of the motion, percent of the distance of the outer eye corners.")
     damaged_share: float = Field(description="Share of the file's frames that were damaged and left out, 0..1.")
 

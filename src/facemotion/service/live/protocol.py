@@ -72,6 +72,7 @@ class Guidance(Message):
         description="Whether this frame is of another width or height than the take's frames before, as where a phone "
         "is turned. They are forgotten: the take starts over with this frame, and the user begins once more."
     )
+    min_rate: float = Field(description="Fewest frames a second with the face that a motion needs.")
 
 
 class LiveVerdict(Message):

@@ -260,7 +260,22 @@ class Session:
             if current:
                 self._recorder = latest
             turned, frames = latest is not recorder, latest.frame_count if current else 0
-            await self._send(_guidance(answer, latest.size, frames, self._dropped, turned))
+            await self._send(self._guidance(answer, latest.size, frames, turned))
+
+    def _guidance(self, answer: LiveFrame, size: tuple[int, int], frames: int, turned: bool) -> Guidance:
+        box: Any = None
+        if answer.box is not None:
+            box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
+        return Guidance(
+            guidance=answer.guidance.name,
+            message=TURNED if turned else answer.guidance.value,
+            box=box,
+            resting=answer.resting,
+            frames=frames,
+            dropped=self._dropped,
+            turned=turned,
+            min_rate=self._context.operations.verifier.settings.quality.min_rate,
+        )
 
     async def _receive(self) -> Any:
         try:
@@ -298,18 +313,3 @@ def _look_at(
     if recorder.size not in ((0, 0), (frame.shape[1], frame.shape[0])):
         recorder = make()
     return recorder.push(frame, seconds), recorder
-
-
-def _guidance(answer: LiveFrame, size: tuple[int, int], frames: int, dropped: int, turned: bool) -> Guidance:
-    box: Any = None
-    if answer.box is not None:
-        box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
-    return Guidance(
-        guidance=answer.guidance.name,
-        message=TURNED if turned else answer.guidance.value,
-        box=box,
-        resting=answer.resting,
-        frames=frames,
-        dropped=dropped,
-        turned=turned,
-    )

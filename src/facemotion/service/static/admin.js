@@ -10,7 +10,7 @@ const SHOWN = 100; // entries in the list
 const PAGE = 25; // users at a time
 const BINS = 40;
 /** @type {Record<string, number>} */
-const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1 };
+const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1, rate: 1 };
 
 /**
  * Messages of REST; docs/service.md says what their fields hold.

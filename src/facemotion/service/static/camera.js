@@ -1,9 +1,13 @@
 // Frames of the camera as JPEGs with their capture times; or, where they can't go up live, one recording.
 
-const WIDTH = 480;
+import { Rate } from "./rate.js";
+
+const WIDTHS = [480, 400, 320]; // px; a face of 14% of the smallest is as small as the service takes
 const FINEST = 0.85; // quality of JPEGs where the connection takes them all
 const COARSEST = 0.5; // about half the bytes
 const SPACING = 28; // ms; 25 and 30 frames/s pass whole though cameras jitter, 60 are halved
+
+let small = 0; // number of the width in use; what this machine can take stays the same from attempt to attempt
 
 /**
  * @typedef {object} Shot
@@ -23,6 +27,8 @@ export class Camera {
     this.runs = 0;
     this.closed = false;
     this.quality = FINEST;
+    this.films = new Rate(); // frames that the camera takes
+    this.passes = new Rate(); // those of them that went up
   }
 
   /**
@@ -46,9 +52,10 @@ export class Camera {
   /** Give the canvas the shape of the camera's frames, which changes when a phone is turned. @returns {boolean} whether it changed */
   fit() {
     const { videoWidth, videoHeight } = this.video;
-    const height = Math.round((WIDTH * videoHeight) / videoWidth);
-    if (!videoWidth || (this.canvas.width === WIDTH && this.canvas.height === height)) return false;
-    this.canvas.width = WIDTH;
+    const width = WIDTHS[small];
+    const height = Math.round((width * videoHeight) / videoWidth);
+    if (!videoWidth || (this.canvas.width === width && this.canvas.height === height)) return false;
+    this.canvas.width = width;
     this.canvas.height = height;
     return true;
   }
@@ -62,10 +69,14 @@ export class Camera {
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { alpha: false }));
     let latest = -Infinity;
     let encoding = false;
-    /** @param {number} now @param {{captureTime?: number, presentationTime?: number}} [frame] */
+    let presented = 0; // frames of the camera so far, also those that this page was too busy for
+    /** @param {number} now @param {{captureTime?: number, presentationTime?: number, presentedFrames?: number}} [frame] */
     const look = (now, frame) => {
       if (this.running !== run) return;
       this.next(look);
+      const count = frame?.presentedFrames ?? presented + 1;
+      this.films.add(performance.now(), presented ? count - presented : 1);
+      presented = count;
       if (this.fit()) turned();
       const { width, height } = this.canvas;
       const time = frame?.captureTime ?? frame?.presentationTime ?? now;
@@ -88,7 +99,16 @@ export class Camera {
 
   /** Frames that don't pass get smaller at once, and finer again little by little. @param {boolean} passed */
   ease(passed) {
+    if (passed) this.passes.add(performance.now());
     this.quality = passed ? Math.min(FINEST, this.quality + 0.002) : Math.max(COARSEST, this.quality - 0.05);
+  }
+
+  /** Send smaller pictures from the next frame on, which has another shape then. @returns {boolean} whether it can */
+  shrink() {
+    if (small === WIDTHS.length - 1) return false;
+    small += 1;
+    this.passes.clear();
+    return true;
   }
 
   /** @param {(now: number, frame?: {captureTime?: number}) => void} look */

@@ -6,7 +6,7 @@
  * "brand": HTMLElement, "home": HTMLElement, "who": HTMLFormElement, "user": HTMLInputElement,
  * "try": HTMLButtonElement, "stage": HTMLElement, "heading": HTMLElement, "dots": HTMLElement, "frame": HTMLElement,
  * "camera": HTMLVideoElement, "overlay": SVGSVGElement, "shade": SVGPathElement, "oval": SVGPathElement,
- * "ring": SVGPathElement, "guidance": HTMLElement, "hint": HTMLElement, "cancel": HTMLButtonElement,
+ * "ring": SVGPathElement, "guidance": HTMLElement, "hint": HTMLElement, "slow": HTMLElement, "rate": HTMLElement, "cancel": HTMLButtonElement,
  * "review": HTMLElement, "review-title": HTMLElement, "replay": HTMLCanvasElement, "size": HTMLElement,
  * "meter": HTMLMeterElement, "size-word": HTMLElement, "warnings": HTMLElement, "next": HTMLButtonElement,
  * "watch": HTMLButtonElement, "over": HTMLButtonElement, "verdict": HTMLElement, "mark": SVGSVGElement,

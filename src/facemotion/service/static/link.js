@@ -2,7 +2,7 @@
 
 /**
  * Messages of live sessions; docs/service.md says what their fields hold.
- * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean}} Guidance
+ * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} Guidance
  * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
  * @typedef {{min_takes: number, max_takes: number}} TakeLimits
  * @typedef {{takes: number, size: number, warnings: string[], dropped: number, again?: undefined}} TakeKept

@@ -9,6 +9,9 @@ const LONGEST = 6000; // ms of a take at most
 const LATELY = 500; // ms for which what was heard of the face holds
 const RESTART = 4000; // ms after which frames of finding one's place are forgotten, and by which the service hears of us
 const READING = 2000; // ms to read that the camera was turned before the take starts over
+const PACING = 500; // ms between two looks at the rate of frames
+const NEAR_LEAST = 1.5; // times the least rate, below which pictures get smaller
+const FALLS_BEHIND = 0.8; // share of the camera's frames below which it isn't the camera that is slow
 const NEARLY = 0.75; // share of a take from which the user is told to come back to rest
 
 /** @typedef {import("./camera.js").Shot} Shot */
@@ -53,6 +56,8 @@ export class Session {
     this.refuse = () => {};
     this.link = new Link((message) => this.hear(message), (error) => this.fail(error));
     this.answers = 0; // frames of this take that the service answered
+    this.least = 0; // frames a second that the service needs, once it said so
+    this.paced = 0; // when the rate was looked at
     /** @type {Shot[]} */
     this.shots = [];
     /** @type {import("./link.js").TakeLimits} of an enrolment */
@@ -82,6 +87,7 @@ export class Session {
     if (this.state.name !== "over") this.state = { name: "placing", since: now, earliest: now + patience, steady: 0 };
     this.answers = 0;
     this.shots = [];
+    this.camera.passes.clear(); // between takes nothing went up
     this.link.left = 0;
     this.stage.fill(0);
     return this.taken(await this.next());
@@ -130,10 +136,12 @@ export class Session {
         this.state.since = now;
       }
       this.camera.ease(this.link.send(shot.message));
+      this.pace(now);
     } else if (this.state.name === "moving") {
       const { began, stirred } = this.state;
       const share = (now - began) / TAKE;
       this.camera.ease(this.link.send(shot.message));
+      this.pace(now);
       this.shots.push(shot);
       this.stage.fill(Math.min(1, share));
       if (share > NEARLY) this.stage.say(WORDS.rest);
@@ -143,6 +151,23 @@ export class Session {
       this.stage.mood("done");
       this.stage.say(WORDS.judging);
     }
+  }
+
+  /**
+   * Show how many frames a second go up, and what keeps them back; while the user finds their place, make them smaller
+   * before they are too few.
+   * @param {number} now
+   */
+  pace(now) {
+    if (now - this.paced < PACING) return;
+    this.paced = now;
+    const rate = this.camera.passes.perSecond(now);
+    if (rate === null) return;
+    const films = this.camera.films.perSecond(now) ?? rate;
+    const slow = rate < this.least;
+    this.stage.rate(rate, !slow ? "" : rate < FALLS_BEHIND * films ? WORDS.slowMachine(this.least) : WORDS.slowCamera(this.least));
+    if (this.state.name !== "placing" || rate >= NEAR_LEAST * this.least || rate >= FALLS_BEHIND * films) return;
+    if (this.camera.shrink()) this.state.steady = 0;
   }
 
   /** The camera was turned: frames of another shape don't belong to those before, so a take starts over. */
@@ -176,7 +201,9 @@ export class Session {
   guide(message, placing) {
     const now = performance.now();
     this.stage.guide(message);
-    placing.steady = message.guidance === "GO" ? placing.steady || now : 0;
+    this.least = message.min_rate;
+    const known = this.camera.passes.perSecond(now) !== null; // so that frames can get smaller before the motion
+    placing.steady = message.guidance === "GO" && known ? placing.steady || now : 0;
     if (!placing.steady || now - placing.steady <= STEADY || now <= placing.earliest) return;
     this.link.say({ go: true });
     this.state = { name: "moving", began: now, stirred: 0 };

@@ -97,6 +97,12 @@ export class Stage {
     this.say(GUIDANCE[guidance] ?? message, false);
   }
 
+  /** @param {number} rate frames a second that go up @param {string} slow what to do where they are too few */
+  rate(rate, slow) {
+    $("rate").textContent = WORDS.rate(Math.floor(rate));
+    if ($("slow").textContent !== slow) $("slow").textContent = slow; // told once
+  }
+
   /** @param {string} text */
   hint(text) {
     $("hint").textContent = text;
@@ -111,6 +117,7 @@ export class Stage {
       dot.className = k < done ? "full" : k === done ? "now" : "";
       return dot;
     }));
+    $("rate").textContent = $("slow").textContent = "";
     this.fill(0);
     this.mood("");
     this.say(WORDS.wait);
