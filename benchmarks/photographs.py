@@ -33,6 +33,7 @@ from sections import write_section
 
 from facemotion.config import Settings
 from facemotion.errors import FacemotionError
+from facemotion.features import FeatureExtractor
 from facemotion.frontend import Acquirer, Frontend
 from facemotion.media import Source, read_frames
 
@@ -41,6 +42,7 @@ RESULTS = PAGE.with_name("photographs.json")
 
 SIZE = (400, 300)
 RATE = 25
+REST_SECONDS = 1.0  # how long the first and the last frame are held, for the columns with rest
 
 # Largest turns in degrees (about the vertical, the horizontal and the line of sight), shifts and change of distance in
 # shares of the distance, and the least radius of a bent print in widths of it (0: plane).
@@ -161,17 +163,35 @@ def measure(frontend: Frontend, source: Source) -> dict[str, float] | str:
     """Energy of the motion, and of what no photograph could do, in percent of the distance between the eyes.
 
     Returns:
-        `energy` and `own`; the name of the error where there is no sequence.
+        `energy` and `own`; `energy with rest` and `own with rest`, the same with the first and the last frame held for
+        REST_SECONDS; the name of the error where there is no sequence.
     """
     session = Acquirer(frontend)
     try:
         for frame, seconds in read_frames(source, frontend.settings.media):
             session.push(frame, seconds)
-        energy = frontend.extractor.motion_energy(session.sequence().values)
+        sequence = session.sequence()
     except FacemotionError as error:
         return type(error).__name__
-    own = frontend.extractor.own_motion(np.stack(session._points), np.array(session._times))
-    return {"energy": round(energy, 3), "own": round(own, 3)}
+    return energies(frontend.extractor, sequence.values, np.stack(session._points), sequence.times)
+
+
+def energies(
+    extractor: FeatureExtractor, values: np.ndarray, points: np.ndarray, times: np.ndarray
+) -> dict[str, float]:
+    """What `measure` says of features (T, D) and landmarks (T, N, 2) at times (T,), which begin with 0."""
+    step = float(np.median(np.diff(times)))
+    count = round(REST_SECONDS / step)
+    held = np.pad(np.arange(len(times)), count, mode="edge")
+    before, after = step * np.arange(-count, 0), times[-1] + step * np.arange(1, count + 1)
+    rested = np.concatenate([before, times, after]) + count * step
+    found = {
+        "energy": extractor.motion_energy(values),
+        "own": extractor.own_motion(points, times),
+        "energy with rest": extractor.motion_energy(values[held]),
+        "own with rest": extractor.own_motion(points[held], rested),
+    }
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def sources(given: argparse.Namespace) -> Iterator[tuple[str, str, Source | tuple[Path, str, int]]]:
@@ -189,17 +209,28 @@ def sources(given: argparse.Namespace) -> Iterator[tuple[str, str, Source | tupl
 
 
 def table(results: dict[str, dict[str, dict[str, float] | str]]) -> str:
-    """Per kind: how many there were, passed before and pass now, and the least and the largest own motion."""
+    """Per kind: how many pass, as they are and with rest round them, and the least and the largest own motion."""
     limits = Settings().quality
-    lines = ["| clips | number | pass by motion | pass by own motion too | own motion: least, median, largest |"]
-    lines.append("|---|---|---|---|---|")
+    own_motion = "own motion: least, median, largest"
+    columns = ["clips", "number", "pass by motion", "pass by own motion too", "the same with rest", own_motion]
+    lines = [f"| {' | '.join(columns)} |"]
+    lines.append("|---|---|---|---|---|---|")
+    totals = {"all photographs": np.zeros(4, int), "all genuine clips": np.zeros(4, int)}
     for kind in sorted(results, key=lambda kind: (not kind.startswith("photograph"), kind)):
         found = [one for one in results[kind].values() if isinstance(one, dict)]
-        own = np.array([one["own"] for one in found])
+        own, rested = (np.array([one[name] for one in found]) for name in ("own", "own with rest"))
         moving = np.array([one["energy"] for one in found]) >= limits.min_motion_energy
+        still_moving = np.array([one["energy with rest"] for one in found]) >= limits.min_motion_energy
         passing = moving & (own >= limits.min_own_motion)
+        passing_rested = still_moving & (rested >= limits.min_own_motion)
         spread = f"{own.min():.2f}, {np.median(own):.2f}, {own.max():.2f}"
-        lines.append(f"| {kind} | {len(results[kind])} | {moving.sum()} | {passing.sum()} | {spread} |")
+        counts = [len(results[kind]), moving.sum(), passing.sum(), passing_rested.sum()]
+        lines.append(f"| {kind} | {' | '.join(map(str, counts))} | {spread} |")
+        totals["all photographs" if kind.startswith("photograph") else "all genuine clips"] += counts
+    for name, (number, moving, passing, passing_rested) in totals.items():
+        if number:
+            shares = [f"{count} ({count / number:.1%})" for count in (moving, passing, passing_rested)]
+            lines.append(f"| **{name}** | {number} | {' | '.join(shares)} | |")
     return "\n".join(lines)
 
 

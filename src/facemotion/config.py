@@ -113,8 +113,8 @@ class QualitySettings:
         minimum=0,
     )
     min_own_motion: float = option(
-        1.9,
-        "the same after all that a moved photograph does is taken away",
+        1.15,
+        "the same within the liveliest second after all that a moved photograph does is taken away",
         unit="% of the distance between the outer eye corners",
         minimum=0,
     )

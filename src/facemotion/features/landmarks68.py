@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.features.rigid import own_motion
+from facemotion.features.rigid import Part, own_motion
 from facemotion.signals import largest_motion, median_face
 
 FloatArray = NDArray[np.float32]
@@ -76,4 +76,4 @@ def motion_energy_68(points: NDArray[np.floating]) -> float:
 
 def own_motion_68(points: NDArray[np.floating], times: NDArray[np.floating]) -> float:
     """How much landmarks (T, 68, 2) in pixels move by themselves; see FeatureExtractor.own_motion."""
-    return own_motion(points, times, [np.array(group) for group in MOVING.values()], (36, 45))
+    return own_motion(points, times, [Part(np.array(group)) for group in MOVING.values()], (36, 45))

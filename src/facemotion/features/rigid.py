@@ -7,15 +7,28 @@ the noise of the landmarks. Reference: Hartley and Zisserman, Multiple View Geom
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.signals import largest_motion, median_face
+from facemotion.signals import median_face
 
 ROUNDS = 3
 """Times that the resting face is taken anew from the frames laid over it."""
+LIVELIEST_SECONDS = 1.0
+"""A clip is looked at in spans of this length, each with its own middle: rest before and after a motion counts for
+nothing. A motion goes on through most of such a span; what passes, as blur does, is over."""
+SPAN_STEP = 0.2
+"""Seconds from the begin of one span to that of the next."""
+MOVED_PERCENTILE = 80
+"""Over the frames of a span: what a fifth of it is beyond."""
+TURNED = 1.5
+"""Change of the plane's own picture, in percent of the distance between the eyes, from which on it counts against what
+is left. Of a photograph that is tilted landmarks err the more the further it is; a head turned so far isn't flat, and
+far more is left of it."""
 SMOOTHED_SECONDS = 0.05
 """Frames that are no further away are averaged: the noise of landmarks changes from frame to frame, a motion lasts
 longer. Three frames at 25 a second; none at 15, of which three would be a motion long."""
@@ -23,20 +36,33 @@ longer. Three frames at 25 a second; none at 15, of which three would be a motio
 Points = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a face.
+
+    Attributes:
+        points: (n,) numbers of its landmarks.
+        photographed: how far it seems to move in a photograph, next to other parts; its motion counts so many times
+            less. Landmarks that lie on no edge, such as those of the jaw, follow a photograph that is tilted worse.
+    """
+
+    points: NDArray[np.intp]
+    photographed: float = 1.0
+
+
 def own_motion(
-    points: NDArray[np.floating],
-    times: NDArray[np.floating],
-    groups: Sequence[NDArray[np.intp]],
-    eyes: tuple[int, int],
+    points: NDArray[np.floating], times: NDArray[np.floating], parts: Sequence[Part], eyes: tuple[int, int]
 ) -> float:
     """How far the part of a face that moves most gets from where it would be on a plane.
 
     Args:
-        points: (T, N, 2) landmarks in pixels of the frame, N >= 8. times: (T,) seconds of the frames.
-        groups: numbers of the points of each part.
+        points: (T, N, 2) landmarks in pixels of the frame, N >= 8.
+        times: (T,) seconds of the frames.
+        parts: of the face.
         eyes: numbers of the outer eye corners.
     Returns:
-        The 95th percentile over time, in percent of the distance between the outer eye corners.
+        MOVED_PERCENTILE over the liveliest LIVELIEST_SECONDS, in percent of the distance between the outer eye corners;
+        less where a plane would have been turned, see TURNED.
     """
     places = points.astype(np.float64)
     # First laid over the frame that is seen largest, then over the middle of all.
@@ -45,11 +71,42 @@ def own_motion(
         laid = _lay_over(places, rest)
         rest = median_face(laid)
     size = max(float(np.linalg.norm(rest[eyes[0]] - rest[eyes[1]])), 1e-9)
-    moved = laid - rest
     near = (np.abs(times[:, None] - times[None]) <= SMOOTHED_SECONDS).astype(np.float64)
-    moved = (near / near.sum(axis=1, keepdims=True) @ moved.reshape(len(moved), -1)).reshape(moved.shape)
-    lengths = np.linalg.norm(moved, axis=2) / size
-    return largest_motion(lengths, groups)
+    near /= near.sum(axis=1, keepdims=True)
+    plane = _similar(places, rest) - laid
+    smooth, plane = ((near @ part.reshape(len(part), -1)).reshape(part.shape) / size for part in (laid, plane))
+    return max(_moved(smooth[span], parts) / math.hypot(1, _turned(plane[span]) / TURNED) for span in _spans(times))
+
+
+def _spans(times: NDArray[np.floating]) -> Iterator[slice]:
+    """The frames of each span of LIVELIEST_SECONDS, or of the whole clip where it is shorter; the last ends with it."""
+    latest = max(float(times[0]), float(times[-1]) - LIVELIEST_SECONDS)
+    for begin in [*np.arange(times[0], latest, SPAN_STEP), latest]:
+        first = int(np.searchsorted(times, begin - 1e-6, side="left"))
+        yield slice(first, int(np.searchsorted(times, begin + LIVELIEST_SECONDS + 1e-6, side="right")))
+
+
+def _moved(places: Points, parts: Sequence[Part]) -> float:
+    """How far the part that moves most gets from its middle within one span (T, N, 2), in percent."""
+    away = np.linalg.norm(places - median_face(places), axis=2)
+    shares = [away[:, part.points].mean(axis=1) / part.photographed for part in parts]
+    return float(100 * np.percentile(shares, MOVED_PERCENTILE, axis=1).max())
+
+
+def _turned(plane: Points) -> float:
+    """How far the points of a plane are moved by its change of shape within one span (T, N, 2), in percent."""
+    away = np.linalg.norm(plane - median_face(plane), axis=2)
+    return float(100 * np.percentile(away.mean(axis=1), MOVED_PERCENTILE))
+
+
+def _similar(places: Points, rest: Points) -> Points:
+    """(T, N, 2) the points of each frame moved, turned in the picture and scaled to be nearest to `rest` (N, 2)."""
+    source, target = (one @ np.array([1, 1j]) for one in (places, rest))
+    source -= source.mean(axis=1, keepdims=True)
+    centre = target.mean()
+    size = np.maximum(np.square(np.abs(source)).sum(axis=1), 1e-9)
+    laid = source * (source.conj() @ (target - centre) / size)[:, None] + centre
+    return np.stack([laid.real, laid.imag], axis=-1)
 
 
 def _lay_over(places: Points, rest: Points) -> Points:
