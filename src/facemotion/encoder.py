@@ -39,8 +39,8 @@ class Encoder:
         Raises:
             UnknownModelError, MissingModelError, ModelHashError, ModelError: see `Models.open`.
         """
-        entry = models.card(name)
-        return cls(models.open(name), entry.model_id, entry.frontend, spotting=entry.spotting)
+        card = models.card(name)
+        return cls(models.open(name), card.model_id, card.frontend, spotting=card.spotting)
 
     def __call__(self, features: FeatureSequence) -> Embedding:
         """Encode one clip of any length.

@@ -56,7 +56,7 @@ class FrameReader:
 
     def __init__(self, source: Source, settings: MediaSettings, rate: float | None) -> None:
         self._source, self._settings, self._rate = source, settings, rate
-        self._whole = self._damaged = 0
+        self._sound_frames = self._damaged_frames = 0
         self._pairs = self._read()
 
     def __iter__(self) -> Iterator[tuple[Frame, float]]:
@@ -68,7 +68,7 @@ class FrameReader:
     @property
     def damaged_share(self) -> float:
         """Share of the frames read so far that were damaged, 0..1; those skipped for their rate are frames too."""
-        return self._damaged / max(1, self._damaged + self._whole)
+        return self._damaged_frames / max(1, self._damaged_frames + self._sound_frames)
 
     def _read(self) -> Iterator[tuple[Frame, float]]:
         if isinstance(self._source, bytes):
@@ -106,16 +106,16 @@ class FrameReader:
         most = max(1.0, settings.max_damaged_share * settings.max_seconds * FASTEST)
         for shot in shots:
             if shot.make is None:
-                self._damaged += 1
-                if self._damaged > most:  # no clip within the limits has as many frames
+                self._damaged_frames += 1
+                if self._damaged_frames > most:  # no clip within the limits has as many frames
                     break
                 continue
-            self._whole += 1
+            self._sound_frames += 1
             yield shot.seconds, shot.make
         if self.damaged_share > settings.max_damaged_share:
             raise UnreadableMediaError(
                 f"{self.damaged_share:.0%} of the frames are damaged, or predicted from damaged ones; at most "
                 f"{settings.max_damaged_share:.0%} may be. Record or export the clip again."
             )
-        if self._whole == 0:
+        if self._sound_frames == 0:
             raise NoVideoError("The file holds no picture; record the clip again with the camera on.")

@@ -73,10 +73,10 @@ class Models:
         """
         cards = dict(read_cards(SHIPPED_CARDS))
         for path in sorted(self.folder.glob("*.toml")) if self.folder is not None else ():
-            for name, entry in read_cards(path).items():
+            for name, card in read_cards(path).items():
                 if name in cards:
                     raise ModelError(f"{path} redefines the model {name!r}; give it another name.")
-                cards[name] = entry
+                cards[name] = card
         return cards
 
     def card(self, name: str) -> ModelCard:
@@ -103,15 +103,15 @@ class Models:
             UnknownModelError, ModelError: as in `card`. MissingModelError: its file isn't there.
             ModelHashError: the file isn't the one of the card.
         """
-        entry = self.card(name)
-        places = [SHIPPED_FOLDER / entry.file, *([self.folder / entry.file] if self.folder is not None else [])]
+        card = self.card(name)
+        places = [SHIPPED_FOLDER / card.file, *([self.folder / card.file] if self.folder is not None else [])]
         path = next((p for p in places if p.is_file()), None)
         if path is None:
             if self.folder is None:
-                raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there. {NO_FOLDER}")
-            how = f"run `facemotion models pull {name}`" if entry.sources else f"put it at {places[-1]}"
-            raise MissingModelError(f"The file {entry.file} of the model {name!r} isn't there; {how}.")
-        if file_sha256(path) != entry.sha256:
+                raise MissingModelError(f"The file {card.file} of the model {name!r} isn't there. {NO_FOLDER}")
+            how = f"run `facemotion models pull {name}`" if card.sources else f"put it at {places[-1]}"
+            raise MissingModelError(f"The file {card.file} of the model {name!r} isn't there; {how}.")
+        if file_sha256(path) != card.sha256:
             raise ModelHashError(
                 f"{path} isn't the file that the card of {name!r} describes (its SHA-256 differs); "
                 "reinstall or pull it again."
@@ -160,21 +160,20 @@ class Models:
             UnknownModelError: as in `card`.
             ModelError: the deployment's file can't be read, or it was calibrated for another file of the model.
         """
-        entry = self.card(name)
-        return (*entry.operating_points, *self._own_points(entry))
+        card = self.card(name)
+        return (*card.operating_points, *self._own_points(card))
 
-    def _own_points(self, entry: ModelCard) -> tuple[OperatingPoint, ...]:
-        path = self._own_path(entry.name)
+    def _own_points(self, card: ModelCard) -> tuple[OperatingPoint, ...]:
+        path = self._own_path(card.name)
         if path is None or not path.is_file():
             return ()
         try:
             kept = read_toml(_Calibration, path)
         except SettingsError as error:
             raise ModelError(f"{error} Run `facemotion calibrate` again.") from error
-        if kept.model_id != entry.model_id:
+        if kept.model_id != card.model_id:
             raise ModelError(
-                f"{path} was calibrated for {kept.model_id}, not for {entry.model_id}; run `facemotion calibrate` "
-                "again."
+                f"{path} was calibrated for {kept.model_id}, not for {card.model_id}; run `facemotion calibrate` again."
             )
         return kept.points
 

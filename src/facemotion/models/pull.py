@@ -37,23 +37,23 @@ def pull(name: str, models: Models, progress: Callable[[str], None] = lambda _: 
         ModelError: the card has no source, or none of them gave the file, and why for each; no folder to keep it in.
         WriteError: the folder can't be written.
     """
-    entry = models.card(name)
+    card = models.card(name)
     if models.folder is None:
         raise ModelError(NO_FOLDER)
-    path = models.folder / entry.file
-    if path.is_file() and file_sha256(path) == entry.sha256:
+    path = models.folder / card.file
+    if path.is_file() and file_sha256(path) == card.sha256:
         return path
-    if not entry.sources:
+    if not card.sources:
         raise ModelError(f"The card of {name!r} names no source; put the file at {path}.")
     failures = []
     with room_for(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".pull-") as folder:
-            for source in entry.sources:
+            for source in card.sources:
                 progress(f"Trying {source}")
                 try:
-                    draft = _fetch(source, Path(folder), entry.bytes)
-                    _check_hash(draft, entry.sha256)
+                    draft = _fetch(source, Path(folder), card.bytes)
+                    _check_hash(draft, card.sha256)
                 except ModelError as error:
                     failures.append(f"{source}: {error}")
                     continue
