@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.config import to_toml
-from facemotion.data.cache import FeatureCache, mark_clip
+from facemotion.data.cache import FeatureCache, fingerprint_clip
 from facemotion.data.manifest import write_manifest
 from facemotion.features import load_extractor
 from facemotion.models import Models
@@ -54,9 +54,11 @@ def test_evaluate_of_a_fold_says_whom_its_response_was_fitted_on(
     record(tmp_path / "held", cache, size, seed=0)
     rendered = record(tmp_path / "rendered", cache, size, seed=1)
     still = np.zeros((CAUSES, size), np.float32)
-    marks = frozenset(map(mark_clip, rendered))
+    fingerprints = frozenset(map(fingerprint_clip, rendered))
     own = np.zeros((4, CAUSES, size), np.float32)
-    MeshResponse(extractor.frontend_id, marks, still, own, still[:2], still[0], 0.1).save(tmp_path / "response.npz")
+    MeshResponse(extractor.frontend_id, fingerprints, still, own, still[:2], still[0], 0.1).save(
+        tmp_path / "response.npz"
+    )
     settings = TrainingSettings(
         threads=1,
         features=str(tmp_path / "features"),

@@ -73,7 +73,7 @@ def test_the_answer_of_known_people_is_found(tmp_path: Path) -> None:
     for own, true in zip(response.own, made.people.values(), strict=True):
         found = np.abs(response.usual + own - true)[:-3].mean()
         assert found < 0.7 * np.abs(response.usual - true)[:-3].mean()  # nearer than the usual answer
-    assert (explained.people, explained.clips, len(response.marks)) == (6, 180, 180)
+    assert (explained.people, explained.clips, len(response.fingerprints)) == (6, 180, 180)
     assert 0.8 < explained.of_new_people < explained.of_their_own < 1
     assert response.seconds == pytest.approx(0.1, rel=0.2)  # some of a slow error passes for an answer
 
@@ -181,7 +181,7 @@ def test_folds_do_not_hold_out_whom_the_response_knows(tmp_path: Path) -> None:
     assert load_people_response(TrainingSettings(), FRONT) is None
     read = load_people_response(settings, FRONT)
     assert read is not None
-    assert read.marks == response.marks
+    assert read.fingerprints == response.fingerprints
     refuse_fitted(read, [other])
     refuse_fitted(None, known)
     with pytest.raises(DataError, match="was fitted on clips that folds hold out; fit it on other people"):

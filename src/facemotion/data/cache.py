@@ -124,7 +124,7 @@ class FeatureCache:
             ) from error
 
 
-def mark_clip(sequence: FeatureSequence) -> str:
+def fingerprint_clip(sequence: FeatureSequence) -> str:
     """16 hex digits, a digest of a clip's features by which it is known again."""
     return hashlib.blake2b(sequence.values.tobytes(), digest_size=8).hexdigest()
 

@@ -41,7 +41,7 @@ class Checkpoint:
             an extractor. A run goes on only where this is the same.
         dimension: D, features per frame that the network takes or gives.
         clips: digest of what was trained on; empty where that wasn't kept.
-        seen: the mark of every clip trained on, see `cache.mark_clip`; empty where they weren't kept.
+        seen: the fingerprint of every clip trained on, see `cache.fingerprint_clip`; empty where they weren't kept.
     """
 
     tensors: dict[str, Tensor]

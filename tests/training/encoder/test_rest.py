@@ -92,7 +92,7 @@ def test_recordings_with_rest_have_a_say_in_what_is_learned() -> None:
     without = make_training_set([plain])
     data = make_training_set([dataclasses.replace(plain, resting=(rested,))])
     assert data.digest != without.digest
-    assert data.marks > without.marks
+    assert data.fingerprints > without.fingerprints
     assert len(data.still.pieces) == 2
 
 

@@ -144,7 +144,7 @@ def test_what_was_seen_stays_known_and_what_a_checkpoint_says_is_sealed(data: Tr
     records, sequences = corpus()
     others = make_training_set([TrainingSource(records[4:], sequences[4:], SamplerSettings(3, 4, 2))])
     train_encoder(dataclasses.replace(TINY, begin=str(first.path)), others, second)
-    assert second.load().seen == data.marks > others.marks
+    assert second.load().seen == data.fingerprints > others.fingerprints
 
     path = second.path / "checkpoint.safetensors"
     with safe_open(path, framework="pt") as file:

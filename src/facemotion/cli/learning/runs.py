@@ -35,7 +35,7 @@ def embed_run(
     from facemotion.errors import DataError, MissingExtraError
 
     try:
-        from facemotion.data.cache import mark_clip
+        from facemotion.data.cache import fingerprint_clip
         from facemotion.training.encoder.settings import TrainingSettings
         from facemotion.training.encoder.train import embed, restore_encoder
         from facemotion.training.run_folder import RunFolder
@@ -52,18 +52,20 @@ def embed_run(
         typer.echo(f"facemotion: {path} hasn't ended ({done} of {wanted} steps): figures so far.", err=True)
     chosen = read_manifest(manifest).select(split=split or None)
     acquired, sequences = read_features(FeatureCache(features, checkpoint.made_for), chosen)
-    marks = [mark_clip(sequence) for sequence in sequences]
+    fingerprints = [fingerprint_clip(sequence) for sequence in sequences]
     first: dict[str, str] = {}
-    for mark, record in zip(marks, acquired.records, strict=True):
-        if mark in first:
-            raise DataError(f"{first[mark]} and {record.path} are the same recording; see `facemotion data check`.")
-        first[mark] = record.path
+    for fingerprint, record in zip(fingerprints, acquired.records, strict=True):
+        if fingerprint in first:
+            raise DataError(
+                f"{first[fingerprint]} and {record.path} are the same recording; see `facemotion data check`."
+            )
+        first[fingerprint] = record.path
     vectors = embed(net, sequences)
     for record, vector in zip(acquired.records, vectors, strict=True):
         if not np.isfinite(vector).all():
             raise DataError(f"The features of {record.path} are too large to be embedded; extract that clip anew.")
     caution = ""
-    if seen := sum(mark in checkpoint.seen for mark in marks):
+    if seen := sum(fingerprint in checkpoint.seen for fingerprint in fingerprints):
         people = settings.simulation
         fitted = ", or its simulated people were fitted on them" if people is not None and people.response else ""
         caution = f"{path} was trained on {seen} of these {len(acquired)} clips{fitted}: figures on them flatter it."

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.cache import FeatureCache, mark_clip, read_features
+from facemotion.data.cache import FeatureCache, fingerprint_clip, read_features
 from facemotion.data.manifest import read_manifest
 from facemotion.data.npz import DAMAGE, pack
 from facemotion.errors import DataError
@@ -42,7 +42,7 @@ class MeshResponse:
 
     Attributes:
         frontend_id: front end of the features.
-        marks: marks of the clips that the answer was fitted on, see `cache.mark_clip`.
+        fingerprints: fingerprints of the clips that the answer was fitted on, see `cache.fingerprint_clip`.
         usual: (C, D) float32, change of each feature for each unit of each cause, the same for everybody.
         own: (P, C, D) float32, what comes on top for each of P people.
         shared: (SHARED, D) float32, directions of the error, each as long as its standard deviation.
@@ -51,7 +51,7 @@ class MeshResponse:
     """
 
     frontend_id: str
-    marks: frozenset[str]
+    fingerprints: frozenset[str]
     usual: FloatArray
     own: FloatArray
     shared: FloatArray
@@ -96,7 +96,7 @@ class MeshResponse:
         """
         content = pack(
             frontend_id=np.array(self.frontend_id),
-            marks=np.array(sorted(self.marks)),
+            marks=np.array(sorted(self.fingerprints)),
             seconds=np.array(self.seconds),
             # Half the bits are a thousandth of a value; the file is a third as large.
             **{name: getattr(self, name).astype(np.float16 if name == "own" else np.float32) for name in _FLOATS},
@@ -134,7 +134,7 @@ def load_response(path: Path, frontend_id: str) -> MeshResponse:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             floats = {name: data[name].astype(np.float32) for name in _FLOATS}
-            fitted_id, marks, seconds = (
+            fitted_id, fingerprints, seconds = (
                 str(data["frontend_id"]),
                 frozenset(map(str, data["marks"])),
                 float(data["seconds"]),
@@ -156,7 +156,7 @@ def load_response(path: Path, frontend_id: str) -> MeshResponse:
         raise DataError(f"{path} wasn't written by `facemotion train response`; make it or name another.") from error
     if fitted_id != frontend_id:
         raise DataError(f"{path} was fitted on features of {fitted_id}, these are of {frontend_id}; fit it anew.")
-    return MeshResponse(fitted_id, marks, **floats, seconds=seconds)
+    return MeshResponse(fitted_id, fingerprints, **floats, seconds=seconds)
 
 
 def first_order(
@@ -208,8 +208,8 @@ def fit_response(manifest: Path, features: Path, frontend_id: str) -> tuple[Mesh
             f"{manifest} has {len(moving)} people who move in two clips or more; an answer is fitted on "
             f"{FEWEST} or more."
         )
-    marks = frozenset(map(mark_clip, sequences))
-    return _fit(moving, frontend_id, marks), _explained(moving, len(sequences))
+    fingerprints = frozenset(map(fingerprint_clip, sequences))
+    return _fit(moving, frontend_id, fingerprints), _explained(moving, len(sequences))
 
 
 def read_causes(manifest: Path, record: ClipRecord, times: NDArray[np.float64]) -> FloatArray:
@@ -257,7 +257,7 @@ def _solve(clips: Sequence[_Clip], ridge: float, usual: FloatArray | None = None
     return np.asarray(np.linalg.solve(squares, products), np.float32)
 
 
-def _fit(people: Sequence[Sequence[_Clip]], frontend_id: str, marks: frozenset[str]) -> MeshResponse:
+def _fit(people: Sequence[Sequence[_Clip]], frontend_id: str, fingerprints: frozenset[str]) -> MeshResponse:
     usual = _solve([clip for clips in people for clip in clips], USUAL_RIDGE)
     personal = np.stack([_solve(clips, OWN_RIDGE, usual) for clips in people])
     scatter = np.zeros((usual.shape[1], usual.shape[1]))
@@ -280,7 +280,7 @@ def _fit(people: Sequence[Sequence[_Clip]], frontend_id: str, marks: frozenset[s
     lasting = -seconds / pairs / np.log(kept)
     return MeshResponse(
         frontend_id=frontend_id,
-        marks=marks,
+        fingerprints=fingerprints,
         usual=usual,
         own=personal,
         shared=shared.astype(np.float32),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemotion.data.cache import FeatureCache, mark_clip, read_features
+from facemotion.data.cache import FeatureCache, fingerprint_clip, read_features
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.errors import DataError, ModelMismatchError, TrainingError
 from facemotion.features import MESH
@@ -39,7 +39,7 @@ class TrainingSet:
         labels: numbers of their subjects and motions.
         samplers: one per source; a batch takes from each.
         spread: (D,) float32 standard deviation of each feature over all frames.
-        fitted_on: marks of the clips that the response of simulated people was fitted on.
+        fitted_on: fingerprints of the clips that the response of simulated people was fitted on.
         resting: recordings that begin and end with rest, whose rest other clips are given.
     """
 
@@ -67,9 +67,9 @@ class TrainingSet:
         return total.hexdigest()
 
     @property
-    def marks(self) -> frozenset[str]:
-        """Of every clip that has a say in what is learned, see `mark_clip`."""
-        return frozenset(map(mark_clip, (*self.sequences, *self.resting))) | self.fitted_on
+    def fingerprints(self) -> frozenset[str]:
+        """Of every clip that has a say in what is learned, see `fingerprint_clip`."""
+        return frozenset(map(fingerprint_clip, (*self.sequences, *self.resting))) | self.fitted_on
 
     @property
     def dimension(self) -> int:
@@ -107,7 +107,7 @@ class TrainingSource:
         records: N records.
         sequences: N sequences, in the same order.
         batch: what a batch takes of them.
-        fitted_on: marks of the clips that the response of simulated people was fitted on, see `mark_clip`.
+        fitted_on: fingerprints of the clips that the response of simulated people was fitted on; `fingerprint_clip`.
         resting: recordings that begin and end with rest, which the clips of all sources are given.
     """
 
@@ -125,7 +125,7 @@ class TrainingSource:
 
 
 def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") -> TrainingSet:
-    """Put clips and the make-up of batches together; subjects of two sources are two people, whatever their names.
+    """Join sources, each with its sampler; subjects of two sources are two people, whatever their names.
 
     Args:
         sources: the clips to train on.
@@ -234,7 +234,7 @@ def load_simulated(settings: TrainingSettings, response: MeshResponse | None, fr
     if settings.simulation is None:
         return []
     records, sequences = simulate(settings.simulation, response, Assets.find(), frontend_id)
-    fitted_on = response.marks if response is not None else frozenset()
+    fitted_on = response.fingerprints if response is not None else frozenset()
     return [TrainingSource(records, sequences, settings.simulation_batch, fitted_on)]
 
 
@@ -244,7 +244,7 @@ def refuse_fitted(response: MeshResponse | None, held_out: Sequence[FeatureSeque
     Raises:
         DataError: it was fitted on one of them.
     """
-    if response is not None and response.marks & set(map(mark_clip, held_out)):
+    if response is not None and response.fingerprints & set(map(fingerprint_clip, held_out)):
         raise DataError("The response of [simulation] was fitted on clips that folds hold out; fit it on other people.")
 
 
@@ -290,13 +290,13 @@ def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Gen
                 motions.append(-number)
     clips, moving = [], []
     for (values, times), span in zip(taken, spans, strict=True):
-        clip, wanted = _film(values, times, span, data, settings, rng=rng)
+        clip, wanted = _augmented(values, times, span, data, settings, rng=rng)
         clips.append(clip)
         moving.append(wanted)
     return Batch(clips, torch.tensor(subjects), torch.tensor(motions), moving if settings.encoder.gate else None)
 
 
-def _film(
+def _augmented(
     values: FloatArray,
     times: Times,
     span: Span | None,

@@ -51,7 +51,7 @@ def train_encoder(
         torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = run.start(settings) if run else None
-    clips_digest, seen = (data.digest, data.marks) if run else ("", frozenset())
+    clips_digest, seen = (data.digest, data.fingerprints) if run else ("", frozenset())
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         net = _new_network(settings, data)
@@ -220,7 +220,7 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
 
 
 def _load_start_weights(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset[str]:
-    """Give the network the weights of a run; the marks of what that one has seen."""
+    """Give the network the weights of a run; the fingerprints of what that one has seen."""
     checkpoint = run.load()
     if checkpoint.made_for != data.frontend_id:
         raise ModelMismatchError(
