@@ -68,7 +68,7 @@ class SessionState(Enum):
     """It ended, by its verdict or before."""
 
 
-class Session:
+class SocketSession:
     """One socket: one verification, the takes of one enrolment, or two takes to compare.
 
     Args:

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 from facemotion.errors import BusyError, FacemotionError, UploadTimeoutError
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.limits import RETRY_SECONDS
-from facemotion.service.live.session import Session, send
+from facemotion.service.live.session import SocketSession, send
 from facemotion.service.problems import FAULT, Problem, problem_of
 
 SESSION_SECONDS = 300.0
@@ -39,7 +39,7 @@ class Live:
         await socket.accept()
         try:
             async with asyncio.timeout(SESSION_SECONDS):
-                await self._run(Session(self._context, socket))
+                await self._run(SocketSession(self._context, socket))
             await socket.close()
         except FacemotionError as error:
             await _part(socket, problem_of(error))
@@ -52,7 +52,7 @@ class Live:
             await _part(socket, FAULT)
             raise
 
-    async def _run(self, session: Session) -> None:
+    async def _run(self, session: SocketSession) -> None:
         first = await session.receive_first()
         # Counted from here on: otherwise a client that says nothing would keep others out, without a nonce.
         if self.sessions >= self._context.settings.limits.live_sessions:

@@ -11,8 +11,9 @@ from facemotion.signals import RATE, dtw_path, opening_face, resample
 from facemotion.types import FeatureSequence
 from facemotion.verifier import Verifier, cosine
 
-RESTING = 0.3
-"""A face is near rest below this share of the largest motion."""
+LEAST_SIZE = 0.3
+"""Differences are measured next to at least this share of the largest motion. It bounds how much they count; whether a
+face rests is asked of `signals.REST_SHARE`."""
 APART = 1.8
 """Two moments are wholly apart where they differ by this many times the larger motion of both."""
 
@@ -33,7 +34,7 @@ def side_by_side(verifier: Verifier, first: Acquisition, second: Acquisition) ->
     # Next to the larger motion of that moment, so that the same motion made smaller hardly differs and another one
     # does; next to a share of the largest where both faces are near rest, so that two still faces don't.
     apart = [
-        min(float(np.linalg.norm(a[i] - b[j])) / (APART * max(sizes[0][i], sizes[1][j], RESTING * largest)), 1.0)
+        min(float(np.linalg.norm(a[i] - b[j])) / (APART * max(sizes[0][i], sizes[1][j], LEAST_SIZE * largest)), 1.0)
         for i, j in path
     ]
     curves = [[round(float(value / largest), 3) for value in size] for size in sizes]
