@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facemotion.config import Settings
-from facemotion.doctor import host, product, storage
+from facemotion.doctor import host, setup, storage
 from facemotion.doctor.facts import Facts
 from facemotion.errors import FacemotionError, InstallationError, SettingsError
 from facemotion.models import Models
@@ -44,16 +44,16 @@ def examine(config: Path | None = None, store: str = "") -> tuple[Section, ...]:
 
     def read_settings(facts: Facts) -> None:
         nonlocal settings
-        settings = product.settings(facts, config)
+        settings = setup.settings(facts, config)
 
     parts: dict[str, Callable[[Facts], None]] = {
         "installation": host.installation,
         "machine": host.machine,
         "settings": read_settings,
         "threads": lambda facts: host.threads(facts, settings),
-        "models": lambda facts: product.models(facts, Models.of(settings.runtime)),
-        "decoder": lambda facts: product.decoder(facts, settings.media.decoder_threads),
-        "verifier": lambda facts: product.verifier(facts, settings),
+        "models": lambda facts: setup.models(facts, Models.of(settings.runtime)),
+        "decoder": lambda facts: setup.decoder(facts, settings.media.decoder_threads),
+        "verifier": lambda facts: setup.verifier(facts, settings),
         "store": lambda facts: storage.store(facts, store),
         "key": lambda facts: storage.key(facts, store),
         "optional parts": host.optional_parts,
