@@ -15,13 +15,16 @@ SERVICE = VersionedTables("The service's part of", metadata, Path(__file__).pare
 
 
 @contextmanager
-def open_database(store: str | Path) -> Iterator[Database]:
+def open_database(store: str | Path, *, make: bool = True) -> Iterator[Database]:
     """The database of a store with the service's tables in it, for commands that need no template.
+
+    Args:
+        store, make: see `facemotion.open_store`.
 
     Raises:
         StoreError and its kinds: see `facemotion.open_store`.
     """
-    database = Database.open(store)
+    database = Database.open(store, make=make)
     try:
         upgrade(database)
         yield database

@@ -9,7 +9,7 @@ from facemotion.store.base import TemplateStore, UserSummary, check_user, unknow
 __all__ = ["TemplateStore", "UserSummary", "check_user", "open_store", "unknown_user"]
 
 
-def open_store(url: str | Path, *, key: str = "", transform_key: str = "") -> TemplateStore:
+def open_store(url: str | Path, *, key: str = "", transform_key: str = "", make: bool = True) -> TemplateStore:
     """Open the template store at `url`, and make it where there is none yet.
 
     Args:
@@ -19,10 +19,13 @@ def open_store(url: str | Path, *, key: str = "", transform_key: str = "") -> Te
             is made with the store, in the user's configuration folder, mode 0600.
         transform_key: where the secret that turns the vectors comes from, in the same form; empty: what
             FACEMOTION_STORE_TRANSFORM_KEY holds, else the same as `key`.
+        make: False refuses a file that isn't there, as whoever only reads should: a mistyped name would become an
+            empty store. A database server is asked either way.
     Returns:
         A store that is safe to use from several threads and processes at once; close it, or use it with `with`.
     Raises:
-        StoreError: a directory, a missing folder, a URL of another database, or a store made by a later version.
+        StoreError: a directory, a missing folder, a missing file where `make` is False, a URL of another database, or a
+            store made by a later version.
         StoreCorruptError: the file isn't a facemotion store.
         StoreFullError: the disk is full or the file can't be written.
         StoreUnavailableError: the database server can't be reached, or another process holds the file.
@@ -33,7 +36,7 @@ def open_store(url: str | Path, *, key: str = "", transform_key: str = "") -> Te
     from facemotion.store.database import Database
     from facemotion.store.sql import SqlStore
 
-    database = Database.open(url)
+    database = Database.open(url, make=make)
     try:
         return SqlStore(database, key, transform_key)
     except BaseException:

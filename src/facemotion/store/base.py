@@ -159,6 +159,11 @@ def name_forms(user: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((composed, unicodedata.normalize("NFD", user), user)))
 
 
-def unknown_user(user: str, factor: Factor) -> UnknownUserError:
-    """What to raise where a user has no template of a factor."""
-    return UnknownUserError(f"There is no {factor} template of user {user!r}; enrol first.")
+def unknown_user(user: str, factor: Factor, place: str = "") -> UnknownUserError:
+    """What to raise where a user has no template of a factor.
+
+    Args:
+        place: name of the store, for whoever may know it; the service tells nobody.
+    """
+    where = f" in {place}" if place else ""
+    return UnknownUserError(f"There is no {factor} template of user {user!r}{where}; enrol first.")

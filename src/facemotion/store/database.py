@@ -51,15 +51,12 @@ class Database:
         self._local = threading.local()
 
     @classmethod
-    def open(cls, url: str | Path) -> Database:
+    def open(cls, url: str | Path, *, make: bool = True) -> Database:
         """Connect, make what is missing and bring an older schema up to date; see `facemotion.store.open_store`."""
-        parsed = parse_url(url)
-        name = (
-            parsed.database or ""
-            if parsed.get_backend_name() == "sqlite"
-            else parsed.render_as_string(hide_password=True)
-        )
+        parsed, name = parse_url(url), store_name(url)
         if parsed.get_backend_name() == "sqlite":
+            if not make:
+                _check_there(Path(name))
             _prepare_file(Path(name))
         try:
             return cls._settled(_engine(parsed), name)
@@ -146,6 +143,18 @@ class Database:
         self.engine.dispose()
 
 
+def store_name(url: str | Path) -> str:
+    """What to call a store before people: the path of its file, or its URL without the password.
+
+    Raises:
+        StoreError: see parse_url.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return parsed.database or ""
+    return parsed.render_as_string(hide_password=True)
+
+
 def parse_url(url: str | Path) -> URL:
     """The SQLAlchemy URL of a path or a URL.
 
@@ -207,6 +216,21 @@ def _options(url: URL) -> dict[str, Any]:
     # A pooler such as PgBouncer may give every transaction another connection of the server, where a statement that was
     # prepared in an earlier one isn't known.
     return {"connect_args": {"connect_timeout": int(BUSY_SECONDS), "prepare_threshold": None}}
+
+
+def _check_there(path: Path) -> None:
+    """
+    Raises:
+        StoreError: there is no such file; a mistyped name shouldn't become an empty store.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"There is no store {path}; enrol makes one, or name another with --store or FACEMOTION_STORE."
+        ) from error
+    except (OSError, ValueError):  # what can't be a file's name is refused where it is opened
+        return
 
 
 def _prepare_file(path: Path) -> None:

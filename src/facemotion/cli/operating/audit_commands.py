@@ -26,7 +26,7 @@ def check(
     from facemotion.service.guard import audit
     from facemotion.service.migrate import open_database
 
-    with open_database(store or default_store()) as database:
+    with open_database(store or default_store(), make=False) as database:
         report = audit.check(database, expect)
     if json:
         print_json({"rows": report.rows, "head": report.head})
@@ -52,7 +52,7 @@ def show(
     from facemotion.service.guard import audit
     from facemotion.service.migrate import open_database
 
-    with open_database(store or default_store()) as database:
+    with open_database(store or default_store(), make=False) as database:
         rows = audit.read(database, after, limit)
     if json:
         print_json({"rows": [asdict(row) for row in rows]})

@@ -46,7 +46,7 @@ def show(store: StoreOption = "", json: JsonOption = False) -> None:
     from facemotion.service.guard.auth import ApiKeys
     from facemotion.service.migrate import open_database
 
-    with open_database(store or default_store()) as database:
+    with open_database(store or default_store(), make=False) as database:
         keys = ApiKeys(database).list()
     if json:
         rows = [
@@ -80,7 +80,7 @@ def revoke(
     from facemotion.service.guard.auth import ApiKeys
     from facemotion.service.migrate import open_database
 
-    with open_database(store or default_store()) as database:
+    with open_database(store or default_store(), make=False) as database:
         ApiKeys(database).revoke(key)
     if json:
         print_json({"id": key, "revoked": True})

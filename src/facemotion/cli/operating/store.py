@@ -29,7 +29,7 @@ def rotate(store: StoreOption = "", json: JsonOption = False) -> None:
     """Encrypt every template anew, under the newest key."""
     from facemotion.store import open_store
 
-    with open_store(store or default_store()) as opened:
+    with open_store(store or default_store(), make=False) as opened:
         opened.rotate()
         count = len(opened.users())
     if json:
@@ -46,7 +46,7 @@ def revoke(
     """Turn a user's vectors by new secrets: what leaked of the old ones matches nothing any more."""
     from facemotion.store import open_store
 
-    with open_store(store or default_store()) as opened:
+    with open_store(store or default_store(), make=False) as opened:
         opened.revoke(user)
     if json:
         print_json({"user": user, "revoked": True})

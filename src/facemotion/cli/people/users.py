@@ -23,8 +23,10 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     from rich.text import Text
 
     from facemotion.store import open_store
+    from facemotion.store.database import store_name
 
-    with open_store(store or default_store()) as opened:
+    place = store or default_store()
+    with open_store(place, make=False) as opened:
         summaries = opened.users()
     if json:
         print_json(
@@ -43,12 +45,13 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
         )
         return
     if not summaries:
-        print("Nobody is enrolled.")
+        print(f"Nobody is enrolled in {store_name(place)}.")
         return
-    table = Table("user", "takes", "model", "enrolled", box=box.SIMPLE, pad_edge=False)
+    table = Table("user", "takes", "model", "enrolled", "changed", box=box.SIMPLE, pad_edge=False)
     for one in summaries:
         takes = ", ".join(f"{count} {factor}" for factor, count in one.takes.items())
-        table.add_row(Text(one.user), takes, ", ".join(one.model_ids.values()), f"{one.enrolled:%Y-%m-%d %H:%M} UTC")
+        dates = (f"{one.enrolled:%Y-%m-%d %H:%M} UTC", f"{one.changed:%Y-%m-%d %H:%M} UTC")
+        table.add_row(Text(one.user), takes, ", ".join(one.model_ids.values()), *dates)
     Console().print(table)
 
 
@@ -58,12 +61,17 @@ def forget(
     store: StoreOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Delete everything stored of a user."""
+    """Delete everything stored of a user; asks first."""
+    from facemotion.errors import UsageError
     from facemotion.store import check_user, open_store
 
     user = check_user(user)
-    with open_store(store or default_store()) as opened:
-        if not (yes or json) and not _agreed(f"Delete every template of {user}?"):
+    if json and not yes:
+        raise UsageError(f"Give --yes to delete {user}; with --json nothing is asked.")
+    with open_store(store or default_store(), make=False) as opened:
+        # Who isn't there is told at once by `delete`; nobody should have to agree to that first.
+        if not yes and opened.find(user) is not None and not _agreed(f"Delete every template of {user}?"):
+            print("Nothing was deleted.")
             raise typer.Exit(2)  # not 1, which says that a motion was rejected
         opened.delete(user)
     if json:
