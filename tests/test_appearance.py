@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from tests.service.conftest import running
 
 import facemotion as fm
 from facemotion.appearance import KEPT, PLACES, SIZE, Portraits, Recogniser, alignment, frontality
@@ -320,3 +321,12 @@ def test_sface_tells_speakers_apart(data_folder):
     different = [float(a @ b) for a in s1 for b in others] + [float(others[0] @ others[1])]
     assert min(same) > 0.8
     assert max(different) < 0.4
+
+
+def test_the_page_says_whether_faces_are_compared(settings, tmp_path):
+    alone = dataclasses.replace(settings, verifier=VerifierSettings(encoder="flat"))
+    for inference, said, other in ((settings, "faceToo", "motionAlone"), (alone, "motionAlone", "faceToo")):
+        with running(tmp_path / f"{said}.db", inference=inference) as server:
+            html = server.call("GET", "/", "").text
+        assert f'data-words="{said}"' in html
+        assert f'data-words="{other}"' not in html

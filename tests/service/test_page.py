@@ -105,6 +105,12 @@ def test_nothing_is_asked_for_from_the_root_of_a_site():
         )
 
 
+def test_every_standing_word_is_there():
+    html = (STATIC / "index.html").read_text("utf-8")
+    names = set(re.findall(r'data-(?:words|label|hint)="(\w+)"', html))
+    assert names | {"faceToo"} == named("PAGE")  # which stands in place of motionAlone
+
+
 def named(block: str) -> set[str]:
     """What one object of strings.js has words for."""
     strings = (STATIC / "strings.js").read_text("utf-8")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
+
+from facemotion.service.context import ServiceContext
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self'; media-src 'self' blob:; "
@@ -27,9 +31,11 @@ def page() -> APIRouter:
     return router
 
 
-async def index() -> Response:
-    """The page itself."""
-    return _page("index.html")
+async def index(request: Request) -> Response:
+    """The page itself; its first sight says whether faces are compared."""
+    context: ServiceContext = request.app.state.context
+    faces = context.operations.verifier.appearance is not None
+    return _page("index.html", {"motionAlone": "faceToo"} if faces else {})
 
 
 async def administration() -> Response:
@@ -42,9 +48,13 @@ async def static(name: str) -> Response:
     return _answer(_read(name), name)
 
 
-def _page(name: str) -> Response:
+def _page(name: str, words: Mapping[str, str] | None = None) -> Response:
     """A page with its styles in it, so that a browser can paint before it asks for anything else; the policy names them
-    by their digests."""
+    by their digests.
+
+    Args:
+        words: names in data-words, and the names of strings.js that stand in their place.
+    """
     digests = ["'self'"]
 
     def inside(link: re.Match[str]) -> str:
@@ -52,7 +62,10 @@ def _page(name: str) -> Response:
         digests.append(f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'")
         return f"<style>{style.decode()}</style>"
 
-    return _answer(STYLESHEET.sub(inside, _read(name).decode()).encode(), name, " ".join(digests))
+    html = STYLESHEET.sub(inside, _read(name).decode())
+    for before, after in (words or {}).items():
+        html = html.replace(f'data-words="{before}"', f'data-words="{after}"')
+    return _answer(html.encode(), name, " ".join(digests))
 
 
 def _read(name: str) -> bytes:

@@ -12,7 +12,9 @@ export const GUIDANCE = {
 
 /** What stands still on the page; the HTML names these by data-words, data-label and data-hint. */
 export const PAGE = {
-  homeTitle: "Your face, and a motion only you know",
+  homeTitle: "A motion only you know",
+  motionAlone: "The motion alone is compared, not your face: whoever makes the same motion may pass for you.",
+  faceToo: "Your face is compared too.",
   userName: "Your user name",
   letMeIn: "Let me in",
   enrol: "Enrol, or enrol again",
