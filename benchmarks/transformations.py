@@ -31,7 +31,7 @@ from facemotion.media import Source, load_clip
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "compatibility.md"
 SAMPLE = Path(fm.__file__).parent / "samples" / "anna-wink-pout-1.mp4"
-"""A wink and a pout to the left: a motion of one side, so that its mirror image is another motion."""
+"""A wink and a pout to the right: a motion of one side, so that its mirror image is another motion."""
 LEAST = 0.97
 """Cosine with the film that every transformation keeps."""
 

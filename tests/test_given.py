@@ -97,6 +97,7 @@ ONES = np.ones((30, 48, 64, 3), np.uint8)
         ((ONES, True), "rate must be"),
         ((ONES, "fast"), "seconds or frames/s"),
         ((ONES, None), "rate must be"),
+        ("", "The path of the clip is empty; give a path, bytes"),
         (io.StringIO("text"), "The file gives str, not bytes; open it with mode 'rb'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -113,6 +114,20 @@ def test_anything_else_is_told_what_is_taken(verifier, given, words):
 def test_one_clip_in_place_of_several_takes_is_told_so(verifier, tmp_path, given):
     with fm.open_store(tmp_path / "store.db") as store, pytest.raises(UsageError, match="Give several takes as a list"):
         verifier.enrol(store, "alice", given)
+
+
+def test_an_open_file_that_gives_nothing_is_told_why(film, tmp_path):
+    with film.open("rb") as file:
+        file.read()
+        with pytest.raises(UnreadableMediaError, match=r"^Nothing is left to read in the open file; .* seek\(0\)\.$"):
+            take_in(file, MediaSettings())
+    with (tmp_path / "new.mp4").open("wb") as file, pytest.raises(UnreadableMediaError, match="isn't open for reading"):
+        take_in(file, MediaSettings())
+
+
+def test_times_in_milliseconds_are_told_to_be_seconds(verifier):
+    with pytest.raises(MediaLimitError, match="Times are in seconds"):
+        verifier.embed((ONES, 1000 * np.arange(30)))
 
 
 def test_of_several_takes_without_a_name_the_one_meant_is_numbered(verifier, clip, tmp_path):

@@ -153,7 +153,9 @@ def test_named_errors_for_files_that_are_no_clips(tmp_path, talking_frames, enco
     for source in (b"", text, tmp_path / "cut.mp4", tmp_path / "absent.mp4", "nul\0character.mp4"):
         with pytest.raises(UnreadableMediaError):
             load_clip(source)
-    with pytest.raises(MediaError, match="folder"):
+    with pytest.raises(UnreadableMediaError, match=r"give a video file \(MP4, WebM"):
+        load_clip(text)
+    with pytest.raises(MediaError, match=r"is a folder: .*, from Python: load_clip\(folder, rate=25\)\.$"):
         load_clip(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     holder = os.open(tmp_path / "pipe", os.O_RDWR)  # else opening it would wait for a writer
@@ -162,6 +164,13 @@ def test_named_errors_for_files_that_are_no_clips(tmp_path, talking_frames, enco
             load_clip(tmp_path / "pipe")
     finally:
         os.close(holder)
+
+
+def test_a_file_that_is_not_there_is_looked_for_in_a_named_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnreadableMediaError) as caught:
+        load_clip("5")
+    assert str(caught.value) == f"There is no file 5 in {tmp_path}; check the path."
 
 
 def test_sound_alone_is_no_video():

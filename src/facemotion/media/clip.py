@@ -82,7 +82,8 @@ class FrameReader:
         if isinstance(source, Path) and is_folder(source):
             if rate is None:
                 raise MediaError(
-                    f"{source} is a folder: give a video, or a folder of images with its rate in frames/s."
+                    f"{source} is a folder: give a video, or a folder of images with its rate in frames/s, from "
+                    "Python: load_clip(folder, rate=25)."
                 )
             yield from folder_shots(source, rate, settings)
             return

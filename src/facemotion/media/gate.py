@@ -46,7 +46,9 @@ class FrameGate:
             )
         self._latest = seconds
         if seconds - self._first > self._max_seconds:
-            raise MediaLimitError(f"The clip is longer than {self._max_seconds:g} s; record a shorter one.")
+            raise MediaLimitError(
+                f"The clip is longer than {self._max_seconds:g} s; record a shorter one. Times are in seconds."
+            )
         if seconds - self._admitted < self._spacing:
             return False
         self._admitted = seconds

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -91,6 +92,8 @@ def take_in(given: ClipLike | Footage, settings: MediaSettings) -> Footage:
     if isinstance(given, Footage):
         return given
     if isinstance(given, str | os.PathLike):
+        if not os.fspath(given):
+            raise UsageError(f"The path of the clip is empty; give {TAKEN}.")
         path = Path(os.fsdecode(given))
         return Footage(path, str(path))
     if isinstance(given, bytes | bytearray | memoryview):
@@ -145,11 +148,23 @@ def _read_file(file: Any, settings: MediaSettings) -> Footage:
                 raise UsageError(f"The file gives {type(part).__name__}, not bytes; open it with mode 'rb'.")
             parts.append(part)
             size += len(part)
+    except UnsupportedOperation as error:  # which says no more than "read"
+        raise UnreadableMediaError("The open file isn't open for reading; open it with mode 'rb'.") from error
     except (OSError, ValueError) as error:  # ValueError: it is closed
         raise UnreadableMediaError(f"Can't read the open file: {error}.") from error
+    if size == 0 and _stands_behind_something(file):
+        raise UnreadableMediaError("Nothing is left to read in the open file; put it back to its start with seek(0).")
     if size > most:
         raise MediaLimitError(f"The file has more than {settings.max_mebibytes:g} MiB, the most that is allowed.")
     return Footage(b"".join(parts), name if isinstance(name, str) else "")
+
+
+def _stands_behind_something(file: Any) -> bool:
+    """Whether a file of which nothing could be read was read before."""
+    try:
+        return bool(file.tell())
+    except (AttributeError, OSError, ValueError):  # a pipe, or an object that only reads
+        return False
 
 
 def _hold(frames: Any, times: Any) -> HeldFrames:

@@ -41,7 +41,8 @@ def open_bytes(source: Path | bytes, settings: MediaSettings) -> Iterator[Binary
             raise UnreadableMediaError(f"{source} isn't a regular file.")
         stream = source.open("rb")
     except FileNotFoundError as error:
-        raise UnreadableMediaError(f"There is no file {source}.") from error
+        where = "" if source.is_absolute() else f" in {Path.cwd()}"
+        raise UnreadableMediaError(f"There is no file {source}{where}; check the path.") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UnreadableMediaError(f"Can't open {source}: {error}.") from error
     with stream:

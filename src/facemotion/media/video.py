@@ -99,7 +99,7 @@ def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = 
     except av.error.FFmpegError as error:
         raise UnreadableMediaError(
             f"This isn't a video that can be read, or it is damaged or cut off ({error.strerror}); "
-            "record or export it again."
+            "give a video file (MP4, WebM and others), or record or export this one again."
         ) from error
 
 
