@@ -21,6 +21,7 @@ from facemotion.errors import (
     SeveralFacesError,
     UnknownModelError,
     UnknownUserError,
+    UsageError,
 )
 from facemotion.media import load_clip
 from facemotion.models import Models
@@ -236,6 +237,23 @@ def test_an_encoder_of_another_front_end_is_refused(tmp_path, verifier):
     )
     with pytest.raises(ModelMismatchError, match="front end"):
         fm.Verifier.load(settings)
+
+
+def test_what_is_no_settings_and_no_store_is_told_what_to_give(verifier, clips):
+    with pytest.raises(UsageError, match=r"got str; facemotion\.load_settings\(path\) reads a file"):
+        fm.Verifier.load("x.toml")
+    for call in (
+        lambda: verifier.check("store.db", "alice", clips / "talk1.mp4"),
+        lambda: verifier.enrol("store.db", "alice", [clips / "talk1.mp4"] * 2),
+        lambda: verifier.change_motion(None, "alice", [clips / "talk1.mp4"] * 2),
+    ):
+        with pytest.raises(UsageError, match=r"A store is what facemotion\.open_store\(path\) gives, got"):
+            call()
+
+
+def test_a_frame_that_is_none_is_told_what_one_is(verifier):
+    with pytest.raises(UsageError, match=r"A frame must be a \(height, width, 3\) uint8 RGB array, got int"):
+        verifier.live().push(5, 0.0)
 
 
 def test_the_public_face_is_whole():

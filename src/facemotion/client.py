@@ -155,7 +155,7 @@ def _check_address(url: str) -> None:
         UsageError: see Client.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))
         fit = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # of a port that is no number, or a bracket that doesn't close
         fit = False
@@ -186,7 +186,11 @@ def _error(answer: httpx.Response) -> errors.FacemotionError:
 def _read(source: ClipSource) -> tuple[str, bytes, str]:
     if isinstance(source, bytes):
         return ("clip", source, "application/octet-stream")
+    if not isinstance(source, str | Path):
+        raise UsageError(f"A clip is the path of a file, or its bytes; got {type(source).__name__}.")
     try:
         return ("clip", Path(source).read_bytes(), "application/octet-stream")
+    except FileNotFoundError as error:
+        raise errors.UnreadableMediaError(f"There is no file {Path(source).absolute()}; check the path.") from error
     except OSError as error:
         raise errors.UnreadableMediaError(f"Can't read {source}: {error.strerror}.") from error

@@ -60,11 +60,17 @@ class Verifier:
         Args:
             settings: None: those of this machine (facemotion.config.load_settings), as for Frontend.load.
         Raises:
+            UsageError: `settings` are no Settings.
             SettingsError: among others, duplicate faces are to be looked for and no recogniser is named, or a clip in
                 the folder of common motions can't be used.
             UnknownModelError, MissingModelError, ModelHashError.
             ModelMismatchError: the encoder was made for another extractor.
         """
+        if settings is not None and not isinstance(settings, Settings):
+            raise UsageError(
+                f"Settings are facemotion.Settings, got {type(settings).__name__}; "
+                "facemotion.load_settings(path) reads a file."
+            )
         settings = settings or load_settings()
         frontend = Frontend.load(settings)
         models, wanted = Models.of(settings.runtime), settings.verifier
@@ -152,7 +158,8 @@ class Verifier:
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
             UsageError, MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
         """
-        user = check_user(user)  # before the clips are decoded, which takes seconds
+        _check_store(store)  # before the clips are decoded, which takes seconds
+        user = check_user(user)
         return self.enrol_acquired(store, user, self._acquire_several(clips, progress))
 
     def _acquire_several(
@@ -188,6 +195,7 @@ class Verifier:
             EnrolmentError: no recogniser compares faces, a take shows another face, or see enrol.
             MediaError, AcquisitionError, StoreError: see enrol.
         """
+        _check_store(store)
         self.enroller.compared_face()  # before the clips are decoded, which takes seconds
         return self.enroller.change_motion(store, user, self._acquire_several(clips))
 
@@ -211,6 +219,7 @@ class Verifier:
             ModelMismatchError: the template was made with another model; the user must enrol again.
             UsageError, MediaError, AcquisitionError: see verify.
         """
+        _check_store(store)
         user = check_user(user)
         return self.check_acquired(store, user, self._acquire(clip))
 
@@ -246,6 +255,18 @@ class Verifier:
         if len(template.vectors) < 2:
             return 0.0
         return share * max(0.0, float(template.agreement.min()) - point.threshold)
+
+
+def _check_store(store: object) -> None:
+    """
+    Raises:
+        UsageError: the store isn't open, a path say.
+    """
+    if not callable(getattr(store, "compare", None)):
+        raise UsageError(
+            f"A store is what facemotion.open_store(path) gives, got {type(store).__name__}; "
+            "open it: with facemotion.open_store(path) as store."
+        )
 
 
 def _decision(results: Sequence[FactorResult], acquisitions: Sequence[Acquisition], encode: float) -> Decision:

@@ -53,7 +53,7 @@ def cleo(client, talk) -> str:
 
 
 def test_a_name_is_enrolled_once(client, cleo, talk):
-    with pytest.raises(UserExistsError):
+    with pytest.raises(UserExistsError, match="replace=True"):
         client.enrol(cleo, talk[:3])
 
 
@@ -61,8 +61,10 @@ def test_a_clip_may_be_a_file(client, cleo, talk, tmp_path):
     probe = tmp_path / "probe.mp4"
     probe.write_bytes(talk[4])
     assert client.verify(cleo, probe) is True
-    with pytest.raises(UnreadableMediaError):
+    with pytest.raises(UnreadableMediaError, match=r"There is no file .*nothing\.mp4; check the path"):
         client.verify(cleo, tmp_path / "nothing.mp4")
+    with pytest.raises(UsageError, match="A clip is the path of a file, or its bytes; got int"):
+        client.verify(cleo, 5)
 
 
 def test_a_nonce_is_good_for_one_attempt(client, cleo, talk, brow):
@@ -89,6 +91,12 @@ def test_enrolling_again_needs_to_be_asked_for(client, talk, brow):
 
 def test_the_models_in_use_are_listed(client):
     assert client.models()["models"]
+
+
+@pytest.mark.parametrize("name", ["al ice", "Zo\u00eb", ".al", "a" * 129])
+def test_a_name_that_the_service_refuses_is_told_the_letters(client, name):
+    with pytest.raises(FormError, match=r"letters a to z and A to Z, digits and \. _ @ \+ -"):
+        client.status(name)
 
 
 @pytest.mark.parametrize("name", ["cleo?x", "cleo#x", "cleo/", "../users/cleo", "%63leo"])
@@ -128,7 +136,7 @@ def test_wrong_keys_roles_and_places_have_names(server):
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1:8470", "localhost:8470", "verify.example.com", "", "ftp://example.com", "http://", "https://:8470",
-     "http://host:port", "http://[::1", "https://example.com/?a=b", "//example.com"],
+     "http://host:port", "http://[::1", "https://example.com/?a=b", "//example.com", 5],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_once(address):
     with pytest.raises(UsageError, match="https://HOST:PORT"):
@@ -170,7 +178,8 @@ def test_the_python_block_runs(server, talk, tmp_path, monkeypatch, capsys):
     for name, clip in zip(("1", "2", "3", "probe"), talk, strict=False):
         (tmp_path / f"{name}.mp4").write_bytes(clip)
     monkeypatch.chdir(tmp_path)
-    exec(block.replace("http://127.0.0.1:8470", server.url), {"KEY": server.keys["enrol"]})
+    monkeypatch.setenv("FACEMOTION_KEY", server.keys["enrol"])
+    exec(block.replace("http://127.0.0.1:8470", server.url), {})
     enrolled, verified = capsys.readouterr().out.splitlines()
     assert enrolled.startswith("3")
     assert verified == "True"
@@ -192,3 +201,18 @@ def test_the_curl_page_runs(server, talk, tmp_path):
     assert '"accepted":true' in done.stdout
     assert '"enrolled":true' in done.stdout
     assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_the_curl_page_shows_why_it_was_refused(server, tmp_path):
+    page = re.search(r"<!-- curl:begin -->\n```sh\n(.*?)```", DOCS.read_text("utf-8"), re.S)[1]
+    script = page.replace("http://127.0.0.1:8470", server.url)
+    for name in ("1", "2", "3", "probe"):
+        (tmp_path / f"{name}.mp4").write_bytes(b"")
+    for key, error in ((server.keys["enrol"], "UnreadableMediaError"), ("fm_00000000_wrong", "AuthenticationError")):
+        environment = os.environ | {"FACEMOTION_KEY": key}
+        done = subprocess.run(
+            ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 22
+        assert error in done.stdout + done.stderr

@@ -17,6 +17,15 @@ from facemotion.types import Embedding
 from .samples import make_template
 
 
+def test_a_closed_store_answers_nothing_more(store_url):
+    with open_store(store_url) as store:
+        pass
+    store.close()  # twice does no harm
+    for call in (store.users, lambda: store.factors("alice"), lambda: store.delete("alice")):
+        with pytest.raises(StoreError, match="is closed; open it again"):
+            call()
+
+
 def test_a_template_comes_back_as_it_was_put(store_url):
     put = make_template(takes=3)
     with open_store(store_url) as store:

@@ -91,6 +91,8 @@ def check_frame(frame: Frame, settings: MediaSettings) -> None:
     Raises:
         MediaError: another shape or type. MediaLimitError: a side is too long.
     """
+    if not isinstance(frame, np.ndarray):
+        raise MediaError(f"A frame must be a (height, width, 3) uint8 RGB array, got {type(frame).__name__}.")
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or min(frame.shape) == 0:
         raise MediaError(f"A frame must be (height, width, 3) uint8 RGB, got {frame.shape} {frame.dtype}.")
     check_size(frame.shape[1], frame.shape[0], settings)

@@ -273,9 +273,9 @@ class Operations:
     def _check_presence(self, user: str, replace: bool) -> None:
         enrolled = bool(self.store.factors(user))
         if enrolled and not replace:
-            raise UserExistsError(f"User {user!r} is enrolled already; use PUT to enrol them again.")
+            raise UserExistsError(f"User {user!r} is enrolled already; to enrol them again use PUT (replace=True).")
         if replace and not enrolled:
-            raise UnknownUserError(f"There is no user {user!r}; use POST to enrol them.")
+            raise UnknownUserError(f"There is no user {user!r}; to enrol them use POST (replace=False).")
 
     def _settle_and_note(
         self,

@@ -107,6 +107,11 @@ class ServiceSettings:
 
 
 USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
+USER_RULE = (
+    "A user name has 1 to 128 letters a to z and A to Z, digits and . _ @ + - and doesn't begin with a dot; give an id "
+    "of these."
+)
+"""What USER_PATTERN says, for people."""
 """Names of users that the service takes; the store takes more."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 

@@ -48,6 +48,7 @@ class Database:
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
         self.name = name
+        self.closed = False
         self._local = threading.local()
 
     @classmethod
@@ -88,6 +89,7 @@ class Database:
         if (outer := self._outer) is not None:
             yield outer
             return
+        self._check_open()
         with named_errors(self.name), self.engine.begin() as connection:
             yield connection
 
@@ -101,6 +103,7 @@ class Database:
         if (outer := self._outer) is not None:
             yield outer
             return
+        self._check_open()
         with named_errors(self.name), self.engine.execution_options(writes=True).begin() as connection:
             self._local.connection, self._local.scrub = connection, False
             try:
@@ -139,8 +142,13 @@ class Database:
             log.warning("Old bytes stay in %s until its next change: %s", self.name, error)
 
     def close(self) -> None:
-        """Close every connection of the pool."""
+        """Close every connection of the pool; whatever is asked of it from then on is a StoreError."""
+        self.closed = True
         self.engine.dispose()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise StoreError(f"The store {self.name} is closed; open it again with open_store.")
 
 
 def store_name(url: str | Path) -> str:

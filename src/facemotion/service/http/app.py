@@ -29,7 +29,7 @@ from facemotion.service.live.socket import Live
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
 from facemotion.service.problems import FAULT, Problem, problem_of, status_of
-from facemotion.service.settings import ServiceSettings
+from facemotion.service.settings import USER_RULE, ServiceSettings
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore
 from facemotion.verifier import Verifier
@@ -181,6 +181,8 @@ async def _named(_request: Request, error: FacemotionError) -> Response:
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
     # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
     places = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()})
+    if places == ["path.user"]:
+        return respond(422, problem_of(FormError(USER_RULE)))
     return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
 
 
