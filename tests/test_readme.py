@@ -21,6 +21,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 COMMANDS = [line[2:] for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line[:2] == "$ "]
+(SAMPLES,) = (text.splitlines() for kind, text in BLOCKS if kind == "sh" and text.startswith("S="))
+ANSWERS = re.findall(r"(\w+) \((\d)\)", README.split("They answer")[1].split("\n\n")[0])
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,8 @@ def run(desk: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_blocks_to_run():
     assert len(PYTHON) >= 2
-    assert len(COMMANDS) >= 6
+    assert COMMANDS
+    assert len(SAMPLES) - 1 == len(ANSWERS) >= 6
 
 
 def test_the_commands_run_in_the_order_shown(desk):
@@ -51,6 +54,16 @@ def test_the_commands_run_in_the_order_shown(desk):
         assert program == "facemotion"
         result = run(desk, "-m", "facemotion.cli", *arguments)
         assert result.returncode == 0, (line, result.stdout, result.stderr)
+
+
+def test_the_commands_on_the_samples_answer_as_the_page_says(desk):
+    folder = SAMPLES[0].removeprefix("S=")
+    for line, (word, code) in zip(SAMPLES[1:], ANSWERS, strict=True):
+        program, *arguments = shlex.split(line.replace("$S", str(ROOT / folder)))
+        assert program == "facemotion"
+        result = run(desk, "-m", "facemotion.cli", *arguments)
+        assert result.returncode == int(code), (line, result.stdout, result.stderr)
+        assert word in result.stdout, line
 
 
 def test_the_python_runs_in_the_order_shown(desk):
