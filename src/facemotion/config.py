@@ -145,7 +145,9 @@ class VerifierSettings:
     recogniser_point: str = option("", "operating point of the recogniser's card; empty for the card's default")
     min_takes: int = option(2, "fewest enrolment takes", minimum=1, maximum=20)
     max_takes: int = option(5, "most enrolment takes", minimum=1, maximum=20)
-    weak_motion: str = option("warn", "what to do with a motion that is easy to guess", choices=("warn", "refuse"))
+    weak_motion: str = option(
+        "warn", "what to do with a motion that is easy to guess: warn or refuse", choices=("warn", "refuse")
+    )
     weak_energy: float = option(
         2.0,
         "a motion below this energy is weak; 0: none is",
@@ -162,7 +164,7 @@ class VerifierSettings:
     )
     duplicate_face: str = option(
         "off",
-        "what to do with a new user whose face is enrolled under another name; needs a recogniser",
+        "a new user whose face is enrolled under another name: off, warn or refuse; needs a recogniser",
         choices=("off", "warn", "refuse"),
     )
     duplicate_point: str = option("", "operating point for that; empty for the strictest of the recogniser's card")

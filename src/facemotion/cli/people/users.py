@@ -47,10 +47,10 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     if not summaries:
         print(f"Nobody is enrolled in {store_name(place)}.")
         return
-    table = Table("user", "takes", "model", "enrolled", "changed", box=box.SIMPLE, pad_edge=False)
+    table = Table("user", "takes", "model", "enrolled (UTC)", "changed (UTC)", box=box.SIMPLE, pad_edge=False)
     for one in summaries:
         takes = ", ".join(f"{count} {factor}" for factor, count in one.takes.items())
-        dates = (f"{one.enrolled:%Y-%m-%d %H:%M} UTC", f"{one.changed:%Y-%m-%d %H:%M} UTC")
+        dates = (f"{one.enrolled:%Y-%m-%d %H:%M}", f"{one.changed:%Y-%m-%d %H:%M}")
         table.add_row(Text(one.user), takes, ", ".join(one.model_ids.values()), *dates)
     Console().print(table)
 
