@@ -146,7 +146,8 @@ def readme(measured: dict[str, dict[str, object]], default: str) -> str:
         "rendered people are new to it, the GRID phrases too, but not their speaker. We chose the recipe on other "
         "rendered people, but had already seen figures on these phrases, so the GRID row is optimistic. FMR and FNMR "
         f"are at its default operating point (`{default}`, one take enrolled): impostor trials accepted and genuine "
-        "trials rejected. Its threshold lets 5.0% pass over both sets together, most of whose genuine trials are GRID's.",
+        f"trials rejected. Its threshold lets {float(default.removeprefix('fmr-')):.1%} pass over both sets together, "
+        "most of whose genuine trials are GRID's.",
         "",
         "| clips | prevalence | average precision | peak F1 | EER | FMR | FNMR |",
         "|---|---|---|---|---|---|---|",
