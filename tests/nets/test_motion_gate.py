@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from facemotion.nets.blocks import LAYERS
 from facemotion.nets.motion_gate import LEAST, MotionGate, weigh
 from facemotion.nets.pooling import course, means_of_segments
 
@@ -39,3 +40,14 @@ def test_frames_that_do_not_count_take_no_time() -> None:
     weights = torch.cat([torch.zeros(1, 7), torch.ones(1, 12), torch.zeros(1, 5)], dim=1)
     torch.testing.assert_close(course(weights)[:, 7:19], course(torch.ones(1, 12)))
     torch.testing.assert_close(means_of_segments(rested, weights, 4), means_of_segments(x, None, 4))
+
+
+@pytest.mark.parametrize("network", ["transformer", "conformer", "tcn"])
+def test_frames_that_do_not_count_are_not_seen_by_others(network: str) -> None:
+    torch.manual_seed(0)
+    layer = LAYERS[network](8, 2, 16, 0.0, 0).eval()
+    x, rest = torch.randn(1, 20, 8), torch.randn(1, 9, 8)
+    weights = torch.cat([torch.zeros(1, 9), torch.ones(1, 20)], dim=1)
+    alone = layer(x, None, torch.ones(1, 20))
+    rested = layer(torch.cat([rest, x], dim=1), None, weights)[:, 9:]
+    torch.testing.assert_close(rested, alone, atol=1e-3, rtol=1e-3)

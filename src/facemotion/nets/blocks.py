@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from facemotion.nets.dropout import Dropout, draw_kept
 
 KERNEL = 5  # frames that the convolution of a TCN layer reaches over, before dilation
+UNSEEN = 1e-6  # weight of a frame that isn't seen, whose logarithm must be a number
 MASKED = -1e9  # added to what a frame of padding would weigh: nothing is left of it
 CONFORMER_KERNEL = 15  # frames, 0.6 s at 25 frames/s
 
@@ -29,10 +30,13 @@ class TransformerLayer(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, L, m) in and out; mask (B, L) bool, true on the frames of each clip."""
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
+        """(B, L, m) in and out; mask (B, L) bool, true on the frames of each clip; weights (B, L) float, how much each
+        frame is seen by the others, all alike if None."""
         rate = self.rate if self.training else 0.0
-        x = x + self.dropout(self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate)))
+        x = x + self.dropout(
+            self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate, weights=weights))
+        )
         out: Tensor = x + self.dropout(self.feedforward(self.before_feedforward(x)))
         return out
 
@@ -49,7 +53,7 @@ class GruLayer(nn.Module):
         self.forwards, self.backwards = nn.GRU(width, width, batch_first=True), nn.GRU(width, width, batch_first=True)
         self.out = nn.Linear(2 * width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
         """See TransformerLayer."""
         inputs = self.norm(x)
         if mask is None:
@@ -78,9 +82,9 @@ class TcnLayer(nn.Module):
             nn.Linear(width, feedforward), nn.ReLU(), Dropout(dropout), nn.Linear(feedforward, width)
         )
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
         """See TransformerLayer."""
-        mixed = _over_time(self.depthwise, self.norm(x), mask)
+        mixed = _over_time(self.depthwise, self.norm(x), mask, weights)
         out: Tensor = x + self.dropout(self.pointwise(mixed))
         return out
 
@@ -112,13 +116,15 @@ class ConformerLayer(nn.Module):
         self.after = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
         """See TransformerLayer."""
         rate = self.rate if self.training else 0.0
         x = x + 0.5 * self.dropout(self.first(x))
-        x = x + self.dropout(self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate)))
+        x = x + self.dropout(
+            self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate, weights=weights))
+        )
         gated = nn.functional.glu(self.gate(self.before_convolution(x)), dim=-1)
-        x = x + self.dropout(self.after(_over_time(self.depthwise, gated, mask)))
+        x = x + self.dropout(self.after(_over_time(self.depthwise, gated, mask, weights)))
         out: Tensor = self.norm(x + 0.5 * self.dropout(self.last(x)))
         return out
 
@@ -129,7 +135,7 @@ class NoLayer(nn.Module):
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
         """See TransformerLayer."""
         return x
 
@@ -144,24 +150,40 @@ LAYERS: dict[str, Callable[[int, int, int, float, int], nn.Module]] = {
 }
 
 
-def _attention(qkv: Tensor, heads: int, mask: Tensor | None, dropout: float) -> Tensor:
+def _attention(
+    qkv: Tensor, heads: int, mask: Tensor | None, dropout: float, *, weights: Tensor | None = None
+) -> Tensor:
     """Queries, keys and values (B, L, 3m) -> what each frame takes from the frames of its clip (B, L, m)."""
     batch, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     query, key, value = qkv.reshape(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
+    seen = _seen(mask, weights, qkv)
     if dropout and qkv.device.type == "cpu":
-        mixed = _attend_with_dropout(query, key, value, mask, dropout)
+        mixed = _attend_with_dropout(query, key, value, seen, dropout)
+    elif weights is not None and seen is not None:  # written out: the exporter can't decompose torch's own with weights
+        logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + seen[:, None, None, :]
+        mixed = logits.softmax(-1) @ value
     else:
-        attend = None if mask is None else mask[:, None, None, :]
+        attend = None if seen is None else seen[:, None, None, :]
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attend, dropout_p=dropout)
     return mixed.transpose(1, 2).reshape(batch, length, width)
 
 
-def _attend_with_dropout(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+def _seen(mask: Tensor | None, weights: Tensor | None, like: Tensor) -> Tensor | None:
+    """(B, L) what is added to what a frame weighs in attention; None where all frames are seen alike."""
+    if mask is None and weights is None:
+        return None
+    added = torch.zeros(like.shape[:2], dtype=like.dtype, device=like.device)
+    if weights is not None:
+        added = added + weights.clamp_min(UNSEEN).log()
+    return added if mask is None else added.masked_fill(~mask, MASKED)
+
+
+def _attend_with_dropout(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
     """scaled_dot_product_attention of (B, H, L, d) on a CPU, with fewer passes over (B, H, L, L), which are most of its
-    cost: scales go to the small factors, and the mask is one more number of the keys."""
+    cost: scales go to the small factors, and what is seen is one more number of the keys."""
     query = query * key.shape[-1] ** -0.5
-    if mask is not None:
-        away = torch.where(mask, 0.0, MASKED).to(query.dtype)[:, None, :, None].expand(-1, key.shape[1], -1, -1)
+    if seen is not None:
+        away = seen[:, None, :, None].expand(-1, key.shape[1], -1, -1)
         query, key = torch.cat([query, torch.ones_like(query[..., :1])], -1), torch.cat([key, away], -1)
     weights = (query @ key.transpose(-1, -2)).softmax(-1)
     kept, scale = draw_kept(weights, dropout)
@@ -169,8 +191,10 @@ def _attend_with_dropout(query: Tensor, key: Tensor, value: Tensor, mask: Tensor
     return mixed
 
 
-def _over_time(convolution: nn.Conv1d, x: Tensor, mask: Tensor | None) -> Tensor:
-    """A convolution over the frames of (B, L, m); before and after a clip there are zeros."""
+def _over_time(convolution: nn.Conv1d, x: Tensor, mask: Tensor | None, weights: Tensor | None) -> Tensor:
+    """A convolution over the frames of (B, L, m), each as far as it is seen; around a clip there are zeros."""
+    if weights is not None:
+        x = x * weights[..., None]
     if mask is not None:
         x = x.masked_fill(~mask[..., None], 0.0)
     mixed: Tensor = convolution(x.transpose(1, 2)).transpose(1, 2)

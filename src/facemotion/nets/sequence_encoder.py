@@ -121,7 +121,7 @@ class SequenceEncoder(nn.Module):
             x = x + sinusoidal_positions(_places(x, weights), self.width)
         x = self.dropout(x)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, weights)
         pooled = self.pooling(self.norm(x), mask, weights)
         return nn.functional.normalize(self.head(pooled), dim=-1), odds
 
