@@ -43,6 +43,28 @@ def test_a_live_frame_is_turned_upright_as_images_of_a_folder_are(film, way, tmp
     assert np.array_equal(folder.frames[5], live)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("way", LAID)
+def test_images_of_a_folder_are_turned_upright_once_whatever_their_format(film, way, suffix, tmp_path):
+    laid, _, orientation = LAID[way]
+    clip = load_clip(write_images(film.relaid(*laid), tmp_path, suffix, orientation), rate=10)
+    assert clip.frames.shape == film.frames.shape
+    assert np.abs(clip.frames.astype(int) - film.frames).mean() < 3
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg"])
+def test_compressed_tiff_is_turned_upright_once(film, compression, tmp_path):
+    laid, _, orientation = LAID["turned left"]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for number, picture in enumerate(film.relaid(*laid).frames):
+        image = Image.fromarray(np.ascontiguousarray(picture))
+        image.save(tmp_path / f"{number}.tif", compression=compression, exif=exif)
+    clip = load_clip(tmp_path, rate=10)
+    assert clip.frames.shape == film.frames.shape
+    assert np.abs(clip.frames.astype(int) - film.frames).mean() < 4
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
 def test_an_orientation_that_cannot_be_read_leaves_a_picture_as_it_is(film):
     data = jpeg(film.frames[0], exif=b"Exif\0\0II*\0\xff\xff\xff\xff")

@@ -199,6 +199,8 @@ def _upright(image: Image.Image) -> Image.Image:
     """Turned by its EXIF orientation; where that can't be read, as it is."""
     from PIL import Image
 
+    if image.format == "TIFF":  # Pillow itself turns these when it loads them, and only these
+        return image
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
     except FAULTS:
