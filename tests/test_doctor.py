@@ -205,6 +205,31 @@ def shadowed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+FAULTS_OF_LOADING = [
+    ("onnxruntime", "raise AttributeError('_ARRAY_API not found')"),
+    ("onnxruntime", ""),
+    ("av", "raise SystemError('init failed')"),
+    ("numpy", "raise RuntimeError('module compiled against another ABI')"),
+    ("tomlkit", "raise OSError('libx.so: cannot open shared object file')"),
+    ("PIL", "raise ImportError('no module')"),
+]
+
+
+@pytest.mark.parametrize(("module", "source"), FAULTS_OF_LOADING)
+def test_a_package_that_breaks_in_any_way_is_named_and_the_page_still_comes(module, source, tmp_path):
+    (tmp_path / module).mkdir()
+    (tmp_path / module / "__init__.py").write_text(source)
+    done = shadowed(tmp_path)
+    assert done.returncode == 2, done.stderr
+    package = {"PIL": "pillow"}.get(module, module)
+    told = done.stderr.splitlines()[-1]  # ONNX Runtime itself prints why NumPy doesn't load
+    assert f"The package {package} can't be loaded" in told
+    assert f"pip install --force-reinstall {package}`" in told
+    assert "None" not in told
+    for fact in ("interpreter: ", "processor: ", "processors: ", "file: ", "serve: "):
+        assert f"\n  {fact}" in done.stdout
+
+
 def test_a_missing_decoder_is_named_and_the_page_still_comes(tmp_path):
     (tmp_path / "av").mkdir()
     (tmp_path / "av" / "__init__.py").write_text(

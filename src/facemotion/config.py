@@ -18,8 +18,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tomlkit
-
 from facemotion.errors import SettingsError
 from facemotion.system.files import user_folder
 
@@ -338,12 +336,16 @@ def _shown(value: Any) -> str:
 
 def to_toml(settings: Any) -> str:
     """The TOML text of a dataclass of options, each value with its unit and meaning as a comment."""
+    import tomlkit  # late: `doctor` reads settings where a package is broken
+
     document = tomlkit.document()
     _fill(document, settings)
     return tomlkit.dumps(document)
 
 
 def _fill(table: Any, settings: Any) -> None:
+    import tomlkit
+
     for spec in fields(settings):
         value = getattr(settings, spec.name)
         if value is None:

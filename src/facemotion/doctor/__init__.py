@@ -12,9 +12,9 @@ from pathlib import Path
 
 from facemotion.config import Settings
 from facemotion.doctor import host, setup, storage
+from facemotion.doctor.blame import broken_package
 from facemotion.doctor.facts import Facts
 from facemotion.errors import FacemotionError, InstallationError, SettingsError
-from facemotion.models import Models
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,17 @@ def examine(config: Path | None = None, store: str = "") -> tuple[Section, ...]:
         nonlocal settings
         settings = setup.settings(facts, config)
 
+    def look_at_models(facts: Facts) -> None:
+        from facemotion.models import Models  # late: a broken NumPy must not cost the page
+
+        setup.models(facts, Models.of(settings.runtime))
+
     parts: dict[str, Callable[[Facts], None]] = {
         "installation": host.installation,
         "machine": host.machine,
         "settings": read_settings,
         "threads": lambda facts: host.threads(facts, settings),
-        "models": lambda facts: setup.models(facts, Models.of(settings.runtime)),
+        "models": look_at_models,
         "decoder": lambda facts: setup.decoder(facts, settings.media.decoder_threads),
         "verifier": lambda facts: setup.verifier(facts, settings),
         "store": lambda facts: storage.store(facts, store),
@@ -72,13 +77,23 @@ def _section(name: str, look: Callable[[Facts], None]) -> Section:
         look(facts)
     except FacemotionError as error:
         return Section(name, facts, error)
-    except ImportError as error:
-        package = (error.name or "a package").split(".")[0]
-        return Section(name, facts, host.broken(package, error))
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return Section(name, facts, SettingsError(f"{place}{error.strerror}; give facemotion the right to look there."))
+    except Exception as error:  # noqa: BLE001 - a package may raise anything when it is loaded, and the page must come
+        return Section(name, facts, _told(error))
     return Section(name, facts)
+
+
+def _told(error: Exception) -> FacemotionError:
+    """The named error that an unforeseen one stands for."""
+    package = broken_package(error)
+    if package is not None:
+        return host.broken(package, error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return SettingsError(f"{place}{error.strerror or error}; give facemotion the right to look there.")
+    return InstallationError(
+        f"Looking here failed ({type(error).__name__}: {error}); install facemotion again, and if that doesn't help, "
+        "report it with this page."
+    )
 
 
 __all__ = ["InstallationError", "Section", "examine", "first_fault"]

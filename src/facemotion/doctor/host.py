@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 from facemotion.config import Settings
@@ -26,6 +26,8 @@ INSTRUCTIONS = (
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"),
     *("neon", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve"),
 )
+INSTALLED_AS = {"PIL": "pillow"}
+"""Packages that pip names otherwise than Python does."""
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[([\w,-]+)\])?([^;]*)(?:;.*extra == ['\"]([\w-]+)['\"])?")
 
 
@@ -33,7 +35,7 @@ def installation(facts: Facts) -> None:
     """Versions of facemotion, of Python and of the packages of the inference path.
 
     Raises:
-        InstallationError: a package is missing, or of a version that facemotion wasn't made for.
+        InstallationError: a package is missing, of a version that facemotion wasn't made for, or doesn't load.
     """
     facts["facemotion"] = metadata.version("facemotion")
     facts["installed at"] = str(Path(__file__).parents[1])
@@ -50,6 +52,9 @@ def installation(facts: Facts) -> None:
                 f"The package {name} is there as {found}, but facemotion needs {name}{bounds}; "
                 f"run `pip install '{name}{bounds}'`."
             )
+    imported_as = {package: module for module, package in INSTALLED_AS.items()}
+    for name in bounds_of:
+        import_module(imported_as.get(name, name))
 
 
 def machine(facts: Facts) -> None:
@@ -78,7 +83,12 @@ def optional_parts(facts: Facts) -> None:
         facts[extra] = without if missing else f"complete: {purpose}"
 
 
-def broken(package: str, error: ImportError) -> InstallationError:
+def needed() -> set[str]:
+    """Names of all packages of facemotion and its extras, as pip names them."""
+    return {name for extra in ("", *OPTIONAL) for name, _ in _requirements(extra)}
+
+
+def broken(package: str, error: Exception) -> InstallationError:
     """What to say of a package that can't be loaded."""
     return InstallationError(
         f"The package {package} can't be loaded ({error}); run `pip install --force-reinstall {package}` and see that "

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facemotion.config import MediaSettings, Settings, differences, load_settings
 from facemotion.doctor.facts import Facts
 from facemotion.errors import InstallationError, MissingModelError, ModelError, UsageError
-from facemotion.models import Models
 from facemotion.system.files import user_folder
+
+if TYPE_CHECKING:
+    from facemotion.models import Models
 
 CODECS = {
     "h264": "H.264",
@@ -74,13 +77,9 @@ def decoder(facts: Facts, threads: int) -> None:
     Raises:
         InstallationError: it is missing or broken, or can't decode what phones and browsers record.
     """
-    from facemotion.doctor.host import broken
+    import av
+    from av.codec import codecs_available
 
-    try:
-        import av
-        from av.codec import codecs_available
-    except ImportError as error:
-        raise broken("av", error) from error
     facts["PyAV"] = av.__version__
     facts["FFmpeg libraries"] = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     facts["decodes"] = [CODECS[name] for name in CODECS if _decodes(name, codecs_available)]

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomlkit
-
 from facemotion.config import RuntimeSettings, load_settings, read_toml
 from facemotion.errors import MissingModelError, ModelError, ModelHashError, SettingsError, UnknownModelError
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, ModelCard, read_cards
@@ -186,6 +184,8 @@ class Models:
             WriteError: the file can't be written. ModelError: there is no folder to keep it in.
             UnknownModelError: as in `card`.
         """
+        import tomlkit  # late: `doctor` looks at models where a package is broken
+
         path = self._own_path(name)
         if path is None:
             raise ModelError(NO_FOLDER)
