@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.doctor.host import OPTIONAL, within
+from facemotion.errors import StoreError
 from facemotion.models import Models
 from facemotion.store import open_store
+from facemotion.store.database import parse_url
 from facemotion.store.keys import new_key
 from facemotion.system.files import file_sha256
 from facemotion.types import Template
@@ -162,6 +164,35 @@ def test_a_database_server_is_named_without_its_secrets_and_not_asked(monkeypatc
     assert "hunter" not in json.dumps(page)
     assert "FACEMOTION_STORE_KEY" in page["facts"]["settings"]["variables set"]
     assert os.environ["FACEMOTION_STORE_KEY"] not in json.dumps(page)
+
+
+MISTYPED = [
+    "host=db user=u password=hunter2 dbname=x",
+    "password = hunter2",
+    "postgresql:/u:hunter2@h/db",
+    "PostgreSQL:u:hunter2@h/db",
+    "postgresql+psycopg:u:hunter2@h/db",
+    "u_name:hunter2@h/db",
+    "password=hunter2 x://h",
+]
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_a_mistyped_database_address_is_refused_everywhere_without_repeating_it(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = examine("--store", name, code=2)
+    assert page["error"] == "StoreError"
+    assert "postgresql://" in page["message"]
+    assert "hunter2" not in json.dumps(page)
+    with pytest.raises(StoreError, match="postgresql://") as caught:
+        open_store(name)
+    assert "hunter2" not in str(caught.value)
+    assert not list(tmp_path.glob("*hunter2*"))
+
+
+def test_a_file_is_not_taken_for_a_database_address():
+    for name in ("./user=alice.db", "a=b.db", "C:/x@y.db", "me@home.db", "12:30.db"):
+        assert parse_url(name).get_backend_name() == "sqlite"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,14 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
+)
+
+
+# What people write for a database and what would be taken for a file: settings of libpq, URLs without their slashes.
+_MISTYPED = re.compile(
+    r"^\s*(host|hostaddr|port|dbname|user|password|service|ssl\w+)\s*=|\bpassword\s*=|"
+    r"^(postgres\w*|sqlite|mysql|mariadb)(\+\w+)?:|^\w{2,}:[^@]*@",
+    re.IGNORECASE,
 )
 
 
@@ -167,10 +176,17 @@ def parse_url(url: str | Path) -> URL:
     """The SQLAlchemy URL of a path or a URL.
 
     Raises:
-        StoreError: not a path, nor the URL of an SQLite file or a PostgreSQL database.
+        StoreError: not a path, nor the URL of an SQLite file or a PostgreSQL database; what was given isn't repeated
+            where it may hold a password.
     """
     text = str(url)
     if "://" not in text:
+        if _MISTYPED.search(text):
+            raise StoreError(
+                "The store's name looks like a database address that isn't written as a URL (not repeated here, since "
+                "it may hold a password); use postgresql://USER:PASSWORD@HOST/NAME, sqlite:///PATH, or ./NAME for a "
+                "file of such a name."
+            )
         try:
             return URL.create("sqlite", database=str(Path(text).expanduser()))
         except RuntimeError as error:
@@ -178,9 +194,9 @@ def parse_url(url: str | Path) -> URL:
     try:
         parsed = make_url(text)
     except (exc.ArgumentError, ValueError) as error:
-        raise StoreError(
-            f"{text.split('://', maxsplit=1)[0]}://... is not a database URL; use sqlite:///PATH or postgresql://...."
-        ) from error
+        scheme = text.split("://", maxsplit=1)[0]
+        shown = f"{scheme}://..." if re.fullmatch(r"[\w+]+", scheme) else "The store's name"
+        raise StoreError(f"{shown} is not a database URL; use sqlite:///PATH or postgresql://....") from error
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         if parsed.database in (None, "", ":memory:"):
             raise StoreError("A store in memory would be lost at once; name a file, such as sqlite:///facemotion.db.")
