@@ -102,6 +102,17 @@ def test_deep_grey_images_show_what_their_8_bits_would(film, suffix, deep, tmp_p
     assert np.array_equal(clip.frames, np.stack([grey] * 3, axis=-1))
 
 
+def test_a_hot_pixel_does_not_darken_a_deep_sequence(film, tmp_path):
+    write_images(film, tmp_path, ".png", deep=12)
+    clean = load_clip(tmp_path, rate=10).frames
+    with Image.open(tmp_path / "4.png") as image:
+        values = np.array(image)
+    values[30, 40] = 65535
+    Image.fromarray(values).save(tmp_path / "4.png")
+    spoiled = load_clip(tmp_path, rate=10).frames
+    assert (spoiled != clean).any(axis=-1).sum() <= 1
+
+
 def test_white_is_the_full_scale_of_the_fewest_bits_that_hold_the_brightest():
     values = {0.7: 1, 1: 1, 200: 255, 255: 255, 256: 1023, 4095: 4095, 4096: 16383, 65535: 65535}
     assert {brightest: white_level(brightest) for brightest in values} == values

@@ -30,6 +30,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FAULTS = (OSError, SyntaxError, ValueError, LookupError, RuntimeError, TypeError, EOFError, struct.error)
 ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held."""
+HOT_SHARE = 0.0005
+"""Share of pixels that may be stuck at any value; sensors are sold with fewer."""
 MOST_SCANS = 32
 """Passes of a progressive JPEG; each costs the time of a whole picture, and thousands fit into one frame."""
 MOST_BETWEEN = 1024
@@ -166,22 +168,31 @@ class _Album:
         return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
     def _brightest(self, path: Path) -> float:
-        """Largest value of a deep grey image; 0 of another one and of one that can't be read, which `read` tells."""
+        """The brightest of a deep grey image, see `_bright`; 0 of another one, and of one that can't be read, which
+        `read` tells.
+        """
         from PIL import Image
 
         try:
             with Image.open(path, formats=FORMATS) as image:
                 check_size(image.width, image.height, self._settings)
-                return float(np.max(np.asarray(image))) if _is_deep(image) else 0.0
+                return _bright(np.asarray(image)) if _is_deep(image) else 0.0
         except FAULTS:
             return 0.0
+
+
+def _bright(values: NDArray[np.generic]) -> float:
+    """The largest value but for HOT_SHARE of the pixels: those of a sensor that are stuck say nothing of its scale."""
+    rank = values.size - 1 - int(values.size * HOT_SHARE)
+    return float(np.partition(values, rank, axis=None)[rank])
 
 
 def white_level(brightest: float) -> float:
     """The value that stands for white in grey images of more than 8 bits.
 
     Args:
-        brightest: largest value of the whole clip. Cameras write 10, 12 or 14 bits into files of 16, or shares of 1.
+        brightest: largest value of the whole clip, hot pixels left out. Cameras write 10, 12 or 14 bits into files of
+            16, or shares of 1.
     Returns:
         The full scale of the fewest bits, an even number of them and at least 8, that hold this value; 1 of shares.
     """
