@@ -166,6 +166,18 @@ def test_a_database_server_is_named_without_its_secrets_and_not_asked(monkeypatc
     assert os.environ["FACEMOTION_STORE_KEY"] not in json.dumps(page)
 
 
+def test_links_that_other_commands_cannot_follow_are_named(tmp_path):
+    loop, dangling, waiting = (tmp_path / name for name in ("loop.db", "dangling.db", "waiting.db"))
+    loop.symlink_to(loop)
+    dangling.symlink_to(tmp_path / "nowhere" / "s.db")
+    waiting.symlink_to(tmp_path / "s.db")
+    for path in (loop, dangling, tmp_path / "nowhere" / "s.db"):
+        with pytest.raises(StoreError):
+            open_store(path)
+        assert examine("--store", str(path), code=2)["error"] == "StoreError"
+    examine("--store", str(waiting))
+
+
 MISTYPED = [
     "host=db user=u password=hunter2 dbname=x",
     "password = hunter2",

@@ -37,6 +37,9 @@ def store(facts: Facts, named: str) -> None:
     if path is None:
         return
     facts["there"] = path.exists()
+    path = _behind_links(path)
+    if named and not path.parent.is_dir():
+        raise StoreError(f"The folder {path.parent} doesn't exist; make it, or name the store elsewhere.")
     facts["folder"] = _writable(path.parent)
     if not path.exists():
         return
@@ -123,6 +126,21 @@ def _place(facts: Facts, named: str) -> Path | None:
     except ImportError as error:
         raise MissingExtraError("A PostgreSQL store needs its driver: pip install '.[serve]' in the clone.") from error
     return None
+
+
+def _behind_links(path: Path) -> Path:
+    """The file that is opened under a name.
+
+    Raises:
+        StoreError: links that lead round in a circle.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:  # nothing there yet; a link to nothing makes its file where it points
+        return Path(os.path.realpath(path))
+    except OSError as error:
+        raise StoreError(f"Can't open the store {str(path)[:200]}: {error.strerror}; name it elsewhere.") from error
+    return path
 
 
 @contextmanager
