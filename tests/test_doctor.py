@@ -120,6 +120,24 @@ def test_a_settings_file_that_cannot_be_read_is_named_and_the_rest_looked_at_wit
     assert page["facts"]["verifier"]["operating point"]
 
 
+@pytest.mark.parametrize(
+    ("table", "setting", "section"),
+    [
+        ("media", "max_mebibytes = 0.01", "decoder"),
+        ("media", "max_side_px = 64", "decoder"),
+        ("media", "min_seconds = 9.99", "decoder"),
+        ("face", "min_score = 1.0", "verifier"),
+    ],
+)
+def test_settings_that_refuse_every_clip_are_named(table, setting, section, tmp_path):
+    config = tmp_path / "settings.toml"
+    config.write_text(f"[{table}]\n{setting}\n")
+    page = examine("--config", str(config), code=2)
+    assert page["error"] == "SettingsError"
+    assert f"[{table}]" in page["message"]
+    assert set(page["faults"]) == {section}
+
+
 def test_models_that_do_not_go_together_are_named(tmp_path):
     config = tmp_path / "settings.toml"
     config.write_text('[verifier]\nextractor = "sfe-l"\n')

@@ -57,7 +57,7 @@ def examine(config: Path | None = None, store: str = "") -> tuple[Section, ...]:
         "settings": read_settings,
         "threads": lambda facts: host.threads(facts, settings),
         "models": look_at_models,
-        "decoder": lambda facts: setup.decoder(facts, settings.media.decoder_threads),
+        "decoder": lambda facts: setup.decoder(facts, settings.media),
         "verifier": lambda facts: setup.verifier(facts, settings),
         "store": lambda facts: storage.store(facts, store),
         "key": lambda facts: storage.key(facts, store),

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facemotion.config import MediaSettings, Settings, differences, load_settings
+from facemotion.config import FaceSettings, MediaSettings, QualitySettings, Settings, differences, load_settings
 from facemotion.doctor.facts import Facts
-from facemotion.errors import InstallationError, MissingModelError, ModelError, UsageError
+from facemotion.errors import (
+    AcquisitionError,
+    FacemotionError,
+    InstallationError,
+    MissingModelError,
+    ModelError,
+    SettingsError,
+    UsageError,
+)
 from facemotion.system.files import user_folder
 
 if TYPE_CHECKING:
@@ -69,13 +78,14 @@ def models(facts: Facts, known: Models) -> None:
         raise fault
 
 
-def decoder(facts: Facts, threads: int) -> None:
+def decoder(facts: Facts, media: MediaSettings) -> None:
     """The video decoder's version, what it decodes, and that it decodes a sample.
 
     Args:
-        facts: filled in. threads: of the decoder.
+        facts: filled in. media: the user's limits.
     Raises:
         InstallationError: it is missing or broken, or can't decode what phones and browsers record.
+        SettingsError: the limits refuse the sample, and so whatever users record.
     """
     import av
     from av.codec import codecs_available
@@ -93,18 +103,23 @@ def decoder(facts: Facts, threads: int) -> None:
 
     begun = time.perf_counter()
     try:
-        clip = load_clip(SAMPLE, MediaSettings(decoder_threads=threads))
+        clip = load_clip(SAMPLE, MediaSettings(decoder_threads=media.decoder_threads))
     except UsageError as error:
         raise InstallationError(f"A sample clip that ships can't be read; install facemotion again. {error}") from error
     spent = 1000 * (time.perf_counter() - begun)
     facts["a sample"] = f"{len(clip.times)} frames in {spent:.0f} ms"
+    if media != MediaSettings(decoder_threads=media.decoder_threads):
+        try:
+            load_clip(SAMPLE, media)
+        except FacemotionError as error:
+            raise _refused(error, "[media]") from error
 
 
 def verifier(facts: Facts, wanted: Settings) -> None:
     """Whether the networks that the settings name open in ONNX Runtime and go together, and their thresholds.
 
     Raises:
-        ModelError, SettingsError: they don't; see Verifier.load.
+        ModelError, SettingsError: they don't, see Verifier.load; or no face or motion of a sample passes the settings.
     """
     import onnxruntime
 
@@ -116,8 +131,17 @@ def verifier(facts: Facts, wanted: Settings) -> None:
 
     from facemotion.verifier import Verifier
 
-    point = Verifier.load(wanted).point
-    facts["operating point"] = f"{point.name}, threshold {point.threshold:.3f}"
+    loaded = Verifier.load(replace(wanted, media=MediaSettings()))  # `decoder` looks at those of media
+    facts["operating point"] = f"{loaded.point.name}, threshold {loaded.point.threshold:.3f}"
+    if (wanted.face, wanted.quality) != (FaceSettings(), QualitySettings()):
+        try:
+            loaded.embed(SAMPLE)
+        except AcquisitionError as error:
+            raise _refused(error, "[face] or [quality]") from error
+
+
+def _refused(error: FacemotionError, tables: str) -> SettingsError:
+    return SettingsError(f"The settings refuse a sample clip that ships; mend {tables} in them. {error}")
 
 
 def _decodes(name: str, available: set[str]) -> bool:
