@@ -174,6 +174,20 @@ def test_a_key_command_is_neither_run_nor_shown(tmp_path, monkeypatch):
     assert str(trace) not in json.dumps(page)
 
 
+def test_a_key_that_comes_by_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("FACEMOTION_STORE_KEY", f"file:{pipe}")
+    done = subprocess.run(
+        [sys.executable, "-m", "facemotion.cli", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout)["facts"]["key"]["source"].endswith("which wasn't read")
+
+
 def test_a_database_server_is_named_without_its_secrets_and_not_asked(monkeypatch):
     monkeypatch.setenv("FACEMOTION_STORE", "postgresql://u:hunter2@192.0.2.1/d?sslpassword=hunter3")
     monkeypatch.setenv("FACEMOTION_STORE_KEY", new_key())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,10 +89,16 @@ def key(facts: Facts, named: str) -> None:
         facts["folder"] = _writable(folder / "store-keys", "set FACEMOTION_STORE_KEY")
     if second := configured(TRANSFORM_ENVIRONMENT):
         sources["second secret"] = KeySource(second)
+    unread = {source.name for source in sources.values() if _may_wait(source.name)}
     for label, source in sources.items():
         # A command line may hold a password, and running it may ask a key service.
-        facts[label] = "a command, which wasn't run" if source.name.startswith("command:") else source.name
-    asked = {label: source for label, source in sources.items() if not source.name.startswith("command:")}
+        if source.name.startswith("command:"):
+            facts[label] = "a command, which wasn't run"
+        else:
+            facts[label] = (
+                f"{source.name}, a pipe or device, which wasn't read" if source.name in unread else source.name
+            )
+    asked = {label: source for label, source in sources.items() if source.name not in unread}
     for source in asked.values():
         source.load()
     if row is not None and "source" in asked:
@@ -101,6 +108,18 @@ def key(facts: Facts, named: str) -> None:
         asked[turning].find(row.transform_id)
     if asked:
         facts["readable"] = True
+
+
+def _may_wait(name: str) -> bool:
+    """Whether reading a source of keys may run something, wait for somebody, or take what another is to read."""
+    kind, _, place = name.partition(":")
+    if kind != "file":
+        return kind == "command"
+    try:
+        mode = Path(place).expanduser().stat().st_mode
+    except (OSError, RuntimeError):
+        return False  # reading it says what is wrong
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _place(facts: Facts, named: str) -> Path | None:
