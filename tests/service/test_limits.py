@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 import facemotion
-from facemotion.errors import SettingsError
+from facemotion.errors import SettingsError, WriteError
+from facemotion.service.http.server import serve
 from facemotion.service.settings import LimitSettings, ServerSettings, ServiceSettings, check_exposure
 
 from .conftest import form, running
@@ -225,6 +226,12 @@ def test_no_clip_touches_the_disk_and_no_log_repeats_it(tmp_path, talk, capsys, 
     for line in ours:
         assert "alice" not in line
         assert len(line) < 200
+
+
+def test_where_no_temporary_file_can_be_made_the_service_says_what_to_set(tmp_path, session_environment, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(WriteError, match="TMPDIR"):
+        serve(str(tmp_path / "s.db"), ServiceSettings(), pytest.fail)
 
 
 def test_beyond_loopback_tls_and_a_key_are_needed():

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from facemotion.config import to_toml
-from facemotion.errors import BusyError, SettingsError
+from facemotion.errors import BusyError, SettingsError, WriteError
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.guard.limits import RETRY_SECONDS
 from facemotion.service.http.responses import respond
@@ -179,10 +179,11 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
         store: path or URL. settings: all of the service. announce: called with the address once the port is taken.
     Raises:
         SettingsError: the address can't be listened on, or not without TLS and a key.
+        WriteError: there is no folder for temporary files.
     """
     with open_database(store) as database:
         check_exposure(settings.server, ApiKeys(database).count_valid())
-    with tempfile.TemporaryDirectory(prefix="facemotion-") as folder:
+    with _temporary_folder() as folder:
         # Worker processes are made anew and read everything from their environment.
         (Path(folder) / "service.toml").write_text(to_toml(settings), "utf-8")
         os.environ["FACEMOTION_SERVICE"] = str(Path(folder) / "service.toml")
@@ -198,6 +199,16 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
                 Multiprocess(config, sockets=[listener]).run()
             else:
                 uvicorn.Server(config).run(sockets=[listener])
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="facemotion-")
+    except OSError as error:
+        raise WriteError(
+            f"The service can't make its folder for temporary files ({error.strerror}); set TMPDIR to a folder that it "
+            "may write to."
+        ) from error
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:
