@@ -345,7 +345,9 @@ def test_under_a_path_whether_or_not_the_proxy_strips_it(tmp_path, session_envir
             assert client.models()["models"]
 
 
-@pytest.mark.parametrize("path", ["face", "/face/", "/", "/v1", "/static/x", "/a b", "//face", "/a?b"])
+@pytest.mark.parametrize(
+    "path", ["/..", "/./a", "/a/../b", "/a/.", "face", "/face/", "/", "/v1", "/static/x", "/a b", "//face", "/a?b"]
+)
 def test_a_root_path_that_is_none_is_refused(path):
     with pytest.raises(ValueError, match="root_path"):
         ServerSettings(root_path=path)
@@ -358,3 +360,8 @@ def test_every_answer_is_closed_to_browsers_of_others(server):
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "access-control-allow-origin" not in answer.headers
     assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["", "/.a", "/a..b", "/.../x"])
+def test_a_root_path_may_hold_dots_in_its_names(path):
+    assert ServerSettings(root_path=path).root_path == path

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from facemotion.config import option
 from facemotion.errors import SettingsError
 
-ROOT_PATH = re.compile(r"(?!/(?:v1|static|admin|health|ready|metrics|openapi\.json)(?:/|$))(?:/[\w.~-]+)*", re.ASCII)
-"""A stripped path must not look like one that still has its prefix."""
+ROOT_PATH = re.compile(
+    r"(?!/(?:v1|static|admin|health|ready|metrics|openapi\.json)(?:/|$))(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)*", re.ASCII
+)
+"""A stripped path must not look like one that still has its prefix; browsers and proxies resolve . and .. away."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if not ROOT_PATH.fullmatch(self.root_path):
             raise ValueError(
-                "root_path must begin with / and not end with it, such as /face, and not be a path of an endpoint"
+                "root_path must begin with / and not end with it, such as /face; it may hold no . or .., nor be a path "
+                "of an endpoint"
             )
 
 
