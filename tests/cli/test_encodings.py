@@ -47,3 +47,16 @@ def test_a_file_name_that_is_no_text_goes_out_as_it_came_in(tmp_path):
     told = run("utf-8:strict", "verify", name, name, "--json")
     assert (told.returncode, told.stderr) == (2, b"")
     assert os.fsdecode(name) in json.loads(told.stdout)["message"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("arguments", [["--version"], ["models", "list", "--json"]])
+def test_output_that_cannot_be_written_is_told_in_one_sentence(arguments):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "facemotion.cli", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        b"facemotion: The output can't be written (No space left on device); send it elsewhere."
+    ]

@@ -25,8 +25,8 @@ from facemotion.cli.learning import (
 )
 from facemotion.cli.operating import audit_commands, doctor_command, key_commands, serve, store
 from facemotion.cli.people import calibrate, demo, landmarks, users, verify
-from facemotion.cli.terminal.console import report_error, speak_on
-from facemotion.errors import FacemotionError, UsageError
+from facemotion.cli.terminal.console import lost_output, report_error, speak_on
+from facemotion.errors import FacemotionError, UsageError, WriteError
 from facemotion.system.files import FULL
 
 INTERNAL_FAULT = 70
@@ -83,6 +83,15 @@ def options(
 def main() -> None:
     """Entry point: run a command, print a named error as its one sentence."""
     speak_on()
+    try:
+        _run()
+    finally:
+        if (lost := lost_output()) is not None:
+            told = WriteError(f"The output can't be written ({lost.strerror}); send it elsewhere.")
+            sys.exit(report_error(told, as_json=False))
+
+
+def _run() -> None:
     try:
         app()
     except FacemotionError as error:

@@ -67,12 +67,19 @@ codecs.register_error("facemotion-plain", _plain)
 
 
 class _Speaker(io.FileIO):
-    """A stream that goes on where nobody listens any more (`facemotion verify A B | head -1`)."""
+    """A stream that goes on where nobody listens any more (`facemotion verify A B | head -1`), and where its disk is
+    full; `lost` is then why.
+    """
+
+    lost: OSError | None = None
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data) or 0
         except BrokenPipeError:
+            return memoryview(data).nbytes
+        except OSError as error:
+            self.lost = error
             return memoryview(data).nbytes
 
 
@@ -88,6 +95,15 @@ def speak_on() -> None:
         lines = bool(stream.line_buffering) or name == "stderr" or bool(stream.write_through)
         made = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "facemotion-plain", line_buffering=lines)
         setattr(sys, name, made)
+
+
+def lost_output() -> OSError | None:
+    """Why some of standard output couldn't be written; None if all was, or if nobody wanted it."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Speaker):
+        return None
+    sys.stdout.flush()
+    return raw.lost
 
 
 def print_json(value: dict[str, Any]) -> None:
