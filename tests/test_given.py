@@ -76,6 +76,16 @@ def test_verify_enrol_and_check_take_different_forms_together(verifier, clips, t
 ONES = np.ones((30, 48, 64, 3), np.uint8)
 
 
+class NumberedPath(os.PathLike):
+    def __fspath__(self) -> int:
+        return 3
+
+
+class ReadsWhole:
+    def read(self) -> bytes:
+        return b""
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -94,7 +104,19 @@ ONES = np.ones((30, 48, 64, 3), np.uint8)
         ((7, 25), "Frames are an array or a list; got int"),
         ((ONES, np.arange(29)), r"30 frames, but times of shape \(29,\)"),
         ((ONES, 0), "rate must be 1 to 240 frames/s, got 0"),
-        ((ONES, True), "rate must be"),
+        ((ONES, True), "seconds or frames/s, as numbers; got bool"),
+        ((ONES, np.True_), "seconds or frames/s"),
+        ((ONES, "25"), "seconds or frames/s"),
+        ((ONES, np.arange(30).astype(str)), "seconds or frames/s"),
+        ((ONES, np.arange(30) * 1j), "seconds or frames/s"),
+        ((ONES, np.arange(30).astype("datetime64[s]")), "seconds or frames/s"),
+        ((ONES, np.arange(30) > 3), "seconds or frames/s"),
+        ((ONES, [10**400] * 30), "seconds or frames/s"),
+        ((np.array([None, 1]), 25), "Frame 0 is NoneType"),
+        (([[[1], [1, 2]]], 25), "A frame is"),
+        (io.BytesIO, "got type"),
+        (NumberedPath(), "got NumberedPath"),
+        (ReadsWhole(), "takes no number of bytes"),
         ((ONES, "fast"), "seconds or frames/s"),
         ((ONES, None), "rate must be"),
         ("", "The path of the clip is empty; give a path, bytes"),
@@ -123,6 +145,13 @@ def test_an_open_file_that_gives_nothing_is_told_why(film, tmp_path):
             take_in(file, MediaSettings())
     with (tmp_path / "new.mp4").open("wb") as file, pytest.raises(UnreadableMediaError, match="isn't open for reading"):
         take_in(file, MediaSettings())
+
+
+def test_a_memoryview_that_was_released_is_told_so():
+    view = memoryview(b"clip")
+    view.release()
+    with pytest.raises(UsageError, match="released"):
+        take_in(view, MediaSettings())
 
 
 def test_times_in_milliseconds_are_told_to_be_seconds(verifier):

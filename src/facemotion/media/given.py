@@ -92,19 +92,26 @@ def take_in(given: ClipLike | Footage, settings: MediaSettings) -> Footage:
     if isinstance(given, Footage):
         return given
     if isinstance(given, str | os.PathLike):
-        if not os.fspath(given):
+        try:
+            path_text = os.fsdecode(given)
+        except TypeError as error:  # its __fspath__ gives something else
+            raise UsageError(f"A clip is {TAKEN}; got {type(given).__name__}.") from error
+        if not path_text:
             raise UsageError(f"The path of the clip is empty; give {TAKEN}.")
-        path = Path(os.fsdecode(given))
+        path = Path(path_text)
         return Footage(path, str(path))
     if isinstance(given, bytes | bytearray | memoryview):
-        return Footage(bytes(given))
+        try:
+            return Footage(bytes(given))
+        except ValueError as error:
+            raise UsageError("The memoryview of the clip was released; give it before that.") from error
     if isinstance(given, Clip):
         return Footage(HeldFrames(given.frames, given.times))
     if isinstance(given, tuple) and len(given) == 2:
         return Footage(_hold(given[0], given[1]))
     if isinstance(given, list) and given and all(isinstance(one, tuple) and len(one) == 2 for one in given):
         return Footage(_hold([frame for frame, _ in given], [seconds for _, seconds in given]))
-    if callable(getattr(given, "read", None)):
+    if callable(getattr(given, "read", None)) and not isinstance(given, type):
         return _read_file(given, settings)
     what = type(given).__name__
     if isinstance(given, list | tuple | np.ndarray):
@@ -150,6 +157,8 @@ def _read_file(file: Any, settings: MediaSettings) -> Footage:
             size += len(part)
     except UnsupportedOperation as error:  # which says no more than "read"
         raise UnreadableMediaError("The open file isn't open for reading; open it with mode 'rb'.") from error
+    except TypeError as error:
+        raise UsageError("The file's read() takes no number of bytes; give the bytes themselves.") from error
     except (OSError, ValueError) as error:  # ValueError: it is closed
         raise UnreadableMediaError(f"Can't read the open file: {error}.") from error
     if size == 0 and _stands_behind_something(file):
@@ -169,13 +178,18 @@ def _stands_behind_something(file: Any) -> bool:
 
 def _hold(frames: Any, times: Any) -> HeldFrames:
     if isinstance(frames, list | tuple):
-        frames = [np.asarray(frame) for frame in frames]
+        try:
+            frames = [np.asarray(frame) for frame in frames]
+        except (TypeError, ValueError) as error:  # nested lists of several lengths
+            raise UsageError(f"A frame is (height, width, 3) uint8 RGB; got {type(frames[0]).__name__}.") from error
     elif not isinstance(frames, np.ndarray) or frames.ndim == 0:
         raise UsageError(f"Frames are an array or a list; got {type(frames).__name__}. Give {TAKEN}.")
     if len(frames) == 0:
         raise UsageError(f"There is no frame. Give {TAKEN}.")
     first = np.shape(frames[0])
     for number, frame in enumerate(frames):
+        if not isinstance(frame, np.ndarray):
+            raise UsageError(f"Frame {number} is {type(frame).__name__}; a frame is (height, width, 3) uint8 RGB.")
         kind = f"{np.shape(frame)} {frame.dtype}"
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or min(frame.shape) == 0:
             raise UsageError(f"Frame {number} is {kind}; a frame is (height, width, 3) uint8 RGB.")
@@ -187,11 +201,14 @@ def _hold(frames: Any, times: Any) -> HeldFrames:
 def _seconds(times: Any, count: int) -> NDArray[np.float64]:
     """(count,) seconds, from those of each frame or from frames/s."""
     try:
-        found = np.asarray(times, np.float64)
-    except (TypeError, ValueError) as error:
+        given = np.asarray(times)
+        if given.dtype.kind not in "iufO":  # text, truth values, dates and complex numbers pass for floats
+            raise TypeError(given.dtype.name)
+        found = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"Times are seconds or frames/s, as numbers; got {type(times).__name__}.") from error
     if found.ndim == 0:
-        if isinstance(times, bool) or not SLOWEST <= found <= FASTEST:
+        if not SLOWEST <= found <= FASTEST:
             raise UsageError(f"The rate must be {SLOWEST:g} to {FASTEST:g} frames/s, got {times}.")
         return np.arange(count) / found
     if found.shape != (count,):
