@@ -147,6 +147,11 @@ def test_an_open_file_that_gives_nothing_is_told_why(film, tmp_path):
         take_in(file, MediaSettings())
 
 
+def test_a_video_opened_as_text_is_told_the_mode(film):
+    with film.open(encoding="utf-8") as file, pytest.raises(UsageError, match="mode 'rb'"):
+        take_in(file, MediaSettings())
+
+
 def test_a_memoryview_that_was_released_is_told_so():
     view = memoryview(b"clip")
     view.release()

@@ -155,6 +155,8 @@ def _read_file(file: Any, settings: MediaSettings) -> Footage:
                 raise UsageError(f"The file gives {type(part).__name__}, not bytes; open it with mode 'rb'.")
             parts.append(part)
             size += len(part)
+    except UnicodeDecodeError as error:  # a video that was opened as text
+        raise UsageError("The file was opened as text; open it with mode 'rb'.") from error
     except UnsupportedOperation as error:  # which says no more than "read"
         raise UnreadableMediaError("The open file isn't open for reading; open it with mode 'rb'.") from error
     except TypeError as error:
