@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,11 @@ class Client:
         raise _error(answer)
 
 
+# White space and control characters, which urlsplit drops or keeps; a % that begins no escape; labels of a host's name
+# beyond the 63 letters that DNS allows.
+_UNFIT_ADDRESS = re.compile(r"[\s\x00-\x20\x7f]|%(?![0-9A-Fa-f]{2})|^\w+://(?:[^/@]*@)?(?:[^/:]*\.)?[^./:\[\]]{64,}")
+
+
 def _check_address(url: str) -> None:
     """
     Raises:
@@ -159,7 +165,7 @@ def _check_address(url: str) -> None:
         fit = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # of a port that is no number, or a bracket that doesn't close
         fit = False
-    if not fit or parts.query or parts.fragment:
+    if not fit or _UNFIT_ADDRESS.search(str(url)) or parts.query or parts.fragment:
         raise UsageError(
             f"{url!r} isn't the address of a service; give it as https://HOST:PORT, or http://HOST:PORT without TLS."
         )

@@ -135,7 +135,8 @@ def test_wrong_keys_roles_and_places_have_names(server):
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1:8470", "localhost:8470", "verify.example.com", "", "ftp://example.com", "http://", "https://:8470",
+    ["http://h/\nx", "http://h\0/", "http://h h/", "http://h/%zz", f"http://{'a' * 300}/",
+     "127.0.0.1:8470", "localhost:8470", "verify.example.com", "", "ftp://example.com", "http://", "https://:8470",
      "http://host:port", "http://[::1", "https://example.com/?a=b", "//example.com", 5],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_once(address):
