@@ -1,7 +1,7 @@
 """Ways to store one film that don't change what is seen, and how near the motion stays to that of the film itself.
 
 FFmpeg or Pillow make each of frames in memory, without loss where the format has a way. `CONTROLS` change what is seen,
-and must not pass for the film. The tests hold the clips of a third of the frames to the same bounds.
+and must not pass for the film. The tests hold the clips of half of the frames to the same bounds.
 `--write` puts the table into docs/results/compatibility.md.
 """
 
