@@ -17,7 +17,7 @@ from tests.service.conftest import running
 
 import facemotion as fm
 from facemotion.appearance import KEPT, PLACES, SIZE, Portraits, Recogniser, alignment, frontality
-from facemotion.config import RuntimeSettings, Settings, VerifierSettings
+from facemotion.config import QualitySettings, RuntimeSettings, Settings, VerifierSettings
 from facemotion.errors import (
     DuplicateFaceError,
     EnrolmentError,
@@ -125,7 +125,9 @@ def settings(tmp_path_factory) -> Settings:
     )
     (folder / "colours.toml").write_text((folder / "colours.toml").read_text() + "threshold = 0.93\n")
     runtime = RuntimeSettings(models_folder=str(folder))
-    return Settings(runtime=runtime, verifier=VerifierSettings(encoder="flat", recogniser="colours"))
+    # Drawn faces move less by themselves than people do.
+    quality = QualitySettings(min_own_motion=0.5)
+    return Settings(runtime=runtime, quality=quality, verifier=VerifierSettings(encoder="flat", recogniser="colours"))
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +173,7 @@ def test_enrolment_keeps_both_and_a_check_needs_both(settings, taken, tmp_path):
 
 
 def test_a_user_without_a_face_is_not_checked_by_motion_alone(settings, taken, tmp_path):
-    alone = Settings(runtime=settings.runtime, verifier=VerifierSettings(encoder="flat"))
+    alone = dataclasses.replace(settings, verifier=VerifierSettings(encoder="flat"))
     with open_store(tmp_path / "s.db") as store:
         fm.Verifier.load(alone).enrol_acquired(store, "anna", [taken["anna 1"], taken["anna 2"]])
         assert len(fm.Verifier.load(alone).check_acquired(store, "anna", taken["anna 2"]).factors) == 1
@@ -224,7 +226,7 @@ def test_a_new_motion_needs_the_enrolled_face_and_leaves_its_template_alone(sett
         verifier.change_motion(store, "anna", [taken["anna 2"], taken["anna 1"], drawn["anna 3"]])
         assert store.users()[0].takes == {"motion": 3, "appearance": 2}
         np.testing.assert_allclose(store.get("anna", "appearance").vectors, face, atol=1e-6)
-        alone = Settings(runtime=settings.runtime, verifier=VerifierSettings(encoder="flat"))
+        alone = dataclasses.replace(settings, verifier=VerifierSettings(encoder="flat"))
         with pytest.raises(EnrolmentError, match="recogniser"):
             fm.Verifier.load(alone).change_motion(store, "anna", anna)
 
@@ -284,7 +286,7 @@ def test_weak_motions_are_warned_of_or_refused(settings, taken, drawn, tmp_path,
     def verifier(**limits) -> fm.Verifier:
         limits = {"weak_energy": 0.0, "weak_neutral_share": 1.0, "common_motions": "off"} | limits
         wanted = VerifierSettings(encoder="flat", **limits)
-        return fm.Verifier.load(Settings(runtime=settings.runtime, verifier=wanted))
+        return fm.Verifier.load(dataclasses.replace(settings, verifier=wanted))
 
     with open_store(tmp_path / "s.db") as store:
         assert verifier().enrol_acquired(store, "anna", anna).warnings == ()

@@ -143,7 +143,7 @@ class LeakyMean(nn.Module):
         super().__init__()
         self.share = nn.Parameter(torch.full((width,), 0.5))
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, weights: Tensor | None = None) -> Tensor:
         if mask is None:
             mean = x.mean(dim=1, keepdim=True)
         else:

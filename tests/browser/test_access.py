@@ -53,7 +53,7 @@ def test_by_keyboard_alone(server, visit, filmed):
         keyboard.press("Tab")
         assert visitor.page.evaluate(focused) == "cancel"
         keyboard.press("Enter")
-        visitor.wait("Your face, and a motion only you know")
+        visitor.wait("A motion only you know")
 
 
 def test_guidance_is_told_to_screen_readers(server, visit, filmed):

@@ -20,7 +20,7 @@ def turned_back(visitor, title: str, shot: str) -> None:
     visitor.press("Try again")
     visitor.wait(title)
     visitor.press("Back")
-    visitor.wait("Your face, and a motion only you know")
+    visitor.wait("A motion only you know")
 
 
 def test_a_camera_that_may_not_be_used_is_called_blocked(server, visit, filmed):
@@ -65,7 +65,7 @@ def test_cancelled_while_the_browser_asks_for_the_camera(server, visit, filmed):
         )
         visitor.come().name("anna")
         visitor.press("Cancel")
-        visitor.wait("Your face, and a motion only you know")
+        visitor.wait("A motion only you know")
         visitor.page.evaluate("window.allow()")
         visitor.until("window.given?.getTracks().every((track) => track.readyState === 'ended')")
         visitor.page.wait_for_timeout(500)
@@ -305,7 +305,7 @@ def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
         visitor.come().name("olga")
         visitor.guided("Go!")
         visitor.page.reload()
-        visitor.wait("Your face, and a motion only you know")
+        visitor.wait("A motion only you know")
         for _ in range(300):
             if "cut off" in outcomes(server, "olga"):
                 break

@@ -178,7 +178,7 @@ def test_under_a_path_of_a_proxy_all_works_and_nothing_is_asked_for_outside_it(s
         visitor.press("Open")
         visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
         visitor.page.locator("#brand").click()
-        visitor.wait("Your face, and a motion only you know")
+        visitor.wait("A motion only you know")
 
 
 @pytest.mark.parametrize(("least", "most"), [(4, 5), (1, 2)])
@@ -201,7 +201,7 @@ def test_no_face_then_escape(server, visit, empty, clean):
         visitor.page.wait_for_timeout(5000)  # longer than a service waits in silence, if nothing were sent
         visitor.guided("Look at the camera")
         visitor.page.keyboard.press("Escape")
-        visitor.wait("Your face, and a motion only you know")
+        visitor.wait("A motion only you know")
 
 
 def test_two_faces(server, visit, crowd):

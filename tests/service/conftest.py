@@ -126,7 +126,7 @@ source = "takes of two motions by a drawing"
     )
     (folder / "config.cfg").write_text(
         # The mouth of a drawing, painted over a face that stands still, moves less than any real one that was measured.
-        f'[runtime]\nmodels_folder = "{folder}"\n[verifier]\nencoder = "drawings"\n[quality]\nmin_own_motion = 1.0\n',
+        f'[runtime]\nmodels_folder = "{folder}"\n[verifier]\nencoder = "drawings"\n[quality]\nmin_own_motion = 0.5\n',
         "utf-8",
     )
     with pytest.MonkeyPatch.context() as patch:

@@ -129,7 +129,9 @@ def test_every_word_is_used_and_every_used_word_is_there():
 @pytest.mark.parametrize(("page", "block"), [("index.html", "PAGE"), ("admin.html", "ADMIN_PAGE")])
 def test_the_pages_have_no_words_of_their_own(page, block):
     html = (STATIC / page).read_text("utf-8")
-    assert set(re.findall(r'data-(?:words|label|hint)="(\w+)"', html)) == named(block)
+    assert set(re.findall(r'data-(?:words|label|hint)="(\w+)"', html)) == named(block) - {
+        "faceToo"
+    }  # which a script puts in where faces are compared
     body = re.sub(r"<(noscript|code)>.*?</\1>", "", html.partition("<body>")[2], flags=re.S)
     assert re.sub(r"<[^>]*>", " ", body).split() == ["facemotion"]
     assert not re.search(r'\s(aria-label|title|placeholder)="', body)
