@@ -170,10 +170,10 @@ def measure(frontend: Frontend, source: Source) -> dict[str, float] | str:
     try:
         for frame, seconds in read_frames(source, frontend.settings.media):
             session.push(frame, seconds)
-        sequence = session.sequence()
+        sequence, points = session.sequence(), session.sighting().points
     except FacemotionError as error:
         return type(error).__name__
-    return energies(frontend.extractor, sequence.values, np.stack(session._points), sequence.times)
+    return energies(frontend.extractor, sequence.values, points, sequence.times)
 
 
 def energies(

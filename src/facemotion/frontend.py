@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
-from facemotion.errors import NoMotionError, RigidMotionError, TooFewFramesError, TooShortError, UsageError
+from facemotion.errors import UsageError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
 from facemotion.media import (
@@ -30,7 +30,8 @@ from facemotion.media import (
     take_in,
 )
 from facemotion.models import Models
-from facemotion.signals import RestWatch, frame_rate
+from facemotion.sighting import Sighting, check_motion, check_take, face_features
+from facemotion.signals import RestWatch
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -135,14 +136,7 @@ class Frontend:
         Raises:
             NoMotionError: less than the verifier asks of a clip.
         """
-        energy = self.extractor.motion_energy(features.values)
-        least = self.settings.quality.min_motion_energy
-        if energy < least:
-            raise NoMotionError(
-                f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
-                "make your motion and record again."
-            )
-        return energy
+        return check_motion(features, self.extractor, self.settings)
 
     def _frames(self, footage: Footage, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
         if not isinstance(footage.source, HeldFrames):
@@ -172,10 +166,12 @@ class Acquirer:
         self._gate = FrameGate(frontend.settings.media)
         self._tracker = FaceTracker(frontend.settings.face)
         self._far = FarLook(frontend.detector)
-        self._too_small = 0
+        self._small: list[bool] = []
+        self._found: list[bool] = []
+        self._rivals: list[bool] = []
+        self._used: list[bool] = []
         self._values: list[NDArray[np.float32]] = []
         self._points: list[NDArray[np.float32]] = []
-        self._times: list[float] = []
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
         self._portraits = Portraits()
@@ -245,23 +241,39 @@ class Acquirer:
         self._seen.append(seconds)
         with self._clock("detect"):
             face = self._tracker.push(self._frontend.detector.detect(frame), seconds)
+        self._used.append(face is not None)
+        self._found.append(face is not None and face.found)
+        self._rivals.append(self._tracker.rival_now)
         if face is None:
             with self._clock("detect"):
                 far = self._far.look(frame, seconds, self._least_side(frame))
-            self._too_small += far
+            self._small.append(far)
             self._latest = LiveFrame(Guidance.CLOSER if far else Guidance.NO_FACE, None, False)
             return self._latest
         with self._clock("extract"):
             values, points = self._frontend.extractor.observe(frame, face.box, face.keypoints)
             self._values.append(values)
             self._points.append(points)
-            self._times.append(seconds)
         with self._clock("quality"):
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
-            self._too_small += guidance is Guidance.CLOSER
+            self._small.append(guidance is Guidance.CLOSER)
         self._latest = LiveFrame(guidance, face.box, True, self._rest.push(values, seconds))
         return self._latest
+
+    def sighting(self) -> Sighting:
+        """What was seen so far, whether or not it is fit to be compared."""
+        extractor = self._frontend.extractor
+        return Sighting(
+            times=np.array(self._seen, np.float64),
+            found=np.array(self._found, bool),
+            rivals=np.array(self._rivals, bool),
+            small=np.array(self._small, bool),
+            used=np.array(self._used, bool),
+            values=np.stack(self._values) if self._values else np.zeros((0, extractor.dimension), np.float32),
+            points=np.stack(self._points) if self._points else np.zeros((0, 0, 2), np.float32),
+            frontend_id=extractor.frontend_id,
+        )
 
     def sequence(self) -> FeatureSequence:
         """The features so far.
@@ -269,16 +281,7 @@ class Acquirer:
         Raises:
             NoFaceError, SeveralFacesError, TooShortError: not fit to be compared.
         """
-        missed = self._tracker.frames - self._tracker.found
-        self._tracker.check(too_far=2 * self._too_small > missed)
-        seconds = self._times[-1] - self._times[0]
-        if seconds < self._settings.media.min_seconds:
-            raise TooShortError(
-                f"The face was in view for {seconds:.2f} s; at least {self._settings.media.min_seconds:g} s are needed."
-            )
-        start = self._times[0]
-        times = np.array([t - start for t in self._times], np.float64)
-        return FeatureSequence(np.stack(self._values).astype(np.float32), times, self._frontend.extractor.frontend_id)
+        return face_features(self.sighting(), self._settings)
 
     def finish(self, damaged_share: float = 0.0) -> Acquisition:
         """End the take.
@@ -290,22 +293,7 @@ class Acquirer:
             RigidMotionError: nothing moves but the picture as a whole. TooFewFramesError: the motion happened between
             the frames.
         """
-        features = self.sequence()
-        rate, least = frame_rate(features), self._settings.quality.min_rate
-        if round(rate, 1) < least:
-            raise TooFewFramesError(
-                f"Only {rate:.1f} frames a second show the face while it moves; at least {least:g} are needed. Make "
-                "more light, so that the camera films faster, close what keeps the computer or the connection busy, "
-                "and record again."
-            )
-        energy = self._frontend.check_motion(features)
-        own = self._frontend.extractor.own_motion(np.stack(self._points), features.times)
-        least = self._settings.quality.min_own_motion
-        if own < least:
-            raise RigidMotionError(
-                f"The picture moves as a whole, as a photograph does, but hardly the face in it ({own:.2f}, at least "
-                f"{least:g} is needed); make your motion and record again."
-            )
+        take = check_take(self.sighting(), self._frontend.extractor, self._settings)
         quality = QualityReport(
             frames=self._tracker.frames,
             seconds=float(self._seen[-1] - self._seen[0]),
@@ -313,11 +301,11 @@ class Acquirer:
             face_px=float(np.median([look.face_px for look in self._looks])),
             brightness=float(np.median([look.brightness for look in self._looks])),
             sharpness=float(np.median([look.sharpness for look in self._looks])),
-            rate=rate,
-            motion_energy=energy,
+            rate=take.rate,
+            motion_energy=take.energy,
             damaged_share=damaged_share,
         )
-        return Acquisition(features, quality, self.milliseconds, self._portraits.best())
+        return Acquisition(take.features, quality, self.milliseconds, self._portraits.best())
 
     @property
     def milliseconds(self) -> dict[str, float]:

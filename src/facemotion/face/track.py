@@ -72,21 +72,42 @@ class FaceTracker:
         return self.found / max(self.frames, 1)
 
     def check(self, too_far: bool = False) -> None:
-        """Hold the whole clip to the settings.
+        """Hold the whole clip to the settings; see `check_face`."""
+        check_face(TrackCounts(self.frames, self.found, self.rivals), self._settings, too_far=too_far)
 
-        Args:
-            too_far: where the face is missing, it is because it is too small to be found.
-        Raises:
-            NoFaceError: the face is missing in too many frames.
-            SeveralFacesError: a second face of similar size in too many.
-        """
-        if self.face_share < self._settings.min_face_share:
-            if too_far:
-                raise NoFaceError("The face is too far away to be seen well; come closer and record again.")
-            if self.found == 0:
-                raise NoFaceError("No face was found; sit facing the camera, in the light, and record again.")
-            raise NoFaceError(
-                f"The face was seen in only {self.face_share:.0%} of the frames; keep it in view and record again."
-            )
-        if self.rivals > self._settings.rival_share * self.frames:
-            raise SeveralFacesError("Two faces of similar size are before the camera; only one person may be in view.")
+
+@dataclass(frozen=True)
+class TrackCounts:
+    """How often a face was seen in a clip.
+
+    Attributes:
+        frames: number of frames looked at.
+        found: of those, in which the detector fired.
+        rivals: of those, with a second face of similar size.
+    """
+
+    frames: int
+    found: int
+    rivals: int
+
+
+def check_face(counts: TrackCounts, settings: FaceSettings, *, too_far: bool) -> None:
+    """Hold a whole clip to the settings.
+
+    Args:
+        counts: of its frames.
+        settings: what is asked of them.
+        too_far: where the face is missing, it is because it is too small to be found.
+    Raises:
+        NoFaceError: the face is missing in too many frames.
+        SeveralFacesError: a second face of similar size in too many.
+    """
+    share = counts.found / max(counts.frames, 1)
+    if share < settings.min_face_share:
+        if too_far:
+            raise NoFaceError("The face is too far away to be seen well; come closer and record again.")
+        if counts.found == 0:
+            raise NoFaceError("No face was found; sit facing the camera, in the light, and record again.")
+        raise NoFaceError(f"The face was seen in only {share:.0%} of the frames; keep it in view and record again.")
+    if counts.rivals > settings.rival_share * counts.frames:
+        raise SeveralFacesError("Two faces of similar size are before the camera; only one person may be in view.")

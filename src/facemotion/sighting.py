@@ -1,0 +1,149 @@
+"""What the front end saw of a clip, frame by frame, and what it is held to before it is compared.
+
+Seeing and judging are apart, so that a clip that was seen once can be judged again: with rest held round it, say, or
+with frames left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.config import Settings
+from facemotion.errors import NoMotionError, RigidMotionError, TooFewFramesError, TooShortError
+from facemotion.face import TrackCounts, check_face
+from facemotion.features import FeatureExtractor
+from facemotion.signals import Times, frame_rate
+from facemotion.types import FeatureSequence, FloatArray
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """What was seen in each frame of a clip, before anything is held against it.
+
+    Attributes:
+        times: (S,) float64 seconds of all frames looked at, strictly increasing.
+        found: (S,) whether the detector fired.
+        rivals: (S,) whether a second face of similar size was there.
+        small: (S,) whether the face was too small to be seen well.
+        used: (S,) whether the frame gave features: T frames did.
+        values: (T, D) float32 features.
+        points: (T, N, 2) float32 landmarks in pixels of the frame, for `FeatureExtractor.own_motion`.
+        frontend_id: what made the features.
+    """
+
+    times: Times
+    found: Flags
+    rivals: Flags
+    small: Flags
+    used: Flags
+    values: FloatArray
+    points: FloatArray
+    frontend_id: str
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def select(self, frames: NDArray[np.intp], times: Times) -> Sighting:
+        """Another clip that shows frames of this one.
+
+        Args:
+            frames: (M,) numbers of frames of this clip, in any order, some perhaps several times.
+            times: (M,) seconds at which they are shown now, strictly increasing.
+        Returns:
+            The same features for the same frames: neither detector nor extractor looks at the frames round one. Where a
+            frame was filled in from the last box before it, that box stays, even if its frame is left out.
+        """
+        used = self.used[frames]
+        chosen = (np.cumsum(self.used) - 1)[frames][used]
+        return Sighting(
+            times=times,
+            found=self.found[frames],
+            rivals=self.rivals[frames],
+            small=self.small[frames],
+            used=used,
+            values=self.values[chosen],
+            points=self.points[chosen],
+            frontend_id=self.frontend_id,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class UsableTake:
+    """A clip that passed every check of one that is verified.
+
+    Attributes:
+        features: of the frames with a face, from time 0.
+        rate: frames/s with a face while it moves; see facemotion.signals.frame_rate.
+        energy: how much moves, in the unit of `QualityReport.motion_energy`.
+    """
+
+    features: FeatureSequence
+    rate: float
+    energy: float
+
+
+def face_features(sighting: Sighting, settings: Settings) -> FeatureSequence:
+    """The features of a clip that shows one face for long enough, from time 0; nothing need move.
+
+    Raises:
+        NoFaceError, SeveralFacesError, TooShortError: not fit to be compared.
+    """
+    counts = TrackCounts(len(sighting), int(sighting.found.sum()), int(sighting.rivals.sum()))
+    missed = counts.frames - counts.found
+    check_face(counts, settings.face, too_far=2 * int(sighting.small.sum()) > missed)
+    times = sighting.times[sighting.used]
+    seconds, least = times[-1] - times[0], settings.media.min_seconds
+    if seconds < least:
+        raise TooShortError(f"The face was in view for {seconds:.2f} s; at least {least:g} s are needed.")
+    return FeatureSequence(sighting.values.astype(np.float32), times - times[0], sighting.frontend_id)
+
+
+def check_take(sighting: Sighting, extractor: FeatureExtractor, settings: Settings) -> UsableTake:
+    """Hold a clip to all that is asked of one that is enrolled or verified.
+
+    Args:
+        sighting: what `extractor` and its detector saw of it.
+        extractor: says how much moves.
+        settings: what is asked.
+    Raises:
+        NoFaceError, SeveralFacesError, TooShortError: see `face_features`.
+        TooFewFramesError: the motion happened between the frames.
+        NoMotionError: nothing moves.
+        RigidMotionError: nothing moves but the picture as a whole.
+    """
+    features = face_features(sighting, settings)
+    rate, least = frame_rate(features), settings.quality.min_rate
+    if round(rate, 1) < least:
+        raise TooFewFramesError(
+            f"Only {rate:.1f} frames a second show the face while it moves; at least {least:g} are needed. Make "
+            "more light, so that the camera films faster, close what keeps the computer or the connection busy, "
+            "and record again."
+        )
+    energy = check_motion(features, extractor, settings)
+    own, least = extractor.own_motion(sighting.points, features.times), settings.quality.min_own_motion
+    if own < least:
+        raise RigidMotionError(
+            f"The picture moves as a whole, as a photograph does, but hardly the face in it ({own:.2f}, at least "
+            f"{least:g} is needed); make your motion and record again."
+        )
+    return UsableTake(features, rate, energy)
+
+
+def check_motion(features: FeatureSequence, extractor: FeatureExtractor, settings: Settings) -> float:
+    """How much moves, in the unit of `QualityReport.motion_energy`.
+
+    Raises:
+        NoMotionError: less than the verifier asks of a clip.
+    """
+    energy, least = extractor.motion_energy(features.values), settings.quality.min_motion_energy
+    if energy < least:
+        raise NoMotionError(
+            f"The face hardly moves (energy {energy:.2f}, at least {least:g} is needed); "
+            "make your motion and record again."
+        )
+    return energy
