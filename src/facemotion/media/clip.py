@@ -9,10 +9,11 @@ import numpy as np
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
+from facemotion.media.clock import Shot
 from facemotion.media.gate import Frame, admit_frames
 from facemotion.media.pictures import folder_shots, jpeg_shots, look_at_header
 from facemotion.media.source import Source, is_folder, named, open_bytes
-from facemotion.media.video import FASTEST, Shot, video_shots
+from facemotion.media.video import FASTEST, video_shots
 from facemotion.types import Clip
 
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError, NoVideoError, TooShortError, UnreadableMediaError
+from facemotion.media.clock import Shot
 from facemotion.media.display import analysis_size
 from facemotion.media.gate import check_size
-from facemotion.media.video import Shot, check_rate
+from facemotion.media.video import check_rate
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,16 +6,14 @@ other files or addresses.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
+from facemotion.media.clock import Clock, Picture, Shot
 from facemotion.media.display import UPRIGHT, Orientation, analysis_size, square_size
 from facemotion.media.gate import check_size
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
-
-Picture = NDArray[np.uint8]
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,ivf,ogg,flv,asf,gif,nut"
 BARE = ("h264", "hevc")
@@ -34,23 +30,8 @@ SLOWEST, FASTEST = 1.0, 240.0
 USUAL_RATE = 25.0
 """Frames/s between two times where some are missing and no rate is named: a guess about recorders, which the rate of
 encoders has no part in."""
-DEEPEST_REORDERING = 16
-"""Frames that may be decoded before the one that is shown first, in H.264 and HEVC; every thread holds one more."""
 DEFAULT, ATTACHED_PICTURE = 0x1, 0x400
 """Bits of a track's disposition: the one to show where nobody chooses, and the picture on the cover."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """A frame whose conversion to RGB waits until it is known to be used.
-
-    Attributes:
-        seconds: its time by the file's own clock, which begins anywhere; not to be relied on of a damaged frame.
-        make: gives (H, W, 3) uint8 RGB; None: the frame is damaged, and there is nothing to use.
-    """
-
-    seconds: float
-    make: Callable[[], Picture] | None
 
 
 def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = None) -> Iterator[Shot]:
@@ -93,9 +74,9 @@ def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = 
                     yield Shot(0.0, None)
                     continue
                 for frame in frames:
-                    seconds = clock.read(frame)
                     make = screen.project(frame)
-                    yield Shot(seconds, None if damage.reaches(frame) else make)
+                    yield from clock.place(frame, None if damage.reaches(frame) else make)
+            yield from clock.finish()
     except av.error.FFmpegError as error:
         raise UnreadableMediaError(
             f"This isn't a video that can be read, or it is damaged or cut off ({error.strerror}); "
@@ -144,7 +125,7 @@ def _decoded(
     yield None, video.codec_context.decode(None)
 
 
-def _clock(container: InputContainer, video: VideoStream, rate: float | None) -> _Clock:
+def _clock(container: InputContainer, video: VideoStream, rate: float | None) -> Clock:
     """
     Raises:
         MediaError: see video_shots.
@@ -153,7 +134,7 @@ def _clock(container: InputContainer, video: VideoStream, rate: float | None) ->
     if rate is not None:
         if not bare:
             raise MediaError("A rate goes with images or a stream without a container; this video has its own times.")
-        return _Clock(video, check_rate(rate))
+        return Clock(video, container.format.name, check_rate(rate))
     named = float(video.codec_context.framerate or 0)
     if not SLOWEST <= named <= FASTEST:
         if bare:
@@ -162,7 +143,7 @@ def _clock(container: InputContainer, video: VideoStream, rate: float | None) ->
                 "into a container (MP4, Matroska), or give its rate in frames/s."
             )
         named = float(video.average_rate or USUAL_RATE)
-    return _Clock(video, named, by_order=container.format.name == "avi")
+    return Clock(video, container.format.name, named)
 
 
 def check_rate(rate: float) -> float:
@@ -174,40 +155,6 @@ def check_rate(rate: float) -> float:
     if not SLOWEST <= rate <= FASTEST:
         raise MediaError(f"The rate of frames without times must be {SLOWEST:g} to {FASTEST:g} frames/s, got {rate:g}.")
     return rate
-
-
-class _Clock:
-    """Times of frames in the order of showing.
-
-    Args:
-        video: the track.
-        rate: frames/s where times are missing.
-        by_order: packets have times of decoding alone, as in AVI: the frame shown as number k has the k-th of them.
-    """
-
-    def __init__(self, video: VideoStream, rate: float, by_order: bool = False) -> None:
-        self._by_order = by_order
-        self._unit = float(video.time_base or 0)
-        self._step = 1 / rate
-        self._deepest = DEEPEST_REORDERING + video.codec_context.thread_count
-        self._waiting: deque[int] = deque()
-        self._next = 0.0
-
-    def expect(self, packet: Packet[Any]) -> None:
-        """Take in the time of a packet whose frame may come later."""
-        self._by_order |= packet.pts is None and packet.dts is not None
-        if packet.dts is not None and not packet.is_discard:
-            self._waiting.append(packet.dts)
-
-    def read(self, frame: VideoFrame) -> float:
-        """Seconds of the next frame."""
-        while len(self._waiting) > self._deepest:  # the first is of a frame that was lost on the way
-            self._waiting.popleft()
-        first = self._waiting.popleft() if self._waiting else None
-        time = first if self._by_order and first is not None else frame.pts
-        seconds = self._next if time is None else time * self._unit
-        self._next = seconds + self._step
-        return seconds
 
 
 class _Damage:
