@@ -306,7 +306,8 @@ def dtw_scores(sequences: Sequence[FloatArray]) -> FloatArray:
     for row in range(len(centred) - 1):
         one, others, ends = centred[row], stacked[row + 1 :], lengths[row + 1 :]
         squares = (one**2).sum(axis=1)[None, :, None] + (others**2).sum(axis=2)[:, None, :]
-        total, steps = _warp(np.sqrt((squares - 2 * np.einsum("td,mld->mtl", one, others)).clip(0)))
+        products = (others @ one.T).transpose(0, 2, 1)
+        total, steps = _warp(np.sqrt((squares - 2 * products).clip(0)))
         each = np.arange(len(others))
         distances = total[each, len(one), ends] / steps[each, len(one), ends]
         scores[row, row + 1 :] = scores[row + 1 :, row] = -distances
