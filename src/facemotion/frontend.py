@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import perf_counter
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
-from facemotion.errors import UsageError
+from facemotion.errors import TooShortError, UsageError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
 from facemotion.media import (
@@ -129,6 +129,17 @@ class Frontend:
         acquirer = Acquirer(self)
         acquirer.push_all(self._frames(take_in(source, self.settings.media), rate))
         return acquirer.sequence()
+
+    def watch(self, source: ClipLike | Footage, rate: float | None = None) -> Sighting:
+        """What is seen of a clip, whether or not it is fit to be compared; see acquire.
+
+        Raises:
+            UsageError, MediaError and its kinds: as in acquire.
+        """
+        acquirer = Acquirer(self)
+        with suppress(TooShortError):  # whoever judges the sighting looks at its length
+            acquirer.push_all(self._frames(take_in(source, self.settings.media), rate))
+        return acquirer.sighting()
 
     def check_motion(self, features: FeatureSequence) -> float:
         """How much moves, in the unit of `QualityReport.motion_energy`.

@@ -310,6 +310,8 @@ class ClipRecord:
         split: "train", "validation", "test" or "" where the data set fixes none.
         near_miss_of: name of the motion that a near miss comes near to; "" for clips of other kinds.
         reordered: whether a near miss makes the steps of that motion in another order.
+        span: seconds from the clip's first frame at which the motion begins and ends, where somebody marked them; what
+            stands before and after is rest.
     """
 
     path: str
@@ -321,6 +323,7 @@ class ClipRecord:
     split: str = ""
     near_miss_of: str = ""
     reordered: bool = False
+    span: tuple[float, float] | None = None
 
     @property
     def original(self) -> str:

@@ -4,10 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facemotion.data.cache import FeatureCache, read_features
+from facemotion.config import FaceSettings, QualitySettings, Settings
+from facemotion.data.cache import FeatureCache, SightingCache, read_features
 from facemotion.data.extraction import fill_cache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError, ModelMismatchError, NoFaceError
+from facemotion.sighting import Sighting
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 
@@ -104,3 +106,44 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DataError, match="Can't write features"):
         FeatureCache(tmp_path / "file" / "cache", "front").write("00", sequence())
+
+
+def watched(calls: list[Path]) -> Callable[[Path], Sighting]:
+    def watch(path: Path) -> Sighting:
+        calls.append(path)
+        rng, used = np.random.default_rng(0), np.array([False, True, True])
+        values, points = rng.normal(size=(2, 3)).astype(np.float32), rng.normal(size=(2, 5, 2)).astype(np.float32)
+        return Sighting(np.arange(3) / 25, used, ~used, ~used, used, values, points, "front")
+
+    return watch
+
+
+def test_what_was_seen_of_a_clip_is_kept_whole(tmp_path: Path) -> None:
+    calls: list[Path] = []
+    cache, clip = SightingCache(tmp_path / "cache", "front", Settings()), tmp_path / "a.mp4"
+    clip.write_bytes(b"face")
+    first, again = cache.get(clip, watched(calls)), cache.get(clip, watched(calls))
+    assert len(calls) == 1
+    for name in ("times", "found", "rivals", "small", "used", "values", "points", "frontend_id"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name), err_msg=name)
+    (file,) = (tmp_path / "cache").rglob("*.npz")
+    file.write_bytes(file.read_bytes()[:100])
+    cache.get(clip, watched(calls))
+    assert len(calls) == 2, "a damaged file is made again"
+    assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+def test_a_clip_is_seen_anew_where_faces_are_found_otherwise(tmp_path: Path) -> None:
+    calls: list[Path] = []
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(b"face")
+    for settings, times in (
+        (Settings(), 1),
+        (Settings(quality=QualitySettings(min_motion_energy=3.0)), 1),
+        (Settings(face=FaceSettings(min_score=0.7)), 2),
+        (Settings(quality=QualitySettings(near_face=0.2)), 3),
+    ):
+        SightingCache(tmp_path / "cache", "front", settings).get(clip, watched(calls))
+        assert len(calls) == times
+    SightingCache(tmp_path / "cache", "other front", Settings()).get(clip, watched(calls))
+    assert len(calls) == 4

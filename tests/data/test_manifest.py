@@ -167,6 +167,24 @@ def test_selection(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
+def test_where_a_motion_lies_in_its_recording_is_read_back(tmp_path: Path) -> None:
+    marked = replace(take("s1", "wink", 0), span=(0.5, 1.75))
+    path = tmp_path / "manifest.csv"
+    write_manifest(path, [marked, take("s1", "wink", 1)])
+    assert path.read_text().splitlines()[1].endswith(",0.5,1.75")
+    assert [record.span for record in read_manifest(path).records] == [(0.5, 1.75), None]
+    write_manifest(path, [take("s1", "wink", 1)])
+    assert "onset" not in path.read_text()
+
+
+@pytest.mark.parametrize("span", ["1,0.5", "0.5,", ",0.5", "-1,2", "a,b", "0,inf", "nan,1"])
+def test_marks_that_are_no_seconds_are_named(tmp_path: Path, span: str) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_text(f"path,subject,motion,kind,repetition,session,onset,offset\na.mp4,s1,wink,facial,0,1,{span}\n")
+    with pytest.raises(ManifestError, match="line 2: onset and offset must be seconds"):
+        read_manifest(path)
+
+
 def test_the_grid_manifest(data_folder: Path) -> None:
     manifest = read_manifest(data_folder / "grid_s1" / "manifest.csv")
     check_manifest(manifest)

@@ -11,14 +11,16 @@ import io
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from facemotion.config import Settings
 from facemotion.data.manifest import Manifest
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import AcquisitionError, DataError, FacemotionError, ModelMismatchError
+from facemotion.sighting import Sighting
 from facemotion.system.files import file_sha256
 from facemotion.types import FeatureSequence
 
@@ -75,7 +77,7 @@ class FeatureCache:
             )
         buffer = io.BytesIO()
         np.savez(buffer, values=features.values, times=features.times, frontend_id=np.array(self.frontend_id))
-        self._put(self.path(digest), buffer.getvalue())
+        _put(self.folder, self.path(digest), buffer.getvalue())
 
     def write_failure(self, digest: str, error: FacemotionError) -> None:
         """Keep the reason why nothing could be acquired from a clip, so that it isn't decoded again.
@@ -83,7 +85,7 @@ class FeatureCache:
         Raises:
             DataError: as in `write`.
         """
-        self._put(self.path(digest).with_suffix(".failed"), str(error).encode())
+        _put(self.folder, self.path(digest).with_suffix(".failed"), str(error).encode())
 
     def get(self, clip: Path, extract: Extract) -> FeatureSequence:
         """The sequence of a clip, extracted and kept if it isn't here yet.
@@ -108,20 +110,67 @@ class FeatureCache:
         self.write(digest, features)
         return features
 
-    def _put(self, path: Path, content: bytes) -> None:
+
+@dataclass(frozen=True)
+class SightingCache:
+    """A folder of what one front end, under some settings, saw of clips; it may be that of a FeatureCache.
+
+    No picture is kept: features and landmarks alone.
+
+    Attributes:
+        folder: made on the first write.
+        frontend_id: of every sighting kept here under this cache.
+        settings: how clips are read and faces found in them. Other settings than these don't count.
+    """
+
+    folder: Path
+    frontend_id: str
+    settings: Settings
+
+    def path(self, digest: str) -> Path:
+        """File of the sighting of a clip, by the SHA-256 of the clip's bytes."""
+        seen_by = (self.settings.media, self.settings.face, self.settings.quality.near_face)
+        key = hashlib.sha256(f"{digest}\n{self.frontend_id}\n{seen_by}".encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.npz"
+
+    def get(self, clip: Path, watch: Callable[[Path], Sighting]) -> Sighting:
+        """The sighting of a clip, made by `watch` and kept if it isn't here yet, or if its file is damaged.
+
+        Raises:
+            DataError: the clip isn't there, or the cache can't be written.
+            MediaError: what `watch` raises.
+        """
+        path = self.path(_digest(clip))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                os.replace(part, path)
-            finally:
-                Path(part).unlink(missing_ok=True)
-        except OSError as error:
-            raise DataError(
-                f"Can't write features to {self.folder}: {error.strerror}; free some space or choose another folder."
-            ) from error
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+                return Sighting(**{name: file[name] for name in _ARRAYS}, frontend_id=self.frontend_id)
+        except (FileNotFoundError, *DAMAGE):
+            pass
+        sighting = watch(clip)
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **{name: getattr(sighting, name) for name in _ARRAYS})
+        _put(self.folder, path, buffer.getvalue())
+        return sighting
+
+
+_ARRAYS = tuple(field.name for field in fields(Sighting) if field.name != "frontend_id")
+
+
+def _put(folder: Path, path: Path, content: bytes) -> None:
+    """Write a file of a cache, whose folders are made; several processes may write the same one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(part, path)
+        finally:
+            Path(part).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"Can't write features to {folder}: {error.strerror}; free some space or choose another folder."
+        ) from error
 
 
 def fingerprint_clip(sequence: FeatureSequence) -> str:

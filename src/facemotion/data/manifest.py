@@ -1,7 +1,9 @@
 """A manifest: one CSV row per clip, read into `ClipRecord`s and checked before any training starts.
 
-Columns: path (relative to the manifest's folder), subject, motion, kind, repetition, session, and optionally split.
-Other columns are left alone. Two conventions bind the harder impostors to what they imitate:
+Columns: path (relative to the manifest's folder), subject, motion, kind, repetition, session, and optionally split,
+onset and offset: seconds from the first frame between which the motion lies, both or neither. Other columns are left
+alone.
+Two conventions bind the harder impostors to what they imitate:
 
 - A near miss (kind "near-miss") of the motion X has the name `X~something` and the same subject. Its name is `X~order`
   where it makes the same steps in another order. This module alone reads and makes such names: records carry what they
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +28,7 @@ from facemotion.types import ClipKind, ClipRecord
 
 _REQUIRED = ("path", "subject", "motion", "kind", "repetition", "session")
 COLUMNS = (*_REQUIRED, "split")
+SPAN = ("onset", "offset")
 ORDER = "order"  # variant of a near miss that makes the steps of its motion in another order
 _MARK = "~"  # parts the name of a near miss into that of its motion and the variant
 _SPLITS = ("train", "validation", "test", "")
@@ -98,11 +102,18 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_manifest(path: Path, records: Iterable[ClipRecord]) -> None:
-    """Write records as CSV; a reader sees the old file or the whole new one, never a part."""
+    """Write records as CSV; a reader sees the old file or the whole new one, never a part.
+
+    The columns `onset` and `offset` are there where a record has a span.
+    """
+    records = tuple(records)
+    spans = any(record.span for record in records)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(record, column) for column in COLUMNS] for record in records)
+    writer.writerow((*COLUMNS, *SPAN) if spans else COLUMNS)
+    for record in records:
+        span = (record.span or ("", "")) if spans else ()
+        writer.writerow([*(getattr(record, column) for column in COLUMNS), *span])
     write_whole(path, text.getvalue())
 
 
@@ -213,8 +224,25 @@ def _record(row: dict[str, str], where: str) -> ClipRecord:
         split=texts["split"],
         near_miss_of=original if near_miss else "",
         reordered=near_miss and _names_order(texts["motion"]),
+        span=_span(row, where),
         **numbers,
     )
+
+
+def _span(row: dict[str, str], where: str) -> tuple[float, float] | None:
+    onset, offset = ((row.get(name) or "").strip() for name in SPAN)
+    if not onset and not offset:
+        return None
+    try:
+        span = (float(onset), float(offset))
+    except ValueError:
+        span = (math.nan, math.nan)
+    if not 0 <= span[0] < span[1] < math.inf:
+        raise ManifestError(
+            f"{where}: onset and offset must be seconds from the first frame, the offset later, got {onset!r} and "
+            f"{offset!r}; leave both empty where the motion isn't marked."
+        )
+    return span
 
 
 def _label_problems(records: Sequence[ClipRecord]) -> Iterator[str]:
