@@ -23,7 +23,7 @@ from facemotion.cli.learning import (
     tables_command,
     train_commands,
 )
-from facemotion.cli.operating import audit_commands, doctor_command, key_commands, serve, store
+from facemotion.cli.operating import audit_commands, bench_commands, doctor_command, key_commands, serve, store
 from facemotion.cli.people import calibrate, demo, landmarks, users, verify
 from facemotion.cli.terminal.console import lost_output, report_error, speak_on
 from facemotion.errors import FacemotionError, UsageError, WriteError
@@ -60,6 +60,7 @@ GROUPS = (
     evaluate,
     failures_command,
     calibrate,
+    bench_commands,
 )
 for group in GROUPS:
     group.register(app)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facemotion.cli.learning.runs import check_place, embed_run, make_folder
-from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.learning.runs import embed_run, make_folder
+from facemotion.cli.terminal.console import JsonOption, check_place, print_json
 
 if TYPE_CHECKING:
     from facemotion.evaluation.report import Report

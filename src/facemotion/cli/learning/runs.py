@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,22 +70,6 @@ def embed_run(
         caution = f"{path} was trained on {seen} of these {len(acquired)} clips{fitted}: figures on them flatter it."
         typer.echo(f"facemotion: {caution}", err=True)
     return vectors, acquired, sequences, caution
-
-
-def check_place(path: Path) -> None:
-    """See that a file can be written where it is asked for, before the work that makes it.
-
-    Raises:
-        WriteError: it is a folder, or its folder isn't there or isn't open to us.
-    """
-    from facemotion.errors import WriteError
-
-    if path.is_dir():
-        raise WriteError(f"Can't write {path}: it is a folder; name a file in it.")
-    if not path.parent.is_dir():
-        raise WriteError(f"Can't write {path}: there is no folder {path.parent}; make it first.")
-    if not os.access(path.parent, os.W_OK):
-        raise WriteError(f"Can't write {path}: its folder can't be written to; choose another place.")
 
 
 def make_folder(path: Path) -> Path:

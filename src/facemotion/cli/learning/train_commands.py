@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.learning.runs import INSTALL, check_place
-from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.learning.runs import INSTALL
+from facemotion.cli.terminal.console import JsonOption, check_place, print_json
 from facemotion.cli.terminal.interrupt import Interrupts
 from facemotion.cli.terminal.progress import Progress
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facemotion.errors import FacemotionError, StoreError
+from facemotion.errors import FacemotionError, StoreError, WriteError
 from facemotion.system.files import user_folder
 
 if TYPE_CHECKING:
@@ -114,6 +115,20 @@ def print_json(value: dict[str, Any]) -> None:
         text = json.dumps(value, indent=2)
     # Flushed: `serve` says where it listens and then goes on, and whoever reads a pipe waits for that.
     print(text, flush=True)
+
+
+def check_place(path: Path) -> None:
+    """See that a file can be written where it is asked for, before the work that makes it.
+
+    Raises:
+        WriteError: it is a folder, or its folder isn't there or isn't open to us.
+    """
+    if path.is_dir():
+        raise WriteError(f"Can't write {path}: it is a folder; name a file in it.")
+    if not path.parent.is_dir():
+        raise WriteError(f"Can't write {path}: there is no folder {path.parent}; make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise WriteError(f"Can't write {path}: its folder can't be written to; choose another place.")
 
 
 def default_store() -> str:
