@@ -8,6 +8,7 @@ GRID is the corpus of docs/data.md, PEOPLE the set of configs/people.toml; featu
 The card has no operating point yet, so the encoder decides nothing. Then measure it and put the figures on the card:
 
     python benchmarks/operating_points.py GRID/manifest.csv RENDERED/manifest.csv --cache features --write
+    python benchmarks/rest.py GRID/manifest.csv SENTENCES --cache features --write
     python tools/release_figures.py
 """
 

@@ -2,8 +2,8 @@
 
     python tools/release_figures.py
 
-Reads docs/results/operating_points.json (the encoder), landmarks.json (extractors) and appearance.json (the
-recogniser), which benchmarks/operating_points.py, landmarks.py and appearance.py write, and changes
+Reads docs/results/operating_points.json and rest.json (the encoder), landmarks.json (extractors) and appearance.json
+(the recogniser), which benchmarks/operating_points.py, rest.py, landmarks.py and appearance.py write, and changes
 src/facemotion/models/cards.toml. Figures of another file than the card's are refused.
 """
 
@@ -37,11 +37,11 @@ def release_figures(results: Path, cards: Path) -> list[str]:
         ValueError: figures were measured on another file than the card describes; the message says which.
     """
     changed = []
+    rest = of_rest(read_measured(results / "rest.json", cards)[1])
     for file in ("operating_points.json", "appearance.json"):
-        found = json.loads((results / file).read_text("utf-8"))
-        name, sha256 = found.pop("model"), found.pop("sha256")
-        if read_cards(cards)[name].sha256 != sha256:
-            raise ValueError(f"{file} is about another file of {name} than its card; measure it again.")
+        name, found = read_measured(results / file, cards)
+        if file == "operating_points.json":
+            found["figures"] |= rest
         if put_on_card(cards, name, found):
             changed.append(name)
     for name, figures in json.loads((results / "landmarks.json").read_text("utf-8")).items():
@@ -49,6 +49,33 @@ def release_figures(results: Path, cards: Path) -> list[str]:
         if name != "face-mesh" and put_on_card(cards, name, {"figures": of_extractor(figures)}):
             changed.append(name)
     return changed
+
+
+def read_measured(file: Path, cards: Path) -> tuple[str, dict[str, Any]]:
+    """The name of the model that was measured, and what was.
+
+    Raises:
+        ValueError: it was measured on another file than the card describes.
+    """
+    found = json.loads(file.read_text("utf-8"))
+    name, sha256 = found.pop("model"), found.pop("sha256")
+    if read_cards(cards)[name].sha256 != sha256:
+        raise ValueError(f"{file.name} is about another file of {name} than its card; measure it again.")
+    return name, found
+
+
+def of_rest(measured: dict[str, Any]) -> dict[str, object]:
+    """What the card of the encoder says of benchmarks/rest.py's figures."""
+    conditions = {
+        own["condition"]: {
+            "EER": round(own["eer"]["value"], 4),
+            "FNMR": round(own["fnmr"]["1"]["rate"], 4),
+            "refused": round(sum(own["refused"].values()) / own["clips"], 4),
+        }
+        for own in measured["phrases"]["conditions"]
+        if own["eer"] and own["condition"] != "tight"
+    }
+    return {"GRID test phrases with rest": conditions}
 
 
 def of_extractor(measured: dict[str, Any]) -> dict[str, object]:

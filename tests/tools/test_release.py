@@ -67,6 +67,23 @@ def test_figures_of_another_file_are_refused(cards: Path, tmp_path: Path) -> Non
         release_figures.release_figures(results, cards)
 
 
+def test_figures_with_rest_of_an_earlier_encoder_are_refused(cards: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
+    measured = json.loads((results / "rest.json").read_text("utf-8"))
+    (results / "rest.json").write_text(json.dumps(measured | {"sha256": "0" * 64}), "utf-8")
+    with pytest.raises(ValueError, match=r"rest.json is about another file of encoder-mesh than its card; measure"):
+        release_figures.release_figures(results, cards)
+
+
+def test_the_card_says_what_rest_does(cards: Path) -> None:
+    told = tomllib.loads(cards.read_text("utf-8"))["encoder-mesh"]["figures"]["GRID test phrases with rest"]
+    page = (RESULTS / "rest.md").read_text("utf-8").partition("<!-- phrases:end -->")[0]
+    for condition, own in told.items():
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| {condition} |") and "(0." in line)
+        refused, eer, _, _, fnmr = [float(cell.split()[0].rstrip("%")) for cell in row.split("|")[3:8]]
+        assert (100 * own["refused"], own["EER"], 100 * own["FNMR"]) == pytest.approx((refused, eer, fnmr), abs=0.051)
+
+
 def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: Path) -> None:
     cache, random, records = FeatureCache(tmp_path / "features", "front"), np.random.default_rng(0), []
     for motion in ("wink", "pout"):
