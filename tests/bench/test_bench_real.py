@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from facemotion.data.take_folders import read_clips
 from facemotion.evaluation.measures import curve, equal_error_rate
 from facemotion.evaluation.trials import matrix_trials
 from facemotion.frontend import Frontend
+from facemotion.media import load_clip
 from facemotion.sighting import check_take
 from facemotion.signals import dtw_scores, resample
 from facemotion.types import ClipKind, ClipRecord
@@ -32,11 +33,12 @@ from facemotion.verifier import Verifier
 SAMPLES = Path(__file__).parents[2] / "src" / "facemotion" / "samples"
 REST = CONDITIONS[1]
 NO_CLIP = b"no clip"
+FRAMES = 32  # of each take, to read less
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three takes by two people of two motions, laid out in folders, the same recording twice and a file of words."""
+def folder(tmp_path_factory: pytest.TempPathFactory, encode: Callable[..., bytes]) -> Path:
+    """The beginnings of four takes by two people, laid out in folders; one of them twice, and a file of words."""
     root = tmp_path_factory.mktemp("takes")
     for source, target in (
         ("anna-wink-pout-1", "anna/wink/1"),
@@ -46,7 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("ben-wink-pout-1", "ben/wink/1"),
     ):
         (root / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SAMPLES / f"{source}.mp4", root / f"{target}.mp4")
+        take = load_clip(SAMPLES / f"{source}.mp4")
+        (root / f"{target}.mp4").write_bytes(encode(take.frames[:FRAMES], take.times[:FRAMES]))
     (root / "ben" / "wink" / "2.mp4").write_bytes(NO_CLIP)
     return root
 
