@@ -242,4 +242,6 @@ def test_many_clips_that_cant_be_read_are_counted(seen, verifier):
     text = markdown(RealBench.of(lost, verifier, [ConditionFigures("tight")]))
     assert "20 of 20 clips couldn't be read:" in text
     assert "and 8 more." in text
+    assert "Nothing was measured: no clip could be read." in text
+    assert "Not measured" not in text
     assert "|" not in text, "no table without a row"

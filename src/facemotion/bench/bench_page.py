@@ -72,6 +72,21 @@ def notes(bench: RealBench) -> Iterator[str]:
         f"{bench.clips} clips, {bench.motions} motions, {people}. All pairs of clips that weren't refused are trials; "
         f"the threshold is {bench.point.threshold:.3f} with one take."
     )
+    if len(bench.unread) < bench.clips:
+        yield from _meanings(bench)
+        yield from _gaps(bench)
+    else:
+        yield "Nothing was measured: no clip could be read."
+    if bench.unread:
+        yield f"{len(bench.unread)} of {bench.clips} clips couldn't be read:"
+        for path, fault in list(bench.unread.items())[:EXPLAINED]:
+            yield f"{path}: {fault}"
+        if len(bench.unread) > EXPLAINED:
+            yield f"and {len(bench.unread) - EXPLAINED} more."
+
+
+def _meanings(bench: RealBench) -> Iterator[str]:
+    """What the words of the tables mean."""
     marked = " or, where the motion is marked, cut to it and 0.2 s round it" if bench.marked else ""
     yield (
         f"Tight: clips as they are{marked}. Rest is held: the first and the last face stand still before and after. "
@@ -79,30 +94,28 @@ def notes(bench: RealBench) -> Iterator[str]:
     )
     if bench.marked:
         yield f"Real rest: the whole recordings of the {bench.marked} clips whose motion is marked."
-    intervals = {own.eer.unit for own in bench.conditions if own.eer is not None}
-    if "motions" in intervals:
+    units = {own.eer.unit for own in bench.conditions if own.eer is not None}
+    if "motions" in units:
         yield "Intervals are over the motions of one person: they say nothing about other people."
-    elif intervals:
+    elif units:
         yield "Intervals are over people."
-    if all(not own.refused for own in bench.conditions):
+
+
+def _gaps(bench: RealBench) -> Iterator[str]:
+    """What isn't in the tables, and why."""
+    measured = [own for own in bench.conditions if own.clips]
+    if not any(own.refused for own in measured):
         yield "No clip was refused."
     for own in bench.conditions:
         if not own.clips:
             yield f"Not measured: {own.condition}. No clip has {'a marked motion' if own.marked else 'so many frames'}."
     reasons: dict[str, list[str]] = {}
-    for own in bench.conditions:
-        for figure, reason in own.missing.items() if own.clips else ():
+    for own in measured:
+        for figure, reason in own.missing.items():
             reasons.setdefault(f"{figure}: {reason.rstrip('.')}", []).append(own.condition)
-    everywhere = sum(own.clips > 0 for own in bench.conditions)
     for reason, where in reasons.items():
-        conditions = "" if len(where) == everywhere else f" ({'; '.join(where)})"
+        conditions = "" if len(where) == len(measured) else f" ({'; '.join(where)})"
         yield f"Missing: {reason}{conditions}."
-    if bench.unread:
-        yield f"{len(bench.unread)} of {bench.clips} clips couldn't be read:"
-        for path, fault in list(bench.unread.items())[:EXPLAINED]:
-            yield f"{path}: {fault}"
-        if len(bench.unread) > EXPLAINED:
-            yield f"and {len(bench.unread) - EXPLAINED} more."
 
 
 def markdown(bench: RealBench) -> str:
