@@ -32,7 +32,7 @@ class Camera:
     def __init__(self, number):
         assert number == 0
         self._film, self._waited = capture(sys.argv[1]), 0
-        self.release = self._film.release
+        self.release, self.isOpened = self._film.release, self._film.isOpened
 
     def read(self):
         if self._waited < int(sys.argv[2]):
@@ -73,15 +73,20 @@ def test_the_examples_run(desk, monkeypatch, capsys, code):
 def test_the_webcam_loop_ends_in_a_decision(desk, clips, monkeypatch, film, wait, verdict):
     monkeypatch.delenv("FACEMOTION_CONFIG", raising=False)  # of the service, whose tests may have run before
     monkeypatch.setenv("FACEMOTION_STORE_KEY", f"file:{desk / 'key'}")
-    # In a process of its own: OpenCV brings a second FFmpeg, which the other tests needn't live with.
-    done = subprocess.run(
-        [sys.executable, "-c", CAMERA + WEBCAM, clips / f"{film}.mp4", str(wait)],
-        cwd=desk,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _run_webcam(desk, clips / f"{film}.mp4", wait)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert fm.Guidance.GO.value in lines
     assert lines[-1] == verdict
+
+
+def test_the_webcam_loop_says_what_to_do_where_no_camera_can_be_opened(desk):
+    done = _run_webcam(desk, desk / "absent.mp4", 0)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Camera 0 can't be opened: plug it in")
+
+
+def _run_webcam(desk: Path, film: Path, wait: int) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: OpenCV brings a second FFmpeg, which the other tests needn't live with."""
+    code = [sys.executable, "-c", CAMERA + WEBCAM, film, str(wait)]
+    return subprocess.run(code, cwd=desk, capture_output=True, text=True, check=False)

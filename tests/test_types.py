@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from facemotion.errors import UsageError
 from facemotion.types import (
     Clip,
     Decision,
@@ -39,8 +40,16 @@ def test_clip():
         (np.zeros((3, 4, 5, 3), np.uint8), TIMES.astype(np.float32)),
         (np.zeros((3, 4, 5, 3), np.uint8), np.arange(2) / 25),
     ):
-        with pytest.raises(ValueError, match="frames|times"):
+        with pytest.raises(UsageError, match="frames|times"):
             Clip(frames, times)
+
+
+def test_a_clip_of_lists_says_what_it_is_made_of():
+    frames = np.zeros((3, 4, 5, 3), np.uint8)
+    with pytest.raises(UsageError, match=r"frames of a Clip are an array, got list: give np\.stack"):
+        Clip(list(frames), TIMES)
+    with pytest.raises(UsageError, match=r"times of a Clip are an array, got list: give .* np\.array\(seconds"):
+        Clip(frames, list(TIMES))
 
 
 def test_feature_sequence():
@@ -73,6 +82,12 @@ def test_the_one_rule(score, accepted):
     assert result.accepted is accepted
     other = FactorResult("appearance", 0.9, point())
     assert Decision((result, other)).accepted is accepted
+
+
+def test_a_decision_says_whether_a_face_was_compared():
+    motion, face = FactorResult("motion", 0.9, point()), FactorResult("appearance", 0.9, point())
+    assert Decision((motion,)).motion_alone
+    assert not Decision((motion, face)).motion_alone
 
 
 def test_a_decision_without_factors_and_points_without_evidence_are_refused():

@@ -32,7 +32,8 @@ def _freeze(*arrays: NDArray[np.generic]) -> None:
 
 def _check_times(times: NDArray[np.float64], length: int) -> None:
     _check(
-        times.dtype == np.float64 and times.shape == (length,), f"times must be ({length},) float64, got {times.shape}"
+        times.dtype == np.float64 and times.shape == (length,),
+        f"times must be ({length},) float64, got {times.shape} {times.dtype}",
     )
     _check(bool(np.isfinite(times).all()), "times must be finite")
     _check(bool((np.diff(times) > 0).all()), "times must increase strictly")
@@ -45,16 +46,27 @@ class Clip:
     Attributes:
         frames: (T, H, W, 3) uint8 RGB, unmirrored, T >= 1.
         times: (T,) float64 seconds, strictly increasing; the first is usually 0.
+    Raises:
+        UsageError: when it is made of anything else.
     """
 
     frames: NDArray[np.uint8]
     times: NDArray[np.float64]
 
     def __post_init__(self) -> None:
+        for name, value in (("frames", self.frames), ("times", self.times)):
+            if not isinstance(value, np.ndarray):
+                raise UsageError(
+                    f"The {name} of a Clip are an array, got {type(value).__name__}: give np.stack(frames), "
+                    "(T, H, W, 3) uint8 RGB, and np.array(seconds, np.float64), (T,)."
+                )
         shape = self.frames.shape
-        _check(self.frames.dtype == np.uint8, f"frames must be uint8, got {self.frames.dtype}")
-        _check(len(shape) == 4 and shape[3] == 3 and min(shape) > 0, f"frames must be (T, H, W, 3), got {shape}")
-        _check_times(self.times, shape[0])
+        try:
+            _check(self.frames.dtype == np.uint8, f"frames must be uint8, got {self.frames.dtype}")
+            _check(len(shape) == 4 and shape[3] == 3 and min(shape) > 0, f"frames must be (T, H, W, 3), got {shape}")
+            _check_times(self.times, shape[0])
+        except ValueError as error:
+            raise UsageError(f"No Clip can be made of these arrays: {error}.") from error
         _freeze(self.frames, self.times)
 
     def __len__(self) -> int:
@@ -276,6 +288,11 @@ class Decision:
     def accepted(self) -> bool:
         """True only if every factor compared passes."""
         return all(result.accepted for result in self.factors)
+
+    @property
+    def motion_alone(self) -> bool:
+        """Whether no face was compared, since the settings name no recogniser: whoever makes the same motion passes."""
+        return all(result.factor == "motion" for result in self.factors)
 
 
 class ClipKind(StrEnum):

@@ -156,6 +156,29 @@ def test_over_the_connection_limit_the_answer_is_http(tmp_path, session_environm
         assert after.status_code == 200
 
 
+def test_over_the_connection_limit_head_is_answered_without_a_body(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(connections=1))
+    with running(tmp_path / "store.db", settings) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))):
+            time.sleep(0.1)
+            with (
+                socket.create_connection((host, int(port))) as parting,
+                socket.create_connection((host, int(port))) as more,
+            ):
+                parting.sendall(b"HE")  # as slow as it may be
+                assert more.recv(1000).startswith(b"HTTP/1.1 503")  # no room to wait for what it asks
+                parting.sendall(b"AD /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                parting.settimeout(5)
+                answer = b""
+                while part := parting.recv(1000):
+                    answer += part
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 2" in head
+        assert body == b""
+
+
 def test_a_full_bench_answers_busy_at_once_and_serves_whom_it_took(tmp_path, talk, session_environment):
     settings = ServiceSettings(limits=LimitSettings(concurrency=1, queue=1))
     with running(tmp_path / "store.db", settings) as server:

@@ -34,7 +34,7 @@ UNREAD_SECONDS = 30.0
 """A client that takes none of its answer for so long is cut off."""
 PARTING_SECONDS = 1.0
 """How long a connection beyond the limit stays open after its answer. Closed at once, with a request on its way, it
-would be reset, and the client would lose the answer."""
+would be reset, and the client would lose the answer. It may take as long to say what it asks."""
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -59,13 +59,15 @@ class ImpatientProtocol(H11Protocol):
     _parting: ClassVar[set[ImpatientProtocol]] = set()
     _timer: asyncio.TimerHandle | None = None
     _patience = 0.0
+    _method = b""
+    _turned_away = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client came: its head must be whole in time."""
         super().connection_made(transport)
         limits: LimitSettings = self.app_state["limits"]
         if len(self.connections) > limits.connections:
-            self._turn_away(limits.connections)
+            self._part(limits.connections)
             return
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: else who never reads keeps a connection for ever
             transport.get_extra_info("socket").setsockopt(
@@ -77,6 +79,9 @@ class ImpatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came: the timer runs while a head is under way, from its first byte."""
         if self in self._parting:
+            self._method = (self._method + data)[:5]
+            if not self._turned_away and len(self._method) == 5:
+                self._turn_away()
             return
         super().data_received(data)
         self._watch()
@@ -97,14 +102,21 @@ class ImpatientProtocol(H11Protocol):
         self._parting.discard(self)
         super().connection_lost(exc)
 
-    def _turn_away(self, most: int) -> None:
-        """Answer without waiting for the request, and close a little later, or at once where `most` are parting."""
+    def _part(self, most: int) -> None:
+        """Have the connection closed once it was answered, or at once where `most` are parting."""
         self.connections.discard(self)  # its place is free for the next one
-        self.transport.write(_busy_answer(self.server_state.default_headers))
         if len(self._parting) >= most:
+            self.transport.write(_busy_answer(self.server_state.default_headers, body=False))
             self.transport.close()
             return
         self._parting.add(self)
+        self._timer = self.loop.call_later(PARTING_SECONDS, self._turn_away)
+
+    def _turn_away(self) -> None:
+        """Answer as soon as the method is known, which decides whether there is a body; close a little later."""
+        self._cancel()
+        self._turned_away = True
+        self.transport.write(_busy_answer(self.server_state.default_headers, body=self._method != b"HEAD "))
         if self.transport.can_write_eof():  # not under TLS
             self.transport.write_eof()
         self._timer = self.loop.call_later(PARTING_SECONDS, self.transport.close)
@@ -130,17 +142,20 @@ class ImpatientProtocol(H11Protocol):
         return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
 
 
-def _busy_answer(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """A whole HTTP answer: status 503 with a Problem as its body.
+def _busy_answer(headers: list[tuple[bytes, bytes]], *, body: bool) -> bytes:
+    """A whole HTTP answer of status 503.
 
     Args:
         headers: of every answer of the server.
+        body: whether a Problem is its body. Where it has none, its head says nothing of one: it answers any method.
     """
     error = BusyError("The service has too many open connections; try again shortly.", retry_seconds=RETRY_SECONDS)
     answer = respond(503, problem_of(error), {"connection": "close"})
+    if not body:
+        del answer.headers["content-length"], answer.headers["content-type"]
     lines = [b"HTTP/1.1 503 Service Unavailable"]
     lines += [name + b": " + value for name, value in (*headers, *answer.raw_headers)]
-    return b"\r\n".join([*lines, b"", bytes(answer.body)])
+    return b"\r\n".join([*lines, b"", bytes(answer.body) if body else b""])
 
 
 def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False) -> uvicorn.Config:
