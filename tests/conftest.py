@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import av
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
     from facemotion.frontend import Acquisition
+
+hypothesis.settings.register_profile("busy", deadline=None)  # a machine with other work to do is no fault
+hypothesis.settings.load_profile("busy")
 
 ROOT = Path(__file__).parents[1]
 TOGETHER = {"browser": "browser", "synth": "synth", "test_synth_commands.py": "synth"}

@@ -120,6 +120,7 @@ def test_a_settings_file_that_cannot_be_read_is_named_and_the_rest_looked_at_wit
     assert page["facts"]["verifier"]["operating point"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("table", "setting", "section"),
     [
@@ -174,6 +175,7 @@ def test_a_key_command_is_neither_run_nor_shown(tmp_path, monkeypatch):
     assert str(trace) not in json.dumps(page)
 
 
+@pytest.mark.once
 def test_a_key_that_comes_by_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
     pipe = tmp_path / "key"
     os.mkfifo(pipe)
@@ -198,6 +200,7 @@ def test_a_database_server_is_named_without_its_secrets_and_not_asked(monkeypatc
     assert os.environ["FACEMOTION_STORE_KEY"] not in json.dumps(page)
 
 
+@pytest.mark.once
 def test_links_that_other_commands_cannot_follow_are_named(tmp_path):
     loop, dangling, waiting = (tmp_path / name for name in ("loop.db", "dangling.db", "waiting.db"))
     loop.symlink_to(loop)
@@ -221,6 +224,7 @@ MISTYPED = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", MISTYPED)
 def test_a_mistyped_database_address_is_refused_everywhere_without_repeating_it(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -282,11 +286,11 @@ def shadowed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 FAULTS_OF_LOADING = [
     ("onnxruntime", "raise AttributeError('_ARRAY_API not found')"),
-    ("onnxruntime", ""),
+    pytest.param("onnxruntime", "", marks=pytest.mark.once),
     ("av", "raise SystemError('init failed')"),
     ("numpy", "raise RuntimeError('module compiled against another ABI')"),
-    ("tomlkit", "raise OSError('libx.so: cannot open shared object file')"),
-    ("PIL", "raise ImportError('no module')"),
+    pytest.param("tomlkit", "raise OSError('libx.so: cannot open shared object file')", marks=pytest.mark.once),
+    pytest.param("PIL", "raise ImportError('no module')", marks=pytest.mark.once),
 ]
 
 

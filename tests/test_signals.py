@@ -156,7 +156,7 @@ def naive_path(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
     return [(i - 1, j - 1) for i, j in reversed(path)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(0, 999))
 def test_scores_are_those_of_a_naive_table(lengths: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -178,7 +178,7 @@ def test_a_slower_take_is_nearer_than_another_motion() -> None:
     assert scores[0, 1] > -0.1 > scores[0, 2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 999))
 def test_the_path_is_that_of_a_naive_table(length: int, other_length: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

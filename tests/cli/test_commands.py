@@ -31,6 +31,7 @@ def facemotion(*arguments: str | Path, store: Path | None = None) -> tuple[int, 
     return result.exit_code, result.stdout, result.stderr
 
 
+@pytest.mark.once
 def test_verify_accepts_and_rejects(clips):
     code, out, _ = facemotion("verify", clips / "talk1.mp4", clips / "talk2.mp4")
     assert code == 0
@@ -46,6 +47,7 @@ def test_verify_accepts_and_rejects(clips):
     assert answer["milliseconds"]["extract"] > 0
 
 
+@pytest.mark.once
 def test_the_share_of_damaged_frames_is_told(clips, tmp_path):
     film = Film.load(clips / "talk1.mp4")
     (tmp_path / "spoilt.mp4").write_bytes(damage(encode(film, options={"g": "4"}), 23))  # the last before a key frame
@@ -58,6 +60,7 @@ def test_the_share_of_damaged_frames_is_told(clips, tmp_path):
     assert "damaged" not in quality_line(QualityReport(**whole))
 
 
+@pytest.mark.once
 def test_the_demo_says_everything_once():
     code, out, _ = facemotion("demo")
     assert code == 0
@@ -96,6 +99,7 @@ def test_enrol_check_users_forget(clips, tmp_path):
     assert facemotion("users", store=store)[1] == f"Nobody is enrolled in {store}.\n"
 
 
+@pytest.mark.once
 def test_takes_that_disagree_are_named_by_their_files(clips, tmp_path):
     takes = (clips / "talk1.mp4", clips / "talk2.mp4", clips / "brow.mp4")
     code, _, message = facemotion("enrol", "alice", *takes[1:], store=tmp_path / "store.db")
@@ -107,6 +111,7 @@ def test_takes_that_disagree_are_named_by_their_files(clips, tmp_path):
     assert message.endswith(f" Take 3 is {takes[2]}.")
 
 
+@pytest.mark.once
 def test_an_error_that_names_files_keeps_the_numbers_of_their_takes(clips, tmp_path):
     words = ["enrol", "alice", str(clips / "talk1.mp4"), str(clips / "brow.mp4")]
     refused = CliRunner().invoke(app, words, env={"FACEMOTION_STORE": str(tmp_path / "store.db")})
@@ -124,7 +129,11 @@ def test_a_user_who_is_not_enrolled_is_told_before_the_clip_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("clip", "code"),
-    [("still", 3), ("slow", 3), ("nobody", 3), ("crowd", 3), ("absent", 2)],
+    [
+        *(pytest.param(name, 3, marks=pytest.mark.once) for name in ("still", "slow", "nobody")),
+        ("crowd", 3),
+        ("absent", 2),
+    ],
 )
 def test_exit_codes_of_clips_that_can_not_be_used(clips, clip, code):
     got, _, message = facemotion("verify", clips / "talk1.mp4", clips / f"{clip}.mp4")
@@ -161,6 +170,7 @@ def test_a_card_is_shown_whole_however_narrow_the_terminal(monkeypatch):
         assert out.count(source) == 1
 
 
+@pytest.mark.once
 def test_a_clip_against_itself_is_told_to_be_no_second_take(clips, tmp_path):
     (tmp_path / "copy.mp4").write_bytes((clips / "talk1.mp4").read_bytes())
     code, _, told = facemotion("verify", clips / "talk1.mp4", tmp_path / "copy.mp4")
@@ -199,6 +209,7 @@ def test_a_real_process_prints_one_sentence_and_no_traceback(tmp_path):
     assert result.returncode == 2
 
 
+@pytest.mark.once
 def test_the_version_and_a_replaced_template_are_told(clips, tmp_path):
     assert facemotion("--version")[:2] == (0, f"facemotion {fm.__version__}\n")
     takes = (clips / "talk1.mp4", clips / "talk2.mp4")

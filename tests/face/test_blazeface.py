@@ -105,7 +105,7 @@ def naive_nms(boxes, keypoints, scores, iou):
     return out
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data(), count=st.integers(0, 12), iou=st.floats(0.0625, 0.9375, width=32))
 def test_weighted_nms_equals_the_naive_loop(data, count, iou):
     whole = {"min_value": 0, "max_value": 60, "width": 32}

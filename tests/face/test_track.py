@@ -69,7 +69,7 @@ def test_no_face_at_all():
         tracker.check()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
 def test_counts_add_up(pattern):
     tracker = FaceTracker()

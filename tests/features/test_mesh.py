@@ -53,7 +53,7 @@ def test_features_do_not_depend_on_where_the_face_is(mesh, drawn_face):
     assert np.abs(features[0] - features[2]).mean() < 0.02
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     angles=st.tuples(*[st.floats(-0.6, 0.6)] * 3),
     scale=st.floats(5, 400),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion.features.rigid import Part, own_motion
@@ -31,14 +31,13 @@ def waved(points: np.ndarray, random: np.random.Generator, frames: int = 40, far
     return np.stack(seen)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_of_a_photograph_nothing_is_left_however_it_is_moved(seed):
     random = np.random.default_rng(seed)
     assert own_motion(waved(face(seed), random), CLOCK, PARTS, EYES) < 1e-4
 
 
-@settings(deadline=None)
+@pytest.mark.once
 @given(st.integers(0, 10_000))
 def test_of_a_photograph_with_noise_less_is_left_than_the_noise(seed):
     random = np.random.default_rng(seed)

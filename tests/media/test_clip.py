@@ -257,7 +257,7 @@ def test_the_gate_refuses_clocks_that_run_backwards_and_skips_repeats():
             FrameGate(MediaSettings()).admit(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0, 0.5), min_size=1, max_size=200), st.floats(5, 60))
 def test_admitted_times_rise_and_keep_the_rate(steps, rate):
     gate = FrameGate(MediaSettings(max_rate=rate, max_seconds=1000))
@@ -303,7 +303,7 @@ def test_frames_from_outside_are_checked():
         check_frame(np.zeros((1, 5000, 3), np.uint8), MediaSettings())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_damaged_clips_give_named_errors_or_a_clip(data, talking_frames, encode):
     good = bytearray(encode(talking_frames[:20]))

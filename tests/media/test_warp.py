@@ -29,7 +29,7 @@ def test_shrinking_averages():
     assert np.abs(small.astype(int) - 128).max() <= 2
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     x=st.floats(-300, 400),
     y=st.floats(-300, 400),
@@ -50,7 +50,7 @@ def test_crops_at_and_beyond_borders(x, y, side, angle, height, width):
     assert (crop[outside] == 0).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 500), st.floats(-3, 3))
 def test_the_centre_of_the_crop_is_the_centre_of_the_square(x, y, side, angle):
     middle = apply(square_matrix((x, y), side, angle, 10), np.array([[5.0, 5.0]]))

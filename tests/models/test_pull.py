@@ -46,6 +46,7 @@ def write_card(models, *sources, sha256=SHA256):
     return folder
 
 
+@pytest.mark.once
 def test_the_first_source_that_gives_the_right_file_wins(wheelhouse, models):
     folder = write_card(
         models,

@@ -83,6 +83,7 @@ def test_a_clip_of_no_use_is_refused_by_name(client, cleo, clips):
         client.verify(cleo, clips / "slow.mp4")
 
 
+@pytest.mark.once
 def test_enrolling_again_needs_to_be_asked_for(client, talk, brow):
     client.enrol("dido", talk[:3])
     assert client.enrol("dido", brow, replace=True).takes == 3
@@ -113,6 +114,7 @@ def test_a_user_is_deleted_once(client, talk):
         client.delete("echo")
 
 
+@pytest.mark.once
 def test_a_lock_says_when_to_try_again_and_is_opened_by_an_administrator(client, talk):
     for number in range(5):
         assert client.verify("gone", talk[number]) is False
@@ -187,6 +189,7 @@ def test_the_python_block_runs(server, talk, tmp_path, monkeypatch, capsys):
     assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_the_curl_page_runs(server, talk, tmp_path):
     page = re.search(r"<!-- curl:begin -->\n```sh\n(.*?)```", DOCS.read_text("utf-8"), re.S)[1]

@@ -158,6 +158,7 @@ def test_revoking_makes_what_leaked_worthless_and_keeps_the_user(store_url):
     assert now["alice", "motion"]["enrolled"] == leaked["alice", "motion"]["enrolled"]
 
 
+@pytest.mark.once
 def test_time_does_not_tell_who_is_enrolled(store_url):
     probe = Embedding(unit(5), "encoder-1")
     face = Embedding(unit(6), "sface-1")

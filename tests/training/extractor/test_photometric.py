@@ -31,7 +31,7 @@ def test_without_strength_it_is_the_crop_of_run_time() -> None:
     np.testing.assert_allclose(matrix, crop_matrix(BOX, SIDE))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_landmarks_go_where_the_picture_goes(seed: int) -> None:
     rng = np.random.default_rng(seed)
