@@ -166,6 +166,22 @@ def test_selection(tmp_path: Path) -> None:
         manifest.select(split="test", kinds=[ClipKind.FACIAL])
 
 
+def test_subjects_and_motions_are_left_out_by_name(tmp_path):
+    rows = [
+        ClipRecord(f"{n}.mp4", subject, motion, ClipKind.LIP, n, 1)
+        for n, (subject, motion) in enumerate([("anna", "a"), ("anna", "b"), ("bert", "a")])
+    ]
+    write_manifest(tmp_path / "manifest.csv", rows)
+    manifest = read_manifest(tmp_path / "manifest.csv")
+    assert manifest.leave_out().records == tuple(rows)
+    assert manifest.leave_out(subjects=["anna"]).records == (rows[2],)
+    assert manifest.leave_out(motions=["a"]).records == (rows[1],)
+    with pytest.raises(ManifestError, match="no subject Anna to leave out"):
+        manifest.leave_out(subjects=["Anna"])
+    with pytest.raises(ManifestError, match="Nothing of .* is left"):
+        manifest.leave_out(subjects=["anna"], motions=["a"])
+
+
 @pytest.mark.shared
 def test_where_a_motion_lies_in_its_recording_is_read_back(tmp_path: Path) -> None:
     marked = replace(take("s1", "wink", 0), span=(0.5, 1.75))

@@ -68,6 +68,24 @@ class Manifest:
             raise ManifestError(f"{self.folder} has no clip {part}kind {' or '.join(sorted(wanted))}.")
         return replace(self, records=kept)
 
+    def leave_out(self, subjects: Iterable[str] = (), motions: Iterable[str] = ()) -> Manifest:
+        """The records of other subjects and of other motions, in the same order.
+
+        Args:
+            subjects: by name. motions: by name, whoever makes them.
+        Raises:
+            ManifestError: no record is left, or none has such a name.
+        """
+        left_out = {"subject": set(subjects), "motion": set(motions)}
+        for what, names in left_out.items():
+            missing = sorted(names - {getattr(r, what) for r in self.records})
+            if missing:
+                raise ManifestError(f"{self.folder} has no {what} {missing[0]} to leave out; check the name.")
+        kept = tuple(r for r in self.records if not any(getattr(r, what) in left_out[what] for what in left_out))
+        if not kept:
+            raise ManifestError(f"Nothing of {self.folder} is left; leave out fewer subjects or motions.")
+        return replace(self, records=kept)
+
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. The clips themselves are looked at by `check_manifest`.

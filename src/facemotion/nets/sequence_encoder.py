@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from facemotion.config import option
 from facemotion.nets.blocks import LAYERS
 from facemotion.nets.dropout import Dropout
-from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams
+from facemotion.nets.inputs import INPUTS, SCALINGS, InputStreams, mean_over_time
 from facemotion.nets.motion_gate import MotionGate, weigh
 from facemotion.nets.pooling import POOLINGS, Pooling
+from facemotion.nets.resting_face import RestingFace
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ class EncoderSettings:
         "learn which frames belong to the motion, and let the others count for nothing: rest before and after a motion "
         "then hardly changes the vector",
     )
+    face: float = option(
+        0.0,
+        "share of the embedding's squared norm that says where the face lies at rest, and tells people apart; 0: none",
+        minimum=0,
+        maximum=0.9,
+    )
     positions: bool = option(True, "add sinusoidal positions; without them the encoder hardly sees order")
 
 
@@ -78,7 +85,7 @@ class SequenceEncoder(nn.Module):
         dimension: D, features per frame.
         settings: shape of the network.
     Raises:
-        ValueError: the heads don't divide the width.
+        ValueError: the heads don't divide the width, or the face leaves no number to the motion.
     """
 
     def __init__(self, dimension: int, settings: EncoderSettings = EncoderSettings()) -> None:
@@ -97,7 +104,11 @@ class SequenceEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width) if settings.network != "none" else nn.Identity()
         self.pooling = Pooling(width, settings.pooling, settings.segments)
-        self.head = nn.Linear(self.pooling.width, settings.embedding)
+        self.face = RestingFace(dimension) if settings.face else None
+        left = settings.embedding - (self.face.width if self.face else 0)
+        if left < 1:
+            raise ValueError(f"an embedding of {settings.embedding} leaves nothing to the motion beside the face")
+        self.head = nn.Linear(self.pooling.width, left)
 
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch of padded clips.
@@ -123,7 +134,12 @@ class SequenceEncoder(nn.Module):
         for layer in self.layers:
             x = layer(x, mask, weights)
         pooled = self.pooling(self.norm(x), mask, weights)
-        return nn.functional.normalize(self.head(pooled), dim=-1), odds
+        motion = nn.functional.normalize(self.head(pooled), dim=-1)
+        if self.face is None:
+            return motion, odds
+        face = self.face(mean_over_time(values, mask if weights is None else weights)[:, 0])
+        share = self.settings.face
+        return torch.cat([math.sqrt(1 - share) * motion, math.sqrt(share) * face], dim=-1), odds
 
 
 def _places(x: Tensor, weights: Tensor | None) -> Tensor:

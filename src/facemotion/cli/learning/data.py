@@ -1,4 +1,4 @@
-"""`facemotion data check` and `facemotion data import`."""
+"""`facemotion data check`, `facemotion data import` and `facemotion data complete`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 
 FORMAT_NAMES = ("series", "grid33", "grid33-ends", "mediapipe", "openface", "livelink")
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Look after recordings.", no_args_is_help=True)
     group.command()(check)
     group.command(name="import")(import_points)
+    group.command()(complete)
     group.callback()(_group)
     app.add_typer(group, name="data")
 
@@ -101,3 +102,38 @@ def import_points(
         f"{done.rate:g} frames/s, are in {out / MANIFEST}.{left} In training settings:"
     )
     typer.echo(f'  extractor = "{done.frontend_id}"')
+
+
+def complete(
+    series: Annotated[Path, typer.Argument(help="Folder that `facemotion data import` wrote.")],
+    like: Annotated[Path, typer.Argument(help="Manifest of filmed clips whose features lie in the cache.")],
+    features: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
+    split: Annotated[str, typer.Option(help="Take filmed clips of this split only; all if not given.")] = "",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw the whole face mesh from imported points of it, so that the mesh's encoder can be trained on them.
+
+    How the face goes with the points is fitted on filmed clips. Training settings then name SERIES/manifest.csv as a
+    source and keep `extractor = "face-mesh"`.
+    """
+    from dataclasses import asdict
+
+    from facemotion.config import load_settings
+    from facemotion.data.cache import FeatureCache, read_features
+    from facemotion.data.manifest import read_manifest
+    from facemotion.data.series.completing import complete_series
+    from facemotion.features import MESH, load_extractor
+    from facemotion.models import Models
+
+    cache = FeatureCache(features, load_extractor(MESH, Models.of(load_settings(config).runtime)).frontend_id)
+    _, filmed = read_features(cache, read_manifest(like).select(split=split or None))
+    with Progress("takes", quiet=json) as progress:
+        done = complete_series(series, filmed, cache, progress)
+    if json:
+        print_json(asdict(done))
+        return
+    typer.echo(
+        f"{done.clips} takes of {done.subjects} subjects have features of the face mesh in {features}. On filmed clips "
+        f"that it wasn't fitted on, the map foretells {done.explained:.0%} of how the mesh moves."
+    )

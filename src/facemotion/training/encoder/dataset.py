@@ -187,7 +187,9 @@ def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Training
     for source in settings.sources:
         manifest = read_manifest(Path(source.manifest))
         check_manifest(manifest, labelled=settings.task == "motions")
-        acquired, sequences = read_features(cache, manifest.select(split=source.split or None, kinds=source.kinds))
+        chosen = manifest.select(split=source.split or None, kinds=source.kinds)
+        chosen = chosen.leave_out(source.without_subjects, source.without_motions)
+        acquired, sequences = read_features(cache, chosen)
         sources.append(TrainingSource(acquired.records, sequences, source.batch))
     if settings.resting:
         if not sources:

@@ -28,6 +28,8 @@ class SourceSettings:
         "train on clips of these kinds only",
         choices=tuple(ClipKind),
     )
+    without_subjects: tuple[str, ...] = option((), "subjects that are not trained on")
+    without_motions: tuple[str, ...] = option((), "motions that are not trained on, whoever makes them")
     batch: SamplerSettings = field(default_factory=SamplerSettings)
 
     def __post_init__(self) -> None:

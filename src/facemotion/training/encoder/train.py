@@ -216,6 +216,8 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
     net.streams.fit(clips, heard)
     if net.gate is not None:
         net.gate.fit(clips)
+    if net.face is not None:
+        net.face.fit(clips)
     return net
 
 
