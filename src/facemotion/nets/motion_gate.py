@@ -17,6 +17,7 @@ PLACES = 8  # learned directions in which distances from the clip's first and la
 WIDTH = 24  # channels
 KERNEL = 9  # frames that each convolution reaches over, before dilation
 SMOOTHED = 5  # frames over which squared speeds are averaged
+CAUTION = 3.0  # log-odds at which a frame counts for half: restless faces shouldn't pass, and edges are less missed
 ENDS = 3  # frames that show the first and the last face
 LEAST = 1e-4  # weight that every frame keeps, so that a clip in which nothing moves has a mean, too
 
@@ -57,9 +58,13 @@ class MotionGate(nn.Module):
     @torch.no_grad()
     def fit(self, clips: list[Tensor]) -> None:
         """Set the scales of places and of changes from training clips, (L, D) float each."""
-        places = torch.cat([clip - clip.mean(0) for clip in clips])
-        changes = torch.cat([clip[1:] - clip[:-1] for clip in clips])
-        self.scale.copy_(torch.stack([places.square().mean().sqrt(), changes.square().mean().sqrt()]).clamp_min(1e-12))
+        squares, frames = torch.zeros(2).double(), 0
+        for clip in clips:  # one after the other: all of them together may be gigabytes
+            squares[0] += (clip - clip.mean(0)).square().mean(1).double().sum()
+            squares[1] += (clip[1:] - clip[:-1]).square().mean(1).double().sum()
+            frames += len(clip)
+        counts = torch.tensor([frames, max(frames - len(clips), 1)])
+        self.scale.copy_((squares / counts).sqrt().clamp_min(1e-12))
 
     def _cues(self, values: Tensor, present: Tensor) -> Tensor:
         change = torch.cat([torch.zeros_like(values[:, :1]), values[:, 1:] - values[:, :-1]], dim=1)
@@ -84,5 +89,5 @@ def relative(x: Tensor, present: Tensor) -> Tensor:
 
 def weigh(odds: Tensor, mask: Tensor | None) -> Tensor:
     """(B, L) log-odds -> (B, L) weights, LEAST to 1; 0 where the mask is false."""
-    weights = torch.sigmoid(odds).clamp_min(LEAST)
+    weights = torch.sigmoid(odds - CAUTION).clamp_min(LEAST)
     return weights if mask is None else weights * mask.to(weights.dtype)

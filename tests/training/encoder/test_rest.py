@@ -11,7 +11,7 @@ from facemotion.training.encoder import rest
 from facemotion.training.encoder.augment import AugmentSettings
 from facemotion.training.encoder.dataset import TrainingSource, draw_batch, make_training_set
 from facemotion.training.encoder.losses import gate_loss
-from facemotion.training.encoder.rest import StillFaces, add_rest, film_slower, mark_moving
+from facemotion.training.encoder.rest import StillFaces, add_rest, ends_at_rest, film_slower, mark_moving
 from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
@@ -59,10 +59,8 @@ def test_a_resting_face_does_not_jump() -> None:
 def test_still_faces_move_as_those_of_the_clips_do() -> None:
     rng = np.random.default_rng(0)
     deviations = np.array([0.5, 0.1, 0.01, 0.0, 0.0, 0.0])
-    clips = [
-        FeatureSequence((rng.normal(size=(60, 6)) * deviations).astype(np.float32), np.arange(60) / 25, "toy")
-    ] * 20
-    faces = StillFaces.fit(clips, [(25, 30)] * 20)
+    short = rest.LONG - 1  # too short to be kept as pieces
+    faces = StillFaces.fit([(rng.normal(size=(short, 6)) * deviations).astype(np.float32) for _ in range(200)])
     np.testing.assert_allclose(np.linalg.norm(faces.directions, axis=1)[:3], deviations[:3], rtol=0.25)
     drawn = np.concatenate([faces.draw(rng, np.arange(100) / 25) for _ in range(50)])
     low, high = rest.LIVELY
@@ -70,18 +68,29 @@ def test_still_faces_move_as_those_of_the_clips_do() -> None:
     np.testing.assert_array_less(drawn.std(axis=0)[:2], high * deviations[:2])
 
 
-def test_a_real_rest_goes_to_and_fro() -> None:
-    piece = np.linspace(-1, 1, 11, dtype=np.float32)[:, None] * np.ones(6, np.float32)
-    faces = StillFaces(np.zeros((1, 6), np.float32), (piece,))
-    sizes = set()
+def test_a_real_rest_goes_on_and_comes_back_to_its_place() -> None:
+    rng = np.random.default_rng(0)
+    piece = rng.normal(size=(20, 6)).cumsum(axis=0).astype(np.float32)
+    faces = StillFaces.fit([piece])
+    assert len(faces.pieces) == 1
+    moved, speeds = [], []
     for seed in range(40):
-        drawn = faces.draw(np.random.default_rng(seed), np.arange(60) / 25)
-        assert drawn.shape == (60, 6)
-        assert np.abs(np.diff(drawn, axis=0)).max() <= 0.2 * rest.SIZE[1] + 1e-6  # it turns round and never jumps
-        sizes.add(round(float(np.abs(drawn).max()), 3))
-    assert 0 in sizes  # the tremor, of no size here
-    assert 15 < len(sizes) < 35
-    assert max(sizes) <= rest.SIZE[1]
+        drawn = faces.draw(np.random.default_rng(seed), np.arange(250) / 25)
+        assert drawn.shape == (250, 6)
+        moved.append(np.abs(drawn).max())
+        speeds.append(np.abs(np.diff(drawn, axis=0)).mean() / np.abs(np.diff(piece, axis=0)).mean())
+    low, high = rest.SIZE
+    lively = np.array(speeds)
+    assert 0.6 * low < lively[lively > 0.3].min()
+    assert lively.max() < 1.3 * high
+    assert max(moved) < 20 * high  # ten seconds of the piece alone would lead away by hundreds
+
+
+def test_the_ends_of_a_recording_are_its_rest() -> None:
+    values = np.arange(50, dtype=np.float32)[:, None] * np.ones(2, np.float32)
+    first, last = ends_at_rest(FeatureSequence(values, np.arange(50) / 25, "toy"))
+    assert first[:, 0].tolist() == list(range(8))
+    assert last[:, 0].tolist() == list(range(42, 50))
 
 
 def test_recordings_with_rest_have_a_say_in_what_is_learned() -> None:
@@ -94,6 +103,7 @@ def test_recordings_with_rest_have_a_say_in_what_is_learned() -> None:
     assert data.digest != without.digest
     assert data.fingerprints > without.fingerprints
     assert len(data.still.pieces) == 2
+    assert not data.still.pieces[0].any()
 
 
 def test_a_slower_camera_gives_fewer_frames_of_the_same_seconds() -> None:

@@ -36,6 +36,21 @@ def test_a_subject_with_many_motions_gives_many() -> None:
     assert len(batch) == 60
 
 
+@pytest.mark.parametrize("offset", [0, 100])
+def test_subjects_of_a_batch_do_the_same_where_they_can(offset: int) -> None:
+    world = WORLD | {("s6", f"m{m}"): 3 for m in (3, 4, 5, 6)} | {("s7", f"x{m}"): 3 for m in range(4)}
+    labels = number_labels(records(world))
+    sampler = BatchSampler(labels, SamplerSettings(8, 2, 2, alike=True), offset)
+    common = []
+    for seed in range(30):
+        batch = sampler.draw(np.random.default_rng(seed)) - offset
+        names = {s: set(labels.names[batch[labels.subjects[batch] == s]].tolist()) for s in range(8)}
+        assert all(len(own) == 2 for own in names.values())
+        assert names[0] == names[1] == names[5]
+        common.append(frozenset(names[0]))
+    assert len(set(common)) == 6  # every two of four
+
+
 def test_lonely_takes_and_motions_are_never_drawn() -> None:
     world = {("ann", "a"): 2, ("ann", "b"): 2, ("ann", "c"): 1, ("bob", "a"): 5, ("bob", "b"): 1}
     labels = number_labels(records(world))

@@ -63,8 +63,8 @@ def test_a_table_that_came_or_went_is_a_difference() -> None:
 def test_the_shipped_recipe_simulates_its_people() -> None:
     settings = read_toml(TrainingSettings, CONFIGS / "shipped.toml")
     assert settings.simulation is not None
-    assert (settings.simulation.people.subjects, settings.simulation.people.mimics) == (600, 0)
-    assert (settings.simulation_batch.subjects, settings.simulation_batch.splices) == (8, 2)
+    assert (settings.simulation.people.subjects, settings.simulation.people.mimics) == (400, 0)
+    assert (settings.simulation_batch.subjects, settings.simulation_batch.splices) == (4, 2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,9 +79,12 @@ class MeshCompletion:
         return float(mean @ self.places / max(mean @ mean, 1e-12))
 
     def __call__(self, values: FloatArray, size: float) -> FloatArray:
-        """(T, N, C) places of the points, and what one unit of them is in eye distances -> (T, D) features."""
+        """(T, N, C) places of the points, and what one unit of them is in eye distances -> (T, D) features.
+
+        Where the points rest otherwise than in the mean face, the rest of the face follows as if they had moved there.
+        """
         points = values.reshape(len(values), -1) * np.float32(size)
-        return np.asarray(self.face + (points - points.mean(axis=0)) @ self.map, np.float32)
+        return np.asarray(self.face + (points - self.places) @ self.map, np.float32)
 
 
 @dataclass(frozen=True)

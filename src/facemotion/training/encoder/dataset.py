@@ -23,7 +23,15 @@ from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.response import MeshResponse
 from facemotion.synth.points.simulate import response_of, simulate
 from facemotion.training.encoder.augment import Span, augment
-from facemotion.training.encoder.rest import MOST_CLIPS, StillFaces, add_rest, film_slower, mark_moving
+from facemotion.training.encoder.rest import (
+    MARGIN,
+    MOST_CLIPS,
+    StillFaces,
+    add_rest,
+    ends_at_rest,
+    film_slower,
+    mark_moving,
+)
 from facemotion.training.encoder.sampling import BatchSampler, Labels, SamplerSettings, number_labels
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.splice import make_up, splice
@@ -88,9 +96,12 @@ class TrainingSet:
     def still(self) -> StillFaces:
         """How faces at rest seem to move in the recordings with rest, or in some of these clips, spread evenly."""
         if self.resting:
-            return StillFaces.fit(self.resting, [active_span(one.values, one.times) for one in self.resting])
-        chosen = range(0, len(self.sequences), max(1, len(self.sequences) // MOST_CLIPS))
-        return StillFaces.fit([self.sequences[i] for i in chosen], [self.span(i) for i in chosen])
+            return StillFaces.fit([rest for recording in self.resting for rest in ends_at_rest(recording)])
+        rests = []
+        for position in range(0, len(self.sequences), max(1, len(self.sequences) // MOST_CLIPS)):
+            (onset, offset), values = self.span(position), self.sequences[position].values
+            rests += [values[: max(onset - MARGIN, 0)], values[offset + MARGIN + 1 :]]
+        return StillFaces.fit(rests)
 
 
 def digest_records(records: Sequence[ClipRecord]) -> str:
@@ -148,20 +159,28 @@ def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") 
         labels = number_labels(source.records)
         if task == "motions":
             samplers.append(BatchSampler(labels, source.batch, offset))
-        parts.append(Labels(labels.subjects + offset, labels.motions + offset, labels.originals + offset))
+        numbers = (labels.subjects, labels.motions, labels.originals, labels.names)
+        parts.append(Labels(*(own + offset for own in numbers)))
         offset += len(source.records)
-    joined = Labels(
-        np.concatenate([p.subjects for p in parts]),
-        np.concatenate([p.motions for p in parts]),
-        np.concatenate([p.originals for p in parts]),
-    )
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = np.concatenate([sequence.values for sequence in sequences]).std(axis=0)
+    joined = Labels(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Labels)))
+    spread = _spread(sequences)
     if not np.isfinite(spread).all():
         raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
     fitted_on = frozenset().union(*(source.fitted_on for source in sources))
     resting = tuple(sequence for source in sources for sequence in source.resting)
     return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on, resting)
+
+
+def _spread(sequences: Sequence[FeatureSequence]) -> FloatArray:
+    """(D,) float32 standard deviation of each feature over the frames of all clips; one clip after the other, since all
+    of them together may be gigabytes."""
+    first = sequences[0].values.mean(axis=0, dtype=np.float64)
+    count, total, squares = 0, np.zeros_like(first), np.zeros_like(first)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for sequence in sequences:
+            away = sequence.values - first
+            count, total, squares = count + len(away), total + away.sum(axis=0), squares + (away**2).sum(axis=0)
+        return np.asarray(np.sqrt((squares / count - (total / count) ** 2).clip(0)), np.float32)
 
 
 def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingSet:

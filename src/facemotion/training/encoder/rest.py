@@ -8,23 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.signals import RATE, Times, interpolate
+from facemotion.signals import RATE, Times, interpolate, resample
 from facemotion.training.encoder.augment import SHORTEST, AugmentSettings, Moving, TimedValues
 from facemotion.types import FeatureSequence, FloatArray
 
 DIRECTIONS = 12  # in which a still face seems to move most; what is left is noise of single points
+MARGIN = 2  # frames next to the motion of a clip that aren't called still
 MOST_CLIPS = 600  # of which still faces are taken
-MARGIN = 2  # frames next to the motion that aren't called still
 STILL_SECONDS = (0.1, 0.8)  # after which a tremor of the mesh, and a drift of the head, have changed
-HELD = 0.3  # share of rests that are the first or last frame held, as a frozen camera or a padded recording gives them
+HELD = 0.2  # share of rests that are the first or last frame held, as a frozen camera or a padded recording gives them
 BREATHS = 0.3  # share of rests in which the face moves a little and comes back
 POSE = (-0.1, 0.25)  # how far the resting face lies towards a pose of the motion, as a share of that pose
+ONE_PLACE = 0.6  # share of rests in which the face rests before the motion where it does after it
+PLACE = (-0.4, 0.6)  # where that is, as a share of a pose of the motion
+SHORT, SHORTLY = 0.6, 0.4  # seconds of a short rest, and the share of rests that are short
 RAMP = (0.08, 0.4)  # seconds in which a resting face goes over into the first pose of the motion
 BREATH = (-0.2, 0.3)  # size of a breath, as a share of a pose of the motion
 BREATH_SECONDS = (0.1, 0.3)  # standard deviation of a breath in time
+AT_REST = 0.32  # seconds at both ends of a recording with rest in which nobody has begun, or goes on
 LONG = 8  # frames of a rest that is kept as a piece
-REAL = 0.6  # share of rests that move as a real one did, where there are such pieces
-SIZE = (0.5, 1.5)  # of what a real rest did
+REAL = 0.85  # share of rests that move as a real one did, where there are such pieces
+SIZE = (0.5, 2.5)  # of what a real rest did
+BACK = 0.8  # seconds after which a resting face is on its way back to its place
 LIVELY = (0.3, 1.3)  # how lively a still face is, in standard deviations of those in the training set
 JITTER = 0.2  # of a slow camera's frames, in frames
 
@@ -35,39 +40,31 @@ class StillFaces:
 
     Attributes:
         directions: (K, D) float32, each as long as its standard deviation.
-        pieces: (T_i, D) float32 each, faces that really rested, about their mean.
+        pieces: (T_i, D) float32 each, what faces that really rested did from frame to frame.
     """
 
     directions: FloatArray
     pieces: tuple[FloatArray, ...] = ()
 
     @classmethod
-    def fit(cls, sequences: Sequence[FeatureSequence], spans: Sequence[tuple[int, int]]) -> StillFaces:
-        """Take the frames before and after the motions of clips; pieces of LONG frames and more are kept as they are.
+    def fit(cls, rests: Sequence[FloatArray]) -> StillFaces:
+        """Look at faces at rest; pieces of LONG frames and more are kept as they are.
 
         Args:
-            sequences: N clips. spans: first and last frame of the motion in each, see `signals.active_span`.
+            rests: (T_i, D) float32 each, at `signals.RATE`.
         """
-        pieces = [np.zeros((2, sequences[0].values.shape[1]), np.float32)]
-        for sequence, (onset, offset) in zip(sequences, spans, strict=True):
-            for piece in (sequence.values[: max(onset - MARGIN, 0)], sequence.values[offset + MARGIN + 1 :]):
-                if len(piece) > MARGIN:
-                    pieces.append(piece - piece.mean(axis=0))
-        still = np.concatenate(pieces)
+        nothing = np.zeros((2, rests[0].shape[1] if rests else 1), np.float32)
+        still = np.concatenate([nothing, *(piece - piece.mean(axis=0) for piece in rests if len(piece) > 1)])
         _, sizes, directions = np.linalg.svd(still, full_matrices=False)
         deviations = sizes[:DIRECTIONS] / np.sqrt(len(still))
-        kept = tuple(piece for piece in pieces if len(piece) >= LONG)
-        return cls(np.asarray(directions[:DIRECTIONS] * deviations[:, None], np.float32), kept)
+        pieces = tuple(np.diff(piece, axis=0) for piece in rests if len(piece) >= LONG)
+        return cls(np.asarray(directions[:DIRECTIONS] * deviations[:, None], np.float32), pieces)
 
     def draw(self, rng: np.random.Generator, times: Times) -> FloatArray:
-        """(T, D) float32 what a face at rest seems to do at (T,) seconds: what one really did, to and fro, or a tremor
-        and a drift, each of half the variance."""
+        """(T, D) float32 what a face at rest seems to do at (T,) seconds: what one really did from frame to frame,
+        piece after piece, drawn back to its place; or a tremor and a drift, each of half the variance."""
         if self.pieces and rng.random() < REAL:
-            piece = self.pieces[int(rng.integers(len(self.pieces)))]
-            turns = (times - times[0]) * RATE + rng.uniform(0, 2 * len(piece))
-            places = len(piece) - 1 - np.abs(turns % (2 * (len(piece) - 1)) - (len(piece) - 1))
-            drawn = interpolate(piece, np.arange(len(piece), dtype=np.float64), places)
-            return np.asarray(rng.uniform(*SIZE) * drawn, np.float32)
+            return self._really(rng, times)
         total = np.zeros((len(times), len(self.directions)))
         steps = np.diff(times, prepend=times[0])
         for seconds in STILL_SECONDS:
@@ -80,36 +77,57 @@ class StillFaces:
         lively = rng.uniform(*LIVELY) / np.sqrt(len(STILL_SECONDS))
         return np.asarray(lively * total @ self.directions, np.float32)
 
+    def _really(self, rng: np.random.Generator, times: Times) -> FloatArray:
+        count = int((times[-1] - times[0]) * RATE) + 2
+        changes: list[FloatArray] = []
+        while sum(map(len, changes)) < count:
+            piece = self.pieces[int(rng.integers(len(self.pieces)))]
+            changes.append(piece if rng.random() < 0.5 else -piece[::-1])
+        moved: FloatArray = np.concatenate(changes)[:count]
+        kept = np.float32(np.exp(-1 / (RATE * BACK)))
+        for row in range(1, count):
+            moved[row] += kept * moved[row - 1]
+        size = np.exp(rng.uniform(*np.log(SIZE)))
+        return np.asarray(size * interpolate(moved, np.arange(count) / RATE, times - times[0]), np.float32)
+
+
+def ends_at_rest(recording: FeatureSequence) -> list[FloatArray]:
+    """The first and the last AT_REST seconds of a recording that begins and ends with rest, at `signals.RATE`."""
+    values = resample(recording.values, recording.times)
+    count = min(round(AT_REST * RATE), len(values) // 2)
+    return [values[:count], values[len(values) - count :]]
+
 
 def add_rest(
     values: FloatArray, times: Times, settings: AugmentSettings, still: StillFaces, rng: np.random.Generator
 ) -> TimedValues:
-    """Rest before and after a motion, each of up to `rest_seconds`: held frames, or a resting face near the first or
-    last pose that trembles, drifts, sometimes breathes and goes over into the motion.
+    """Rest before and after a motion, each of up to `rest_seconds`: held frames, or a resting face that trembles,
+    drifts, sometimes breathes and goes over into the motion.
 
     Returns:
         Values and times of the longer clip; the motion keeps its times.
     """
     spacing = float(np.median(np.diff(times)))
     held = rng.random() < HELD
+    goals = values[[0, -1]] if held else _resting_poses(values, rng)
     pieces: list[FloatArray] = [values]
     moments: list[Times] = [times]
-    for edge, at_start in ((values[0], True), (values[-1], False)):
-        count = int(rng.uniform(0, settings.rest_seconds) / spacing)
+    for side, goal in enumerate(goals):
+        longest = SHORT if rng.random() < SHORTLY else settings.rest_seconds
+        count = int(rng.uniform(0, min(longest, settings.rest_seconds)) / spacing)
         if not count:
             continue
-        piece = (
-            np.asarray(np.repeat(edge[None], count, axis=0))
-            if held
-            else _resting(values, edge, count, spacing, rng=rng)
-        )
+        ramp = 0 if held else max(1, int(rng.uniform(*RAMP) / spacing))
+        piece = _lead_to(values[-side], goal, count, ramp)
+        if not held and rng.random() < BREATHS:
+            piece = piece + _breathe(values, count, spacing, rng)
         since = spacing * np.arange(1, count + 1)
-        if at_start:
-            pieces.insert(0, piece[::-1])
-            moments.insert(0, times[0] - since[::-1])
-        else:
+        if side:
             pieces.append(piece)
             moments.append(times[-1] + since)
+        else:
+            pieces.insert(0, piece[::-1])
+            moments.insert(0, times[0] - since[::-1])
     longer, longer_times = np.concatenate(pieces), np.concatenate(moments)
     if not held:
         longer = longer + still.draw(rng, longer_times)
@@ -140,17 +158,24 @@ def mark_moving(moving: Moving, edges: Moving, times: Times) -> NDArray[np.float
     return wanted
 
 
-def _resting(
-    values: FloatArray, edge: FloatArray, count: int, spacing: float, *, rng: np.random.Generator
-) -> FloatArray:
-    """(count, D) frames that lead from the pose at the edge of a motion to a resting face and stay there."""
+def _resting_poses(values: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """(2, D) where the face rests before and after a motion: near its edges, or in one place of its own."""
+    ends = values[[0, -1]]
     poses = (values - values.mean(axis=0))[rng.integers(len(values), size=2)]
-    goal = edge + rng.uniform(*POSE) * poses[0]
-    steps = max(1, int(rng.uniform(*RAMP) / spacing))
-    share = (1 - np.cos(np.pi * np.minimum(np.arange(1, count + 1) / (steps + 1), 1))) / 2
-    piece = edge + (goal - edge) * share[:, None]
-    if rng.random() < BREATHS:
-        middle, width = rng.integers(count), rng.uniform(*BREATH_SECONDS) / spacing
-        bump = np.exp(-0.5 * ((np.arange(count) - middle) / width) ** 2)
-        piece = piece + rng.uniform(*BREATH) * bump[:, None] * poses[1]
-    return np.asarray(piece, np.float32)
+    if rng.random() < ONE_PLACE:
+        ends = np.repeat(ends.mean(axis=0, keepdims=True) + rng.uniform(*PLACE) * poses[:1], 2, axis=0)
+    return np.asarray(ends + rng.uniform(*POSE, size=(2, 1)) * poses, np.float32)
+
+
+def _lead_to(edge: FloatArray, goal: FloatArray, count: int, ramp: int) -> FloatArray:
+    """(count, D) frames that lead from the pose at the edge of a motion to a resting face and stay there."""
+    share = (1 - np.cos(np.pi * np.minimum(np.arange(1, count + 1) / (ramp + 1), 1))) / 2
+    return np.asarray(edge + (goal - edge) * share[:, None], np.float32)
+
+
+def _breathe(values: FloatArray, count: int, spacing: float, rng: np.random.Generator) -> FloatArray:
+    """(count, D) a little movement towards a pose of the motion and back."""
+    pose = values[rng.integers(len(values))] - values.mean(axis=0)
+    middle, width = rng.integers(count), rng.uniform(*BREATH_SECONDS) / spacing
+    bump = np.exp(-0.5 * ((np.arange(count) - middle) / width) ** 2)
+    return np.asarray(rng.uniform(*BREATH) * bump[:, None] * pose, np.float32)

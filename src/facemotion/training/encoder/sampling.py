@@ -26,6 +26,9 @@ class SamplerSettings:
     together: bool = option(
         False, "a motion is drawn with its near misses, the hardest negatives that there are; they come on top of M"
     )
+    alike: bool = option(
+        False, "subjects are drawn with motions of the same names, so that people who do the same are told apart"
+    )
     splices: int = option(
         0, "made-up motions of each subject on top of M: the beginning of one and the end of another", minimum=0
     )
@@ -37,11 +40,13 @@ class Labels:
 
     Attributes:
         subjects, motions: (N,) int64. originals: (N,) int64, of a near miss the motion that it comes near to.
+        names: (N,) int64, of the names of motions: the same one for all who share it.
     """
 
     subjects: NDArray[np.int64]
     motions: NDArray[np.int64]
     originals: NDArray[np.int64]
+    names: NDArray[np.int64]
 
 
 def number_labels(records: Sequence[ClipRecord]) -> Labels:
@@ -49,10 +54,12 @@ def number_labels(records: Sequence[ClipRecord]) -> Labels:
     subjects = {name: i for i, name in enumerate(dict.fromkeys(r.subject for r in records))}
     names = [(r.subject, r.motion) for r in records] + [(r.subject, r.original) for r in records]
     motions = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    shared = {name: i for i, name in enumerate(dict.fromkeys(r.original for r in records))}
     return Labels(
         np.array([subjects[r.subject] for r in records], dtype=np.int64),
         np.array([motions[r.subject, r.motion] for r in records], dtype=np.int64),
         np.array([motions[r.subject, r.original] for r in records], dtype=np.int64),
+        np.array([shared[r.original] for r in records], dtype=np.int64),
     )
 
 
@@ -74,6 +81,8 @@ class BatchSampler:
         self.settings = settings
         # Of each subject, families of motions that are drawn together; of each motion, positions of its takes.
         self.families: list[list[list[NDArray[np.int64]]]] = []
+        self.names = labels.names
+        self.offset = offset
         for subject in np.unique(labels.subjects):
             families: dict[int, list[NDArray[np.int64]]] = {}
             for motion in np.unique(labels.motions[labels.subjects == subject]):
@@ -91,11 +100,21 @@ class BatchSampler:
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """(at most S * M * K,) int64 positions of clips; more where near misses come on top."""
         batch = []
+        wanted = rng.permutation(self.names.max() + 1) if self.settings.alike else None
         for families in _some(rng, self.families, self.settings.subjects):
-            for family in _some(rng, families, self.settings.motions):
+            for family in self._choose(rng, families, wanted):
                 for takes in family:
                     batch.append(rng.permutation(takes)[: self.settings.takes])
         return np.concatenate(batch)
+
+    def _choose(
+        self, rng: np.random.Generator, families: list[list[NDArray[np.int64]]], wanted: NDArray[np.int64] | None
+    ) -> list[list[NDArray[np.int64]]]:
+        """M families of motions: any of them, or those whose names come first in an order that all subjects share."""
+        if wanted is None:
+            return _some(rng, families, self.settings.motions)
+        places = [wanted[self.names[family[0][0] - self.offset]] for family in families]
+        return [families[i] for i in np.argsort(places)[: self.settings.motions]]
 
 
 def _some(rng: np.random.Generator, items: Sequence[T], count: int) -> list[T]:
