@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facemotion.config import Settings
 from facemotion.signals import (
     RestWatch,
     active_span,
@@ -258,6 +259,13 @@ def test_jitter_hardly_changes_the_rate_of_frames(rate: int) -> None:
     jitter = np.random.default_rng(rate).uniform(-0.2, 0.2, len(steady)) / rate
     assert frame_rate(seen_at(steady)) == pytest.approx(rate)
     assert frame_rate(seen_at(np.sort(steady + jitter))) == pytest.approx(rate, rel=0.15)
+
+
+def test_a_camera_of_eight_frames_a_second_that_jitters_is_fast_enough() -> None:
+    for seed in range(50):
+        steady = np.arange(24) / 8
+        jitter = np.random.default_rng(seed).uniform(-0.3, 0.3, len(steady)) / 8
+        assert frame_rate(seen_at(steady + jitter)) >= Settings().quality.min_rate
 
 
 def test_one_gap_leaves_the_rate_as_it_is() -> None:

@@ -79,7 +79,7 @@ def test_a_nonce_is_good_for_one_attempt(client, cleo, talk, brow):
 def test_a_clip_of_no_use_is_refused_by_name(client, cleo, clips):
     with pytest.raises(NoMotionError):
         client.verify(cleo, clips / "still.mp4")
-    with pytest.raises(TooFewFramesError, match="at least 8 are needed"):
+    with pytest.raises(TooFewFramesError, match="at least 6 are needed"):
         client.verify(cleo, clips / "slow.mp4")
 
 
