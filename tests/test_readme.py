@@ -31,7 +31,8 @@ def desk(clips, encode, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     for name, take in {"a": 1, "b": 2, "1": 1, "2": 2, "probe": 2}.items():
         shutil.copy(clips / f"talk{take}.mp4", folder / f"{name}.mp4")
-    (folder / "3.mp4").write_bytes(encode(np.stack(load_clip(clips / "talk1.mp4").frames[3:])))
+    take = load_clip(clips / "talk1.mp4")
+    (folder / "3.mp4").write_bytes(encode(np.stack(take.frames[2:]), take.times[2:] - take.times[2]))
     return folder
 
 

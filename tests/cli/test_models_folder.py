@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +22,13 @@ from facemotion.models.cards import SHIPPED_FOLDER, file_entry
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.synth.people import cast
 from facemotion.synth.people.assets import Assets
-from facemotion.synth.people.fit import PortraitFitter, save_fits
+from facemotion.synth.people.fit import save_fits
 from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 OWN = "own-landmarks"  # the landmarks of the model "own", which is a card of the folder alone
-PORTRAITS = ("female_10", "female_48")
+PORTRAITS = ("female_10", "male_12")
 
 
 @pytest.fixture
@@ -103,12 +104,11 @@ def test_tables_open_a_model_of_the_configured_folder(recipe: TrainingSettings, 
 
 @pytest.mark.shared
 def test_synth_extracts_with_a_model_of_the_configured_folder(
-    models: Models, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Models, assets_folder: Path, fits: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cast, "parents", lambda: dict.fromkeys(cast.PARTS, PORTRAITS))
     monkeypatch.setattr(Assets, "portrait_names", lambda self: list(PORTRAITS))
-    fitter = PortraitFitter(Assets(assets_folder))
-    save_fits([fitter(name) for name in PORTRAITS], tmp_path / "fits.npz")
+    save_fits([fits[name] for name in PORTRAITS], tmp_path / "fits.npz")
     counts = ("--subjects", 1, "--motions", 1, "--lips", 0, "--takes", 1, "--near-misses", 0, "--mimics", 0)
     places = ("--assets", assets_folder, "--cache", tmp_path / "fits.npz")
     run("synth", "dataset", tmp_path / "set", *counts, "--features", tmp_path / "features", "--size", "96x96", *places)
