@@ -5,6 +5,10 @@ signatures that hand models on, functions that take too many arguments in order.
 
 prints a table with one column for each checkout; `--write PAGE` puts it between the marks of a page. Nothing of a
 checkout is imported, so a checkout of any age can be counted.
+
+    python -m tools.house_numbers --suite before=OLD.json today=NEW.json
+
+makes the table of what the tests cost, of files that `tools/suite_times.py` wrote; a name given twice adds both up.
 """
 
 from __future__ import annotations
@@ -13,11 +17,12 @@ import argparse
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.sections import write_section
+from tools.suite_times import SuiteTimes, suite_table
 
 MOST_FILES = 12
 MOST_POSITIONAL = 6
@@ -166,12 +171,26 @@ def details(house: HouseNumbers) -> str:
     return "\n".join(lines)
 
 
+def _tell_suite(named: Sequence[str], page: Path | None) -> None:
+    files: dict[str, list[Path]] = {}
+    for name, _, file in (text.partition("=") for text in named):
+        files.setdefault(name, []).append(Path(file))
+    told = suite_table({name: SuiteTimes.read(paths) for name, paths in files.items()})
+    print(told)
+    if page:
+        write_section(page, "suite", told)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkouts", nargs="*", default=["today=."], metavar="NAME=FOLDER", help="clones to count")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="page whose section `counts` the table becomes")
+    parser.add_argument("--suite", nargs="+", metavar="NAME=FILE", help="make the table of these times of the tests")
     parser.add_argument("--details", action="store_true", help="list what stands behind the counts")
     given = parser.parse_args()
+    if given.suite:
+        _tell_suite(given.suite, given.write)
+        return
     pairs = [text.partition("=") for text in given.checkouts]
     houses = {name: count_house(Path(folder)) for name, _, folder in pairs}
     print(table(houses))
