@@ -18,8 +18,8 @@ from facemotion.errors import (
     TooShortError,
 )
 from facemotion.frontend import Acquirer, Frontend
+from facemotion.frontend.sighting import Sighting, check_take, face_features
 from facemotion.media import load_clip
-from facemotion.sighting import Sighting, check_take, face_features
 
 SAMPLE = Path(__file__).parents[1] / "src" / "facemotion" / "samples" / "anna-wink-pout-1.mp4"
 

@@ -62,8 +62,8 @@ class Clip:
                 )
         shape = self.frames.shape
         try:
-            _check(self.frames.dtype == np.uint8, f"frames must be uint8, got {self.frames.dtype}")
-            _check(len(shape) == 4 and shape[3] == 3 and min(shape) > 0, f"frames must be (T, H, W, 3), got {shape}")
+            usual = self.frames.dtype == np.uint8 and len(shape) == 4 and shape[3] == 3 and min(shape) > 0
+            _check(usual, f"frames must be (T, H, W, 3) uint8, got {shape} {self.frames.dtype}")
             _check_times(self.times, shape[0])
         except ValueError as error:
             raise UsageError(f"No Clip can be made of these arrays: {error}.") from error
@@ -180,10 +180,8 @@ class OperatingPoint:
         threshold: cosine, -1..1; a probe is accepted where score >= threshold.
         fmr: share of impostor trials accepted at it on the evidence, 0..1.
         fnmr: share of genuine trials rejected at it on the evidence, 0..1.
-        genuine_trials, impostor_trials, subjects: how many the two figures rest on.
-        source: the data they were measured on.
-        takes: K, enrolment takes of the templates that the probes were compared with, whose mean cosine is the score; 1
-            where one clip was compared with another.
+        genuine_trials, impostor_trials, subjects: how many the two figures rest on. source: where they were measured.
+        takes: K, takes of the templates that probes met, whose mean cosine is the score; 1 for clip against clip.
     """
 
     name: str
@@ -199,8 +197,8 @@ class OperatingPoint:
     def __post_init__(self) -> None:
         _check(-1 <= self.threshold <= 1, f"threshold must be a cosine, got {self.threshold}")
         _check(0 <= self.fmr <= 1 and 0 <= self.fnmr <= 1, "fmr and fnmr must be within 0..1")
-        _check(min(self.genuine_trials, self.impostor_trials, self.subjects) >= 1, "evidence must not be empty")
-        _check(self.takes >= 1, "a template has at least one take")
+        least = min(self.genuine_trials, self.impostor_trials, self.subjects, self.takes)
+        _check(least >= 1, "no evidence is empty, and no template without a take")
 
     def accepts(self, score: float, raised: float = 0.0) -> bool:
         """The one rule of every decision, written once: score >= threshold.
@@ -224,8 +222,7 @@ class QualityReport:
         brightness: median luma of the face, 0..255.
         sharpness: median variance of the Laplacian of the face's luma at 112 px.
         rate: frames a second with the face while it moves; see facemotion.signals.frame_rate.
-        motion_energy: how far the part of the face that moves most gets from its median place (95th percentile over
-            time), in percent of the distance between the outer eye corners.
+        motion_energy: see FeatureExtractor.motion_energy, in percent of the distance between the outer eye corners.
         damaged_share: share of the file's frames that were damaged and therefore left out, 0..1; 0 of a live session.
     """
 

@@ -24,8 +24,8 @@ from facemotion.data.take_folders import read_clips
 from facemotion.evaluation.measures import curve, equal_error_rate
 from facemotion.evaluation.trials import matrix_trials
 from facemotion.frontend import Frontend
+from facemotion.frontend.sighting import check_take
 from facemotion.media import load_clip
-from facemotion.sighting import check_take
 from facemotion.signals import dtw_scores, resample
 from facemotion.types import ClipKind, ClipRecord
 from facemotion.verifier import Verifier

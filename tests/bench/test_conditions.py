@@ -8,7 +8,7 @@ import pytest
 from facemotion.bench.conditions import CONDITIONS, JITTER, TIGHT, Condition, arrange, cut, hold, native_rate, thin
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError
-from facemotion.sighting import Sighting
+from facemotion.frontend.sighting import Sighting
 
 
 def recording(seconds: float, rate: float = 25.0, without_face: tuple[int, ...] = ()) -> Sighting:

@@ -9,7 +9,7 @@ from facemotion.data.cache import FeatureCache, SightingCache, read_features
 from facemotion.data.extraction import fill_cache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError, ModelMismatchError, NoFaceError
-from facemotion.sighting import Sighting
+from facemotion.frontend.sighting import Sighting
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 

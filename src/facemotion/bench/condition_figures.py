@@ -16,7 +16,7 @@ from facemotion.evaluation.bootstrap import Interval, bootstrap
 from facemotion.evaluation.measures import Curve, curve, equal_error_rate
 from facemotion.evaluation.trials import matrix_trials, template_trials
 from facemotion.frontend import Frontend
-from facemotion.sighting import check_take
+from facemotion.frontend.sighting import check_take
 from facemotion.signals import dtw_scores, resample
 from facemotion.thresholds import for_takes
 from facemotion.types import IMPOSTOR_KINDS, ClipRecord, FeatureSequence, FloatArray, ScoredTrials, TrialKind

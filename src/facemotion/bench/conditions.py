@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from facemotion.config import MediaSettings
+from facemotion.frontend.sighting import Sighting
 from facemotion.media import FrameGate
-from facemotion.sighting import Sighting
 from facemotion.signals import SPOT_MARGIN
 
 JITTER = 0.3  # share of the interval between two frames by which a busy machine takes one earlier or later, at most

@@ -11,7 +11,7 @@ from facemotion.data.cache import SightingCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import DataError, MediaError
 from facemotion.frontend import Frontend
-from facemotion.sighting import Sighting
+from facemotion.frontend.sighting import Sighting
 from facemotion.system.files import file_sha256
 from facemotion.system.processes import name_killed, run_tasks
 from facemotion.types import ClipRecord

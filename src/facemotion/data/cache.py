@@ -20,7 +20,7 @@ from facemotion.config import Settings
 from facemotion.data.manifest import Manifest
 from facemotion.data.npz import DAMAGE
 from facemotion.errors import AcquisitionError, DataError, FacemotionError, ModelMismatchError
-from facemotion.sighting import Sighting
+from facemotion.frontend.sighting import Sighting
 from facemotion.system.files import file_sha256
 from facemotion.types import FeatureSequence
 

@@ -17,6 +17,7 @@ from facemotion.config import Settings, load_settings
 from facemotion.errors import TooShortError, UsageError
 from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
 from facemotion.features import FeatureExtractor, load_extractor
+from facemotion.frontend.sighting import Sighting, check_motion, check_take, face_features
 from facemotion.media import (
     ClipLike,
     Footage,
@@ -30,7 +31,6 @@ from facemotion.media import (
     take_in,
 )
 from facemotion.models import Models
-from facemotion.sighting import Sighting, check_motion, check_take, face_features
 from facemotion.signals import RestWatch
 from facemotion.types import FeatureSequence, QualityReport
 
