@@ -55,7 +55,7 @@ def enrol(server: Server, folder: Path) -> None:
     server.http.timeout = 600  # seconds; whatever else runs on the machine
     random, clips = np.random.default_rng(7), []
     for number, tempo in enumerate((1.0, 0.9, 1.1)):
-        frames = films.play(films.Take(f"anna-wink-pout-{1 + number % 2}", tempo, 1 + 0.03 * number, pace=1), random)
+        frames = films.play(films.Take(f"anna-wink-pout-{1 + number % 2}", tempo, 1 + 0.03 * number), random)
         frames = frames[films.FIRST // 2 : -films.LAST]
         write_video(((f, n / films.RATE) for n, f in enumerate(frames)), folder / "take.mp4", 16)
         clips.append((folder / "take.mp4").read_bytes())
@@ -75,7 +75,6 @@ def in_the_browser(playwright: Playwright, server: Server, folder: Path, attempt
             random.uniform(0.86, 1.12),
             random.uniform(0.95, 1.08),
             random.uniform(-6, 6),
-            pace=1,
         )
         film = films.film(folder / "take.mjpeg", [take], int(random.integers(2**31)))
         browser = playwright.chromium.launch(
@@ -130,7 +129,7 @@ def at_once(server: Server, people: int) -> list[dict[str, Any]]:
     from PIL import Image
 
     frames = []
-    for frame in films.play(films.Take("anna-wink-pout-2", pace=1), np.random.default_rng(3)):
+    for frame in films.play(films.Take("anna-wink-pout-2"), np.random.default_rng(3)):
         buffer = io.BytesIO()
         Image.fromarray(frame).resize((480, 360)).save(buffer, "JPEG", quality=85)
         frames.append(buffer.getvalue())
@@ -195,7 +194,7 @@ def main() -> None:
                 codecs = page_codecs.compare(playwright, str(CHROMIUM), FLAGS, url, folder / "take.mjpeg")
             crowd = at_once(server, options.people)
         names = ("anna-wink-pout-1", "anna-brows-smile-1", "ben-wink-pout-1", "ben-brows-smile-1")
-        coarse = page_codecs.coarse_with_fine(tuple(films.Take(name, pace=1) for name in names))
+        coarse = page_codecs.coarse_with_fine(tuple(films.Take(name) for name in names))
     failed = [one["answer"] for one in crowd if "accepted" not in one["answer"]]
     results = {
         "in the browser": alone,

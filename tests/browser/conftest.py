@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 from tests.service.conftest import Server, running
 
-from facemotion.config import Settings, VerifierSettings
 from facemotion.media.write import write_video
 from facemotion.service.settings import AttemptSettings, ServiceSettings
 from facemotion.store import open_store
@@ -29,12 +27,11 @@ DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 ANNA = tuple(
     films.Take(f"anna-wink-pout-{1 + k % 2}", tempo, 1 + zoom / 100, side)
     for k, (tempo, zoom, side) in enumerate(
-        [(1, 0, 0), (1, 0, 0), (0.86, 6, 4), (1.1, 8, 5), (1.1, 10, -4), (0.9, 8, 5)]
+        [(1, 0, 0), (1, 0, 0), (0.86, 6, 4), (1.1, 8, 5), (1.1, 10, -4), (0.9, 8, 5), (0.93, -5, -6), (0.95, 4, 3)]
     )
 )
 """Takes of one motion, more than an enrolment needs: on a busy machine one or the other goes by unused, and a film that
 began again would show what was recorded before, which the service refuses."""
-TAKES = 2  # of an enrolment at the service of most tests: each take of a film is waited for
 ANNA_AGAIN = films.Take("anna-wink-pout-2", 1.12, 0.97, -5)
 ANNA_ONCE_MORE = films.Take("anna-wink-pout-1", 1.04, 1.03, 6)
 
@@ -104,7 +101,7 @@ class Visitor:
             assert time.monotonic() < end, f"never: {condition}; the page says: {self.page.inner_text('main')!r}"
             self.page.wait_for_timeout(50)
 
-    def taken(self, number: int, of: int = TAKES) -> None:
+    def taken(self, number: int, of: int = 3) -> None:
         """Bring a take of an enrolment to its end; one that the machine was too busy for is made again."""
         good = f"Take {number} of {of} is good"
         for _ in range(5):
@@ -126,13 +123,12 @@ class Visitor:
             self.press("Try again")
         raise AssertionError(f"no take was of use; the last one: {title!r}")
 
-    def shot(self, name: str, both: bool = False, after: int = 0) -> None:
+    def shot(self, name: str, both: bool = False) -> None:
         """Keep pictures of the page, where $FACEMOTION_SCREENSHOTS says so (see docs/page.md): light and dark, at this
-        width or at both, once so many milliseconds are over."""
+        width or at both."""
         folder = os.environ.get("FACEMOTION_SCREENSHOTS")
         if not folder:
             return
-        self.page.wait_for_timeout(after)
         own = self.page.viewport_size
         for kind, size in {"desktop": DESKTOP, "phone": PHONE}.items():
             if size != own and not both:
@@ -271,10 +267,8 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The one service of most tests; an enrolment needs TAKES takes."""
     settings = ServiceSettings(attempts=AttemptSettings(free_failures=2, wait_seconds=120))
-    inference = Settings(verifier=VerifierSettings(max_takes=TAKES))
-    with running(tmp_path_factory.mktemp("store") / "store.db", settings, inference=inference) as one:
+    with running(tmp_path_factory.mktemp("store") / "store.db", settings) as one:
         yield one
 
 
@@ -284,8 +278,8 @@ def anna(server, tmp_path_factory) -> str:
     folder, random = tmp_path_factory.mktemp("takes"), np.random.default_rng(7)
     clips = []
     for number, take in enumerate(ANNA[:3]):
-        frames = films.play(take, random)[24 : -films.LAST : 2]
-        write_video(((f, 2 * n / films.RATE) for n, f in enumerate(frames)), folder / f"{number}.mp4", 16)
+        frames = films.play(take, random)[24 : -films.LAST]
+        write_video(((f, n / films.RATE) for n, f in enumerate(frames)), folder / f"{number}.mp4", 16)
         clips.append((folder / f"{number}.mp4").read_bytes())
     verifier = Verifier.load()
     takes = [verifier.frontend.acquire(clip) for clip in clips]
@@ -307,12 +301,9 @@ def crowd(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def always(tmp_path_factory) -> Path:
-    """A face that moves nearly all the time, and rests for a second, so that a take needn't last the longest.
-
-    The film is longer than a clip that is sent in one piece, which would be a loop otherwise."""
+    """A face that moves all the time."""
     path = tmp_path_factory.mktemp("films") / "face.mjpeg"
-    frames = films.play(replace(ANNA_AGAIN, pace=1), np.random.default_rng(3))
-    return films.write(path, [frames[films.FIRST : -(films.LAST - films.RATE)]])
+    return films.write(path, [films.play(ANNA_AGAIN, np.random.default_rng(3))[films.FIRST : -films.LAST]])
 
 
 @pytest.fixture

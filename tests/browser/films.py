@@ -17,9 +17,7 @@ from facemotion.media import load_clip
 
 SAMPLES = Path(facemotion.__file__).parent / "samples"
 RATE = 30  # Chromium plays Motion JPEG at this rate, whatever is in the file
-PACE = 1.4  # times as fast as the sample clips: a motion fits into a take of three seconds, and scores stay alike
-OPENING, GREY = 2.0, 1.3  # seconds of nothing while the page opens, and between takes
-LEAD, TAIL = 1.2, 1.2  # seconds of the face at rest before a motion, and after it
+GREY, LEAD, TAIL = 2.0, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
 FIRST, LAST = round(RATE * LEAD), round(RATE * TAIL)  # frames at rest of a take, before and after its motion
 
 Frames = list[NDArray[np.uint8]]
@@ -27,13 +25,12 @@ Frames = list[NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Take:
-    """One performance: a sample clip, `pace` times as fast, changed as another take of the same motion would be."""
+    """One performance: a sample clip, changed as another take of the same motion would be."""
 
     clip: str
     tempo: float = 1.0
     zoom: float = 1.0
     side: float = 0.0
-    pace: float = PACE
 
 
 def noisy(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -50,10 +47,9 @@ def _grain() -> NDArray[np.int16]:
 def play(take: Take, random: np.random.Generator) -> Frames:
     """Frames (240, 320, 3) of a face at rest, a motion, and the face at rest again, with a camera's noise."""
     clip = load_clip(SAMPLES / f"{take.clip}.mp4")
-    speed = take.pace * take.tempo
-    seconds = float(clip.times[-1] - clip.times[0]) / speed
+    seconds = float(clip.times[-1] - clip.times[0]) / take.tempo
     moments = np.arange(-LEAD, seconds + TAIL, 1 / RATE)
-    places = np.searchsorted(clip.times - clip.times[0], np.clip(moments * speed, 0, None))
+    places = np.searchsorted(clip.times - clip.times[0], np.clip(moments * take.tempo, 0, None))
     frames = []
     for place in np.clip(places, 0, len(clip.frames) - 1):
         image = Image.fromarray(clip.frames[place])
@@ -95,6 +91,6 @@ def film(path: Path, takes: Sequence[Take], seed: int = 0) -> Path:
     """Takes one after the other, grey before each."""
     random = np.random.default_rng(seed)
     parts: list[Frames] = []
-    for number, take in enumerate(takes):
-        parts += [nothing(GREY if number else OPENING, random), play(take, random)]
+    for take in takes:
+        parts += [nothing(GREY, random), play(take, random)]
     return write(path, parts)

@@ -7,7 +7,7 @@ import json
 
 from PIL import Image
 
-from .conftest import ANNA_AGAIN, PHONE, TAKES, chromium, let_in, newcomer, outcomes
+from .conftest import ANNA_AGAIN, PHONE, chromium, let_in, newcomer, outcomes
 
 GO = '{"go":true}'  # what the page says when a take begins
 DONE = '{"done":true}'  # and when it ends
@@ -153,7 +153,7 @@ def test_a_socket_cut_while_a_take_is_reviewed_is_opened_again(server, visit, al
 
         visitor.page.route_web_socket("**/v1/live", pass_on)
         visitor.come().name("vera", "Enrol")
-        visitor.wait("Take 1 of 2 is good")
+        visitor.wait("Take 1 of 3 is good")
         closing[0]()
         visitor.page.wait_for_timeout(300)
         visitor.press("On to take")
@@ -284,18 +284,18 @@ def test_where_no_socket_stays_up_enrolment_sends_its_takes_in_one_request(serve
     with visit(server, always) as visitor:
         cut_after(visitor, 5, 99)
         visitor.come().name("jill", "Enrol")
-        for number in (1, 2):
-            visitor.wait(f"Take {number} of 2")
+        for number in (1, 2, 3):
+            visitor.wait(f"Take {number} of 3")
             visitor.guided("Get ready")
             visitor.guided("Go!")
         title = visitor.verdict()
     sent = [url for url in visitor.requests if url.endswith("/users/jill/enrolment")]
     assert len(sent) == 1
     enrolled = server.call("GET", "/v1/users/jill").json()
-    # The film goes round without a pause: whether two pieces of it are alike is for the service to say.
+    # The film goes round without a pause: whether three pieces of it are alike is for the service to say.
     assert (title == "You're enrolled") == enrolled["enrolled"]
     if enrolled["enrolled"]:
-        assert enrolled["takes"] == {"motion": TAKES}
+        assert enrolled["takes"] == {"motion": 3}
     else:
         assert title == "That didn't work"
 
