@@ -35,6 +35,9 @@ UNREAD_SECONDS = 30.0
 PARTING_SECONDS = 1.0
 """How long a connection beyond the limit stays open after its answer. Closed at once, with a request on its way, it
 would be reset, and the client would lose the answer. It may take as long to say what it asks."""
+PARTING_LEAST = 8
+"""As many connections may be parting at a time, or as many as the limit allows, if that is more; the next is closed at
+once and may be reset before it has read its answer."""
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -67,7 +70,7 @@ class ImpatientProtocol(H11Protocol):
         super().connection_made(transport)
         limits: LimitSettings = self.app_state["limits"]
         if len(self.connections) > limits.connections:
-            self._part(limits.connections)
+            self._part(max(limits.connections, PARTING_LEAST))
             return
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: else who never reads keeps a connection for ever
             transport.get_extra_info("socket").setsockopt(
