@@ -1,14 +1,16 @@
 """Make the shipped encoder: train it, export it, and write its card.
 
-    python tools/release_encoder.py GRID/manifest.csv PEOPLE/manifest.csv --cache features --runs runs/release
+    python tools/release_encoder.py WORK --runs runs/release
 
-GRID is the corpus of docs/data.md, PEOPLE the set of configs/people.toml; features of both must lie in the cache
-(`facemotion features MANIFEST --cache CACHE`). Needs FACEMOTION_ASSETS. A training that was cut off goes on.
+WORK is a folder that holds what configs/shipped.toml names, made by the commands of docs/training.md: recordings of
+GRID (`grid_s1`, `resting`), points of its speakers (`phrases`, `ends`), simulated people (`people`) and the features of
+all of them (`features`). Needs FACEMOTION_ASSETS. A training that was cut off goes on.
 
 The card has no operating point yet, so the encoder decides nothing. Then measure it and put the figures on the card:
 
-    python benchmarks/operating_points.py GRID/manifest.csv RENDERED/manifest.csv --cache features --write
-    python benchmarks/rest.py GRID/manifest.csv SENTENCES --cache features --write
+    python benchmarks/operating_points.py WORK/grid_s1/manifest.csv RENDERED/manifest.csv --cache WORK/features \
+        --spoken WORK/phrases/manifest.csv --write
+    python benchmarks/rest.py WORK/grid_s1/manifest.csv SENTENCES --cache WORK/features --write
     python tools/release_figures.py
 """
 
@@ -33,23 +35,20 @@ from facemotion.training.encoder.train import load_encoder, train_encoder
 from facemotion.training.run_folder import RunFolder
 
 NAME = "encoder-mesh"
+PEOPLE = "people/manifest.csv"  # of the simulated people who were filmed, in the recipe
 RECIPE = Path(__file__).parents[1] / "configs" / "shipped.toml"
 SOURCE = (
-    "trained by tools/release_encoder.py (configs/shipped.toml) on 30 spoken phrases of one speaker of the GRID "
-    "corpus, s1 (Cooke, Barker, Cunningham, Shao 2006, CC BY 4.0), on rendered clips of simulated people (ICT-"
-    "FaceKit head, MIT, wearing AI-generated CC0 portraits), and on their motions without pictures"
+    "trained by tools/release_encoder.py (configs/shipped.toml) on the GRID corpus (Cooke, Barker, Cunningham, Shao "
+    "2006, CC BY 4.0): 30 filmed phrases of speaker s1, and nine lip points of 15 others, which somebody else had "
+    "extracted with MediaPipe and which carry no licence of their own; on rendered clips of 40 simulated people (ICT-"
+    "FaceKit, MIT, wearing AI-generated CC0 portraits), and on motions of 400 more without pictures"
 )
-NOTE = (
-    "One real speaker and simulated people: figures and thresholds say nothing yet of real people's facial motions. "
-    "Calibrate on clips of your own."
-)
+NOTE = "Real people speak in its training; facial motions are simulated people's alone. Calibrate on clips of your own."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("grid", type=Path, help="manifest of GRID s1; its split `train` is trained on")
-    parser.add_argument("people", type=Path, help="manifest of rendered people to train on")
-    parser.add_argument("--cache", type=Path, default=Path("features"), help="feature cache, filled beforehand")
+    parser.add_argument("work", type=Path, help="folder that holds what the recipe names, and `features`")
     parser.add_argument("--runs", type=Path, default=Path("runs/release"), help="where the run folder goes")
     parser.add_argument(
         "--response",
@@ -64,29 +63,29 @@ def main() -> None:
     response = given.response or given.runs / "response.npz"
     if not given.response:
         given.runs.mkdir(parents=True, exist_ok=True)
-        fit_response(given.people, given.cache, frontend_id)[0].save(response)
-    settings = with_places(settings, (given.grid, given.people), given.cache, response)
+        fit_response(given.work / PEOPLE, given.work / settings.features, frontend_id)[0].save(response)
+    settings = with_places(settings, given.work, response)
     parity = release(settings, frontend_id, RunFolder(given.runs / "encoder"), NAME, SHIPPED_CARDS, SHIPPED_FOLDER)
     print(f"{NAME} is released; its file differs from the network by at most {parity:.1e}.")
 
 
-def with_places(
-    settings: TrainingSettings, manifests: tuple[Path, ...], cache: Path, response: Path
-) -> TrainingSettings:
+def with_places(settings: TrainingSettings, work: Path, response: Path) -> TrainingSettings:
     """The recipe on this machine's files.
 
     Args:
         settings: the recipe, which simulates people.
-        manifests: one for each of its sources, in their order.
-        cache: the folder of the feature cache.
+        work: the folder that its manifests and its feature cache are relative to.
         response: the file of the response of its simulated people.
     """
-    sources = tuple(
-        dataclasses.replace(source, manifest=str(path))
-        for source, path in zip(settings.sources, manifests, strict=True)
-    )
+    sources = tuple(dataclasses.replace(source, manifest=str(work / source.manifest)) for source in settings.sources)
     simulation = dataclasses.replace(settings.simulation, response=str(response))
-    return dataclasses.replace(settings, features=str(cache), sources=sources, simulation=simulation)
+    return dataclasses.replace(
+        settings,
+        features=str(work / settings.features),
+        resting=str(work / settings.resting),
+        sources=sources,
+        simulation=simulation,
+    )
 
 
 def release(

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 import facemotion
 from facemotion.errors import SettingsError, WriteError
-from facemotion.service.http.server import serve
+from facemotion.service.http.server import PARTING_LEAST, serve
 from facemotion.service.settings import LimitSettings, ServerSettings, ServiceSettings, check_exposure
 
 from .conftest import form, running
@@ -162,10 +162,10 @@ def test_over_the_connection_limit_head_is_answered_without_a_body(tmp_path, ses
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))):
             time.sleep(0.1)
-            with (
-                socket.create_connection((host, int(port))) as parting,
-                socket.create_connection((host, int(port))) as more,
-            ):
+            with ExitStack() as stack:
+                parting, *_, more = (
+                    stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(PARTING_LEAST + 1)
+                )
                 parting.sendall(b"HE")  # as slow as it may be
                 assert more.recv(1000).startswith(b"HTTP/1.1 503")  # no room to wait for what it asks
                 parting.sendall(b"AD /health HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -115,9 +115,11 @@ def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: 
 
 def test_the_shipped_recipe_is_put_on_files_of_this_machine(tmp_path: Path) -> None:
     recipe = read_toml(TrainingSettings, release_encoder.RECIPE)
-    manifests = (tmp_path / "grid.csv", tmp_path / "people.csv")
-    placed = release_encoder.with_places(recipe, manifests, tmp_path / "cache", tmp_path / "r.npz")
-    assert [source.manifest for source in placed.sources] == [str(path) for path in manifests]
+    placed = release_encoder.with_places(recipe, tmp_path, tmp_path / "r.npz")
+    folders = ("grid_s1", "phrases", "ends", "people")
+    assert [source.manifest for source in placed.sources] == [str(tmp_path / f / "manifest.csv") for f in folders]
+    assert (placed.features, placed.resting) == (str(tmp_path / "features"), str(tmp_path / "resting/manifest.csv"))
+    assert recipe.sources[-1].manifest == release_encoder.PEOPLE
     assert [source.batch for source in placed.sources] == [source.batch for source in recipe.sources]
     assert placed.simulation is not None
     assert placed.simulation.response == str(tmp_path / "r.npz")

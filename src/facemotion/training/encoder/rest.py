@@ -30,6 +30,7 @@ LONG = 8  # frames of a rest that is kept as a piece
 REAL = 0.85  # share of rests that move as a real one did, where there are such pieces
 SIZE = (0.5, 2.5)  # of what a real rest did
 BACK = 0.8  # seconds after which a resting face is on its way back to its place
+FADE = 0.2  # seconds next to the motion in which a resting face grows as restless as it is
 LIVELY = (0.3, 1.3)  # how lively a still face is, in standard deviations of those in the training set
 JITTER = 0.2  # of a slow camera's frames, in frames
 
@@ -130,7 +131,11 @@ def add_rest(
             moments.insert(0, times[0] - since[::-1])
     longer, longer_times = np.concatenate(pieces), np.concatenate(moments)
     if not held:
-        longer = longer + still.draw(rng, longer_times)
+        # The motion has a tremor of its own in most clips, and is never drowned in one.
+        share = rng.uniform(0, 1)
+        away = np.maximum(times[0] - longer_times, longer_times - times[-1]).clip(0)
+        heard = share + (1 - share) * (away / FADE).clip(0, 1)
+        longer = longer + heard[:, None] * still.draw(rng, longer_times)
     return np.asarray(longer, np.float32), longer_times
 
 
