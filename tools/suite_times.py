@@ -75,7 +75,7 @@ def _short(place: str) -> str:
     return f"`{Path(file).parent.name}`: {name.removeprefix('test_').replace('_', ' ')}"
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in sets
 class SuiteClock:
     """Gathers the times of this process, and in the one that `-n` started, those of all."""
 
