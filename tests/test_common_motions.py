@@ -16,7 +16,7 @@ from facemotion.thresholds import operating_points
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[Frontend, Encoder]:
-    return Frontend.load(), Encoder.load(Settings().verifier.encoder, Models.shipped())
+    return Frontend.load(Settings()), Encoder.load(Settings().verifier.encoder, Models.shipped())
 
 
 def test_it_is_of_the_default_front_end_and_of_no_other(parts):

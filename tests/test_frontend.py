@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def frontend() -> Frontend:
-    return Frontend.load()
+    return Frontend.load(Settings())  # whatever other tests have put into the environment
 
 
 def test_live_and_file_give_the_same_features(frontend, talking_frames, encode):

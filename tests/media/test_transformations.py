@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transformations import CONTROLS, LEAST, SAMPLE, TRANSFORMATIONS, Film, Transformation, encode
 
 import facemotion as fm
+from facemotion.config import Settings
 from facemotion.media import Source, read_frames
 
 Embed = Callable[[Source, float | None], NDArray[np.float32]]
@@ -19,7 +20,7 @@ Embed = Callable[[Source, float | None], NDArray[np.float32]]
 
 @pytest.fixture(scope="module")
 def verifier() -> fm.Verifier:
-    return fm.Verifier.load()
+    return fm.Verifier.load(Settings())
 
 
 @pytest.fixture(scope="module")
