@@ -23,6 +23,22 @@ def turned_back(visitor, title: str, shot: str) -> None:
     visitor.wait("A motion only you know")
 
 
+def watch_messages(visitor, seen) -> None:
+    """Have `seen` called with each message that the page sends by its live socket; the service gets all of them."""
+
+    def pass_on(route) -> None:
+        upstream = route.connect_to_server()
+
+        def forward(message) -> None:
+            seen(message)
+            upstream.send(message)
+
+        route.on_message(forward)
+        upstream.on_message(route.send)
+
+    visitor.page.route_web_socket("**/v1/live", pass_on)
+
+
 def test_a_camera_that_may_not_be_used_is_called_blocked(server, visit, filmed):
     with visit(server, filmed(ANNA_AGAIN), PHONE, allowed=False) as visitor:
         turned_back(visitor, "The camera is blocked", "denied")
@@ -231,17 +247,9 @@ def test_a_phone_that_is_turned_in_the_middle_of_a_take_starts_it_over(server, v
     with visit(server, always, PHONE) as visitor:
         shapes = []
 
-        def pass_on(route) -> None:
-            upstream = route.connect_to_server()
-
-            def forward(message) -> None:
-                shapes.append(message if isinstance(message, str) else Image.open(io.BytesIO(message[8:])).size)
-                upstream.send(message)
-
-            route.on_message(forward)
-            upstream.on_message(route.send)
-
-        visitor.page.route_web_socket("**/v1/live", pass_on)
+        watch_messages(
+            visitor, lambda m: shapes.append(m if isinstance(m, str) else Image.open(io.BytesIO(m[8:])).size)
+        )
         visitor.page.add_init_script(TURNING)
         visitor.come().name("pam")
         turned_during_the_take(visitor)
@@ -351,18 +359,9 @@ def test_a_busy_machine_sends_smaller_pictures_before_they_are_too_few(server, v
     with visit(server, always) as visitor:
         widths = []
 
-        def pass_on(route) -> None:
-            upstream = route.connect_to_server()
-
-            def forward(message) -> None:
-                if isinstance(message, bytes):
-                    widths.append(Image.open(io.BytesIO(message[8:])).width)
-                upstream.send(message)
-
-            route.on_message(forward)
-            upstream.on_message(route.send)
-
-        visitor.page.route_web_socket("**/v1/live", pass_on)
+        watch_messages(
+            visitor, lambda m: widths.append(Image.open(io.BytesIO(m[8:])).width) if isinstance(m, bytes) else None
+        )
         visitor.page.add_init_script(SLOW_ENCODER)
         visitor.come().name("busy")
         for _ in range(300):  # whether so few frames make a take is another matter

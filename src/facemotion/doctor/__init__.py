@@ -77,7 +77,7 @@ def _section(name: str, look: Callable[[Facts], None]) -> Section:
         look(facts)
     except FacemotionError as error:
         return Section(name, facts, error)
-    except Exception as error:  # noqa: BLE001 - a package may raise anything when it is loaded, and the page must come
+    except Exception as error:  # noqa: BLE001 - a broken package raises anything; the page tells of it
         return Section(name, facts, _told(error))
     return Section(name, facts)
 
