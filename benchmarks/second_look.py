@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from grid33 import RESULTS, Clips, join, make_splits, recipe
 from grid33_trials import DRAWS, Tested, draw
+from numpy.typing import NDArray
 
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate
 from facemotion.evaluation.trials import join_trials, matrix_trials
@@ -36,10 +37,11 @@ PAGE = RESULTS / "grid33_second_look.md"
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Directions in which the points of people move most: (D, COMPONENTS) float64, and the deviation along each."""
+    """Directions in which the points of people move most: (D, COMPONENTS) float64, and (COMPONENTS,) the
+    deviation along each, in pixels."""
 
-    basis: np.ndarray
-    deviations: np.ndarray
+    basis: NDArray[np.float64]
+    deviations: NDArray[np.float64]
 
     @classmethod
     def of(cls, clips: Clips) -> Components:
