@@ -14,13 +14,17 @@ SMOKE := tests/media tests/face tests/features tests/models tests/test_config.py
 	tests/store/test_keys.py tests/store/test_protect.py tests/store/test_sqlite_file.py \
 	tests/service/test_client.py tests/cli/test_commands.py tests/synth/test_motion.py
 
+# Tests start hundreds of processes: where nothing may be kept, each compiles the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-fast smoke interpreters lint check bench lock clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/facemotion demo
 
+# On two cores: of four processes two drive browsers, which wait for films most of the time.
 test: $(VENV)/dev-ready
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -q -n 4 --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 # At each save: no service, browser, database, data folder or long training, and no coverage; under a minute.
 test-fast: $(VENV)/dev-ready

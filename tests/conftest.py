@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from functools import cache
-from pathlib import Path, PurePosixPath
+from functools import cache, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -30,8 +31,19 @@ hypothesis.settings.register_profile("busy", deadline=None)  # a machine with ot
 hypothesis.settings.load_profile("busy")
 
 ROOT = Path(__file__).parents[1]
-TOGETHER = {"browser": "browser", "synth": "synth", "test_synth_commands.py": "synth", "test_models_folder.py": "synth"}
-"""Rooms and files whose tests share a browser, or people that are fitted once, and so run in one process."""
+TOGETHER = {
+    "browser/test_page.py": "page",
+    "browser": "browser",
+    "service": "service",
+    "synth": "synth",
+    "cli/test_synth_commands.py": "synth",
+    "cli/test_models_folder.py": "synth",
+}
+"""Rooms and files whose tests share a browser, a tuned encoder, or people that are fitted once, and so run in one
+process. The browser's tests wait for films: two browsers wait side by side."""
+
+FIRST = ("browser", "service", "synth", "training", "experiments", "cli")
+"""Rooms that begin first, so that none of their long files is left to one process at the end."""
 
 LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder"}
 """From a service, a browser, a database or the data folder; `make test-fast` leaves out the tests that need one."""
@@ -39,26 +51,68 @@ LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder"}
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `long` what needs a fixture of LONG_FIXTURES, so that no test of that kind can be forgotten."""
+    """Mark as `long` what needs a fixture of LONG_FIXTURES, so that no test of that kind can be forgotten, and put the
+    rooms of FIRST before the others."""
     for item in items:
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if LONG_FIXTURES & {*getattr(item, "fixturenames", ())} or "postgresql" in map(str, given):
             item.add_marker(pytest.mark.long)
+    order = {room: number for number, room in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(_room(item.nodeid), len(FIRST)))
+
+
+def _room(place: str) -> str:
+    """The folder of `tests` that a test lies in, such as "browser"."""
+    return place.removeprefix("tests/").partition("/")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each process of `pytest -n` whole files, or whole rooms of TOGETHER, the browser's first: its tests wait for
-    films while the other process computes."""
+    """Give each process of `pytest -n` whole files, or whole rooms of TOGETHER, in the order of collection."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Rooms(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = PurePosixPath(nodeid.partition("::")[0])
-            return TOGETHER.get(path.name) or TOGETHER.get(path.parent.name) or str(path)
+            path = nodeid.partition("::")[0]
+            return TOGETHER.get(path.removeprefix("tests/")) or TOGETHER.get(_room(nodeid)) or path
 
     config.option.loadscopereorder = False  # by the number of tests, which says little
     return Rooms(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let processes that compute give way to the browser, whose films go on whether or not it has time for them."""
+    if (
+        "PYTEST_XDIST_WORKER" in os.environ
+        and hasattr(os, "nice")
+        and _room(item.nodeid) != "browser"
+        and os.nice(0) == 0
+    ):
+        os.nice(5)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exports_unwatched() -> Iterator[None]:
+    """Coverage looks at every line that runs. Those of torch's exporter are millions and none is ours: an export takes
+    half of the time without."""
+    torch = sys.modules.get("torch")
+    if torch is None or sys.gettrace() is None:
+        yield
+        return
+    export = torch.onnx.export
+
+    @wraps(export)
+    def unwatched(*arguments: Any, **named: Any) -> Any:
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return export(*arguments, **named)
+        finally:
+            sys.settrace(tracer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", unwatched)
+        yield
 
 
 def _shared(variable: str, name: str) -> Path:

@@ -23,8 +23,9 @@ PRINCIPAL = EncoderSettings(
     "position+difference", scaling="stream+clip", components=5, pooling="maximum+segments", segments=5, **SMALL
 )
 GATED = EncoderSettings(
-    "position+difference", True, "stream+clip", network="conformer", pooling="maximum+thirds", gate=True, **SMALL
-)
+    "position+difference", True, "stream+clip", network="conformer", pooling="maximum+thirds", gate=True,
+    **SMALL | {"layers": 1},
+)  # fmt: skip
 LINEAR = EncoderSettings(network="none", embedding=16, pooling="segments", positions=False)
 NETS = {"paper": PAPER, "ours": OURS, "principal": PRINCIPAL, "linear": LINEAR, "gated": GATED} | {
     name: EncoderSettings(network=name, **SMALL) for name in ("gru", "tcn", "conformer")
