@@ -81,6 +81,29 @@ class Textures(NamedTuple):
     second: Texture
 
 
+class Place(NamedTuple):
+    """Where a triangle lies on the canvas.
+
+    Attributes:
+        x, y: its first vertex, pixels.
+        bx, by, cx, cy: the way from there to the second and to the third vertex, over twice the area: with them a pixel
+            at (dx, dy) from the first vertex has the weight dx * cy - dy * cx of the second, and dy * bx - dx * by of
+            the third.
+        left, right, top, bottom: the pixels that it may cover, all of them included; left > right where there is none.
+    """
+
+    x: np.float32
+    y: np.float32
+    bx: np.float32
+    by: np.float32
+    cx: np.float32
+    cy: np.float32
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
 def pack(picture: NDArray[np.uint8]) -> Texture:
     """Make a texture of a picture.
 
@@ -91,6 +114,24 @@ def pack(picture: NDArray[np.uint8]) -> Texture:
     """
     wide = picture.astype(np.int64)
     return np.ascontiguousarray(wide[..., 0] | (wide[..., 1] << _FIELD) | (wide[..., 2] << (2 * _FIELD)))
+
+
+@compiled
+def _place(points: FloatArray, corners: tuple[int, int, int], cull: bool, width: int, height: int) -> Place:
+    """Where the triangle of these vertices lies; nowhere, if it has no area or is culled."""
+    a, b, c = corners
+    x0, y0 = points[a, 0], points[a, 1]
+    bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
+    area = bx * cy - cx * by
+    # y points down on screen, so a triangle that faces us turns the other way round there.
+    if area == _ZERO or (cull and area > _ZERO):
+        return Place(x0, y0, bx, by, cx, cy, 0, -1, 0, -1)
+    left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
+    right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
+    top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
+    bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
+    inverse = _ONE / area
+    return Place(x0, y0, bx * inverse, by * inverse, cx * inverse, cy * inverse, left, right, top, bottom)
 
 
 @compiled
@@ -118,25 +159,15 @@ def draw_textured(
     height, width = depth.shape
     for n in range(triangles.shape[0]):
         a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
-        x0, y0 = points[a, 0], points[a, 1]
-        bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
-        area = bx * cy - cx * by
-        # y points down on screen, so a triangle that faces us turns the other way round there.
-        if area == _ZERO or (cull and area > _ZERO):
+        place = _place(points, (a, b, c), cull, width, height)
+        if place.left > place.right or place.top > place.bottom:
             continue
-        left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
-        right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
-        top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
-        bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
-        if left > right or top > bottom:
-            continue
-        inverse = _ONE / area
-        bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
+        x0, y0, bx, by, cx, cy = place.x, place.y, place.bx, place.by, place.cx, place.cy
         z0, z1, z2 = points[a, 2], points[b, 2], points[c, 2]
         mixed = attributes[a, MIX] > _FAINT or attributes[b, MIX] > _FAINT or attributes[c, MIX] > _FAINT
-        for j in range(top, bottom + 1):
+        for j in range(place.top, place.bottom + 1):
             dy = np.float32(j) + _HALF - y0
-            for i in range(left, right + 1):
+            for i in range(place.left, place.right + 1):
                 dx = np.float32(i) + _HALF - x0
                 wb, wc = dx * cy - dy * cx, dy * bx - dx * by
                 wa = _ONE - wb - wc
@@ -203,28 +234,19 @@ def draw_sheet(
     height, width = picture.shape[0], picture.shape[1]
     for n in range(triangles.shape[0]):
         a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
-        x0, y0 = points[a, 0], points[a, 1]
-        bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
-        area = bx * cy - cx * by
-        if area == _ZERO:
+        place = _place(points, (a, b, c), False, width, height)
+        if place.left > place.right or place.top > place.bottom:
             continue
-        left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
-        right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
-        top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
-        bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
-        if left > right or top > bottom:
-            continue
-        inverse = _ONE / area
-        bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
+        x0, y0, bx, by, cx, cy = place.x, place.y, place.bx, place.by, place.cx, place.cy
         corners = (a, b, c)
         du, dv = _slope(attributes, corners, SHEET_U, cy, by), _slope(attributes, corners, SHEET_V, cy, by)
         dr, dg = _slope(attributes, corners, SHEET_RED, cy, by), _slope(attributes, corners, SHEET_GREEN, cy, by)
         db = _slope(attributes, corners, SHEET_BLUE, cy, by)
-        for j in range(top, bottom + 1):
-            dx, dy = np.float32(left) + _HALF - x0, np.float32(j) + _HALF - y0
+        for j in range(place.top, place.bottom + 1):
+            dx, dy = np.float32(place.left) + _HALF - x0, np.float32(j) + _HALF - y0
             wb, wc = dx * cy - dy * cx, dy * bx - dx * by
             # Which of the row's pixels lie inside, from where the row crosses the three edges.
-            low, high = _span(_ZERO, np.float32(right - left), wb, cy)
+            low, high = _span(_ZERO, np.float32(place.right - place.left), wb, cy)
             low, high = _span(low, high, wc, -by)
             low, high = _span(low, high, _ONE - wb - wc, by - cy)
             start, end = math.ceil(low), math.floor(high)
@@ -239,9 +261,9 @@ def draw_sheet(
             for i in range(start, end + 1):
                 t = np.float32(i)
                 red, green, blue = _sample(texture, u + t * du, v + t * dv)
-                picture[j, left + i, 0] = red * (r + t * dr)
-                picture[j, left + i, 1] = green * (g + t * dg)
-                picture[j, left + i, 2] = blue * (blueness + t * db)
+                picture[j, place.left + i, 0] = red * (r + t * dr)
+                picture[j, place.left + i, 1] = green * (g + t * dg)
+                picture[j, place.left + i, 2] = blue * (blueness + t * db)
 
 
 @compiled
@@ -282,22 +304,13 @@ def draw_coloured(triangles: IntArray, points: FloatArray, colours: FloatArray, 
     height, width = depth.shape
     for n in range(triangles.shape[0]):
         a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
-        x0, y0 = points[a, 0], points[a, 1]
-        bx, by, cx, cy = points[b, 0] - x0, points[b, 1] - y0, points[c, 0] - x0, points[c, 1] - y0
-        area = bx * cy - cx * by
-        if area == _ZERO or (cull and area > _ZERO):
+        place = _place(points, (a, b, c), cull, width, height)
+        if place.left > place.right or place.top > place.bottom:
             continue
-        left = max(0, math.ceil(x0 + min(_ZERO, bx, cx) - _HALF))
-        right = min(width - 1, math.floor(x0 + max(_ZERO, bx, cx) - _HALF))
-        top = max(0, math.ceil(y0 + min(_ZERO, by, cy) - _HALF))
-        bottom = min(height - 1, math.floor(y0 + max(_ZERO, by, cy) - _HALF))
-        if left > right or top > bottom:
-            continue
-        inverse = _ONE / area
-        bx, by, cx, cy = bx * inverse, by * inverse, cx * inverse, cy * inverse
-        for j in range(top, bottom + 1):
+        x0, y0, bx, by, cx, cy = place.x, place.y, place.bx, place.by, place.cx, place.cy
+        for j in range(place.top, place.bottom + 1):
             dy = np.float32(j) + _HALF - y0
-            for i in range(left, right + 1):
+            for i in range(place.left, place.right + 1):
                 dx = np.float32(i) + _HALF - x0
                 wb, wc = dx * cy - dy * cx, dy * bx - dx * by
                 wa = _ONE - wb - wc
