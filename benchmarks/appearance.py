@@ -26,7 +26,7 @@ from facemotion.frontend import LOOK_EVERY
 from facemotion.media import read_frames
 from facemotion.media.warp import warp
 from facemotion.models import Models
-from facemotion.thresholds import find_points
+from facemotion.thresholds import find_operating_points
 from facemotion.types import OperatingPoint, ScoredTrials
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +104,7 @@ def main() -> None:
         f"{speakers} speakers of the GRID corpus in one session each (genuine: {int(trials.labels.sum())} pairs of "
         f"clips, nearly all of one speaker) and {len(people) - speakers} generated portraits"
     )
-    points = find_points(trials, FMRS, source)
+    points = find_operating_points(trials, FMRS, source)
     grid = trials.subjects.max(1) < speakers
     genuine, impostor = trials.scores[trials.labels], trials.scores[~trials.labels]
     strangers = trials.scores[grid & ~trials.labels]

@@ -32,7 +32,7 @@ from facemotion.data.manifest import Manifest, read_manifest
 from facemotion.encoder import Encoder
 from facemotion.evaluation.trials import join_trials, most_takes, score_pairs, select_trials, template_trials
 from facemotion.models import Models
-from facemotion.thresholds import find_points
+from facemotion.thresholds import find_operating_points
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, OperatingPoint, ScoredTrials
 
@@ -58,7 +58,11 @@ def trials_of(sets: Sequence[Embedded], takes: int) -> ScoredTrials:
 def points_for_sets(sets: Sequence[Embedded], most: int, fmrs: Sequence[float] = FMRS) -> list[OperatingPoint]:
     """The points of wanted FMRs for one take and for each number that every set allows."""
     most = min([most, *(most_takes(records) for _, records in sets)])
-    return [point for takes in range(1, most + 1) for point in find_points(trials_of(sets, takes), fmrs, SOURCE, takes)]
+    return [
+        point
+        for takes in range(1, most + 1)
+        for point in find_operating_points(trials_of(sets, takes), fmrs, SOURCE, takes)
+    ]
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from facemotion.errors import (
     UnreadableMediaError,
     UsageError,
 )
-from facemotion.media import HeldFrames, take_in
+from facemotion.media import HeldFrames, footage_of
 from facemotion.types import Clip, Embedding
 
 
@@ -147,21 +147,21 @@ def test_an_open_file_that_gives_nothing_is_told_why(film, tmp_path):
     with film.open("rb") as file:
         file.read()
         with pytest.raises(UnreadableMediaError, match=r"^Nothing is left to read in the open file; .* seek\(0\)\.$"):
-            take_in(file, MediaSettings())
+            footage_of(file, MediaSettings())
     with (tmp_path / "new.mp4").open("wb") as file, pytest.raises(UnreadableMediaError, match="isn't open for reading"):
-        take_in(file, MediaSettings())
+        footage_of(file, MediaSettings())
 
 
 def test_a_video_opened_as_text_is_told_the_mode(film):
     with film.open(encoding="utf-8") as file, pytest.raises(UsageError, match="mode 'rb'"):
-        take_in(file, MediaSettings())
+        footage_of(file, MediaSettings())
 
 
 def test_a_memoryview_that_was_released_is_told_so():
     view = memoryview(b"clip")
     view.release()
     with pytest.raises(UsageError, match="released"):
-        take_in(view, MediaSettings())
+        footage_of(view, MediaSettings())
 
 
 def test_times_in_milliseconds_are_told_to_be_seconds(verifier):
@@ -183,10 +183,10 @@ def test_an_open_file_is_read_no_further_than_the_settings_allow(tmp_path):
     with open(os.devnull, "rb") as nothing:
         pass
     with pytest.raises(UnreadableMediaError, match="closed"):
-        take_in(nothing, MediaSettings())
+        footage_of(nothing, MediaSettings())
     endless = io.BytesIO(bytes(2**20))
     with pytest.raises(MediaLimitError, match=r"more than 0\.5 MiB"):
-        take_in(endless, MediaSettings(max_mebibytes=0.5))
+        footage_of(endless, MediaSettings(max_mebibytes=0.5))
     assert endless.tell() == 2**19 + 1
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from facemotion import thresholds
 from facemotion.errors import EvidenceError, ModelError, UnknownModelError, WriteError
 from facemotion.models import Models
-from facemotion.thresholds import find_points, for_takes, operating_points, strictest_points
+from facemotion.thresholds import find_operating_points, for_takes, operating_points, strictest_operating_points
 from facemotion.types import OperatingPoint, ScoredTrials
 
 
@@ -34,7 +34,7 @@ def test_examples():
 
 def test_the_lowest_threshold_that_keeps_to_the_rate_with_its_evidence():
     impostor = np.linspace(-0.5, 0.49, 100)
-    (point,) = find_points(make_trials([0.3, 0.6, 0.7, 0.9], impostor), [0.05], "a hundred pairs")
+    (point,) = find_operating_points(make_trials([0.3, 0.6, 0.7, 0.9], impostor), [0.05], "a hundred pairs")
     assert point.name == "fmr-5e-2"
     assert point.fmr == 0.05
     assert point.threshold == pytest.approx(0.45, abs=1e-6)
@@ -53,9 +53,9 @@ def test_no_lower_score_that_occurred_keeps_to_the_rate(genuine, impostor, fmr):
     kept = [s for s in trials.scores if np.mean(trials.scores[~trials.labels] >= s) <= fmr]
     if fmr < 3 / len(impostor) or not kept:
         with pytest.raises(EvidenceError):
-            find_points(trials, [fmr], "drawn")
+            find_operating_points(trials, [fmr], "drawn")
         return
-    (point,) = find_points(trials, [fmr], "drawn")
+    (point,) = find_operating_points(trials, [fmr], "drawn")
     assert point.threshold == min(kept)
     assert point.fmr == np.mean(trials.scores[~trials.labels] >= point.threshold)
     assert point.fnmr == np.mean(trials.scores[trials.labels] < point.threshold)
@@ -63,17 +63,17 @@ def test_no_lower_score_that_occurred_keeps_to_the_rate(genuine, impostor, fmr):
 
 def test_a_rate_beyond_the_evidence_is_refused_and_says_what_would_do():
     trials = make_trials([0.9] * 5, np.linspace(-0.5, 0.5, 100))
-    find_points(trials, [0.03], "x")
+    find_operating_points(trials, [0.03], "x")
     with pytest.raises(EvidenceError, match=r"100 independent.*ask for 0.03 or more"):
-        find_points(trials, [0.03, 0.01], "x")
+        find_operating_points(trials, [0.03, 0.01], "x")
 
 
 @given(st.integers(4, 5000))
 def test_the_rate_that_a_refusal_names_is_then_accepted(independent):
     trials = make_trials([0.9], np.linspace(-0.5, 0.5, independent))
     with pytest.raises(EvidenceError) as refusal:
-        find_points(trials, [1e-4], "x")
-    find_points(trials, [float(re.search(r"ask for (\S+) or more", str(refusal.value))[1])], "x")
+        find_operating_points(trials, [1e-4], "x")
+    find_operating_points(trials, [float(re.search(r"ask for (\S+) or more", str(refusal.value))[1])], "x")
 
 
 def test_a_hundred_scores_of_one_pair_are_one_trial():
@@ -81,12 +81,12 @@ def test_a_hundred_scores_of_one_pair_are_one_trial():
     motions = np.minimum(trials.motions, 1)
     same = ScoredTrials(trials.scores, trials.labels, trials.kinds, trials.subjects, motions)
     with pytest.raises(EvidenceError, match="1 independent"):
-        find_points(same, [0.5], "x")
+        find_operating_points(same, [0.5], "x")
 
 
 def test_no_genuine_trial_no_threshold():
     with pytest.raises(EvidenceError, match="genuine"):
-        find_points(make_trials([], np.linspace(0, 0.5, 100)), [0.1], "x")
+        find_operating_points(make_trials([], np.linspace(0, 0.5, 100)), [0.1], "x")
 
 
 def models_with(folder, points=(), default="", sha256="0" * 64) -> Models:
@@ -119,7 +119,7 @@ def test_a_template_is_judged_by_the_point_measured_with_as_many_takes(tmp_path)
     assert [point.takes for point in found] == [1, 2, 3]
     assert [for_takes(found, takes).threshold for takes in (1, 2, 3, 5)] == [0.6, 0.5, 0.4, 0.4]
     assert for_takes(operating_points(models, "m", "strict"), 5) == strict
-    assert strictest_points(models, "m") == (strict,)
+    assert strictest_operating_points(models, "m") == (strict,)
 
 
 def test_points_of_several_takes_alone_are_refused(tmp_path):
@@ -130,11 +130,13 @@ def test_points_of_several_takes_alone_are_refused(tmp_path):
 
 def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path):
     models = models_with(tmp_path)
-    points = find_points(make_trials([0.9, 0.4], np.linspace(-0.5, 0.49, 100)), [0.05, 0.1], 'our "door" camera')
-    path = models.keep_points("m", points)
+    points = find_operating_points(
+        make_trials([0.9, 0.4], np.linspace(-0.5, 0.49, 100)), [0.05, 0.1], 'our "door" camera'
+    )
+    path = models.keep_operating_points("m", points)
     (found,) = operating_points(models, "m", "own-fmr-5e-2")
     assert (found.threshold, found.fmr, found.source) == (points[0].threshold, 0.05, 'our "door" camera')
-    models.keep_points("m", points[:1])
+    models.keep_operating_points("m", points[:1])
     with pytest.raises(UnknownModelError, match="to one of own-fmr-5e-2"):
         operating_points(models, "m", "own-fmr-1e-1")
     models_with(tmp_path, sha256="1" * 64)
@@ -149,4 +151,4 @@ def test_own_points_that_can_not_be_kept_are_named(tmp_path):
     models = models_with(tmp_path)
     (tmp_path / "operating-points").write_text("a file")
     with pytest.raises(WriteError, match="Can't write"):
-        models.keep_points("m", [])
+        models.keep_operating_points("m", [])

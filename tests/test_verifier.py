@@ -95,7 +95,7 @@ def test_what_a_live_session_acquired_enrols_and_is_checked(verifier, clips, acq
 
 def test_an_enroller_makes_the_same_templates_without_a_verifier(verifier, acquired, tmp_path):
     takes = [acquired("talk1"), acquired("talk2")]
-    enroller = Enroller(verifier.frontend, verifier.encoder, verifier.points, verifier.settings.verifier)
+    enroller = Enroller(verifier.frontend, verifier.encoder, verifier.operating_points, verifier.settings.verifier)
     with fm.open_store(tmp_path / "store.db") as store:
         enrolment = enroller.enrol(store, "alice", takes)
         expected = verifier.prepare(store, "alice", takes)
@@ -119,7 +119,7 @@ def test_takes_are_reviewed_before_they_are_stored(verifier, acquired):
 
     def with_energy(weak_energy: float) -> fm.Verifier:
         settings = Settings(verifier=dataclasses.replace(verifier.settings.verifier, weak_energy=weak_energy))
-        return fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, settings)
+        return fm.Verifier(verifier.frontend, verifier.encoder, verifier.operating_points, settings)
 
     energy = talk.quality.motion_energy
     weak = with_energy(2 * energy).review([talk])
@@ -185,7 +185,7 @@ def test_a_users_own_threshold_is_raised_towards_the_agreement_of_their_takes_an
 ):
     takes = [acquired("talk1"), acquired("talk2")]
     raising = Settings(verifier=dataclasses.replace(verifier.settings.verifier, user_threshold=0.5))
-    strict = fm.Verifier(verifier.frontend, verifier.encoder, verifier.points, raising)
+    strict = fm.Verifier(verifier.frontend, verifier.encoder, verifier.operating_points, raising)
     with fm.open_store(tmp_path / "store.db") as store:
         least = float(strict.enrol(store, "alice", takes).agreement.min())
         (plain,) = verifier.check(store, "alice", takes[0]).factors

@@ -17,7 +17,7 @@ from facemotion.errors import DuplicateFaceError, EnrolmentError
 from facemotion.frontend import Acquisition, Frontend
 from facemotion.signals import measure_cues
 from facemotion.store import TemplateStore, check_user
-from facemotion.thresholds import Points, for_takes, template_score
+from facemotion.thresholds import OperatingPoints, for_takes, template_score
 from facemotion.types import Embedding, Factor, OperatingPoint, QualityReport, Template
 
 DUPLICATE = "This face is enrolled under another name already."
@@ -35,13 +35,13 @@ class Appearance:
 
     Attributes:
         recogniser: turns portraits into a vector.
-        points: the threshold for it, by number of takes.
+        operating_points: the threshold for it, by number of takes.
         duplicate: the threshold above which two names have one face.
     """
 
     recogniser: Recogniser
-    points: Points
-    duplicate: Points
+    operating_points: OperatingPoints
+    duplicate: OperatingPoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class Enroller:
     Attributes:
         frontend: reads the clips of common motions.
         encoder: gives the vectors of motions.
-        points: the threshold of a motion, by number of takes.
+        operating_points: the threshold of a motion, by number of takes.
         limits: the settings of enrolment.
         appearance: the second factor; None where motion alone is compared.
     """
@@ -117,13 +117,13 @@ class Enroller:
         self,
         frontend: Frontend,
         encoder: Encoder,
-        points: Points,
+        operating_points: OperatingPoints,
         limits: VerifierSettings,
         appearance: Appearance | None = None,
     ) -> None:
         self.frontend = frontend
         self.encoder = encoder
-        self.points = points
+        self.operating_points = operating_points
         self.limits = limits
         self.appearance = appearance
 
@@ -136,8 +136,8 @@ class Enroller:
 
     def point(self, factor: Factor, takes: int) -> OperatingPoint:
         """The threshold of a factor for a template of so many takes."""
-        points = self.appearance.points if factor == "appearance" and self.appearance is not None else self.points
-        return for_takes(points, takes)
+        judge = self.appearance if factor == "appearance" and self.appearance is not None else self
+        return for_takes(judge.operating_points, takes)
 
     @cached_property
     def common(self) -> dict[str, NDArray[np.float32]]:
@@ -328,11 +328,11 @@ def refuse_copies(acquisitions: Sequence[Acquisition]) -> None:
             )
 
 
-def find_duplicates(store: TemplateStore, face: Template, points: Points) -> tuple[str, ...]:
+def find_duplicates(store: TemplateStore, face: Template, points: OperatingPoints) -> tuple[str, ...]:
     """Names of others whose enrolled face passes for this one, likest first.
 
     Args:
-        points: the threshold above which two names have one face, by number of takes.
+        operating_points: the threshold above which two names have one face, by number of takes.
     """
     mean = face.vectors.mean(axis=0)
     size = float(np.linalg.norm(mean))

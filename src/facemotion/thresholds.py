@@ -12,11 +12,11 @@ from facemotion.errors import EvidenceError, ModelError, UnknownModelError
 from facemotion.models import Models
 from facemotion.types import OperatingPoint, ScoredTrials
 
-Points = tuple[OperatingPoint, ...]
+OperatingPoints = tuple[OperatingPoint, ...]
 """One operating point as measured with templates of more and more takes; the first with a single one."""
 
 
-def operating_points(models: Models, name: str, point: str = "") -> Points:
+def operating_points(models: Models, name: str, point: str = "") -> OperatingPoints:
     """The operating point of a model for each number of takes that it was measured with.
 
     Args:
@@ -25,9 +25,10 @@ def operating_points(models: Models, name: str, point: str = "") -> Points:
         point: the name of the operating point; empty for the default of the card.
     Raises:
         UnknownModelError: no operating point has that name; the message lists the available ones.
-        ModelError: the model has no operating point at all, or none of that name for one take; or see `Models.points`.
+        ModelError: the model has no operating point at all, or none of that name for one take; or see
+            `Models.operating_points`.
     """
-    points = models.points(name)
+    points = models.operating_points(name)
     if not points:
         raise ModelError(f"{name!r} has no operating point; run `facemotion calibrate` on clips of your own first.")
     wanted = point or models.card(name).default_point
@@ -47,18 +48,18 @@ def operating_points(models: Models, name: str, point: str = "") -> Points:
     return found
 
 
-def strictest_points(models: Models, name: str) -> Points:
+def strictest_operating_points(models: Models, name: str) -> OperatingPoints:
     """The operating points of the lowest FMR that a model's card, or this deployment's calibration, has.
 
     Raises:
         ModelError: as in `operating_points`.
     """
-    points = models.points(name)
+    points = models.operating_points(name)
     lowest = min(points, key=lambda point: point.fmr).name if points else ""
     return operating_points(models, name, lowest)
 
 
-def for_takes(points: Points, takes: int) -> OperatingPoint:
+def for_takes(points: OperatingPoints, takes: int) -> OperatingPoint:
     """The point to judge a template of so many takes by.
 
     The point measured with as many takes; else with the next fewer, whose threshold is normally stricter.
@@ -73,7 +74,9 @@ def template_score(cosines: NDArray[np.float32]) -> float:
     return float(np.clip(cosines.mean(), -1, 1))
 
 
-def find_points(trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1) -> tuple[OperatingPoint, ...]:
+def find_operating_points(
+    trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1
+) -> tuple[OperatingPoint, ...]:
     """Operating points for wanted false match rates: for each, the lowest threshold that keeps to it on the trials.
 
     Args:

@@ -22,10 +22,10 @@ from facemotion.errors import (
     UsageError,
 )
 from facemotion.frontend import Acquirer, Acquisition, Frontend
-from facemotion.media import ClipLike, Footage, take_in, take_in_several
+from facemotion.media import ClipLike, Footage, footage_of, footage_of_several
 from facemotion.models import Models
 from facemotion.store import TemplateStore, check_user
-from facemotion.thresholds import Points, operating_points, strictest_points, template_score
+from facemotion.thresholds import OperatingPoints, operating_points, strictest_operating_points, template_score
 from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint
 
 T = TypeVar("T")
@@ -42,16 +42,16 @@ class Verifier:
         self,
         frontend: Frontend,
         encoder: Encoder,
-        points: Points,
+        operating_points: OperatingPoints,
         settings: Settings,
         appearance: Appearance | None = None,
     ) -> None:
         self.frontend = frontend
         self.encoder = encoder
-        self.points = points
+        self.operating_points = operating_points
         self.settings = settings
         self.appearance = appearance
-        self.enroller = Enroller(frontend, encoder, points, settings.verifier, appearance)
+        self.enroller = Enroller(frontend, encoder, operating_points, settings.verifier, appearance)
 
     @classmethod
     def load(cls, settings: Settings | None = None) -> Verifier:
@@ -89,7 +89,7 @@ class Verifier:
     @property
     def point(self) -> OperatingPoint:
         """The threshold at which one clip passes for another; a template of several takes may have one of its own."""
-        return self.points[0]
+        return self.operating_points[0]
 
     @property
     def model_ids(self) -> dict[Factor, str]:
@@ -120,7 +120,7 @@ class Verifier:
 
     def _given(self, take: Take) -> Acquisition | Footage:
         """A take that `_acquire` won't find to be something else, after seconds of work on the one before."""
-        return take if isinstance(take, Acquisition) else take_in(take, self.settings.media)
+        return take if isinstance(take, Acquisition) else footage_of(take, self.settings.media)
 
     def embed_all(self, acquisition: Acquisition) -> dict[Factor, Embedding]:
         """One unit vector for each factor that is compared."""
@@ -165,7 +165,7 @@ class Verifier:
     def _acquire_several(
         self, clips: Iterable[Take], progress: Callable[[int], None] | None = None
     ) -> list[Acquisition]:
-        takes = take_in_several(clips, self.settings.media, Acquisition)
+        takes = footage_of_several(clips, self.settings.media, Acquisition)
         self.enroller.check_count(len(takes))
         acquisitions: list[Acquisition] = []
         for take in takes:
@@ -289,7 +289,7 @@ def _load_appearance(wanted: VerifierSettings, models: Models) -> Appearance | N
     if wanted.duplicate_point:
         duplicate = operating_points(models, wanted.recogniser, wanted.duplicate_point)
     else:
-        duplicate = strictest_points(models, wanted.recogniser)
+        duplicate = strictest_operating_points(models, wanted.recogniser)
     return Appearance(Recogniser.load(wanted.recogniser, models), points, duplicate)
 
 

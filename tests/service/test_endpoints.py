@@ -192,7 +192,7 @@ def test_models_show_what_this_deployment_calibrated(server):
     models = Models.of(settings.runtime)
     encoder = models.card(settings.verifier.encoder)
     point = OperatingPoint("fmr-1e-2", 0.7, 0.01, 0.05, 40, 400, 8, "clips of our own")
-    kept = models.keep_points(encoder.name, [point])
+    kept = models.keep_operating_points(encoder.name, [point])
     try:
         answer = server.call("GET", "/v1/models", "verify").json()
         mine = [one for one in answer["choices"] if one["own"]]

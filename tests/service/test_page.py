@@ -88,7 +88,7 @@ def test_scripts_know_the_fields_of_every_live_message():
         model = Problem if name == "Problem" else getattr(protocol, name)
         assert re.findall(r"(\w+): ", body) == list(model.model_fields), name
     answers = re.search(r"@typedef \{(.*)\} Answer$", script, re.M)[1].split(" | ")
-    assert {"Problem", "Guidance", *answers} == set(typed)
+    assert {"Problem", "FrameGuidance", *answers} == set(typed)
 
 
 def test_nothing_leads_elsewhere_and_the_scripts_are_small():

@@ -109,7 +109,7 @@ def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: 
         release_encoder.release(settings, "front", run, "tiny-encoder", folder / "cards.toml", folder)
     models = Models(folder)
     assert models.card("tiny-encoder").frontend == "front"
-    assert models.points("tiny-encoder") == ()
+    assert models.operating_points("tiny-encoder") == ()
     assert Encoder.load("tiny-encoder", models)(cache.read(file_sha256(tmp_path / "wink0.mp4"))).vector.shape == (8,)
 
 

@@ -223,10 +223,10 @@ def _measure(passed: Passed, verifier: Verifier, warping: bool, replicates: int)
             continue
         scores = tried.scores[tried.labels]
         if len(scores):
-            fnmr[count] = Share.of(scores < for_takes(verifier.points, count).threshold)
+            fnmr[count] = Share.of(scores < for_takes(verifier.operating_points, count).threshold)
         else:
             missing[name] = "No motion has two takes that passed."
-    kinds, accepted = impostor_kinds(trials, records), trials.scores >= verifier.points[0].threshold
+    kinds, accepted = impostor_kinds(trials, records), trials.scores >= verifier.operating_points[0].threshold
     fmr = {kind: Share.of(accepted[kinds == kind]) for kind in (*KINDS, *ATTACKS) if (kinds == kind).any()}
     missing |= {f"FMR, {kind}": "No two clips that passed are such a trial." for kind in KINDS if kind not in fmr}
     return ConditionFigures(eer=eer, warping=warped, fnmr=fnmr, fmr=fmr, missing=missing)

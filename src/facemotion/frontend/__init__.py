@@ -1,5 +1,5 @@
 """The front end: frames become features, with guidance, and what a clip is held to before it is compared."""
 
-from facemotion.frontend.chain import LOOK_EVERY, Acquirer, Acquisition, Frontend, Guidance, LiveFrame
+from facemotion.frontend.chain import LOOK_EVERY, Acquirer, Acquisition, FrameAnswer, Frontend, Guidance
 
-__all__ = ["LOOK_EVERY", "Acquirer", "Acquisition", "Frontend", "Guidance", "LiveFrame"]
+__all__ = ["LOOK_EVERY", "Acquirer", "Acquisition", "FrameAnswer", "Frontend", "Guidance"]

@@ -25,10 +25,10 @@ from facemotion.media import (
     FrameReader,
     HeldFrames,
     check_frame,
+    footage_of,
     named,
     read_frames,
     scale_to_analysis,
-    take_in,
 )
 from facemotion.models import Models
 from facemotion.signals import RestWatch
@@ -49,7 +49,7 @@ class Guidance(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class LiveFrame:
+class FrameAnswer:
     """The answer to one pushed frame.
 
     Attributes:
@@ -115,7 +115,7 @@ class Frontend:
             UsageError: something else. MediaError and its kinds: the clip can't be read.
             AcquisitionError and its kinds: no usable face motion.
         """
-        footage, acquirer = take_in(source, self.settings.media), Acquirer(self)
+        footage, acquirer = footage_of(source, self.settings.media), Acquirer(self)
         with named(footage.name):
             return acquirer.finish(acquirer.push_all(self._frames(footage, rate)))
 
@@ -127,7 +127,7 @@ class Frontend:
         keeps its words under the clip's bytes.
         """
         acquirer = Acquirer(self)
-        acquirer.push_all(self._frames(take_in(source, self.settings.media), rate))
+        acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
         return acquirer.sequence()
 
     def watch(self, source: ClipLike | Footage, rate: float | None = None) -> Sighting:
@@ -138,7 +138,7 @@ class Frontend:
         """
         acquirer = Acquirer(self)
         with suppress(TooShortError):  # whoever judges the sighting looks at its length
-            acquirer.push_all(self._frames(take_in(source, self.settings.media), rate))
+            acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
         return acquirer.sighting()
 
     def check_motion(self, features: FeatureSequence) -> float:
@@ -186,12 +186,12 @@ class Acquirer:
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
         self._portraits = Portraits()
-        self._latest = LiveFrame(Guidance.NO_FACE, None, False)
+        self._latest = FrameAnswer(Guidance.NO_FACE, None, False)
         self._centres: list[tuple[float, float, float]] = []
         self._rest = RestWatch()
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
-    def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+    def push(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
         """Take in one frame of a camera.
 
         Args:
@@ -219,7 +219,7 @@ class Acquirer:
     def push_all(
         self,
         frames: Iterator[tuple[NDArray[np.uint8], float]],
-        after: Callable[[NDArray[np.uint8], float, LiveFrame], object] | None = None,
+        after: Callable[[NDArray[np.uint8], float, FrameAnswer], object] | None = None,
     ) -> float:
         """Take in a whole clip; the time of its decoding counts in `milliseconds`.
 
@@ -240,7 +240,7 @@ class Acquirer:
             if after is not None:
                 after(*pair, answer)
 
-    def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+    def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
         """Take in one frame of a clip, which passed the gate when it was read; see facemotion.media.read_frames.
 
         Args:
@@ -259,7 +259,7 @@ class Acquirer:
             with self._clock("detect"):
                 far = self._far.look(frame, seconds, self._least_side(frame))
             self._small.append(far)
-            self._latest = LiveFrame(Guidance.CLOSER if far else Guidance.NO_FACE, None, False)
+            self._latest = FrameAnswer(Guidance.CLOSER if far else Guidance.NO_FACE, None, False)
             return self._latest
         with self._clock("extract"):
             values, points = self._frontend.extractor.observe(frame, face.box, face.keypoints)
@@ -269,7 +269,7 @@ class Acquirer:
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
             self._small.append(guidance is Guidance.CLOSER)
-        self._latest = LiveFrame(guidance, face.box, True, self._rest.push(values, seconds))
+        self._latest = FrameAnswer(guidance, face.box, True, self._rest.push(values, seconds))
         return self._latest
 
     def sighting(self) -> Sighting:

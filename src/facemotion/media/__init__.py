@@ -3,7 +3,7 @@
 from facemotion.media.clip import FrameReader, load_clip, read_frames
 from facemotion.media.display import scale_to_analysis
 from facemotion.media.gate import FrameGate, check_frame
-from facemotion.media.given import ClipLike, Footage, HeldFrames, take_in, take_in_several
+from facemotion.media.given import ClipLike, Footage, HeldFrames, footage_of, footage_of_several
 from facemotion.media.pictures import read_jpeg
 from facemotion.media.source import Source, named
 
@@ -15,11 +15,11 @@ __all__ = [
     "HeldFrames",
     "Source",
     "check_frame",
+    "footage_of",
+    "footage_of_several",
     "load_clip",
     "named",
     "read_frames",
     "read_jpeg",
     "scale_to_analysis",
-    "take_in",
-    "take_in_several",
 ]

@@ -33,7 +33,7 @@ ClipLike = (
     | tuple[Frames, ArrayLike]
     | list[tuple[NDArray[np.uint8], float]]
 )
-"""What `take_in` takes."""
+"""What `footage_of` takes."""
 
 TAKEN = (
     "a path, bytes, an open binary file, a facemotion.Clip, or frames with their times: (frames, seconds of each), "
@@ -79,7 +79,7 @@ class Footage:
     name: str = ""
 
 
-def take_in(given: ClipLike | Footage, settings: MediaSettings) -> Footage:
+def footage_of(given: ClipLike | Footage, settings: MediaSettings) -> Footage:
     """Make one thing of all that a caller may have; see TAKEN.
 
     Args:
@@ -119,13 +119,13 @@ def take_in(given: ClipLike | Footage, settings: MediaSettings) -> Footage:
     raise UsageError(f"A clip is {TAKEN}; got {what}.")
 
 
-def take_in_several(given: Any, settings: MediaSettings, passed: type[Passed]) -> list[Footage | Passed]:
-    """Several takes, each as `take_in` takes it; those without a name are named by their number, from 1.
+def footage_of_several(given: Any, settings: MediaSettings, passed: type[Passed]) -> list[Footage | Passed]:
+    """Several takes, each as `footage_of` takes it; those without a name are named by their number, from 1.
 
     Args:
         given: iterable. passed: a type whose instances are left as they are.
     Raises:
-        UsageError: one clip in place of several, or one that isn't taken. The others: see take_in.
+        UsageError: one clip in place of several, or one that isn't taken. The others: see footage_of.
     """
     one = isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Clip | Footage | np.ndarray)
     if one or callable(getattr(given, "read", None)) or not hasattr(given, "__iter__"):
@@ -136,7 +136,7 @@ def take_in_several(given: Any, settings: MediaSettings, passed: type[Passed]) -
             found.append(clip)
             continue
         try:
-            footage = take_in(clip, settings)
+            footage = footage_of(clip, settings)
         except UsageError as error:
             raise type(error)(f"Take {number}: {error}") from error
         found.append(footage if footage.name else Footage(footage.source, f"Take {number}"))

@@ -151,7 +151,7 @@ class Models:
         ) as error:
             raise ModelError(f"ONNX Runtime can't open {path}: {error}.") from error
 
-    def points(self, name: str) -> tuple[OperatingPoint, ...]:
+    def operating_points(self, name: str) -> tuple[OperatingPoint, ...]:
         """Every operating point of a model: those of its card, then those that this deployment calibrated.
 
         Raises:
@@ -159,9 +159,9 @@ class Models:
             ModelError: the deployment's file can't be read, or it was calibrated for another file of the model.
         """
         card = self.card(name)
-        return (*card.operating_points, *self._own_points(card))
+        return (*card.operating_points, *self._own_operating_points(card))
 
-    def _own_points(self, card: ModelCard) -> tuple[OperatingPoint, ...]:
+    def _own_operating_points(self, card: ModelCard) -> tuple[OperatingPoint, ...]:
         path = self._own_path(card.name)
         if path is None or not path.is_file():
             return ()
@@ -175,7 +175,7 @@ class Models:
             )
         return kept.points
 
-    def keep_points(self, name: str, points: Sequence[OperatingPoint]) -> Path:
+    def keep_operating_points(self, name: str, points: Sequence[OperatingPoint]) -> Path:
         """Keep a deployment's own operating points, named `own-...`, in place of earlier ones.
 
         Returns:

@@ -55,7 +55,7 @@ def calibrate(
     from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
     from facemotion.models import Models
-    from facemotion.thresholds import find_points
+    from facemotion.thresholds import find_operating_points
 
     settings = load_settings(config)
     frontend = Frontend.load(settings)
@@ -81,10 +81,12 @@ def calibrate(
     points = [
         point
         for count in chosen
-        for point in find_points(template_trials(np.stack(vectors), records, count), fmr or [0.01], words, count)
+        for point in find_operating_points(
+            template_trials(np.stack(vectors), records, count), fmr or [0.01], words, count
+        )
     ]
     entry = models.card(settings.verifier.encoder)
-    path = models.keep_points(entry.name, points) if keep else None
+    path = models.keep_operating_points(entry.name, points) if keep else None
     if json:
         kept = str(path) if path else None
         print_json(

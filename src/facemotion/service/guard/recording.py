@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.frontend import Acquirer, Acquisition, Frontend, LiveFrame
+from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
 from facemotion.media import read_frames
 
 DIGEST_BYTES = 8
@@ -56,7 +56,7 @@ class Recorder:
         self._every = 1
         self.size = (0, 0)
 
-    def push(self, frame: NDArray[np.uint8], seconds: float) -> LiveFrame:
+    def push(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
         """Take in one frame of a camera; see Acquirer.push."""
         return self._keep(frame, seconds, self._acquirer.push(frame, seconds))
 
@@ -64,7 +64,7 @@ class Recorder:
         """Take in a whole clip; see Acquirer.push_all."""
         return self._acquirer.push_all(frames, self._keep)
 
-    def _keep(self, frame: NDArray[np.uint8], seconds: float, answer: LiveFrame) -> LiveFrame:
+    def _keep(self, frame: NDArray[np.uint8], seconds: float, answer: FrameAnswer) -> FrameAnswer:
         self.size = (frame.shape[1], frame.shape[0])
         if answer.used:
             digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=DIGEST_BYTES, key=self._secret)

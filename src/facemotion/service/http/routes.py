@@ -220,7 +220,7 @@ def models(request: Request, caller: RequestCaller) -> messages.Models:
     cards = [known.card(name) for name in names]
     choices, problem = cards[2].operating_points, ""
     try:
-        choices = known.points(chosen.encoder)
+        choices = known.operating_points(chosen.encoder)
     except ModelError as error:  # of another model by now; the one that runs was loaded before
         problem = str(error)
     return messages.Models(
@@ -231,8 +231,11 @@ def models(request: Request, caller: RequestCaller) -> messages.Models:
         ],
         operating_point=_point("motion", verifier.point),
         operating_points=[
-            *(_point("motion", point) for point in verifier.points),
-            *(_point("appearance", point) for point in (verifier.appearance.points if verifier.appearance else ())),
+            *(_point("motion", point) for point in verifier.operating_points),
+            *(
+                _point("appearance", point)
+                for point in (verifier.appearance.operating_points if verifier.appearance else ())
+            ),
         ],
         choices=[_point("motion", point) for point in choices],
         calibration_problem=problem,

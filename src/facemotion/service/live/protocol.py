@@ -7,7 +7,7 @@ fields.
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -57,7 +57,7 @@ class Store(FromClient):
     enrol: Literal[True] = Field(description="Store the takes that count.")
 
 
-class Guidance(Message):
+class FrameGuidance(Message):
     """The answer to a frame that was looked at."""
 
     guidance: str = Field(description="Name of the guidance, such as CLOSER or GO.")
@@ -79,7 +79,7 @@ class LiveVerdict(Message):
     """The end of a verification."""
 
     accepted: bool = Field(description="Pass or fail.")
-    dropped: int = Field(description="As in Guidance.")
+    dropped: int = Field(description="As in FrameGuidance.")
 
 
 class TakeLimits(Message):
@@ -98,7 +98,7 @@ class TakeKept(Message):
         "It doesn't say how many others would hit on the motion."
     )
     warnings: list[str] = Field(description="Why the motion is easy to guess.")
-    dropped: int = Field(description="As in Guidance.")
+    dropped: int = Field(description="As in FrameGuidance.")
 
 
 class TakeRefused(Message):
@@ -120,7 +120,7 @@ class FirstTake(Message):
     """The first of two takes to compare was recorded."""
 
     takes: Literal[1] = Field(default=1, description="The second take is answered by a Comparison.")
-    dropped: int = Field(description="As in Guidance.")
+    dropped: int = Field(description="As in FrameGuidance.")
 
 
 class Comparison(Message):
@@ -139,6 +139,7 @@ class Comparison(Message):
     )
 
 
+Kind = TypeVar("Kind")
 FIRST = TypeAdapter[Hello | TryHello](Hello | TryHello)
 COMMAND = TypeAdapter[Go | Done | Store](Go | Done | Store)
 
@@ -151,13 +152,12 @@ def read_first(text: str) -> Hello | TryHello:
     Raises:
         FormError: it isn't one of these.
     """
-    try:
-        return FIRST.validate_python(_json(text))
-    except ValidationError as error:
-        raise FormError(
-            "The first message is a JSON object of user, nonce, and verify or enrol as purpose, or of try as purpose "
-            "alone; see docs/service.md."
-        ) from error
+    return _read(
+        FIRST,
+        text,
+        "The first message is a JSON object of user, nonce, and verify or enrol as purpose, or of try as purpose "
+        "alone; see docs/service.md.",
+    )
 
 
 def read_command(text: str) -> Go | Done | Store:
@@ -168,12 +168,19 @@ def read_command(text: str) -> Go | Done | Store:
     Raises:
         FormError: it isn't one of these.
     """
+    return _read(
+        COMMAND,
+        text,
+        'After the first message send {"go": true}, frames, then {"done": true}; {"enrol": true} stores the takes.',
+    )
+
+
+def _read(kinds: TypeAdapter[Kind], text: str, wanted: str) -> Kind:
+    """A message of one of these kinds; `wanted` says what to send in place of any other."""
     try:
-        return COMMAND.validate_python(_json(text))
+        return kinds.validate_python(_json(text))
     except ValidationError as error:
-        raise FormError(
-            'After the first message send {"go": true}, frames, then {"done": true}; {"enrol": true} stores the takes.'
-        ) from error
+        raise FormError(wanted) from error
 
 
 def _json(text: str) -> Any:

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 from facemotion.config import MediaSettings
 from facemotion.enrolment import Review
 from facemotion.errors import EnrolmentError, FacemotionError, UploadTimeoutError
-from facemotion.frontend import LiveFrame
+from facemotion.frontend import FrameAnswer
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
@@ -29,8 +29,8 @@ from facemotion.service.live.frames import read_frame
 from facemotion.service.live.protocol import (
     Done,
     FirstTake,
+    FrameGuidance,
     Go,
-    Guidance,
     Hello,
     LiveEnrolled,
     LiveVerdict,
@@ -262,11 +262,11 @@ class SocketSession:
             turned, frames = latest is not recorder, latest.frame_count if current else 0
             await self._send(self._guidance(answer, latest.size, frames, turned))
 
-    def _guidance(self, answer: LiveFrame, size: tuple[int, int], frames: int, turned: bool) -> Guidance:
+    def _guidance(self, answer: FrameAnswer, size: tuple[int, int], frames: int, turned: bool) -> FrameGuidance:
         box: Any = None
         if answer.box is not None:
             box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
-        return Guidance(
+        return FrameGuidance(
             guidance=answer.guidance.name,
             message=TURNED if turned else answer.guidance.value,
             box=box,
@@ -305,7 +305,7 @@ async def send(socket: WebSocket, message: Message) -> None:
 
 def _look_at(
     recorder: Recorder, make: Callable[[], Recorder], data: bytes, media: MediaSettings
-) -> tuple[LiveFrame, Recorder]:
+) -> tuple[FrameAnswer, Recorder]:
     """Take in one frame; also gives the recorder that has it: a new one where the frame is of another size than those
     before, in whose pixels their boxes and landmarks mean nothing.
     """

@@ -2,7 +2,7 @@
 
 /**
  * Messages of live sessions; docs/service.md says what their fields hold.
- * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} Guidance
+ * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
  * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
  * @typedef {{min_takes: number, max_takes: number}} TakeLimits
  * @typedef {{takes: number, size: number, warnings: string[], dropped: number, again?: undefined}} TakeKept
@@ -108,7 +108,7 @@ const MOST_BUFFERED = 100_000; // bytes that wait in the browser; more frames wo
  */
 export class Link {
   /**
-   * @param {(answer: Guidance | Answer) => void} hear
+   * @param {(answer: FrameGuidance | Answer) => void} hear
    * @param {(error: Error) => void} fail
    */
   constructor(hear, fail) {
@@ -135,7 +135,7 @@ export class Link {
     });
     if (this.state === "connecting") this.state = "open";
     socket.onmessage = (event) => {
-      /** @type {Guidance | Answer | Problem} */
+      /** @type {FrameGuidance | Answer | Problem} */
       const message = JSON.parse(event.data);
       if ("guidance" in message) this.land(message.dropped);
       if ("error" in message) this.fail(new Refusal(message));

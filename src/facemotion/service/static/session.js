@@ -16,7 +16,7 @@ const NEARLY = 0.75; // share of a take from which the user is told to come back
 
 /** @typedef {import("./camera.js").Shot} Shot */
 /** @typedef {import("./link.js").Answer} Answer */
-/** @typedef {import("./link.js").Guidance} Guidance */
+/** @typedef {import("./link.js").FrameGuidance} FrameGuidance */
 
 /**
  * What a session does now; times are milliseconds of `performance.now`.
@@ -186,7 +186,7 @@ export class Session {
     }
   }
 
-  /** @param {Guidance | Answer} message */
+  /** @param {FrameGuidance | Answer} message */
   hear(message) {
     if (!("guidance" in message)) this.answer(message);
     else if (this.state.name === "placing") this.guide(message, this.state);
@@ -197,7 +197,7 @@ export class Session {
     }
   }
 
-  /** @param {Guidance} message @param {Placing} placing */
+  /** @param {FrameGuidance} message @param {Placing} placing */
   guide(message, placing) {
     const now = performance.now();
     this.stage.guide(message);

@@ -90,7 +90,7 @@ export class Stage {
     this.spoken = time;
   }
 
-  /** @param {import("./link.js").Guidance} answer of the service to a frame */
+  /** @param {import("./link.js").FrameGuidance} answer of the service to a frame */
   guide({ box, guidance, message }) {
     this.place(box);
     this.mood(guidance === "GO" ? "ready" : "");
