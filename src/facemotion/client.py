@@ -78,12 +78,12 @@ class Client:
             ServiceError and its kinds: see the module's errors; `retry_seconds` says when to try again.
         """
         files = [("takes", _read(take)) for take in takes]
-        nonce = self.nonce(user, "enrol")
+        nonce = self.nonce(user, "enrol-again" if replace else "enrol")
         method = "PUT" if replace else "POST"
         answer = self._call(method, f"{_of(user)}/enrolment", data={"nonce": nonce}, files=files)
         return Enrolled(int(answer["takes"]), tuple(answer["warnings"]))
 
-    def nonce(self, user: str, purpose: Literal["verify", "enrol"] = "verify") -> str:
+    def nonce(self, user: str, purpose: Literal["verify", "enrol", "enrol-again"] = "verify") -> str:
         """A nonce for one attempt; ask for it before the user is recorded.
 
         Raises:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import struct
+import time
 import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
@@ -352,3 +354,39 @@ def test_pictures_cut_and_flipped_anywhere_are_named_errors(kind, tmp_path):
             load_clip(bytes(bad), MediaSettings(min_seconds=0))
         except (MediaError, TooShortError):
             continue
+
+
+def packets_again(data: bytes, count: int) -> bytes:
+    """A film whose last frame, of a few bytes, is repeated so often, 1 ms apart; decoded, each is as large as ever."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(out, "w", format="matroska") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(source.streams.video[0]) if packet.dts is not None]
+        for number in range(count):
+            packet = av.Packet(bytes(packets[min(number, len(packets) - 1)]))
+            packet.pts = packet.dts = number
+            packet.time_base = Fraction(1, 1000)
+            packet.is_keyframe = number == 0
+            packet.stream = stream
+            target.mux(packet)
+    return out.getvalue()
+
+
+def test_every_decoded_frame_counts_at_its_stored_size_though_it_is_skipped(encode):
+    """Half a second of 100 frames, of which fifteen are used, scaled down to 128 pixels."""
+    film = encode(np.full((2, 512, 512, 3), 90, np.uint8))
+    bomb = packets_again(film, 500)
+    assert len(bomb) < 40_000
+    small = MediaSettings(analysis_side_px=128, min_seconds=0.1)
+    with pytest.raises(MediaLimitError, match="more than 60 million pixels"):
+        load_clip(bomb, dataclasses.replace(small, max_decoded_megapixels=60))
+    with pytest.raises(MediaLimitError, match="more than 241 frames"):
+        load_clip(bomb, dataclasses.replace(small, max_seconds=1))
+
+
+def test_reading_a_clip_ends_at_its_deadline(encode):
+    reader = read_frames(encode(np.zeros((20, 64, 64, 3), np.uint8)), max_wall_seconds=0.2)
+    next(reader)
+    time.sleep(0.3)  # what an analysis does with the frame
+    with pytest.raises(MediaLimitError, match=r"longer than 0\.2 s to read"):
+        list(reader)

@@ -91,6 +91,13 @@ def test_a_picture_of_thousands_of_passes_is_refused_before_it_is_decoded():
         read_jpeg(fine[:second] + fine[second:third] * 1000 + fine[third:], MediaSettings())
 
 
+def test_passes_cost_as_many_pixels_as_they_go_over():
+    large = jpeg(np.full((2048, 2048, 3), 128, np.uint8), progressive=True)  # 4 million pixels, ten passes
+    with pytest.raises(MediaLimitError, match="passes over 2048 x 2048 pixels"):
+        read_jpeg(large, MediaSettings())
+    assert read_jpeg(jpeg(np.full((2048, 2048, 3), 128, np.uint8)), MediaSettings()).shape == (960, 960, 3)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("deep", [10, 12, 14, 16])
 def test_deep_grey_images_show_what_their_8_bits_would(film, suffix, deep, tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
+import numpy as np
 import pytest
 
 from facemotion.errors import MissingModelError, ModelError, ModelHashError, UnknownModelError
@@ -93,3 +95,18 @@ def test_bad_cards_are_named_errors(tmp_path):
 def test_a_provider_that_this_build_lacks_is_named():
     with pytest.raises(ModelError, match="NoSuchProvider"):
         Models(None, providers=("NoSuchProvider",)).open("blazeface")
+
+
+def test_weights_that_the_hash_does_not_cover_are_not_read(tmp_path):
+    """ONNX may keep them in a file beside the model, where anybody could change them unnoticed."""
+    onnx = pytest.importorskip("onnx")
+    weights = onnx.numpy_helper.from_array(np.ones(64, np.float32), "w")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [64]) for name in ("x", "y")]
+    add = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph([add], "g", ends[:1], ends[1:], [weights])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "mine.onnx"
+    onnx.save_model(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    models = models_with(tmp_path, sha=file_sha256(path))
+    with contextlib.chdir(tmp_path), pytest.raises(ModelError, match="can't open"):
+        models.open("mine")

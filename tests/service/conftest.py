@@ -49,7 +49,7 @@ class Server:
         return answer.json()["nonce"]
 
     def enrol(self, user: str, takes: list[bytes], method: str = "POST", role: str = "admin") -> httpx.Response:
-        nonce = self.nonce(user, "enrol", role)
+        nonce = self.nonce(user, "enrol" if method == "POST" else "enrol-again", role)
         return self.call(method, f"/v1/users/{user}/enrolment", role, **form(nonce, takes=takes))
 
     def verify(self, user: str, clip: bytes, role: str = "admin", nonce: str = "") -> httpx.Response:

@@ -20,6 +20,7 @@ from facemotion.service.guard.attempts import Attempts, Ticket
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, LimitSettings, ServiceSettings
+from facemotion.store.database import Database
 
 from .conftest import Server, form, running
 
@@ -56,8 +57,17 @@ def test_nonces_expire_and_are_not_hoarded(tmp_path, session_environment):
         assert rows == 1  # the expired ones are gone
 
 
-def fail(attempts: Attempts, user: str) -> Ticket:
+def begin(attempts: Attempts, user: str) -> Ticket:
+    """An attempt that is under way."""
     return attempts.begin(user, "verify", "k", attempts.issue(user, "verify", "k"))
+
+
+def fail(attempts: Attempts, database: Database, user: str) -> Ticket:
+    """An attempt that was compared and rejected."""
+    ticket = begin(attempts, user)
+    with database.write() as connection:
+        assert attempts.fail(connection, user, ticket)
+    return ticket
 
 
 @pytest.fixture
@@ -72,7 +82,7 @@ def test_failures_wait_double_and_lock(tmp_path, now):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
         for _ in range(5):
-            fail(attempts, "alice")
+            fail(attempts, database, "alice")
         waits = []
         for _ in range(45):
             with pytest.raises(LockedError) as refused:
@@ -82,7 +92,7 @@ def test_failures_wait_double_and_lock(tmp_path, now):
             with pytest.raises(LockedError):
                 attempts.issue("alice", "verify", "k")
             now[0] += 0.02
-            ticket = fail(attempts, "alice")
+            fail(attempts, database, "alice")
         assert waits[:8] == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600])
         now[0] += 1e9
         with pytest.raises(LockedError, match="administrator"):
@@ -90,19 +100,39 @@ def test_failures_wait_double_and_lock(tmp_path, now):
         attempts.tidy()
         assert attempts.state("alice").locked
         attempts.issue("alice", "enrol", "k")
-        with database.write() as connection:
-            attempts.accept(connection, "alice", ticket)  # an attempt begun before the lock doesn't open it
-            connection.exec_driver_sql("UPDATE facemotion_service_failures SET count = 50")
-            attempts.accept(connection, "alice", ticket)
-        assert attempts.state("alice").failures == 0  # the fiftieth attempt itself was accepted
         assert not attempts.state("bob").locked
+
+
+def test_the_attempt_that_closed_the_lock_opens_it_if_it_is_accepted(tmp_path):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings(free_failures=2, lock_failures=2))
+        fail(attempts, database, "alice")
+        ticket = begin(attempts, "alice")
+        assert attempts.state("alice").locked
+        with database.write() as connection:
+            attempts.accept(connection, "alice", ticket)
+        assert attempts.state("alice").failures == 0
+
+
+def test_neither_enrolling_again_nor_deleting_lifts_the_lock_for_good(tmp_path, talk, brow, session_environment):
+    settings = ServiceSettings(attempts=AttemptSettings(free_failures=2, lock_failures=2))
+    with running(tmp_path / "store.db", settings) as server:
+        assert server.enrol("alice", talk[:2], role="enrol").status_code == 201
+        for clip in brow[:2]:
+            server.verify("alice", clip, "verify")
+        assert server.enrol("alice", talk[2:4], "PUT", "enrol").status_code == 200
+        assert server.call("GET", "/v1/users/alice", "enrol").json()["locked"] is True
+        assert server.call("DELETE", "/v1/users/alice", "enrol").status_code == 204
+        assert server.call("GET", "/v1/users/alice", "enrol").json()["locked"] is True
+        assert server.call("POST", "/v1/users/alice/unlock", "admin").status_code == 204
+        assert server.call("GET", "/v1/users/alice", "enrol").json()["locked"] is False
 
 
 def test_a_clock_set_back_makes_no_wait_longer_than_the_settings_say(tmp_path, now):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
         for _ in range(5):
-            fail(attempts, "alice")
+            fail(attempts, database, "alice")
         now[0] -= 500  # it waited for 530 s
         assert attempts.state("alice").wait_seconds == 30
         with pytest.raises(LockedError) as refused:
@@ -110,7 +140,7 @@ def test_a_clock_set_back_makes_no_wait_longer_than_the_settings_say(tmp_path, n
         assert refused.value.retry_seconds == 30
         now[0] += 31  # the wait that was told is over, although the clock hasn't come to where it was
         assert attempts.state("alice").wait_seconds == 0
-        fail(attempts, "alice")
+        fail(attempts, database, "alice")
         now[0] -= 500
         attempts.tidy()  # a server that starts
         now[0] += 61
@@ -138,11 +168,11 @@ def test_a_clock_set_forward_ends_waits_and_nonces_but_forgets_no_failure(tmp_pa
         attempts = Attempts(database, AttemptSettings())
         nonce = attempts.issue("alice", "verify", "k")
         for _ in range(5):
-            fail(attempts, "alice")
+            fail(attempts, database, "alice")
         now[0] += 5000
         with pytest.raises(NonceError):
             attempts.begin("alice", "verify", "k", nonce)
-        fail(attempts, "alice")
+        fail(attempts, database, "alice")
         now[0] -= 5000  # set right again
         assert (attempts.state("alice").failures, attempts.state("alice").wait_seconds) == (6, 60)
         with pytest.raises(LockedError):
@@ -154,34 +184,91 @@ def test_a_clock_set_forward_ends_waits_and_nonces_but_forgets_no_failure(tmp_pa
 def test_an_accepted_attempt_clears_and_a_failure_to_acquire_is_forgiven(tmp_path):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
-        for _ in range(3):
-            ticket = fail(attempts, "alice")
+        fail(attempts, database, "alice")
+        fail(attempts, database, "alice")
+        ticket = begin(attempts, "alice")
         with database.write() as connection:
             attempts.forgive(connection, "alice", ticket)
         assert attempts.state("alice").failures == 2
+        ticket = begin(attempts, "alice")
         with database.write() as connection:
             attempts.accept(connection, "alice", ticket)
         assert attempts.state("alice").failures == 0
+
+
+def test_an_attempt_takes_back_its_own_charge_and_no_other(tmp_path):
+    """Cut attempts and successes between wrong ones opened the way to eight comparisons before the first wait."""
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        held = [begin(attempts, "alice") for _ in range(3)]  # under way while the user is let in
+        accepted = begin(attempts, "alice")
+        with database.write() as connection:
+            attempts.accept(connection, "alice", accepted)
+        assert attempts.state("alice").failures == 3
+        for _ in range(2):
+            fail(attempts, database, "alice")
+        with pytest.raises(LockedError):
+            attempts.issue("alice", "verify", "k")
+        with database.write() as connection:
+            attempts.unlock(connection, "alice")
+        fail(attempts, database, "alice")
+        with database.write() as connection:
+            for ticket in held:  # their charges went with the lock: another's isn't theirs to take
+                attempts.forgive(connection, "alice", ticket)
+                attempts.forgive(connection, "alice", accepted)
+        assert attempts.state("alice").failures == 1
+
+
+def test_a_ticket_is_worth_nothing_twice(tmp_path):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        ticket = begin(attempts, "alice")
+        fail(attempts, database, "alice")
+        with database.write() as connection:
+            attempts.forgive(connection, "alice", ticket)
+            attempts.forgive(connection, "alice", ticket)
+            attempts.forgive(connection, "bob", ticket)
+        assert attempts.state("alice").failures == 1
+
+
+def test_a_killed_attempt_stays_charged_until_somebody_is_let_in(tmp_path, now):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        begin(attempts, "alice")  # its process is killed
+        now[0] += 4000
+        attempts.tidy()
+        assert attempts.state("alice").failures == 1
+        ticket = begin(attempts, "alice")
+        with database.write() as connection:
+            attempts.accept(connection, "alice", ticket)
+        assert attempts.state("alice").failures == 0
+
+
+def test_a_made_up_nonce_costs_no_writing(tmp_path):
+    with open_database(tmp_path / "store.db") as database:
+        attempts = Attempts(database, AttemptSettings())
+        with database.write(), pytest.raises(NonceError), ThreadPoolExecutor(1) as pool:  # who writes would wait
+            pool.submit(attempts.begin, "alice", "verify", None, "made up").result(timeout=5)
 
 
 def test_an_attempt_that_is_forgiven_costs_no_wait(tmp_path, now):
     with open_database(tmp_path / "store.db") as database:
         attempts = Attempts(database, AttemptSettings())
         for _ in range(5):
-            fail(attempts, "alice")
+            fail(attempts, database, "alice")
         now[0] += 31
-        ticket = fail(attempts, "alice")
+        ticket = begin(attempts, "alice")
         assert attempts.state("alice").wait_seconds == 60
         with database.write() as connection:
             attempts.forgive(connection, "alice", ticket)
         assert (attempts.state("alice").failures, attempts.state("alice").wait_seconds) == (5, 0)
-        first = fail(attempts, "alice")  # at once
+        first = begin(attempts, "alice")  # at once
         now[0] += 61
-        fail(attempts, "alice")
+        fail(attempts, database, "alice")
         with database.write() as connection:
             attempts.forgive(connection, "alice", first)  # another one was charged since: its wait stays
         assert (attempts.state("alice").failures, attempts.state("alice").wait_seconds) == (6, 60)
-        one = fail(attempts, "bob")
+        one = begin(attempts, "bob")
         with database.write() as connection:
             attempts.forgive(connection, "bob", one)
         assert attempts.state("bob").failures == 0

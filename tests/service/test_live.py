@@ -212,6 +212,27 @@ def test_a_take_too_many_is_refused_and_the_others_stay(two_takes, takes):
         assert socket.hear()["takes"] == 2
 
 
+def test_a_nonce_to_enrol_replaces_nobody(server, takes):
+    """It did, without a word; to replace an enrolled user is another purpose."""
+    with Socket(server, "otto", "enrol-again", role="enrol") as early:
+        assert early.hear()["error"] == "UnknownUserError"
+    with Socket(server, "otto", "enrol", role="enrol") as socket:
+        assert "max_takes" in socket.hear()
+        for take in takes[:2]:
+            socket.take(take)
+            socket.say("done")
+            assert "takes" in socket.hear()
+        socket.say("enrol")
+        assert socket.until("enrolled", "error")["takes"] == 2
+    with Socket(server, "otto", "enrol", role="enrol") as socket:
+        assert socket.hear()["error"] == "UserExistsError"
+    nonce = server.nonce("otto", "enrol", "enrol")
+    with Socket(server, "otto", "enrol-again", nonce) as socket:
+        assert socket.hear()["error"] == "NonceError"
+    with Socket(server, "otto", "enrol-again", role="enrol") as socket:
+        assert socket.hear() == {"min_takes": 2, "max_takes": 5}
+
+
 def test_nothing_is_stored_before_enrol_is_said(two_takes, takes):
     with Socket(two_takes, "lea", "enrol", role="enrol") as socket:
         socket.hear()
@@ -428,6 +449,42 @@ def test_sessions_are_bounded(tmp_path, takes, session_environment):
         first.take(takes[0][:2])
         with Socket(server, "other") as second:
             assert second.hear()["error"] == "BusyError"
+
+
+def test_visitors_hold_no_more_than_half_of_the_places(tmp_path, takes, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(live_sessions=2))
+    with running(tmp_path / "store.db", settings) as server, visitor(server) as first:
+        first.send(takes[0][0])
+        assert "guidance" in json.loads(first.recv(timeout=20))
+        with visitor(server) as second:
+            assert json.loads(second.recv(timeout=20))["error"] == "BusyError"
+        with Socket(server, "lea") as socket:
+            assert "guidance" in socket.take(takes[0][:1])[0]
+
+
+def test_sessions_of_one_key_make_room_for_another(tmp_path, takes, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(live_sessions=2))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        much = [stack.enter_context(Socket(server, f"user{n}", role="verify")) for n in range(2)]
+        for socket in much:
+            socket.take(takes[0][:1])
+        with Socket(server, "lea", role="enrol") as other:
+            assert "guidance" in other.take(takes[0][:1])[0]
+            assert much[0].hear()["error"] == "BusyError"
+        wait_for_failures(server, "user0", 0)  # who was turned out is charged nothing
+
+
+def test_a_full_house_leaves_the_nonce_good(tmp_path, takes, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(live_sessions=1))
+    with running(tmp_path / "store.db", settings) as server:
+        nonce = server.nonce("lea")
+        with Socket(server, "mia", role="admin") as socket:
+            socket.take(takes[0][:1])
+            with Socket(server, "lea", nonce=nonce) as late:
+                assert late.hear()["error"] == "BusyError"
+        wait_for_failures(server, "mia", 0)
+        with Socket(server, "lea", nonce=nonce) as again:
+            assert "guidance" in again.take(takes[0][:1])[0]
 
 
 def test_a_rejected_session_counts_towards_the_lock(tmp_path, takes, session_environment):

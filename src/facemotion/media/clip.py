@@ -10,10 +10,10 @@ import numpy as np
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
 from facemotion.media.clock import Shot
-from facemotion.media.gate import Frame, admit_frames
+from facemotion.media.gate import FASTEST, Allowance, Frame, admit_frames
 from facemotion.media.pictures import folder_shots, jpeg_shots, look_at_header
 from facemotion.media.source import Source, is_folder, named, open_bytes
-from facemotion.media.video import FASTEST, video_shots
+from facemotion.media.video import video_shots
 from facemotion.types import Clip
 
 
@@ -33,7 +33,12 @@ def load_clip(source: Source, settings: MediaSettings | None = None, rate: float
     return Clip(np.stack([frame for frame, _ in pairs]), np.array([seconds for _, seconds in pairs], np.float64))
 
 
-def read_frames(source: Source, settings: MediaSettings | None = None, rate: float | None = None) -> FrameReader:
+def read_frames(
+    source: Source,
+    settings: MediaSettings | None = None,
+    rate: float | None = None,
+    max_wall_seconds: float | None = None,
+) -> FrameReader:
     """Decode a clip frame by frame.
 
     Args:
@@ -41,22 +46,28 @@ def read_frames(source: Source, settings: MediaSettings | None = None, rate: flo
         settings: limits.
         rate: frames/s; needed for a folder of images and for JPEGs one behind the other, good for H.264 and HEVC
             without a container, not allowed otherwise.
+        max_wall_seconds: how long reading may take, from its first frame, with what is done with the frames in between;
+            None: any time.
     Returns:
         Iterator of (H, W, 3) uint8 RGB, upright and unmirrored as the clip says it is to be shown, with square pixels,
         the same H and W throughout, and the time in seconds since the first frame. Nothing is opened before the first.
     Raises:
         UnreadableMediaError: missing, empty, truncated, damaged or not a video; once the end is reached, too many
-            damaged frames. NoVideoError: no picture in it. MediaLimitError: too large, long or many pixels.
+            damaged frames. NoVideoError: no picture in it. MediaLimitError: too large, too long, too many pixels or
+            frames, skipped ones among them, or out of time.
         TimestampError: times run backwards. TooShortError: shorter than `min_seconds`, once the end is reached.
     """
-    return FrameReader(source, settings or MediaSettings(), rate)
+    return FrameReader(source, settings or MediaSettings(), rate, max_wall_seconds)
 
 
 class FrameReader:
     """The frames of one clip with their times; damaged ones are left out, and counted. See read_frames."""
 
-    def __init__(self, source: Source, settings: MediaSettings, rate: float | None) -> None:
+    def __init__(
+        self, source: Source, settings: MediaSettings, rate: float | None, max_wall_seconds: float | None = None
+    ) -> None:
         self._source, self._settings, self._rate = source, settings, rate
+        self._max_wall_seconds = max_wall_seconds
         self._sound_frames = self._damaged_frames = 0
         self._pairs = self._read()
 
@@ -80,13 +91,14 @@ class FrameReader:
 
     def _shots(self, source: Path | bytes) -> Iterator[Shot]:
         settings, rate = self._settings, self._rate
+        allowance = Allowance(settings, self._max_wall_seconds)
         if isinstance(source, Path) and is_folder(source):
             if rate is None:
                 raise MediaError(
                     f"{source} is a folder: give a video, or a folder of images with its rate in frames/s, from "
                     "Python: load_clip(folder, rate=25)."
                 )
-            yield from folder_shots(source, rate, settings)
+            yield from folder_shots(source, rate, settings, allowance)
             return
         with open_bytes(source, settings) as stream:
             if look_at_header(stream, settings):
@@ -95,9 +107,9 @@ class FrameReader:
                         "The file is JPEGs one behind the other, without their times: put them into a container (MP4, "
                         "WebM, AVI), or give their rate in frames/s."
                     )
-                yield from jpeg_shots(stream, rate, settings)
+                yield from jpeg_shots(stream, rate, settings, allowance)
             else:
-                yield from video_shots(stream, settings, rate)
+                yield from video_shots(stream, settings, allowance, rate)
 
     def _used(self, shots: Iterator[Shot]) -> Iterator[tuple[Frame, float]]:
         return admit_frames(self._sound(shots), self._settings)

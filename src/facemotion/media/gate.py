@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -12,6 +13,63 @@ from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, MediaLimitError, TimestampError, TooShortError
 
 Frame = NDArray[np.uint8]
+FASTEST = 240.0
+"""Frames/s of the quickest cameras; no clip within the limits has more."""
+
+
+class Allowance:
+    """What reading one clip may cost. Every frame counts that is decoded, at the size that it is stored in, used
+    afterwards or not: a few bytes may stand for sixteen million pixels.
+
+    Args:
+        settings: limits of the whole clip.
+        seconds: wall time that reading may take, from now, with whatever is done with the frames in between; None: any.
+    """
+
+    def __init__(self, settings: MediaSettings, seconds: float | None = None) -> None:
+        self._most_pixels = settings.max_decoded_megapixels
+        self._most_frames = int(settings.max_seconds * FASTEST) + 1
+        self._seconds = seconds
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._asked = self._made = 0.0
+        self._asked_frames = self._made_frames = 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How much of the time is left; None where there is no limit."""
+        return None if self._seconds is None else max(0.001, self._end - time.monotonic())
+
+    def ask(self, width: int, height: int, passes: int = 1) -> None:
+        """Count a packet before it is decoded, as one frame of that many pixels a side, which may come out later or not
+        at all.
+
+        Args:
+            width, height: of the frame. passes: over the picture that it takes, as those of a progressive JPEG.
+        Raises:
+            MediaLimitError: past a limit, or past the end of the time.
+        """
+        self._asked += width * height * passes / 1e6
+        self._asked_frames += 1
+        self._check()
+
+    def spend(self, width: int, height: int) -> None:
+        """Count a frame that came out of a decoder; see ask."""
+        self._made += width * height / 1e6
+        self._made_frames += 1
+        self._check()
+
+    def _check(self) -> None:
+        if max(self._asked, self._made) > self._most_pixels:
+            raise MediaLimitError(
+                f"The clip has more than {self._most_pixels:g} million pixels; record a smaller one, or fewer frames a "
+                "second."
+            )
+        if max(self._asked_frames, self._made_frames) > self._most_frames:
+            raise MediaLimitError(
+                f"The clip has more than {self._most_frames} frames; record a shorter one, or fewer frames a second."
+            )
+        if time.monotonic() > self._end:
+            raise MediaLimitError(f"The clip takes longer than {self._seconds:g} s to read; record a smaller one.")
 
 
 class FrameGate:
@@ -66,21 +124,16 @@ def admit_frames(
     Returns:
         Iterator of (H, W, 3) uint8 RGB and the seconds since the first.
     Raises:
-        TimestampError, MediaLimitError: see `FrameGate.admit`. MediaLimitError: too many pixels, too.
+        TimestampError, MediaLimitError: see `FrameGate.admit`.
         TooShortError: shorter than `min_seconds`, once the end is reached.
     """
-    gate, start, latest, pixels = FrameGate(settings), math.nan, 0.0, 0.0
+    gate, start, latest = FrameGate(settings), math.nan, 0.0
     for seconds, make in shots:
         start = seconds if math.isnan(start) else start
         if not gate.admit(seconds - start):
             continue
-        latest, frame = seconds - start, make()
-        pixels += frame.shape[0] * frame.shape[1] / 1e6
-        if pixels > settings.max_decoded_megapixels:
-            raise MediaLimitError(
-                f"The clip has more than {settings.max_decoded_megapixels:g} million pixels; record a smaller one."
-            )
-        yield frame, latest
+        latest = seconds - start
+        yield make(), latest
     if latest < settings.min_seconds:
         raise TooShortError(f"The clip lasts {latest:.2f} s; at least {settings.min_seconds:g} s are needed.")
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError, UnreadableMediaError, UsageError
 from facemotion.media.display import scale_to_analysis
-from facemotion.media.gate import admit_frames, check_size
-from facemotion.media.video import FASTEST, SLOWEST
+from facemotion.media.gate import FASTEST, Allowance, admit_frames, check_size
+from facemotion.media.video import SLOWEST
 from facemotion.types import Clip
 
 Passed = TypeVar("Passed")
@@ -64,7 +64,10 @@ class HeldFrames:
         check_size(width, height, settings)
         pairs = zip(self.frames, self.times, strict=True)
         shots = ((float(seconds), partial(scale_to_analysis, frame, settings)) for frame, seconds in pairs)
-        yield from admit_frames(shots, settings)
+        allowance = Allowance(settings)
+        for pair in admit_frames(shots, settings):
+            allowance.spend(width, height)
+            yield pair
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError, NoVideoError, TooShortError, UnreadableMediaError
 from facemotion.media.clock import Shot
 from facemotion.media.display import analysis_size
-from facemotion.media.gate import check_size
-from facemotion.media.video import check_rate
+from facemotion.media.gate import Allowance, check_size
+from facemotion.media.video import START_OF_SCAN, check_rate
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,16 +35,19 @@ HOT_SHARE = 0.0005
 """Share of pixels that may be stuck at any value; sensors are sold with fewer."""
 MOST_SCANS = 32
 """Passes of a progressive JPEG; each costs the time of a whole picture, and thousands fit into one frame."""
+MOST_SCANNED_MEGAPIXELS = 34.0
+"""Pixels times passes of one JPEG: two over the largest picture, sixteen over one of 1920 x 1080. A pass over a million
+pixels takes some 2 ms."""
 MOST_BETWEEN = 1024
 """Bytes between two JPEGs of one stream: padding, or the heads that network cameras send."""
 
 
-def folder_shots(folder: Path, rate: float, settings: MediaSettings) -> Iterator[Shot]:
+def folder_shots(folder: Path, rate: float, settings: MediaSettings, allowance: Allowance) -> Iterator[Shot]:
     """The images of a folder in natural order (frame2 before frame10), all in the size of the first.
 
     Args:
         folder: holds the images; other files are left out, and so are hidden ones such as the `._` files of macOS.
-        rate: frames/s. settings: limits.
+        rate: frames/s. settings: limits. allowance: what reading the whole clip may cost.
     Raises:
         MediaError: no such rate. NoVideoError: no image. Making a frame: UnreadableMediaError, MediaLimitError.
     """
@@ -53,16 +56,17 @@ def folder_shots(folder: Path, rate: float, settings: MediaSettings) -> Iterator
     paths = sorted(names, key=_natural_order)
     if not paths:
         raise NoVideoError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
-    album = _Album(paths, settings)
+    album = _Album(paths, settings, allowance)
     for number, path in enumerate(paths):
         yield Shot(number / rate, partial(album.read, path))
 
 
-def jpeg_shots(stream: BinaryIO, rate: float, settings: MediaSettings) -> Iterator[Shot]:
+def jpeg_shots(stream: BinaryIO, rate: float, settings: MediaSettings, allowance: Allowance) -> Iterator[Shot]:
     """JPEGs one behind the other, without a container (raw MJPEG), all in the size of the first.
 
     Args:
         stream: bytes of the file, from its beginning. rate: frames/s. settings: limits.
+        allowance: what reading the whole clip may cost.
     Yields:
         Shots; one that can't be decoded is damaged.
     Raises:
@@ -72,7 +76,7 @@ def jpeg_shots(stream: BinaryIO, rate: float, settings: MediaSettings) -> Iterat
     size: tuple[int, int] | None = None
     for number, jpeg in enumerate(_jpegs(stream.read())):
         try:
-            picture = read_jpeg(jpeg, settings, size)
+            picture = read_jpeg(jpeg, settings, size, allowance)
         except UnreadableMediaError:
             yield Shot(number / rate, None)
             continue
@@ -107,21 +111,35 @@ def look_at_header(stream: BinaryIO, settings: MediaSettings) -> bool:
     return several
 
 
-def read_jpeg(data: bytes, settings: MediaSettings, size: tuple[int, int] | None = None) -> Picture:
+def read_jpeg(
+    data: bytes,
+    settings: MediaSettings,
+    size: tuple[int, int] | None = None,
+    allowance: Allowance | None = None,
+) -> Picture:
     """(H, W, 3) uint8 RGB of a JPEG, turned upright by its EXIF orientation.
 
     Args:
         data: the JPEG. settings: limits. size: width and height to give; else it is scaled down to the analysis size.
+        allowance: of the clip that it is a frame of; None where it is none.
     Raises:
         UnreadableMediaError: not a JPEG, or damaged. MediaLimitError: too many pixels or passes.
     """
     from PIL import Image
 
-    if data.count(b"\xff\xda") > MOST_SCANS:  # starts of scans: inside of one, every 0xff is followed by zero
+    passes = max(1, data.count(START_OF_SCAN))
+    if passes > MOST_SCANS:
         raise MediaLimitError("A frame is a JPEG of too many passes; send one that isn't progressive.")
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             check_size(image.width, image.height, settings)
+            if passes > 1 and image.width * image.height * passes > MOST_SCANNED_MEGAPIXELS * 1e6:
+                raise MediaLimitError(
+                    f"A frame is a JPEG of {passes} passes over {image.width} x {image.height} pixels; send a smaller "
+                    "one, or one that isn't progressive."
+                )
+            if allowance is not None:
+                allowance.ask(image.width, image.height, passes)
             image.draft("RGB", (settings.analysis_side_px, settings.analysis_side_px))
             return _finish(_upright(image).convert("RGB"), settings, size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -133,8 +151,8 @@ def read_jpeg(data: bytes, settings: MediaSettings, size: tuple[int, int] | None
 class _Album:
     """Image files of one clip, read one at a time."""
 
-    def __init__(self, paths: list[Path], settings: MediaSettings) -> None:
-        self._paths, self._settings = paths, settings
+    def __init__(self, paths: list[Path], settings: MediaSettings, allowance: Allowance) -> None:
+        self._paths, self._settings, self._allowance = paths, settings, allowance
         self._size: tuple[int, int] | None = None
         self._white: float | None = None
 
@@ -149,6 +167,7 @@ class _Album:
         try:
             with Image.open(path, formats=FORMATS) as image:
                 check_size(image.width, image.height, self._settings)
+                self._allowance.spend(image.width, image.height)
                 picture = _finish(self._rgb(_upright(image)), self._settings, self._size)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise MediaLimitError(f"{path} is too large ({error}).") from error

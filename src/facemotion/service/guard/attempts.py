@@ -1,8 +1,9 @@
 """Nonces and the lock: an attempt is made once, by whom it was given to, and failures cost time.
 
-A failure is charged when the attempt begins, in the transaction that uses up its nonce, and forgiven if the attempt is
-accepted or never came to a comparison. So a hundred attempts at once are charged like a hundred in a row, and a killed
-process forgives nothing. Names that nobody has are counted alike.
+A failure is charged when the attempt begins, in the transaction that uses up its nonce, and taken back if the attempt
+is accepted or never came to a comparison. So a hundred attempts at once are charged like a hundred in a row, and a
+killed process forgives nothing. An attempt takes back its own charge and no other: those of attempts still under way
+stay even where one between them is accepted. Names that nobody has are counted alike.
 
 Moments are of the machine's clock, which may be set. Set back, it leaves moments that lie ahead: from then on a wait
 lasts no longer than the settings say, and a nonce isn't taken. Set forward, it ends waits and nonces early, but forgets
@@ -18,16 +19,22 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from facemotion.errors import LockedError, NonceError, RateError
 from facemotion.service.settings import AttemptSettings
-from facemotion.service.sql_tables import failures, nonces
+from facemotion.service.sql_tables import charges, failures, nonces
 from facemotion.store.database import Database
+from facemotion.store.sql import hold_user
 
-Purpose = Literal["verify", "enrol"]
+Purpose = Literal["verify", "enrol", "enrol-again"]
+"""A nonce to enrol is good for a new user alone: whoever is enrolled stays as they are unless that was asked for."""
 NONCE_BYTES = 24
+CHARGE_BYTES = 16
+UNDER_WAY_SECONDS = 3600.0
+"""An attempt whose end isn't known after this long will never end: its process was killed. Its failure stays counted
+until the next attempt that is accepted."""
 MOST_DOUBLINGS = 60
 """Of the wait, which `longest_wait_seconds` bounds long before; 2 to more than this overflows."""
 FORGET_SECONDS = 90 * 86400.0
@@ -67,11 +74,13 @@ class Ticket:
 
     Attributes:
         key_id: of the key that its nonce was given to.
-        charged: when a failure was charged for it, seconds since 1970; 0 where none was.
+        charge: id of the failure that was charged for it; "" where none was.
+        charged: when that was, seconds since 1970; 0 where none was.
         before: when the failure before that one was charged; 0 if there was none.
     """
 
     key_id: str
+    charge: str = ""
     charged: float = 0.0
     before: float = 0.0
 
@@ -117,62 +126,100 @@ class Attempts:
             key_id: of the caller, who must be the one that the nonce was given to; None where the nonce itself says
                 who calls.
         Returns:
-            what `forgive` and `accept` ask for.
+            what `forgive`, `fail` and `accept` ask for.
         Raises:
             NonceError: unknown, used, expired, or of another user, purpose or key.
             LockedError: wait, or see an administrator; the nonce is used up all the same.
         """
+        self.holder(user, purpose, key_id, nonce)  # a made-up one costs no writing
         now = time.time()
         with self._database.write() as connection:
-            if connection.dialect.name == "postgresql":  # one attempt of a user at a time; SQLite has one writer anyhow
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user})
+            hold_user(connection, user)  # one attempt of a user at a time
             self._mend(connection, now, failures.c.user == user)
-            here = (
-                (nonces.c.digest == _digest(nonce))
-                & (nonces.c.user == user)
-                & (nonces.c.purpose == purpose)
-                & ~self._stale(now)
-            )
-            if key_id is not None:
-                here &= nonces.c.key_id == key_id
+            here = self._good(user, purpose, key_id, nonce, now)
             holder: str | None = connection.scalar(select(nonces.c.key_id).where(here))
             known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
             state = self._state(connection, user, now) if purpose == "verify" else FREE
-            charged = before = 0.0
+            ticket = Ticket(holder or "")
             if known and purpose == "verify" and state.open:
-                charged, before = now, self._charge(connection, user, now)
-        if holder is None or not known:
-            raise NonceError(
-                "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new "
-                "one."
-            )
+                ticket = self._charge(connection, user, holder or "", now)
+        if not known:
+            raise _unknown_nonce()
         self._refuse_locked(state)
-        return Ticket(holder, charged, before)
+        return ticket
+
+    def holder(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> str:
+        """Id of the key that a nonce was given to; the nonce stays good.
+
+        Args:
+            user, purpose, key_id, nonce: see begin.
+        Raises:
+            NonceError: see begin.
+        """
+        with self._database.read() as connection:
+            here = self._good(user, purpose, key_id, nonce, time.time())
+            found: str | None = connection.scalar(select(nonces.c.key_id).where(here))
+        if found is None:
+            raise _unknown_nonce()
+        return found
 
     def forgive(self, connection: Connection, user: str, ticket: Ticket) -> None:
         """Take back the charge of an attempt that never came to a comparison: the wait goes on from the failure before
-        it, unless another one was charged since.
+        it, unless another one was charged since. A charge that was forgotten meanwhile isn't taken back from others.
         """
+        if not self.fail(connection, user, ticket):
+            return
         of_user = failures.c.user == user
         here = of_user & (failures.c["count"] > 0)
         connection.execute(update(failures).where(here).values(count=failures.c["count"] - 1))
         last = of_user & (failures.c.latest == ticket.charged)
         connection.execute(update(failures).where(last).values(latest=ticket.before))
 
+    def fail(self, connection: Connection, user: str, ticket: Ticket) -> bool:
+        """Let the charge of an attempt stand for good, as it came to a comparison and wasn't accepted.
+
+        Returns:
+            Whether it was still under way.
+        """
+        here = (charges.c.id == ticket.charge) & (charges.c.user == user)
+        return bool(connection.execute(delete(charges).where(here)).rowcount)
+
     def accept(self, connection: Connection, user: str, ticket: Ticket) -> None:
-        """Take back the charge of an accepted attempt, and forget failures before it, unless they locked the user."""
+        """Take back the charge of an accepted attempt, and forget earlier failures, unless they locked the user.
+        Attempts that are under way stay charged.
+        """
         self.forgive(connection, user, ticket)
+        others = (charges.c.user == user) & (charges.c.at > time.time() - UNDER_WAY_SECONDS)
+        under_way = connection.scalar(select(func.count()).select_from(charges).where(others)) or 0
         here = (failures.c.user == user) & (failures.c["count"] < self._settings.lock_failures)
-        connection.execute(delete(failures).where(here))
+        if under_way:
+            fewer = here & (failures.c["count"] > under_way)
+            connection.execute(update(failures).where(fewer).values(count=under_way))
+        else:
+            connection.execute(delete(failures).where(here))
+
+    def forget_failures(self, connection: Connection, user: str) -> None:
+        """Forget the failures of a name that enrolled again, unless they locked it."""
+        if not self._state(connection, user, time.time()).locked:
+            self.unlock(connection, user)
 
     def unlock(self, connection: Connection, user: str) -> None:
         """Forget all failures of a name."""
         connection.execute(delete(failures).where(failures.c.user == user))
+        connection.execute(delete(charges).where(charges.c.user == user))
 
-    def forget(self, connection: Connection, user: str) -> None:
-        """Remove everything kept of a name."""
-        self.unlock(connection, user)
+    def forget(self, connection: Connection, user: str, *, unlock: bool) -> None:
+        """Remove what is kept of a name.
+
+        Args:
+            connection: of the transaction. user: the name.
+            unlock: also that it is locked for good, which stays otherwise: deleting a user is no way round the lock.
+        """
         connection.execute(delete(nonces).where(nonces.c.user == user))
+        if unlock:
+            self.unlock(connection, user)
+        else:
+            self.forget_failures(connection, user)
 
     def state(self, user: str) -> LockState:
         """How a name stands now."""
@@ -186,6 +233,17 @@ class Attempts:
             self._mend(connection, now)
             old = (failures.c.latest < now - FORGET_SECONDS) & (failures.c["count"] < self._settings.lock_failures)
             connection.execute(delete(failures).where(old))
+            connection.execute(delete(charges).where(charges.c.at < now - UNDER_WAY_SECONDS))
+
+    def _good(self, user: str, purpose: Purpose, key_id: str | None, nonce: str, now: float) -> ColumnElement[bool]:
+        """Which row holds a nonce that is good for this."""
+        here = (
+            (nonces.c.digest == _digest(nonce))
+            & (nonces.c.user == user)
+            & (nonces.c.purpose == purpose)
+            & ~self._stale(now)
+        )
+        return here if key_id is None else here & (nonces.c.key_id == key_id)
 
     def _stale(self, now: float) -> ColumnElement[bool]:
         """Which nonces aren't good: expired, or of a moment that this clock hasn't reached."""
@@ -223,14 +281,22 @@ class Attempts:
                 f"Too many failures; try again in {math.ceil(state.wait_seconds)} s.", retry_seconds=state.wait_seconds
             )
 
-    def _charge(self, connection: Connection, user: str, now: float) -> float:
-        """Count a failure, and tell when the one before was charged."""
+    def _charge(self, connection: Connection, user: str, key_id: str, now: float) -> Ticket:
+        """Count a failure, which its own attempt may take back."""
         before: float | None = connection.scalar(select(failures.c.latest).where(failures.c.user == user))
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         row = dialect.insert(failures).values(user=user, count=1, latest=now)
         again = {"count": failures.c["count"] + 1, "latest": now}
         connection.execute(row.on_conflict_do_update(index_elements=["user"], set_=again))
-        return before or 0.0
+        charge = secrets.token_hex(CHARGE_BYTES)
+        connection.execute(insert(charges).values(id=charge, user=user, at=now))
+        return Ticket(key_id, charge, now, before or 0.0)
+
+
+def _unknown_nonce() -> NonceError:
+    return NonceError(
+        "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new one."
+    )
 
 
 def _digest(nonce: str) -> bytes:

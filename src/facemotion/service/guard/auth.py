@@ -63,6 +63,11 @@ class Caller:
             raise RightsError(f"This needs an API key with the role {role}, yours has the role {self.role}.")
 
 
+def role_for(purpose: str) -> Role:
+    """The role that an attempt needs."""
+    return "verify" if purpose == "verify" else "enrol"
+
+
 @dataclass(frozen=True)
 class ApiKey:
     """A key as it is listed: without its secret."""

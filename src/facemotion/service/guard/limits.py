@@ -4,57 +4,157 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from facemotion.errors import BusyError, RateError
+from facemotion.errors import BusyError, MediaError, RateError
 from facemotion.service.settings import LimitSettings
 
 T = TypeVar("T")
 MOST_CALLERS = 10_000
 RETRY_SECONDS = 2.0
 """When a busy service says to try again, in seconds."""
+FAIR_LEAD = 2
+"""Who holds this many places more than a newcomer gives one up to them."""
 
 
-class AnalysisQueue:
-    """The threads that analyse clips and frames, and the requests that wait for them. It belongs to one event loop.
+class Place:
+    """A place that somebody holds.
 
-    A request takes its place before its body is read, so that memory is bounded by the number of places.
+    Attributes:
+        holder: who.
+    """
+
+    def __init__(self, holder: str, timer: asyncio.Timeout) -> None:
+        self.holder = holder
+        self._timer: asyncio.Timeout | None = timer
+        self.lost = False
+
+    @property
+    def can_be_lost(self) -> bool:
+        """Whether it may still go to somebody else."""
+        return self._timer is not None
+
+    def keep(self) -> None:
+        """From now on it is nobody else's: what it was taken for has begun."""
+        self._timer = None
+
+    def give_up(self) -> None:
+        """Let somebody else have it: whatever its holder awaits is broken off."""
+        if self._timer is not None:
+            self.lost = True
+            self._timer.reschedule(asyncio.get_running_loop().time())
+            self._timer = None
+
+
+class Places:
+    """A number of places, shared by whoever asks: nobody is kept out by somebody who holds more than their share.
+
+    Where all are taken, a newcomer gets the oldest place of the holder with the most, if that one holds FAIR_LEAD more
+    than the newcomer. A single holder may have all of them. It belongs to one event loop.
 
     Args:
-        limits: how many threads there are, how many requests may wait, and how long.
+        count: how many there are.
+        words: what to tell who finds them taken.
 
     Attributes:
         taken: places that are taken now.
     """
 
-    def __init__(self, limits: LimitSettings) -> None:
-        self._limits = limits
-        self._places = limits.concurrency + limits.queue
-        self.taken = 0
-        self._turns = asyncio.Semaphore(limits.concurrency)
-        self._threads = ThreadPoolExecutor(limits.concurrency, "analysis")
+    def __init__(self, count: int, words: str = "The service is busy; try again shortly.") -> None:
+        self._count = count
+        self._words = words
+        self._held: list[Place] = []
+
+    @property
+    def taken(self) -> int:
+        """How many are held now."""
+        return len(self._held)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def hold(self, holder: str) -> AsyncIterator[Place]:
+        """Hold a place.
+
+        Args:
+            holder: who; those of one name share.
+        Raises:
+            BusyError: all are taken, or this one went to somebody who had fewer.
+        """
+        if len(self._held) >= self._count:
+            self._make_room(holder)
+        place: Place | None = None
+        try:
+            async with asyncio.timeout(None) as timer:
+                place = Place(holder, timer)
+                self._held.append(place)
+                yield place
+        except TimeoutError as error:
+            if place is None or not place.lost:
+                raise
+            raise self.busy() from error
+        finally:
+            if place in self._held:
+                self._held.remove(place)
+
+    def busy(self) -> BusyError:
+        """What to raise where there is no place."""
+        return BusyError(self._words, retry_seconds=RETRY_SECONDS)
+
+    def _make_room(self, holder: str) -> None:
+        counts = Counter(place.holder for place in self._held)
+        most = max(counts.values(), default=0)
+        rich = {name for name, count in counts.items() if count == most}
+        oldest = next((place for place in self._held if place.holder in rich and place.can_be_lost), None)
+        if oldest is None or most < counts[holder] + FAIR_LEAD:
+            raise self.busy()
+        self._held.remove(oldest)
+        oldest.give_up()
+
+
+class AnalysisQueue:
+    """The threads that analyse clips and frames, and the requests that wait for them. It belongs to one event loop.
+
+    A request takes its place before its body is read, so that memory is bounded by the number of places. It may lose
+    it, until its analysis begins, to somebody who holds fewer.
+
+    Args:
+        limits: how many threads there are, how many requests may wait, and how long.
+    """
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._limits = limits
+        self._places = Places(limits.concurrency + limits.queue)
+        self._turns = asyncio.Semaphore(limits.concurrency)
+        self._threads = ThreadPoolExecutor(limits.concurrency, "analysis")
+        self._waste = RateLimiter(limits.wasted_seconds, "seconds of clips that can't be read")
+
+    @property
+    def taken(self) -> int:
+        """Places that are taken now."""
+        return self._places.taken
+
+    @asynccontextmanager
+    async def place(self, sender: str) -> AsyncIterator[Place]:
         """Hold a place in the queue.
 
+        Args:
+            sender: who the request comes from.
         Raises:
-            BusyError: all are taken.
+            BusyError: see Places.hold.
+            RateError: too much time went into clips of that sender that can't be read.
         """
-        if self.taken >= self._places:
-            raise self._busy()
-        self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
+        self._waste.check(sender)
+        async with self._places.hold(sender) as place:
+            yield place
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run work in a thread when it is this request's turn.
+    async def run(self, place: Place, work: Callable[[], T]) -> T:
+        """Run work in a thread when it is this request's turn. A clip that can't be read is charged to who sent it.
 
+        Args:
+            place: of the request. work: what to run.
         Raises:
             BusyError: the turn didn't come in time. Whatever the work raises.
         """
@@ -62,9 +162,14 @@ class AnalysisQueue:
             async with asyncio.timeout(self._limits.queue_seconds):
                 await self._turns.acquire()
         except TimeoutError as error:
-            raise self._busy() from error
+            raise self._places.busy() from error
+        place.keep()
+        begin = time.monotonic()
         try:
             return await self.run_at_once(work)
+        except MediaError:
+            self._waste.charge(place.holder, time.monotonic() - begin)
+            raise
         finally:
             self._turns.release()
 
@@ -79,30 +184,49 @@ class AnalysisQueue:
         """Wait for what is running, then let go of the threads."""
         self._threads.shutdown()
 
-    def _busy(self) -> BusyError:
-        return BusyError("The service is busy; try again shortly.", retry_seconds=RETRY_SECONDS)
-
 
 class RateLimiter:
-    """How often each caller asks: a bucket of one minute's requests that refills steadily."""
+    """How much each caller asks for: a bucket of one minute's worth that refills steadily.
 
-    def __init__(self, per_minute: float) -> None:
+    Args:
+        per_minute: what a bucket holds.
+        what: it is filled with, for the message.
+    """
+
+    def __init__(self, per_minute: float, what: str = "requests") -> None:
         self._per_minute = per_minute
+        self._what = what
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def spend(self, caller: str) -> None:
+        """Take one from a caller's bucket.
+
+        Raises:
+            RateError: it is empty.
+        """
+        self.check(caller, 1)
+        self.charge(caller, 1)
+
+    def check(self, caller: str, least: float = 1e-6) -> None:
         """
         Raises:
-            RateError: the caller's bucket is empty.
+            RateError: the caller's bucket holds less than that.
         """
-        now = time.monotonic()
-        left, then = self._buckets.get(caller, (self._per_minute, now))
-        left = min(self._per_minute, left + (now - then) * self._per_minute / 60)
-        if left < 1:
+        left = self._left(caller)
+        if left < least:
             raise RateError(
-                f"More than {self._per_minute:g} requests a minute; slow down.",
-                retry_seconds=(1 - left) * 60 / self._per_minute,
+                f"More than {self._per_minute:g} {self._what} a minute; slow down.",
+                retry_seconds=(least - left) * 60 / self._per_minute,
             )
+
+    def charge(self, caller: str, amount: float) -> None:
+        """Take from a caller's bucket, which may hold less than nothing afterwards."""
+        left = self._left(caller) - amount
         if len(self._buckets) >= MOST_CALLERS and caller not in self._buckets:
             del self._buckets[next(iter(self._buckets))]
-        self._buckets[caller] = (left - 1, now)
+        self._buckets[caller] = (left, time.monotonic())
+
+    def _left(self, caller: str) -> float:
+        now = time.monotonic()
+        left, then = self._buckets.get(caller, (self._per_minute, now))
+        return min(self._per_minute, left + (now - then) * self._per_minute / 60)

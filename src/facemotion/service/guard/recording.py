@@ -88,11 +88,14 @@ class Recorder:
         return Recording(self._acquirer.finish(damaged_share), tuple(self._digests), times, tuple(self._pictures))
 
 
-def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool) -> Recording:
+def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, max_wall_seconds: float) -> Recording:
     """Take a clip through the front end, one frame in memory at a time.
 
+    Args:
+        frontend: shared. clip: bytes of a video. secret, keep_pictures: see Recorder.
+        max_wall_seconds: how long that may take.
     Raises:
         MediaError, AcquisitionError and their kinds: see Frontend.acquire.
     """
     recorder = Recorder(frontend, secret, keep_pictures)
-    return recorder.finish(recorder.push_all(read_frames(clip, frontend.settings.media)))
+    return recorder.finish(recorder.push_all(read_frames(clip, frontend.settings.media, None, max_wall_seconds)))

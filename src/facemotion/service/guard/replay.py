@@ -81,6 +81,23 @@ class Secret:
         return cls(derived[:ID_BYTES].hex(), keys[:KEY_BYTES], keys[KEY_BYTES:])
 
 
+@dataclass(frozen=True)
+class Look:
+    """What came of looking for a recording among the earlier ones.
+
+    Attributes:
+        seen: whether it is one of them.
+        compared: those that it was compared with, by the nonces of their encryption.
+    """
+
+    seen: bool
+    compared: frozenset[bytes]
+
+
+NOTHING = Look(False, frozenset())
+"""Nothing was looked at yet."""
+
+
 class RecordingMemory:
     """The earlier recordings of each user, in a service's database.
 
@@ -105,19 +122,28 @@ class RecordingMemory:
             known = self._known = (name, Secret.derive(master))
         return known[1]
 
-    def seen(self, user: str, recording: Recording) -> bool:
-        """Whether an earlier recording of the user is this one, by its pixels or by its motion."""
+    def look(self, user: str, recording: Recording, before: Look = NOTHING) -> Look:
+        """Look whether an earlier recording of the user is this one, by its pixels or by its motion.
+
+        Args:
+            user: whose recordings. recording: the one of now.
+            before: an earlier look for it. What was compared then isn't again: in the transaction that keeps a
+                recording, those are left that came meanwhile, as of attempts at the same time.
+        """
         secret = self.secret
         with self._database.read() as connection:
             readable = (table.c.user == user) & (table.c.secret_id == secret.id)
             rows = connection.execute(select(table.c.frames, table.c.motion).where(readable)).all()
         course = _course(recording, secret)
         known = set(recording.frame_digests)
-        return any(
+        marks = {bytes(row.motion[:NONCE_BYTES]) for row in rows}
+        seen = before.seen or any(
             shared(known, _split(row.frames)) >= self._settings.frame_share
             or distance(course, _open(row.motion, user, secret)) < self._settings.motion_ratio
             for row in rows
+            if row.motion[:NONCE_BYTES] not in before.compared
         )
+        return Look(seen, frozenset(marks))
 
     def same(self, first: Recording, second: Recording) -> bool:
         """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
@@ -126,7 +152,13 @@ class RecordingMemory:
         return share >= self._settings.frame_share or far < self._settings.motion_ratio
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
-        """Remember a recording: kind "take" for good, kind "attempt" until enough others came after."""
+        """Remember a recording, until enough others of its kind came after; enrolling again forgets none.
+
+        Args:
+            connection: of the transaction. user: whose it is.
+            kind: "take" of an enrolment, "accepted" or "attempt"; each kind has its own number.
+            recording: what to remember.
+        """
         nonce, secret = secrets.token_bytes(NONCE_BYTES), self.secret
         plain = _course(recording, secret).astype("<f2").tobytes()
         row = {
@@ -138,9 +170,10 @@ class RecordingMemory:
             "at": time.time(),
         }
         connection.execute(insert(table).values(**row))
-        attempts = (table.c.user == user) & (table.c.kind == "attempt")
-        newest = select(table.c.number).where(attempts).order_by(table.c.number.desc()).limit(self._settings.remembered)
-        connection.execute(delete(table).where(attempts & table.c.number.not_in(newest)))
+        alike = (table.c.user == user) & (table.c.kind == kind)
+        most = self._settings.remembered_takes if kind == "take" else self._settings.remembered
+        newest = select(table.c.number).where(alike).order_by(table.c.number.desc()).limit(most)
+        connection.execute(delete(table).where(alike & table.c.number.not_in(newest)))
         connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != secret.id)))
 
     def forget(self, connection: Connection, user: str) -> None:

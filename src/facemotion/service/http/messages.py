@@ -15,14 +15,16 @@ from facemotion.types import Decision
 class NonceRequest(Message):
     """What a nonce is wanted for."""
 
-    purpose: Literal["verify", "enrol"] = Field(description="What the attempt is for.")
+    purpose: Literal["verify", "enrol", "enrol-again"] = Field(
+        description="What the attempt is for: enrol is for new users alone."
+    )
 
 
 class Nonce(Message):
     """Good for one attempt."""
 
     nonce: str = Field(description="Send it with the attempt.")
-    purpose: Literal["verify", "enrol"] = Field(description="As it was asked for.")
+    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="As it was asked for.")
     expires_seconds: float = Field(description="How long it is good for, from now.")
 
 

@@ -14,7 +14,7 @@ from facemotion.errors import ModelError
 from facemotion.models import Models
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
-from facemotion.service.guard.auth import Caller
+from facemotion.service.guard.auth import Caller, role_for
 from facemotion.service.http import messages
 from facemotion.service.http.responses import WORDS
 from facemotion.service.http.uploads import Form, read_form, read_json
@@ -123,7 +123,7 @@ def routes() -> APIRouter:
 
 def create_nonce(request: Request, caller: RequestCaller, user: UserName, body: NonceBody) -> messages.Nonce:
     """Ask for a nonce: it is good for one attempt of one user, and not for long."""
-    caller.require(body.purpose)
+    caller.require(role_for(body.purpose))
     context = context_of(request)
     nonce = context.operations.attempts.issue(user, body.purpose, caller.key_id)
     seconds = context.settings.attempts.nonce_seconds
@@ -133,11 +133,11 @@ def create_nonce(request: Request, caller: RequestCaller, user: UserName, body: 
 async def verify(request: Request, caller: RequestCaller, user: UserName) -> messages.Verdict:
     """Verify a user by a clip of their motion: pass or fail. Unknown users fail like others."""
     context = context_of(request)
-    async with context.analysis.place():
+    async with context.analysis.place(_sender(request, caller)) as place:
         form = await _form(request, context, {"nonce", "clip"})
         nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
         # The nonce is used up once it is this attempt's turn: who finds the service busy can try again with it.
-        answer = await context.analysis.run(lambda: context.operations.verify(caller, user, nonce, clip))
+        answer = await context.analysis.run(place, lambda: context.operations.verify(caller, user, nonce, clip))
     evidence = messages.Evidence.of(answer.outcome, answer.decision) if caller.may("admin") else None
     return messages.Verdict(accepted=answer.accepted, evidence=evidence)
 
@@ -148,24 +148,29 @@ async def enrol(request: Request, caller: RequestCaller, user: UserName) -> mess
 
 
 async def enrol_again(request: Request, caller: RequestCaller, user: UserName) -> messages.Enrolled:
-    """Replace an enrolled user's takes; the old ones are gone once the new ones are good."""
+    """Replace an enrolled user's takes; the old ones are gone once the new ones are good. Needs a nonce for that."""
     return await _enrol(request, caller, user, replace=True)
 
 
 async def _enrol(request: Request, caller: Caller, user: str, *, replace: bool) -> messages.Enrolled:
     caller.require("enrol")
     context = context_of(request)
-    async with context.analysis.place():
+    async with context.analysis.place(_sender(request, caller)) as place:
         form = await _form(request, context, {"nonce", "takes"})
         nonce = form.text("nonce")
         takes = form.files("takes", context.operations.verifier.settings.verifier.max_takes)
 
         def work() -> Enrolment:
-            context.operations.attempts.begin(user, "enrol", caller.key_id, nonce)
+            context.operations.attempts.begin(user, "enrol-again" if replace else "enrol", caller.key_id, nonce)
             return context.operations.enrol(caller, user, context.operations.recordings(takes), replace)
 
-        made = await context.analysis.run(work)
+        made = await context.analysis.run(place, work)
     return messages.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
+
+
+def _sender(request: Request, caller: Caller) -> str:
+    """Who shares the places of the queue with others: the holder of a key, or an address without one."""
+    return caller.key_id or (request.client.host if request.client else "")
 
 
 async def _form(request: Request, context: ServiceContext, fields: set[str]) -> Form:

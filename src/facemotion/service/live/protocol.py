@@ -30,7 +30,7 @@ class Hello(FromClient):
     nonce: str = Field(
         max_length=256, pattern=r"^[\x00-\x7f]*$", description="From createNonce, for this user and purpose."
     )
-    purpose: Literal["verify", "enrol"] = Field(description="What the nonce was given for.")
+    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="What the nonce was given for.")
 
 
 class TryHello(FromClient):
@@ -155,8 +155,8 @@ def read_first(text: str) -> Hello | TryHello:
     return _read(
         FIRST,
         text,
-        "The first message is a JSON object of user, nonce, and verify or enrol as purpose, or of try as purpose "
-        "alone; see docs/service.md.",
+        "The first message is a JSON object of user, nonce, and verify, enrol or enrol-again as purpose, or of try as "
+        "purpose alone; see docs/service.md.",
     )
 
 

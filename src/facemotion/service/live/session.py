@@ -111,8 +111,6 @@ class SocketSession:
         """
         try:
             if isinstance(first, TryHello):
-                address = self._socket.client.host if self._socket.client else ""
-                self._context.admission.admit_visitor(address, self._socket.headers)
                 await self._compare()
                 return
             enter = self._context.operations.enter
@@ -120,7 +118,7 @@ class SocketSession:
             if first.purpose == "verify":
                 await self._verify(caller, first.user, ticket)
             else:
-                await self._enrol(caller, first.user)
+                await self._enrol(caller, first.user, first.purpose == "enrol-again")
         finally:
             self.state = SessionState.CLOSED
 
@@ -137,10 +135,10 @@ class SocketSession:
         answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
 
-    async def _enrol(self, caller: Caller, user: str) -> None:
+    async def _enrol(self, caller: Caller, user: str, replace: bool) -> None:
         operations = self._context.operations
         limits = operations.verifier.settings.verifier
-        replace = bool(await run_in_threadpool(operations.store.factors, user))
+        await run_in_threadpool(operations.check_presence, user, replace)
         await self._send(TakeLimits(min_takes=limits.min_takes, max_takes=limits.max_takes))
         while True:
             recorder, command = await self._take()

@@ -6,18 +6,23 @@ The messages are in `protocol.py` and docs/service.md.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
 
 from fastapi import WebSocket
+from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
-from facemotion.errors import BusyError, FacemotionError, UploadTimeoutError
+from facemotion.errors import FacemotionError, UploadTimeoutError
 from facemotion.service.context import ServiceContext
-from facemotion.service.guard.limits import RETRY_SECONDS
+from facemotion.service.guard.limits import Places
+from facemotion.service.live.protocol import TryHello
 from facemotion.service.live.session import SocketSession, send
 from facemotion.service.problems import FAULT, Problem, problem_of
 
 SESSION_SECONDS = 300.0
 """Longest session, all takes of an enrolment together."""
+FULL = "The service has as many live sessions as it takes; try again shortly."
 
 
 class Live:
@@ -26,20 +31,20 @@ class Live:
     Args:
         context: of the app.
 
-    Attributes:
-        sessions: how many run now.
     """
 
     def __init__(self, context: ServiceContext) -> None:
+        most = context.settings.limits.live_sessions
         self._context = context
-        self.sessions = 0
+        self._sessions = Places(most, FULL)
+        self._visitors = Places(max(1, most // 2), FULL)
 
     async def serve(self, socket: WebSocket) -> None:
         """Run one session, from its first message to its end; every refusal is sent as a problem."""
         await socket.accept()
         try:
             async with asyncio.timeout(SESSION_SECONDS):
-                await self._run(SocketSession(self._context, socket))
+                await self._run(socket, SocketSession(self._context, socket))
             await socket.close()
         except FacemotionError as error:
             await _part(socket, problem_of(error))
@@ -52,18 +57,21 @@ class Live:
             await _part(socket, FAULT)
             raise
 
-    async def _run(self, session: SocketSession) -> None:
+    async def _run(self, socket: WebSocket, session: SocketSession) -> None:
         first = await session.receive_first()
-        # Counted from here on: otherwise a client that says nothing would keep others out, without a nonce.
-        if self.sessions >= self._context.settings.limits.live_sessions:
-            raise BusyError(
-                "The service has as many live sessions as it takes; try again shortly.", retry_seconds=RETRY_SECONDS
-            )
-        self.sessions += 1
-        try:
+        # A place is taken from here on: otherwise a client that says nothing would keep others out, without a nonce.
+        address = socket.client.host if socket.client else ""
+        async with AsyncExitStack() as stack:
+            if isinstance(first, TryHello):
+                self._context.admission.admit_visitor(address, socket.headers)
+                holder = f"visitor {address}"
+                await stack.enter_async_context(self._visitors.hold(holder))
+            else:
+                given_to = partial(self._context.operations.attempts.holder, key_id=None)
+                key_id = await run_in_threadpool(given_to, first.user, first.purpose, nonce=first.nonce)
+                holder = f"key {key_id}" if key_id else address
+            await stack.enter_async_context(self._sessions.hold(holder))
             await session.run(first)
-        finally:
-            self.sessions -= 1
 
 
 async def _part(socket: WebSocket, problem: Problem) -> None:

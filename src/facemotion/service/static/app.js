@@ -8,7 +8,7 @@ import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { FAULTS, WORDS } from "./strings.js";
 
-/** @typedef {"verify" | "enrol"} Purpose */
+/** @typedef {import("./link.js").Purpose} Purpose */
 /** @typedef {import("./camera.js").Shot} Shot */
 /** @typedef {import("./link.js").TakeKept} TakeKept */
 /** @typedef {import("./link.js").TakeRefused} TakeRefused */
@@ -72,7 +72,7 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   $("verdict-title").textContent = title;
   $("verdict-text").textContent = text;
   $("change").hidden = $("erase").hidden = !manage;
-  $("change").onclick = () => begin("enrol", manage);
+  $("change").onclick = () => begin("enrol-again", manage);
   let sure = false;
   $("erase").textContent = WORDS.erase;
   $("erase").onclick = () => {
@@ -97,14 +97,15 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   view("verdict");
 }
 
-/** @param {unknown} error @param {() => void} [onAgain] */
-function failed(error, onAgain) {
+/** @param {unknown} error @param {() => void} [onAgain] @param {string} [user] */
+function failed(error, onAgain, user = "") {
   const { name, message } = /** @type {Error} */ (error);
   const wait = error instanceof Refusal ? error.seconds : 0;
   const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? error.reason : name];
   const forGood = name === "AuthenticationError" || name === "spent" || (name === "LockedError" && !wait); // trying again is no use
+  const exists = name === "UserExistsError"; // who wants another motion says so
   const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
-  verdict("note", title, text, forGood ? { again: WORDS.back } : { onAgain, wait });
+  verdict("note", title, text, forGood || exists ? { again: WORDS.back, manage: exists ? user : "" } : { onAgain, wait });
 }
 
 /** What to say of a take that was refused; anything else ends the session. @param {unknown} error @param {Session} session */
@@ -121,8 +122,9 @@ function home() {
 /**
  * With the camera open and the stage shown.
  * @param {string} title @param {(camera: Camera, signal: AbortSignal) => Promise<void>} work @param {() => void} again
+ * @param {string} [user]
  */
-async function filmed(title, work, again) {
+async function filmed(title, work, again, user = "") {
   stop.abort();
   const attempt = (stop = new AbortController());
   const camera = new Camera($("camera"));
@@ -145,7 +147,7 @@ async function filmed(title, work, again) {
     await work(camera, attempt.signal);
   } catch (error) {
     if (attempt !== stop || (attempt.signal.aborted && !why)) return;
-    failed(why ?? error, again);
+    failed(why ?? error, again, user);
   } finally {
     camera.close();
   }
@@ -175,7 +177,7 @@ export function begin(purpose, user) {
         signal.throwIfAborted();
       }
     }
-  }, again);
+  }, again, user);
 }
 
 /** @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
@@ -183,7 +185,7 @@ async function live(camera, signal, purpose, user) {
   const session = new Session(camera, stage, signal);
   try {
     await session.open({ user, nonce: await nonce(user, purpose), purpose });
-    if (purpose === "enrol") return await enrol(session, user);
+    if (purpose !== "verify") return await enrol(session, user);
     stage.title(WORDS.verifying(user));
     stage.hint(WORDS.hintVerify);
     const taken = await session.take();
@@ -288,7 +290,7 @@ async function inOnePiece(camera, signal, purpose, user) {
   stage.say(WORDS.sending);
   const answer = await upload(user, purpose, clips);
   signal.throwIfAborted();
-  if (purpose === "enrol") enrolled(user);
+  if (purpose !== "verify") enrolled(user);
   else judged(answer.accepted, user);
 }
 

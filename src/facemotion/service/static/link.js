@@ -14,6 +14,8 @@
  * @typedef {LiveVerdict | TakeLimits | TakeKept | TakeRefused | LiveEnrolled | FirstTake | Comparison} Answer
  */
 
+/** @typedef {"verify" | "enrol" | "enrol-again"} Purpose what a nonce is for; enrol is for new users alone */
+
 /** A refusal of the service, in its own words. */
 export class Refusal extends Error {
   /** @param {Problem} problem */
@@ -81,21 +83,14 @@ export const erase = (user) => call(of(user), { method: "DELETE" });
 
 /**
  * A verification, or an enrolment, by clips sent in one piece.
- * @param {string} user @param {"verify" | "enrol"} purpose @param {Blob[]} clips
+ * @param {string} user @param {Purpose} purpose @param {Blob[]} clips
  */
 export async function upload(user, purpose, clips) {
-  const send = async (/** @type {string} */ method) => {
-    const form = new FormData();
-    form.append("nonce", await nonce(user, purpose));
-    for (const clip of clips) form.append(purpose === "verify" ? "clip" : "takes", clip, "take.webm");
-    return call(`${of(user)}/${purpose === "verify" ? "verify" : "enrolment"}`, { method, body: form });
-  };
-  try {
-    return await send("POST");
-  } catch (error) {
-    if (error instanceof Refusal && error.name === "UserExistsError") return send("PUT");
-    throw error;
-  }
+  const form = new FormData();
+  form.append("nonce", await nonce(user, purpose));
+  for (const clip of clips) form.append(purpose === "verify" ? "clip" : "takes", clip, "take.webm");
+  const method = purpose === "enrol-again" ? "PUT" : "POST";
+  return call(`${of(user)}/${purpose === "verify" ? "verify" : "enrolment"}`, { method, body: form });
 }
 
 const CONNECTING = 5000; // ms until a socket that doesn't open counts as none

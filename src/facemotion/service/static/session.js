@@ -72,7 +72,7 @@ export class Session {
   async open(hello) {
     this.stopped.throwIfAborted();
     await this.link.open(hello);
-    if (hello.purpose === "enrol") this.limits = await this.next();
+    if (hello.purpose.startsWith("enrol")) this.limits = await this.next();
     this.stopped.throwIfAborted();
     this.camera.run((shot) => this.see(shot), () => this.turn());
   }

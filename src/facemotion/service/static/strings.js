@@ -104,6 +104,7 @@ export const FAULTS = {
   OverconstrainedError: ["This camera can't be used", "Connect another one and try again."],
   lost: ["The camera went away", "Connect it again and try again. Nothing was counted."],
   LockedError: ["Too many tries", "Wait a little before the next one."],
+  UserExistsError: ["You're enrolled already", "Another motion would take the place of the one that lets you in now."],
   BusyError: ["Many people are here just now", "Wait a moment, then try again."],
   NonceError: ["That took too long", "Begin again."],
   NoFaceError: ["Your face was out of view", "Look at the camera the whole time. Nothing was counted."],

@@ -1,0 +1,258 @@
+"""Connections that don't wait for ever: heads, bodies and answers have their time, and beyond the limit the idle go.
+
+uvicorn itself waits for heads for ever, and for whoever never reads, so that a few clients could use up the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from typing import ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from facemotion.errors import BusyError
+from facemotion.service.guard.limits import FAIR_LEAD, RETRY_SECONDS
+from facemotion.service.http.responses import respond
+from facemotion.service.problems import problem_of
+from facemotion.service.settings import LimitSettings
+
+UNREAD_SECONDS = 30.0
+"""A client that takes none of its answer for so long is cut off."""
+MOST_UNREAD_BYTES = 256 * 2**10
+"""Bytes of answers that a client of a live session leaves unread at most; a message of the service has some hundred."""
+SPARE_PINGS = 20
+PINGS_PER_SECOND = 1.0
+"""Pings of a client of a live session: so many at once, and so many a second from then on. Browsers send none,
+libraries one in 20 s."""
+PARTING_SECONDS = 1.0
+"""How long a connection beyond the limit stays open after its answer. Closed at once, with a request on its way, it
+would be reset, and the client would lose the answer. It may take as long to say what it asks."""
+PARTING_LEAST = 8
+"""As many connections may be parting at a time, or as many as the limit allows, if that is more; the next is closed at
+once and may be reset before it has read its answer."""
+
+
+class WriteDeadline(asyncio.Protocol):
+    """Cuts a connection off whose client doesn't read: every write has its time.
+
+    Attributes:
+        since: when it was made or became idle, on the loop's clock.
+    """
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    client: tuple[str, int] | None
+    since = 0.0
+    _deaf: asyncio.TimerHandle | None = None
+
+    @property
+    def address(self) -> str:
+        """Of the client; "" where it isn't known."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it would be lost but its place."""
+        return False
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a body is under way that nothing was done with yet."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        super().pause_writing()
+        self._hear_again()
+        self._deaf = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._hear_again()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, and so must its timer be."""
+        self._hear_again()
+        super().connection_lost(exc)
+
+    def _hear_again(self) -> None:
+        if self._deaf is not None:
+            self._deaf.cancel()
+            self._deaf = None
+
+
+class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
+    """A WebSocket whose client can't make answers pile up, by pings or by not reading."""
+
+    _heard = False
+    _pings = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The WebSocket took over."""
+        self.since = self.loop.time()
+        super().connection_made(transport)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the client has said nothing yet."""
+        return not self._heard
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; what they make us answer may not pile up."""
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+            self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """Answer, unless it is one too many."""
+        self._pings += 1
+        if self._pings > SPARE_PINGS + PINGS_PER_SECOND * (self.loop.time() - self.since):
+            self.transport.abort()
+            return
+        super().handle_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message came."""
+        self._heard = True
+        super().send_receive_event_to_app()
+
+
+class ImpatientProtocol(WriteDeadline, H11Protocol):
+    """HTTP/1.1 that closes a connection which doesn't get the head of a request together in time, goes on with a body
+    that was answered already, or doesn't read.
+
+    Beyond the limit of connections the oldest idle one makes room, first of the address with the most; else the oldest
+    whose body is under way, of an address that has more than the newcomer's. Where there is none, the newcomer is
+    turned away. The limits come from the application, by its lifespan state.
+    """
+
+    _parting: ClassVar[set[ImpatientProtocol]] = set()
+    _timer: asyncio.TimerHandle | None = None
+    _patience = 0.0
+    _method = b""
+    _turned_away = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client came: its head must be whole in time."""
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        limits: LimitSettings = self.app_state["limits"]
+        if len(self.connections) > limits.connections and not self._find_room():
+            self._part(max(limits.connections, PARTING_LEAST))
+            return
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: else who never reads keeps a connection for ever
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNREAD_SECONDS)
+            )
+        self._patience = limits.head_seconds
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: the timer runs while a head is under way, from its first byte."""
+        if self in self._parting:
+            self._method = (self._method + data)[:5]
+            if not self._turned_away and len(self._method) == 5:
+                self._turn_away()
+            return
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """An answer went out: what is left of the body that it didn't wait for may not go on for ever."""
+        super().on_response_complete()
+        self.since = self.loop.time()
+        self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """A WebSocket takes over; its own rules hold from here."""
+        self._cancel()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, and so must its timer be."""
+        self._cancel()
+        self._parting.discard(self)
+        super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a request, or goes on with one that was answered."""
+        waits = self.conn.their_state is h11.IDLE and (self.cycle is None or self.cycle.response_complete)
+        return waits or self._answered_early()
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a body is under way and no answer."""
+        return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and not self.cycle.response_started
+
+    def _find_room(self) -> bool:
+        """Close another connection in favour of this one; False where there is none to close."""
+        others = [other for other in self.connections if other is not self and isinstance(other, WriteDeadline)]
+        counts = Counter(other.address for other in others)
+        enough = counts[self.address] + FAIR_LEAD
+        idle = [other for other in others if other.idle]
+        rich = [other for other in others if other.receiving and counts[other.address] >= enough]
+        for group in (idle, rich):
+            if group:
+                min(group, key=lambda other: (-counts[other.address], other.since)).transport.abort()
+                return True
+        return False
+
+    def _part(self, most: int) -> None:
+        """Have the connection closed once it was answered, or at once where `most` are parting."""
+        self.connections.discard(self)  # its place is free for the next one
+        if len(self._parting) >= most:
+            self.transport.write(_busy_answer(self.server_state.default_headers, body=False))
+            self.transport.close()
+            return
+        self._parting.add(self)
+        self._timer = self.loop.call_later(PARTING_SECONDS, self._turn_away)
+
+    def _turn_away(self) -> None:
+        """Answer as soon as the method is known, which decides whether there is a body; close a little later."""
+        self._cancel()
+        self._turned_away = True
+        self.transport.write(_busy_answer(self.server_state.default_headers, body=self._method != b"HEAD "))
+        if self.transport.can_write_eof():  # not under TLS
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(PARTING_SECONDS, self.transport.close)
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE and not self._answered_early():
+            self._cancel()
+        elif self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(self._patience, self._too_slow)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self.idle:
+            self.transport.close()
+
+    def _answered_early(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
+
+
+def _busy_answer(headers: list[tuple[bytes, bytes]], *, body: bool) -> bytes:
+    """A whole HTTP answer of status 503.
+
+    Args:
+        headers: of every answer of the server.
+        body: whether a Problem is its body. Where it has none, its head says nothing of one: it answers any method.
+    """
+    error = BusyError("The service has too many open connections; try again shortly.", retry_seconds=RETRY_SECONDS)
+    answer = respond(503, problem_of(error), {"connection": "close"})
+    if not body:
+        del answer.headers["content-length"], answer.headers["content-type"]
+    lines = [b"HTTP/1.1 503 Service Unavailable"]
+    lines += [name + b": " + value for name, value in (*headers, *answer.raw_headers)]
+    return b"\r\n".join([*lines, b"", bytes(answer.body) if body else b""])

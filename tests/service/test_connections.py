@@ -1,0 +1,154 @@
+"""Connections that press on the service: by pings, by not reading, by number."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import struct
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+from tests.service.conftest import Server, running
+
+from facemotion.service.settings import LimitSettings, ServiceSettings
+
+
+def socket_to(server: Server, *, buffer: int = 0) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    one = socket.socket()
+    if buffer:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    one.settimeout(10)
+    one.connect((host, int(port)))
+    return one
+
+
+def live(server: Server, **more: int) -> socket.socket:
+    """A live session over which nothing was said."""
+    one = socket_to(server, **more)
+    key = base64.b64encode(os.urandom(16)).decode()
+    one.sendall(
+        "GET /v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    assert one.recv(12) == b"HTTP/1.1 101"
+    return one
+
+
+def frame(opcode: int, body: bytes) -> bytes:
+    """A frame of a client (RFC 6455, 5.2), masked by zeros."""
+    length = bytes([0x80 | len(body)]) if len(body) < 126 else b"\xfe" + struct.pack("!H", len(body))
+    return bytes([0x80 | opcode]) + length + bytes(4) + body
+
+
+PING, TEXT = 9, 1
+
+
+def test_a_socket_that_only_pings_and_never_reads_is_cut_off(server):
+    """It took 11 MiB of memory a second."""
+    pings = frame(PING, bytes(125)) * 1000
+    sent = 0
+    with live(server, buffer=2048) as one, suppress(ConnectionError):
+        while sent < 50_000_000:
+            one.sendall(pings)
+            sent += len(pings)
+    assert sent < 20_000_000
+
+
+def test_a_few_pings_are_answered(server):
+    with live(server) as one:
+        for number in range(5):
+            one.sendall(frame(PING, bytes([number])))
+        answers = b""
+        while len(answers) < 15 or not answers.endswith(b"\x8a\x01\x04"):
+            answers += one.recv(1000)
+
+
+def test_a_client_that_reads_no_answer_is_cut_off_in_time(tmp_path, session_environment, monkeypatch):
+    """Also where the answer is the last one, after which nothing is waited for."""
+    monkeypatch.setattr("facemotion.service.http.connections.UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr("facemotion.service.http.connections.SPARE_PINGS", 10**9)
+    monkeypatch.setattr("facemotion.service.http.connections.MOST_UNREAD_BYTES", 10**9)
+    with running(tmp_path / "store.db") as server, live(server, buffer=2048) as one:
+        with suppress(OSError):
+            for _ in range(100):  # 12 MB of answers, more than all buffers between hold
+                one.sendall(frame(PING, bytes(125)) * 1000)
+        begin = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() < begin + 10:
+                one.sendall(frame(TEXT, b"{}"))
+                time.sleep(0.1)
+        assert time.monotonic() < begin + 9
+
+
+def closed(one: socket.socket) -> bool:
+    """Whether the service ended a connection."""
+    try:
+        while one.recv(1000):
+            pass
+        return True
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["silent", "half a head", "live"])
+def test_idle_connections_starve_nobody(tmp_path, session_environment, kind):
+    settings = ServiceSettings(limits=LimitSettings(connections=6))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        idle = [stack.enter_context(live(server) if kind == "live" else socket_to(server)) for _ in range(6)]
+        for one in idle:
+            if kind == "half a head":
+                one.sendall(b"GET /health HTTP/1.1\r\nHost: local")
+        time.sleep(0.3)
+        for _ in range(3):
+            assert server.call("GET", "/health", "", headers={"connection": "close"}).status_code == 200
+        for one in idle:
+            one.settimeout(0.2)
+        assert closed(idle[0])  # the oldest
+        assert not closed(idle[-1])
+
+
+def test_a_body_under_way_is_not_given_up_for_a_client_of_the_same_address(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(connections=2))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        for _ in range(2):
+            one = stack.enter_context(socket_to(server))
+            one.sendall(
+                "POST /v1/users/a/nonces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Authorization: Bearer {server.keys['verify']}\r\nContent-Length: 100\r\n\r\n{{".encode()
+            )
+        time.sleep(0.3)
+        assert server.call("GET", "/health", "").status_code == 503
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/net"), reason="only Linux has all of 127.0.0.0/8")
+def test_bodies_of_one_address_keep_no_other_out(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(connections=3))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        host, port = server.url.removeprefix("http://").split(":")
+        bodies = []
+        for _ in range(3):
+            one = socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0), timeout=5)
+            bodies.append(stack.enter_context(one))
+            one.sendall(
+                "POST /v1/users/a/nonces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Authorization: Bearer {server.keys['verify']}\r\nContent-Length: 100\r\n\r\n{{".encode()
+            )
+            time.sleep(0.1)
+        assert server.call("GET", "/health", "").status_code == 200
+        assert closed(bodies[0])
+
+
+def test_made_up_keys_of_one_address_are_slowed_down_together(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(wrong_keys_per_minute=5))
+    with running(tmp_path / "store.db", settings) as server:
+        codes = []
+        for number in range(8):
+            head = {"authorization": f"Bearer fm_{number:08x}_madeup"}
+            codes.append(server.call("GET", "/v1/models", "", headers=head).status_code)
+        assert codes == [401] * 5 + [429] * 3
+        assert server.call("GET", "/v1/models", "verify").status_code == 200
