@@ -14,7 +14,7 @@ from facemotion.synth.drawing.raster import Canvas, draw_coloured
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
 from facemotion.synth.filming.view import Light, State, View, gaze_rotation, on_screen
-from facemotion.synth.people.assets import HEAD, MESH, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.people.assets import HEAD, PORTRAIT_LIST, PORTRAITS, Assets
 from facemotion.synth.people.cast import cast, fit_portraits
 from facemotion.synth.people.fit import PortraitFitter, load_fits, rodrigues, save_fits
 from facemotion.synth.people.head import INDEX, SHAPES, load_head
@@ -188,8 +188,7 @@ def test_missing_and_wrong_assets_are_named(tmp_path, monkeypatch, assets_folder
 @pytest.fixture
 def few(assets_folder, tmp_path):
     """A folder of assets that can be spoilt: the real head and a list of one portrait, which isn't there yet."""
-    for name in (HEAD, MESH):
-        (tmp_path / name).symlink_to(assets_folder / name)
+    (tmp_path / HEAD).symlink_to(assets_folder / HEAD)
     (tmp_path / PORTRAIT_LIST).write_text("file,frontal_closed_mouth,prompt\nsomebody.jpg,1,a person\n", "utf-8")
     (tmp_path / PORTRAITS).mkdir()
     return Assets.find(tmp_path)

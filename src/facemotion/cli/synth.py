@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facemotion.cli.synth_assets import build
 from facemotion.cli.terminal.console import JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 from facemotion.errors import MissingExtraError, SettingsError
@@ -39,6 +40,7 @@ group = typer.Typer(help="Simulated people performing facial motions, with groun
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    group.command(name="assets")(build)
     app.add_typer(group, name="synth")
 
 
@@ -305,20 +307,10 @@ def probe(
 
 @group.command()
 def priors(assets: AssetsOption = None, json: JsonOption = False) -> None:
-    """Measure the spreads of human movement on the two captures among the assets."""
-    from facemotion.synth.people.assets import Assets
-    from facemotion.synth.performance.priors import capture_priors, repetition_priors
+    """Print the spreads of human movement: measured again where both captures are at hand, else as measured before."""
+    from facemotion.synth.performance.priors import priors_report
 
-    found = Assets.find(assets)
-    capture, repetition = capture_priors(found), repetition_priors(found)
-    report: dict[str, Any] = {
-        "onset": asdict(capture.onset),
-        "offset": asdict(capture.offset),
-        "hold": asdict(capture.hold),
-        "movements": capture.movements,
-        "tremor": capture.tremor,
-        "repetitions": asdict(repetition),
-    }
+    report = priors_report(assets)
     _answer(json, report, "\n".join(f"{name}: {value}" for name, value in report.items()))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from facemotion.errors import AssetError
 
 HEAD = "ict_facekit_light.npz"
-MESH = "mediapipe468_to_ict.npz"
 CAPTURE = "arkit_range_of_motion.npz"
 EXPRESSIONS = "grammatical_facial_expressions.npz"
 PORTRAITS = "portraits"
@@ -38,11 +37,11 @@ class Assets:
             named = os.environ.get("FACEMOTION_ASSETS")
             if not named:
                 raise AssetError(
-                    "Give the assets folder by --assets or set FACEMOTION_ASSETS to it (see docs/synth.md)."
+                    "Give the assets folder by --assets or set FACEMOTION_ASSETS; `facemotion synth assets` builds one."
                 )
             folder = Path(named)
         assets = cls(folder)
-        for name in (HEAD, MESH, PORTRAIT_LIST):
+        for name in (HEAD, PORTRAIT_LIST):
             assets.file(name)
         return assets
 
@@ -54,7 +53,12 @@ class Assets:
         """
         path = self.folder / name
         if not path.exists():
-            raise AssetError(f"{path} is missing; put the assets listed in docs/synth.md into that folder.")
+            remedy = (
+                "this capture isn't part of the assets; docs/synth.md says where it is published"
+                if name in (CAPTURE, EXPRESSIONS)
+                else "build the folder with `facemotion synth assets`"
+            )
+            raise AssetError(f"{path} is missing; {remedy}.")
         return path
 
     def portrait(self, name: str) -> Path:

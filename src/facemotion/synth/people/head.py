@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import AssetError
-from facemotion.synth.people.assets import HEAD, MESH, Assets
+from facemotion.synth.people.assets import HEAD, Assets
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -84,21 +85,31 @@ def load_head(assets: Assets) -> HeadModel:
     Raises:
         AssetError: a file is missing or isn't the head model.
     """
-    return _load(assets.file(HEAD), assets.file(MESH))
+    return _load(assets.file(HEAD))
 
 
 @lru_cache(maxsize=2)
-def _load(head_path: Path, mesh_path: Path) -> HeadModel:
+def _load(path: Path) -> HeadModel:
     try:
-        with np.load(head_path, allow_pickle=False) as data, np.load(mesh_path, allow_pickle=False) as match:
-            return _build(dict(data), dict(match))
+        with np.load(path, allow_pickle=False) as data:
+            return _build(dict(data))
     except (KeyError, ValueError, OSError, EOFError) as error:
-        raise AssetError(
-            f"{head_path} and {mesh_path} aren't the head model and its face-mesh match: {error}."
-        ) from error
+        raise AssetError(f"{path} isn't the head model: {error}.") from error
 
 
-def _build(data: dict[str, NDArray[np.generic]], match: dict[str, NDArray[np.generic]]) -> HeadModel:
+def _face_mesh(data: dict[str, NDArray[np.generic]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The vertex on which each point of the face mesh lies, and where that match is good.
+
+    A head that has no match of its own is ICT-FaceKit, whose match was made by `tools/match_face_mesh.py`.
+    """
+    if "mesh" in data:
+        return np.asarray(data["mesh"], np.int64), np.asarray(data["mesh_good"], bool)
+    table = resources.files("facemotion.synth.people").joinpath("face_mesh.csv").read_text("utf-8")
+    rows = np.array([line.split(",") for line in table.splitlines()[2:]], np.int64)
+    return rows[:, 0], rows[:, 1] == 1
+
+
+def _build(data: dict[str, NDArray[np.generic]]) -> HeadModel:
     names = [str(name) for name in data["expression_names"]]
     material = [str(name) for name in data["materials"]]
     faces, part = np.asarray(data["faces"]), np.asarray(data["face_material"])
@@ -128,6 +139,7 @@ def _build(data: dict[str, NDArray[np.generic]], match: dict[str, NDArray[np.gen
     centres = np.stack([(neutral[b].min(0) + neutral[b].max(0)) / 2 for b in balls])
     centres[:, 2] = [neutral[b, 2].max() - radius for b in balls]
     eyes = sorted(loops[:2], key=lambda loop: -float(neutral[kept][loop, 0].mean()))
+    mesh, good = _face_mesh(data)
     rim = np.full(len(kept), 1e3, np.float32)
     rim[:count] = _distance(neutral[kept][:count], face_quads, np.array(loops[-1]))
     return HeadModel(
@@ -145,8 +157,8 @@ def _build(data: dict[str, NDArray[np.generic]], match: dict[str, NDArray[np.gen
         eyes_identity=np.stack([identity[:, b].astype(np.float32).mean(1) for b in balls], axis=1),
         eye_radius=radius,
         landmarks=place[np.asarray(data["landmarks68"], np.int64)].astype(np.int32),
-        mesh=place[np.asarray(match["corr"], np.int64)].astype(np.int32),
-        mesh_ok=np.asarray(match["ok"], bool) & (place[np.asarray(match["corr"], np.int64)] >= 0),
+        mesh=place[mesh].astype(np.int32),
+        mesh_ok=good & (place[mesh] >= 0),
     )
 
 

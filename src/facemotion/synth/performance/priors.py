@@ -1,11 +1,17 @@
 """How people move: spreads measured on two public captures.
 
-The figures are the defaults of `spreads.Spreads`; `facemotion synth priors` measures them again.
+The figures are the defaults of `spreads.Spreads`. `priors.json` keeps what was measured; the captures aren't part of
+the package. `facemotion synth priors` measures them again where they are at hand.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +19,7 @@ from numpy.typing import NDArray
 from facemotion.errors import AssetError
 from facemotion.synth.people.assets import CAPTURE, EXPRESSIONS, Assets
 from facemotion.synth.people.head import INDEX
+from facemotion.synth.performance.habits import COMPANIONS
 
 Float64Array = NDArray[np.float64]
 
@@ -275,3 +282,48 @@ def _repetitions(
         moves.append(points[start + quarter : end - quarter].mean(0) - before.mean(0))
         lengths.append(max(float(time[end - 1] - time[start]), 0.05))
     return moves, lengths
+
+
+def packaged_priors() -> dict[str, Any]:
+    """What was measured on the captures, in the form of `measure`."""
+    text = resources.files("facemotion.synth.performance").joinpath("priors.json").read_text("utf-8")
+    return dict(json.loads(text))
+
+
+def measure(assets: Assets) -> dict[str, Any]:
+    """Measure both captures.
+
+    Args:
+        assets: where the captures are.
+    Returns:
+        `onset`, `offset` and `hold` (median and sigma, s), `movements`, `tremor`, `repetitions` (the fields of
+        `RepetitionPriors`) and `companions`: by two shapes, the weight of the second at the apex of the first.
+    Raises:
+        AssetError: a capture is missing.
+    """
+    capture, repetition = capture_priors(assets), repetition_priors(assets)
+    return {
+        "onset": asdict(capture.onset),
+        "offset": asdict(capture.offset),
+        "hold": asdict(capture.hold),
+        "movements": capture.movements,
+        "tremor": capture.tremor,
+        "repetitions": asdict(repetition),
+        "companions": {f"{a} {b}": float(capture.coactive[INDEX[a], INDEX[b]]) for a, b, _ in COMPANIONS},
+    }
+
+
+def priors_report(folder: Path | None = None) -> dict[str, Any]:
+    """Priors measured again where an assets folder holds both captures, else those of the package.
+
+    Args:
+        folder: the assets folder; the one that FACEMOTION_ASSETS names if not given.
+    Raises:
+        AssetError: a folder was given, and it lacks a capture; a capture can't be read.
+    """
+    if folder is not None:
+        return measure(Assets(folder))
+    usual = os.environ.get("FACEMOTION_ASSETS")
+    if not usual or not all((Path(usual) / capture).exists() for capture in (CAPTURE, EXPRESSIONS)):
+        return packaged_priors()
+    return measure(Assets(Path(usual)))
