@@ -61,8 +61,10 @@ def test_it_decides_by_the_points_measured_last_and_refuses_those_of_another_fil
         own["threshold"] = 0.01 * own["takes"]
     points.write_text(json.dumps(found), "utf-8")
     loaded = rest.load_measured(Models.shipped(), points)
-    assert [own.threshold for own in loaded.points] == pytest.approx([0.01 * own.takes for own in loaded.points])
-    assert {own.name for own in loaded.points} == {found["default_point"]}
+    assert [own.threshold for own in loaded.operating_points] == pytest.approx(
+        [0.01 * own.takes for own in loaded.operating_points]
+    )
+    assert {own.name for own in loaded.operating_points} == {found["default_point"]}
     points.write_text(json.dumps(found | {"sha256": "0" * 64}), "utf-8")
     with pytest.raises(ValueError, match="about another encoder"):
         rest.load_measured(Models.shipped(), points)
