@@ -26,7 +26,7 @@ demo: $(VENV)/demo-ready
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest -q -n 4 --cov --cov-report=term:skip-covered --cov-fail-under=95
 
-# At each save: no service, browser, database, data folder or long training, and no coverage; under a minute.
+# At each save: no service, browser, database, data folder, clip or long training, and no coverage; under a minute.
 test-fast: $(VENV)/dev-ready
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not long"
 

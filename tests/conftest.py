@@ -45,8 +45,9 @@ process. The browser's tests wait for films: two browsers wait side by side."""
 FIRST = ("browser", "service", "synth", "training", "experiments", "cli")
 """Rooms that begin first, so that none of their long files is left to one process at the end."""
 
-LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder"}
-"""From a service, a browser, a database or the data folder; `make test-fast` leaves out the tests that need one."""
+LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder", "clips", "film", "exported"}
+"""From a service, a browser, a database, the data folder, clips that are decoded, or torch's exporter; `make test-fast`
+leaves out the tests that need one."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

@@ -24,6 +24,7 @@ from facemotion.store.keys import new_key
 from facemotion.system.files import file_sha256
 from facemotion.types import Template
 
+pytestmark = pytest.mark.long  # every fact of the installation, a test
 ROOT = Path(__file__).parents[1]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long  # a process a test
 ROOT = Path(__file__).parents[1]
 NAMELESS = [shutil.which("unshare") or "unshare", "--user", "--map-user=12345"]
 """Run with a user id that has no name, and without an administrator's right to write anywhere."""

@@ -96,6 +96,7 @@ def no_more_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Frontend, "watch", watch)
 
 
+@pytest.mark.long
 def test_clips_that_cant_be_read_are_told_and_the_others_are_seen(seen):
     faults = {clip.record.path: clip.fault for clip in seen}
     assert faults["anna/wink/3.mp4"] == "It is the same recording as anna/wink/2.mp4; keep one."

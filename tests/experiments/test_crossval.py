@@ -36,6 +36,7 @@ def corpus(subjects: int = 6) -> tuple[list[ClipRecord], list[FeatureSequence]]:
     return records, sequences
 
 
+@pytest.mark.long
 def test_every_clip_is_held_out_once_and_new_people_are_told_apart() -> None:
     records, sequences = corpus()
     folds = subject_folds(records, 3)

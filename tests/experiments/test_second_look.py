@@ -11,6 +11,7 @@ from tests.data.series.samples import mouth
 
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
+pytestmark = pytest.mark.long  # every pair of fifty clips is warped
 MOTIONS, TAKES = 5, 10
 
 

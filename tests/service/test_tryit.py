@@ -18,6 +18,7 @@ from facemotion.verifier import Verifier
 SAMPLES = Path(facemotion.__file__).parent / "samples"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("person", ["anna", "ben"])
 def test_one_motion_hardly_differs_and_another_does(person):
     verifier = Verifier.load(Settings())

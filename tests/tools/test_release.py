@@ -84,6 +84,7 @@ def test_the_card_says_what_rest_does(cards: Path) -> None:
         assert (100 * own["refused"], own["EER"], 100 * own["FNMR"]) == pytest.approx((refused, eer, fnmr), abs=0.051)
 
 
+@pytest.mark.long
 def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: Path) -> None:
     cache, random, records = FeatureCache(tmp_path / "features", "front"), np.random.default_rng(0), []
     for motion in ("wink", "pout"):
@@ -125,6 +126,7 @@ def test_the_shipped_recipe_is_put_on_files_of_this_machine(tmp_path: Path) -> N
     assert placed.simulation.response == str(tmp_path / "r.npz")
 
 
+@pytest.mark.long
 def test_an_extractor_is_released_with_its_card(tmp_path: Path) -> None:
     settings = SfeSettings(width=0.25)
     run = RunFolder(tmp_path / "run")

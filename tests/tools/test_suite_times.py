@@ -30,6 +30,7 @@ def test_by_waiting():
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_the_time_of_a_test_and_its_children_is_kept_and_waiting_costs_nothing(tmp_path, processes):
     (tmp_path / "test_costs.py").write_text(TESTS, "utf-8")

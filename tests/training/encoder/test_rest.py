@@ -146,6 +146,7 @@ def test_a_batch_says_when_the_motion_is_on() -> None:
     assert draw_batch(data, without, np.random.default_rng(0)).moving is None
 
 
+@pytest.mark.long
 def test_an_encoder_with_a_gate_hardly_hears_rest() -> None:
     """Trained for seconds: a second of held frames and a tremor on both sides cost a take little of its likeness."""
     data = make_training_set([TrainingSource(*toys(range(20), range(3)), SamplerSettings(motions=10, takes=2))])
