@@ -292,6 +292,7 @@ FAULTS_OF_LOADING = [
     ("numpy", "raise RuntimeError('module compiled against another ABI')"),
     pytest.param("tomlkit", "raise OSError('libx.so: cannot open shared object file')", marks=pytest.mark.once),
     pytest.param("PIL", "raise ImportError('no module')", marks=pytest.mark.once),
+    pytest.param("cv2", "raise ImportError('libGL.so.1: cannot open')", marks=pytest.mark.once),
 ]
 
 
@@ -301,7 +302,7 @@ def test_a_package_that_breaks_in_any_way_is_named_and_the_page_still_comes(modu
     (tmp_path / module / "__init__.py").write_text(source)
     done = shadowed(tmp_path)
     assert done.returncode == 2, done.stderr
-    package = {"PIL": "pillow"}.get(module, module)
+    package = {"PIL": "pillow", "cv2": "opencv-python-headless"}.get(module, module)
     told = done.stderr.splitlines()[-1]  # ONNX Runtime itself prints why NumPy doesn't load
     assert f"The package {package} can't be loaded" in told
     assert f"pip install --force-reinstall {package}`" in told

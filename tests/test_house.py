@@ -67,12 +67,13 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = {"torch", "onnxruntime", "av", "sqlalchemy", "PIL", "numpy", "typer", "fastapi"}
+    heavy = {"torch", "onnxruntime", "av", "cv2", "sqlalchemy", "PIL", "numpy", "typer", "fastapi"}
     assert not loaded_after("import facemotion") & heavy
 
 
 def test_the_command_line_starts_without_the_heavy_parts():
-    assert not loaded_after("import facemotion.cli") & {"torch", "onnxruntime", "av", "sqlalchemy", "numpy", "fastapi"}
+    heavy = {"torch", "onnxruntime", "av", "cv2", "sqlalchemy", "numpy", "fastapi"}
+    assert not loaded_after("import facemotion.cli") & heavy
 
 
 def test_inference_never_loads_torch():

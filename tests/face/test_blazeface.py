@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 
 from facemotion.config import FaceSettings
 from facemotion.face.blazeface import BlazeFace, anchors, decode, letterbox, overlap, weighted_nms
@@ -84,6 +86,18 @@ def test_letterbox_keeps_the_shape():
     assert (tensor[0, 32:96] == 1).all()
     assert (tensor[0, :32] == 0).all()
     assert (tensor[0, 96:] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (481, 641), (288, 360), (540, 960), (700, 400), (3, 500)])
+def test_frames_are_shrunk_as_pillow_shrinks_them(shape):
+    """To the level: where the detector puts the box moves by a quarter of a pixel otherwise."""
+    height, width = shape
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    tensor, scale, (left, top) = letterbox(frame)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    wanted = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    inner = tensor[0, int(top) : int(top) + size[1], int(left) : int(left) + size[0]]
+    np.testing.assert_allclose((inner + 1) * 127.5, wanted, atol=1e-4)
 
 
 def naive_nms(boxes, keypoints, scores, iou):

@@ -26,7 +26,7 @@ INSTRUCTIONS = (
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"),
     *("neon", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve"),
 )
-INSTALLED_AS = {"PIL": "pillow"}
+INSTALLED_AS = {"PIL": "pillow", "cv2": "opencv-python-headless"}
 """Packages that pip names otherwise than Python does."""
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[([\w,-]+)\])?([^;]*)(?:;.*extra == ['\"]([\w-]+)['\"])?")
 

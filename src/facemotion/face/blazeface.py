@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -81,11 +82,26 @@ def letterbox(frame: NDArray[np.uint8]) -> tuple[FloatArray, float, tuple[float,
     height, width = frame.shape[:2]
     scale = SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    small = _shrink(frame, size)
     left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
     tensor = np.zeros((1, SIDE, SIDE, 3), np.float32)
     tensor[0, top : top + size[1], left : left + size[0]] = small * np.float32(2 / 255) - 1
     return tensor, scale, (float(left), float(top))
+
+
+def _shrink(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(h, w, 3) of a frame (H, W, 3): bilinear over the area that a pixel stands for, which Pillow has and OpenCV not.
+
+    Faces are found a quarter of a pixel elsewhere where the plain average is taken, and landmarks a tenth.
+
+    Args:
+        frame: RGB. size: width and height wanted, pixels.
+    """
+    height, width = frame.shape[:2]
+    halved = width // (2 * size[0]) == height // (2 * size[1]) == 2 and width % 2 == height % 2 == 0
+    if halved:  # Pillow would take the mean of four pixels first, too, and six times as long
+        frame = np.asarray(cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
 def decode(raw: FloatArray, centres: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.features.rigid import Part, own_motion
-from facemotion.media.warp import apply, square_matrix, warp
+from facemotion.media.warp import apply, sample, square_matrix
 from facemotion.models import Models
 from facemotion.signals import largest_motion, median_face
 
@@ -117,7 +117,8 @@ class FaceMesh:
         angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
         side = MARGIN * float(max(box[2] - box[0], box[3] - box[1]))
         matrix = square_matrix((float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2), side, angle, SIDE)
-        tensor = warp(frame, matrix, SIDE)[None].astype(np.float32) / np.float32(255)
+        tensor = sample(frame, matrix, SIDE)[None]
+        tensor /= 255
         points = self._session.run(["Identity"], {"input": tensor})[0].reshape(478, 3)
         depth = points[:, 2:] * np.float32(side / SIDE)
         return np.concatenate([apply(matrix, points[:, :2]), depth], axis=1)

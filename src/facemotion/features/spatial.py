@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facemotion.errors import ModelError
 from facemotion.features.landmarks68 import align_68, motion_energy_68, own_motion_68
-from facemotion.media.warp import apply, crop_matrix, warp
+from facemotion.media.warp import apply, crop_matrix, sample
 from facemotion.models import Models
 
 FloatArray = NDArray[np.float32]
@@ -43,7 +43,7 @@ class SpatialNetwork:
     def run(self, frame: NDArray[np.uint8], box: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Features (D,) float32 of the face in a box, and its landmarks (68, 2) float32 in pixels of the frame."""
         matrix = crop_matrix(box, SIDE)
-        face = warp(frame, matrix, SIDE).astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+        face = sample(frame, matrix, SIDE).transpose(2, 0, 1)[None] / np.float32(255)
         features = self._session.run(["features"], {"faces": np.ascontiguousarray(face)})[0][0]
         return features, apply(matrix, self.read_out(features[None])[0] * np.float32(SIDE))
 

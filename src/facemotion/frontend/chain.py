@@ -9,6 +9,7 @@ from enum import StrEnum
 from time import perf_counter
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -208,7 +209,7 @@ class Acquirer:
         if not self._gate.admit(seconds):
             return replace(self._latest, used=False)  # what was true a few milliseconds ago still is
         if self._turned:
-            frame = np.ascontiguousarray(frame[:, :, ::-1])
+            frame = np.asarray(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_BGR2RGB), np.uint8)
         small = scale_to_analysis(frame, self._settings.media)
         answer = self.push_admitted(small, seconds)
         if answer.box is not None and small.shape != frame.shape:

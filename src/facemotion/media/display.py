@@ -80,11 +80,11 @@ def analysis_size(width: int, height: int, side: int) -> tuple[int, int]:
 
 def scale_to_analysis(picture: NDArray[np.uint8], settings: MediaSettings) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: a frame in memory (H, W, 3), scaled down to the size of the analysis where it is larger."""
-    from PIL import Image
+    import cv2
 
     height, width = picture.shape[:2]
     size = analysis_size(width, height, settings.analysis_side_px)
+    picture = np.ascontiguousarray(picture)
     if size == (width, height):
-        return np.ascontiguousarray(picture)
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    return np.array(image.resize(size, Image.Resampling.BOX, reducing_gap=None))
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
