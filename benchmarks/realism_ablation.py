@@ -39,7 +39,7 @@ def main() -> None:
     count = parser.parse_args().people
     assets = Assets.find()
     head = load_head(assets)
-    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache()))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache(assets)))
     crops: dict[str, list[np.ndarray]] = {name: [] for name in ("portrait", *STEPS)}
     used: list[str] = []
     names = parents()["benchmark"][:count]

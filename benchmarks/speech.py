@@ -61,7 +61,7 @@ def speak(manner: SpeechSpreads, people: int, phrases: int, takes: int) -> list[
     """Simulated people's sequences, as the front end sees them."""
     assets, frontend = Assets.find(), Frontend.load(Settings())
     head = load_head(assets)
-    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache()))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache(assets)))
     settings = DatasetSettings(spreads=Spreads(speech=manner, **CALM), scene=SCENE)
     everyone = []
     for number, recruit in enumerate(cast(people, "train", 5)):

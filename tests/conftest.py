@@ -45,6 +45,9 @@ process. The browser's tests wait for films: two browsers wait side by side."""
 FIRST = ("browser", "service", "synth", "training", "experiments", "cli")
 """Rooms that begin first, so that none of their long files is left to one process at the end."""
 
+CLAY_PORTRAITS = ("female_10", "female_11", "male_12", "male_52")
+"""Who is made of clay where the published portraits are absent."""
+
 LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder", "clips", "film", "exported"}
 """From a service, a browser, a database, the data folder, clips that are decoded, or torch's exporter; `make test-fast`
 leaves out the tests that need one."""
@@ -130,9 +133,27 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def assets_folder() -> Path:
-    """Head model, portraits, priors: FACEMOTION_ASSETS, else ../shared/assets."""
-    return _shared("FACEMOTION_ASSETS", "assets")
+def assets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What simulated people are drawn from: FACEMOTION_ASSETS, else ../shared/assets, else people of clay."""
+    path = Path(os.environ.get("FACEMOTION_ASSETS", ROOT.parent / "shared" / "assets"))
+    if not path.is_dir():
+        from facemotion.synth.sources.building import build_clay
+
+        path = tmp_path_factory.mktemp("clay")
+        build_clay(path, CLAY_PORTRAITS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def published_assets(assets_folder: Path) -> Path:
+    """The same, where it holds the published head and portraits, not those of clay."""
+    from facemotion.synth.people.assets import HEAD
+
+    if not (assets_folder / HEAD).exists():
+        pytest.skip(
+            "needs what `facemotion synth assets` builds: neither FACEMOTION_ASSETS nor ../shared/assets is there"
+        )
+    return assets_folder
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,9 @@ def test_without_a_home_what_needs_one_says_what_to_name_instead(tmp_path, comma
 
 
 def test_without_a_home_the_data_engine_asks_where_to_keep_its_fits(tmp_path):
-    told = run("-c", "from facemotion.synth.people.cast import default_cache; default_cache()", at=tmp_path, program=())
+    imports = "from pathlib import Path; from facemotion.synth.people.assets import Assets; "
+    imports += "from facemotion.synth.people.cast import default_cache; "
+    told = run("-c", imports + "default_cache(Assets(Path()))", at=tmp_path, program=())
     assert (
         "AssetError: There is no home folder to keep the fitted portraits in; name a file with --cache" in told.stderr
     )

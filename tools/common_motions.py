@@ -61,7 +61,7 @@ def main() -> None:
         scene=SceneSettings(width=160, height=160),
     )
     assets = Assets.find()
-    cache = default_cache()
+    cache = default_cache(assets)
     head = load_head(assets)
     builder = PersonBuilder(assets, head, fit_portraits(assets, cache))
     frontend = Frontend.load(Settings())

@@ -49,7 +49,7 @@ def main(assets_folder: Path, out: Path) -> None:
     """Write the clips and their manifest."""
     assets = Assets(assets_folder)
     head = load_head(assets)
-    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache()))
+    builder = PersonBuilder(assets, head, fit_portraits(assets, default_cache(assets)))
     out.mkdir(parents=True, exist_ok=True)
     records = []
     for number, (name, first, second, share) in enumerate(PEOPLE):

@@ -1,6 +1,7 @@
 """Finds which vertex of the head each point of the face mesh lies on, and writes the table that the data engine reads.
 
     python -m tools.match_face_mesh face_landmarker.task $FACEMOTION_ASSETS
+    python -m tools.match_face_mesh face_landmarker.task --clay
 
 The bundle is that of Google's face landmarker (NOTICE says where it is had): beside the networks it holds the canonical
 face, the mesh's own model of a face in centimetres. That face is bent onto the head at rest by the thin-plate spline
@@ -21,14 +22,18 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
 from facemotion.synth.people.assets import HEAD
+from facemotion.synth.people.head import INDEX
+from facemotion.synth.sources.clay import clay_arrays
 
 ROOT = Path(__file__).parents[1]
-TABLE = ROOT / "src" / "facemotion" / "synth" / "people" / "face_mesh.csv"
+SYNTH = ROOT / "src" / "facemotion" / "synth"
+TABLE, CLAY_TABLE = SYNTH / "people" / "face_mesh.csv", SYNTH / "sources" / "clay_mesh.csv"
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"  # in the bundle
 CANONICAL, VERTICES = 1, 3  # fields of the geometry, and of the mesh within it
 PER_VERTEX = 5  # x, y, z and two texture coordinates
-SKIN = 11_248  # vertices of face, head and neck come first; those of mouth and eye sockets follow
+SKIN = 11_248  # vertices of the published face, head and neck; those of mouth and eye sockets follow
 GOOD = 0.6  # cm
+AJAR = 0.03  # weight of jawOpen
 # Points of the face mesh at landmarks 8 (chin) and 17 to 67 of the 68-point mark-up.
 LANDMARKS = (8, *range(17, 68))
 MESH_POINTS = (
@@ -78,17 +83,19 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def match(face: NDArray[np.float64], head: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def match(
+    face: NDArray[np.float64], neutral: NDArray[np.floating], marks: NDArray[np.integer], skin: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The vertex nearest to each point of a bent canonical face, and how far it lies, cm.
 
     Args:
         face: (468, 3) canonical face, cm.
-        head: the head's file.
+        neutral: (V, 3) head at rest, cm.
+        marks: (68,) vertices of the landmarks.
+        skin: number of vertices of the skin, which come first.
     """
-    with np.load(head, allow_pickle=False) as data:
-        neutral, marks = data["neutral"].astype(np.float64), data["landmarks68"]
     bend = RBFInterpolator(face[list(MESH_POINTS)], neutral[marks[list(LANDMARKS)]], kernel="thin_plate_spline")
-    distance, nearest = cKDTree(neutral[:SKIN]).query(bend(face))
+    distance, nearest = cKDTree(neutral[:skin]).query(bend(face))
     return nearest, distance
 
 
@@ -96,15 +103,25 @@ def main() -> None:
     """Write the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("bundle", type=Path, help="face_landmarker.task")
-    options.add_argument("assets", type=Path, help="folder made by `facemotion synth assets`")
-    options.add_argument("--out", type=Path, default=TABLE, help="table to write")
+    head = options.add_mutually_exclusive_group(required=True)
+    head.add_argument("assets", type=Path, nargs="?", help="folder made by `facemotion synth assets`")
+    head.add_argument("--clay", action="store_true", help="match the head of clay")
     given = options.parse_args()
-    vertices, distance = match(canonical_face(given.bundle), given.assets / HEAD)
+    if given.clay:
+        data, table = dict(clay_arrays()), CLAY_TABLE
+        skin = int(data["faces"][data["face_material"] == 0].max()) + 1
+        # At rest both lips of clay have vertices in one place; a little apart each takes its own points.
+        data["neutral"] = data["neutral"] + AJAR * data["expression"][INDEX["jawOpen"]]
+    else:
+        table, skin = TABLE, SKIN
+        with np.load(given.assets / HEAD, allow_pickle=False) as stored:
+            data = dict(stored)
+    vertices, distance = match(canonical_face(given.bundle), data["neutral"].astype(float), data["landmarks68"], skin)
     good = distance < GOOD
     rows = [f"{vertex},{int(fits)}" for vertex, fits in zip(vertices, good, strict=True)]
     notes = "# Vertex of the head nearest to each point of the face mesh, and 1 where they lie less than 0.6 cm apart."
-    given.out.write_text("\n".join([notes, "vertex,good", *rows]) + "\n", "utf-8")
-    print(f"{good.sum()} of {len(good)} points have a good match, in {given.out}.")
+    table.write_text("\n".join([notes, "vertex,good", *rows]) + "\n", "utf-8")
+    print(f"{good.sum()} of {len(good)} points have a good match, in {table}.")
 
 
 if __name__ == "__main__":

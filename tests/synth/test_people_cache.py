@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facemotion.errors import AssetError, WriteError
-from facemotion.synth.people.assets import HEAD, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.people.assets import PORTRAIT_LIST, PORTRAITS, Assets
 from facemotion.synth.people.cast import fit_portraits
 from facemotion.synth.people.fit import load_fits
 
@@ -16,7 +16,7 @@ from facemotion.synth.people.fit import load_fits
 def test_only_what_is_not_kept_is_fitted(tmp_path, assets, fits, fits_file):
     folder = tmp_path / "assets"
     folder.mkdir()
-    for name in (HEAD, PORTRAITS):
+    for name in (assets.head.name, PORTRAITS):
         (folder / name).symlink_to(assets.folder / name)
     (folder / PORTRAIT_LIST).write_text("file\n" + "".join(f"{name}.jpg\n" for name in fits))
     few = Assets.find(folder)

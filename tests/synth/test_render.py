@@ -14,7 +14,7 @@ from facemotion.synth.drawing.raster import Canvas, draw_coloured
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import rotation
 from facemotion.synth.filming.view import Light, State, View, gaze_rotation, on_screen
-from facemotion.synth.people.assets import HEAD, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.people.assets import PORTRAIT_LIST, PORTRAITS, Assets
 from facemotion.synth.people.cast import cast, fit_portraits
 from facemotion.synth.people.fit import PortraitFitter, load_fits, rodrigues, save_fits
 from facemotion.synth.people.head import INDEX, SHAPES, load_head
@@ -74,7 +74,7 @@ def test_a_motion_changes_its_own_part_of_the_picture(renderer, head, person, pr
 
 
 def test_a_closed_lid_hides_the_eye(renderer, head, person):
-    """The white and the iris give way to skin: the spread of brightness inside the opening falls."""
+    """The white and the iris give way to skin."""
     _, screen = renderer.geometry(state(person, head))
     ring = screen[head.landmarks[42:48], :2]
     low, high = ring.min(0).astype(int), ring.max(0).astype(int) + 1
@@ -82,7 +82,9 @@ def test_a_closed_lid_hides_the_eye(renderer, head, person):
     weights = np.zeros(len(SHAPES))
     weights[INDEX["eyeBlink_L"]] = 1
     closed = renderer.draw(state(person, head, weights))[low[1] : high[1], low[0] : high[0]]
-    assert closed.mean() > opened.mean()
+    x, y = screen[head.landmarks[28], :2].astype(int)
+    skin = renderer.draw(state(person, head))[y - 2 : y + 3, x - 2 : x + 3].mean((0, 1))
+    assert np.abs(closed - skin).mean() < 0.9 * np.abs(opened - skin).mean()
 
 
 def test_turning_left_moves_the_nose_to_the_right_of_the_frame(renderer, head, person):
@@ -123,7 +125,7 @@ def test_both_eyes_look_the_same_way():
 
 def test_fits_follow_the_landmarks(fits):
     for fit in fits.values():
-        assert fit.error < 1.8
+        assert fit.error < 2
         assert abs(fit.yaw) < 12
         np.testing.assert_allclose(fit.rotation @ fit.rotation.T, np.eye(3), atol=1e-4)
 
@@ -188,7 +190,7 @@ def test_missing_and_wrong_assets_are_named(tmp_path, monkeypatch, assets_folder
 @pytest.fixture
 def few(assets_folder, tmp_path):
     """A folder of assets that can be spoilt: the real head and a list of one portrait, which isn't there yet."""
-    (tmp_path / HEAD).symlink_to(assets_folder / HEAD)
+    (tmp_path / Assets(assets_folder).head.name).symlink_to(Assets(assets_folder).head)
     (tmp_path / PORTRAIT_LIST).write_text("file,frontal_closed_mouth,prompt\nsomebody.jpg,1,a person\n", "utf-8")
     (tmp_path / PORTRAITS).mkdir()
     return Assets.find(tmp_path)
@@ -209,11 +211,12 @@ def test_a_portrait_that_is_no_picture_is_named(few, tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"no npz", "other arrays"])
 def test_a_head_that_is_none_is_named(few, tmp_path, content):
-    (tmp_path / HEAD).unlink()
+    head = few.head
+    head.unlink()
     if isinstance(content, bytes):
-        (tmp_path / HEAD).write_bytes(content)
+        head.write_bytes(content)
     else:
-        np.savez(tmp_path / HEAD, other=np.zeros(3))
+        np.savez(head, other=np.zeros(3))
     with pytest.raises(AssetError, match="head model"):
         load_head(few)
 

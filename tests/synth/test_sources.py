@@ -198,5 +198,5 @@ def test_without_copies_the_command_says_how_to_get_them(tmp_path):
     assert "github.com/ICT-VGL/ICT-FaceKit" in str(answer.exception)
 
 
-def test_the_tests_use_what_the_command_builds(assets_folder):
-    assert digest_of(Assets.find(assets_folder)) == DIGEST
+def test_the_tests_use_what_the_command_builds(published_assets):
+    assert digest_of(Assets.find(published_assets)) == DIGEST

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facemotion.cli.synth_assets import build
+from facemotion.cli.synth_assets import build, clay_folder
 from facemotion.cli.terminal.console import JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 from facemotion.errors import MissingExtraError, SettingsError
@@ -83,6 +83,7 @@ def preview(
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
+    clay: Annotated[bool, typer.Option("--clay", help="Film a person of clay, who needs no assets.")] = False,
     assets: AssetsOption = None,
     cache: CacheOption = None,
     json: JsonOption = False,
@@ -95,6 +96,8 @@ def preview(
     from facemotion.system.files import room_for
 
     as_motion(motion)
+    if clay:
+        assets = clay_folder(quiet=json)
     view = _preview(assets, cache, size, seed or 0, quiet=json)
     recruit = view.recruits(person, part or "benchmark")[-1]
     figure = view.person(recruit)
@@ -338,7 +341,8 @@ def _places(assets: Path | None, cache: Path | None) -> tuple[Assets, Path]:
     from facemotion.synth.people.assets import Assets
     from facemotion.synth.people.cast import default_cache
 
-    return Assets.find(assets), cache or default_cache()
+    found = Assets.find(assets)
+    return found, cache or default_cache(found)
 
 
 def _fits(assets: Assets, cache: Path, *, quiet: bool) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from facemotion.errors import AssetError
 
 HEAD = "ict_facekit_light.npz"
+CLAY_HEAD = "clay_head.npz"
+FITS = "fits.npz"  # of portraits, where whoever drew them knows the head in each
 CAPTURE = "arkit_range_of_motion.npz"
 EXPRESSIONS = "grammatical_facial_expressions.npz"
 PORTRAITS = "portraits"
@@ -41,9 +43,18 @@ class Assets:
                 )
             folder = Path(named)
         assets = cls(folder)
-        for name in (HEAD, PORTRAIT_LIST):
-            assets.file(name)
+        _ = assets.head, assets.file(PORTRAIT_LIST)
         return assets
+
+    @property
+    def head(self) -> Path:
+        """Path of the head: the published one, or the one of clay.
+
+        Raises:
+            AssetError: neither is there.
+        """
+        clay = self.folder / CLAY_HEAD
+        return clay if clay.exists() and not (self.folder / HEAD).exists() else self.file(HEAD)
 
     def file(self, name: str) -> Path:
         """Path of one file of the folder.

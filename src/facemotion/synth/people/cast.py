@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from facemotion.errors import AssetError, SettingsError
-from facemotion.synth.people.assets import Assets
+from facemotion.synth.people.assets import FITS, Assets
 from facemotion.synth.people.fit import Fit, PortraitFitter, load_fits, save_fits
 from facemotion.synth.people.head import IDENTITIES, FloatArray, HeadModel
 from facemotion.synth.people.person import Likeness, Person, make_person, mean_expression
@@ -149,12 +149,16 @@ class PersonBuilder:
         return make_person(self._head, self._assets, self._bias, Likeness(name, self._fits[name]))
 
 
-def default_cache() -> Path:
-    """The file of fitted portraits in the user's cache folder.
+def default_cache(assets: Assets) -> Path:
+    """The file of fitted portraits: that of the assets folder if it has one, else one in the user's cache folder.
 
+    Args:
+        assets: where the portraits are.
     Raises:
         AssetError: the user has no home.
     """
+    if (assets.folder / FITS).exists():
+        return assets.folder / FITS
     folder = user_folder("cache")
     if folder is None:
         raise AssetError("There is no home folder to keep the fitted portraits in; name a file with --cache.")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import AssetError
-from facemotion.synth.people.assets import HEAD, Assets
+from facemotion.synth.people.assets import Assets
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -85,7 +85,7 @@ def load_head(assets: Assets) -> HeadModel:
     Raises:
         AssetError: a file is missing or isn't the head model.
     """
-    return _load(assets.file(HEAD))
+    return _load(assets.head)
 
 
 @lru_cache(maxsize=2)

@@ -1,22 +1,32 @@
-"""The folder that `FACEMOTION_ASSETS` names, built from public repositories; and the digest of such a folder."""
+"""The folder that `FACEMOTION_ASSETS` names, built from public repositories or of clay; its digest."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from facemotion.errors import AssetError
-from facemotion.synth.people.assets import HEAD, PORTRAIT_LIST, Assets
+from facemotion.synth.people.assets import CLAY_HEAD, FITS, HEAD, PORTRAIT_LIST, PORTRAITS, Assets
+from facemotion.synth.people.cast import parents
+from facemotion.synth.people.fit import save_fits
+from facemotion.synth.people.head import load_head
+from facemotion.synth.sources.clay import clay_head
+from facemotion.synth.sources.clay_portraits import draw_clay_portrait, fit_clay_portrait
 from facemotion.synth.sources.crops import cut_portraits, portrait_repository
 from facemotion.synth.sources.facekit import facekit, pack_head
 from facemotion.synth.sources.repositories import Repository
-from facemotion.system.files import room_for, write_whole
+from facemotion.system.files import room_for, whole, write_whole
 
 DIGEST = "dc19e09d4ed34bbc3c40cc608f7281f7d73ebf5c0706c63041975890a32534b0"
 """Of the folder that the shipped models were trained with and the tests use."""
+
+CLAY_QUALITY = 92  # of JPEG
 
 Progress = Callable[[int, int, str], None]
 """Told how much is done, of how much, and of what."""
@@ -55,6 +65,41 @@ def build_assets(
     return digest_of(Assets.find(out))
 
 
+def build_clay(out: Path, names: Sequence[str] | None = None, progress: Progress = lambda *_: None) -> str:
+    """Build an assets folder of clay people, from nothing but the package.
+
+    Portraits have the names of the published ones, so that each serves the same part; whom they show is another matter.
+
+    Args:
+        out: the folder to make, or to continue.
+        names: of portraits; those of all parents if not given.
+        progress: told how far it has got.
+    Returns:
+        `digest_of` the folder.
+    Raises:
+        AssetError: the folder holds the published head.
+        WriteError: the folder can't be written.
+    """
+    if (out / HEAD).exists():
+        raise AssetError(f"{out} holds the published head; name another folder for the one of clay.")
+    chosen = sorted(name for group in parents().values() for name in group) if names is None else list(names)
+    with room_for(out):
+        (out / PORTRAITS).mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, Any] = clay_head()
+        with whole(out / CLAY_HEAD) as draft, draft.open("wb") as file:
+            np.savez(file, **arrays)
+        head = load_head(Assets(out))
+        for number, name in enumerate(chosen):
+            content = io.BytesIO()
+            Image.fromarray(draw_clay_portrait(head, name)).save(content, "JPEG", quality=CLAY_QUALITY)
+            write_whole(out / PORTRAITS / f"{name}.jpg", content.getvalue())
+            progress(number + 1, len(chosen), "clay portraits")
+        save_fits([fit_clay_portrait(head, name) for name in chosen], out / FITS)
+        rows = [f"{name}.jpg,a person of clay,1\n" for name in chosen]
+        write_whole(out / PORTRAIT_LIST, "".join(["file,prompt,frontal_closed_mouth\n", *rows]))
+    return digest_of(Assets.find(out))
+
+
 def _copy(repository: Repository, given: Path | None, out: Path, fetch: bool, progress: Progress) -> Path:
     folder = given or out / "sources" / repository.name
     if given is None and fetch:
@@ -86,7 +131,7 @@ def digest_of(assets: Assets) -> str:
     """
     total = hashlib.sha256()
     try:
-        with np.load(assets.file(HEAD), allow_pickle=False) as head:
+        with np.load(assets.head, allow_pickle=False) as head:
             for name in sorted(head.files):
                 values = np.ascontiguousarray(head[name])
                 total.update(f"{name} {values.dtype.str} {values.shape}\n".encode() + values.tobytes())
