@@ -113,7 +113,7 @@ def test_the_file_of_a_foreign_card_is_a_plain_name(models, file):
         pull("mine", models)
     (folder / "mine.toml").write_text(text.replace("[mine]", '["../../operating"]'))
     with pytest.raises(ModelError, match="plain name"):
-        models.keep_points("../../operating", [])
+        models.keep_operating_points("../../operating", [])
 
 
 @pytest.mark.parametrize(
