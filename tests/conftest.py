@@ -42,7 +42,7 @@ TOGETHER = {
 """Rooms and files whose tests share a browser, a tuned encoder, or people that are fitted once, and so run in one
 process. The browser's tests wait for films: two browsers wait side by side."""
 
-FIRST = ("browser", "service", "synth", "training", "experiments", "cli")
+FIRST = ("browser", "synth", "training", "experiments", "cli")
 """Rooms that begin first, so that none of their long files is left to one process at the end."""
 
 CLAY_PORTRAITS = ("female_10", "female_11", "male_12", "male_52")
@@ -256,8 +256,11 @@ def acquired(clips: Path) -> Callable[[str], Acquisition]:
 
 
 @pytest.fixture(autouse=True)
-def own_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings and the key files of stores are looked for in a folder of the test, never in the user's own."""
+def own_configuration_folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and the key files of stores are looked for in a folder of the test, never in the user's own, nor in that
+    of the service's tests, which may have run before."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("FACEMOTION_STORE_KEY", raising=False)
     monkeypatch.delenv("FACEMOTION_STORE_TRANSFORM_KEY", raising=False)
+    if _room(request.node.nodeid) not in ("browser", "service"):
+        monkeypatch.delenv("FACEMOTION_CONFIG", raising=False)

@@ -71,7 +71,6 @@ def test_the_examples_run(desk, monkeypatch, capsys, code):
     ("film", "wait", "verdict"), [("talk2", 0, "accepted"), ("brow", 0, "rejected"), ("talk2", 12, "accepted")]
 )
 def test_the_webcam_loop_ends_in_a_decision(desk, clips, monkeypatch, film, wait, verdict):
-    monkeypatch.delenv("FACEMOTION_CONFIG", raising=False)  # of the service, whose tests may have run before
     monkeypatch.setenv("FACEMOTION_STORE_KEY", f"file:{desk / 'key'}")
     done = _run_webcam(desk, clips / f"{film}.mp4", wait)
     lines = done.stdout.splitlines()
