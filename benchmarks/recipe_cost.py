@@ -31,7 +31,8 @@ from facemotion.models import Models
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
-from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform
+from facemotion.synth.sets.frozen import FIELD
+from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
 from facemotion.training.encoder import train as loop
 from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.losses import contrastive_loss, same_subject_pairs
@@ -87,11 +88,11 @@ def cost(settings: TableSettings) -> dict[str, object]:
 
 def frames_of_synth_59(clips: int = 400) -> np.ndarray:
     """(clips,) frames at 25 a second of facial motions, evenly chosen."""
-    plan = [clip for clip in make_plan(SYNTH_59) if clip.record.kind == ClipKind.FACIAL]
-    performers = make_performers(SYNTH_59)
+    plan = [clip for clip in make_plan(FIELD.settings) if clip.record.kind == ClipKind.FACIAL]
+    performers = make_performers(FIELD.settings)
     lengths = []
     for clip in plan[:: len(plan) // clips]:
-        _, moments = perform(SYNTH_59, clip, performers[clip.record.subject])
+        _, moments = perform(FIELD.settings, clip, performers[clip.record.subject])
         lengths.append(int((moments.times[-1] - moments.times[0]) * 25) + 1)
     return np.array(lengths)
 

@@ -293,6 +293,10 @@ class ServerFaultError(ServiceError):
 # Simulation ---------------------------------------------------------------------------------------------------------
 
 
+class FrozenSetError(DataError):
+    """A benchmark isn't what was frozen: the engine makes another one, or clips of another set lie in its folder."""
+
+
 class AssetError(DataError):
     """An asset of the data engine (head model, portrait, prior) is missing or isn't what it should be."""
 

@@ -21,7 +21,7 @@ from facemotion.synth.filming.camera import Camera
 from facemotion.synth.filming.scene import SceneSettings, make_session
 from facemotion.synth.people import cast
 from facemotion.synth.sets import produce
-from facemotion.synth.sets.plan import DatasetSettings, make_plan
+from facemotion.synth.sets.plan import DatasetSettings, Excerpt, make_plan
 from facemotion.synth.sets.probes import probe
 from facemotion.synth.sets.produce import ToFeatures
 from facemotion.synth.sets.truth import digest, load_truth
@@ -125,13 +125,13 @@ def test_without_video_only_truth_is_written(tmp_path, assets, fits_file, whole)
 
 def test_some_takes_first_and_the_rest_later_equal_all_at_once(tmp_path, assets, fits_file):
     settings = replace(TINY, takes=4)
-    assert make(tmp_path / "set", assets, fits_file, settings, video=False, most_takes=2) == 4
+    assert make(tmp_path / "set", assets, fits_file, settings, video=False, excerpt=Excerpt(takes=2)) == 4
     records = read_manifest(tmp_path / "set" / "manifest.csv").records
     assert [(r.subject, r.repetition, r.session) for r in records] == [
         (subject, take, session) for subject in ("s001", "s002") for take, session in ((0, 1), (2, 2))
     ]
     assert make(tmp_path / "set", assets, fits_file, settings, video=False) == 4
-    assert make(tmp_path / "at once", assets, fits_file, settings, video=False, most_takes=9) == 8
+    assert make(tmp_path / "at once", assets, fits_file, settings, video=False, excerpt=Excerpt(takes=9)) == 8
     assert ground_truth(tmp_path / "set") == ground_truth(tmp_path / "at once")
 
 

@@ -21,7 +21,8 @@ from facemotion.synth.performance.motion import parse_program
 from facemotion.synth.performance.priors import movements
 from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.performance.takes import RISE_SHARE, WHOLE, make_take
-from facemotion.synth.sets.plan import SYNTH_59, DatasetSettings, make_performers, make_plan, perform, plan_digest
+from facemotion.synth.sets.frozen import FIELD
+from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform, plan_digest
 from facemotion.types import ClipKind
 
 CALM = Spreads(flash=0, other_ending=0, other_intensity=0, inconsistent=0, unfinished=0, blinks=0)
@@ -167,7 +168,7 @@ def test_an_unknown_part_is_refused():
 
 
 def test_synth_59_has_the_clips_that_it_promises(tmp_path):
-    plan = make_plan(SYNTH_59)
+    plan = make_plan(FIELD.settings)
     kinds = [clip.record.kind for clip in plan]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
         ClipKind.FACIAL: 59 * 5 * 10,
@@ -182,27 +183,29 @@ def test_synth_59_has_the_clips_that_it_promises(tmp_path):
 
 
 def test_mimics_are_performed_by_others():
-    for clip in make_plan(replace(SYNTH_59, subjects=4)):
+    for clip in make_plan(replace(FIELD.settings, subjects=4)):
         assert (clip.record.subject == clip.of) == (clip.record.kind != ClipKind.MIMIC)
         assert clip.record.motion.startswith(clip.of)
 
 
 def test_synth_59_is_frozen():
     """The first three performers; `make check` runs over all."""
-    assert plan_digest(SYNTH_59, 3) == "ad65cbb71c38d5ad3bdf6d5e09f1c8fdfb4ea7c753ff8894c596b054d021ee7f"
+    assert plan_digest(FIELD.settings, 3) == "ad65cbb71c38d5ad3bdf6d5e09f1c8fdfb4ea7c753ff8894c596b054d021ee7f"
 
 
 @pytest.mark.slow
 def test_all_of_synth_59_is_frozen():
-    assert plan_digest(SYNTH_59) == "983a33a8d2b014dee2045a41a7a640c452694391da3660cfbb67d2e95a981de6"
+    assert plan_digest(FIELD.settings) == "983a33a8d2b014dee2045a41a7a640c452694391da3660cfbb67d2e95a981de6"
 
 
 def test_a_digest_sees_the_seed():
-    assert plan_digest(replace(SYNTH_59, seed=1, subjects=2), 1) != plan_digest(replace(SYNTH_59, subjects=2), 1)
+    assert plan_digest(replace(FIELD.settings, seed=1, subjects=2), 1) != plan_digest(
+        replace(FIELD.settings, subjects=2), 1
+    )
 
 
 def test_another_part_has_other_motions_and_takes_not_other_faces_alone():
-    parts = [replace(SYNTH_59, subjects=3, part=part) for part in PARTS]
+    parts = [replace(FIELD.settings, subjects=3, part=part) for part in PARTS]
     assert len({plan_digest(part, 1) for part in parts}) == len(PARTS)
     programs = [{clip.performed for clip in make_plan(part) if clip.record.kind == ClipKind.FACIAL} for part in parts]
     assert len(set.union(*programs)) == sum(map(len, programs))
@@ -241,7 +244,7 @@ def test_impossible_plans_are_refused():
 
 def test_settings_are_documented(request):
     text = (request.config.rootpath / "docs" / "synth.md").read_text("utf-8")
-    assert to_toml(SYNTH_59).strip() in text
+    assert to_toml(FIELD.settings).strip() in text
     assert to_toml(SpeechSpreads()).strip() in text
 
 

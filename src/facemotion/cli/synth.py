@@ -120,8 +120,9 @@ def dataset(
     out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
     *,
     benchmark: Annotated[
-        bool, typer.Option("--synth-59", help="Make Synth-59 version 1, whatever other options say of its clips.")
-    ] = False,
+        int | None,
+        typer.Option("--synth-59", help="Make this version of Synth-59, whatever other options say of its clips."),
+    ] = None,
     subjects: Annotated[int | None, typer.Option(help="People.")] = None,
     motions: Annotated[int | None, typer.Option(help="Facial motions per person.")] = None,
     lips: Annotated[int | None, typer.Option(help="Lip movements per person.")] = None,
@@ -137,6 +138,11 @@ def dataset(
         int | None,
         typer.Option(help="Make only so many takes of each motion now, spread evenly; the rest by another run.", min=1),
     ] = None,
+    most_people: Annotated[
+        int | None, typer.Option(help="Make only the clips of the first so many people now.", min=1)
+    ] = None,
+    only_kind: Annotated[list[str] | None, typer.Option(help="Make only clips of this kind now.")] = None,
+    only_session: Annotated[list[int] | None, typer.Option(help="Make only clips of this session now.", min=1)] = None,
     part: PartOption = None,
     size: SizeOption = None,
     seed: SeedOption = None,
@@ -154,7 +160,8 @@ def dataset(
 ) -> None:
     """Make clips with a manifest and ground truth; run again to go on after a kill."""
     from facemotion.config import load_settings
-    from facemotion.synth.sets.plan import SYNTH_59
+    from facemotion.synth.sets.frozen import checked_set
+    from facemotion.synth.sets.plan import Excerpt
     from facemotion.synth.sets.produce import ToFeatures, produce
 
     given = {
@@ -170,7 +177,7 @@ def dataset(
         "part": part,
         "seed": seed,
     }
-    chosen = SYNTH_59 if benchmark else _settings(settings, size, given)
+    chosen = _settings(settings, size, given) if benchmark is None else checked_set(benchmark).settings
     found, file = _places(assets, cache)
     _fits(found, file, quiet=json)
     with Progress("clips", quiet=json) as report:
@@ -182,7 +189,7 @@ def dataset(
             workers=jobs,
             video=video,
             features=None if features is None else ToFeatures(features, load_settings()),
-            most_takes=most_takes,
+            excerpt=Excerpt(most_takes, most_people, tuple(only_kind or ()), tuple(only_session or ())),
             progress=report,
         )
     _answer(json, {"made": made, "folder": str(out)}, f"{made} clips were made; {out}/manifest.csv names all.")
@@ -319,15 +326,23 @@ def priors(assets: AssetsOption = None, json: JsonOption = False) -> None:
 
 @group.command()
 def digest(
+    folder: Annotated[Path | None, typer.Argument(help="Folder whose clips are held to the version.")] = None,
+    *,
+    benchmark: Annotated[int, typer.Option("--synth-59", help="Version of Synth-59.")] = 2,
     subjects: Annotated[int | None, typer.Option(help="Only the first so many performers.", min=1)] = None,
     json: JsonOption = False,
 ) -> None:
     """Print the digest of Synth-59: manifest, motions and all that is performed. Needs no assets."""
-    from facemotion.synth.people.cast import VERSION
-    from facemotion.synth.sets.plan import SYNTH_59, plan_digest
+    from facemotion.synth.sets.frozen import check_folder, frozen_set
+    from facemotion.synth.sets.plan import plan_digest
 
-    value = plan_digest(SYNTH_59, subjects)
-    _answer(json, {"version": VERSION, "subjects": subjects or SYNTH_59.subjects, "sha256": value}, value)
+    frozen = frozen_set(benchmark)
+    report: dict[str, Any] = {"version": benchmark, "subjects": subjects or frozen.settings.subjects}
+    if folder is not None:
+        with Progress("clips", quiet=json) as progress:
+            report["clips"] = check_folder(folder, frozen, progress)
+    report["sha256"] = plan_digest(frozen.settings, subjects)
+    _answer(json, report, report["sha256"])
 
 
 def _answer(as_json: bool, value: dict[str, Any], sentence: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,15 @@ class SceneSettings:
         5.0, "standard deviation of a session's yaw; pitch and roll have half", unit="degrees", minimum=0, maximum=10
     )
     most_degrees: float = option(20.0, "no pose is turned further", unit="degrees", minimum=1, maximum=25)
+    take_degrees: float = option(
+        0.0, "standard deviation of a take's pitch and yaw round its session's", unit="degrees", minimum=0, maximum=10
+    )
+    take_size: float = option(0.0, "sigma of the face's size between takes of a session", minimum=0, maximum=0.3)
+    take_light: float = option(0.0, "sigma of exposure between takes of a session", minimum=0, maximum=0.3)
+    exposure_drift: float = option(
+        0.03, "standard deviation, over sessions, of how far exposure drifts within a take", minimum=0, maximum=0.2
+    )
+    sway: float = option(1.0, "how far the upper body sways within a take, relative", minimum=0, maximum=3)
     light: float = option(0.3, "longest direction added to the portrait's light", minimum=0, maximum=0.6)
     exposure: float = option(0.12, "sigma of exposure between sessions", minimum=0, maximum=0.5)
     white_balance: float = option(0.05, "sigma of red against blue", minimum=0, maximum=0.3)
@@ -54,7 +63,8 @@ BACKGROUND_SIGMA = 0.1  # of the logarithm of the background's brightness agains
 NOISE_SIGMA = 0.5  # of the logarithm of the sensor's noise
 SOFTNESS_RANGE = (0.5, 0.95)  # pixels seen over pixels delivered, of soft cameras
 JPEG_QUALITIES = (35, 93)  # from the first to below the second
-DRIFT_SIGMA, DRIFT_SECONDS = 0.03, 3.0  # relative exposure drift within a take, and its period
+DRIFT_SECONDS = 3.0  # period of the exposure's drift within a take
+TAKE_ROLL = 0.6  # of the spread of a take's pitch and yaw, for roll
 SHUTTER_SHARE, LONGEST_SHUTTER = (0.25, 0.8), 1 / 40  # of a frame's time; seconds
 READOUT_RANGE = (0.01, 0.03)  # seconds
 SHAKE_MEAN = 0.002  # of the camera from frame to frame, frame heights
@@ -141,7 +151,7 @@ def make_session(random: np.random.Generator, settings: SceneSettings) -> Sessio
         noise=float(settings.noise * np.exp(random.normal(0, NOISE_SIGMA))),
         sharpness=float(random.uniform(*SOFTNESS_RANGE)) if random.random() < settings.softness else 1.0,
         quality=int(random.integers(*JPEG_QUALITIES)) if random.random() < settings.jpeg else 0,
-        drift=float(random.normal(0, DRIFT_SIGMA)),
+        drift=float(random.normal(0, settings.exposure_drift)),
         shutter=float(min(random.uniform(*SHUTTER_SHARE) / rate, LONGEST_SHUTTER)),
         readout=float(random.uniform(*READOUT_RANGE)),
         shake=float(random.exponential(SHAKE_MEAN)),
@@ -199,12 +209,16 @@ class Moments:
         weights: (T, S) float32 weights of the shapes.
         turn: (T, 3) float32 degrees of pitch, yaw and roll against the portrait's pose.
         phase: (T,) uint8 as in Take.
+        nearer: factor on the size of the session's face.
+        brighter: factor on the session's exposure.
     """
 
     times: NDArray[np.float64]
     weights: FloatArray
     turn: FloatArray
     phase: NDArray[np.uint8]
+    nearer: float = 1.0
+    brighter: float = 1.0
 
 
 def sample(take: Take, session: Session, settings: SceneSettings, random: np.random.Generator) -> Moments:
@@ -221,8 +235,15 @@ def sample(take: Take, session: Session, settings: SceneSettings, random: np.ran
     part = (times / TICK - index).astype(np.float32)[:, None]
     weights = take.weights[index] * (1 - part) + take.weights[index + 1] * part
     turn = take.head[index] * (1 - part) + take.head[index + 1] * part + session.pose
+    nearer = brighter = 1.0
+    # Nothing is drawn where nobody moves between takes: what a seed meant before people could stays.
+    if settings.take_degrees or settings.take_size or settings.take_light:
+        turn = turn + random.standard_normal(3) * settings.take_degrees * [1, 1, TAKE_ROLL]
+        nearer, brighter = np.exp(random.standard_normal(2) * [settings.take_size, settings.take_light])
     turn = np.clip(turn, -settings.most_degrees, settings.most_degrees)
-    return Moments(times, weights.astype(np.float32), turn.astype(np.float32), take.phase[index])
+    return Moments(
+        times, weights.astype(np.float32), turn.astype(np.float32), take.phase[index], float(nearer), float(brighter)
+    )
 
 
 def film(
@@ -244,8 +265,8 @@ def film(
         random: generator of the shot's own.
     """
     times = moments.times
-    sway = _sway(random, times)
-    zoom, centre = framing(person, head, session, settings)
+    sway = _sway(random, times) * np.float32(settings.sway)
+    zoom, centre = framing(person, head, replace(session, size=session.size * moments.nearer), settings)
     shake = np.cumsum(random.standard_normal((len(times), 2)), 0) * session.shake * settings.height / zoom
     direction = person.light[1:] * np.float32(PORTRAIT_LIGHT) + session.light
     # A face seen from the front stays as bright as the session's exposure says, wherever the light comes from.
@@ -256,7 +277,7 @@ def film(
         session.colour,
         session.background,
     )
-    drift = 1 + session.drift * np.sin(2 * np.pi * (times / DRIFT_SECONDS + random.random()))
+    drift = moments.brighter * (1 + session.drift * np.sin(2 * np.pi * (times / DRIFT_SECONDS + random.random())))
     states = [
         State(
             weights=np.ascontiguousarray(weights),

@@ -41,7 +41,11 @@ class Spreads:
     head_degrees: float = option(
         2.2, "standard deviation of the head's drift within a take", unit="degrees", minimum=0, maximum=10
     )
+    nods: float = option(1.0, "how far the head goes along with a motion, relative", minimum=0, maximum=3)
     flash: float = option(0.05, "share of takes of over 70% neutral", minimum=0, maximum=1)
+    flash_motions: float = option(
+        0.0, "share of facial motions all takes of which are over 70% neutral", minimum=0, maximum=1
+    )
     other_ending: float = option(0.05, "share of takes that stop at the apex", minimum=0, maximum=1)
     other_intensity: float = option(0.05, "share of takes much weaker or stronger", minimum=0, maximum=1)
     inconsistent: float = option(

@@ -182,7 +182,7 @@ def make_take(motion: Program | Speech | str, habits: Habits, spreads: Spreads, 
     drift = [spreads.head_degrees, spreads.head_degrees, spreads.head_degrees * ROLL_DRIFT]
     head = smooth_noise(random, length, 3, DRIFT_SECONDS) * drift
     nods = np.outer(smoothed(effort, NOD_SMOOTHING), habits.nod)
-    head = head * habits.drift + nods * random.uniform(*NOD_SHARE)
+    head = head * habits.drift + nods * (spreads.nods * random.uniform(*NOD_SHARE))
     return Take(
         times=np.arange(length, dtype=np.float64) * TICK,
         weights=np.clip(weights, 0, MOST_WEIGHT).astype(np.float32),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from facemotion.errors import SettingsError
 from facemotion.synth.filming.scene import Moments, SceneSettings, Session, make_session, sample
 from facemotion.synth.people.cast import VERSION, Recruit, cast, part_random
 from facemotion.synth.performance.habits import Habits, make_habits
-from facemotion.synth.performance.lips import FIRST_SPEECH, invent_phrases
+from facemotion.synth.performance.lips import invent_phrases
 from facemotion.synth.performance.motion import Program, invent_program, near_miss, parse_program, reorder
 from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.performance.takes import Take, make_take
@@ -35,6 +35,9 @@ class DatasetSettings:
     lips: int = option(5, "lip movements per person", minimum=0, maximum=100)
     takes: int = option(10, "takes per motion", minimum=1, maximum=1000)
     sessions: int = option(2, "recording sessions that the takes are spread over", minimum=1, maximum=20)
+    later_takes: int = option(
+        0, "further takes per facial motion and lip movement, in one more session", minimum=0, maximum=1000
+    )
     near_misses: int = option(2, "motions per person that get a near miss", minimum=0, maximum=100)
     reorders: int = option(
         0, "motions per person that get a near miss of the same steps in another order", minimum=0, maximum=100
@@ -50,9 +53,6 @@ class DatasetSettings:
     quality: int = option(23, "constant rate factor of H.264", minimum=0, maximum=51)
     spreads: Spreads = field(default_factory=Spreads)
     scene: SceneSettings = field(default_factory=SceneSettings)
-
-
-SYNTH_59 = DatasetSettings(spreads=Spreads(speech=FIRST_SPEECH), scene=SceneSettings(width=160, height=160))
 
 
 @dataclass(frozen=True)
@@ -124,18 +124,45 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
     return plan
 
 
-def thin_plan(plan: list[PlannedClip], most: int) -> list[PlannedClip]:
-    """At most so many takes of every motion, spread evenly over those planned and so over its sessions.
+@dataclass(frozen=True)
+class Excerpt:
+    """Which clips of a data set are made now. They are the same as in the whole set, byte for byte.
 
-    A thinned set is a part of the whole one: its clips are the same, byte for byte.
-
-    Args:
-        plan: all clips of a data set.
-        most: most takes of a motion.
+    Attributes:
+        takes: most takes of a motion, spread evenly over those planned and so over its sessions; None for all.
+        people: so many performers, from the first; None for all.
+        kinds: kinds of clips; all if empty.
+        sessions: numbers of sessions; all if empty.
     """
-    makers = Counter((clip.record.subject, clip.record.motion) for clip in plan)
-    kept = {number: {i * number // most for i in range(most)} for number in set(makers.values())}
-    return [clip for clip in plan if clip.record.repetition in kept[makers[clip.record.subject, clip.record.motion]]]
+
+    takes: int | None = None
+    people: int | None = None
+    kinds: tuple[str, ...] = ()
+    sessions: tuple[int, ...] = ()
+
+    def of(self, plan: list[PlannedClip]) -> list[PlannedClip]:
+        """The chosen clips of a plan, in its order.
+
+        Raises:
+            SettingsError: none of its clips is chosen.
+        """
+        makers = Counter((clip.record.subject, clip.record.motion) for clip in plan)
+        wanted = {
+            number: {i * number // self.takes for i in range(self.takes)} if self.takes else set(range(number))
+            for number in set(makers.values())
+        }
+        performers = {_name(number) for number in range(self.people)} if self.people else None
+        chosen = [
+            clip
+            for clip in plan
+            if clip.record.repetition in wanted[makers[clip.record.subject, clip.record.motion]]
+            and (performers is None or clip.record.subject in performers)
+            and (not self.kinds or clip.record.kind in self.kinds)
+            and (not self.sessions or clip.record.session in self.sessions)
+        ]
+        if not chosen:
+            raise SettingsError(f"No clip of the set is of {self}.")
+        return chosen
 
 
 def _name(number: int) -> str:
@@ -175,15 +202,16 @@ def _clips(
     motion = near_miss_name(original, sort.variant) if sort.variant else original
     file = f"{original}-{sort.variant}" if sort.variant else original
     takes = settings.impostor_takes if sort.kind.is_attack else settings.takes
+    later = 0 if sort.kind.is_attack else settings.later_takes
     clips = []
-    for take in range(takes):
+    for take in range(takes + later):
         record = ClipRecord(
             path=f"clips/{subject}/{file}-{take:02d}.mp4",
             subject=subject,
             motion=motion,
             kind=sort.kind,
             repetition=take,
-            session=take * settings.sessions // takes + 1,
+            session=take * settings.sessions // takes + 1 if take < takes else settings.sessions + 1,
             near_miss_of=original if sort.variant else "",
             reordered=sort.variant == ORDER,
         )
@@ -207,7 +235,8 @@ def make_performers(settings: DatasetSettings) -> dict[str, Performer]:
     for number, recruit in enumerate(cast(settings.subjects, settings.part, settings.seed)):
         random = part_random(settings.part, VERSION, settings.seed, 22, number)
         habits = make_habits(random, settings.spreads)
-        sessions = tuple(make_session(random, settings.scene) for _ in range(settings.sessions))
+        count = settings.sessions + (settings.later_takes > 0)
+        sessions = tuple(make_session(random, settings.scene) for _ in range(count))
         performers[recruit.name] = Performer(recruit, habits, sessions)
     return performers
 
@@ -231,9 +260,21 @@ def perform(settings: DatasetSettings, clip: PlannedClip, performer: Performer) 
         clip: the clip.
         performer: who performs it.
     """
-    take = make_take(clip.program(), performer.habits, settings.spreads, clip_random(settings, clip, 0))
+    spreads = settings.spreads
+    if clip.record.kind != ClipKind.LIP and _is_flash(settings, clip):
+        spreads = replace(spreads, flash=1.0)
+    take = make_take(clip.program(), performer.habits, spreads, clip_random(settings, clip, 0))
     session = performer.sessions[clip.record.session - 1]
     return take, sample(take, session, settings.scene, clip_random(settings, clip, 1))
+
+
+def _is_flash(settings: DatasetSettings, clip: PlannedClip) -> bool:
+    """Whether a facial motion, and with it whatever comes near it, is one of few frames in every take."""
+    if not settings.spreads.flash_motions:
+        return False
+    owner, _, _, index, _ = clip.stream
+    random = part_random(settings.part, VERSION, settings.seed, 25, owner, index)
+    return bool(random.random() < settings.spreads.flash_motions)
 
 
 def plan_digest(settings: DatasetSettings, subjects: int | None = None) -> str:
@@ -260,7 +301,25 @@ def clip_digest_line(settings: DatasetSettings, clip: PlannedClip, performer: Pe
     # Rounded, so that the last bit of another processor's logarithm changes nothing.
     for values, unit in ((moments.times, 1000), (moments.weights, 1000), (moments.turn, 100), (moments.phase, 1)):
         inner.update(np.round(np.asarray(values, np.float64) * unit).astype("<i4").tobytes())
-    return f"{_row_text(clip.record)}|{clip.performed}|{','.join(take.flags)}|{inner.hexdigest()}\n"
+    placed = "" if moments.nearer == moments.brighter == 1 else f"|{moments.nearer:.4f}|{moments.brighter:.4f}"
+    return f"{_row_text(clip.record)}|{clip.performed}|{','.join(take.flags)}|{inner.hexdigest()}{placed}\n"
+
+
+def scene_digest(settings: DatasetSettings) -> str:
+    """SHA-256 over the size of the frames, their compression and every session's pose, light and camera.
+
+    Args:
+        settings: settings of the data set.
+    """
+    total = hashlib.sha256()
+    scene = settings.scene
+    total.update(f"{scene.width}x{scene.height}|{settings.quality}|{scene.sway:g}\n".encode())
+    for name, performer in make_performers(settings).items():
+        for session in performer.sessions:
+            values = np.concatenate([np.ravel(value) for value in vars(session).values()])
+            rounded = np.round(np.asarray(values, np.float64) * 1000).astype("<i4")
+            total.update(name.encode() + rounded.tobytes())
+    return total.hexdigest()
 
 
 def _row_text(record: ClipRecord) -> str:

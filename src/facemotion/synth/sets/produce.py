@@ -30,6 +30,7 @@ from facemotion.synth.people.head import HeadModel, load_head
 from facemotion.synth.people.person import Person
 from facemotion.synth.sets.plan import (
     DatasetSettings,
+    Excerpt,
     Performer,
     PlannedClip,
     by_subject,
@@ -37,7 +38,6 @@ from facemotion.synth.sets.plan import (
     make_performers,
     make_plan,
     perform,
-    thin_plan,
 )
 from facemotion.synth.sets.truth import Surveyor, Truth
 from facemotion.system.files import file_sha256, room_for, write_whole
@@ -147,7 +147,7 @@ def produce(
     workers: int = 1,
     video: bool = True,
     features: ToFeatures | None = None,
-    most_takes: int | None = None,
+    excerpt: Excerpt | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Make a data set, or continue one that was broken off.
@@ -164,7 +164,7 @@ def produce(
         workers: processes.
         video: whether clips are drawn; without, only ground truth is written.
         features: front end that gets the frames in place of videos, if features are wanted.
-        most_takes: most takes of a motion that are made and listed in the manifest, see `thin_plan`; all by default.
+        excerpt: which clips are made now, and listed in the manifest; all by default.
         progress: called with the number of clips done and the number of all that are missing.
     Returns:
         Number of clips made now; those that were there already, features and all, are not made again.
@@ -175,8 +175,8 @@ def produce(
         AssetError: an asset is missing.
     """
     plan = make_plan(settings)
-    if most_takes is not None:
-        plan = thin_plan(plan, most_takes)
+    if excerpt is not None:
+        plan = excerpt.of(plan)
     kept = None
     if features is not None:
         plan = [_as_recipe(clip) for clip in plan]
