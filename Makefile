@@ -52,10 +52,10 @@ check: $(VENV)/dev-ready
 bench: $(VENV)/dev-ready
 	$(BIN)/python benchmarks/pipeline.py
 
-# Users install the package alone, 0.55 GB; development adds torch and the test tools.
+# Users install the package and its store, 0.55 GB; development adds torch and the test tools.
 $(VENV)/demo-ready: pyproject.toml $(LOCK) | $(BIN)/pip
 	@echo "Installing facemotion and its packages (0.55 GB): a minute or more."
-	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) .
+	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) ".[store]"
 	touch $@
 
 $(VENV)/smoke-ready: pyproject.toml $(LOCK) | $(BIN)/pip

@@ -18,7 +18,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 INFERENCE = [Requirement(text) for text in PROJECT["dependencies"]]
 INSTALLED = INFERENCE + [
     requirement
-    for extra in ("client", "serve", "synth", "train")
+    for extra in ("store", "client", "serve", "synth", "train")
     for requirement in map(Requirement, EXTRAS[extra])
     if requirement.name != "facemotion"
 ]

@@ -16,6 +16,7 @@ from facemotion.errors import InstallationError
 
 # Extras that a user may want, by what they are for.
 OPTIONAL = {
+    "store": "enrolled users, kept in a file or in PostgreSQL",
     "serve": "the service, its page and PostgreSQL",
     "client": "the Python client of the service",
     "synth": "the data engine",

@@ -29,6 +29,11 @@ def store(facts: Facts, named: str) -> None:
         StoreError and its kinds: it can't be used as it is. WriteError: its folder can't be written to.
         MissingExtraError: a PostgreSQL store without its driver.
     """
+    from facemotion.store.base import needs_extra  # late: a broken NumPy must not cost the page
+
+    if needs_extra():
+        facts["needs"] = "pip install '.[store]' in the clone, to enrol users"
+        return
     from sqlalchemy import distinct, func, select
 
     from facemotion.store import schema
@@ -64,6 +69,11 @@ def key(facts: Facts, named: str) -> None:
     Raises:
         StoreKeyError: one isn't. WriteError: a new store's key can't be kept.
     """
+    from facemotion.store.base import needs_extra
+
+    if needs_extra():
+        facts["needs"] = "the store"
+        return
     from sqlalchemy import select
 
     from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facemotion.store.base import TemplateStore, UserSummary, check_user, unknown_user
+from facemotion.store.base import TemplateStore, UserSummary, check_user, require_extra, unknown_user
 
 __all__ = ["TemplateStore", "UserSummary", "check_user", "open_store", "unknown_user"]
 
@@ -30,8 +30,9 @@ def open_store(url: str | Path, *, key: str = "", transform_key: str = "", make:
         StoreFullError: the disk is full or the file can't be written.
         StoreUnavailableError: the database server can't be reached, or another process holds the file.
         StoreKeyError: a key is missing, or isn't the one that the store was written with.
-        MissingExtraError: a PostgreSQL URL without its driver.
+        MissingExtraError: the extra `store` isn't installed, or a PostgreSQL URL without its driver.
     """
+    require_extra()
     # SQLAlchemy takes a third of a second to import; whoever opens no store shouldn't wait for it.
     from facemotion.store.database import Database
     from facemotion.store.sql import SqlStore

@@ -6,11 +6,30 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, Self
 
-from facemotion.errors import StoreError, UnknownUserError
+from facemotion.errors import MissingExtraError, StoreError, UnknownUserError
 from facemotion.types import Embedding, Factor, FloatArray, Template
+
+PACKAGES = ("alembic", "cryptography", "sqlalchemy")
+"""What a store needs beyond what comparing clips needs: the extra `store`."""
+
+
+def needs_extra() -> bool:
+    """Whether a package is missing without which no store can be opened."""
+    return any(find_spec(name) is None for name in PACKAGES)
+
+
+def require_extra() -> None:
+    """Ask for the packages of a store before one of them is imported.
+
+    Raises:
+        MissingExtraError: one isn't installed.
+    """
+    if needs_extra():
+        raise MissingExtraError("Enrolled users are kept by an extra: pip install '.[store]' in the clone.")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     from rich.text import Text
 
     from facemotion.store import open_store
-    from facemotion.store.database import store_name
 
     place = store or default_store()
     with open_store(place, make=False) as opened:
@@ -45,6 +44,8 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
         )
         return
     if not summaries:
+        from facemotion.store.database import store_name
+
         print(f"Nobody is enrolled in {store_name(place)}.")
         return
     table = Table("user", "takes", "model", "enrolled (UTC)", "changed (UTC)", box=box.SIMPLE, pad_edge=False)

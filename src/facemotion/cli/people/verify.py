@@ -133,7 +133,6 @@ def check(
     """Compare a clip with a user's template."""
     from facemotion.config import load_settings
     from facemotion.store import check_user, open_store, unknown_user
-    from facemotion.store.database import store_name
     from facemotion.verifier import Verifier
 
     user = check_user(user)
@@ -141,6 +140,8 @@ def check(
     with open_store(place, make=False) as opened:
         # Before the clip is read: whoever runs this may list the users. The service takes as long for names it lacks.
         if "motion" not in opened.factors(user):
+            from facemotion.store.database import store_name
+
             raise unknown_user(user, "motion", store_name(place))
         decision = Verifier.load(load_settings(config)).check(opened, user, clip)
     if json:
