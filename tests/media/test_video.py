@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from transformations import LAID, Film, damage, encode, rewrap, with_durations, with_matrix
 
+import facemotion
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, MediaLimitError, NoVideoError, UnreadableMediaError
 from facemotion.media import load_clip, read_frames
 from facemotion.media.display import Orientation, analysis_size, square_size
+
+SAMPLE = Path(facemotion.__file__).parent / "samples" / "anna-wink-pout-1.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +146,21 @@ def test_pixels_are_made_square_by_growing_and_odd_headers_are_not_believed():
         assert square_size(320, 240, pixel) == (320, 240)
     assert analysis_size(*square_size(1440, 1080, Fraction(4, 3)), 960) == (960, 540)
     assert analysis_size(3, 4000, 960) == (1, 960)
+
+
+THREADS_AFTER_TWO_FRAMES = """
+import sys
+from pathlib import Path
+from facemotion.media import read_frames
+frames = read_frames(sys.argv[1])
+next(frames), next(frames)
+print(len(list(Path("/proc/self/task").iterdir())))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system doesn't list a process's threads")
+def test_reading_a_clip_starts_no_thread():
+    """The conversion of colours started one for each processor, frame by frame, though `decoder_threads` is 1."""
+    command = [sys.executable, "-c", THREADS_AFTER_TWO_FRAMES, str(SAMPLE)]
+    alone = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    assert int(subprocess.check_output(command, env=alone, text=True)) == 1

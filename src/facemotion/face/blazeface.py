@@ -141,18 +141,15 @@ def weighted_nms(
     Reference: section 2.2 of the BlazeFace paper ("tie resolution").
     """
     order = np.argsort(-scores, kind="stable")
-    merged_boxes, merged_points, merged_scores = [], [], []
+    places = np.concatenate([boxes, keypoints.reshape(len(keypoints), 12)], axis=1)
+    merged, merged_scores = [], []
     while len(order):
         near = overlap(boxes[order[0]], boxes[order]) > iou
         near[0] = True
         group = order[near]
         weights = scores[group] / scores[group].sum()
-        merged_boxes.append(weights @ boxes[group])
-        merged_points.append(np.tensordot(weights, keypoints[group], axes=1))
+        merged.append(weights @ places[group])
         merged_scores.append(scores[order[0]])
         order = order[~near]
-    return (
-        np.array(merged_boxes, np.float32).reshape(-1, 4),
-        np.array(merged_points, np.float32).reshape(-1, 6, 2),
-        np.array(merged_scores, np.float32),
-    )
+    whole = np.array(merged, np.float32).reshape(-1, 16)
+    return whole[:, :4], whole[:, 4:].reshape(-1, 6, 2), np.array(merged_scores, np.float32)

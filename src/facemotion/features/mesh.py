@@ -55,6 +55,10 @@ RIGID = np.array([
     (351, 0.065, 0.121, -0.257),
 ], np.float64)  # fmt: skip
 
+_RIGID_POINTS = RIGID[:, 0].astype(int)
+_RIGID_MEAN = RIGID[:, 1:].mean(axis=0)
+_RIGID_PLACES = RIGID[:, 1:] - _RIGID_MEAN
+
 # Points that expressions move, by their numbers in the mesh.
 MOVING = {
     "lips": (
@@ -141,13 +145,13 @@ def align(landmarks: FloatArray) -> FloatArray:
         (..., 478, 3) float32 in distances between the outer eye corners, origin between them.
     Reference: Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.
     """
-    source, target = landmarks[..., RIGID[:, 0].astype(int), :].astype(np.float64), RIGID[:, 1:]
-    source_mean, target_mean = source.mean(axis=-2, keepdims=True), target.mean(axis=0)
-    spread = np.swapaxes(source - source_mean, -1, -2) @ (target - target_mean)
+    source = landmarks[..., _RIGID_POINTS, :].astype(np.float64)
+    source_mean = source.mean(axis=-2, keepdims=True)
+    spread = np.swapaxes(source - source_mean, -1, -2) @ _RIGID_PLACES
     left, values, right = np.linalg.svd(spread)
     signs = np.ones_like(values)
     signs[..., 2] = np.sign(np.linalg.det(left @ right))  # a rotation, never a mirror image
     rotation = (left * signs[..., None, :]) @ right
     size = np.square(source - source_mean).sum(axis=(-2, -1))
     scale = ((values * signs).sum(axis=-1) / size)[..., None, None]
-    return np.asarray(scale * (landmarks - source_mean) @ rotation + target_mean, np.float32)
+    return np.asarray(scale * (landmarks - source_mean) @ rotation + _RIGID_MEAN, np.float32)

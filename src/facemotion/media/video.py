@@ -195,9 +195,13 @@ class _Screen:
     """Gives frames the one size and the orientation that they are to be seen in."""
 
     def __init__(self, video: VideoStream, settings: MediaSettings) -> None:
+        from av.video.reformatter import VideoReformatter
+
         self._video, self._settings = video, settings
         self._size: tuple[int, int] | None = None
         self._orientation: Orientation | None = None
+        # One for all frames: each frame's own would set up its tables again, and start a thread for every processor.
+        self._reformatter = VideoReformatter()
 
     def project(self, frame: VideoFrame) -> Callable[[], Picture]:
         """What makes the RGB picture of a frame.
@@ -220,7 +224,7 @@ class _Screen:
 
         def make() -> Picture:
             width, height = first
-            array = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
-            return orientation.show(np.asarray(array, np.uint8))
+            scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA", threads=1)
+            return orientation.show(np.asarray(scaled.to_ndarray(), np.uint8))
 
         return make

@@ -83,18 +83,16 @@ def sample(frame: Frame, matrix: Matrix, size: int) -> NDArray[np.float32]:
         borderMode=cv2.BORDER_REPLICATE,
     )
     if min(lowest) < 0 or highest[0] > width or highest[1] > height:
-        crop[_beyond(local, size, int(across), int(down))] = 0
+        inside = cv2.warpAffine(
+            np.full((down, across), 255, np.uint8),
+            centred,
+            (size, size),
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
+        crop = cv2.copyTo(crop, inside)  # black elsewhere
     # Cut off, not rounded: so were the pictures that the shipped encoder learned from, and half a level is seen.
     return np.asarray(np.floor(crop, out=crop), np.float32)
-
-
-def _beyond(matrix: Matrix, size: int, width: int, height: int) -> NDArray[np.bool_]:
-    """(size, size) which pixels of a crop have their centre outside a picture of that width and height."""
-    centres = np.arange(size) + 0.5
-    (a, b, x), (c, d, y) = matrix
-    across = a * centres + x + (b * centres)[:, None]
-    down = c * centres + y + (d * centres)[:, None]
-    return np.asarray((across < 0) | (across >= width) | (down < 0) | (down >= height), np.bool_)
 
 
 def apply(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float32]:
