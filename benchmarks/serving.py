@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.migrate import open_database
+from facemotion.store.keys import new_key
 
 FACES = Path(__file__).parents[1] / "tests" / "features" / "mesh_reference.npz"
 
@@ -33,13 +34,17 @@ def served(folder: Path, workers: int, settings: str = "") -> Iterator[tuple[str
         its address, an administrator's key, its process.
     """
     store = folder / "store.db"
-    with open_database(store) as database:
+    (folder / "store.key").write_text(new_key(), "utf-8")
+    (folder / "store.key").chmod(0o600)
+    store_key = f"file:{folder / 'store.key'}"
+    with open_database(store, key=store_key) as database:
         key = ApiKeys(database).add("benchmark", "admin")
     (folder / "service.toml").write_text(settings or "[limits]\nrequests_per_minute = 1e6\n", "utf-8")
     # The drawing of `take` stands still but for its mouth, which is near what is refused as a photograph.
     (folder / "config.toml").write_text("[quality]\nmin_own_motion = 1.0\n", "utf-8")
     environment = os.environ | {
         "FACEMOTION_STORE": str(store),
+        "FACEMOTION_STORE_KEY": store_key,
         "XDG_CONFIG_HOME": str(folder),
         "FACEMOTION_CONFIG": str(folder / "config.toml"),
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facemotion.errors import SettingsError
-from facemotion.system.files import user_folder
+from facemotion.system.files import user_folder, warn_if_anybody_writes
 
 T = TypeVar("T")
 
@@ -228,6 +228,7 @@ def read_toml(kind: type[T], path: Path) -> T:
         if path.exists() and not path.is_file():
             raise SettingsError(f"The settings file {path} isn't a regular file.")
         table = tomllib.loads(path.read_text("utf-8"))
+        warn_if_anybody_writes(path, "settings file")
     except OSError as error:
         raise SettingsError(f"Can't read the settings file {path}: {error.strerror}.") from error
     except RecursionError as error:

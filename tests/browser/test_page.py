@@ -100,6 +100,9 @@ def test_change_the_motion(server, visit, filmed, anna):
     other = [films.Take("anna-brows-smile-1", tempo) for tempo in (1, 0.9, 1.1, 0.86, 0.95)]
     with visit(server, filmed(*other)) as visitor:
         visitor.come().name("kate", "Enrol")
+        visitor.wait("You're enrolled already")  # and nothing is replaced by the way
+    with visit(server, filmed(*other)) as visitor:
+        visitor.come("/#purpose=enrol-again").name("kate", "Enrol")
         for number in (1, 2, 3):
             visitor.taken(number)
             visitor.when_grey()

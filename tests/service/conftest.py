@@ -24,7 +24,7 @@ from facemotion.models import Models
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.http.app import create_app
 from facemotion.service.http.server import uvicorn_config
-from facemotion.service.migrate import open_database
+from facemotion.service.migrate import open_served
 from facemotion.service.settings import ServerSettings, ServiceSettings
 from facemotion.verifier import Verifier
 
@@ -34,8 +34,8 @@ PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
 class Server:
     """A running service and how to call it."""
 
-    def __init__(self, url: str, keys: dict[str, str], store: Path | str) -> None:
-        self.url, self.keys, self.store = url, keys, store
+    def __init__(self, url: str, keys: dict[str, str], store: Path | str, store_key: str = "") -> None:
+        self.url, self.keys, self.store, self.store_key = url, keys, store, store_key
         self.http = httpx.Client(base_url=url, timeout=120)  # an enrolment on a busy machine
 
     def call(self, method: str, path: str, role: str = "admin", **more: Any) -> httpx.Response:
@@ -68,8 +68,9 @@ def running(store: Path | str, settings: ServiceSettings | None = None, **more: 
     """Serve a store in a thread, on a free port of loopback."""
     settings = settings or ServiceSettings()
     settings = replace(settings, server=replace(settings.server, port=0))
-    with open_database(store) as database:
-        keys = {role: ApiKeys(database).add(f"{role} key", role) for role in ("verify", "enrol", "admin")}
+    with open_served(store) as opened:
+        keys = {role: ApiKeys(opened.database).add(f"{role} key", role) for role in ("verify", "enrol", "admin")}
+        store_key = opened.protector.key.name
     uv = uvicorn.Server(uvicorn_config(create_app(store, settings, **more), settings))
     thread = threading.Thread(target=uv.run)
     thread.start()
@@ -79,7 +80,7 @@ def running(store: Path | str, settings: ServiceSettings | None = None, **more: 
             time.sleep(0.01)
         port = uv.servers[0].sockets[0].getsockname()[1]
         scheme = "https" if settings.server.tls_certificate else "http"
-        server = Server(f"{scheme}://127.0.0.1:{port}", keys, store)
+        server = Server(f"{scheme}://127.0.0.1:{port}", keys, store, store_key)
         try:
             yield server
         finally:

@@ -17,8 +17,7 @@ from facemotion.service.migrate import open_database
 
 def fill(database, count: int = 4) -> None:
     for number in range(count):
-        with database.write() as connection:
-            audit.append(connection, "k name", "verify", f"user{number}", "rejected", {"scores": {"motion": 0.25}})
+        audit.append(database, "k name", "verify", f"user{number}", "rejected", {"scores": {"motion": 0.25}})
 
 
 def meddle(database, statement: str) -> None:
@@ -54,7 +53,7 @@ def test_an_attempt_is_kept_with_its_key_its_scores_and_its_quality(trail):
 
 
 def test_the_trail_of_a_service_holds_and_leads_through_its_digests(server, trail):
-    with open_database(server.store) as database:
+    with open_database(server.store, key=server.store_key) as database:
         report = audit.check(database)
         assert report.rows >= len(trail)
         assert audit.check(database, trail[0]["digest"]).head == report.head
@@ -116,10 +115,15 @@ def test_a_trail_cut_short_or_written_anew_shows_against_a_noted_digest(tmp_path
     with open_database(tmp_path / "store.db") as database:
         fill(database)
         noted = audit.check(database).head
-        meddle(database, "DELETE FROM facemotion_service_audit WHERE number=4")
-        assert audit.check(database).rows == 3
+        assert audit.check(database, noted).rows == 4
         with pytest.raises(AuditError, match="cut or written anew"):
-            audit.check(database, noted)
+            audit.check(database, "0" * 64)
+        meddle(database, "DELETE FROM facemotion_service_audit WHERE number=4")
+        for seek in ("", noted):
+            with pytest.raises(AuditError, match="cut or written anew|doesn't end as it was left"):
+                audit.check(database, seek)
+        with pytest.raises(AuditError, match="doesn't end as it was left"):
+            fill(database, 1)  # nothing is done any more that couldn't be noted
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_a_changed_or_revoked_key_is_refused(server):
     for key in (good[:-1] + ("A" if good[-1] != "A" else "B"), good[:11], good.replace("fm_", "mf_", 1)):
         answer = server.http.get("/v1/models", headers={"authorization": f"Bearer {key}"})
         assert answer.status_code == 401, key
-    with open_database(server.store) as database:
+    with open_database(server.store, key=server.store_key) as database:
         keys = ApiKeys(database)
         extra = keys.add("extra", "verify")
         assert server.http.get("/v1/models", headers={"authorization": f"Bearer {extra}"}).status_code == 200
@@ -267,7 +267,7 @@ def test_two_enrolments_of_one_new_name_at_once_make_one_user(tmp_path, talk, br
 
 
 def test_a_deed_and_its_row_of_the_trail_are_kept_together(tmp_path, talk, session_environment):
-    with running(tmp_path / "store.db") as server, open_database(server.store) as database:
+    with running(tmp_path / "store.db") as server, open_database(server.store, key=server.store_key) as database:
         server.enrol("uma", talk[:2])
 
         with database.write() as connection:

@@ -246,7 +246,7 @@ def test_nothing_is_stored_before_enrol_is_said(two_takes, takes):
 def test_a_key_revoked_after_its_nonce_was_given_costs_the_user_nothing(tmp_path, session_environment):
     with running(tmp_path / "store.db") as server:
         nonce = server.nonce("lea", "verify", "verify")
-        with open_database(server.store) as database:
+        with open_database(server.store, key=server.store_key) as database:
             ApiKeys(database).revoke(server.keys["verify"].split("_")[1])
         with Socket(server, "lea", nonce=nonce) as socket:
             assert socket.hear()["error"] == "AuthenticationError"

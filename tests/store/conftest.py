@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.service.conftest import film, session_environment, talk  # noqa: F401
 
 from . import pgbouncer
 from .postgres import Postgres, missing

@@ -87,8 +87,7 @@ def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):
     with migrate.open_database(store_url) as database:
 
         def note(number: int) -> None:
-            with database.write() as connection:
-                audit.append(connection, "k", "verify", f"user{number}", "rejected", {"score": number / 3})
+            audit.append(database, "k", "verify", f"user{number}", "rejected", {"score": number / 3})
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(note, range(12)))

@@ -9,25 +9,34 @@ from pathlib import Path
 from facemotion.service.sql_tables import metadata
 from facemotion.store.database import Database
 from facemotion.store.schema import VersionedTables
+from facemotion.store.sql import SqlStore
 
 VERSION_TABLE = "facemotion_service_version"
 SERVICE = VersionedTables("The service's part of", metadata, Path(__file__).parent, VERSION_TABLE, 0x464D5356)
 
 
 @contextmanager
-def open_database(store: str | Path, *, make: bool = True) -> Iterator[Database]:
+def open_database(store: str | Path, *, key: str = "", make: bool = True) -> Iterator[Database]:
     """The database of a store with the service's tables in it, for commands that need no template.
 
     Args:
-        store, make: see `facemotion.open_store`.
+        store, key, make: see `facemotion.open_store`.
 
     Raises:
-        StoreError and its kinds: see `facemotion.open_store`.
+        StoreError and its kinds: see `facemotion.open_store`; the store's key is needed, by which rows are sealed.
     """
+    with open_served(store, key=key, make=make) as opened:
+        yield opened.database
+
+
+@contextmanager
+def open_served(store: str | Path, *, key: str = "", make: bool = True) -> Iterator[SqlStore]:
+    """A store with the service's tables in its database; see open_database."""
     database = Database.open(store, make=make)
     try:
+        opened = SqlStore(database, key)
         upgrade(database)
-        yield database
+        yield opened
     finally:
         database.close()
 

@@ -17,6 +17,7 @@ from facemotion.errors import (
     FacemotionError,
     MediaError,
     ModelMismatchError,
+    StoreCorruptError,
     StoreError,
     UnknownUserError,
     UserExistsError,
@@ -139,6 +140,7 @@ class Operations:
             raise
 
     def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording) -> Answer:
+        self.check_history(user)
         look = self.memory.look(user, recording)
         attack = self._attack(recording) or ("replay" if look.seen else "")
         enrolled = self.store.find(user)  # asked of every name, so that each costs the same
@@ -248,9 +250,10 @@ class Operations:
         """
 
         def settle(connection: Connection, user: str) -> None:
-            self.store.delete(user)  # joins this thread's transaction
-            self.memory.forget(connection, user)
-            self.attempts.forget(connection, user, unlock=caller.may("admin"))
+            lock = None if caller.may("admin") else self.attempts.final_lock(connection, user)
+            self.store.delete(user)  # joins this thread's transaction; takes our own tables along
+            if lock is not None:  # deleting is no way round it
+                self.attempts.lock_again(connection, lock)
 
         self._settle_and_note(caller, "delete", user, "done", {}, settle)
 
@@ -259,7 +262,8 @@ class Operations:
         self._settle_and_note(caller, "unlock", user, "done", {}, self.attempts.unlock)
 
     def tidy(self) -> None:
-        """Forget what is out of date; called when a server starts."""
+        """Forget what is out of date, and finish deletions; called when a server starts."""
+        self.database.scrub()
         self.attempts.tidy()
         self.memory.tidy({summary.user for summary in self.store.users()})
 
@@ -276,6 +280,23 @@ class Operations:
         if detector is not None and detector.is_attack(recording.pictures, recording.acquisition.features):
             return "presentation attack"
         return ""
+
+    def check_history(self, user: str) -> None:
+        """Hold what is stored of a user to the marks that the audit trail has of it.
+
+        Raises:
+            StoreCorruptError: templates or recordings were altered, removed, or put back to an earlier state.
+        """
+        with self.database.read() as connection:
+            marks = audit.marks_of(connection, user)
+            now = {
+                "generation": self.store.sealer.check_user(connection, user),
+                "kept": self.memory.kept(connection, user),
+            }
+        if any(now[name] < mark for name, mark in marks.items()) and now["generation"]:
+            raise StoreCorruptError(
+                f"What is stored of user {user!r} was put back to an earlier state; delete the user and enrol again."
+            )
 
     def check_presence(self, user: str, replace: bool) -> None:
         """
@@ -307,7 +328,7 @@ class Operations:
         with self.database.write() as connection:
             if settle is not None:
                 outcome = settle(connection, user) or outcome
-            audit.append(connection, caller.label, action, user, outcome, detail)
+            audit.append(self.database, caller.label, action, user, outcome, detail)
         if action in ATTEMPTS:
             self.metrics.count("facemotion_attempts_total", action=action, outcome=outcome)
         return outcome

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
-# `digest` is the SHA-256 of the secret half of a key, which is itself 32 random bytes and stored nowhere.
+# `digest` is the SHA-256 of the secret half of a key, which is itself 32 random bytes and stored nowhere. A key counts
+# only with a seal (store/seals.py), which takes the store's key: who can write the database can't make one up.
 keys = Table(
     "facemotion_service_keys",
     metadata,
@@ -18,6 +19,7 @@ keys = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("made", Float, nullable=False),
     Column("revoked", Float),
+    Column("seal", LargeBinary),
 )
 
 # A nonce that was given out and not yet used; `digest` is its SHA-256.
@@ -64,6 +66,26 @@ recordings = Table(
     Column("motion", LargeBinary, nullable=False),
     Column("at", Float, nullable=False),
     Index("facemotion_service_recordings_user", "user"),
+)
+
+# Of each user with recordings: a digest of which there are, sealed, with a number that only grows.
+memories = Table(
+    "facemotion_service_memories",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("kept", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("seal", LargeBinary),
+)
+
+# The newest row of the audit trail, sealed: one row.
+heads = Table(
+    "facemotion_service_head",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("seal", LargeBinary),
 )
 
 # The audit trail: rows are added, never changed (triggers hold that); each carries the digest of the one before.

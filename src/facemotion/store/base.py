@@ -114,10 +114,19 @@ class TemplateStore(Protocol):
         ...
 
     def delete(self, user: str) -> None:
-        """Remove every template of a user, and overwrite what they left in the file.
+        """Remove every row of a user, those of a service in the same database among them (but for its audit trail), and
+        overwrite what they left in the file.
 
         Raises:
             UnknownUserError: nothing is stored under that name.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """Remove what deletions left in the files, where that had to wait for somebody who read them.
+
+        Raises:
+            StoreUnavailableError: it still must.
         """
         ...
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, exc
@@ -22,15 +22,26 @@ from facemotion.errors import (
     MissingExtraError,
     StoreError,
     StoreFullError,
-    StoreUnavailableError,
+    StoreKeyError,
 )
 from facemotion.store import schema
 from facemotion.store.driver_errors import named_errors
+from facemotion.system.files import warn_if_anybody_writes
+
+if TYPE_CHECKING:
+    from facemotion.store.seals import Sealer
 
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's write."""
+
+SCRUB_SECONDS = 2.0
+"""How long the removal of deleted bytes waits for others, who may read."""
+MOST_REWRITTEN_BYTES = 256 * 2**20
+"""Larger tables of PostgreSQL aren't written anew at each deletion: nobody could read them meanwhile."""
+PERSONAL = ("facemotion_templates", "facemotion_service_recordings", "facemotion_service_nonces")
+"""Tables that hold something of a person; those of the service are there where it ran."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers don't wait for a writer, and a kill leaves the old or the new state
@@ -52,12 +63,19 @@ _MISTYPED = re.compile(
 
 
 class Database:
-    """A pool of connections to one store, at the schema of this version."""
+    """A pool of connections to one store, at the schema of this version.
+
+    Attributes:
+        engine: gives connections. name: for messages. closed: whether `close` was called.
+        unscrubbed: whether bytes of something deleted may still lie in its files; `scrub` makes up for it.
+    """
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
         self.name = name
         self.closed = False
+        self.unscrubbed = False
+        self._sealer: Sealer | None = None
         self._local = threading.local()
 
     @classmethod
@@ -89,6 +107,21 @@ class Database:
         return cls(engine, name)
 
     @property
+    def sealer(self) -> Sealer:
+        """What seals rows under the store's key.
+
+        Raises:
+            StoreKeyError: the store behind was opened without its key.
+        """
+        if self._sealer is None:
+            raise StoreKeyError(f"The key of {self.name} wasn't asked for; open it as a store.")
+        return self._sealer
+
+    @sealer.setter
+    def sealer(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
@@ -114,13 +147,13 @@ class Database:
             return
         self._check_open()
         with named_errors(self.name), self.engine.execution_options(writes=True).begin() as connection:
-            self._local.connection, self._local.scrub = connection, False
+            self._local.connection, self._local.scrub = connection, None
             try:
                 yield connection
             finally:
                 self._local.connection = None
-        if self._local.scrub:
-            self.scrub()
+        if self._local.scrub is not None:
+            self.scrub(rewrite=self._local.scrub)
 
     @property
     def _outer(self) -> Connection | None:
@@ -128,27 +161,36 @@ class Database:
         connection: Connection | None = getattr(self._local, "connection", None)
         return connection
 
-    def scrub(self) -> None:
+    def scrub(self, *, rewrite: bool = False, large: bool = False) -> bool:
         """Overwrite what earlier deletions and replacements left behind outside the live rows.
 
-        SQLite: the write-ahead log is written back and cut to nothing. PostgreSQL: dead rows are vacuumed; its own
-        write-ahead log and backups are its administrator's (see docs/store.md).
+        SQLite: the write-ahead log is written back and cut to nothing, once no other connection reads. PostgreSQL: dead
+        rows are vacuumed; its own write-ahead log and backups are its administrator's (see docs/store.md).
 
-        What was committed stays committed if this fails for want of room or of a free moment; the next call, or
-        closing the store, makes up for it. Inside `write` it waits for that to be committed.
+        What was committed stays committed if this fails for want of room or of a free moment: `unscrubbed` says so
+        until a later call makes up for it. Inside `write` it waits for that to be committed.
+
+        Args:
+            rewrite: write the tables of PostgreSQL anew, since vacuumed bytes stay in its files until something takes
+                their place. Nobody else can use a table meanwhile.
+            large: those above MOST_REWRITTEN_BYTES, too.
+        Returns:
+            Whether nothing is left behind.
         """
         if self._outer is not None:
-            self._local.scrub = True
-            return
+            self._local.scrub = rewrite or bool(self._local.scrub)
+            return True
+        why = "somebody reads it"
         try:
             with named_errors(self.name), self.engine.connect() as connection:
                 raw = connection.execution_options(isolation_level="AUTOCOMMIT")
-                if self.is_sqlite:
-                    raw.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
-                else:
-                    raw.exec_driver_sql("VACUUM facemotion_templates")
-        except (StoreFullError, StoreUnavailableError) as error:
-            log.warning("Old bytes stay in %s until its next change: %s", self.name, error)
+                done = _cut_log(raw) if self.is_sqlite else _vacuum(raw, rewrite, large)
+        except StoreError as error:
+            done, why = False, str(error)
+        self.unscrubbed = not done
+        if not done:
+            log.warning("Deleted bytes stay in %s for now (%s); `facemotion store scrub` removes them.", self.name, why)
+        return done
 
     def close(self) -> None:
         """Close every connection of the pool; whatever is asked of it from then on is a StoreError."""
@@ -158,6 +200,32 @@ class Database:
     def _check_open(self) -> None:
         if self.closed:
             raise StoreError(f"The store {self.name} is closed; open it again with open_store.")
+
+
+def _cut_log(connection: Connection) -> bool:
+    """Write SQLite's log back and cut it to nothing; False where a reader needs what is in it."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * SCRUB_SECONDS)}")
+    try:
+        return connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
+
+
+def _vacuum(connection: Connection, rewrite: bool, large: bool) -> bool:
+    """Remove dead rows of PostgreSQL's tables that hold something of a person; see Database.scrub."""
+    connection.exec_driver_sql(f"SET lock_timeout = '{int(SCRUB_SECONDS)}s'")
+    try:
+        for name in PERSONAL:
+            size = connection.exec_driver_sql(f"SELECT pg_total_relation_size(to_regclass('{name}'))").scalar_one()
+            if size is None:  # no service ran here
+                continue
+            whole = rewrite and (large or size <= MOST_REWRITTEN_BYTES)
+            connection.exec_driver_sql(f"VACUUM {'(FULL) ' if whole else ''}{name}")
+            if rewrite and not whole:
+                log.warning("%s is too large to be written anew now; `facemotion store scrub` does it.", name)
+        return True
+    finally:
+        connection.exec_driver_sql("RESET lock_timeout")
 
 
 def store_name(url: str | Path) -> str:
@@ -265,6 +333,7 @@ def _prepare_file(path: Path) -> None:
         if not path.parent.is_dir():
             raise StoreError(f"The folder {path.parent} doesn't exist; make it, or name the store elsewhere.")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        warn_if_anybody_writes(path, "store")
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"Can't open the store {str(path)[:200]} for writing: {reason}; name it elsewhere.") from error

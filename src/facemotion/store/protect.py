@@ -163,14 +163,15 @@ class Protector:
         return label, np.frombuffer(plain, "<f4").reshape(label.takes, label.dimension).astype(np.float64)
 
     def _cipher(self, label: Label) -> AESGCM:
-        return AESGCM(_derive(self.key.find(label.key_id), label.salt, "template encryption"))
+        return AESGCM(derive(self.key.find(label.key_id), label.salt, "template encryption"))
 
     def _secrets(self, label: Label) -> list[bytes]:
         master = self.transform_key.find(label.transform_id)
-        return [_derive(master, label.salt, f"transform {label.factor} {take}") for take in range(label.takes)]
+        return [derive(master, label.salt, f"transform {label.factor} {take}") for take in range(label.takes)]
 
 
-def _derive(master: bytes, salt: bytes, purpose: str) -> bytes:
+def derive(master: bytes, salt: bytes, purpose: str) -> bytes:
+    """A key of KEY_BYTES for one purpose, from a secret."""
     return HKDF(SHA256(), KEY_BYTES, salt, b"facemotion " + purpose.encode()).derive(master)
 
 

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
+from sqlalchemy import Connection, MetaData, Row, Select, Table, delete, insert, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from facemotion.errors import (
     ModelMismatchError,
     StoreCorruptError,
     StoreKeyError,
+    StoreUnavailableError,
     UnknownUserError,
     UserExistsError,
 )
 from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user, name_forms, unknown_user
-from facemotion.store.database import Database
+from facemotion.store.database import PERSONAL, Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.protect import Protector
+from facemotion.store.seals import OURS, Sealer
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
 from facemotion.types import Embedding, Factor, FloatArray, Template
 
 DECOY_TAKES = 3
+KEPT = ("facemotion_service_audit",)
+"""Tables from which nobody is deleted."""
 _PLAIN = (table.c.user, table.c.factor, table.c.takes, table.c.model_id, table.c.enrolled, table.c.changed)
 
 
@@ -41,6 +45,12 @@ class SqlStore:
         key, transform_key: names of key sources; see `facemotion.store.open_store`.
     Raises:
         StoreKeyError: a source can't be read, or doesn't hold the key that the store was written with.
+
+    Attributes:
+        database: see above.
+        protector: turns and encrypts. sealer: seals rows.
+        journal: called in the transaction of every change with the connection, what was done and to whom ("": all);
+            None: nobody is.
     """
 
     def __init__(self, database: Database, key: str = "", transform_key: str = "") -> None:
@@ -55,6 +65,17 @@ class SqlStore:
         self._decoys: dict[tuple[str, int, str, str], dict[str, Any]] = {}
         self.protector.key.find(store_row.key_id)
         self.protector.transform_key.find(store_row.transform_id)
+        self.sealer = database.sealer = Sealer(self.protector)
+        self.journal: Callable[[Connection, str, str], None] | None = None
+        if not store_row.sealed:
+            self._seal_what_is_there()
+
+    def _seal_what_is_there(self) -> None:
+        """Seal the users of a store of an earlier version, unless another process just did."""
+        with self.database.write() as connection:
+            if not connection.execute(select(stores.c.sealed).with_for_update()).scalar_one():
+                self.sealer.adopt_users(connection)
+                connection.execute(update(stores).values(sealed=1))
 
     def _make_store(self, key: str, transform_key: str) -> Row[Any]:
         """Write the row that makes tables a store, unless another process just did."""
@@ -65,7 +86,13 @@ class SqlStore:
                 protector = _protector(secrets.token_hex(16), key, transform_key)
                 key_id = protector.key.add() if isinstance(protector.key, KeyFile) else protector.key.load().newest
                 transform_id = protector.transform_key.load().newest
-                row = {"one": 1, "store_id": protector.store_id, "key_id": key_id, "transform_id": transform_id}
+                row = {
+                    "one": 1,
+                    "store_id": protector.store_id,
+                    "key_id": key_id,
+                    "transform_id": transform_id,
+                    "sealed": 1,
+                }
                 connection.execute(insert(stores).values(**row))
                 store_row = connection.execute(select(stores)).one()
             return store_row
@@ -92,6 +119,7 @@ class SqlStore:
                     enrolled = stored.get(template.factor, now)
                     composed = dataclasses.replace(template, user=user)
                     _write(connection, self.protector.seal(composed, *keys, enrolled, now))
+                self._changed(connection, "enrol again" if stored else "enrol", user)
         if replaced:
             self.database.scrub()
 
@@ -109,6 +137,12 @@ class SqlStore:
             if row["factor"] not in gone and connection.execute(select(table.c.row_id).where(here)).first() is None:
                 composed = dataclasses.replace(self.protector.restore(dict(row)), user=user)
                 _write(connection, self.protector.seal(composed, *keys, row["enrolled"], row["changed"]))
+
+    def _changed(self, connection: Connection, action: str, user: str) -> None:
+        """Seal what is stored of a user by now, and tell the journal."""
+        self.sealer.renew(connection, user)
+        if self.journal is not None:
+            self.journal(connection, action, user)
 
     def get(self, user: str, factor: Factor) -> Template:
         """See TemplateStore.get."""
@@ -159,6 +193,7 @@ class SqlStore:
         query = select(*now, *table.c).select_from(stores.outerjoin(table, _here(user, factor)))
         query = query.order_by(table.c.user != name_forms(user)[0])
         with self.database.read() as connection:
+            self.sealer.check_user(connection, user)
             joined = connection.execute(query).mappings().first()
         if joined is None:
             raise StoreCorruptError(
@@ -212,10 +247,26 @@ class SqlStore:
     def delete(self, user: str) -> None:
         """See TemplateStore.delete."""
         with self.database.write() as connection:
-            gone = connection.execute(delete(table).where(_of(user))).rowcount
-        if not gone:
-            raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
-        self.database.scrub()
+            hold_user(connection, user)
+            gone = 0
+            for where in personal_tables(connection):
+                count = connection.execute(delete(where).where(where.c.user.in_(name_forms(user)))).rowcount
+                gone += count if where.name in PERSONAL[:2] else 0
+            if not gone:
+                raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
+            self._changed(connection, "delete", user)
+        self.database.scrub(rewrite=True)
+
+    def scrub(self) -> None:
+        """Remove what deletions left in the files of the store, where that had to wait.
+
+        Raises:
+            StoreUnavailableError: it still must.
+        """
+        if not self.database.scrub(rewrite=True, large=True):
+            raise StoreUnavailableError(
+                f"Deleted bytes are still in {self.database.name}: somebody reads it, or its disk is full; try again."
+            )
 
     def revoke(self, user: str) -> None:
         """See TemplateStore.revoke."""
@@ -223,6 +274,8 @@ class SqlStore:
             current = connection.execute(select(stores).with_for_update(read=True)).one()
             rows = connection.execute(select(table).where(_of(user)).with_for_update()).mappings().all()
             self._seal_again(connection, rows, current.key_id, current.transform_id)
+            if rows:
+                self._changed(connection, "revoke", user)
         if not rows:
             raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
         self.database.scrub()
@@ -238,13 +291,26 @@ class SqlStore:
             if key_id == current.key_id:
                 raise StoreKeyError(f"Add a new key behind the present one in {key.name} first; see docs/store.md.")
             rows = connection.execute(select(table).with_for_update()).mappings().all()
+            sound = [user for user in {name_forms(row["user"])[0] for row in rows} if self._is_sound(connection, user)]
             self._seal_again(connection, rows, key_id, transform_id)
+            self.sealer.reseal(connection, key_id)
             connection.execute(update(stores).values(key_id=key_id, transform_id=transform_id))
+            for user in sound:  # what was put back stays refused
+                self.sealer.renew(connection, user)
+            if self.journal is not None:
+                self.journal(connection, "rotate", "")
         self.database.scrub()
         if isinstance(key, KeyFile):
             with self.database.write() as connection:
                 # Asked again under the lock: another rotation may have come between.
                 key.drop_all_but(connection.execute(select(stores.c.key_id).with_for_update()).scalar_one())
+
+    def _is_sound(self, connection: Connection, user: str) -> bool:
+        try:
+            self.sealer.check_user(connection, user)
+        except StoreCorruptError:
+            return False
+        return True
 
     def _seal_again(self, connection: Connection, rows: Any, key_id: str, transform_id: str) -> None:
         for row in rows:
@@ -273,6 +339,13 @@ class SqlStore:
 def _protector(store_id: str, key: str, transform_key: str) -> Protector:
     source = KeySource(key) if key else KeyFile(store_id)
     return Protector(store_id, source, KeySource(transform_key) if transform_key else source)
+
+
+def personal_tables(connection: Connection) -> list[Table]:
+    """Our tables of a database with rows of users, but for the audit trail, which is only added to."""
+    names = [name for name in inspect(connection).get_table_names() if name.startswith(OURS) and name not in KEPT]
+    found = [Table(name, MetaData(), autoload_with=connection) for name in names]
+    return [where for where in found if "user" in where.c]
 
 
 def hold_user(connection: Connection, user: str) -> None:

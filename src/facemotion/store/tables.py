@@ -8,7 +8,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, Index, Integer, LargeBinary, MetaData, String, Table, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
 
 from facemotion.errors import StoreCorruptError
 
@@ -42,6 +54,17 @@ store = Table(
     Column("store_id", String(32), nullable=False),
     Column("key_id", String(16), nullable=False),
     Column("transform_id", String(16), nullable=False),
+    Column("sealed", Integer),  # 1 once users are sealed; empty in a store of an earlier version
+)
+
+# A row of each user: a digest of which templates they have, sealed, with a number that only grows; see seals.py.
+users = Table(
+    "facemotion_users",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("seal", LargeBinary),
 )
 
 # A template a row; see protect.Label for the columns. `payload` is a 12-byte nonce and the encrypted

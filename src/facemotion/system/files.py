@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Literal
 
 from facemotion.errors import WriteError
 
+log = logging.getLogger(__name__)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a system says of a disk that takes no more; of a file that was open already, without its name."""
 
@@ -34,6 +37,16 @@ def user_folder(kind: Literal["config", "data", "cache"]) -> Path | None:
     except RuntimeError:
         return None
     return path if path.is_absolute() else None  # earlier versions of platformdirs leave the "~" as it is
+
+
+def warn_if_anybody_writes(path: Path, what: str) -> None:
+    """Log a warning where every user of this machine may change a file that decides who gets in.
+
+    Args:
+        path: there. what: it is, such as "store".
+    """
+    if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
+        log.warning("Anybody on this machine may write the %s %s; `chmod o-w` it.", what, path)
 
 
 @contextmanager

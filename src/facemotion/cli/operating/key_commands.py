@@ -25,11 +25,14 @@ def add(
     json: JsonOption = False,
 ) -> None:
     """Make an API key and print it, this once; only a digest of it is stored."""
+    from facemotion.service.guard import audit
     from facemotion.service.guard.auth import ApiKeys
     from facemotion.service.migrate import open_database
 
-    with open_database(store or default_store()) as database:
+    with open_database(store or default_store()) as database, database.write():
         key = ApiKeys(database).add(name, role)  # type: ignore[arg-type]  # held to the roles there
+        made = {"key": key.split("_")[1], "name": name, "role": role}
+        audit.append(database, audit.COMMAND_LINE, "add key", "", "done", made)
     if json:
         print_json({"key": key, "name": name, "role": role})
     else:
@@ -56,6 +59,7 @@ def show(store: StoreOption = "", json: JsonOption = False) -> None:
                 "role": key.role,
                 "made": key.made.isoformat(),
                 "revoked": key.revoked.isoformat() if key.revoked else None,
+                "sealed": key.sealed,
             }
             for key in keys
         ]
@@ -66,7 +70,7 @@ def show(store: StoreOption = "", json: JsonOption = False) -> None:
         return
     table = Table("id", "name", "role", "made", "revoked", box=box.SIMPLE, pad_edge=False)
     for key in keys:
-        revoked = f"{key.revoked:%Y-%m-%d %H:%M} UTC" if key.revoked else ""
+        revoked = f"{key.revoked:%Y-%m-%d %H:%M} UTC" if key.revoked else "" if key.sealed else "not sealed"
         table.add_row(key.id, Text(key.name), key.role, f"{key.made:%Y-%m-%d %H:%M} UTC", revoked)
     Console().print(table)
 
@@ -77,11 +81,14 @@ def revoke(
     json: JsonOption = False,
 ) -> None:
     """Make an API key worthless, from the next request on."""
+    from facemotion.service.guard import audit
     from facemotion.service.guard.auth import ApiKeys
     from facemotion.service.migrate import open_database
 
-    with open_database(store or default_store(), make=False) as database:
-        ApiKeys(database).revoke(key)
+    with open_database(store or default_store(), make=False) as database, database.write():
+        gone = ApiKeys(database).revoke(key)
+        revoked = {"key": gone.id, "name": gone.name, "role": gone.role}
+        audit.append(database, audit.COMMAND_LINE, "revoke key", "", "done", revoked)
     if json:
         print_json({"id": key, "revoked": True})
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.terminal.console import JsonOption, StoreOption, default_store, print_json
+from facemotion.cli.terminal.console import JsonOption, StoreOption, agreed, default_store, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -15,6 +15,8 @@ def register(app: typer.Typer) -> None:
     group.command()(key)
     group.command()(rotate)
     group.command()(revoke)
+    group.command()(scrub)
+    group.command()(seal)
     app.add_typer(group, name="store")
 
 
@@ -30,9 +32,11 @@ def key() -> None:
 
 def rotate(store: StoreOption = "", json: JsonOption = False) -> None:
     """Encrypt every template anew, under the newest key."""
+    from facemotion.service.guard.audit import keep_journal
     from facemotion.store import open_store
 
     with open_store(store or default_store(), make=False) as opened:
+        keep_journal(opened)
         opened.rotate()
         count = len(opened.users())
     if json:
@@ -47,11 +51,53 @@ def revoke(
     json: JsonOption = False,
 ) -> None:
     """Turn a user's vectors by new secrets: what leaked of the old ones matches nothing any more."""
+    from facemotion.service.guard.audit import keep_journal
     from facemotion.store import open_store
 
     with open_store(store or default_store(), make=False) as opened:
+        keep_journal(opened)
         opened.revoke(user)
     if json:
         print_json({"user": user, "revoked": True})
     else:
         print(f"What was stored of {user} until now matches nothing any more; {user} need not enrol again.")
+
+
+def scrub(store: StoreOption = "", json: JsonOption = False) -> None:
+    """Remove what deletions had to leave in the store's files while somebody read them."""
+    from facemotion.store import open_store
+
+    with open_store(store or default_store(), make=False) as opened:
+        opened.scrub()
+    if json:
+        print_json({"scrubbed": True})
+    else:
+        print("Nothing of what was deleted is left in the store's files.")
+
+
+def seal(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    store: StoreOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Take what the database holds now for right: after a restore, or for API keys of an earlier version."""
+    from facemotion.errors import UsageError
+    from facemotion.service.guard import audit
+    from facemotion.service.guard.auth import ApiKeys
+    from facemotion.service.migrate import open_served
+
+    if json and not yes:
+        raise UsageError("Give --yes to seal what is there; with --json nothing is asked.")
+    with open_served(store or default_store(), make=False) as opened:
+        strange = [key for key in ApiKeys(opened.database).list() if not key.sealed]
+        if not yes:
+            for key in strange:
+                print(f"{key.id}  {key.role}  {key.name}  made {key.made:%Y-%m-%d %H:%M} UTC")
+            if not agreed(f"Let these {len(strange)} API keys in, and take all that is stored for right?"):
+                print("Nothing was sealed.")
+                raise typer.Exit(2)
+        audit.adopt(opened, [key.id for key in strange])
+    if json:
+        print_json({"sealed": True, "keys": [key.id for key in strange]})
+    else:
+        print("What the database holds is sealed.")

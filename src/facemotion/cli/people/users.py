@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.terminal.console import JsonOption, StoreOption, default_store, print_json
+from facemotion.cli.terminal.console import JsonOption, StoreOption, agreed, default_store, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -64,14 +64,16 @@ def forget(
 ) -> None:
     """Delete everything stored of a user; asks first."""
     from facemotion.errors import UsageError
+    from facemotion.service.guard.audit import keep_journal
     from facemotion.store import check_user, open_store
 
     user = check_user(user)
     if json and not yes:
         raise UsageError(f"Give --yes to delete {user}; with --json nothing is asked.")
     with open_store(store or default_store(), make=False) as opened:
+        keep_journal(opened)
         # Who isn't there is told at once by `delete`; nobody should have to agree to that first.
-        if not yes and opened.find(user) is not None and not _agreed(f"Delete every template of {user}?"):
+        if not yes and opened.find(user) is not None and not agreed(f"Delete everything stored of {user}?"):
             print("Nothing was deleted.")
             raise typer.Exit(2)  # not 1, which says that a motion was rejected
         opened.delete(user)
@@ -79,10 +81,3 @@ def forget(
         print_json({"user": user, "forgotten": True})
     else:
         print(f"{user} is forgotten.")
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return typer.confirm(question)
-    except typer.Abort:  # no answer, which Typer would turn into exit code 1
-        return False

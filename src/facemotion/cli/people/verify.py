@@ -72,12 +72,14 @@ def enrol(
 
     from facemotion.config import load_settings
     from facemotion.errors import DuplicateFaceError, EnrolmentError
+    from facemotion.service.guard.audit import keep_journal
     from facemotion.store import check_user, open_store, unknown_user
     from facemotion.verifier import Verifier
 
     user = check_user(user)
     verifier = Verifier.load(load_settings(config))
     with open_store(store or default_store()) as opened, Progress("takes", quiet=json, total=len(clips)) as progress:
+        keep_journal(opened)
         known = opened.factors(user)
         replaced = "motion" in known
         if keep_face and verifier.appearance is not None and "appearance" not in known:

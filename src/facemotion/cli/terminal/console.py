@@ -234,3 +234,11 @@ def quality_line(report: QualityReport) -> str:
         f"motion {report.motion_energy:.1f}"
         f"{damage}"
     )
+
+
+def agreed(question: str) -> bool:
+    """Whether somebody at the terminal says yes; no answer is none."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # no answer, which Typer would turn into exit code 1
+        return False

@@ -16,8 +16,9 @@ import hashlib
 import math
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -208,18 +209,15 @@ class Attempts:
         connection.execute(delete(failures).where(failures.c.user == user))
         connection.execute(delete(charges).where(charges.c.user == user))
 
-    def forget(self, connection: Connection, user: str, *, unlock: bool) -> None:
-        """Remove what is kept of a name.
+    def final_lock(self, connection: Connection, user: str) -> Mapping[str, Any] | None:
+        """The row that locks a name for good, for `lock_again`; None where it isn't locked so."""
+        if not self._state(connection, user, time.time()).locked:
+            return None
+        return connection.execute(select(failures).where(failures.c.user == user)).mappings().one()
 
-        Args:
-            connection: of the transaction. user: the name.
-            unlock: also that it is locked for good, which stays otherwise: deleting a user is no way round the lock.
-        """
-        connection.execute(delete(nonces).where(nonces.c.user == user))
-        if unlock:
-            self.unlock(connection, user)
-        else:
-            self.forget_failures(connection, user)
+    def lock_again(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        """Put back a lock for good after everything else of a name was removed."""
+        connection.execute(insert(failures).values(**row))
 
     def state(self, user: str) -> LockState:
         """How a name stands now."""

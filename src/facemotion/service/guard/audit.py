@@ -1,8 +1,12 @@
 """The audit trail: who did what to whom, and how it ended; no picture, no vector.
 
-Each row carries the SHA-256 of itself and of the row before, so that a change, a removal or an insertion shows. Whoever
-can write the database could rewrite the whole chain: note the digest of the newest row elsewhere now and then, and
-`check` finds out whether the trail still leads there.
+Each row carries the SHA-256 of itself and of the row before, so that a change, a removal or an insertion shows. The
+newest row is sealed under the store's key, so that whoever can write the database alone can't write the trail anew or
+cut it. They can put back a whole earlier state: note the digest of the newest row elsewhere now and then, and `check`
+finds out whether the trail still leads there.
+
+Rows about a user carry marks: which generation of their templates and of their recordings was stored last. An older one
+that was put back is found out by them.
 """
 
 from __future__ import annotations
@@ -10,20 +14,29 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, inspect, select, text
 
 from facemotion.errors import AuditError
+from facemotion.service.guard.history import seal_recordings
 from facemotion.service.sql_tables import audit as table
+from facemotion.service.sql_tables import heads, keys, memories, recordings
 from facemotion.store.database import Database
+from facemotion.store.sql import SqlStore
+from facemotion.store.tables import users
 
 MOST_ROWS = 1000
 """Rows that are read at a time."""
 LEAST_NUMBER = -(2**31)
 """PostgreSQL's least integer: a row that was slipped in before the first one is a row too."""
+MARKS = ("generation", "kept")
+FRESH = ("enrol", "enrol again", "seal")
+"""Deeds after which what is stored of a user is the newest, whatever was noted before."""
+COMMAND_LINE = "command line"
+"""Who did what was done by a command."""
 START = "0" * 64
 """What the first row names as the digest before it."""
 
@@ -72,28 +85,109 @@ class AuditReport:
 
 
 def append(
-    connection: Connection, actor: str, action: str, user: str, outcome: str, detail: dict[str, Any] | None = None
+    database: Database, actor: str, action: str, user: str, outcome: str, detail: dict[str, Any] | None = None
 ) -> None:
-    """Add a row in the transaction of the deed itself, templates included: neither is kept without the other."""
-    if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
-        connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
-    latest = connection.execute(
-        select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
-    ).one_or_none()
-    number, previous = (latest.number + 1, latest.digest) if latest else (1, START)
-    words = json.dumps(detail or {}, sort_keys=True)
-    row = AuditRow(
-        number=number,
-        at=round(time.time(), 6),  # microseconds: JSON keeps all digits of it
-        actor=actor,
-        action=action,
-        user=user,
-        outcome=outcome,
-        detail=words,
-        previous=previous,
-        digest="",
-    )
-    connection.execute(insert(table).values(**asdict(row) | {"digest": row.computed()}))
+    """Add a row in the transaction of the deed itself, templates included: neither is kept without the other.
+
+    Raises:
+        AuditError: the trail doesn't end as it was left.
+    """
+    with database.write() as connection:
+        if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
+            connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+        newest = select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
+        latest = connection.execute(newest).one_or_none()
+        number, previous = (latest.number, latest.digest) if latest else (0, START)
+        _check_head(connection, database, number, previous)
+        fresh = outcome == "done" and action in FRESH
+        words = (detail or {}) | (_marks(connection, user, fresh) if user else {})
+        row = AuditRow(
+            number=number + 1,
+            at=round(time.time(), 6),  # microseconds: JSON keeps all digits of it
+            actor=actor,
+            action=action,
+            user=user,
+            outcome=outcome,
+            detail=json.dumps(words, sort_keys=True),
+            previous=previous,
+            digest="",
+        )
+        digest = row.computed()
+        connection.execute(insert(table).values(**asdict(row) | {"digest": digest}))
+        database.sealer.write(connection, heads, {"one": 1, "number": number + 1, "digest": digest})
+
+
+def _check_head(connection: Connection, database: Database, number: int, digest: str) -> None:
+    """
+    Raises:
+        AuditError: the trail should end elsewhere.
+    """
+    head = connection.execute(select(heads)).mappings().one_or_none()
+    if head is None:  # a trail of an earlier version, or a new one; since then keys are sealed
+        holds = connection.execute(select(keys.c.id).where(keys.c.seal.is_not(None)).limit(1)).first() is None
+        holds |= number == 0
+    else:
+        holds = database.sealer.holds(connection, heads.name, head) and head["number"] == number
+        holds = holds and head["digest"] == digest
+    if not holds:
+        raise AuditError(
+            "The audit trail doesn't end as it was left: rows were removed, added or put back. Restore the database "
+            "from a backup; `facemotion store seal` takes what is there for right."
+        )
+
+
+def marks_of(connection: Connection, user: str) -> dict[str, int]:
+    """The marks of the newest row about a user: "generation" of the templates, "kept" of the recordings."""
+    query = select(table.c.detail).where(table.c.user == user).order_by(table.c.number.desc()).limit(1)
+    detail = json.loads(connection.scalar(query) or "{}")
+    return {name: int(detail[name]) for name in MARKS if name in detail}
+
+
+def _marks(connection: Connection, user: str, fresh: bool) -> dict[str, int]:
+    """Marks for a new row: those of now, or later ones of earlier rows. Of a user who is gone they grow, so that
+    nothing of them that is put back is taken for the newest.
+
+    Args:
+        fresh: the user was enrolled in this transaction, so what is stored now is the newest.
+    """
+    before = marks_of(connection, user)
+    now = {
+        "generation": connection.scalar(select(users.c.generation).where(users.c.user == user)),
+        "kept": connection.scalar(select(memories.c.kept).where(memories.c.user == user)),
+    }
+    found = {}
+    for name, value in now.items():
+        earlier = before.get(name, 0)
+        found[name] = (value if fresh else max(value, earlier)) if value else earlier and earlier + 1
+    return {name: value for name, value in found.items() if value}
+
+
+def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
+    """Take what the database of a service holds now for right, and note that it was.
+
+    Args:
+        store: with the service's tables. keys_let_in: ids of API keys without a seal, for the trail.
+    """
+    with store.database.write() as connection:
+        store.sealer.adopt(connection)
+        for user in connection.scalars(select(recordings.c.user).distinct()).all():
+            seal_recordings(store.database, connection, user)
+        newest = select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
+        if (latest := connection.execute(newest).one_or_none()) is not None:
+            store.sealer.write(connection, heads, {"one": 1, "number": latest.number, "digest": latest.digest})
+        append(store.database, COMMAND_LINE, "seal", "", "done", {"keys": list(keys_let_in)})
+        for user in connection.scalars(select(users.c.user)).all():
+            append(store.database, COMMAND_LINE, "seal", user, "done")
+
+
+def keep_journal(store: SqlStore) -> None:
+    """Have what is changed in a store noted in the audit trail of the service that it belongs to, if it does: for
+    commands, whose deeds aren't a caller's.
+    """
+    with store.database.read() as connection:
+        served = inspect(connection).has_table(heads.name)
+    if served:
+        store.journal = lambda _, action, user: append(store.database, COMMAND_LINE, action, user, "done")
 
 
 def read(database: Database, after: int = 0, limit: int = MOST_ROWS, newest: bool = False) -> list[AuditRow]:
@@ -111,7 +205,7 @@ def check(database: Database, expected: str = "") -> AuditReport:
     Args:
         expected: digest of a row noted earlier; the trail must lead through it.
     Raises:
-        AuditError: the first row that doesn't hold is named.
+        AuditError: the first row that doesn't hold is named; or the trail doesn't end as it was left.
     """
     previous, count, met = START, 0, not expected
     for row in _all(database):
@@ -125,6 +219,8 @@ def check(database: Database, expected: str = "") -> AuditReport:
             )
         previous = row.digest
         met = met or row.digest == expected
+    with database.read() as connection:
+        _check_head(connection, database, count, previous)
     if not met:
         raise AuditError("No row of the audit trail has the expected digest: it was cut or written anew.")
     return AuditReport(count, previous)

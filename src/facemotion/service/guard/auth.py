@@ -1,6 +1,7 @@
 """API keys: who calls, and what they may do.
 
 A key reads `fm_ID_SECRET`. The secret is 32 random bytes, so its SHA-256 tells nothing about it and needs no slow hash.
+Its row is sealed under the store's key: one that somebody else wrote or changed is no key.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast, get_args
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import RowMapping, select, update
 
 from facemotion.errors import AuthenticationError, RightsError, UsageError
 from facemotion.service.sql_tables import keys as table
@@ -70,13 +71,14 @@ def role_for(purpose: str) -> Role:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as it is listed: without its secret."""
+    """A key as it is listed: without its secret; without a seal of this store it counts for nothing."""
 
     id: str
     name: str
     role: Role
     made: datetime
     revoked: datetime | None
+    sealed: bool
 
 
 KEYLESS = Caller("", "this machine", "enrol")
@@ -104,33 +106,47 @@ class ApiKeys:
         key_id, secret = secrets.token_hex(KEY_ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         row = {"id": key_id, "name": name, "role": role, "digest": _digest(secret), "made": time.time()}
         with self._database.write() as connection:
-            connection.execute(insert(table).values(**row))
+            self._database.sealer.write(connection, table, row)
         return f"fm_{key_id}_{secret}"
 
     def list(self) -> list[ApiKey]:
         """All keys, revoked ones too, oldest first."""
         with self._database.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.made)).all()
+            rows = connection.execute(select(table).order_by(table.c.made)).mappings().all()
+            sealed = [self._database.sealer.holds(connection, table.name, row) for row in rows]
         return [
-            ApiKey(r.id, r.name, cast(Role, r.role), _moment(r.made), None if r.revoked is None else _moment(r.revoked))
-            for r in rows
+            ApiKey(
+                r["id"],
+                r["name"],
+                cast(Role, r["role"]),
+                _moment(r["made"]),
+                None if r["revoked"] is None else _moment(r["revoked"]),
+                known,
+            )
+            for r, known in zip(rows, sealed, strict=True)
         ]
 
     def count_valid(self) -> int:
-        """How many keys aren't revoked."""
-        with self._database.read() as connection:
-            return connection.scalar(select(func.count()).select_from(table).where(table.c.revoked.is_(None))) or 0
+        """How many keys aren't revoked, nor of somebody else's making."""
+        return sum(key.sealed and key.revoked is None for key in self.list())
 
-    def revoke(self, key_id: str) -> None:
+    def revoke(self, key_id: str) -> ApiKey:
         """Make a key worthless, from the next request on.
 
         Raises:
             UsageError: no valid key of that id.
         """
         with self._database.write() as connection:
-            here = (table.c.id == key_id) & table.c.revoked.is_(None)
-            if not connection.execute(update(table).where(here).values(revoked=time.time())).rowcount:
+            key = next((key for key in self.list() if key.id == key_id and key.revoked is None), None)
+            if key is None:
                 raise UsageError(f"There is no valid key {key_id!r}; `facemotion keys list` lists them.")
+            row = dict(connection.execute(select(table).where(table.c.id == key_id)).mappings().one())
+            row["revoked"] = time.time()
+            if key.sealed:
+                self._database.sealer.write(connection, table, row)
+            else:
+                connection.execute(update(table).where(table.c.id == key_id).values(revoked=row["revoked"]))
+        return key
 
     def caller_of(self, key_id: str) -> Caller:
         """Who holds the key of an id that was checked before; "" is a caller without a key.
@@ -140,12 +156,10 @@ class ApiKeys:
         """
         if not key_id:
             return KEYLESS
-        with self._database.read() as connection:
-            here = (table.c.id == key_id) & table.c.revoked.is_(None)
-            row = connection.execute(select(table).where(here)).one_or_none()
+        row = self._row(key_id)
         if row is None:
             raise AuthenticationError(UNKNOWN_KEY)
-        return Caller(row.id, row.name, cast(Role, row.role))
+        return Caller(row["id"], row["name"], cast(Role, row["role"]))
 
     def authenticate(self, text: str) -> Caller:
         """Who holds a key.
@@ -155,14 +169,22 @@ class ApiKeys:
         """
         parts = text.split("_", 2)
         prefix, key_id, secret = parts if len(parts) == 3 else ("", "", text)
-        with self._database.read() as connection:
-            here = (table.c.id == key_id[:16]) & table.c.revoked.is_(None)
-            row = connection.execute(select(table).where(here)).one_or_none()
+        row = self._row(key_id[:16])
         # Compared even where there is no such key, so that the time tells nothing.
-        same = hmac.compare_digest(_digest(secret), row.digest if row else _NO_DIGEST)
+        same = hmac.compare_digest(_digest(secret), bytes(row["digest"]) if row else _NO_DIGEST)
         if row is None or not same or prefix != "fm":
             raise AuthenticationError(UNKNOWN_KEY)
-        return Caller(row.id, row.name, cast(Role, row.role))
+        return Caller(row["id"], row["name"], cast(Role, row["role"]))
+
+    def _row(self, key_id: str) -> RowMapping | None:
+        """The row of a key that isn't revoked and whose seal holds."""
+        here = (table.c.id == key_id) & table.c.revoked.is_(None)
+        for _ in range(2):  # a rotation of the store's key may come between two statements
+            with self._database.read() as connection:
+                row = connection.execute(select(table).where(here)).mappings().one_or_none()
+                if row is None or self._database.sealer.holds(connection, table.name, row):
+                    return row
+        return None
 
 
 def _digest(secret: str) -> bytes:

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
+from facemotion.service.guard.history import checked_recordings, seal_recordings
 from facemotion.service.guard.recording import DIGEST_BYTES, Recording
 from facemotion.service.settings import ReplaySettings
+from facemotion.service.sql_tables import memories
 from facemotion.service.sql_tables import recordings as table
 from facemotion.signals import RATE, resample
 from facemotion.store.database import Database
@@ -129,11 +131,13 @@ class RecordingMemory:
             user: whose recordings. recording: the one of now.
             before: an earlier look for it. What was compared then isn't again: in the transaction that keeps a
                 recording, those are left that came meanwhile, as of attempts at the same time.
+        Raises:
+            StoreCorruptError: recordings of the user were altered, removed or put back.
         """
         secret = self.secret
         with self._database.read() as connection:
-            readable = (table.c.user == user) & (table.c.secret_id == secret.id)
-            rows = connection.execute(select(table.c.frames, table.c.motion).where(readable)).all()
+            rows, _ = checked_recordings(self._database, connection, user)
+        rows = [row for row in rows if row.secret_id == secret.id]
         course = _course(recording, secret)
         known = set(recording.frame_digests)
         marks = {bytes(row.motion[:NONCE_BYTES]) for row in rows}
@@ -175,10 +179,20 @@ class RecordingMemory:
         newest = select(table.c.number).where(alike).order_by(table.c.number.desc()).limit(most)
         connection.execute(delete(table).where(alike & table.c.number.not_in(newest)))
         connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != secret.id)))
+        seal_recordings(self._database, connection, user)
+
+    def kept(self, connection: Connection, user: str) -> int:
+        """The number of the newest change of a user's recordings; 0 where there is none.
+
+        Raises:
+            StoreCorruptError: see look.
+        """
+        return checked_recordings(self._database, connection, user)[1]
 
     def forget(self, connection: Connection, user: str) -> None:
         """Remove all recordings of a user."""
         connection.execute(delete(table).where(table.c.user == user))
+        connection.execute(delete(memories).where(memories.c.user == user))
 
     def tidy(self, users: set[str]) -> None:
         """Remove the recordings of everyone but these."""

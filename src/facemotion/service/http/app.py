@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -36,6 +39,8 @@ from facemotion.verifier import Verifier
 
 log = logging.getLogger("facemotion.service")
 
+SCRUB_EVERY_SECONDS = 30.0
+"""How often a deletion that couldn't be finished is tried again."""
 HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -118,10 +123,20 @@ def _lifespan(
             operations.tidy()
             context = app.state.context = ServiceContext(operations, settings)
             app.state.live = Live(context)
+            scrubbing = asyncio.create_task(_finish_deletions(store.database))
             yield {"limits": settings.limits}
+            scrubbing.cancel()
             context.analysis.close()
 
     return lifespan
+
+
+async def _finish_deletions(database: Database) -> None:
+    """Remove now and then what deletions had to leave behind."""
+    while True:
+        await asyncio.sleep(SCRUB_EVERY_SECONDS)
+        if database.unscrubbed:
+            await run_in_threadpool(partial(database.scrub, rewrite=True))
 
 
 class AccessLog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import tempfile
@@ -18,6 +19,8 @@ from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServiceSettings, check_exposure
+
+log = logging.getLogger("facemotion.service")
 
 APP = "facemotion.service.http.app:from_environment"
 
@@ -77,7 +80,14 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
         WriteError: there is no folder for temporary files.
     """
     with open_database(store) as database:
-        check_exposure(settings.server, ApiKeys(database).count_valid())
+        keys = ApiKeys(database)
+        check_exposure(settings.server, keys.count_valid())
+        if strange := [key.id for key in keys.list() if not key.sealed]:
+            log.warning(
+                "API keys without a seal don't count (%s): an earlier version made them, or somebody else did. See "
+                "`facemotion keys list` and `facemotion store seal`.",
+                ", ".join(strange),
+            )
     with _temporary_folder() as folder:
         # Worker processes are made anew and read everything from their environment.
         (Path(folder) / "service.toml").write_text(to_toml(settings), "utf-8")

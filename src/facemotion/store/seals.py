@@ -1,0 +1,166 @@
+"""Seals: what shows that a row was written by somebody with the store's key, and that none was put back.
+
+Encryption alone doesn't tell an old row from a new one, nor that a row was deleted. So a table may have a column
+`seal`: a MAC of the row under a key derived from the store's. Of each enrolled user there is one such row more, with a
+generation that only grows and a digest of what is stored of them. Who can write the database but lacks the key can put
+back a state that was there, and make none up; docs/store.md says what that leaves open.
+
+Sources: HMAC, RFC 2104; HKDF, RFC 5869.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, Table, and_, delete, inspect, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from facemotion.errors import StoreCorruptError
+from facemotion.store.base import name_forms
+from facemotion.store.protect import Protector, derive
+from facemotion.store.tables import store as stores
+from facemotion.store.tables import templates
+from facemotion.store.tables import users as table
+
+READINGS = 3
+"""PostgreSQL shows each statement what was committed before it: a change in between looks like meddling, once."""
+OURS = "facemotion_"
+"""Names of our tables begin so; those of them that have a column `seal` are sealed."""
+
+
+class Sealer:
+    """Seals rows of one store's database, and tells whether a seal is the store's.
+
+    Args:
+        protector: of the store, whose key the seals rest on.
+    """
+
+    def __init__(self, protector: Protector) -> None:
+        self._protector = protector
+
+    def seal(self, connection: Connection, table_name: str, row: Mapping[str, Any]) -> bytes:
+        """The seal of a row under the key that the store writes with now.
+
+        Args:
+            connection: of the transaction. table_name: where the row stands.
+            row: by column; its own seal doesn't count.
+        """
+        return self._mac(self._current(connection), table_name, row)
+
+    def holds(self, connection: Connection, table_name: str, row: Mapping[str, Any]) -> bool:
+        """Whether a row has the seal that the store's key of now gives it."""
+        seal = bytes(row["seal"] or b"")
+        return hmac.compare_digest(seal, self.seal(connection, table_name, row))
+
+    def write(self, connection: Connection, where: Table, row: Mapping[str, Any]) -> None:
+        """Put a row, sealed, in place of the one with the same primary key; columns that it lacks are empty."""
+        whole = {column.name: row.get(column.name) for column in where.columns}
+        sealed = whole | {"seal": self.seal(connection, where.name, whole)}
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        keys = [column.name for column in where.primary_key]
+        statement = dialect.insert(where).values(**sealed)
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sealed))
+
+    def renew(self, connection: Connection, user: str) -> None:
+        """Seal what is stored of a user after a change: a later generation; nothing where the user is gone."""
+        name = name_forms(user)[0]
+        before = connection.execute(select(table).where(table.c.user == name)).mappings().one_or_none()
+        content = self._content(connection, name)
+        if content is None:
+            connection.execute(delete(table).where(table.c.user == name))
+            return
+        row = {"user": name, "generation": later_than(before["generation"] if before else 0), "content": content}
+        self.write(connection, table, row)
+
+    def check_user(self, connection: Connection, user: str) -> int:
+        """Whether what is stored of a user is what was stored last.
+
+        Returns:
+            The generation; 0 where nothing is stored.
+        Raises:
+            StoreCorruptError: it isn't.
+        """
+        name = name_forms(user)[0]
+        for _ in range(READINGS):
+            row = connection.execute(select(table).where(table.c.user == name)).mappings().one_or_none()
+            content = self._content(connection, name)
+            known = row if row is not None else {"user": name, "generation": 0, "content": b"", "seal": b""}
+            holds = self.holds(connection, table.name, known)  # of nobody, too: it takes as long
+            if row is None and content is None:
+                return 0
+            if row is not None and holds and bytes(row["content"]) == content:
+                return int(row["generation"])
+        raise StoreCorruptError(
+            f"What is stored of user {user!r} was altered, removed or put back; delete the user and enrol again."
+        )
+
+    def reseal(self, connection: Connection, key_id: str) -> None:
+        """Seal every sealed row of the database under another key; those whose seal doesn't hold stay without one.
+
+        Args:
+            connection: of the transaction, in which the store still names the key before. key_id: of the new key.
+        """
+        for where in sealed_tables(connection):
+            for row in connection.execute(select(where)).mappings().all():
+                here = and_(*(column == row[column.name] for column in where.primary_key))
+                seal = self._mac(key_id, where.name, row) if self.holds(connection, where.name, row) else b""
+                connection.execute(update(where).where(here).values(seal=seal))
+
+    def adopt(self, connection: Connection) -> None:
+        """Take what the database holds now for right, as after a restore from a backup."""
+        for where in sealed_tables(connection):
+            for row in connection.execute(select(where)).mappings().all():
+                self.write(connection, where, row)
+        self.adopt_users(connection)
+
+    def adopt_users(self, connection: Connection) -> None:
+        """Take the templates that are stored now for those that were stored last: of a store of an earlier version."""
+        names = connection.scalars(select(templates.c.user).distinct()).all()
+        for user in {name_forms(name)[0] for name in names}:
+            self.renew(connection, user)
+        for user in connection.scalars(select(table.c.user)).all():
+            if self._content(connection, user) is None:
+                connection.execute(delete(table).where(table.c.user == user))
+
+    def _content(self, connection: Connection, user: str) -> bytes | None:
+        """Digest of which rows a user has; None: none."""
+        query = select(templates.c.user, templates.c.factor, templates.c.row_id)
+        rows = connection.execute(query.where(templates.c.user.in_(name_forms(user)))).all()
+        return digest_of([row.user, row.factor, row.row_id] for row in rows) if rows else None
+
+    def _current(self, connection: Connection) -> str:
+        return str(connection.execute(select(stores.c.key_id)).scalar_one())
+
+    def _mac(self, key_id: str, table_name: str, row: Mapping[str, Any]) -> bytes:
+        values = {name: _plain(value) for name, value in row.items() if name != "seal"}
+        text = json.dumps([self._protector.store_id, table_name, sorted(values.items())], separators=(",", ":"))
+        key = derive(self._protector.key.find(key_id), self._protector.store_id.encode(), "row seals")
+        return hmac.digest(key, text.encode(), "sha256")
+
+
+def sealed_tables(connection: Connection) -> list[Table]:
+    """Our tables of a database that have seals, this version's and those of the service alike."""
+    names = [name for name in inspect(connection).get_table_names() if name.startswith(OURS)]
+    found = [Table(name, MetaData(), autoload_with=connection) for name in names]
+    return [where for where in found if "seal" in where.c]
+
+
+def digest_of(parts: Iterable[Any]) -> bytes:
+    """SHA-256 of several values of JSON, in whatever order they come."""
+    texts = sorted(json.dumps(part, separators=(",", ":")) for part in parts)
+    return hashlib.sha256("\n".join(texts).encode()).digest()
+
+
+def later_than(before: int) -> int:
+    """A number above one given earlier, and above those given before this moment: microseconds since 1970."""
+    return max(before + 1, int(time.time() * 1e6))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    return f"hex {bytes(value).hex()}" if isinstance(value, bytes | memoryview) else value
