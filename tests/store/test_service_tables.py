@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,3 +130,29 @@ def test_a_service_whose_database_is_away_is_not_ready_and_names_no_address(post
             time.sleep(0.1)
         assert server.call("GET", "/ready", "").status_code == 200
     assert f"127.0.0.1:{pooler.port}" in capsys.readouterr().err  # whoever looks after it needs it
+
+
+class Meeting:
+    """A detector that finds nothing, and makes two attempts wait for each other once it was told to."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(2)
+        self.armed = False
+
+    def is_attack(self, pictures, features) -> bool:
+        if self.armed:
+            self.barrier.wait(timeout=30)
+        return False
+
+
+@pytest.mark.long
+def test_one_recording_by_two_attempts_at_once_is_accepted_once(store_url, film, session_environment):
+    """Both looked for earlier recordings before either was kept."""
+    meeting = Meeting()
+    with running(store_url, detector=meeting) as server:
+        assert server.enrol("alice", [film("talk", seed) for seed in (56, 57)]).status_code == 201
+        clip, nonces = film("talk", 58), [server.nonce("alice") for _ in range(2)]
+        meeting.armed = True
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda nonce: server.verify("alice", clip, nonce=nonce), nonces))
+    assert sorted(answer.json()["evidence"]["outcome"] for answer in answers) == ["accepted", "replay"]

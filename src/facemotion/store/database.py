@@ -206,7 +206,7 @@ def _cut_log(connection: Connection) -> bool:
     """Write SQLite's log back and cut it to nothing; False where a reader needs what is in it."""
     connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * SCRUB_SECONDS)}")
     try:
-        return connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0
+        return bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0)
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
 

@@ -43,7 +43,7 @@ class Sealer:
     def __init__(self, protector: Protector) -> None:
         self._protector = protector
 
-    def seal(self, connection: Connection, table_name: str, row: Mapping[str, Any]) -> bytes:
+    def seal(self, connection: Connection, table_name: str, row: Mapping[Any, Any]) -> bytes:
         """The seal of a row under the key that the store writes with now.
 
         Args:
@@ -52,12 +52,12 @@ class Sealer:
         """
         return self._mac(self._current(connection), table_name, row)
 
-    def holds(self, connection: Connection, table_name: str, row: Mapping[str, Any]) -> bool:
+    def holds(self, connection: Connection, table_name: str, row: Mapping[Any, Any]) -> bool:
         """Whether a row has the seal that the store's key of now gives it."""
         seal = bytes(row["seal"] or b"")
         return hmac.compare_digest(seal, self.seal(connection, table_name, row))
 
-    def write(self, connection: Connection, where: Table, row: Mapping[str, Any]) -> None:
+    def write(self, connection: Connection, where: Table, row: Mapping[Any, Any]) -> None:
         """Put a row, sealed, in place of the one with the same primary key; columns that it lacks are empty."""
         whole = {column.name: row.get(column.name) for column in where.columns}
         sealed = whole | {"seal": self.seal(connection, where.name, whole)}
@@ -136,7 +136,7 @@ class Sealer:
     def _current(self, connection: Connection) -> str:
         return str(connection.execute(select(stores.c.key_id)).scalar_one())
 
-    def _mac(self, key_id: str, table_name: str, row: Mapping[str, Any]) -> bytes:
+    def _mac(self, key_id: str, table_name: str, row: Mapping[Any, Any]) -> bytes:
         values = {name: _plain(value) for name, value in row.items() if name != "seal"}
         text = json.dumps([self._protector.store_id, table_name, sorted(values.items())], separators=(",", ":"))
         key = derive(self._protector.key.find(key_id), self._protector.store_id.encode(), "row seals")

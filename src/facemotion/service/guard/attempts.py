@@ -16,7 +16,6 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -209,13 +208,13 @@ class Attempts:
         connection.execute(delete(failures).where(failures.c.user == user))
         connection.execute(delete(charges).where(charges.c.user == user))
 
-    def final_lock(self, connection: Connection, user: str) -> Mapping[str, Any] | None:
+    def final_lock(self, connection: Connection, user: str) -> dict[str, Any] | None:
         """The row that locks a name for good, for `lock_again`; None where it isn't locked so."""
         if not self._state(connection, user, time.time()).locked:
             return None
-        return connection.execute(select(failures).where(failures.c.user == user)).mappings().one()
+        return dict(connection.execute(select(failures).where(failures.c.user == user)).mappings().one())
 
-    def lock_again(self, connection: Connection, row: Mapping[str, Any]) -> None:
+    def lock_again(self, connection: Connection, row: dict[str, Any]) -> None:
         """Put back a lock for good after everything else of a name was removed."""
         connection.execute(insert(failures).values(**row))
 

@@ -24,6 +24,7 @@ from facemotion.errors import AuditError
 from facemotion.service.guard.history import seal_recordings
 from facemotion.service.sql_tables import audit as table
 from facemotion.service.sql_tables import heads, keys, memories, recordings
+from facemotion.store import TemplateStore
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore
 from facemotion.store.tables import users
@@ -180,10 +181,12 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
             append(store.database, COMMAND_LINE, "seal", user, "done")
 
 
-def keep_journal(store: SqlStore) -> None:
+def keep_journal(store: TemplateStore) -> None:
     """Have what is changed in a store noted in the audit trail of the service that it belongs to, if it does: for
     commands, whose deeds aren't a caller's.
     """
+    if not isinstance(store, SqlStore):
+        return
     with store.database.read() as connection:
         served = inspect(connection).has_table(heads.name)
     if served:
