@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import facemotion as fm
-from facemotion.config import FaceSettings, MediaSettings, QualitySettings, Settings
+from facemotion.config import FaceSettings, MediaSettings, QualitySettings, RuntimeSettings, Settings
 from facemotion.errors import (
     MediaLimitError,
     NoFaceError,
@@ -21,9 +21,11 @@ from facemotion.errors import (
     TooFewFramesError,
     TooShortError,
 )
+from facemotion.face import BlazeFace
 from facemotion.frontend import Acquirer, Frontend, Guidance
 from facemotion.media import FrameGate, load_clip, read_frames
 from facemotion.media.clip import Clip
+from facemotion.models import Models
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,6 +53,41 @@ def test_live_and_file_give_the_same_features(frontend, talking_frames, encode):
     assert by_file.quality.seconds == pytest.approx(29 / 25)
     assert set(by_file.milliseconds) == {"decode", "detect", "extract", "quality"}
     assert min(by_file.milliseconds.values()) > 0
+
+
+class CountedDetector(BlazeFace):
+    looks = 0
+
+    def detect(self, frame):
+        self.looks += 1
+        return super().detect(frame)
+
+
+def test_with_fewer_looks_of_the_detector_the_landmarks_carry_the_face(frontend, talking_frames):
+    """30 frames in which the face drifts by 58 pixels: every third is looked at, and the landmarks stay within one."""
+    drifting = np.stack([np.roll(frame, 2 * number, axis=1) for number, frame in enumerate(talking_frames)])
+    settings = Settings(runtime=RuntimeSettings(detect_every=3))
+    detector = CountedDetector(Models.of(settings.runtime))
+    few, every = Acquirer(Frontend(detector, frontend.extractor, settings)), Acquirer(frontend)
+    for number, frame in enumerate(drifting):
+        boxes = [acquirer.push(frame, number / 25).box for acquirer in (few, every)]
+        assert np.abs(boxes[0] - boxes[1]).max() < 0.1 * (boxes[1][2] - boxes[1][0])
+    assert detector.looks == 10
+    seen = few.sighting()
+    assert seen.used.all()
+    assert seen.found.all()
+    assert np.linalg.norm(seen.points - every.sighting().points, axis=2).mean() < 1
+
+
+def test_where_no_face_was_found_the_detector_looks_at_every_frame(frontend, talking_frames):
+    settings = Settings(face=FaceSettings(max_fill_seconds=0), runtime=RuntimeSettings(detect_every=5))
+    detector = CountedDetector(Models.of(settings.runtime))
+    acquirer = Acquirer(Frontend(detector, frontend.extractor, settings))
+    acquirer.push(talking_frames[0], 0.0)  # the next four rest on this one
+    wall = np.zeros_like(talking_frames[0])
+    answers = [acquirer.push(wall, 0.2 * number) for number in range(1, 8)]
+    assert [answer.used for answer in answers] == [True] * 4 + [False] * 3
+    assert detector.looks >= 1 + 3  # and those for a face far away
 
 
 def test_large_frames_of_a_camera_are_scaled_as_those_of_a_file(talking_frames):

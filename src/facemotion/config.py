@@ -125,6 +125,13 @@ class RuntimeSettings:
     providers: tuple[str, ...] = option(
         ("CPUExecutionProvider",), "ONNX Runtime execution providers, in order of preference"
     )
+    detect_every: int = option(
+        1,
+        "frames from one look of the face detector to the next, between which the face is where its landmarks went; "
+        "more than 1 is for small devices",
+        minimum=1,
+        maximum=30,
+    )
     models_folder: str = option(
         "",
         "folder of pulled model files, relative to the working folder; empty for the user's data folder",

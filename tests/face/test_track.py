@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facemotion.config import FaceSettings
 from facemotion.errors import NoFaceError, SeveralFacesError
-from facemotion.face import BlazeFace, Detections, FaceTracker, crop_face, look_at
+from facemotion.face import BlazeFace, Detections, FaceTracker, TrackedFace, carry, crop_face, look_at
 from facemotion.models import Models
 
 
@@ -60,6 +60,33 @@ def test_a_small_face_in_the_background_is_no_rival():
         tracker.push(seen(A, (100, 10, 120, 30)), number / 25)
     tracker.check()
     assert tracker.rivals == 0
+
+
+def test_a_face_is_carried_by_the_shift_turn_and_scale_of_its_landmarks():
+    """Turned by a quarter, twice as large, and 30 right and 7 down of where that leaves it."""
+    rng = np.random.default_rng(0)
+    landmarks = rng.uniform(20, 60, (40, 2))
+
+    def moved(points: np.ndarray) -> np.ndarray:
+        return 2 * points @ np.array([[0, 1], [-1, 0]]) + [30, 7]
+
+    face = TrackedFace(np.array([20, 10, 60, 40], np.float32), rng.uniform(20, 60, (6, 2)).astype(np.float32), True)
+    later = carry(face, landmarks, moved(landmarks))
+    np.testing.assert_allclose(later.keypoints, moved(face.keypoints), atol=1e-3)
+    middle, half = moved(np.array([[40, 25]]))[0], np.array([40, 30])
+    np.testing.assert_allclose(later.box, [*(middle - half), *(middle + half)], atol=1e-3)  # upright still
+    still = carry(face, landmarks, landmarks)
+    np.testing.assert_allclose(still.box, face.box, atol=1e-4)
+
+
+def test_while_the_detector_rests_the_face_is_found_and_so_are_rivals():
+    tracker = FaceTracker(FaceSettings(rival_share=0.4))
+    face = tracker.push(seen(A, B), 0.0)
+    for number in range(1, 4):
+        assert tracker.follow(face, number / 25) is face
+    assert (tracker.frames, tracker.found, tracker.rivals) == (4, 4, 4)
+    with pytest.raises(SeveralFacesError):
+        tracker.check()
 
 
 def test_no_face_at_all():

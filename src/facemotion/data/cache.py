@@ -129,7 +129,9 @@ class SightingCache:
 
     def path(self, digest: str) -> Path:
         """File of the sighting of a clip, by the SHA-256 of the clip's bytes."""
-        seen_by = (self.settings.media, self.settings.face, self.settings.quality.near_face)
+        seen_by: tuple[object, ...] = (self.settings.media, self.settings.face, self.settings.quality.near_face)
+        if self.settings.runtime.detect_every > 1:
+            seen_by += (self.settings.runtime.detect_every,)
         key = hashlib.sha256(f"{digest}\n{self.frontend_id}\n{seen_by}".encode()).hexdigest()
         return self.folder / key[:2] / f"{key}.npz"
 

@@ -4,7 +4,7 @@ from facemotion.face.blazeface import BlazeFace, Detections
 from facemotion.face.crop import crop_face
 from facemotion.face.far import FarLook
 from facemotion.face.quality import FaceLook, look_at
-from facemotion.face.track import FaceTracker, TrackCounts, TrackedFace, check_face
+from facemotion.face.track import FaceTracker, TrackCounts, TrackedFace, carry, check_face
 
 __all__ = [
     "BlazeFace",
@@ -14,6 +14,7 @@ __all__ = [
     "FarLook",
     "TrackCounts",
     "TrackedFace",
+    "carry",
     "check_face",
     "crop_face",
     "look_at",

@@ -66,6 +66,21 @@ class FaceTracker:
         self._last = TrackedFace(detections.boxes[chosen], detections.keypoints[chosen], True)
         return self._last
 
+    def follow(self, face: TrackedFace, seconds: float) -> TrackedFace:
+        """Take in the next frame without a look of the detector: whoever else was in view is still there.
+
+        Args:
+            face: where its landmarks say that it is now. seconds: the frame's time.
+        Returns:
+            That face, which counts as found.
+        """
+        self.frames += 1
+        self.rivals += self.rival_now
+        self.found += 1
+        self._last_found = seconds
+        self._last = face
+        return face
+
     @property
     def face_share(self) -> float:
         """Share of frames in which the detector fired, 0..1."""
@@ -74,6 +89,38 @@ class FaceTracker:
     def check(self, too_far: bool = False) -> None:
         """Hold the whole clip to the settings; see `check_face`."""
         check_face(TrackCounts(self.frames, self.found, self.rivals), self._settings, too_far=too_far)
+
+
+def carry(face: TrackedFace, before: NDArray[np.floating], now: NDArray[np.floating]) -> TrackedFace:
+    """A face moved as its landmarks moved, by the shift, turn and scale that are nearest to them.
+
+    Args:
+        face: as it was detected.
+        before: (N, 2) its landmarks then, pixels.
+        now: (N, 2) the same landmarks later.
+    Returns:
+        The face later; its box stays upright.
+    Reference: Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991, in the
+    plane, where a similarity is one complex factor.
+    """
+    source, target = _complex(before), _complex(now)
+    start, end = source.mean(), target.mean()
+    size = max(float(np.square(np.abs(source - start)).sum()), 1e-9)
+    factor = np.vdot(source - start, target - end) / size
+    corners = _complex(face.box.reshape(2, 2))
+    middle = factor * (corners.mean() - start) + end
+    half = abs(factor) * (corners[1] - corners[0]) / 2
+    keypoints = factor * (_complex(face.keypoints) - start) + end
+    box = np.array([*_pair(middle - half), *_pair(middle + half)], np.float32)
+    return TrackedFace(box, np.stack([keypoints.real, keypoints.imag], axis=1).astype(np.float32), True)
+
+
+def _complex(points: NDArray[np.floating]) -> NDArray[np.complex128]:
+    return np.asarray(points[:, 0].astype(np.float64) + 1j * points[:, 1].astype(np.float64))
+
+
+def _pair(point: complex) -> tuple[float, float]:
+    return point.real, point.imag
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
 from facemotion.errors import TooShortError, UsageError
-from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, look_at
+from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, carry, look_at
 from facemotion.features import FeatureExtractor, load_extractor
 from facemotion.frontend.sighting import Sighting, check_motion, check_take, face_features
 from facemotion.media import (
@@ -178,6 +178,8 @@ class Acquirer:
         self._gate = FrameGate(frontend.settings.media)
         self._tracker = FaceTracker(frontend.settings.face)
         self._far = FarLook(frontend.detector)
+        self._since = 0  # frames since the detector's last look
+        self._detected: tuple[TrackedFace, NDArray[np.float32]] | None = None  # what it found, and the landmarks there
         self._small: list[bool] = []
         self._found: list[bool] = []
         self._rivals: list[bool] = []
@@ -252,7 +254,7 @@ class Acquirer:
         """
         self._seen.append(seconds)
         with self._clock("detect"):
-            face = self._tracker.push(self._frontend.detector.detect(frame), seconds)
+            face = self._find(frame, seconds)
         self._used.append(face is not None)
         self._found.append(face is not None and face.found)
         self._rivals.append(self._tracker.rival_now)
@@ -266,6 +268,8 @@ class Acquirer:
             values, points = self._frontend.extractor.observe(frame, face.box, face.keypoints)
             self._values.append(values)
             self._points.append(points)
+            if self._since == 0 and face.found:
+                self._detected = face, points
         with self._clock("quality"):
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
@@ -323,6 +327,14 @@ class Acquirer:
     def milliseconds(self) -> dict[str, float]:
         """Wall time spent so far, a stage."""
         return dict(self._milliseconds)
+
+    def _find(self, frame: NDArray[np.uint8], seconds: float) -> TrackedFace | None:
+        """The face of the next frame: detected, or carried along by its landmarks where the detector rests."""
+        self._since += 1
+        if self._detected is not None and self._since < self._settings.runtime.detect_every:
+            return self._tracker.follow(carry(*self._detected, self._points[-1]), seconds)
+        self._since, self._detected = 0, None
+        return self._tracker.push(self._frontend.detector.detect(frame), seconds)
 
     def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
         """How well the face can be seen, measured now and then; what is measured may also be a portrait."""
