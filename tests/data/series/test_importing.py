@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.data.series.samples import mouth, series, write_list, write_speaker
 
-from facemotion.cli.learning.data import FORMAT_NAMES
+from facemotion.cli.learning.data import SERIES_NAMES
 from facemotion.data.cache import FeatureCache, read_features
 from facemotion.data.manifest import find_problems, read_manifest
 from facemotion.data.series.importing import FORMATS, import_series, read_series
@@ -29,7 +29,7 @@ def features_of(out):
 
 
 def test_the_command_offers_every_format():
-    assert tuple(FORMATS) == FORMAT_NAMES
+    assert tuple(FORMATS) == SERIES_NAMES
 
 
 def test_phrases_of_speakers_become_motions(tmp_path):

@@ -9,15 +9,17 @@ import typer
 
 from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
+from facemotion.errors import UsageError
 
-FORMAT_NAMES = ("series", "grid33", "grid33-ends", "mediapipe", "openface", "livelink")
+SERIES_NAMES = ("series", "grid33", "grid33-ends", "mediapipe", "openface", "livelink", "expressions")
+CORPUS_NAMES = ("grid", "grid-words", "miracl-vc1", "ouluvs2", "crema-d", "ravdess", "mead", "mug", "plain")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help="Look after recordings.", no_args_is_help=True)
     group.command()(check)
-    group.command(name="import")(import_points)
+    group.command(name="import")(import_set)
     group.command()(complete)
     group.callback()(_group)
     app.add_typer(group, name="data")
@@ -77,22 +79,33 @@ def check(
         raise typer.Exit(2)
 
 
-def import_points(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(FORMAT_NAMES)}; see docs/data.md.")],
-    source: Annotated[Path, typer.Argument(help="Folder that holds the series.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write: manifest, takes and features.")],
+def import_set(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help=f"{', '.join(CORPUS_NAMES + SERIES_NAMES)}; see docs/data.md."),
+    ],
+    source: Annotated[Path, typer.Argument(help="Folder that holds the data set, as it is published.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write: a manifest, and what has to be made.")],
     features: Annotated[
-        Path | None, typer.Option(help="Folder of the feature cache; features in OUT if not given.")
+        Path | None,
+        typer.Option(help="Folder of the feature cache for series of points; features in OUT if not given."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Turn series of facial points, without pictures, into a manifest and features to train on; checked first."""
+    """Turn a public data set, or series of facial points without pictures, into a manifest to train on."""
     from dataclasses import asdict
 
+    if name not in CORPUS_NAMES + SERIES_NAMES:
+        raise UsageError(f"There is no data set {name!r}; choose among {', '.join(CORPUS_NAMES + SERIES_NAMES)}.")
+    if name in CORPUS_NAMES:
+        if features is not None:
+            raise UsageError(f"{name} is filmed: leave out --features, and extract them with `facemotion features`.")
+        _import_corpus(name, source, out, json=json)
+        return
     from facemotion.data.series.importing import MANIFEST, import_series
 
     with Progress("takes", quiet=json) as progress:
-        done = import_series(form, source, out, progress, features=features)
+        done = import_series(name, source, out, progress, features=features)
     if json:
         print_json(asdict(done))
         return
@@ -102,6 +115,24 @@ def import_points(
         f"{done.rate:g} frames/s, are in {out / MANIFEST}.{left} In training settings:"
     )
     typer.echo(f'  extractor = "{done.frontend_id}"')
+
+
+def _import_corpus(name: str, source: Path, out: Path, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from facemotion.data.corpora.manifests import MANIFEST, import_corpus
+
+    with Progress("takes", quiet=json) as progress:
+        done = import_corpus(name, source, out, progress)
+    if json:
+        print_json(asdict(done))
+        return
+    left = f" {done.left_out} takes of motions that were made only once are left out." if done.left_out else ""
+    made = f" {done.made} clips were cut or joined into {out / 'clips'}." if done.made else ""
+    typer.echo(
+        f"{done.clips} takes of {done.motions} motions by {done.subjects} subjects are in {out / MANIFEST}.{made}"
+        f"{left} Now `facemotion data check {out / MANIFEST}`."
+    )
 
 
 def complete(

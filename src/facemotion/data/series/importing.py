@@ -14,6 +14,7 @@ from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import check_manifest, read_manifest, write_manifest
 from facemotion.data.series.base import PointSeries
 from facemotion.data.series.checks import check_series, check_set
+from facemotion.data.series.expressions import read_expressions
 from facemotion.data.series.grid33 import read_ends, read_phrases
 from facemotion.data.series.plain import pack_series, read_described, read_listed
 from facemotion.data.series.trackers import read_live_link, read_mediapipe, read_openface
@@ -73,6 +74,7 @@ FORMATS: dict[str, Callable[[Path], list[PointSeries]]] = {
     "mediapipe": _listed(read_mediapipe),
     "openface": _listed(read_openface),
     "livelink": _listed(read_live_link),
+    "expressions": read_expressions,
 }
 """By name, what reads all takes of a folder."""
 
