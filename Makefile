@@ -17,7 +17,7 @@ SMOKE := tests/media tests/face tests/features tests/models tests/test_config.py
 # Tests start hundreds of processes: where nothing may be kept, each compiles the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast smoke interpreters lint check bench lock clean
+.PHONY: demo test test-fast smoke interpreters lint check bench lock package clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/facemotion demo
@@ -81,5 +81,18 @@ lock: $(VENV)/dev-ready
 	$(BIN)/uv pip compile pyproject.toml --extra smoke --resolution lowest-direct --python-version 3.11 --no-annotate --no-header -q \
 		> $(LOWEST)
 
+# What a release holds: wheel and source archive, checked, and the wheel installed in an environment of its own, from
+# which the demo runs; what all of it stands on, with licences.
+package:
+	rm -rf dist $(VENV)-package
+	$(PYTHON) -m venv $(VENV)-package
+	$(VENV)-package/bin/pip install --quiet build twine
+	$(VENV)-package/bin/python -m build --outdir dist .
+	$(VENV)-package/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	$(VENV)-package/bin/python -m tools.check_package dist
+	$(VENV)-package/bin/pip install --quiet $(PIN) "$$(ls dist/*.whl)[serve,synth]"
+	cd dist && ../$(VENV)-package/bin/facemotion demo
+	$(VENV)-package/bin/python -m tools.bill_of_materials dist
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-package dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
