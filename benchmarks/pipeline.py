@@ -1,12 +1,14 @@
 """Milliseconds a frame of every stage, frames/s end to end, arithmetic floors and peak memory.
 
-    python benchmarks/pipeline.py [--write] [CLIP]
+    python benchmarks/pipeline.py [--write] [CLIP] [--race PYTHON [--landmarker FILE]]
 
 Without a clip, a 640 x 480 video is made of the package's own sample. The floor of a network is its multiply-adds over
 the multiply-add rate that one large matrix product reaches on this machine in the same run: no implementation on this
 machine can be faster without doing less arithmetic. Medians over the frames; other load on the machine moves all
-figures, so read them as ratios within one run. With --write the figures go to docs/results/pipeline.json and into the
-section of README.md between the pipeline marks.
+figures, so read them as ratios within one run. With --race the same frames go, in turns, through this package and
+through those of mediapipe, uniface and deepface that are installed for another Python, such as `theirs/bin/python`;
+MediaPipe needs the bundle of its landmarker. They are compared by processor time, decoding left out. With --write the
+figures go to docs/results/pipeline.json and into the section of README.md between the pipeline marks.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -150,6 +153,55 @@ def network_alone(name: str, models: Models, runs: int = 200) -> list[float]:
     return spent
 
 
+def race(python: str, landmarker: str, frames: list[np.ndarray], rounds: int = 9) -> dict[str, Any]:
+    """Processor time a frame of this package and of others', in turns over the same frames.
+
+    Args:
+        python: interpreter of an environment that has the others.
+        landmarker: MediaPipe's bundle; empty where there is none.
+        frames: (H, W, 3) uint8 RGB.
+        rounds: times that everybody goes through the frames.
+    Returns:
+        By package: "ms", the median, "faces", the share of frames, and "ratio", the median and the least and largest of
+        the rounds of our time over theirs; or "absent", why it didn't run.
+    """
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as ends:
+        np.save(path := Path(folder) / "frames.npy", np.stack(frames))
+        script = str(Path(__file__).with_name("race.py"))
+        runners, result = {}, {}
+        for name in ("facemotion", "mediapipe", "uniface", "deepface"):
+            interpreter = sys.executable if name == "facemotion" else python
+            runner = subprocess.Popen(
+                [interpreter, script, name, str(path), "--landmarker", landmarker],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            ends.callback(runner.communicate)
+            said = runner.stdout.readline().strip()
+            if said == "ready":
+                runners[name] = runner
+            else:
+                result[name] = {"absent": said or "it ended without a word"}
+        taken: dict[str, list[float]] = {name: [] for name in runners}
+        faces = {}
+        for _ in range(rounds):
+            for name, runner in runners.items():
+                runner.stdin.write("\n")
+                runner.stdin.flush()
+                milliseconds, faces[name] = map(float, runner.stdout.readline().split())
+                taken[name].append(milliseconds)
+    for name, values in taken.items():
+        ratios = np.array(taken["facemotion"]) / values
+        result[name] = {
+            "ms": float(np.median(values)),
+            "faces": faces[name],
+            "ratio": [float(np.median(ratios)), float(ratios.min()), float(ratios.max())],
+        }
+    return result
+
+
 PEAK = """
 import sys
 from pathlib import Path
@@ -168,6 +220,8 @@ def main() -> None:
     parser.add_argument(
         "--write", action="store_true", help="write docs/results/pipeline.json and the README's section"
     )
+    parser.add_argument("--race", metavar="PYTHON", default="", help="an interpreter that has others' packages")
+    parser.add_argument("--landmarker", default="", help="MediaPipe's face_landmarker.task")
     arguments = parser.parse_args()
     source = arguments.clip or sorted(SAMPLES.glob("*.mp4"))[0]
     frames = [frame for frame, _ in read_frames(source)]
@@ -193,6 +247,13 @@ def main() -> None:
         peak = float(subprocess.check_output([sys.executable, "-c", PEAK, *map(str, paths)], text=True))
     result["peak memory, two 10-s 1080p clips, MiB"] = peak
     print(f"\npeak memory of verifying two 10-s 1080p clips: {peak:.0f} MiB")
+    if arguments.race:
+        pictures = [frame for frame, _ in read_frames(data)]
+        result["race, 640 x 480"] = race(arguments.race, arguments.landmarker, pictures)
+        print("\nthe same frames in turns: ms of processor time a frame, our time over theirs (least to largest)")
+        for name, entry in result["race, 640 x 480"].items():
+            ratio = "" if "absent" in entry else "{:.2f} ({:.2f} to {:.2f})".format(*entry["ratio"])
+            print(f"  {name:12} " + (entry.get("absent") or f"{entry['ms']:6.2f}   {ratio}"))
     if arguments.write:
         (ROOT / "docs" / "results" / "pipeline.json").write_text(json.dumps(result, indent=2) + "\n")
         write_section(ROOT / "README.md", "pipeline", section(result))

@@ -55,6 +55,24 @@ def test_live_and_file_give_the_same_features(frontend, talking_frames, encode):
     assert min(by_file.milliseconds.values()) > 0
 
 
+@pytest.mark.parametrize("look_ahead", [1, 4])
+def test_looking_ahead_in_a_second_thread_changes_nothing(frontend, talking_frames, encode, look_ahead):
+    data = encode(talking_frames)
+    one = Frontend(frontend.detector, frontend.extractor, Settings(runtime=RuntimeSettings(look_ahead=0)))
+    two = Frontend(frontend.detector, frontend.extractor, Settings(runtime=RuntimeSettings(look_ahead=look_ahead)))
+    by_one, by_two = one.acquire(data), two.acquire(data)
+    np.testing.assert_array_equal(by_two.features.values, by_one.features.values)
+    np.testing.assert_array_equal(by_two.features.times, by_one.features.times)
+    np.testing.assert_array_equal(by_two.portraits, by_one.portraits)
+    assert by_two.quality == by_one.quality
+    assert min(by_two.milliseconds.values()) > 0
+    for chain in (one, two):  # the reader's error comes once its frames were seen, with the clip's name
+        acquirer = Acquirer(chain)
+        with pytest.raises(TooShortError, match="0.20 s"):
+            acquirer.push_all(read_frames(encode(talking_frames[:6]), MediaSettings()))
+        assert len(acquirer.sighting()) == 6
+
+
 class CountedDetector(BlazeFace):
     looks = 0
 

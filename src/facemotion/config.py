@@ -132,6 +132,13 @@ class RuntimeSettings:
         minimum=1,
         maximum=30,
     )
+    look_ahead: int = option(
+        2,
+        "frames of a file that a second thread decodes and looks for faces in while the landmarks of others are found; "
+        "0: one thread does it all",
+        minimum=0,
+        maximum=30,
+    )
     models_folder: str = option(
         "",
         "folder of pulled model files, relative to the working folder; empty for the user's data folder",

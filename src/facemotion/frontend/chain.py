@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import perf_counter
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
 from facemotion.errors import TooShortError, UsageError
-from facemotion.face import BlazeFace, FaceLook, FaceTracker, FarLook, TrackedFace, carry, look_at
+from facemotion.face import BlazeFace, Detections, FaceLook, FaceTracker, FarLook, TrackedFace, carry, look_at
 from facemotion.features import FeatureExtractor, load_extractor
+from facemotion.frontend.look import look_at_frames
 from facemotion.frontend.sighting import Sighting, check_motion, check_take, face_features
 from facemotion.media import (
     ClipLike,
@@ -33,6 +34,7 @@ from facemotion.media import (
 )
 from facemotion.models import Models
 from facemotion.signals import RestWatch
+from facemotion.system.threads import ahead
 from facemotion.types import FeatureSequence, QualityReport
 
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
@@ -234,14 +236,18 @@ class Acquirer:
         Raises:
             MediaError and its kinds: the clip can't be read to its end.
         """
-        while True:
-            with self._clock("decode"):
-                pair = next(frames, None)
-            if pair is None:
-                return frames.damaged_share if isinstance(frames, FrameReader) else 0.0
-            answer = self.push_admitted(*pair)
-            if after is not None:
-                after(*pair, answer)
+        runtime, detect = self._settings.runtime, self._frontend.detector.detect
+        looks = look_at_frames(frames, detect if runtime.detect_every == 1 else None)
+        if runtime.look_ahead:
+            looks = ahead(looks, runtime.look_ahead)
+        with closing(looks):
+            for look in looks:
+                self._milliseconds["decode"] += look.decode_ms
+                self._milliseconds["detect"] += look.detect_ms
+                answer = self._take(look.frame, look.seconds, look.detections)
+                if after is not None:
+                    after(look.frame, look.seconds, answer)
+        return frames.damaged_share if isinstance(frames, FrameReader) else 0.0
 
     def push_admitted(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
         """Take in one frame of a clip, which passed the gate when it was read; see facemotion.media.read_frames.
@@ -252,9 +258,12 @@ class Acquirer:
         Returns:
             As push.
         """
+        return self._take(frame, seconds)
+
+    def _take(self, frame: NDArray[np.uint8], seconds: float, detections: Detections | None = None) -> FrameAnswer:
         self._seen.append(seconds)
         with self._clock("detect"):
-            face = self._find(frame, seconds)
+            face = self._find(frame, seconds, detections)
         self._used.append(face is not None)
         self._found.append(face is not None and face.found)
         self._rivals.append(self._tracker.rival_now)
@@ -328,13 +337,13 @@ class Acquirer:
         """Wall time spent so far, a stage."""
         return dict(self._milliseconds)
 
-    def _find(self, frame: NDArray[np.uint8], seconds: float) -> TrackedFace | None:
+    def _find(self, frame: NDArray[np.uint8], seconds: float, detections: Detections | None) -> TrackedFace | None:
         """The face of the next frame: detected, or carried along by its landmarks where the detector rests."""
         self._since += 1
         if self._detected is not None and self._since < self._settings.runtime.detect_every:
             return self._tracker.follow(carry(*self._detected, self._points[-1]), seconds)
         self._since, self._detected = 0, None
-        return self._tracker.push(self._frontend.detector.detect(frame), seconds)
+        return self._tracker.push(self._frontend.detector.detect(frame) if detections is None else detections, seconds)
 
     def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
         """How well the face can be seen, measured now and then; what is measured may also be a portrait."""
