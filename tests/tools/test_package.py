@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 import tomllib
 import zipfile
@@ -87,6 +88,21 @@ def test_every_package_that_users_install_names_its_licence():
 def test_the_citation_has_the_version_of_the_package():
     lines = (ROOT / "CITATION.cff").read_text("utf-8").splitlines()
     assert f"version: {PROJECT['version']}" in lines
+
+
+def test_the_changelog_tells_each_version_in_lines_of_one_entry():
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    versions = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    names = [part.splitlines()[0].strip() for part in versions]
+    assert names[0] == "Unreleased"
+    assert names[1].split(" ")[0] == PROJECT["version"]
+    assert "0.1.0" in names
+    for part in versions[1:]:
+        kinds = re.findall(r"^### (.*)$", part, flags=re.MULTILINE)
+        assert kinds == [kind for kind in ("Breaking", "Added", "Changed", "Fixed") if kind in kinds]
+        lines = [line for line in part.splitlines()[1:] if line and not line.startswith(("###", "- "))]
+        assert len(lines) == 1  # the sentence below the version's name
+    assert "must do" in versions[1]
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CITATION.cff", "NOTICE"])
