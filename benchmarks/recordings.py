@@ -53,6 +53,7 @@ EXTRACTORS = ("face-mesh", "sfe-l", "sfe-e")
 EDGE = 0.1  # seconds round the begin and the end of speech that are neither rest nor motion
 PHRASES, TAKES = 8, 6  # of grid_s1
 SEED = 5
+COLUMNS = ("GRID sentences", "GRID s1", "webcams", "version 1", "version 2", "grid33")
 
 
 class Watcher:
@@ -253,7 +254,7 @@ def main() -> None:
         results["grid33"] = dict(repetition_figures(given.data / "grid33"))
         print("grid33", json.dumps(results["grid33"], indent=1))
     if given.write:
-        write_page(results, (*columns, "grid33"))
+        write_page(results, COLUMNS)
 
 
 if __name__ == "__main__":

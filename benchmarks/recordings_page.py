@@ -11,6 +11,7 @@ from recordings_fit import fitted
 from facemotion.synth.sets.frozen import SETS
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "recordings.md"
+VERSIONS = PAGE.with_name("versions.json")
 HEAD = (
     "# Recordings, real and simulated",
     "",
@@ -38,6 +39,15 @@ REPETITIONS = (
     "",
     "Lips of real speakers (`grid33`), groups of takes of one phrase by one speaker; sigma is of the logarithm, and "
     "the median over the groups. What whole frames add to a word's own length is taken out of it.",
+    "",
+)
+TOLD_APART = (
+    "## Told apart",
+    "",
+    "Pairs of facial takes within a person and a sitting, nothing trained on either version "
+    "(`benchmarks/versions.py`): AP, EER (genuine trials, prevalence). The engine's own weights are of people of the "
+    "benchmark, and nothing is drawn; of version 1 only five takes of a motion are of one session. The rows below are "
+    "of the columns above: four people, three motions, four takes each.",
     "",
 )
 RULE = (
@@ -75,6 +85,13 @@ def write_page(measured: Mapping[str, Mapping[str, object]], order: Sequence[str
     for name, value in fitted(results).items():
         drawn = [vars(own.spreads).get(name, vars(own.scene).get(name)) for own in versions.values()]
         lines.append(f"| `{name}` | {value:.4f} | {' | '.join(f'{own:g}' for own in drawn)} |")
+    if VERSIONS.exists():
+        told: dict[str, dict[str, dict[str, float]]] = json.loads(VERSIONS.read_text("utf-8"))
+        lines += ["", *TOLD_APART, f"| | {' | '.join(told)} |", "|---" * (len(told) + 1) + "|"]
+        for name in next(iter(told.values())):
+            rows = [own[name] for own in told.values()]
+            cells = [f"{r['AP']:.3f}, {r['EER']:.3f} ({r['genuine']:.0f}, {r['prevalence']:.3f})" for r in rows]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     PAGE.write_text("\n".join(lines) + "\n", "utf-8")
     PAGE.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
