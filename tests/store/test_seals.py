@@ -217,9 +217,10 @@ def test_keys_of_an_earlier_version_count_once_they_are_sealed(command, store_ur
         with database.write() as connection:  # as the version before left it
             for statement in (
                 "ALTER TABLE facemotion_service_keys DROP COLUMN seal",
+                "DROP TABLE facemotion_service_charges",
                 "DROP TABLE facemotion_service_memories",
                 "DROP TABLE facemotion_service_head",
-                "UPDATE facemotion_service_version SET version_num = 's0002'",
+                "UPDATE facemotion_service_version SET version_num = 's0001'",
             ):
                 connection.exec_driver_sql(statement)
     with migrate.open_database(store_url) as database, pytest.raises(AuthenticationError):
@@ -290,6 +291,22 @@ def test_a_deletion_that_must_wait_for_a_reader_says_so_and_is_finished_later(tm
         assert Path(f"{path}-wal").stat().st_size == 0
         store.scrub()
         assert not store.database.unscrubbed
+
+
+def test_a_deletion_that_an_older_transaction_can_see_is_finished_when_that_has_ended(postgres, request, caplog):
+    url = postgres.database()
+    with open_store(url) as store, open_store(url) as other:
+        store.put(make_template("alice"))
+        (row,) = state_of(store.database, "templates")["templates"]
+        with other.database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
+            assert reader.execute(text("SELECT count(*) FROM facemotion_templates")).scalar_one() == 1
+            with caplog.at_level(logging.WARNING):
+                store.delete("alice")
+            assert "`facemotion store scrub` removes them" in caplog.text
+            with pytest.raises(StoreUnavailableError, match="try again"):
+                store.scrub()
+        store.scrub()
+        assert row["payload"][:60] not in files_of(request, url)
 
 
 def test_files_that_anybody_may_write_are_named(tmp_path, caplog):

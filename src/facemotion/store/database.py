@@ -26,6 +26,8 @@ from facemotion.errors import (
 )
 from facemotion.store import schema
 from facemotion.store.driver_errors import named_errors
+from facemotion.store.scrub import cut_log, vacuum
+from facemotion.store.scrub import rewrite as rewrite_tables
 from facemotion.system.files import warn_if_anybody_writes
 
 if TYPE_CHECKING:
@@ -35,13 +37,6 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's write."""
-
-SCRUB_SECONDS = 2.0
-"""How long the removal of deleted bytes waits for others, who may read."""
-MOST_REWRITTEN_BYTES = 256 * 2**20
-"""Larger tables of PostgreSQL aren't written anew at each deletion: nobody could read them meanwhile."""
-PERSONAL = ("facemotion_templates", "facemotion_service_recordings", "facemotion_service_nonces")
-"""Tables that hold something of a person; those of the service are there where it ran."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers don't wait for a writer, and a kill leaves the old or the new state
@@ -180,17 +175,18 @@ class Database:
         if self._outer is not None:
             self._local.scrub = rewrite or bool(self._local.scrub)
             return True
-        why = "somebody reads it"
         try:
-            with named_errors(self.name), self.engine.connect() as connection:
-                raw = connection.execution_options(isolation_level="AUTOCOMMIT")
-                done = _cut_log(raw) if self.is_sqlite else _vacuum(raw, rewrite, large)
+            with named_errors(self.name):
+                if self.is_sqlite:
+                    why = cut_log(self.engine, BUSY_SECONDS)
+                else:
+                    why = rewrite_tables(self.engine, large=large) if rewrite else vacuum(self.engine)
         except StoreError as error:
-            done, why = False, str(error)
-        self.unscrubbed = not done
-        if not done:
+            why = str(error)
+        self.unscrubbed = bool(why)
+        if why:
             log.warning("Deleted bytes stay in %s for now (%s); `facemotion store scrub` removes them.", self.name, why)
-        return done
+        return not why
 
     def close(self) -> None:
         """Close every connection of the pool; whatever is asked of it from then on is a StoreError."""
@@ -200,32 +196,6 @@ class Database:
     def _check_open(self) -> None:
         if self.closed:
             raise StoreError(f"The store {self.name} is closed; open it again with open_store.")
-
-
-def _cut_log(connection: Connection) -> bool:
-    """Write SQLite's log back and cut it to nothing; False where a reader needs what is in it."""
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * SCRUB_SECONDS)}")
-    try:
-        return bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0)
-    finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
-
-
-def _vacuum(connection: Connection, rewrite: bool, large: bool) -> bool:
-    """Remove dead rows of PostgreSQL's tables that hold something of a person; see Database.scrub."""
-    connection.exec_driver_sql(f"SET lock_timeout = '{int(SCRUB_SECONDS)}s'")
-    try:
-        for name in PERSONAL:
-            size = connection.exec_driver_sql(f"SELECT pg_total_relation_size(to_regclass('{name}'))").scalar_one()
-            if size is None:  # no service ran here
-                continue
-            whole = rewrite and (large or size <= MOST_REWRITTEN_BYTES)
-            connection.exec_driver_sql(f"VACUUM {'(FULL) ' if whole else ''}{name}")
-            if rewrite and not whole:
-                log.warning("%s is too large to be written anew now; `facemotion store scrub` does it.", name)
-        return True
-    finally:
-        connection.exec_driver_sql("RESET lock_timeout")
 
 
 def store_name(url: str | Path) -> str:

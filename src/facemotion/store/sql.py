@@ -23,9 +23,10 @@ from facemotion.errors import (
 )
 from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user, name_forms, unknown_user
-from facemotion.store.database import PERSONAL, Database
+from facemotion.store.database import Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.protect import Protector
+from facemotion.store.scrub import PERSONAL
 from facemotion.store.seals import OURS, Sealer
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
