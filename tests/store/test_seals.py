@@ -14,10 +14,19 @@ from tests.service.conftest import Server, running
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.errors import AuthenticationError, StoreCorruptError, StoreKeyError, StoreUnavailableError, UsageError
+from facemotion.errors import (
+    AuthenticationError,
+    NonceError,
+    StoreCorruptError,
+    StoreKeyError,
+    StoreUnavailableError,
+    UsageError,
+)
 from facemotion.service import migrate
 from facemotion.service.guard import audit
+from facemotion.service.guard.attempts import Attempts
 from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.settings import AttemptSettings
 from facemotion.store import open_store
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore, personal_tables
@@ -114,10 +123,40 @@ def test_a_key_that_was_put_in_or_changed_opens_nothing(store_url):
         put_back(database, {"service_keys": [row]})
         assert keys.authenticate(text_of_it).role == "verify"
         keys.revoke(row["id"])
-        with database.write() as connection:
-            connection.execute(text("UPDATE facemotion_service_keys SET revoked = NULL"))
+        late = state_of(database, "service_keys")
+        for change in ({"revoked": None}, row):  # as it is, or as it was with its seal
+            put_back(database, {"service_keys": [late["service_keys"][0] | change]})
+            with pytest.raises(AuthenticationError):
+                keys.authenticate(text_of_it)
+        put_back(database, late)
+        other = keys.add("other", "verify")
+        assert keys.authenticate(other).name == "other"
+
+
+def test_a_revoked_key_put_back_with_every_seal_opens_nothing(command, store_url):
+    key = command("keys", "add", "door", "--role", "verify")["key"]
+    command("keys", "revoke", command("keys", "add", "first", "--role", "verify")["key"].split("_")[1])
+    with migrate.open_database(store_url) as database:
+        before = state_of(database, "service_keys", "service_memories")
+        assert ApiKeys(database).authenticate(key).name == "door"
+        command("keys", "revoke", key.split("_")[1])
+        put_back(database, before)
         with pytest.raises(AuthenticationError):
-            keys.authenticate(text_of_it)
+            ApiKeys(database).authenticate(key)
+
+
+def test_a_nonce_that_was_put_in_is_none(store_url):
+    with migrate.open_database(store_url) as database:
+        attempts = Attempts(database, AttemptSettings())
+        nonce = attempts.issue("alice", "verify", "k")
+        (row,) = state_of(database, "service_nonces")["service_nonces"]
+        for change in ({"purpose": "enrol-again"}, {"user": "bob"}, {"key_id": ""}, {"seal": None}):
+            forged = row | change
+            put_back(database, {"service_nonces": [forged]})
+            with pytest.raises(NonceError):
+                attempts.begin(forged["user"], forged["purpose"], None, nonce)
+        put_back(database, {"service_nonces": [row]})
+        assert attempts.begin("alice", "verify", None, nonce).key_id == "k"
 
 
 def test_a_key_is_made_with_the_store_key_alone(store_url, monkeypatch):
@@ -217,6 +256,7 @@ def test_keys_of_an_earlier_version_count_once_they_are_sealed(command, store_ur
         with database.write() as connection:  # as the version before left it
             for statement in (
                 "ALTER TABLE facemotion_service_keys DROP COLUMN seal",
+                "ALTER TABLE facemotion_service_nonces DROP COLUMN seal",
                 "DROP TABLE facemotion_service_charges",
                 "DROP TABLE facemotion_service_memories",
                 "DROP TABLE facemotion_service_head",

@@ -71,6 +71,8 @@ def video_shots(
                 raise UnreadableMediaError("The video is of an unknown kind; record or export it again as H.264.")
             check_size(codec.width, codec.height, settings)
             codec.thread_count = settings.decoder_threads
+            # Also of frames that are never shown, which no check sees.
+            codec.options = {"max_pixels": str(settings.max_side_px**2)}
             screen, damage, clock = _Screen(video, settings), _Damage(), _clock(container, video, rate)
             for packet, frames in _decoded(container, video, allowance):
                 if packet is not None:

@@ -25,6 +25,7 @@ from facemotion.errors import (
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
+from facemotion.service.guard.history import marks_of
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
 from facemotion.service.metrics import Metrics
@@ -288,7 +289,7 @@ class Operations:
             StoreCorruptError: templates or recordings were altered, removed, or put back to an earlier state.
         """
         with self.database.read() as connection:
-            marks = audit.marks_of(connection, user)
+            marks = marks_of(connection, user)
             now = {
                 "generation": self.store.sealer.check_user(connection, user),
                 "kept": self.memory.kept(connection, user),

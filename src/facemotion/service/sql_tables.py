@@ -22,7 +22,8 @@ keys = Table(
     Column("seal", LargeBinary),
 )
 
-# A nonce that was given out and not yet used; `digest` is its SHA-256.
+# A nonce that was given out and not yet used; `digest` is its SHA-256. It counts only with a seal, since it says who
+# may do what in a live session.
 nonces = Table(
     "facemotion_service_nonces",
     metadata,
@@ -31,6 +32,7 @@ nonces = Table(
     Column("purpose", String(16), nullable=False),
     Column("key_id", String(16), nullable=False),
     Column("expires", Float, nullable=False),
+    Column("seal", LargeBinary),
     Index("facemotion_service_nonces_user", "user"),
     Index("facemotion_service_nonces_expires", "expires"),
 )
@@ -68,7 +70,8 @@ recordings = Table(
     Index("facemotion_service_recordings_user", "user"),
 )
 
-# Of each user with recordings: a digest of which there are, sealed, with a number that only grows.
+# Of each user with recordings: a digest of which there are, sealed, with a number that only grows. Of the user "":
+# which keys are revoked.
 memories = Table(
     "facemotion_service_memories",
     metadata,

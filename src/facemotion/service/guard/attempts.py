@@ -117,7 +117,7 @@ class Attempts:
             )
         expires = now + self._settings.nonce_seconds
         row = {"digest": _digest(nonce), "user": user, "purpose": purpose, "key_id": key_id, "expires": expires}
-        connection.execute(insert(nonces).values(**row))
+        self._database.sealer.write(connection, nonces, row)
 
     def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
         """Use up a nonce and, for "verify", charge a failure beforehand.
@@ -137,7 +137,7 @@ class Attempts:
             hold_user(connection, user)  # one attempt of a user at a time
             self._mend(connection, now, failures.c.user == user)
             here = self._good(user, purpose, key_id, nonce, now)
-            holder: str | None = connection.scalar(select(nonces.c.key_id).where(here))
+            holder = self._holder(connection, here)
             known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
             state = self._state(connection, user, now) if purpose == "verify" else FREE
             ticket = Ticket(holder or "")
@@ -158,7 +158,9 @@ class Attempts:
         """
         with self._database.read() as connection:
             here = self._good(user, purpose, key_id, nonce, time.time())
-            found: str | None = connection.scalar(select(nonces.c.key_id).where(here))
+            found = self._holder(connection, here)
+            if found is None:  # once more: a rotation may have come between two statements
+                found = self._holder(connection, here)
         if found is None:
             raise _unknown_nonce()
         return found
@@ -231,6 +233,13 @@ class Attempts:
             old = (failures.c.latest < now - FORGET_SECONDS) & (failures.c["count"] < self._settings.lock_failures)
             connection.execute(delete(failures).where(old))
             connection.execute(delete(charges).where(charges.c.at < now - UNDER_WAY_SECONDS))
+
+    def _holder(self, connection: Connection, here: ColumnElement[bool]) -> str | None:
+        """The key of a nonce that the service itself gave out."""
+        row = connection.execute(select(nonces).where(here)).mappings().one_or_none()
+        if row is None or not self._database.sealer.holds(connection, nonces.name, row):
+            return None
+        return str(row["key_id"])
 
     def _good(self, user: str, purpose: Purpose, key_id: str | None, nonce: str, now: float) -> ColumnElement[bool]:
         """Which row holds a nonce that is good for this."""

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from facemotion.errors import AuditError
-from facemotion.service.guard.history import seal_recordings
+from facemotion.service.guard.history import marks_of, seal_recordings, seal_revocations
 from facemotion.service.sql_tables import audit as table
 from facemotion.service.sql_tables import heads, keys, memories, recordings
 from facemotion.store import TemplateStore
@@ -33,7 +33,6 @@ MOST_ROWS = 1000
 """Rows that are read at a time."""
 LEAST_NUMBER = -(2**31)
 """PostgreSQL's least integer: a row that was slipped in before the first one is a row too."""
-MARKS = ("generation", "kept")
 FRESH = ("enrol", "enrol again", "seal")
 """Deeds after which what is stored of a user is the newest, whatever was noted before."""
 COMMAND_LINE = "command line"
@@ -101,7 +100,7 @@ def append(
         number, previous = (latest.number, latest.digest) if latest else (0, START)
         _check_head(connection, database, number, previous)
         fresh = outcome == "done" and action in FRESH
-        words = (detail or {}) | (_marks(connection, user, fresh) if user else {})
+        words = (detail or {}) | _marks(connection, user, fresh)
         row = AuditRow(
             number=number + 1,
             at=round(time.time(), 6),  # microseconds: JSON keeps all digits of it
@@ -137,13 +136,6 @@ def _check_head(connection: Connection, database: Database, number: int, digest:
         )
 
 
-def marks_of(connection: Connection, user: str) -> dict[str, int]:
-    """The marks of the newest row about a user: "generation" of the templates, "kept" of the recordings."""
-    query = select(table.c.detail).where(table.c.user == user).order_by(table.c.number.desc()).limit(1)
-    detail = json.loads(connection.scalar(query) or "{}")
-    return {name: int(detail[name]) for name in MARKS if name in detail}
-
-
 def _marks(connection: Connection, user: str, fresh: bool) -> dict[str, int]:
     """Marks for a new row: those of now, or later ones of earlier rows. Of a user who is gone they grow, so that
     nothing of them that is put back is taken for the newest.
@@ -173,6 +165,7 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
         store.sealer.adopt(connection)
         for user in connection.scalars(select(recordings.c.user).distinct()).all():
             seal_recordings(store.database, connection, user)
+        seal_revocations(store.database, connection)
         newest = select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
         if (latest := connection.execute(newest).one_or_none()) is not None:
             store.sealer.write(connection, heads, {"one": 1, "number": latest.number, "digest": latest.digest})

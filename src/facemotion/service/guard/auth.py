@@ -17,6 +17,7 @@ from typing import Literal, cast, get_args
 from sqlalchemy import RowMapping, select, update
 
 from facemotion.errors import AuthenticationError, RightsError, UsageError
+from facemotion.service.guard.history import revocations_hold, seal_revocations
 from facemotion.service.sql_tables import keys as table
 from facemotion.store.database import Database
 
@@ -146,6 +147,7 @@ class ApiKeys:
                 self._database.sealer.write(connection, table, row)
             else:
                 connection.execute(update(table).where(table.c.id == key_id).values(revoked=row["revoked"]))
+            seal_revocations(self._database, connection)
         return key
 
     def caller_of(self, key_id: str) -> Caller:
@@ -182,8 +184,10 @@ class ApiKeys:
         for _ in range(2):  # a rotation of the store's key may come between two statements
             with self._database.read() as connection:
                 row = connection.execute(select(table).where(here)).mappings().one_or_none()
-                if row is None or self._database.sealer.holds(connection, table.name, row):
-                    return row
+                if row is None:
+                    return None
+                if self._database.sealer.holds(connection, table.name, row):
+                    return row if revocations_hold(self._database, connection) else None
         return None
 
 

@@ -1,17 +1,25 @@
-"""Which recordings of a user are remembered, under a seal: none is removed or put back without the store's key."""
+"""Which recordings of a user are remembered, and which keys are revoked, under seals: nothing is removed or put back
+without the store's key.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from facemotion.errors import StoreCorruptError
-from facemotion.service.sql_tables import memories, recordings
+from facemotion.service.sql_tables import audit as trail
+from facemotion.service.sql_tables import keys, memories, recordings
 from facemotion.store.database import Database
 from facemotion.store.seals import READINGS, digest_of, later_than
+
+MARKS = ("generation", "kept")
+NOBODY = ""
+"""Stands in a user's place where API keys are meant."""
 
 
 def seal_recordings(database: Database, connection: Connection, user: str) -> None:
@@ -45,6 +53,41 @@ def checked_recordings(database: Database, connection: Connection, user: str) ->
         f"What is remembered of the recordings of user {user!r} was altered, removed or put back; delete the user and "
         "enrol again."
     )
+
+
+def seal_revocations(database: Database, connection: Connection) -> None:
+    """Seal which API keys are revoked by now, so that none is made good again."""
+    before = connection.scalar(select(memories.c.kept).where(memories.c.user == NOBODY)) or 0
+    row = {"user": NOBODY, "kept": later_than(before), "content": _revoked(connection)}
+    database.sealer.write(connection, memories, row)
+
+
+def revocations_hold(database: Database, connection: Connection) -> bool:
+    """Whether those keys are revoked that were sealed last, and no earlier state of them was put back."""
+    for _ in range(READINGS):
+        memory = connection.execute(select(memories).where(memories.c.user == NOBODY)).mappings().one_or_none()
+        mark, revoked = marks_of(connection, NOBODY).get("kept", 0), _revoked(connection)
+        if memory is None:
+            if not mark and revoked == digest_of([]):
+                return True
+            continue
+        holds = database.sealer.holds(connection, memories.name, memory) and memory["kept"] >= mark
+        if holds and bytes(memory["content"]) == revoked:
+            return True
+    return False
+
+
+def marks_of(connection: Connection, user: str) -> dict[str, int]:
+    """The marks of the newest row of the trail about a user: "generation" of the templates, "kept" of the recordings;
+    about NOBODY, "kept" of the revoked keys.
+    """
+    query = select(trail.c.detail).where(trail.c.user == user).order_by(trail.c.number.desc()).limit(1)
+    detail = json.loads(connection.scalar(query) or "{}")
+    return {name: int(detail[name]) for name in MARKS if name in detail}
+
+
+def _revoked(connection: Connection) -> bytes:
+    return digest_of(connection.scalars(select(keys.c.id).where(keys.c.revoked.is_not(None))).all())
 
 
 def _rows(connection: Connection, user: str) -> Sequence[Row[Any]]:

@@ -21,9 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facemotion import __version__
 from facemotion.config import Settings, load_settings, read_toml
-from facemotion.errors import FacemotionError, FormError
+from facemotion.errors import AuditError, FacemotionError, FormError, StoreError
 from facemotion.service import migrate
 from facemotion.service.context import ServiceContext
+from facemotion.service.guard import audit
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory
 from facemotion.service.http.page import page
 from facemotion.service.http.responses import respond
@@ -39,6 +40,8 @@ from facemotion.verifier import Verifier
 
 log = logging.getLogger("facemotion.service")
 
+CHECK_EVERY_SECONDS = 86400.0
+"""How often the whole audit trail is checked; its end is at every deed."""
 SCRUB_EVERY_SECONDS = 30.0
 """How often a deletion that couldn't be finished is tried again."""
 HEADERS = (
@@ -123,9 +126,10 @@ def _lifespan(
             operations.tidy()
             context = app.state.context = ServiceContext(operations, settings)
             app.state.live = Live(context)
-            scrubbing = asyncio.create_task(_finish_deletions(store.database))
+            chores = [asyncio.create_task(chore(store.database)) for chore in (_finish_deletions, _check_trail)]
             yield {"limits": settings.limits}
-            scrubbing.cancel()
+            for chore in chores:
+                chore.cancel()
             context.analysis.close()
 
     return lifespan
@@ -137,6 +141,18 @@ async def _finish_deletions(database: Database) -> None:
         await asyncio.sleep(SCRUB_EVERY_SECONDS)
         if database.unscrubbed:
             await run_in_threadpool(partial(database.scrub, rewrite=True))
+
+
+async def _check_trail(database: Database) -> None:
+    """Say in the log where the audit trail doesn't hold: at the start, and now and then."""
+    while True:
+        try:
+            await run_in_threadpool(audit.check, database)
+        except AuditError as error:
+            log.error("%s", error)
+        except StoreError as error:  # away or busy; requests find that out, too
+            log.warning("The audit trail couldn't be checked: %s", type(error).__name__)
+        await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
 class AccessLog:

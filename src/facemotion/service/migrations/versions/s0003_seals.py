@@ -1,4 +1,4 @@
-"""Seals of keys, of recordings and of the audit trail's end."""
+"""Seals of keys, nonces, recordings and the audit trail's end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ down_revision = "s0002"
 
 def upgrade() -> None:
     op.add_column("facemotion_service_keys", sa.Column("seal", sa.LargeBinary))
+    op.add_column("facemotion_service_nonces", sa.Column("seal", sa.LargeBinary))
     op.create_table(
         "facemotion_service_memories",
         sa.Column("user", sa.String(128), primary_key=True),
