@@ -195,7 +195,7 @@ export const ADMIN = {
     damaged_share: "Share of damaged frames",
     motion_energy: "Size of the motion",
   },
-  actions: { verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", delete: "deleted", unlock: "unlocked" },
+  actions: { verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", delete: "deleted", unlock: "unlocked", revoke: "turned anew", rotate: "key rotated", seal: "sealed", "add key": "key made", "revoke key": "key revoked" },
   nobody: "Nobody of that name.",
   open: "free",
   locked: "locked",
