@@ -4,11 +4,13 @@
 
 Without a clip, a 640 x 480 video is made of the package's own sample. The floor of a network is its multiply-adds over
 the multiply-add rate that one large matrix product reaches on this machine in the same run: no implementation on this
-machine can be faster without doing less arithmetic. Medians over the frames; other load on the machine moves all
-figures, so read them as ratios within one run. With --race the same frames go, in turns, through this package and
-through those of mediapipe, uniface and deepface that are installed for another Python, such as `theirs/bin/python`;
-MediaPipe needs the bundle of its landmarker. They are compared by processor time, decoding left out. With --write the
-figures go to docs/results/pipeline.json and into the section of README.md between the pipeline marks.
+machine can be faster without doing less arithmetic; channels of zeros that fill up blocks count. Medians over the
+frames; other load on the machine moves all figures, so read them as ratios within one run.
+
+With --race the same frames go, in turns, through this package and through those of mediapipe, uniface and deepface that
+are installed for another Python, such as `theirs/bin/python`; MediaPipe needs the bundle of its landmarker. They are
+compared by processor time, decoding left out. With --write the figures go to docs/results/pipeline.json and into the
+section of README.md between the pipeline marks.
 """
 
 from __future__ import annotations
@@ -107,8 +109,13 @@ def video(frames: list[np.ndarray], size: tuple[int, int], seconds: float, rate:
 
 
 def stages(data: bytes, threads: int) -> dict[str, float]:
-    """Median milliseconds a frame of each stage, and frames/s end to end."""
-    settings = Settings(runtime=RuntimeSettings(threads=threads))
+    """Median milliseconds a frame of each stage, and frames/s end to end.
+
+    Args:
+        data: a video.
+        threads: 1, or 2: a second one decodes and detects ahead, as a file is read by default.
+    """
+    settings = Settings(runtime=RuntimeSettings(look_ahead=0 if threads == 1 else RuntimeSettings.look_ahead))
     frontend = Frontend.load(settings)
     models = Models.of(settings.runtime)
     encoder = Encoder.load(settings.verifier.encoder, models)
@@ -266,7 +273,7 @@ def section(result: dict[str, Any]) -> str:
         "Median milliseconds a frame of a 640 x 480 clip at 25 frames/s, on the machine of the last run "
         f"({result['processor']}; `benchmarks/pipeline.py --write`):",
         "",
-        "| stage | one thread | two threads | floor by arithmetic |",
+        "| stage | one thread | a second thread decodes and detects | floor by arithmetic |",
         "|---|---|---|---|",
     ]
     floors = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import subprocess
@@ -146,6 +147,24 @@ def test_pixels_are_made_square_by_growing_and_odd_headers_are_not_believed():
         assert square_size(320, 240, pixel) == (320, 240)
     assert analysis_size(*square_size(1440, 1080, Fraction(4, 3)), 960) == (960, 540)
     assert analysis_size(3, 4000, 960) == (1, 960)
+
+
+@pytest.mark.parametrize("distance", ["1", "3", "250"])
+def test_frames_that_were_read_are_let_go_before_the_collector_comes_by(film, distance):
+    """However far key frames are apart. PyAV's frames refer to themselves once their side data were looked at, and
+    memory grew by each frame of a clip."""
+    frames = read_frames(encode(film, options={"g": distance}))
+    most = 0
+    gc.collect()
+    gc.disable()
+    try:
+        for number, _ in enumerate(frames):
+            if number % 10 == 9:
+                most = max(most, sum(isinstance(held, av.VideoFrame) for held in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert number == 59
+    assert most <= 16
 
 
 THREADS_AFTER_TWO_FRAMES = """
