@@ -29,7 +29,7 @@ def test_clips_are_compared_without_a_store(clips):
 
 
 @pytest.mark.parametrize(
-    "words", [["users"], ["forget", "anna", "--yes"], ["store", "key"], ["check", "anna", "x.mp4"]]
+    "words", [["users"], ["forget", "anna", "--yes"], ["store", "rotate"], ["check", "anna", "x.mp4"], ["keys", "list"]]
 )
 def test_commands_about_users_say_what_to_install(words):
     done = command(*words)

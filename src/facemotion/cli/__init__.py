@@ -26,7 +26,7 @@ from facemotion.cli.learning import (
 from facemotion.cli.operating import audit_commands, bench_commands, doctor_command, key_commands, serve, store
 from facemotion.cli.people import calibrate, demo, landmarks, users, verify
 from facemotion.cli.terminal.console import lost_output, report_error, speak_on
-from facemotion.errors import FacemotionError, UsageError, WriteError
+from facemotion.errors import FacemotionError, MissingExtraError, UsageError, WriteError
 from facemotion.system.files import FULL
 
 INTERNAL_FAULT = 70
@@ -103,6 +103,12 @@ def _run() -> None:
         what = f"{error.filename}: " if error.filename is not None else ""
         told = UsageError(f"{what}{error.strerror}; choose another place.")
         sys.exit(report_error(told, as_json="--json" in sys.argv))
+    except ModuleNotFoundError as error:  # commands about users import what the extra brings before they open a store
+        from facemotion.store.base import MISSING, PACKAGES
+
+        if (error.name or "").partition(".")[0] not in PACKAGES:
+            _report_fault()
+        sys.exit(report_error(MissingExtraError(MISSING), as_json="--json" in sys.argv))
     except Exception:  # noqa: BLE001 - the border of the program: 1 says "rejected", so no fault of ours may exit with it
         _report_fault()
 

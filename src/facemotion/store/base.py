@@ -16,6 +16,8 @@ from facemotion.types import Embedding, Factor, FloatArray, Template
 PACKAGES = ("alembic", "cryptography", "sqlalchemy")
 """What a store needs beyond what comparing clips needs: the extra `store`."""
 
+MISSING = "Enrolled users are kept by an extra: pip install '.[store]' in the clone."
+
 
 def needs_extra() -> bool:
     """Whether a package is missing without which no store can be opened."""
@@ -29,7 +31,7 @@ def require_extra() -> None:
         MissingExtraError: one isn't installed.
     """
     if needs_extra():
-        raise MissingExtraError("Enrolled users are kept by an extra: pip install '.[store]' in the clone.")
+        raise MissingExtraError(MISSING)
 
 
 @dataclass(frozen=True)

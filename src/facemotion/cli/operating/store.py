@@ -22,9 +22,6 @@ def register(app: typer.Typer) -> None:
 
 def key() -> None:
     """Print a new key for a store, to be kept in a file, the environment or a key service."""
-    from facemotion.store.base import require_extra
-
-    require_extra()
     from facemotion.store.keys import new_key
 
     print(new_key())
