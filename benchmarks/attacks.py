@@ -52,6 +52,7 @@ Performed = tuple[Sequence[ClipRecord], Sequence[FeatureSequence]]
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
 SETTINGS = """[limits]
 requests_per_minute = 1e6
+wasted_seconds = 1e6
 queue = 100
 queue_seconds = 60.0
 [attempts]

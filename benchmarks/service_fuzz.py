@@ -39,6 +39,7 @@ from serving import served, take
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
 SETTINGS = """[limits]
 requests_per_minute = 1e6
+wasted_seconds = 1e6
 body_mebibytes = 4.0
 upload_seconds = 2.0
 queue = 100

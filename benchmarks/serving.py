@@ -23,6 +23,7 @@ from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.migrate import open_database
 from facemotion.store.keys import new_key
 
+SETTINGS = "[limits]\nrequests_per_minute = 1e6\nwasted_seconds = 1e6\n"
 FACES = Path(__file__).parents[1] / "tests" / "features" / "mesh_reference.npz"
 
 
@@ -39,7 +40,7 @@ def served(folder: Path, workers: int, settings: str = "") -> Iterator[tuple[str
     store_key = f"file:{folder / 'store.key'}"
     with open_database(store, key=store_key) as database:
         key = ApiKeys(database).add("benchmark", "admin")
-    (folder / "service.toml").write_text(settings or "[limits]\nrequests_per_minute = 1e6\n", "utf-8")
+    (folder / "service.toml").write_text(settings or SETTINGS, "utf-8")
     # The drawing of `take` stands still but for its mouth, which is near what is refused as a photograph.
     (folder / "config.toml").write_text("[quality]\nmin_own_motion = 1.0\n", "utf-8")
     environment = os.environ | {

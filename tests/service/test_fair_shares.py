@@ -73,14 +73,14 @@ def test_the_time_of_clips_that_can_not_be_read_is_charged_to_who_sent_them():
             time.sleep(0.2)
             raise MediaLimitError("The clip has too many pixels.")
 
-        async with queue.place("attacker") as place:
+        async with queue.place("back end", "attacker") as place:
             with pytest.raises(MediaLimitError):
                 await queue.run(place, bomb)
         with pytest.raises(RateError) as refused:
-            async with queue.place("attacker"):
+            async with queue.place("back end", "attacker"):
                 pass
         assert 30 < refused.value.retry_seconds < 90
-        async with queue.place("another") as place:
+        async with queue.place("back end", "alice") as place:  # who comes by the same key
             assert await queue.run(place, lambda: 5) == 5
         queue.close()
 
@@ -105,6 +105,7 @@ def test_clips_that_take_too_long_are_refused_and_who_sends_them_is_slowed_down(
         answer = server.verify("alice", film, "verify")
         assert (answer.status_code, answer.json()["error"]) == (429, "RateError")
         assert server.verify("alice", b"no clip", "admin").status_code == 422  # another key
+        assert server.verify("bob", b"no clip", "verify").status_code == 422  # another user
 
 
 def slow_body(server: Server, path: str, role: str) -> socket.socket:

@@ -63,7 +63,7 @@ class LimitSettings:
     analysis_seconds: float = option(30.0, "reading and analysing one clip may take", unit="s", minimum=0.1)
     wasted_seconds: float = option(
         20.0,
-        "analysis of clips that can't be read, a minute, of one key (or address without one), a worker; more get 429",
+        "analysis of clips that can't be read, a minute, of one user by one key, a worker; more get 429",
         unit="s",
         minimum=0.1,
     )

@@ -25,11 +25,11 @@ class Place:
     """A place that somebody holds.
 
     Attributes:
-        holder: who.
+        holder: who. payer: who is charged for what comes of it.
     """
 
     def __init__(self, holder: str, timer: asyncio.Timeout) -> None:
-        self.holder = holder
+        self.holder = self.payer = holder
         self._timer: asyncio.Timeout | None = timer
         self.lost = False
 
@@ -137,17 +137,21 @@ class AnalysisQueue:
         return self._places.taken
 
     @asynccontextmanager
-    async def place(self, sender: str) -> AsyncIterator[Place]:
+    async def place(self, sender: str, user: str = "") -> AsyncIterator[Place]:
         """Hold a place in the queue.
 
         Args:
             sender: who the request comes from.
+            user: for whom. Clips that can't be read are charged to the sender for that user, so that nobody makes a
+                whole back end wait, whose users all come by one key.
         Raises:
             BusyError: see Places.hold.
-            RateError: too much time went into clips of that sender that can't be read.
+            RateError: too much time went into such clips.
         """
-        self._waste.check(sender)
+        payer = f"{sender} {user}"
+        self._waste.check(payer)
         async with self._places.hold(sender) as place:
+            place.payer = payer
             yield place
 
     async def run(self, place: Place, work: Callable[[], T]) -> T:
@@ -168,7 +172,7 @@ class AnalysisQueue:
         try:
             return await self.run_at_once(work)
         except MediaError:
-            self._waste.charge(place.holder, time.monotonic() - begin)
+            self._waste.charge(place.payer, time.monotonic() - begin)
             raise
         finally:
             self._turns.release()

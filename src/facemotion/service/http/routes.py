@@ -133,7 +133,7 @@ def create_nonce(request: Request, caller: RequestCaller, user: UserName, body: 
 async def verify(request: Request, caller: RequestCaller, user: UserName) -> messages.Verdict:
     """Verify a user by a clip of their motion: pass or fail. Unknown users fail like others."""
     context = context_of(request)
-    async with context.analysis.place(_sender(request, caller)) as place:
+    async with context.analysis.place(_sender(request, caller), user) as place:
         form = await _form(request, context, {"nonce", "clip"})
         nonce, (clip,) = form.text("nonce"), form.files("clip", 1)
         # The nonce is used up once it is this attempt's turn: who finds the service busy can try again with it.
@@ -155,7 +155,7 @@ async def enrol_again(request: Request, caller: RequestCaller, user: UserName) -
 async def _enrol(request: Request, caller: Caller, user: str, *, replace: bool) -> messages.Enrolled:
     caller.require("enrol")
     context = context_of(request)
-    async with context.analysis.place(_sender(request, caller)) as place:
+    async with context.analysis.place(_sender(request, caller), user) as place:
         form = await _form(request, context, {"nonce", "takes"})
         nonce = form.text("nonce")
         takes = form.files("takes", context.operations.verifier.settings.verifier.max_takes)
