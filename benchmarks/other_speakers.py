@@ -11,8 +11,3 @@ SAME = {"bbaf2n": "s1", "id2_vcd_swwp2s": "pwij3p"}
 def clips_of_speakers(folder: Path) -> dict[Path, str]:
     """Every clip of the folder and its speaker's name, s1 among them."""
     return {path: SAME.get(path.stem, path.stem) for path in sorted(folder.glob("*.mpg"))}
-
-
-def clips_of_others(folder: Path) -> dict[Path, str]:
-    """The clips of the folder that don't show s1, and their speakers."""
-    return {path: name for path, name in clips_of_speakers(folder).items() if name != "s1"}
