@@ -150,6 +150,17 @@ LAYERS: dict[str, Callable[[int, int, int, float, int], nn.Module]] = {
 }
 
 
+def silence(layer: nn.Module) -> None:
+    """Set the last weights of each path of a new layer to nothing, so that it lets its input through (but for the
+    normalisation at the end of a Conformer layer): a deeper network then begins where a trained one ended."""
+    for name in ("out", "feedforward", "pointwise", "first", "after", "last"):
+        part = getattr(layer, name, None)
+        last = part[-1] if isinstance(part, nn.Sequential) else part
+        if isinstance(last, nn.Linear):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+
 def _attention(
     qkv: Tensor, heads: int, mask: Tensor | None, dropout: float, *, weights: Tensor | None = None
 ) -> Tensor:

@@ -117,6 +117,30 @@ def test_training_begins_with_what_a_run_learned(tmp_path: Path) -> None:
         train_encoder(dataclasses.replace(begun, begin=str(tmp_path / "nothing")), unlabelled())
 
 
+@pytest.mark.parametrize("network", ["transformer", "tcn", "gru"])
+def test_a_deeper_network_begins_where_a_shallow_one_ended(network: str, tmp_path: Path) -> None:
+    shallow = dataclasses.replace(SUBCLIPS.encoder, network=network)
+    run, data = RunFolder(tmp_path / "shallow"), unlabelled()
+    few = dataclasses.replace(SUBCLIPS, encoder=shallow, optimiser=OptimiserSettings(steps=5))
+    learned = train_encoder(few, data, run)
+    deeper = dataclasses.replace(shallow, layers=2)
+    still = OptimiserSettings(steps=1, learning_rate=1e-7)
+    net = train_encoder(dataclasses.replace(few, begin=str(run.path), encoder=deeper, optimiser=still), data)
+    assert len(net.layers) == 2
+    np.testing.assert_allclose(embed(net, data.sequences), embed(learned, data.sequences), atol=1e-4)
+    onward = dataclasses.replace(few, begin=str(run.path), encoder=deeper, optimiser=OptimiserSettings(steps=3))
+    taught = train_encoder(onward, data).layers[1].state_dict()
+    assert any(not torch.allclose(tensor, net.layers[1].state_dict()[name]) for name, tensor in taught.items())
+
+
+def test_a_network_begins_with_no_deeper_one(tmp_path: Path) -> None:
+    deep = dataclasses.replace(SUBCLIPS, encoder=dataclasses.replace(SUBCLIPS.encoder, layers=2))
+    run = RunFolder(tmp_path / "deep")
+    train_encoder(dataclasses.replace(deep, optimiser=OptimiserSettings(steps=1)), unlabelled(), run)
+    with pytest.raises(TrainingError, match="begin with one of the same, or of fewer layers"):
+        train_encoder(dataclasses.replace(SUBCLIPS, begin=str(run.path)), unlabelled())
+
+
 def test_labels_are_asked_for_only_where_they_are_looked_at() -> None:
     records = [ClipRecord(f"{i}", "anybody", f"m{i}", ClipKind.FACIAL, 0, 1) for i in range(24)]
     source = TrainingSource(records, clips(24)[1], SamplerSettings())

@@ -13,7 +13,7 @@ export const GUIDANCE = {
 /** What stands still on the page; the HTML names these by data-words, data-label and data-hint. */
 export const PAGE = {
   homeTitle: "A motion only you know",
-  motionAlone: "The motion alone is compared, not your face: whoever makes the same motion may pass for you.",
+  motionAlone: "The motion is compared, and hardly your face: somebody who makes the same motion may pass for you.",
   faceToo: "Your face is compared too.",
   userName: "Your user name",
   letMeIn: "Let me in",
@@ -195,7 +195,7 @@ export const ADMIN = {
     damaged_share: "Share of damaged frames",
     motion_energy: "Size of the motion",
   },
-  actions: { verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", delete: "deleted", unlock: "unlocked", revoke: "turned anew", rotate: "key rotated", seal: "sealed", "add key": "key made", "revoke key": "key revoked" },
+  actions: { verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", delete: "deleted", unlock: "unlocked" },
   nobody: "Nobody of that name.",
   open: "free",
   locked: "locked",

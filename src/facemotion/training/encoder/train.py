@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.features.parts import select_parts
+from facemotion.nets.blocks import silence
 from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.signals import frames_to_encode, resample
@@ -222,18 +224,27 @@ def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncod
 
 
 def _load_start_weights(net: SequenceEncoder, run: RunFolder, data: TrainingSet) -> frozenset[str]:
-    """Give the network the weights of a run; the fingerprints of what that one has seen."""
+    """Give the network the weights of a run; the fingerprints of what that one has seen.
+
+    Layers that the run's network hasn't got begin with adding nothing.
+    """
     checkpoint = run.load()
     if checkpoint.made_for != data.frontend_id:
         raise ModelMismatchError(
             f"{run.path} was trained on features of {checkpoint.made_for}, these are of {data.frontend_id}; begin "
             "with another run."
         )
-    if run.read_settings(TrainingSettings).encoder != net.settings or checkpoint.dimension != net.dimension:
+    settings = run.read_settings(TrainingSettings).encoder
+    as_many = dataclasses.replace(settings, layers=net.settings.layers)
+    if as_many != net.settings or settings.layers > net.settings.layers or checkpoint.dimension != net.dimension:
         raise TrainingError(
-            f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same."
+            f"The encoder of {run.path} has other settings under [encoder]; begin with one of the same, or of fewer "
+            "layers."
         )
-    checkpoint.load_into(net, AVERAGE)
+    start = restore_encoder(checkpoint, settings)
+    net.load_state_dict(start.state_dict(), strict=False)
+    for layer in net.layers[settings.layers :]:
+        silence(layer)
     return checkpoint.seen
 
 
