@@ -62,9 +62,9 @@ def mead(folder: Path) -> list[Take]:
     """
     takes = []
     for path in files(folder, "*.mp4"):
-        actor, _, view, emotion, level = path.parts[-6:-1]
-        if view == "front" and re.fullmatch(r"level_[123]", level) and re.fullmatch(r"[MW]\d+", actor):
-            takes.append(Take(path, actor, f"{emotion} {path.stem}", ClipKind.LIP))
+        match = re.search(r"([MW]\d+)/video/front/(\w+)/level_[123]/(\d+)\.mp4$", path.resolve().as_posix())
+        if match:
+            takes.append(Take(path, match[1], f"{match[2]} {match[3]}", ClipKind.LIP))
     return takes
 
 
@@ -76,9 +76,9 @@ def mug(folder: Path) -> list[Take]:
     """
     takes = []
     for place, _ in groupby(files(folder, "img_*.jpg"), key=lambda path: path.parent):
-        subject, expression, take = place.parts[-3:]
-        if re.fullmatch(r"\d{3}", subject) and re.fullmatch(r"take\d+", take):
-            takes.append(Take(place, subject, expression, ClipKind.FACIAL, pictures="img_*.jpg", rate=MUG_RATE))
+        match = re.search(r"/(\d{3})/(\w+)/take\d+$", place.resolve().as_posix())
+        if match:
+            takes.append(Take(place, match[1], match[2], ClipKind.FACIAL, pictures="img_*.jpg", rate=MUG_RATE))
     return takes
 
 

@@ -84,4 +84,4 @@ def named_part(path: Path, pattern: str) -> str:
         path: of a file.
         pattern: a regular expression.
     """
-    return next((part for part in reversed(path.parts[:-1]) if re.fullmatch(pattern, part)), "")
+    return next((part for part in reversed(path.resolve().parts[:-1]) if re.fullmatch(pattern, part)), "")

@@ -72,10 +72,10 @@ def miracl(folder: Path) -> list[Take]:
     takes = []
     pictures = files(folder, "color_*.jpg")
     for place, _ in groupby(pictures, key=lambda path: path.parent):
-        speaker, kind, number = place.parts[-4:-1]
-        if re.fullmatch(r"[FM]\d+", speaker) and kind in ("words", "phrases"):
-            motion = f"{kind[:-1]} {number}"
-            takes.append(Take(place, speaker, motion, ClipKind.LIP, pictures="color_*.jpg", rate=MIRACL_RATE))
+        match = re.search(r"/([FM]\d+)/(word|phrase)s/(\d+)/\d+$", place.resolve().as_posix())
+        if match:
+            motion = f"{match[2]} {match[3]}"
+            takes.append(Take(place, match[1], motion, ClipKind.LIP, pictures="color_*.jpg", rate=MIRACL_RATE))
     return takes
 
 

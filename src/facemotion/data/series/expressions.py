@@ -2,7 +2,8 @@
 
 `a_affirmative_datapoints.txt` holds a heading and one row a frame: the time, then x, y (pixels) and z (millimetres) of
 each of 100 points. `a_affirmative_targets.txt` says of each frame whether the expression is shown. Each stretch of
-frames that show it is a take. The data set: Freitas, Peres, Lima and Barbosa, Grammatical Facial Expressions
+frames that show it is a take. Frames came unevenly, some of them late: takes with a hole are left out, the others are
+drawn on straight lines at one rate. The data set: Freitas, Peres, Lima and Barbosa, Grammatical Facial Expressions
 Recognition with Machine Learning, FLAIRS 2014.
 """
 
@@ -14,13 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.series.base import LEAST_FRAMES, LONGEST_STEP, PointSeries
+from facemotion.data.series.base import LONGEST_STEP, PointSeries
 from facemotion.errors import SeriesFormatError
+from facemotion.signals import interpolate
 from facemotion.types import ClipKind
 
 POINTS = 100
 EYES = (slice(0, 8), slice(8, 16))  # points round each eye
 AROUND = 0.4  # seconds before and after a stretch that belong to its take
+SHORTEST = 0.5  # seconds of a take
+RATE = 15.0  # frames/s of takes; the recordings have 9 to 23, unevenly
 MILLISECONDS = 1.0  # a step longer than this is in milliseconds: stamps are in either
 NAMES = tuple(f"gfe.{number}" for number in range(POINTS))
 _FILE = re.compile(r"([ab])_(\w+)_datapoints")
@@ -55,18 +59,23 @@ def _takes(path: Path, subject: str, expression: str) -> list[PointSeries]:
             f"{path}: {rows.shape} numbers and {len(shown)} targets; each frame needs a time, {POINTS} points of three "
             "and one target."
         )
+    # Some frames have the time of the one before, or an earlier one; what they show is no news.
+    latest = np.maximum.accumulate(rows[:, 0])
+    news = np.concatenate([[True], rows[1:, 0] > latest[:-1]])
+    rows, shown = rows[news], shown[news]
     times = rows[:, 0] * (1e-3 if np.median(np.diff(rows[:, 0])) > MILLISECONDS else 1.0)
     values = _upright(rows[:, 1:].reshape(-1, POINTS, 3)[:, :, :2])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], shown.astype(int), [0]])))
     takes: list[PointSeries] = []
     for first, last in edges.reshape(-1, 2):
         near = np.flatnonzero((times >= times[first] - AROUND) & (times <= times[last - 1] + AROUND))
-        if len(near) < LEAST_FRAMES or np.diff(times[near]).max() > LONGEST_STEP:
+        if times[near[-1]] - times[near[0]] < SHORTEST or np.diff(times[near]).max() > LONGEST_STEP:
             continue  # a hole of the recording: nobody knows what happened there
+        steady = np.arange(times[near[0]], times[near[-1]], 1 / RATE)
         takes.append(
             PointSeries(
-                values[near].astype(np.float32),
-                times[near] - times[near[0]],
+                interpolate(_flat(values[near]), times[near], steady).reshape(-1, POINTS, 2),
+                steady - steady[0],
                 NAMES,
                 "eye distance",
                 f"user_{subject}",
@@ -77,6 +86,10 @@ def _takes(path: Path, subject: str, expression: str) -> list[PointSeries]:
             )
         )
     return takes
+
+
+def _flat(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return values.reshape(len(values), -1).astype(np.float32)
 
 
 def _upright(points: NDArray[np.float64]) -> NDArray[np.float64]:
