@@ -71,6 +71,21 @@ def test_many_at_once_make_one_chain(tmp_path):
         assert audit.check(database).rows == 40
 
 
+def test_a_trail_that_grows_while_it_is_checked_holds(tmp_path, monkeypatch):
+    with open_database(tmp_path / "store.db") as database:
+        fill(database)
+        whole = audit.read
+
+        def read(*given, **more):
+            rows = whole(*given, **more)
+            if not rows and len(whole(database)) == 4:
+                fill(database, 2)  # behind the last row that was read
+            return rows
+
+        monkeypatch.setattr(audit, "read", read)
+        assert audit.check(database).rows == 6
+
+
 @pytest.mark.parametrize(
     "verb", ["UPDATE facemotion_service_audit SET outcome='x'", "DELETE FROM facemotion_service_audit"]
 )

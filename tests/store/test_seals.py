@@ -253,6 +253,7 @@ def test_what_a_command_changes_is_in_the_trail(command, store_url):
 def test_keys_of_an_earlier_version_count_once_they_are_sealed(command, store_url):
     with migrate.open_database(store_url) as database:
         key = ApiKeys(database).add("old", "verify")
+        audit.append(database, "k", "verify", "alice", "rejected")
         with database.write() as connection:  # as the version before left it
             for statement in (
                 "ALTER TABLE facemotion_service_keys DROP COLUMN seal",
@@ -266,6 +267,10 @@ def test_keys_of_an_earlier_version_count_once_they_are_sealed(command, store_ur
     with migrate.open_database(store_url) as database, pytest.raises(AuthenticationError):
         ApiKeys(database).authenticate(key)
     assert command("keys", "list")["keys"][0]["sealed"] is False
+    new = command("keys", "add", "new", "--role", "verify")["key"]
+    with migrate.open_database(store_url) as database:
+        assert ApiKeys(database).authenticate(new).name == "new"
+        assert audit.check(database).rows == 2
     without_yes = CliRunner().invoke(app, ["store", "seal", "--store", store_url, "--json"])
     assert isinstance(without_yes.exception, UsageError)
     refused = CliRunner().invoke(app, ["store", "seal", "--store", store_url], input="n\n")

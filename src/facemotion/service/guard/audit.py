@@ -18,12 +18,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select
 
 from facemotion.errors import AuditError
-from facemotion.service.guard.history import marks_of, seal_recordings, seal_revocations
+from facemotion.service.guard.history import (
+    START,
+    check_end,
+    end_of_trail,
+    hold_trail,
+    marks_of,
+    seal_end,
+    seal_recordings,
+    seal_revocations,
+)
 from facemotion.service.sql_tables import audit as table
-from facemotion.service.sql_tables import heads, keys, memories, recordings
+from facemotion.service.sql_tables import heads, memories, recordings
 from facemotion.store import TemplateStore
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore
@@ -37,8 +46,6 @@ FRESH = ("enrol", "enrol again", "seal")
 """Deeds after which what is stored of a user is the newest, whatever was noted before."""
 COMMAND_LINE = "command line"
 """Who did what was done by a command."""
-START = "0" * 64
-"""What the first row names as the digest before it."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +100,9 @@ def append(
         AuditError: the trail doesn't end as it was left.
     """
     with database.write() as connection:
-        if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
-            connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
-        newest = select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
-        latest = connection.execute(newest).one_or_none()
-        number, previous = (latest.number, latest.digest) if latest else (0, START)
-        _check_head(connection, database, number, previous)
+        hold_trail(connection)
+        number, previous = end_of_trail(connection)
+        check_end(database, connection, number, previous)
         fresh = outcome == "done" and action in FRESH
         words = (detail or {}) | _marks(connection, user, fresh)
         row = AuditRow(
@@ -114,26 +118,7 @@ def append(
         )
         digest = row.computed()
         connection.execute(insert(table).values(**asdict(row) | {"digest": digest}))
-        database.sealer.write(connection, heads, {"one": 1, "number": number + 1, "digest": digest})
-
-
-def _check_head(connection: Connection, database: Database, number: int, digest: str) -> None:
-    """
-    Raises:
-        AuditError: the trail should end elsewhere.
-    """
-    head = connection.execute(select(heads)).mappings().one_or_none()
-    if head is None:  # a trail of an earlier version, or a new one; since then keys are sealed
-        holds = connection.execute(select(keys.c.id).where(keys.c.seal.is_not(None)).limit(1)).first() is None
-        holds |= number == 0
-    else:
-        holds = database.sealer.holds(connection, heads.name, head) and head["number"] == number
-        holds = holds and head["digest"] == digest
-    if not holds:
-        raise AuditError(
-            "The audit trail doesn't end as it was left: rows were removed, added or put back. Restore the database "
-            "from a backup; `facemotion store seal` takes what is there for right."
-        )
+        seal_end(database, connection, number + 1, digest)
 
 
 def _marks(connection: Connection, user: str, fresh: bool) -> dict[str, int]:
@@ -166,9 +151,8 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
         for user in connection.scalars(select(recordings.c.user).distinct()).all():
             seal_recordings(store.database, connection, user)
         seal_revocations(store.database, connection)
-        newest = select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
-        if (latest := connection.execute(newest).one_or_none()) is not None:
-            store.sealer.write(connection, heads, {"one": 1, "number": latest.number, "digest": latest.digest})
+        hold_trail(connection)
+        seal_end(store.database, connection, *end_of_trail(connection))
         append(store.database, COMMAND_LINE, "seal", "", "done", {"keys": list(keys_let_in)})
         for user in connection.scalars(select(users.c.user)).all():
             append(store.database, COMMAND_LINE, "seal", user, "done")
@@ -203,27 +187,48 @@ def check(database: Database, expected: str = "") -> AuditReport:
     Raises:
         AuditError: the first row that doesn't hold is named; or the trail doesn't end as it was left.
     """
-    previous, count, met = START, 0, not expected
-    for row in _all(database):
-        count += 1
-        if row.number != count:
-            what = "is missing" if row.number > count else "has a stranger before it"
-            raise AuditError(f"Row {count} of the audit trail {what}; restore the database from a backup.")
-        if row.previous != previous or row.digest != row.computed():
-            raise AuditError(
-                f"Row {count} of the audit trail was altered, or a row before it; compare it with a backup."
-            )
-        previous = row.digest
-        met = met or row.digest == expected
-    with database.read() as connection:
-        _check_head(connection, database, count, previous)
-    if not met:
+    walk = _Walk(expected)
+    walk.over(_all(database, LEAST_NUMBER))
+    with database.write() as connection:  # rows that came meanwhile, and the end that nothing is added to now
+        hold_trail(connection)
+        walk.over(_all(database, walk.count or LEAST_NUMBER))
+        check_end(database, connection, walk.count, walk.previous)
+    if not walk.met:
         raise AuditError("No row of the audit trail has the expected digest: it was cut or written anew.")
-    return AuditReport(count, previous)
+    return AuditReport(walk.count, walk.previous)
 
 
-def _all(database: Database) -> Iterator[AuditRow]:
-    after = LEAST_NUMBER
+class _Walk:
+    """What was seen of the trail so far.
+
+    Args:
+        expected: digest of a row that is to be met; "" where none is.
+    """
+
+    def __init__(self, expected: str) -> None:
+        self.previous, self.count, self.met = START, 0, not expected
+        self._expected = expected
+
+    def over(self, rows: Iterator[AuditRow]) -> None:
+        """Go on by these rows.
+
+        Raises:
+            AuditError: one doesn't hold.
+        """
+        for row in rows:
+            self.count += 1
+            if row.number != self.count:
+                what = "is missing" if row.number > self.count else "has a stranger before it"
+                raise AuditError(f"Row {self.count} of the audit trail {what}; restore the database from a backup.")
+            if row.previous != self.previous or row.digest != row.computed():
+                raise AuditError(
+                    f"Row {self.count} of the audit trail was altered, or a row before it; compare it with a backup."
+                )
+            self.previous = row.digest
+            self.met = self.met or row.digest == self._expected
+
+
+def _all(database: Database, after: int) -> Iterator[AuditRow]:
     while rows := read(database, after):
         yield from rows
         after = rows[-1].number

@@ -17,7 +17,14 @@ from typing import Literal, cast, get_args
 from sqlalchemy import RowMapping, select, update
 
 from facemotion.errors import AuthenticationError, RightsError, UsageError
-from facemotion.service.guard.history import revocations_hold, seal_revocations
+from facemotion.service.guard.history import (
+    check_end,
+    end_of_trail,
+    hold_trail,
+    revocations_hold,
+    seal_end,
+    seal_revocations,
+)
 from facemotion.service.sql_tables import keys as table
 from facemotion.store.database import Database
 
@@ -98,7 +105,7 @@ class ApiKeys:
         Args:
             name: who will use it, 1 to 128 printable characters.
         Raises:
-            UsageError: a wrong name or role.
+            UsageError: a wrong name or role. AuditError: the audit trail doesn't end as it was left.
         """
         if role not in ROLES:
             raise UsageError(f"The role must be one of {', '.join(ROLES)}, got {role!r}.")
@@ -107,6 +114,11 @@ class ApiKeys:
         key_id, secret = secrets.token_hex(KEY_ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         row = {"id": key_id, "name": name, "role": role, "digest": _digest(secret), "made": time.time()}
         with self._database.write() as connection:
+            # A trail of an earlier version is sealed before the first key is, not after: see check_end.
+            hold_trail(connection)
+            end = end_of_trail(connection)
+            check_end(self._database, connection, *end)
+            seal_end(self._database, connection, *end)
             self._database.sealer.write(connection, table, row)
         return f"fm_{key_id}_{secret}"
 

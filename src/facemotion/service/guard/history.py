@@ -9,15 +9,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, text
 
-from facemotion.errors import StoreCorruptError
+from facemotion.errors import AuditError, StoreCorruptError
 from facemotion.service.sql_tables import audit as trail
-from facemotion.service.sql_tables import keys, memories, recordings
+from facemotion.service.sql_tables import heads, keys, memories, recordings
 from facemotion.store.database import Database
 from facemotion.store.seals import READINGS, digest_of, later_than
 
 MARKS = ("generation", "kept")
+START = "0" * 64
+"""What the first row of the trail names as the digest before it."""
 NOBODY = ""
 """Stands in a user's place where API keys are meant."""
 
@@ -84,6 +86,47 @@ def marks_of(connection: Connection, user: str) -> dict[str, int]:
     query = select(trail.c.detail).where(trail.c.user == user).order_by(trail.c.number.desc()).limit(1)
     detail = json.loads(connection.scalar(query) or "{}")
     return {name: int(detail[name]) for name in MARKS if name in detail}
+
+
+def hold_trail(connection: Connection) -> None:
+    """Let no other transaction add to the audit trail until this one ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
+        connection.execute(text(f"LOCK TABLE {trail.name} IN EXCLUSIVE MODE"))
+
+
+def end_of_trail(connection: Connection) -> tuple[int, str]:
+    """Number and digest of the newest row of the audit trail; 0 and START where there is none."""
+    newest = select(trail.c.number, trail.c.digest).order_by(trail.c.number.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return (0, START) if row is None else (row.number, row.digest)
+
+
+def seal_end(database: Database, connection: Connection, number: int, digest: str) -> None:
+    """Seal the end of the audit trail; see check_end."""
+    database.sealer.write(connection, heads, {"one": 1, "number": number, "digest": digest})
+
+
+def check_end(database: Database, connection: Connection, number: int, digest: str) -> None:
+    """Hold the end of the audit trail to its seal.
+
+    Args:
+        database: whose sealer is used. connection: of the transaction.
+        number, digest: of the newest row, see end_of_trail.
+    Raises:
+        AuditError: the trail should end elsewhere.
+    """
+    head = connection.execute(select(heads)).mappings().one_or_none()
+    if head is None:  # a trail of an earlier version, or a new one; since then keys are sealed
+        holds = connection.execute(select(keys.c.id).where(keys.c.seal.is_not(None)).limit(1)).first() is None
+        holds |= number == 0
+    else:
+        holds = database.sealer.holds(connection, heads.name, head) and head["number"] == number
+        holds = holds and head["digest"] == digest
+    if not holds:
+        raise AuditError(
+            "The audit trail doesn't end as it was left: rows were removed, added or put back. Restore the database "
+            "from a backup; `facemotion store seal` takes what is there for right."
+        )
 
 
 def _revoked(connection: Connection) -> bytes:
