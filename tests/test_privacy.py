@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import facemotion
 
 
 def test_the_runtime_keeps_no_session_for_its_maker(tmp_path):
     """ONNX Runtime's telemetry leaves a session file in the folder of temporary files as soon as it wakes."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
-    code = "import facemotion; facemotion.Frontend.load()"
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    code = "import sys, facemotion; facemotion.Frontend.load().features(sys.argv[1])"  # PyAV, OpenCV and Pillow, too
+    sample = Path(facemotion.__file__).parent / "samples" / "anna-wink-pout-1.mp4"
+    subprocess.run([sys.executable, "-c", code, str(sample)], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
