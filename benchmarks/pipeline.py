@@ -277,8 +277,8 @@ def section(result: dict[str, Any]) -> str:
     """The table of the README."""
     one = result["1 threads"]
     lines = [
-        "Median milliseconds of processor time a frame of a 640 x 480 clip at 25 frames/s, one thread, on the machine of "
-        f"the last run ({result['processor']}; `benchmarks/pipeline.py --write`):",
+        "Median milliseconds of processor time a frame of a 640 x 480 clip at 25 frames/s, one thread, on the machine "
+        f"of the last run ({result['processor']}; `benchmarks/pipeline.py --write`):",
         "",
         "| stage | ms | floor by arithmetic |",
         "|---|---|---|",
