@@ -94,6 +94,8 @@ def test_fitting_names_portraits_that_are_nobodys_parents(places, fits, monkeypa
         (("dataset", "x", "--size", "201x100"), SettingsError),
         (("dataset", "x", "--takes", "0"), SettingsError),
         (("dataset", "x", "--part", "everyone"), SettingsError),
+        (("dataset", "x", "--synth-59", "3"), SettingsError),
+        (("digest", "--synth-59", "3"), SettingsError),
         (("stills", "x", "--shards", "--size", "96x96"), SettingsError),
     ],
 )
@@ -109,9 +111,11 @@ def test_missing_assets_are_named(tmp_path):
 
 def test_the_digest_needs_no_assets(monkeypatch):
     monkeypatch.delenv("FACEMOTION_ASSETS", raising=False)
-    answer = run("digest", "--subjects", 1, "--json")
-    assert answer.exit_code == 0
-    assert len(json.loads(answer.stdout)["sha256"]) == 64
+    answers = [run("digest", "--synth-59", version, "--subjects", 1, "--json") for version in (1, 2)]
+    assert [answer.exit_code for answer in answers] == [0, 0]
+    digests = [json.loads(answer.stdout)["sha256"] for answer in answers]
+    assert [len(digest) for digest in digests] == [64, 64]
+    assert digests[0] != digests[1]
 
 
 @pytest.mark.parametrize("command", ["fit", "preview x", "dataset x", "stills x", "digest"])
