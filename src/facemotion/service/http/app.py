@@ -8,12 +8,10 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -130,6 +128,7 @@ def _lifespan(
             yield {"limits": settings.limits}
             for chore in chores:
                 chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             context.analysis.close()
 
     return lifespan
@@ -140,14 +139,14 @@ async def _finish_deletions(database: Database) -> None:
     while True:
         await asyncio.sleep(SCRUB_EVERY_SECONDS)
         if database.unscrubbed:
-            await run_in_threadpool(partial(database.scrub, rewrite=True))
+            await asyncio.to_thread(database.scrub, rewrite=True)
 
 
 async def _check_trail(database: Database) -> None:
     """Say in the log where the audit trail doesn't hold: at the start, and now and then."""
     while True:
         try:
-            await run_in_threadpool(audit.check, database)
+            await asyncio.to_thread(audit.check, database)
         except AuditError as error:
             log.error("%s", error)
         except StoreError as error:  # away or busy; requests find that out, too
