@@ -149,6 +149,7 @@ def settings(tmp_path) -> Target:
 TARGETS = ["decoding", "live_frames", "live_messages", "multipart", "cards", "manifests", "settings"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TARGETS)
 def test_made_up_input_ends_in_an_answer_or_a_named_error(request, name):
     target, seeds = request.getfixturevalue(name)
