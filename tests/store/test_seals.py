@@ -338,6 +338,18 @@ def test_a_deletion_that_must_wait_for_a_reader_says_so_and_is_finished_later(tm
         assert not store.database.unscrubbed
 
 
+def test_a_read_sees_one_state_however_often_others_write_meanwhile(store_url):
+    with open_store(store_url) as store, open_store(store_url) as other:
+        store.put(make_template("alice"))
+        count = text("SELECT count(*) FROM facemotion_templates")
+        with store.database.read() as connection:
+            before = store.sealer.check_user(connection, "alice")
+            other.put(make_template("alice", seed=1), make_template("bob"))
+            assert connection.execute(count).scalar_one() == 1
+            assert store.sealer.check_user(connection, "alice") == before
+        assert len(store.users()) == 2
+
+
 def test_a_deletion_that_an_older_transaction_can_see_is_finished_when_that_has_ended(postgres, request, caplog):
     url = postgres.database()
     with open_store(url) as store, open_store(url) as other:

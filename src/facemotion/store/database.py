@@ -67,6 +67,9 @@ class Database:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
+        # PostgreSQL would show each statement of a transaction what was committed before that statement.
+        one_state = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reading = engine.execution_options(**one_state)
         self.name = name
         self.closed = False
         self.unscrubbed = False
@@ -127,7 +130,7 @@ class Database:
             yield outer
             return
         self._check_open()
-        with named_errors(self.name), self.engine.begin() as connection:
+        with named_errors(self.name), self._reading.begin() as connection:
             yield connection
 
     @contextmanager

@@ -28,7 +28,8 @@ from facemotion.store.tables import templates
 from facemotion.store.tables import users as table
 
 READINGS = 3
-"""PostgreSQL shows each statement what was committed before it: a change in between looks like meddling, once."""
+"""Inside a transaction that writes, PostgreSQL shows each statement what was committed before it: a change of somebody
+else in between looks like meddling, once."""
 OURS = "facemotion_"
 """Names of our tables begin so; those of them that have a column `seal` are sealed."""
 

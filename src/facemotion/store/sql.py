@@ -273,6 +273,7 @@ class SqlStore:
         """See TemplateStore.revoke."""
         with self.database.write() as connection:
             current = connection.execute(select(stores).with_for_update(read=True)).one()
+            hold_user(connection, user)
             rows = connection.execute(select(table).where(_of(user)).with_for_update()).mappings().all()
             self._seal_again(connection, rows, current.key_id, current.transform_id)
             if rows:
