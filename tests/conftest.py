@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import sys
@@ -68,6 +69,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _room(place: str) -> str:
     """The folder of `tests` that a test lies in, such as "browser"."""
     return place.removeprefix("tests/").partition("/")[0]
+
+
+@pytest.fixture(autouse=True)
+def no_loop_of_a_browser(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A browser that was opened for a test before leaves its loop marked as running in this thread; nobody else could
+    run one."""
+    left = asyncio._get_running_loop()
+    if left is None or _room(request.node.nodeid) == "browser":
+        yield
+        return
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(left)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,8 +10,7 @@ import asyncio
 import io
 import random
 import struct
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,7 @@ def live_messages() -> Target:
 
 
 @pytest.fixture
-def multipart() -> Iterator[Target]:
+def multipart() -> Target:
     def part(name: str, value: str, more: str = "") -> str:
         return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}\r\n'
 
@@ -97,20 +96,17 @@ def multipart() -> Iterator[Target]:
             return {"type": "http.request", "body": body, "more_body": bool(pieces)}
 
         head = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())]
-        reading = read_form(Request({"type": "http", "headers": head}, receive), LimitSettings())
-        form = elsewhere.submit(asyncio.run, reading).result()
+        form = asyncio.run(read_form(Request({"type": "http", "headers": head}, receive), LimitSettings()))
         form.refuse_others({"nonce", "clip"})
         form.text("nonce")
         form.files("clip", 1)
 
     end = f"--{BOUNDARY}--\r\n"
-    seeds = [
+    return read, [
         (part("nonce", "abc") + part("clip", "film", '; filename="a.mp4"\r\nContent-Type: video/mp4') + end).encode(),
         (part("nonce", "é") + part("clip", "x" * 200) * 3 + end).encode(),
         (part("clip", "", "; filename*=utf-8''x") + end).encode(),
     ]
-    with ThreadPoolExecutor(1) as elsewhere:  # a browser of another test may have left a loop running in this thread
-        yield read, seeds
 
 
 def of_files(path: Path, *readers: Callable[[Path], object]) -> Callable[[bytes], None]:
