@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.service.conftest import film, session_environment, talk  # noqa: F401
+from tests.service.conftest import film, session_environment, talk  # noqa: F401 - fixtures that the tests here take by name
 
 from . import pgbouncer
 from .postgres import Postgres, missing

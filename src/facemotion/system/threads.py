@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from queue import Queue
 from threading import Event, Thread
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _End:
+    """Behind the last item: what ended them, None where they were all made."""
+
+    error: BaseException | None = None
 
 
 def ahead(items: Iterator[T], count: int) -> Generator[T, None, None]:
@@ -19,29 +27,29 @@ def ahead(items: Iterator[T], count: int) -> Generator[T, None, None]:
     Raises:
         What `items` raises, once the items before it were used.
     """
-    waiting: Queue[tuple[bool, T | BaseException | None]] = Queue(count)
+    waiting: Queue[T | _End] = Queue(count)
     left = Event()
 
     def work() -> None:
         try:
             for item in items:
-                waiting.put((True, item))
+                waiting.put(item)
                 if left.is_set():
                     return
-            waiting.put((False, None))
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the items gets it
-            waiting.put((False, error))
+            waiting.put(_End())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the items are used
+            waiting.put(_End(error))
 
     thread = Thread(target=work, name="ahead", daemon=True)
     thread.start()
     try:
         while True:
-            more, item = waiting.get()
-            if not more:
-                if item is not None:
-                    raise item  # type: ignore[misc]
+            item = waiting.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
                 return
-            yield item  # type: ignore[misc]
+            yield item
     finally:
         left.set()
         while thread.is_alive():  # it may stand before a full queue
