@@ -151,8 +151,12 @@ LAYERS: dict[str, Callable[[int, int, int, float, int], nn.Module]] = {
 
 
 def silence(layer: nn.Module) -> None:
-    """Set the last weights of each path of a new layer to nothing, so that it lets its input through (but for the
-    normalisation at the end of a Conformer layer): a deeper network then begins where a trained one ended."""
+    """Let a new layer add nothing, so that a deeper network begins where a trained one ended: the last weights and
+    biases of each path become 0. What is left is the normalisation at the end of a Conformer layer.
+
+    Args:
+        layer: one of LAYERS, changed in place; (B, L, m) in and out.
+    """
     for name in ("out", "feedforward", "pointwise", "first", "after", "last"):
         part = getattr(layer, name, None)
         last = part[-1] if isinstance(part, nn.Sequential) else part
