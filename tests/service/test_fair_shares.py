@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 import time
 from contextlib import AsyncExitStack, ExitStack
@@ -125,9 +126,12 @@ def test_slow_bodies_of_one_key_do_not_make_others_busy(tmp_path, talk, session_
     with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
         nonce = server.nonce("alice", role="admin")
         slow = [stack.enter_context(slow_body(server, "/v1/users/bob/verify", "verify")) for _ in range(3)]
-        time.sleep(0.3)
+        while "facemotion_seats_taken 3" not in server.call("GET", "/metrics").text:
+            time.sleep(0.02)
         answer = server.call("POST", "/v1/users/alice/verify", "admin", **form(nonce, clip=[talk[0]]))
         assert answer.status_code == 200, answer.text
-        told = slow[0].recv(10000)
+        answered, _, _ = select.select(slow, [], [], 30)  # the oldest: not the first sent, where a thread was quicker
+        assert len(answered) == 1
+        told = answered[0].recv(10000)
         assert told.startswith(b"HTTP/1.1 503")
         assert json.loads(told.partition(b"\r\n\r\n")[2])["error"] == "BusyError"
