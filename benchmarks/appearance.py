@@ -2,8 +2,8 @@
 
     python benchmarks/appearance.py DATA ASSETS [--recogniser sface] [--config FILE] [--every 12] [--write]
 
-DATA holds grid_s1 and grid_people (see docs/data.md), ASSETS the portraits. `--write` puts the figures into
-docs/appearance.md, between the marks of this script, and the operating points into docs/results/appearance.json;
+DATA holds grid_s1 and grid_people (see docs/reference/data.md), ASSETS the portraits. `--write` puts the figures into
+docs/how-to/appearance.md, between the marks of this script, and the operating points into docs/results/appearance.json;
 tools/release_figures.py puts them on the recogniser's card.
 """
 
@@ -30,7 +30,7 @@ from facemotion.thresholds import find_operating_points
 from facemotion.types import OperatingPoint, ScoredTrials
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "appearance.md"
+PAGE = ROOT / "docs" / "how-to" / "appearance.md"
 RESULTS = ROOT / "docs" / "results" / "appearance.json"
 BEGIN, END = "<!-- figures: begin, written by benchmarks/appearance.py -->", "<!-- figures: end -->"
 FMRS = (1e-2, 1e-3)

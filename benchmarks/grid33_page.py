@@ -38,7 +38,7 @@ def _head(results: dict[str, Any]) -> list[str]:
         f"Nine lip points of speakers of the GRID corpus, {results['clips tested']} takes of three-word phrases by "
         f"{len(tested)} speakers ({', '.join(tested)}). {how} One seed; {steps}. Each speaker was recorded in one "
         "session, so what tells two people apart here may in part be their camera. Written by `benchmarks/grid33.py`; "
-        "the data is described in [data.md](../data.md).",
+        "the data is described in [data.md](../reference/data.md).",
         "",
     ]
 

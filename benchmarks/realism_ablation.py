@@ -3,9 +3,9 @@ away from their portraits, against those portraits cut to the same place and siz
 
     python benchmarks/realism_ablation.py [--people 60]
 
-Needs FACEMOTION_ASSETS; writes its section of docs/synth.md. Each step adds to the one above: drawn at rest in the
-portrait's own pose, turned, at the apex of a motion, before a camera. The classifier and its features are the probe's,
-on grey pictures; .5 is chance.
+Needs FACEMOTION_ASSETS; writes its section of docs/explanation/synth.md. Each step adds to the one above: drawn at
+rest in the portrait's own pose, turned, at the apex of a motion, before a camera. The classifier and its features are
+the probe's, on grey pictures; .5 is chance.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
             cells.append(f"{accuracy(*tables, used, used)[0]:.3f}")
         lines.append(f"| {step} | {' | '.join(cells)} |")
     print("\n".join(lines))
-    write_section(Path(__file__).parents[1] / "docs" / "synth.md", "ablation", "\n".join(lines))
+    write_section(Path(__file__).parents[1] / "docs" / "explanation" / "synth.md", "ablation", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ hair and background say nothing, and degraded the same way step by step.
 
     python benchmarks/realism_probe.py DATA SYNTH_MANIFEST PORTRAITS [--write]
 
-DATA holds grid_s1 and grid_people. With --write the table goes into docs/synth.md.
+DATA holds grid_s1 and grid_people. With --write the table goes into docs/explanation/synth.md.
 
 Two controls say how much of the answer is the renderer's: the untouched portraits against the real video (other
 people, other lamps, other lenses), and the portraits against the renders (the same people, other cameras).
@@ -167,7 +167,7 @@ def main() -> None:
             cells.append(f"{score:.3f}")
         lines.append(f"| {title} | {' | '.join(cells)} |")
     if given.write:
-        write_section(Path(__file__).parents[1] / "docs" / "synth.md", "probe", "\n".join(lines))
+        write_section(Path(__file__).parents[1] / "docs" / "explanation" / "synth.md", "probe", "\n".join(lines))
 
 
 if __name__ == "__main__":

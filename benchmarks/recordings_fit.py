@@ -1,4 +1,4 @@
-"""The rule by which the spreads of Synth-59 version 2 follow from real recordings: see docs/synth.md.
+"""The rule by which the spreads of Synth-59 version 2 follow from real recordings: see docs/explanation/synth.md.
 
 What is fitted to is measured on people who sit before a camera and do what they are asked to (GRID). Webcam users who
 sign bound it from above. No average precision of any encoder enters.

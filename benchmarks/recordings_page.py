@@ -21,7 +21,7 @@ HEAD = (
     "kept. `version 1` and `version 2`: the settings of Synth-59, drawn for people of the `validation` part and "
     "stored as H.264. A figure of a column is the median over its people of the root mean square over their "
     "recordings. Written by `benchmarks/recordings.py`; the rule by which version 2 was fitted to it is in [the data "
-    "engine](../synth.md).",
+    "engine](../explanation/synth.md).",
     "",
 )
 FEATURES = (

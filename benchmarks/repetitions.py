@@ -22,7 +22,7 @@ def repetition_figures(folder: Path) -> dict[str, float]:
     """Medians over all groups of takes of one phrase by one speaker.
 
     Args:
-        folder: of `sN.npz` as docs/data.md describes them.
+        folder: of `sN.npz` as docs/reference/data.md describes them.
     """
     rows = [_spreads(takes) for path in sorted(folder.glob("s*.npz")) for takes in _phrases(path)]
     names = list(rows[0])

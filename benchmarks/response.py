@@ -4,7 +4,7 @@
 
 Both are data sets of `facemotion synth dataset` whose mesh features are in the cache; an answer is fitted on the first
 (`facemotion train response`). Gives, for either set, the share of how features move within a clip that is explained;
-with --write the table goes into docs/synth.md.
+with --write the table goes into docs/explanation/synth.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from facemotion.synth.points.response import fit_response, read_causes
 from facemotion.synth.points.simulate import HeadPoints
 from facemotion.types import FloatArray
 
-PAGE = Path(__file__).parents[1] / "docs" / "synth.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "synth.md"
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("people", type=Path, help="manifest that the answer is fitted on")
     parser.add_argument("others", type=Path, help="manifest of other people")
     parser.add_argument("--cache", type=Path, default=Path("features"), help="feature cache")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/synth.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/explanation/synth.md")
     given = parser.parse_args()
     cache = FeatureCache(given.cache, load_extractor(MESH, Models.configured()).frontend_id)
     response, explained = fit_response(given.people, given.cache, cache.frontend_id)

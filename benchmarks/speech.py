@@ -6,7 +6,7 @@ DATA holds grid_s1 (one speaker, 30 training phrases of 12 to 16 takes; the test
 grid_people (ten speakers, s1 among them, a sentence or two each); FEATURES is the feature cache with the face-mesh
 features of grid_s1 (`facemotion features`). Simulated people speak phrases of the same words, are drawn, and are seen
 through the same front end: what the mesh smooths and jitters is on both sides. Needs FACEMOTION_ASSETS. With --write
-the table goes to docs/synth.md and docs/results/speech.json.
+the table goes to docs/explanation/synth.md and docs/results/speech.json.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def main() -> None:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     print("\n".join(lines))
     if options.write:
-        write_section(ROOT / "docs" / "synth.md", "speech", "\n".join(lines))
+        write_section(ROOT / "docs" / "explanation" / "synth.md", "speech", "\n".join(lines))
         results = {"columns": columns, "others": others, "people": options.people, "takes": options.takes}
         (ROOT / "docs" / "results" / "speech.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 

@@ -1,4 +1,4 @@
-"""Every recipe of docs/extending.md, followed with a toy: registered as the recipe says, used once, and taken out."""
+"""The recipes of docs/how-to/extending.md, each followed with a toy: registered as it says, used once, taken out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipRecord, FeatureSequence
 
 ROOT = Path(__file__).parents[1]
-RECIPES = (ROOT / "docs" / "extending.md").read_text("utf-8")
+RECIPES = (ROOT / "docs" / "how-to" / "extending.md").read_text("utf-8")
 SAMPLES = ROOT / "src" / "facemotion" / "samples"
 TINY = TrainingSettings(
     threads=1,
@@ -267,7 +267,9 @@ def test_a_new_command_is_found_run_and_must_be_documented(own_commands):
     assert "Print how many frames of a clip are read." in run("--help")
     assert int(run("count-frames", SAMPLES / "anna-wink-pout-1.mp4")) > 10
     commands = {command.name for command in typer.main.get_group(app).commands.values()}
-    sections = re.findall(r"^## `facemotion ([a-z-]+)", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.M)
+    sections = re.findall(
+        r"^## `facemotion ([a-z-]+)", (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8"), re.M
+    )
     assert commands - set(sections) == {"count-frames"}, "the test of the documented commands sees it"
 
 
@@ -297,7 +299,7 @@ def test_a_new_setting_is_read_held_to_its_range_and_must_be_documented(tmp_path
         read_toml(ToySettings, path)
     line = "flicker_hz = 50.0 # Hz, mains frequency of the light"
     assert line in to_toml(ToySettings())
-    documented = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    documented = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
     assert set(to_toml(ToySettings()).splitlines()) - set(documented.splitlines()) == {line}, "its test sees it"
 
 
@@ -331,7 +333,7 @@ def test_a_new_endpoint_answers_known_callers_and_must_be_documented(tmp_path, m
         )
         answer = server.call("GET", "/v1/greeting", "verify")
     assert answer.json() == {"text": "127.0.0.1 greets a caller with the role verify"}
-    documented = (ROOT / "docs" / "service.md").read_text("utf-8")
+    documented = (ROOT / "docs" / "reference" / "service.md").read_text("utf-8")
     paths = [
         path for path in http.create_app(tmp_path / "store.db").openapi()["paths"] if f" {path}`" not in documented
     ]

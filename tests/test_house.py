@@ -111,9 +111,9 @@ def commands(group=None, path=()) -> dict[str, object]:
 def test_every_command_is_documented(name):
     command = commands()[name]
     assert command.help
-    text = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")
     section = re.search(rf"^## `facemotion {re.escape(name)}.*?(?=^## |\Z)", text, re.M | re.S)
-    assert section, f"docs/commands.md has no section on facemotion {name}"
+    assert section, f"docs/reference/commands.md has no section on facemotion {name}"
     for option in command.params:
         assert option.help, f"{name} {option.name} has no help"
         if option.opts[0].startswith("--"):
@@ -136,7 +136,7 @@ def test_no_document_names_an_option_that_is_not_there():
                 quoted += 1
                 assert named in known[name], f"{path.name}: facemotion {name} has no {named}"
     assert quoted > 10
-    sections = re.split(r"^## ", (ROOT / "docs" / "commands.md").read_text("utf-8"), flags=re.M)[1:]
+    sections = re.split(r"^## ", (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8"), flags=re.M)[1:]
     for section in sections:
         name = max((one for one in known if section.startswith(f"`facemotion {one}")), key=len)
         assert set(option.findall(section)) <= known[name], name
@@ -146,7 +146,7 @@ COMMON = {"--json", "--config", "--store", "--help"}
 
 
 def test_every_setting_is_documented():
-    text = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
     assert to_toml(Settings()).strip() in text
 
 

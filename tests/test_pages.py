@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("extending.md", "architecture.md", "glossary.md")
+PAGES = ("how-to/extending.md", "explanation/architecture.md", "reference/glossary.md")
 
 
 def names_of(path: Path) -> set[str]:
@@ -37,20 +37,20 @@ def test_every_file_and_name_on_the_page_is_there(page):
 
 def test_every_room_stands_in_a_table_of_the_architecture():
     """Files and folders of the package; of folders with wings, every wing."""
-    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
     rooms = {
         room for row in re.findall(r"^\| ((?:`[^`]+` ?)+) \|", text, re.M) for room in re.findall(r"`([^`]+)`", row)
     }
     package = ROOT / "src" / "facemotion"
     for path in package.iterdir():
         if path.suffix == ".py" and path.name != "__init__.py":
-            assert path.name in rooms, f"docs/architecture.md doesn't say what belongs in {path.name}"
+            assert path.name in rooms, f"docs/explanation/architecture.md doesn't say what belongs in {path.name}"
         elif path.is_dir() and any(path.glob("*.py")):
             inside = [room for room in rooms if room.startswith(f"{path.name}/")]
-            assert inside, f"docs/architecture.md doesn't say what belongs in {path.name}/"
+            assert inside, f"docs/explanation/architecture.md doesn't say what belongs in {path.name}/"
     for room in rooms:
         if room.endswith(("/", ".py")):
-            assert (package / room).exists(), f"docs/architecture.md has a room {room} that isn't there"
+            assert (package / room).exists(), f"docs/explanation/architecture.md has a room {room} that isn't there"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,4 +71,4 @@ def test_nothing_is_called_by_a_word_that_the_glossary_replaces():
     for path in files:
         if path.name != "glossary.md":
             found = UNUSED.search(path.read_text("utf-8"))
-            assert found is None, f"{path.relative_to(ROOT)}: {found[0]!r}; see docs/glossary.md"
+            assert found is None, f"{path.relative_to(ROOT)}: {found[0]!r}; see docs/reference/glossary.md"

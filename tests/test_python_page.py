@@ -1,4 +1,4 @@
-"""The Python of docs/python.md runs as it stands; the webcam is a file that OpenCV reads as it reads a camera."""
+"""The Python of docs/reference/python.md runs as it stands; a file that OpenCV reads stands for the webcam."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from facemotion.config import Settings
 from facemotion.store.keys import new_key
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text("utf-8"), re.M | re.S)
+BLOCKS = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "docs" / "reference" / "python.md").read_text("utf-8"), re.M | re.S
+)
 (WEBCAM,) = (code for code in BLOCKS if "VideoCapture" in code)
 
 CAMERA = """

@@ -2,9 +2,9 @@
 
     python tools/release_encoder.py WORK --runs runs/release
 
-WORK is a folder that holds what configs/shipped.toml names, made by the commands of docs/training.md: recordings of
-GRID (`grid_s1`, `resting`), points of its speakers (`phrases`, `ends`), simulated people (`people`) and the features of
-all of them (`features`). Needs FACEMOTION_ASSETS. A training that was cut off goes on.
+WORK is a folder that holds what configs/shipped.toml names, made by the commands of docs/reference/training.md:
+recordings of GRID (`grid_s1`, `resting`), points of its speakers (`phrases`, `ends`), simulated people (`people`) and
+the features of all of them (`features`). Needs FACEMOTION_ASSETS. A training that was cut off goes on.
 
 The card has no operating point yet, so the encoder decides nothing. Then measure it and put the figures on the card:
 

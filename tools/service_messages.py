@@ -1,4 +1,4 @@
-"""Writes the tables of messages in docs/service.md from the models that the service checks them with.
+"""Writes the tables of messages in docs/reference/service.md from the models that the service checks them with.
 
     python -m tools.service_messages
 
@@ -21,7 +21,7 @@ from facemotion.service.http.routes import routes
 from facemotion.service.live import protocol
 from facemotion.service.problems import Message, Problem
 
-PAGE = Path(__file__).parents[1] / "docs" / "service.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "service.md"
 SIMPLE: dict[Any, str] = {
     str: "text",
     bool: "true or false",

@@ -1,4 +1,4 @@
-"""A client of the service (docs/service.md), for back ends in Python."""
+"""A client of the service (docs/reference/service.md), for back ends in Python."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Client:
         return bool(answer["accepted"])
 
     def status(self, user: str) -> dict[str, Any]:
-        """How a user stands; the fields of UserStatus in docs/service.md."""
+        """How a user stands; the fields of UserStatus in docs/reference/service.md."""
         return self._call("GET", _of(user))
 
     def delete(self, user: str) -> None:

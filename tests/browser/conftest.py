@@ -124,8 +124,8 @@ class Visitor:
         raise AssertionError(f"no take was of use; the last one: {title!r}")
 
     def shot(self, name: str, both: bool = False) -> None:
-        """Keep pictures of the page, where $FACEMOTION_SCREENSHOTS says so (see docs/page.md): light and dark, at this
-        width or at both."""
+        """Keep pictures of the page, where $FACEMOTION_SCREENSHOTS says so (docs/reference/page.md): light and dark, at
+        this width or at both."""
         folder = os.environ.get("FACEMOTION_SCREENSHOTS")
         if not folder:
             return

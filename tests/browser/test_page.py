@@ -126,7 +126,7 @@ def test_turned_away(server, visit, filmed, anna, take, clean):
 
 
 def test_a_mimic_gets_the_answer_that_the_service_stands_by(server, visit, filmed, anna, clean):
-    """Motion alone tells motions apart, not people: whoever knows the motion may pass (docs/service.md)."""
+    """Motion alone tells motions apart, not people: whoever knows the motion may pass (docs/reference/service.md)."""
     with visit(server, filmed(MIMIC)) as visitor:
         clean.append(visitor)
         visitor.come().name("nina")

@@ -36,7 +36,7 @@ from facemotion.service.settings import ServerSettings, ServiceSettings
 
 from .conftest import running
 
-DOCS = Path(__file__).parents[2] / "docs" / "service.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "service.md"
 
 
 @pytest.fixture(scope="module")

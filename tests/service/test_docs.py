@@ -1,4 +1,4 @@
-"""docs/service.md names every endpoint and every setting, and OpenAPI is fit for a client generator."""
+"""docs/reference/service.md names every endpoint and every setting, and OpenAPI is fit for a client generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facemotion.service.live import protocol, session, tryit
 from facemotion.service.problems import Message
 from facemotion.service.settings import ServiceSettings
 
-TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "service.md").read_text("utf-8")
 
 
 def test_every_setting_is_documented(tmp_path):

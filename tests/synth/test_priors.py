@@ -15,7 +15,7 @@ from facemotion.synth.performance.spreads import Spreads
 @pytest.fixture
 def captures_folder(assets_folder):
     if not (assets_folder / CAPTURE).exists():
-        pytest.skip("needs both captures in the assets folder (docs/synth.md)")
+        pytest.skip("needs both captures in the assets folder (docs/explanation/synth.md)")
     return assets_folder
 
 

@@ -243,7 +243,7 @@ def test_impossible_plans_are_refused():
 
 
 def test_settings_are_documented(request):
-    text = (request.config.rootpath / "docs" / "synth.md").read_text("utf-8")
+    text = (request.config.rootpath / "docs" / "explanation" / "synth.md").read_text("utf-8")
     assert to_toml(FIELD.settings).strip() in text
     assert to_toml(SpeechSpreads()).strip() in text
 

@@ -1,4 +1,4 @@
-"""The path of docs/training.md from nothing to an encoder in use can be pasted."""
+"""The path of docs/reference/training.md from nothing to an encoder in use can be pasted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from facemotion.config import Settings, read_toml
 from facemotion.training.encoder.settings import TrainingSettings
 
-TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "training.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.M | re.S)
 
 

@@ -70,7 +70,9 @@ def read_scores(path: Path) -> ScoredTrials:
     except OSError as error:
         raise DataError(f"Can't read the score file {path}: {error.strerror or error}.") from error
     except (csv.Error, *DAMAGE) as error:
-        raise DataError(f"{path} is not a score file: {error}; see docs/commands.md, `facemotion evaluate`.") from error
+        raise DataError(
+            f"{path} is not a score file: {error}; see docs/reference/commands.md, `facemotion evaluate`."
+        ) from error
     return trials
 
 

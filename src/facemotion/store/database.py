@@ -163,7 +163,7 @@ class Database:
         """Overwrite what earlier deletions and replacements left behind outside the live rows.
 
         SQLite: the write-ahead log is written back and cut to nothing, once no other connection reads. PostgreSQL: dead
-        rows are vacuumed; its own write-ahead log and backups are its administrator's (see docs/store.md).
+        rows are vacuumed; its own write-ahead log and backups are its administrator's (see docs/reference/store.md).
 
         What was committed stays committed if this fails for want of room or of a free moment: `unscrubbed` says so
         until a later call makes up for it. Inside `write` it waits for that to be committed.

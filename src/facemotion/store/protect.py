@@ -1,6 +1,6 @@
 """What a row of the store looks like to someone who steals it.
 
-Three layers, each for its own thief (docs/store.md tells the threat model in plain words):
+Three layers, each for its own thief (docs/reference/store.md tells the threat model in plain words):
 
 1. every take is turned by an orthogonal matrix of its own, drawn from a secret and the row's random salt. Cosines are
    unchanged by it, so a probe turned the same way is compared without the stored vector ever being turned back. A new

@@ -291,7 +291,9 @@ class SqlStore:
             key_id = key.add() if isinstance(key, KeyFile) else key.load().newest
             transform_id = transform_key.load().newest
             if key_id == current.key_id:
-                raise StoreKeyError(f"Add a new key behind the present one in {key.name} first; see docs/store.md.")
+                raise StoreKeyError(
+                    f"Add a new key behind the present one in {key.name} first; see docs/reference/store.md."
+                )
             rows = connection.execute(select(table).with_for_update()).mappings().all()
             sound = [user for user in {name_forms(row["user"])[0] for row in rows} if self._is_sound(connection, user)]
             self._seal_again(connection, rows, key_id, transform_id)

@@ -226,7 +226,7 @@ def test_the_command_imports_films_and_names_all_sets(tmp_path):
 
 
 def test_the_page_of_data_has_a_row_for_every_set():
-    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "data.md").read_text("utf-8")
     for name, corpus in CORPORA.items():
         assert f"| `{name}`" in page
         assert corpus.layout.split(" and ")[0] in page

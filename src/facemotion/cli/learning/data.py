@@ -82,7 +82,7 @@ def check(
 def import_set(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help=f"{', '.join(CORPUS_NAMES + SERIES_NAMES)}; see docs/data.md."),
+        typer.Argument(metavar="NAME", help=f"{', '.join(CORPUS_NAMES + SERIES_NAMES)}; see docs/reference/data.md."),
     ],
     source: Annotated[Path, typer.Argument(help="Folder that holds the data set, as it is published.")],
     out: Annotated[Path, typer.Argument(help="Folder to write: a manifest, and what has to be made.")],

@@ -83,7 +83,8 @@ def encoder(
     typer.echo(f"  facemotion evaluate {run} --manifest MANIFEST")
     if export:
         typer.echo(f"The encoder is in {export}, its card in {card}. It decides nothing before it is calibrated:")
-        typer.echo("  facemotion calibrate MANIFEST --config SETTINGS --keep   (SETTINGS name it: docs/training.md)")
+        typer.echo("  facemotion calibrate MANIFEST --config SETTINGS --keep")
+        typer.echo("SETTINGS name the encoder; docs/reference/training.md shows how.")
 
 
 def sfe(

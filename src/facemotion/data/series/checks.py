@@ -56,7 +56,7 @@ def check_set(everything: Sequence[PointSeries]) -> None:
         SharedSubjectError: two names for one person.
     """
     if not everything:
-        raise SeriesFormatError("There is no series to import; see docs/data.md for what each format reads.")
+        raise SeriesFormatError("There is no series to import; see docs/reference/data.md for what each format reads.")
     first = everything[0]
     for series in everything:
         if series.frontend_id != first.frontend_id:

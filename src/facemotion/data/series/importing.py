@@ -63,7 +63,7 @@ def _read_plain(folder: Path) -> list[PointSeries]:
         return _listed(read_listed)(folder)
     files = sorted(folder.rglob("*.npz"))
     if not files:
-        raise SeriesFormatError(f"{folder} holds neither {LIST} nor an npz file; see docs/data.md.")
+        raise SeriesFormatError(f"{folder} holds neither {LIST} nor an npz file; see docs/reference/data.md.")
     return [read_described(path) for path in files]
 
 

@@ -1,4 +1,4 @@
-"""The project's own format of series: one npz or CSV file a take, see docs/data.md."""
+"""The project's own format of series: one npz or CSV file a take, see docs/reference/data.md."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_described(path: Path) -> PointSeries:
             source=path.name,
         )
     except (TypeError, ValueError) as error:
-        raise SeriesFormatError(f"{path}: {error}; see docs/data.md for what each array holds.") from error
+        raise SeriesFormatError(f"{path}: {error}; see docs/reference/data.md for what each array holds.") from error
 
 
 def read_listed(path: Path, record: ClipRecord) -> PointSeries:
@@ -75,7 +75,7 @@ def read_listed(path: Path, record: ClipRecord) -> PointSeries:
         return labelled(record, arrays["values"], arrays["times"], names, unit)
     if path.suffix == ".csv":
         return labelled(record, *_columns(path))
-    raise SeriesFormatError(f"{path} is neither .npz nor .csv; see docs/data.md.")
+    raise SeriesFormatError(f"{path} is neither .npz nor .csv; see docs/reference/data.md.")
 
 
 def labelled(

@@ -28,7 +28,9 @@ def read_arrays(path: Path, *wanted: str) -> dict[str, NDArray[Any]]:
         raise SeriesFormatError(f"{path} is no npz file of plain arrays ({error}); write it again.") from error
     for name in wanted:
         if name not in arrays:
-            raise SeriesFormatError(f"{path} lacks the array {name!r}; it needs {', '.join(wanted)} (docs/data.md).")
+            raise SeriesFormatError(
+                f"{path} lacks the array {name!r}; it needs {', '.join(wanted)} (docs/reference/data.md)."
+            )
     return arrays
 
 
@@ -53,7 +55,9 @@ def read_columns(path: Path, *wanted: str) -> dict[str, list[str]]:
             raise SeriesFormatError(f"{path}, row {number}: {len(row)} values for {len(names)} columns.")
     for name in wanted:
         if name not in names:
-            raise SeriesFormatError(f"{path} lacks the column {name!r}; it needs {', '.join(wanted)} (docs/data.md).")
+            raise SeriesFormatError(
+                f"{path} lacks the column {name!r}; it needs {', '.join(wanted)} (docs/reference/data.md)."
+            )
     return {name: [row[place] for row in rows[1:]] for place, name in enumerate(names)}
 
 

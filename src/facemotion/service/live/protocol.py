@@ -1,4 +1,4 @@
-"""Messages of the live socket, as pydantic models; docs/service.md lists them.
+"""Messages of the live socket, as pydantic models; docs/reference/service.md lists them.
 
 Frames are the one kind of message that is binary (`frames.py`). Everything else is one JSON object, told apart by its
 fields.
@@ -156,7 +156,7 @@ def read_first(text: str) -> Hello | TryHello:
         FIRST,
         text,
         "The first message is a JSON object of user, nonce, and verify, enrol or enrol-again as purpose, or of try as "
-        "purpose alone; see docs/service.md.",
+        "purpose alone; see docs/reference/service.md.",
     )
 
 

@@ -1,6 +1,6 @@
 """The live socket: frames go up while the user moves, guidance comes back, the verdict a moment after the last frame.
 
-The messages are in `protocol.py` and docs/service.md.
+The messages are in `protocol.py` and docs/reference/service.md.
 """
 
 from __future__ import annotations

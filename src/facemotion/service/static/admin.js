@@ -13,7 +13,7 @@ const BINS = 40;
 const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1, rate: 1 };
 
 /**
- * Messages of REST; docs/service.md says what their fields hold.
+ * Messages of REST; docs/reference/service.md says what their fields hold.
  * @typedef {{number: number, at: number, actor: string, action: keyof typeof ADMIN.actions, user: string, outcome: string, detail: string}} Entry
  * @typedef {{factor: "motion" | "appearance", name: string, threshold: number, fmr: number, fnmr: number, genuine_trials: number, impostor_trials: number, subjects: number, source: string, takes: number, own: boolean}} Point
  * @typedef {{operating_point: Point, operating_points: Point[], choices: Point[], calibration_problem: string}} Models

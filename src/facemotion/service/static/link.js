@@ -1,7 +1,7 @@
-// The service as the page sees it: REST, and the live socket (docs/service.md).
+// The service as the page sees it: REST, and the live socket (docs/reference/service.md).
 
 /**
- * Messages of live sessions; docs/service.md says what their fields hold.
+ * Messages of live sessions; docs/reference/service.md says what their fields hold.
  * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
  * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
  * @typedef {{min_takes: number, max_takes: number}} TakeLimits

@@ -23,7 +23,7 @@ class Assets:
     """The folder of assets, checked to hold what every command needs.
 
     Attributes:
-        folder: holds the files named by this module's constants (see docs/synth.md for sources and licences).
+        folder: holds the files named by this module's constants (docs/explanation/synth.md: sources and licences).
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class Assets:
         path = self.folder / name
         if not path.exists():
             remedy = (
-                "this capture isn't part of the assets; docs/synth.md says where it is published"
+                "this capture isn't part of the assets; docs/explanation/synth.md says where it is published"
                 if name in (CAPTURE, EXPRESSIONS)
                 else "build the folder with `facemotion synth assets`"
             )

@@ -157,7 +157,7 @@ def parse_program(text: str) -> Program:
             name, _, strength = (field.strip() for field in item.partition("*"))
             if name not in POSES and name not in INDEX:
                 near = difflib.get_close_matches(name, [*POSES, *INDEX], 1)
-                hint = f"; did you mean {near[0]}?" if near else "; see docs/synth.md for the poses."
+                hint = f"; did you mean {near[0]}?" if near else "; see docs/explanation/synth.md for the poses."
                 raise MotionProgramError(f"Unknown pose or shape {name!r} in the motion {text!r}{hint}")
             poses.append((name, _number(strength, 1.0, MAX_STRENGTH, "strength", text)))
         steps.append(Step(tuple(poses), _number(hold.strip(), HOLD_SECONDS, MAX_HOLD, "hold", text)))

@@ -1,8 +1,8 @@
 """How one person repeats one motion: never twice alike.
 
 `habits` are what a person keeps from take to take; `make_take` is what changes between takes. Spreads were fitted as
-docs/synth.md tells (`facemotion synth priors` measures them again). Other numbers without a reference are guesses that
-look right in previews.
+docs/explanation/synth.md tells (`facemotion synth priors` measures them again). Other numbers without a reference are
+guesses that look right in previews.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The mesh doesn't show a motion as the head makes it: what goes along with the head's own points is half as large, and
 differs from face to face and with the head's turns. A simulated person without a picture who moves as the mesh would
-show them teaches an encoder more than one whose points lie where the head has them (docs/synth.md, "Without pictures").
+show them teaches an encoder more than one whose points lie where the head has them (docs/explanation/synth.md, "Without
+pictures").
 """
 
 from __future__ import annotations

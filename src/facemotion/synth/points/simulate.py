@@ -2,8 +2,8 @@
 
 A thousand clips take some ten seconds. Points are where the head has them, and what the face mesh does to a
 picture is stood in for by its error as measured on real speakers: mostly one error of alignment that all points share,
-which comes and goes within a tenth of a second (docs/synth.md). Or points move as the mesh shows rendered people
-(`response`). Real or rendered clips stay the judge.
+which comes and goes within a tenth of a second (docs/explanation/synth.md). Or points move as the mesh shows rendered
+people (`response`). Real or rendered clips stay the judge.
 """
 
 from __future__ import annotations

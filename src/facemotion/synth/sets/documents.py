@@ -1,4 +1,4 @@
-"""The pictures of docs/synth.md."""
+"""The pictures of docs/explanation/synth.md."""
 
 from __future__ import annotations
 

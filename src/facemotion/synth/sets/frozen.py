@@ -2,7 +2,7 @@
 
 Version 2 is recorded as the paper recorded: one sitting, a camera and a light that stay, faces large enough for the
 crop of the extractors, and a second sitting on another day that is reported apart. Its spreads follow from
-docs/results/recordings.md by the rule in docs/synth.md. Version 1, "Synth-59 field", is the hard set.
+docs/results/recordings.md by the rule in docs/explanation/synth.md. Version 1, "Synth-59 field", is the hard set.
 """
 
 from __future__ import annotations
