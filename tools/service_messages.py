@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 
 from facemotion.service.http import messages
 from facemotion.service.http.routes import routes
+from facemotion.service.http.session_routes import session_routes
 from facemotion.service.live import protocol
 from facemotion.service.problems import Message, Problem
 
@@ -29,6 +30,11 @@ SIMPLE: dict[Any, str] = {
     float: "number",
     datetime: "time, ISO 8601",
     types.NoneType: "null",
+}
+BODIES: dict[Any, str] = {
+    messages.NonceRequest: "`createNonce`",
+    messages.SessionRequest: "`createSession`",
+    messages.PageRequest: "`openPage`, `pageNonce`, `endPage`",
 }
 COUNTS = {2: "two", 3: "three", 4: "four"}
 
@@ -89,11 +95,11 @@ def _models(module: types.ModuleType) -> list[type[Message]]:
 
 def _use(kind: type[Message]) -> str:
     """Which operations of REST send or answer a message, or which message it is a part of."""
-    if kind is messages.NonceRequest:
-        return "body of `createNonce`"
+    if kind in BODIES:
+        return f"body of {BODIES[kind]}"
     operations = [
         f"`{route.operation_id}`"
-        for route in routes().routes
+        for route in (*routes().routes, *session_routes().routes)
         if isinstance(route, APIRoute) and route.response_model is kind and route.include_in_schema
     ]
     if operations:

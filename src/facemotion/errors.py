@@ -262,6 +262,22 @@ class NonceError(ServiceError):
     """The nonce is unknown, used, expired, or was given for another user, purpose or key."""
 
 
+class SessionError(ServiceError):
+    """The session, or the address of its page, is unknown, used or expired, or another key made it."""
+
+
+class CodeError(ServiceError):
+    """The code that a page handed over is used, expired, or of another session."""
+
+
+class ReturnAddressError(ServiceError):
+    """A session names an address to return to, or an origin to frame its page, that the settings don't list."""
+
+
+class SignatureError(ServiceError):
+    """The body of a webhook isn't signed by the service that shares the secret, or was signed long ago."""
+
+
 class LockedError(ServiceError):
     """Too many failures: wait, or ask an administrator to unlock."""
 

@@ -13,10 +13,11 @@ from . import films
 from .conftest import ANNA_AGAIN, axe
 
 ROOT = Path(__file__).parents[2]
-VIEWS = ("home", "stage", "review", "verdict", "compare")
+VIEWS = ("home", "visit", "stage", "review", "verdict", "compare")
 FILL = """() => {
   for (const name of ["guidance", "hint", "heading", "review-title", "verdict-title", "verdict-text", "compare-title",
-    "compare-text", "again", "home-again", "next", "erase", "size-word", "scale-title", "curves-title"])
+    "compare-text", "again", "home-again", "next", "erase", "size-word", "scale-title", "curves-title",
+    "visit-title", "visit-text", "visit-begin", "visit-back"])
     document.getElementById(name).textContent = "Words";
   for (const one of document.querySelectorAll("button, canvas, #size")) one.hidden = false;
 }"""

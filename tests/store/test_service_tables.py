@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,12 +12,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.service.conftest import running
 
-from facemotion.errors import AuthenticationError, LockedError, NonceError, StoreError
+from facemotion.errors import AuthenticationError, CodeError, LockedError, NonceError, SessionError, StoreError
 from facemotion.service import migrate
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, Ticket
-from facemotion.service.guard.auth import ApiKeys
-from facemotion.service.settings import AttemptSettings
+from facemotion.service.guard.auth import ApiKeys, Caller
+from facemotion.service.guard.sessions import Sessions
+from facemotion.service.settings import AttemptSettings, SessionSettings
 from facemotion.service.sql_tables import metadata
 from facemotion.store.database import Database
 
@@ -82,6 +83,31 @@ def test_a_failure_that_is_forgiven_leaves_the_one_before(attempts):
     with database.write() as connection:
         attempts.forgive(connection, "bob", second)
     assert begin(attempts, "bob").before == first.charged
+
+
+def test_an_address_and_a_code_are_good_once_with_many_at_once(store_url):
+    door = Caller("k", "door", "verify")
+    settings = SessionSettings(return_addresses=("https://a.example.com/",), webhook="https://a.example.com/hook",
+                               webhook_secret="secret")  # fmt: skip
+    with migrate.open_database(store_url) as database:
+        sessions = Sessions(database, settings, Attempts(database, AttemptSettings()))
+        session, address = sessions.make(door, "alice", "verify", "https://a.example.com/", "", "s")
+
+        def good(work: Callable[[], object]) -> object:
+            try:
+                return work()
+            except (SessionError, CodeError):
+                return None
+
+        with ThreadPoolExecutor(4) as pool:
+            opened = list(pool.map(lambda _: good(lambda: sessions.open(address)), range(4)))
+            ((_, token),) = [one for one in opened if one]
+            code = sessions.end(token).code
+            read = list(pool.map(lambda _: good(lambda: sessions.read(door, session, code)), range(4)))
+            ((found, told),) = [one for one in read if one]
+            sent = [one for many in pool.map(lambda _: sessions.claim_hooks(60), range(4)) for one in many]
+        assert (found.reason, told, [one.id for one in sent]) == ("cancelled", True, [session])
+        assert audit.check(database).rows == 7  # made, opened, cancelled, and four that asked
 
 
 def test_the_audit_trail_is_one_chain_and_only_added_to(store_url):

@@ -28,6 +28,7 @@ from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import marks_of
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
+from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import UserSummary
@@ -91,6 +92,7 @@ class Operations:
         self.database = store.database
         self.keys = ApiKeys(store.database)
         self.attempts = Attempts(store.database, settings.attempts)
+        self.sessions = Sessions(store.database, settings.sessions, self.attempts)
         self.memory = memory
         self.metrics = metrics
         self._replay = settings.replay
@@ -163,16 +165,23 @@ class Operations:
                 self.attempts.forgive(connection, user, ticket)
             else:
                 self.attempts.fail(connection, user, ticket)
+            self._note_session(connection, ticket.session, "accepted" if ended == "accepted" else "rejected", [quality])
             return ended
 
         scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
         quality = asdict(recording.acquisition.quality)
-        ended = self._settle_and_note(caller, "verify", user, outcome, {"scores": scores, "quality": quality}, settle)
+        detail = {"scores": scores, "quality": quality} | _of_session(ticket.session)
+        ended = self._settle_and_note(caller, "verify", user, outcome, detail, settle)
         return Answer(ended == "accepted", ended, decision)
 
     def abandon(self, caller: Caller, user: str, outcome: str, ticket: Ticket) -> None:
         """Forgive and note an attempt that never came to a comparison."""
-        self._settle_and_note(caller, "verify", user, outcome, {}, lambda c, u: self.attempts.forgive(c, u, ticket))
+
+        def settle(connection: Connection, user: str) -> None:
+            self.attempts.forgive(connection, user, ticket)
+            self._note_session(connection, ticket.session, "unusable")
+
+        self._settle_and_note(caller, "verify", user, outcome, _of_session(ticket.session), settle)
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """A call that reads these clips, for `enrol`."""
@@ -188,11 +197,17 @@ class Operations:
 
         return record_all
 
-    def enrol(self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool) -> Enrolment:
+    def enrol(
+        self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool, session: str = ""
+    ) -> Enrolment:
         """Store templates of several takes; the nonce was used up before.
 
         Args:
-            acquire: gives the takes. replace: whether the user must be enrolled already, or must not.
+            caller: who asks for it.
+            user: who is enrolled.
+            acquire: gives the takes.
+            replace: whether the user must be enrolled already, or must not.
+            session: id of the session that this belongs to; "" for none.
         Raises:
             UserExistsError, UnknownUserError: `replace` says otherwise.
             EnrolmentError: the takes aren't fit to be a template, or aren't recordings of their own.
@@ -222,8 +237,9 @@ class Operations:
                 self.attempts.forget_failures(connection, user)
                 for recording in recordings:
                     self.memory.keep(connection, user, "take", recording)
+                self._note_session(connection, session, "accepted", [asdict(take.quality) for take in takes])
 
-            detail: dict[str, Any] = {"takes": len(recordings)}
+            detail: dict[str, Any] = {"takes": len(recordings)} | _of_session(session)
             if enrolment.warnings:
                 detail["warnings"] = list(enrolment.warnings)
             if enrolment.duplicates:
@@ -231,9 +247,11 @@ class Operations:
             self._settle_and_note(caller, action, user, "done", detail, settle)
         except FacemotionError as error:
             duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
+            detail = ({"duplicates": duplicates} if duplicates else {}) | _of_session(session)
             self._settle_and_note(
-                caller, action, user, type(error).__name__, {"duplicates": duplicates} if duplicates else {}
-            )
+                caller, action, user, type(error).__name__, detail,
+                lambda connection, _: self._note_session(connection, session, "unusable"),
+            )  # fmt: skip
             raise
         return enrolment
 
@@ -266,6 +284,7 @@ class Operations:
         """Forget what is out of date, and finish deletions; called when a server starts."""
         self.database.scrub()
         self.attempts.tidy()
+        self.sessions.tidy()
         self.memory.tidy({summary.user for summary in self.store.users()})
 
     def _record(self, clip: bytes) -> Recording:
@@ -310,6 +329,18 @@ class Operations:
         if replace and not enrolled:
             raise UnknownUserError(f"There is no user {user!r}; to enrol them use POST (replace=False).")
 
+    def _note_session(
+        self, connection: Connection, session: str, reason: Reason, quality: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Keep in a session how its attempt went, and what that rests on."""
+        detail = {
+            "factors": list(self.verifier.model_ids),
+            "quality": list(quality),
+            "operating_point": self.verifier.point.name,
+            "encoder": self.verifier.model_ids["motion"],
+        }
+        self.sessions.note(connection, session, reason, detail)
+
     def _settle_and_note(
         self,
         caller: Caller,
@@ -333,3 +364,8 @@ class Operations:
         if action in ATTEMPTS:
             self.metrics.count("facemotion_attempts_total", action=action, outcome=outcome)
         return outcome
+
+
+def _of_session(session: str) -> dict[str, str]:
+    """What the audit trail says of the session that an attempt belongs to."""
+    return {"session": session} if session else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from facemotion.config import option
 from facemotion.errors import SettingsError
@@ -123,6 +124,44 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True)
+class SessionSettings:
+    """Sessions that back ends send their users to the page for, and where these may go from there."""
+
+    page_address: str = option("", "address of the page for the world, such as https://verify.example.com/face/")
+    return_addresses: tuple[str, ...] = option((), "addresses that a session may return to, exactly as it names them")
+    frame_origins: tuple[str, ...] = option((), "origins that may frame the page, such as https://shop.example.com")
+    session_seconds: float = option(600.0, "a session is good for", unit="s", minimum=1, maximum=86400)
+    tries: int = option(3, "verifications of a session that may fail before it ends", minimum=1, maximum=100)
+    open_sessions: int = option(20, "unfinished sessions of one user at a time; more get 429", minimum=1, maximum=10000)
+    code_seconds: float = option(120.0, "a code is good for", unit="s", minimum=1, maximum=3600)
+    result_seconds: float = option(
+        3600.0, "a session is kept after its end, or after it expired", unit="s", minimum=1, maximum=30 * 86400
+    )
+    webhook: str = option("", "address that results are sent to by POST; none where it is empty")
+    webhook_secret: str = option("", "file with the secret that these are signed with, at least 32 bytes")
+    webhook_seconds: float = option(5.0, "the webhook must answer within", unit="s", minimum=0.05, maximum=60)
+    webhook_tries: int = option(8, "times that a result is sent before it is given up", minimum=1, maximum=30)
+    webhook_wait_seconds: float = option(
+        2.0, "wait before it is sent again; it doubles each time", unit="s", minimum=0.05, maximum=3600
+    )
+
+    def __post_init__(self) -> None:
+        for address in (*self.return_addresses, self.page_address, self.webhook):
+            if address and not is_web_address(address):
+                raise ValueError(
+                    f"{address!r} must be an address by https, or by http on this machine, without a fragment or a "
+                    "password"
+                )
+        for origin in self.frame_origins:
+            if not is_web_address(origin) or urlsplit(origin)._replace(scheme="", netloc="").geturl():
+                raise ValueError(f"{origin!r} must be an origin, such as https://shop.example.com, without a path")
+        if self.page_address and not self.page_address.endswith("/"):
+            raise ValueError("page_address must end with /, as the page is asked for")
+        if self.webhook and not self.webhook_secret:
+            raise ValueError("webhook needs webhook_secret: a file with at least 32 bytes that nobody can guess")
+
+
+@dataclass(frozen=True)
 class ServiceSettings:
     """All settings of the service."""
 
@@ -130,6 +169,7 @@ class ServiceSettings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     attempts: AttemptSettings = field(default_factory=AttemptSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
 
 
 USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
@@ -150,6 +190,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an absolute address that a browser may be sent to: https, or http on this machine alone."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    # What browsers drop or read in another way than we do has no place in it; nor have names of rights to a host.
+    plain = text.isascii() and text.isprintable() and not set(text) & set(" \\<>\"'`{}|^#@;,*")
+    return plain and bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host or "")))
 
 
 def check_exposure(settings: ServerSettings, keys: int) -> None:

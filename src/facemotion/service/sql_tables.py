@@ -33,8 +33,42 @@ nonces = Table(
     Column("key_id", String(16), nullable=False),
     Column("expires", Float, nullable=False),
     Column("seal", LargeBinary),
+    Column("session", String(32)),
     Index("facemotion_service_nonces_user", "user"),
     Index("facemotion_service_nonces_expires", "expires"),
+)
+
+# A session: one purpose that a back end sent one of its users to the page for. `token` is the SHA-256 of the secret in
+# the page's address and, once that was opened, of another one that only that page has; `code` is that of the code which
+# the page hands over in the end. `detail` is a JSON object of what the result rests on.
+sessions = Table(
+    "facemotion_service_sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(128), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("return_to", Text, nullable=False),
+    Column("frame_origin", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+    Column("made", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("opened", Float),
+    Column("tries", Integer, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("ended", Float),
+    Column("code", LargeBinary),
+    Column("code_until", Float),
+    Column("collected", Float),
+    Column("hook_tries", Integer, nullable=False),
+    Column("hook_due", Float),
+    Column("seal", LargeBinary),
+    Index("facemotion_service_sessions_user", "user"),
+    Index("facemotion_service_sessions_token", "token"),
+    Index("facemotion_service_sessions_expires", "expires"),
+    Index("facemotion_service_sessions_hook_due", "hook_due"),
 )
 
 # Failures in a row of a name, whether somebody of that name is enrolled or not.

@@ -51,6 +51,24 @@ class Admission:
             self._guesses.spend(address)
             raise
 
+    def admit_page(self, address: str, token: str) -> None:
+        """Count a request of the page of a session against its rate limit.
+
+        Args:
+            address: of the client. token: of the page.
+        Raises:
+            RateError: it asks too often.
+        """
+        self._rate_limiter.spend(f"{address} page {token[:RATE_PREFIX]}")
+
+    def count_guess(self, address: str) -> None:
+        """Count a secret that isn't known.
+
+        Raises:
+            RateError: too many of that address weren't.
+        """
+        self._guesses.spend(address)
+
     def keyless(self, address: str, headers: Mapping[str, str]) -> Caller:
         """A caller without a key: somebody on this machine, if the settings let them in.
 

@@ -16,10 +16,10 @@ import hashlib
 import math
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from facemotion.errors import LockedError, NonceError, RateError
@@ -77,12 +77,14 @@ class Ticket:
         charge: id of the failure that was charged for it; "" where none was.
         charged: when that was, seconds since 1970; 0 where none was.
         before: when the failure before that one was charged; 0 if there was none.
+        session: id of the session that the attempt belongs to; "" for none.
     """
 
     key_id: str
     charge: str = ""
     charged: float = 0.0
     before: float = 0.0
+    session: str = ""
 
 
 class Attempts:
@@ -92,9 +94,12 @@ class Attempts:
         self._database = database
         self._settings = settings
 
-    def issue(self, user: str, purpose: Purpose, key_id: str) -> str:
+    def issue(self, user: str, purpose: Purpose, key_id: str, *, session: str = "") -> str:
         """Give out a nonce.
 
+        Args:
+            user, purpose, key_id: for whom and what, and who asks for it.
+            session: id of the session that the attempt belongs to; "" for none.
         Raises:
             RateError: the user has too many unused ones.
             LockedError: attempts of that user are locked; only for the purpose "verify".
@@ -104,20 +109,21 @@ class Attempts:
             self._mend(connection, now, failures.c.user == user)
             state = self._state(connection, user, now) if purpose == "verify" else FREE
             if state.open:
-                self._give(connection, user, purpose, key_id, nonce, now)
+                row = {"user": user, "purpose": purpose, "key_id": key_id, "session": session or None}
+                self._give(connection, row, nonce, now)
         self._refuse_locked(state)  # outside of the transaction, which keeps what was mended
         return nonce
 
-    def _give(self, connection: Connection, user: str, purpose: Purpose, key_id: str, nonce: str, now: float) -> None:
-        held = connection.scalar(select(func.count()).select_from(nonces).where(nonces.c.user == user)) or 0
+    def _give(self, connection: Connection, row: dict[str, Any], nonce: str, now: float) -> None:
+        of_user = nonces.c.user == row["user"]
+        held = connection.scalar(select(func.count()).select_from(nonces).where(of_user)) or 0
         if held >= self._settings.open_nonces:
             raise RateError(
                 f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s.",
                 retry_seconds=self._settings.nonce_seconds,
             )
         expires = now + self._settings.nonce_seconds
-        row = {"digest": _digest(nonce), "user": user, "purpose": purpose, "key_id": key_id, "expires": expires}
-        self._database.sealer.write(connection, nonces, row)
+        self._database.sealer.write(connection, nonces, row | {"digest": _digest(nonce), "expires": expires})
 
     def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
         """Use up a nonce and, for "verify", charge a failure beforehand.
@@ -137,12 +143,12 @@ class Attempts:
             hold_user(connection, user)  # one attempt of a user at a time
             self._mend(connection, now, failures.c.user == user)
             here = self._good(user, purpose, key_id, nonce, now)
-            holder = self._holder(connection, here)
-            known = holder is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
+            row = self._given(connection, here)
+            known = row is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
             state = self._state(connection, user, now) if purpose == "verify" else FREE
-            ticket = Ticket(holder or "")
+            ticket = Ticket(row["key_id"], session=row["session"] or "") if row is not None else Ticket("")
             if known and purpose == "verify" and state.open:
-                ticket = self._charge(connection, user, holder or "", now)
+                ticket = self._charge(connection, user, ticket, now)
         if not known:
             raise _unknown_nonce()
         self._refuse_locked(state)
@@ -158,12 +164,12 @@ class Attempts:
         """
         with self._database.read() as connection:
             here = self._good(user, purpose, key_id, nonce, time.time())
-            found = self._holder(connection, here)
-            if found is None:  # once more: a rotation may have come between two statements
-                found = self._holder(connection, here)
-        if found is None:
+            row = self._given(connection, here)
+            if row is None:  # once more: a rotation may have come between two statements
+                row = self._given(connection, here)
+        if row is None:
             raise _unknown_nonce()
-        return found
+        return str(row["key_id"])
 
     def forgive(self, connection: Connection, user: str, ticket: Ticket) -> None:
         """Take back the charge of an attempt that never came to a comparison: the wait goes on from the failure before
@@ -234,12 +240,10 @@ class Attempts:
             connection.execute(delete(failures).where(old))
             connection.execute(delete(charges).where(charges.c.at < now - UNDER_WAY_SECONDS))
 
-    def _holder(self, connection: Connection, here: ColumnElement[bool]) -> str | None:
-        """The key of a nonce that the service itself gave out."""
+    def _given(self, connection: Connection, here: ColumnElement[bool]) -> RowMapping | None:
+        """The row of a nonce that the service itself gave out."""
         row = connection.execute(select(nonces).where(here)).mappings().one_or_none()
-        if row is None or not self._database.sealer.holds(connection, nonces.name, row):
-            return None
-        return str(row["key_id"])
+        return row if row is not None and self._database.sealer.holds(connection, nonces.name, row) else None
 
     def _good(self, user: str, purpose: Purpose, key_id: str | None, nonce: str, now: float) -> ColumnElement[bool]:
         """Which row holds a nonce that is good for this."""
@@ -287,7 +291,7 @@ class Attempts:
                 f"Too many failures; try again in {math.ceil(state.wait_seconds)} s.", retry_seconds=state.wait_seconds
             )
 
-    def _charge(self, connection: Connection, user: str, key_id: str, now: float) -> Ticket:
+    def _charge(self, connection: Connection, user: str, ticket: Ticket, now: float) -> Ticket:
         """Count a failure, which its own attempt may take back."""
         before: float | None = connection.scalar(select(failures.c.latest).where(failures.c.user == user))
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
@@ -296,7 +300,7 @@ class Attempts:
         connection.execute(row.on_conflict_do_update(index_elements=["user"], set_=again))
         charge = secrets.token_hex(CHARGE_BYTES)
         connection.execute(insert(charges).values(id=charge, user=user, at=now))
-        return Ticket(key_id, charge, now, before or 0.0)
+        return replace(ticket, charge=charge, charged=now, before=before or 0.0)
 
 
 def _unknown_nonce() -> NonceError:

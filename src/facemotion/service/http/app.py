@@ -27,6 +27,8 @@ from facemotion.service.guard.replay import AttackDetector, RecordingMemory
 from facemotion.service.http.page import page
 from facemotion.service.http.responses import respond
 from facemotion.service.http.routes import routes
+from facemotion.service.http.session_routes import session_routes
+from facemotion.service.http.webhooks import Webhooks
 from facemotion.service.live.socket import Live
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
@@ -42,6 +44,8 @@ CHECK_EVERY_SECONDS = 86400.0
 """How often the whole audit trail is checked; its end is at every deed."""
 SCRUB_EVERY_SECONDS = 30.0
 """How often a deletion that couldn't be finished is tried again."""
+FORGET_EVERY_SECONDS = 300.0
+"""How often sessions are looked for that were kept long enough."""
 HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -81,7 +85,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a name that ends in one isn't the name without it
     )
-    routers = (routes(), page())
+    routers = (routes(), session_routes(), page(settings.sessions.frame_origins))
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
@@ -124,7 +128,10 @@ def _lifespan(
             operations.tidy()
             context = app.state.context = ServiceContext(operations, settings)
             app.state.live = Live(context)
-            chores = [asyncio.create_task(chore(store.database)) for chore in (_finish_deletions, _check_trail)]
+            work = [_finish_deletions(store.database), _check_trail(store.database), _forget_sessions(operations)]
+            if settings.sessions.webhook:
+                work.append(Webhooks(operations.sessions, settings.sessions).run())
+            chores = [asyncio.create_task(one) for one in work]
             yield {"limits": settings.limits}
             for chore in chores:
                 chore.cancel()
@@ -140,6 +147,16 @@ async def _finish_deletions(database: Database) -> None:
         await asyncio.sleep(SCRUB_EVERY_SECONDS)
         if database.unscrubbed:
             await asyncio.to_thread(database.scrub, rewrite=True)
+
+
+async def _forget_sessions(operations: Operations) -> None:
+    """Clear up sessions now and then."""
+    while True:
+        await asyncio.sleep(FORGET_EVERY_SECONDS)
+        try:
+            await asyncio.to_thread(operations.sessions.tidy)
+        except StoreError as error:
+            log.warning("Old sessions couldn't be cleared up: %s", type(error).__name__)
 
 
 async def _check_trail(database: Database) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
+from facemotion.service.guard.sessions import Session as StoredSession
 from facemotion.service.problems import Message
+from facemotion.service.settings import USER_PATTERN
 from facemotion.types import Decision
 
 
@@ -84,6 +86,109 @@ class Enrolled(Message):
     user: str = Field(description="Name of the user.")
     takes: int = Field(description="Takes that were stored.")
     warnings: list[str] = Field(description="Why the motion is easy to guess, or that the face is enrolled already.")
+
+
+class SessionRequest(Message):
+    """What a user is to do on the page, and where they go from there."""
+
+    user: str = Field(pattern=USER_PATTERN, description="Name of the user.")
+    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="The one thing that the page does.")
+    return_to: str = Field(
+        "",
+        max_length=2048,
+        description="Address to return to, one of `return_addresses`; empty: the page returns nowhere.",
+    )
+    frame_origin: str = Field(
+        "", max_length=256, description="Origin of the page that frames it, one of `frame_origins`; empty: none does."
+    )
+    state: str = Field("", max_length=512, description="Text of your own, which comes back with the code.")
+
+
+class Session(Message):
+    """Send the user's browser to the address."""
+
+    session: str = Field(description="Id, to ask for the result by.")
+    address: str = Field(description="Of the page; the first browser that opens it has it for itself.")
+    expires_seconds: float = Field(description="How long the session is good for, from now.")
+
+
+class SessionOutcome(Message):
+    """How a session ended, and what that rests on."""
+
+    accepted: bool = Field(description="Whether the user was verified, or enrolled.")
+    reason: Literal["accepted", "rejected", "unusable", "locked", "cancelled", "expired"] = Field(
+        description="Class of the reason: unusable where no clip could be compared, or no takes stored."
+    )
+    factors: list[Literal["motion", "appearance"]] = Field(description="What was asked for and compared.")
+    quality: list[Quality] = Field(description="Of the last attempt; of each take of an enrolment.")
+    operating_point: str = Field(description='Name of the operating point that decided; "" without an attempt.')
+    encoder: str = Field(description='Model id of the sequence encoder; "" without an attempt.')
+    ended_at: datetime | None = Field(description="Null where it expired.")
+
+
+class SessionResult(Message):
+    """How a session stands."""
+
+    session: str = Field(description="Its id.")
+    user: str = Field(description="Name of the user.")
+    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="As it was made for.")
+    state: str = Field(description="As it was made with.")
+    status: Literal["waiting", "opened", "ended", "expired"] = Field(
+        description="Waiting until a browser opens the page."
+    )
+    result: SessionOutcome | None = Field(
+        description="Null until it ended; where the page returns, given for its code alone."
+    )
+
+    @classmethod
+    def of(cls, session: StoredSession, told: bool) -> SessionResult:
+        """Of a session.
+
+        Args:
+            session: as it stands. told: whether its result may be told.
+        """
+        expired = session.status == "expired"
+        result = {
+            "accepted": session.accepted,
+            "reason": "expired" if expired else session.reason,
+            "ended_at": None if expired else datetime.fromtimestamp(session.ended, UTC),
+        }
+        found = {"factors": [], "quality": [], "operating_point": "", "encoder": ""} | session.detail | result
+        return cls(
+            session=session.id,
+            user=session.user,
+            purpose=session.purpose,
+            state=session.state,
+            status=session.status,
+            result=SessionOutcome.model_validate(found) if told else None,
+        )
+
+
+class PageRequest(Message):
+    """What the page says of itself."""
+
+    token: str = Field(max_length=256, description="The secret of the address, or later on the page's own.")
+
+
+class PageSession(Message):
+    """What the page is to do."""
+
+    token: str = Field(description="The page's own secret from now on; that of the address is used up.")
+    user: str = Field(description="Name of the user.")
+    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="The one thing to do.")
+    site: str = Field(description='Host that the user goes back to; "" for none.')
+    tries: int = Field(description="Verifications that may still fail.")
+    ended: bool = Field(description="Whether all that is left to do is to go back.")
+
+
+class PageReturn(Message):
+    """Where the page goes, and what it hands over."""
+
+    address: str = Field(description='Address to go to, with session, code and state; "" for none.')
+    frame_origin: str = Field(description='Origin to tell by `postMessage`; "" for none.')
+    session: str = Field(description="Id of the session.")
+    code: str = Field(description='Good once, for the result; "" where the page returns nowhere.')
+    state: str = Field(description="As the session was made with.")
 
 
 class UserStatus(Message):

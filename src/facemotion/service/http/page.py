@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from fastapi import APIRouter
@@ -17,25 +17,29 @@ from facemotion.service.context import ServiceContext
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self'; media-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
 )
 KINDS = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 STYLESHEET = re.compile(r'<link rel="stylesheet" href="static/([\w.]+)">')
 
 
-def page() -> APIRouter:
-    """A router with the page and its files."""
+def page(frame_origins: Sequence[str] = ()) -> APIRouter:
+    """A router with the page and its files.
+
+    Args:
+        frame_origins: whose pages may frame the page; nobody's may frame the view of administrators.
+    """
+
+    async def index(request: Request) -> Response:
+        """The page itself; its first sight says whether faces are compared."""
+        context: ServiceContext = request.app.state.context
+        faces = context.operations.verifier.appearance is not None
+        return _page("index.html", {"motionAlone": "faceToo"} if faces else {}, " ".join(frame_origins))
+
     router = APIRouter(include_in_schema=False)
     for path, answer in (("/", index), ("/admin", administration), ("/static/{name}", static)):
         router.add_api_route(path, answer, methods=["GET", "HEAD"])
     return router
-
-
-async def index(request: Request) -> Response:
-    """The page itself; its first sight says whether faces are compared."""
-    context: ServiceContext = request.app.state.context
-    faces = context.operations.verifier.appearance is not None
-    return _page("index.html", {"motionAlone": "faceToo"} if faces else {})
 
 
 async def administration() -> Response:
@@ -48,12 +52,14 @@ async def static(name: str) -> Response:
     return _answer(_read(name), name)
 
 
-def _page(name: str, words: Mapping[str, str] | None = None) -> Response:
+def _page(name: str, words: Mapping[str, str] | None = None, frames: str = "") -> Response:
     """A page with its styles in it, so that a browser can paint before it asks for anything else; the policy names them
     by their digests.
 
     Args:
+        name: of its file.
         words: names in data-words, and the names of strings.js that stand in their place.
+        frames: origins whose pages may frame it; "" for nobody.
     """
     digests = ["'self'"]
 
@@ -65,7 +71,7 @@ def _page(name: str, words: Mapping[str, str] | None = None) -> Response:
     html = STYLESHEET.sub(inside, _read(name).decode())
     for before, after in (words or {}).items():
         html = html.replace(f'data-words="{before}"', f'data-words="{after}"')
-    return _answer(html.encode(), name, " ".join(digests))
+    return _answer(html.encode(), name, " ".join(digests), frames)
 
 
 def _read(name: str) -> bytes:
@@ -77,9 +83,9 @@ def _read(name: str) -> bytes:
     return file.read_bytes()
 
 
-def _answer(content: bytes, name: str, styles: str = "'self'") -> Response:
+def _answer(content: bytes, name: str, styles: str = "'self'", frames: str = "") -> Response:
     headers = {
-        "content-security-policy": POLICY.format(styles=styles),
+        "content-security-policy": POLICY.format(styles=styles, frames=frames or "'none'"),
         "permissions-policy": "camera=(self)",
         "cross-origin-opener-policy": "same-origin",
         "cache-control": "no-cache",

@@ -12,7 +12,7 @@ from facemotion.service.problems import Problem
 WORDS = {
     401: "No API key, or one that isn't known.",
     403: "The key's role doesn't allow it.",
-    404: "Nobody of that name is enrolled.",
+    404: "Nobody of that name is enrolled, or there is no such session.",
     408: "The body didn't arrive in time.",
     409: "Somebody of that name is enrolled already.",
     413: "The body is too large.",

@@ -14,11 +14,12 @@ from facemotion.errors import ModelError
 from facemotion.models import Models
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
+from facemotion.service.guard.attempts import Purpose
 from facemotion.service.guard.auth import Caller, role_for
 from facemotion.service.http import messages
 from facemotion.service.http.responses import WORDS
 from facemotion.service.http.uploads import Form, read_form, read_json
-from facemotion.service.problems import Problem
+from facemotion.service.problems import Message, Problem
 from facemotion.service.settings import USER_PATTERN
 from facemotion.types import Factor, OperatingPoint
 
@@ -51,7 +52,8 @@ def caller_of(request: Request, credentials: Credentials) -> Caller:
 RequestCaller = Annotated[Caller, Depends(caller_of)]
 
 
-def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The refusals that OpenAPI lists for an endpoint which needs a key, and these."""
     return {status: {"model": Problem, "description": WORDS[status]} for status in (401, 403, 429, *statuses)}
 
 
@@ -68,12 +70,12 @@ def _multipart(**fields: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
 
 
-_JSON = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": messages.NonceRequest.model_json_schema()}},
-    }
-}
+def json_body(kind: type[Message]) -> dict[str, Any]:
+    """What OpenAPI says of an endpoint whose body FastAPI doesn't read."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 _NONCE_FIELD = {"type": "string", "description": "From createNonce, for this user and purpose."}
 _CLIP_FIELD = {"type": "string", "format": "binary", "description": "Any video; RGB, not mirrored."}
 _TAKES_FIELD = {
@@ -88,36 +90,37 @@ def routes() -> APIRouter:
     """A router with every endpoint of the REST interface."""
     router = APIRouter()
     add: Any = router.add_api_route
-    clip = _answers(408, 413, 422, 503)
+    clip = answers(408, 413, 422, 503)
     add("/v1/users/{user}/nonces", create_nonce, methods=["POST"], status_code=201, operation_id="createNonce",
-        response_model=messages.Nonce, responses=_answers(408, 413, 422, 503), openapi_extra=_JSON)  # fmt: skip
+        response_model=messages.Nonce, responses=answers(408, 413, 422, 503),
+        openapi_extra=json_body(messages.NonceRequest))  # fmt: skip
     add("/v1/users/{user}/verify", verify, methods=["POST"], operation_id="verify",
         response_model=messages.Verdict, responses=clip,
         openapi_extra=_multipart(nonce=_NONCE_FIELD, clip=_CLIP_FIELD))  # fmt: skip
     enrolment = _multipart(nonce=_NONCE_FIELD, takes=_TAKES_FIELD)
     add("/v1/users/{user}/enrolment", enrol, methods=["POST"], status_code=201, operation_id="enrol",
-        response_model=messages.Enrolled, responses=clip | _answers(409), openapi_extra=enrolment)  # fmt: skip
+        response_model=messages.Enrolled, responses=clip | answers(409), openapi_extra=enrolment)  # fmt: skip
     add("/v1/users/{user}/enrolment", enrol_again, methods=["PUT"], operation_id="enrolAgain",
-        response_model=messages.Enrolled, responses=clip | _answers(404), openapi_extra=enrolment)  # fmt: skip
+        response_model=messages.Enrolled, responses=clip | answers(404), openapi_extra=enrolment)  # fmt: skip
     add("/v1/users/{user}", status, methods=["GET"], operation_id="userStatus",
-        response_model=messages.UserStatus, responses=_answers(422, 503))  # fmt: skip
+        response_model=messages.UserStatus, responses=answers(422, 503))  # fmt: skip
     add("/v1/users/{user}", delete, methods=["DELETE"], status_code=204, operation_id="deleteUser",
-        response_class=Response, responses=_answers(404, 422, 503))  # fmt: skip
+        response_class=Response, responses=answers(404, 422, 503))  # fmt: skip
     add("/v1/users/{user}/unlock", unlock, methods=["POST"], status_code=204, operation_id="unlockUser",
-        response_class=Response, responses=_answers(422, 503))  # fmt: skip
+        response_class=Response, responses=answers(422, 503))  # fmt: skip
     add("/v1/users", users, methods=["GET"], operation_id="listUsers",
-        response_model=messages.UserList, responses=_answers(503))  # fmt: skip
+        response_model=messages.UserList, responses=answers(503))  # fmt: skip
     add("/v1/models", models, methods=["GET"], operation_id="listModels",
-        response_model=messages.Models, responses=_answers())  # fmt: skip
+        response_model=messages.Models, responses=answers())  # fmt: skip
     add("/v1/audit", read_audit, methods=["GET"], operation_id="readAudit",
-        response_model=messages.AuditPage, responses=_answers(422, 503))  # fmt: skip
+        response_model=messages.AuditPage, responses=answers(422, 503))  # fmt: skip
     add("/health", health, methods=["GET"], operation_id="health", response_model=messages.Health)
     add("/ready", ready, methods=["GET"], operation_id="ready", response_model=messages.Health,
         responses={503: {"model": Problem, "description": WORDS[503]}})  # fmt: skip
     for path, answer in (("/health", health), ("/ready", ready)):  # load balancers ask so; one operation for generators
         add(path, answer, methods=["HEAD"], include_in_schema=False)
     add("/metrics", metrics, methods=["GET"], operation_id="metrics", response_class=Response,
-        responses=_answers() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
+        responses=answers() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
     return router
 
 
@@ -161,8 +164,10 @@ async def _enrol(request: Request, caller: Caller, user: str, *, replace: bool) 
         takes = form.files("takes", context.operations.verifier.settings.verifier.max_takes)
 
         def work() -> Enrolment:
-            context.operations.attempts.begin(user, "enrol-again" if replace else "enrol", caller.key_id, nonce)
-            return context.operations.enrol(caller, user, context.operations.recordings(takes), replace)
+            purpose: Purpose = "enrol-again" if replace else "enrol"
+            ticket = context.operations.attempts.begin(user, purpose, caller.key_id, nonce)
+            acquire = context.operations.recordings(takes)
+            return context.operations.enrol(caller, user, acquire, replace, ticket.session)
 
         made = await context.analysis.run(place, work)
     return messages.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))

@@ -17,6 +17,7 @@ from facemotion.config import to_toml
 from facemotion.errors import SettingsError, WriteError
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol
+from facemotion.service.http.webhooks import read_secret
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServiceSettings, check_exposure
 
@@ -76,9 +77,11 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
     Args:
         store: path or URL. settings: all of the service. announce: called with the address once the port is taken.
     Raises:
-        SettingsError: the address can't be listened on, or not without TLS and a key.
+        SettingsError: the address can't be listened on, or not without TLS and a key; the webhook's secret is no use.
         WriteError: there is no folder for temporary files.
     """
+    if settings.sessions.webhook:
+        read_secret(settings.sessions.webhook_secret)  # a mistake in it is told now, not by every worker
     with open_database(store) as database:
         keys = ApiKeys(database)
         check_exposure(settings.server, keys.count_valid())

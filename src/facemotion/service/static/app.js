@@ -3,21 +3,22 @@
 import { Camera } from "./camera.js";
 import { play, show } from "./compare.js";
 import { $ } from "./elements.js";
-import { Cut, Refusal, erase, limits, nonce, sentBack, upload } from "./link.js";
+import { Cut, Refusal, erase, nonce, sentBack } from "./link.js";
+import { inOnePiece, within } from "./one_piece.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { FAULTS, WORDS } from "./strings.js";
+import { forgetVisit, leaveVisit, openVisit, showVisit, visitNonce, visiting } from "./visit.js";
 
 /** @typedef {import("./link.js").Purpose} Purpose */
 /** @typedef {import("./camera.js").Shot} Shot */
 /** @typedef {import("./link.js").TakeKept} TakeKept */
 /** @typedef {import("./link.js").TakeRefused} TakeRefused */
 
-const TAKES = 3; // of an enrolment, where the service takes so many
 const READING = 2000; // ms to read what to do before a take that is the first of its kind
-const CLIP = 3500; // ms of a clip that is sent in one piece
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
-const VIEWS = /** @type {const} */ (["home", "stage", "review", "verdict", "compare"]);
+const VIEWS = /** @type {const} */ (["home", "visit", "stage", "review", "verdict", "compare"]);
+const BEFORE_LEAVING = 1500; // ms to read that it went well, before the page goes back to a site
 const AFTER_CUT = 1500; // ms before a session that was cut begins once more
 const SMALL = 0.33; // sizes of a motion below this are small, above the next large
 const LARGE = 0.66;
@@ -29,11 +30,10 @@ class StartOver extends Error {}
 const stage = new Stage();
 let stop = new AbortController();
 let ticking = 0;
+let leaving = 0;
+let going = false; // back to a site, as soon as the service says where
 /** @type {View} */
 let shown = "home";
-
-/** How many takes to ask for. @param {{min_takes: number, max_takes: number}} limits of the service */
-const within = ({ min_takes, max_takes }) => Math.min(Math.max(TAKES, min_takes), max_takes);
 
 /** Show one view, and tell screen readers and keyboards where it begins. @param {View} name */
 function view(name) {
@@ -67,6 +67,13 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
     again = mark === "good" ? WORDS.finish : WORDS.back;
     wait = 0;
   }
+  const visit = visiting();
+  if (visit) { // for one purpose, and back
+    manage = "";
+    if (mark === "good" || visit.tries <= 0) onAgain = undefined;
+    if (!onAgain) [again, wait] = [WORDS.visitBack(visit.site), 0];
+  }
+  const leave = visit ? goBack : home;
   $("mark").setAttribute("class", mark);
   $("mark-path").setAttribute("d", MARKS[mark]);
   $("verdict-title").textContent = title;
@@ -82,8 +89,9 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   };
   const button = $("again");
   $("home-again").hidden = !onAgain;
-  $("home-again").textContent = mark === "good" ? WORDS.finish : WORDS.back;
-  button.onclick = onAgain ?? home;
+  $("home-again").textContent = visit ? WORDS.visitBack(visit.site) : mark === "good" ? WORDS.finish : WORDS.back;
+  $("home-again").onclick = leave;
+  button.onclick = onAgain ?? leave;
   clearInterval(ticking);
   const until = performance.now() + 1000 * wait;
   const tick = () => {
@@ -95,14 +103,51 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   tick();
   if (wait) ticking = setInterval(tick, 500);
   view("verdict");
+  if (visit && mark === "good") leaving = setTimeout(goBack, BEFORE_LEAVING);
+}
+
+/** Back to the site that sent the user here; the session ends. */
+async function goBack() {
+  clearTimeout(leaving);
+  const visit = visiting();
+  if (!visit || going) return;
+  going = true;
+  try {
+    if (!(await leaveVisit(visit))) verdict("good", WORDS.visitDone, WORDS.visitDoneText, { again: WORDS.finish });
+  } catch (error) {
+    failed(error, goBack);
+  } finally {
+    going = false;
+  }
+}
+
+/**
+ * Do what a site asks for, and nothing else.
+ * @param {string} token of the session @param {boolean} fresh whether the address says so, not this tab's memory alone
+ */
+export async function openSession(token, fresh) {
+  try {
+    const visit = await openVisit(token);
+    if (visit.ended) await goBack();
+    else {
+      showVisit(visit, () => begin(visit.purpose, visit.user), goBack);
+      view("visit");
+    }
+  } catch (error) {
+    const known = error instanceof Refusal && error.name === "SessionError"; // that of a tab may be over
+    if (known) forgetVisit();
+    if (known && !fresh) home();
+    else failed(error, () => openSession(token, fresh));
+  }
 }
 
 /** @param {unknown} error @param {() => void} [onAgain] @param {string} [user] */
 function failed(error, onAgain, user = "") {
   const { name, message } = /** @type {Error} */ (error);
+  if (name === "SessionError") forgetVisit();
   const wait = error instanceof Refusal ? error.seconds : 0;
   const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? error.reason : name];
-  const forGood = name === "AuthenticationError" || name === "spent" || (name === "LockedError" && !wait); // trying again is no use
+  const forGood = name === "AuthenticationError" || name === "SessionError" || name === "spent" || (name === "LockedError" && !wait); // trying again is no use
   const exists = name === "UserExistsError"; // who wants another motion says so
   const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
   verdict("note", title, text, forGood || exists ? { again: WORDS.back, manage: exists ? user : "" } : { onAgain, wait });
@@ -116,7 +161,7 @@ function onceMore(error, session) {
 }
 
 function home() {
-  view("home");
+  view(visiting() ? "visit" : "home");
 }
 
 /**
@@ -170,7 +215,12 @@ export function begin(purpose, user) {
         }
         if (!(error instanceof Cut) || error.reason !== "cut") throw error;
         signal.throwIfAborted();
-        if (tries === 1) return inOnePiece(camera, signal, purpose, user);
+        if (tries === 1 && visiting()) throw error; // a clip in one piece needs a key
+        if (tries === 1) {
+          view("stage");
+          const answer = await inOnePiece(camera, stage, signal, purpose, user);
+          return purpose === "verify" ? judged(answer.accepted, user) : enrolled(user);
+        }
         view("stage");
         stage.say(WORDS.retrying);
         await new Promise((resolve) => setTimeout(resolve, AFTER_CUT));
@@ -184,7 +234,8 @@ export function begin(purpose, user) {
 async function live(camera, signal, purpose, user) {
   const session = new Session(camera, stage, signal);
   try {
-    await session.open({ user, nonce: await nonce(user, purpose), purpose });
+    const visit = visiting();
+    await session.open({ user, nonce: visit ? await visitNonce(visit) : await nonce(user, purpose), purpose });
     if (purpose !== "verify") return await enrol(session, user);
     stage.title(WORDS.verifying(user));
     stage.hint(WORDS.hintVerify);
@@ -198,6 +249,8 @@ async function live(camera, signal, purpose, user) {
 
 /** @param {boolean} accepted @param {string} user */
 function judged(accepted, user) {
+  const visit = visiting();
+  if (visit && !accepted) visit.tries -= 1;
   if (accepted) verdict("good", WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
   else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain: () => begin("verify", user) });
 }
@@ -261,39 +314,6 @@ async function review(answer, shots, of) {
   }
 }
 
-/** Without a live socket. @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
-async function inOnePiece(camera, signal, purpose, user) {
-  const clips = [];
-  let hint = WORDS.plain;
-  const of = purpose === "verify" ? 1 : within(await limits());
-  while (clips.length < of) {
-    stage.title(of > 1 ? WORDS.enrolling(clips.length + 1, of) : WORDS.verifying(user), clips.length, of > 1 ? of : 0);
-    stage.hint(hint);
-    view("stage");
-    for (let left = 3; left; left -= 1) {
-      stage.say(WORDS.count(left));
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      signal.throwIfAborted();
-    }
-    stage.mood("going");
-    stage.say(WORDS.go);
-    const start = performance.now();
-    const filling = setInterval(() => stage.fill(Math.min(1, (performance.now() - start) / CLIP)), 40);
-    const clip = await camera.record(CLIP);
-    clearInterval(filling);
-    signal.throwIfAborted();
-    stage.fit($("camera"));
-    hint = clip ? WORDS.plain : WORDS.turned;
-    if (clip) clips.push(clip);
-  }
-  stage.mood("done");
-  stage.say(WORDS.sending);
-  const answer = await upload(user, purpose, clips);
-  signal.throwIfAborted();
-  if (purpose !== "verify") enrolled(user);
-  else judged(answer.accepted, user);
-}
-
 /** Two takes of a visitor, beside each other. */
 export function trial() {
   return filmed(WORDS.trying(1), async (camera, signal) => {
@@ -337,7 +357,7 @@ function noteFigures({ milliseconds, guidancePerSecond }, session) {
 }
 
 $("try-again").onclick = trial;
-$("home-again").onclick = $("compare-home").onclick = home;
+$("compare-home").onclick = home;
 $("cancel").onclick = () => stop.abort();
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && ["stage", "review"].includes(shown)) stop.abort();

@@ -4,6 +4,8 @@
  * Of index.html and admin.html.
  * @typedef {{
  * "brand": HTMLElement, "home": HTMLElement, "who": HTMLFormElement, "user": HTMLInputElement,
+ * "visit": HTMLElement, "visit-title": HTMLElement, "visit-text": HTMLElement, "visit-begin": HTMLButtonElement,
+ * "visit-back": HTMLButtonElement,
  * "try": HTMLButtonElement, "stage": HTMLElement, "heading": HTMLElement, "dots": HTMLElement, "frame": HTMLElement,
  * "camera": HTMLVideoElement, "overlay": SVGSVGElement, "shade": SVGPathElement, "oval": SVGPathElement,
  * "ring": SVGPathElement, "guidance": HTMLElement, "hint": HTMLElement, "slow": HTMLElement, "rate": HTMLElement, "cancel": HTMLButtonElement,

@@ -9,8 +9,22 @@ const app = () => import("./app.js"); // loaded once, however often it is asked 
 fillIn(PAGE);
 const handed = new URLSearchParams(location.hash.slice(1));
 $("user").value = handed.get("user") ?? $("user").value;
-const enrol = handed.get("purpose") === "enrol-again" ? "enrol-again" : "enrol"; // as the nonce that was handed over
+const purpose = handed.get("purpose");
+const enrol = purpose === "enrol-again" ? "enrol-again" : "enrol"; // as the nonce that was handed over
+if (purpose && handed.has("nonce")) { // which is good for nothing else
+  for (const button of $("who").querySelectorAll("button")) button.hidden = (button.value === "verify") !== (purpose === "verify");
+}
+let token = handed.get("session") ?? "";
+try {
+  token ||= sessionStorage.getItem("session") ?? ""; // of this tab, which was loaded again
+} catch {
+  // frames may be allowed no storage
+}
 document.body.dataset.view = "home";
+if (token) {
+  $("home").hidden = true; // what a site asks for comes in its place
+  app().then((loaded) => loaded.openSession(token, handed.has("session")));
+}
 $("who").addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);

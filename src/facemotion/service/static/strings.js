@@ -54,6 +54,14 @@ export const WORDS = {
   onceMore: (/** @type {string} */ why) => `${why}: once more.`,
   sizes: ["Small", "Fair", "Large"],
 
+  visitTitles: { verify: "Show that it's you", enrol: "Choose your motion", "enrol-again": "Choose a new motion" },
+  visitFrom: (/** @type {string} */ site, /** @type {string} */ user) => `${site} asks for the secret motion of ${user}. You go back there afterwards.`,
+  visitOf: (/** @type {string} */ user) => `Asked for is the secret motion of ${user}.`,
+  visitBegin: { verify: "Let me in", enrol: "Enrol", "enrol-again": "Enrol again" },
+  visitBack: (/** @type {string} */ site) => (site ? `Back to ${site}` : "Done"),
+  visitDone: "That was all here",
+  visitDoneText: "You may close this page.",
+
   accepted: "You're in",
   acceptedText: (/** @type {string} */ user) => `Your motion matched, ${user}.`,
   rejected: "Not this time",
@@ -116,6 +124,7 @@ export const FAULTS = {
   DuplicateFaceError: ["This face is known already", "It has another name here. Ask whoever looks after this page."],
   UploadTimeoutError: ["No picture came", "Open the camera's cover and stay on this page. Then try again."],
   AuthenticationError: ["This page can't let you in by itself", "Go back to the site that sent you here, and start there."],
+  SessionError: ["This address is used up", "Go back to the site that sent you here, and start there."],
   spent: ["That was your one try here", "Go back to the site that sent you here, and start there."],
   cut: ["The connection was cut", "Check it and try again. Nothing was counted."],
   offline: ["The server can't be reached", "Check the connection and try again."],

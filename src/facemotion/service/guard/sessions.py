@@ -1,0 +1,367 @@
+"""Sessions: a back end sends one of its users to the page for one purpose, and learns how it ended.
+
+The address of the page is good once: the browser that opens it first gets a secret of its own in exchange. In the end
+that browser alone gets a code, and the back end gives the result for it alone: whoever only knows that a session was
+made, or began it and had somebody else carry it out, has no code. A session that returns nowhere has none; its result
+is there for whoever made it.
+
+A session ends when an attempt is accepted, when too many failed, or when the user goes back. Its row is sealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+from urllib.parse import urlencode, urlsplit
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
+
+from facemotion.errors import CodeError, LockedError, RateError, ReturnAddressError, RightsError, SessionError
+from facemotion.service.guard import audit
+from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose
+from facemotion.service.guard.auth import Caller
+from facemotion.service.settings import SessionSettings
+from facemotion.service.sql_tables import sessions as table
+from facemotion.store.database import Database
+
+Reason = Literal["accepted", "rejected", "unusable", "locked", "cancelled", "expired"]
+"""Why a session ended as it did: no more than whoever may verify learns anyhow."""
+Status = Literal["waiting", "opened", "ended", "expired"]
+ID_BYTES = 16
+TOKEN_BYTES = 32
+MOST_HOOKS = 20
+"""Results that one worker sends at a time."""
+GONE = "The address of this session is unknown, was opened already or has expired; the site must make a new session."
+UNKNOWN = "There is no such session of this key; it may have been cleared up. Make a new one."
+UNKNOWN_CODE = "The code is unknown, used or expired, or of another session; begin a new session."
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a session stands.
+
+    Attributes:
+        id: public name. user, purpose: as it was made.
+        status: waiting for the page to be opened, opened, ended, or expired.
+        state: text of the back end's own, given back as it came.
+        return_to: address that the page returns to; "" for none.
+        frame_origin: origin whose page may frame it; "" for none.
+        expires_seconds: how long it is good for, from now; 0 where it isn't.
+        tries: verifications that may still fail.
+        reason: why it ended, or what hinders it so far; "" for nothing.
+        detail: of the attempt that it rests on: factors, quality, operating_point, encoder.
+        ended: seconds since 1970; 0 where it hasn't.
+    """
+
+    id: str
+    user: str
+    purpose: Purpose
+    status: Status
+    state: str
+    return_to: str
+    frame_origin: str
+    expires_seconds: float
+    tries: int
+    reason: str
+    detail: dict[str, Any]
+    ended: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the purpose was reached."""
+        return self.reason == "accepted"
+
+
+@dataclass(frozen=True)
+class Return:
+    """What the page hands over in the end.
+
+    Attributes:
+        session: that ended. code: for whoever made it; "" where it returns nowhere.
+    """
+
+    session: Session
+    code: str
+
+    @property
+    def address(self) -> str:
+        """Where to go; "" for nowhere."""
+        to = self.session.return_to
+        given = urlencode({"session": self.session.id, "code": self.code, "state": self.session.state})
+        return to and f"{to}{'&' if urlsplit(to).query else '?'}{given}"
+
+
+class Sessions:
+    """The sessions in a service's database; holds across processes.
+
+    Args:
+        database: with the service's tables. settings: of sessions. attempts: which nonces come from.
+    """
+
+    def __init__(self, database: Database, settings: SessionSettings, attempts: Attempts) -> None:
+        self._database = database
+        self._settings = settings
+        self._attempts = attempts
+
+    def make(
+        self, caller: Caller, user: str, purpose: Purpose, return_to: str, frame_origin: str, state: str
+    ) -> tuple[str, str]:  # fmt: skip
+        """Make a session.
+
+        Returns:
+            its id, and the secret that its address takes.
+        Raises:
+            ReturnAddressError: the settings don't list the address or the origin.
+            RateError: the user has too many unfinished ones.
+            RightsError: a caller without a key wants an enrolled user's motion to be replaced.
+        """
+        if return_to and return_to not in self._settings.return_addresses:
+            raise ReturnAddressError(
+                "The return address isn't among return_addresses in the settings of the service, which must hold it "
+                "letter for letter."
+            )
+        if frame_origin and frame_origin not in self._settings.frame_origins:
+            raise ReturnAddressError("The frame origin isn't among frame_origins in the settings of the service.")
+        if purpose == "enrol-again" and not caller.key_id:
+            raise RightsError("A session to enrol somebody again needs an API key with the role enrol.")
+        now, token = time.time(), secrets.token_urlsafe(TOKEN_BYTES)
+        row = {
+            "id": secrets.token_urlsafe(ID_BYTES),
+            "user": user,
+            "purpose": purpose,
+            "key_id": caller.key_id,
+            "return_to": return_to,
+            "frame_origin": frame_origin,
+            "state": state,
+            "token": _digest(token),
+            "made": now,
+            "expires": now + self._settings.session_seconds,
+            "tries": self._settings.tries,
+            "reason": "",
+            "detail": "{}",
+            "hook_tries": 0,
+        }
+        with self._database.write() as connection:
+            here = (table.c.user == user) & table.c.ended.is_(None) & ~self._stale(now)
+            held = connection.scalar(select(func.count()).select_from(table).where(here)) or 0
+            if held >= self._settings.open_sessions:
+                raise RateError(
+                    f"This user has {held} unfinished sessions; use one, or wait.",
+                    retry_seconds=self._settings.session_seconds,
+                )
+            self._database.sealer.write(connection, table, row)
+            self._note(caller.label, user, "session", "made", {"session": row["id"], "purpose": purpose})
+        return str(row["id"]), token
+
+    def open(self, token: str) -> tuple[Session, str]:
+        """Open the page of a session, by the secret of its address or, later on, by the page's own.
+
+        Returns:
+            the session, and the page's own secret.
+        Raises:
+            SessionError: neither.
+        """
+        now = time.time()
+        with self._database.write() as connection:
+            row = self._of_token(connection, token, now)
+            if row["opened"] is None:
+                token = secrets.token_urlsafe(TOKEN_BYTES)
+                row = self._change(connection, row, token=_digest(token), opened=now)
+                self._note("page", row["user"], "session", "opened", {"session": row["id"]})
+        return self._session(row, now), token
+
+    def nonce(self, token: str) -> tuple[str, Purpose]:
+        """A nonce for the next attempt of a session that is open, and what it is for.
+
+        Raises:
+            SessionError: it isn't. LockedError, RateError: see Attempts.issue.
+        """
+        now = time.time()
+        with self._database.read() as connection:
+            row = self._of_token(connection, token, now, hold=False)
+        if row["opened"] is None or row["ended"] is not None:
+            raise SessionError(GONE)
+        purpose = cast(Purpose, row["purpose"])
+        try:
+            return self._attempts.issue(row["user"], purpose, row["key_id"], session=row["id"]), purpose
+        except LockedError:
+            with self._database.write() as connection:
+                self.note(connection, row["id"], "locked", {})
+            raise
+
+    def note(self, connection: Connection, session_id: str, reason: Reason, detail: Mapping[str, Any]) -> None:
+        """Keep how an attempt of a session went, in the transaction of the attempt; nothing where it belongs to none,
+        or to one that ended or expired since.
+        """
+        now = time.time()
+        row = self._row(connection, table.c.id == session_id) if session_id else None
+        if row is None or row["ended"] is not None or self._session(row, now).status == "expired":
+            return
+        tries = row["tries"] - (reason == "rejected")
+        changes = {"tries": tries, "reason": reason, "detail": json.dumps(detail or json.loads(row["detail"]))}
+        if reason == "accepted" or tries <= 0:
+            changes |= self._ending(row, reason, now)
+        self._change(connection, row, **changes)
+
+    def end(self, token: str) -> Return:
+        """Leave the page: end the session where it hasn't ended, and give a new code, which replaces an earlier one.
+
+        Raises:
+            SessionError: it isn't open, or its result was given already.
+        """
+        now, code = time.time(), ""
+        with self._database.write() as connection:
+            row = self._of_token(connection, token, now)
+            if row["opened"] is None or row["collected"] is not None:
+                raise SessionError(GONE)
+            changes: dict[str, Any] = {}
+            if row["ended"] is None:
+                reason = row["reason"] or "cancelled"
+                changes = {"reason": reason} | self._ending(row, reason, now)
+            if _returns(row):
+                code = secrets.token_urlsafe(TOKEN_BYTES)
+                changes |= {"code": _digest(code), "code_until": now + self._settings.code_seconds}
+            row = self._change(connection, row, **changes)
+        return Return(self._session(row, now), code)
+
+    def read(self, caller: Caller, session_id: str, code: str) -> tuple[Session, bool]:
+        """How a session stands, for the key that made it.
+
+        Args:
+            code: that the page handed over; "" for none.
+        Returns:
+            the session, and whether its result may be told: for its code, once; where it returns nowhere, always.
+        Raises:
+            SessionError: no session of this key. CodeError: the code isn't good.
+        """
+        now = time.time()
+        with self._database.write() if code else self._database.read() as connection:
+            row = self._row(connection, table.c.id == session_id, hold=bool(code))
+            if row is None or row["key_id"] != caller.key_id:
+                raise SessionError(UNKNOWN)
+            good = bool(code) and self._collect(connection, caller, row, code, now)
+        if code and not good:  # outside of the transaction, which keeps the row of the trail
+            raise CodeError(UNKNOWN_CODE)
+        session = self._session(row, now)
+        return session, good or (not _returns(row) and session.status in ("ended", "expired"))
+
+    def _collect(self, connection: Connection, caller: Caller, row: RowMapping, code: str, now: float) -> bool:
+        """Use up a code; whether it was good."""
+        same = hmac.compare_digest(_digest(code), bytes(row["code"] or b""))
+        good = same and row["collected"] is None and now < row["code_until"]
+        if good:
+            self._change(connection, row, collected=now)
+        outcome = "collected" if good else "CodeError"
+        self._note(caller.label, row["user"], "session", outcome, {"session": row["id"]})
+        return good
+
+    def claim_hooks(self, lease_seconds: float) -> list[Session]:
+        """Sessions whose result is due to be sent; nobody else gets them until the lease is over."""
+        now, found = time.time(), []
+        with self._database.read() as connection:
+            due = select(table.c.id).where(table.c.hook_due <= now).order_by(table.c.hook_due).limit(MOST_HOOKS)
+            ids = connection.scalars(due).all()
+        for session_id in ids:
+            with self._database.write() as connection:
+                row = self._row(connection, table.c.id == session_id)
+                if row is not None and row["hook_due"] is not None and row["hook_due"] <= now:
+                    tries = row["hook_tries"] + 1
+                    row = self._change(connection, row, hook_tries=tries, hook_due=now + lease_seconds)
+                    found.append(self._session(row, now))
+        return found
+
+    def settle_hook(self, session_id: str, problem: str) -> None:
+        """Keep how sending a result went.
+
+        Args:
+            problem: "" where it arrived; otherwise it is sent again later, or given up after `webhook_tries`.
+        """
+        with self._database.write() as connection:
+            row = self._row(connection, table.c.id == session_id)
+            if row is None:
+                return
+            due = None
+            if problem and row["hook_tries"] < self._settings.webhook_tries:
+                due = time.time() + self._settings.webhook_wait_seconds * 2.0 ** (row["hook_tries"] - 1)
+            self._change(connection, row, hook_due=due)
+            if problem and due is None:
+                detail = {"session": session_id, "tries": row["hook_tries"], "problem": problem}
+                self._note("webhook", row["user"], "session", "not delivered", detail)
+
+    def tidy(self) -> None:
+        """Forget sessions whose result was kept as long as the settings say."""
+        now, keep = time.time(), self._settings.result_seconds
+        longest = now + self._settings.session_seconds + CLOCK_SKEW_SECONDS
+        old = (table.c.expires < now - keep) & (table.c.ended.is_(None) | (table.c.ended < now - keep))
+        with self._database.write() as connection:
+            connection.execute(delete(table).where(old | (table.c.expires > longest)))
+
+    def _ending(self, row: RowMapping | dict[str, Any], reason: str, now: float) -> dict[str, Any]:
+        """What changes where a session ends."""
+        self._note("page", row["user"], "session", reason, {"session": row["id"], "purpose": row["purpose"]})
+        return {"ended": now, "hook_due": now if self._settings.webhook else None}
+
+    def _note(self, actor: str, user: str, action: str, outcome: str, detail: dict[str, Any]) -> None:
+        audit.append(self._database, actor, action, user, outcome, detail)
+
+    def _of_token(self, connection: Connection, token: str, now: float, hold: bool = True) -> RowMapping:
+        """
+        Raises:
+            SessionError: the token is of no session, or of one that expired before it ended.
+        """
+        row = self._row(connection, table.c.token == _digest(token), hold)
+        if row is None or self._session(row, now).status == "expired":
+            raise SessionError(GONE)
+        return row
+
+    def _row(self, connection: Connection, here: ColumnElement[bool], hold: bool = True) -> RowMapping | None:
+        """The row of a session that the service itself made; nobody else changes it until a transaction that holds it
+        ends.
+        """
+        query = select(table).where(here)
+        row = connection.execute(query.with_for_update() if hold else query).mappings().one_or_none()
+        return row if row is not None and self._database.sealer.holds(connection, table.name, row) else None
+
+    def _change(self, connection: Connection, row: Mapping[Any, Any], **changes: Any) -> RowMapping:
+        self._database.sealer.write(connection, table, dict(row) | changes)
+        return connection.execute(select(table).where(table.c.id == row["id"])).mappings().one()
+
+    def _stale(self, now: float) -> ColumnElement[bool]:
+        """Which sessions expired, or are of a moment that this clock hasn't reached."""
+        latest = now + self._settings.session_seconds + CLOCK_SKEW_SECONDS
+        return (table.c.expires < now) | (table.c.expires > latest)
+
+    def _session(self, row: Mapping[Any, Any], now: float) -> Session:
+        late = not now <= row["expires"] <= now + self._settings.session_seconds + CLOCK_SKEW_SECONDS
+        status: Status = "opened" if row["opened"] is not None else "waiting"
+        if row["ended"] is not None or late:
+            status = "ended" if row["ended"] is not None else "expired"
+        return Session(
+            id=row["id"],
+            user=row["user"],
+            purpose=row["purpose"],
+            status=status,
+            state=row["state"],
+            return_to=row["return_to"],
+            frame_origin=row["frame_origin"],
+            expires_seconds=max(0.0, row["expires"] - now) if status in ("waiting", "opened") else 0.0,
+            tries=row["tries"],
+            reason=row["reason"],
+            detail=json.loads(row["detail"]),
+            ended=row["ended"] or 0.0,
+        )
+
+
+def _returns(row: Mapping[Any, Any]) -> bool:
+    """Whether a browser comes back with a code."""
+    return bool(row["return_to"] or row["frame_origin"])
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
