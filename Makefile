@@ -17,7 +17,7 @@ SMOKE := tests/media tests/face tests/features tests/models tests/test_config.py
 # Tests start hundreds of processes: where nothing may be kept, each compiles the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast smoke interpreters lint check bench lock package clean
+.PHONY: demo test test-fast smoke interpreters lint check bench docs lock package clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/facemotion demo
@@ -52,6 +52,14 @@ check: $(VENV)/dev-ready
 bench: $(VENV)/dev-ready
 	$(BIN)/python benchmarks/pipeline.py
 
+# The site, in build/docs: a link that leads nowhere, a docstring that can't be read or a page that asks another host for
+# anything ends it. Nothing is fetched but the packages.
+docs: $(VENV)/docs-ready
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
+	$(BIN)/python -m tools.check_site build/docs
+	@echo "Open build/docs/index.html"
+
 # Users install the package and its store, 0.55 GB; development adds torch and the test tools.
 $(VENV)/demo-ready: pyproject.toml $(LOCK) | $(BIN)/pip
 	@echo "Installing facemotion and its packages (0.55 GB): a minute or more."
@@ -68,6 +76,11 @@ $(VENV)/dev-ready: pyproject.toml $(LOCK) | $(BIN)/pip
 	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) ".[dev]"
 	touch $@ $(VENV)/smoke-ready $(VENV)/demo-ready
 
+$(VENV)/docs-ready: pyproject.toml $(LOCK) | $(BIN)/pip
+	@echo "Installing facemotion and Sphinx: a minute or more."
+	$(BIN)/pip install --quiet $(PIN) $(EDITABLE) ".[docs]"
+	touch $@ $(VENV)/demo-ready
+
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
@@ -76,7 +89,7 @@ $(BIN)/pip:
 lock: $(VENV)/dev-ready
 	$(BIN)/pip install --quiet uv
 	echo "torch==2.13.0" > $(VENV)/pins.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 -c $(VENV)/pins.txt --no-annotate --no-header -q \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 -c $(VENV)/pins.txt --no-annotate --no-header -q \
 		| grep -v -E '^(nvidia-|cuda-|triton)' > $(LOCK)
 	$(BIN)/uv pip compile pyproject.toml --extra smoke --resolution lowest-direct --python-version 3.11 --no-annotate --no-header -q \
 		> $(LOWEST)

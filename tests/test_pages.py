@@ -58,6 +58,35 @@ def test_the_page_can_be_found_from_the_readme(page):
     assert f"(docs/{page})" in (ROOT / "README.md").read_text("utf-8")
 
 
+def anchors(text: str) -> set[str]:
+    """What the headings of a page can be linked to as, on the code host and on the site."""
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", plain, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+    texts = {path.resolve(): path.read_text("utf-8") for path in pages}
+    followed = 0
+    for path, text in texts.items():
+        for target, heading in re.findall(r"\]\((?![a-z]+:)([^)\s#]*)(?:#([^)\s]+))?\)", text):
+            there = (path.parent / target).resolve() if target else path
+            assert there.exists(), f"{path.name} links to {target}"
+            if heading and there in texts:
+                assert heading in anchors(texts[there]), f"{path.name} links to {target}#{heading}"
+            followed += 1
+    assert followed > 200
+
+
+def test_every_page_is_in_the_contents_of_the_site():
+    folder = ROOT / "docs"
+    listed = set(re.findall(r"^([\w/-]+)$", (folder / "index.md").read_text("utf-8"), re.M))
+    pages = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.md")} - {"index"}
+    assert {page for page in pages if not page.startswith("results/")} <= listed
+    assert "results/*" in (folder / "index.md").read_text("utf-8")
+
+
 UNUSED = re.compile(
     r"\b(FAR|FRR|[Ff]alse (?:acceptance|rejection) rate|[Ii]mposters?|[Ee]nroll(?:ment|s)?|[Ss]core pairs?"
     r"|(?:[Ii]mpostor|[Gg]enuine) pairs?|[Gg]estures?)\b"
