@@ -4,8 +4,8 @@
 
 Trains five seeds of configs/grid_mesh.toml and measures each once on the test phrases, beside DTW, other networks in
 the transformer's place and the controls that see no order, then with templates of one to five takes.
-Writes docs/results/grid.json and .md, and the section of README.md between the grid marks. The shipped encoder is made
-by tools/release_encoder.py and measured by benchmarks/operating_points.py.
+Writes docs/results/grid.json and .md. The shipped encoder is made by tools/release_encoder.py and measured by
+benchmarks/operating_points.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from figures import figures
-from sections import write_section
 
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache, read_features
@@ -78,7 +77,6 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "grid.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     (folder / "grid.md").write_text(page(results), "utf-8")
-    write_readme(results)
 
 
 def measure(
@@ -175,32 +173,6 @@ def page(results: dict[str, object]) -> str:
         *(f"| {own['takes']} | {own['AP']:.3f} | {own['EER']:.3f} |" for own in takes),
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_readme(results: dict[str, object]) -> None:
-    """Replace what stands between the grid marks of README.md."""
-    systems: dict[str, dict[str, object]] = results["systems"]  # type: ignore[assignment]
-    rows = [
-        f"| {name} | {own['AP']:.3f} | {own['peak F1']:.3f} | {own['EER']:.3f} |"
-        for name, own in sorted(systems.items(), key=lambda item: -item[1]["AP"])
-    ]
-    own = systems[ENCODER]
-    low, high = own["AP interval"]
-    lines = [
-        f"Real lips: one speaker of the GRID corpus, all {own['genuine'] + own['impostor']} pairs of "
-        f"{results['clips']['test']} clips of 14 phrases that no system was trained on; {own['prevalence']:.1%} of the "
-        "pairs are genuine, which is the average precision of a guess. Encoders: mean of five seeds, unless a row "
-        "says otherwise.",
-        "",
-        "| system | average precision | peak F1 | EER |",
-        "|---|---|---|---|",
-        *rows,
-        "",
-        f"95% interval of the transformer's average precision over motions (first seed): {low:.3f} to {high:.3f}. "
-        "One speaker: this says nothing about other people. Written by `benchmarks/grid.py`; other networks and "
-        "enrolment takes are in [docs/results/grid.md](docs/results/grid.md).",
-    ]
-    write_section(ROOT / "README.md", "grid", "\n".join(lines))
 
 
 def show(name: str):

@@ -11,7 +11,7 @@ run all the same.
 With --race the same frames go, in turns, through this package and through those of mediapipe, uniface and deepface that
 are installed for another Python, such as `theirs/bin/python`; MediaPipe needs the bundle of its landmarker. They are
 compared by processor time, decoding left out. With --write the figures go to docs/results/pipeline.json and into the
-section of README.md between the pipeline marks.
+section of docs/results/speed.md between the pipeline marks.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path, nargs="?", default=None)
     parser.add_argument(
-        "--write", action="store_true", help="write docs/results/pipeline.json and the README's section"
+        "--write", action="store_true", help="write docs/results/pipeline.json and the section of speed.md"
     )
     parser.add_argument("--race", metavar="PYTHON", default="", help="an interpreter that has others' packages")
     parser.add_argument("--landmarker", default="", help="MediaPipe's face_landmarker.task")
@@ -270,11 +270,11 @@ def main() -> None:
             print(f"  {name:12} " + (entry.get("absent") or f"{entry['ms']:6.2f}   {ratio}"))
     if arguments.write:
         (ROOT / "docs" / "results" / "pipeline.json").write_text(json.dumps(result, indent=2) + "\n")
-        write_section(ROOT / "README.md", "pipeline", section(result))
+        write_section(ROOT / "docs" / "results" / "speed.md", "pipeline", section(result))
 
 
 def section(result: dict[str, Any]) -> str:
-    """The table of the README."""
+    """The table of docs/results/speed.md."""
     one = result["1 threads"]
     lines = [
         "Median milliseconds of processor time a frame of a 640 x 480 clip at 25 frames/s, one thread, on the machine "
@@ -295,8 +295,7 @@ def section(result: dict[str, Any]) -> str:
     lines += [
         f"| **frames/s of one processor** | **{1000 / one[PROCESSOR]:.0f}** | |",
         "",
-        "Of a file, a second thread decodes and detects faces ahead, where another processor is free. What each step",
-        "costs, and other runtimes and packages on the same frames: [docs/results/speed.md](docs/results/speed.md).",
+        "Of a file, a second thread decodes and detects faces ahead, where another processor is free.",
         "",
         f"Verifying two 10-s clips of 1920 x 1080 needs "
         f"{result['peak memory, two 10-s 1080p clips, MiB']:.0f} MiB at its peak.",

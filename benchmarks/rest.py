@@ -5,7 +5,7 @@
 Two sets, each by what `facemotion bench real` measures: the test phrases of GRID s1, cut tight, with rest held round
 them and frames left out; and whole sentences of two speakers, whose rest is real, for the sound tells when they speak.
 They say a sentence once each, so that no trial is genuine: the cosine of a sentence with itself, cut tight, and
-refusals count there. With --write the figures go into docs/results/rest.json and rest.md, and into README.md;
+refusals count there. With --write the figures go into docs/results/rest.json and rest.md;
 tools/release_figures.py holds them to the encoder that ships and puts them on its card.
 """
 
@@ -15,9 +15,8 @@ import argparse
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -40,7 +39,6 @@ from facemotion.verifier import Verifier
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "rest.md"
 RESULTS = PAGE.with_suffix(".json")
-README = Path(__file__).parents[1] / "README.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("phrases", type=Path, help="manifest of GRID s1; its split `test` is measured")
     parser.add_argument("sentences", type=Path, help="folder of whole sentences, with clips.csv")
     parser.add_argument("--cache", type=Path, default=Path("features"), help="folder of the feature cache")
-    parser.add_argument("--write", action="store_true", help="write docs/results/rest.json, rest.md and README.md")
+    parser.add_argument("--write", action="store_true", help="write docs/results/rest.json and rest.md")
     given = parser.parse_args(arguments)
     verifier = load_measured(Models.shipped(), RESULTS.with_name("operating_points.json"))
     sets = {
@@ -66,27 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_section(PAGE, name, markdown(bench))
     if given.write:
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-        write_section(README, "rest", readme(results))
-
-
-def readme(results: Mapping[str, Any]) -> str:
-    """What rest and slow cameras do, in few lines."""
-    lines = [
-        "Real lips as users film them: the 14 test phrases of one speaker of the GRID corpus, of whom other phrases "
-        "were trained on. Rest stands before and after the motion. FNMR is at the default operating point.",
-        "",
-        "| clips | EER | time warping, nothing learned | FNMR, one take enrolled | three takes | refused |",
-        "|---|---|---|---|---|---|",
-    ]
-    for own in results["phrases"]["conditions"]:
-        if own["condition"] == "0.5 s of rest, 25/s" or not own["clips"]:
-            continue  # the recordings have 25/s, and no marks
-        found = own["eer"]
-        errors = [f"{own['fnmr'][takes]['rate']:.1%}" for takes in ("1", "3")] if found else ["", ""]
-        figures = [f"{found['value']:.3f}" if found else "", f"{own['warping']:.3f}" if own["warping"] else "", *errors]
-        refused = f"{sum(own['refused'].values()) / own['clips']:.1%}"
-        lines.append(f"| {' | '.join([own['condition'], *figures, refused])} |")
-    return "\n".join(lines)
 
 
 def load_measured(models: Models, operating_points: Path) -> Verifier:

@@ -79,7 +79,6 @@ def test_the_page_is_written_into_its_sections(tmp_path, monkeypatch, capsys):
     operating_points = shutil.copy(rest.RESULTS.with_name("operating_points.json"), tmp_path)
     assert operating_points
     monkeypatch.setattr(rest, "RESULTS", tmp_path / "rest.json")
-    monkeypatch.setattr(rest, "README", Path(shutil.copy(rest.README, tmp_path / "README.md")))
     for name in ("anna-wink-pout-1.mp4", "anna-brows-smile-1.mp4"):
         shutil.copy(SAMPLES / name, tmp_path / name)
     rows = [f"{path.name},anna,{path.stem},lip,0,1,test" for path in sorted(tmp_path.glob("*.mp4"))]
@@ -91,13 +90,7 @@ def test_the_page_is_written_into_its_sections(tmp_path, monkeypatch, capsys):
     assert found["sha256"] == json.loads((tmp_path / "operating_points.json").read_text("utf-8"))["sha256"]
     assert found["phrases"]["marked"] == 0
     assert found["sentences"]["marked"] == 2
-    assert rest.readme(found) in (tmp_path / "README.md").read_text("utf-8")
     _, phrases, sentences = text.split(":begin -->")
     assert "| real rest |" not in phrases
     assert "| real rest | 2 |" in sentences
     assert "sentences\n\n**Errors" in capsys.readouterr().out
-
-
-def test_the_readme_says_what_was_measured():
-    found = json.loads(rest.RESULTS.read_text("utf-8"))
-    assert f"<!-- rest:begin -->\n{rest.readme(found)}\n<!-- rest:end -->" in rest.README.read_text("utf-8")
