@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def test_every_page_is_in_the_contents_of_the_site():
     pages = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.md")} - {"index"}
     assert {page for page in pages if not page.startswith("results/")} <= listed
     assert "results/*" in (folder / "index.md").read_text("utf-8")
+
+
+def test_what_was_learned_names_experiments_whose_rows_are_kept():
+    folder = ROOT / "docs" / "results"
+    experiments = {own["name"]: own for own in json.loads((folder / "ablations.json").read_text("utf-8"))}
+    tables = [part for own in experiments.values() for part in own["parts"] if isinstance(part, dict)]
+    assert sum(len(table["rows"]) for table in tables) > 100
+    named = set()
+    for page in ("ablations.md", "ablations_people.md"):
+        for names in re.findall(r"\[([a-zS][\w ,.-]+)\](?!\()", (folder / page).read_text("utf-8")):
+            named.update(names.split(", "))
+    assert named == set(experiments) - {"about"}
 
 
 UNUSED = re.compile(
