@@ -85,7 +85,7 @@ def table(results: dict[str, dict[str, object]]) -> str:
         "# Extractors on real lips",
         "",
         "Written by `benchmarks/extractors.py`: a small encoder (`configs/grid_mesh.toml`) trained on frozen features "
-        "of the 30 training phrases of GRID s1, measured on 14 other phrases, all pairs, prevalence .068, mean over "
+        "of the 30 training phrases of GRID s1, measured on 14 other phrases, all pairs, prevalence 0.068, mean over "
         "seeds. One speaker; frames of the training phrases may have taught an extractor too, see its card.",
         "",
         "| extractor | AP | each seed | peak F1 | EER |",

@@ -301,7 +301,7 @@ def emotion_table(name: str, figures: dict[str, object]) -> list[str]:
     lines = [
         "",
         f"Emotions by {name}, {figures['stills']} stills of rendered validation people: accuracy {figures['accuracy']} "
-        f"(chance .14); by group: {', '.join(groups)}. Rows are the emotion that was rendered, columns what was found:",
+        f"(chance 0.14); by group: {', '.join(groups)}. Rows are the emotion that was rendered, columns what was found:",
         "",
         f"| | {' | '.join(EMOTIONS)} |",
         f"|{'---|' * (len(EMOTIONS) + 1)}",

@@ -301,5 +301,5 @@ def _kinds(rows: Sequence[Json]) -> list[str]:
         lines.append("| " + " | ".join([name, *cells]) + " |")
     guess = next((row for row in rows if all(kind in row for kind in kinds)), None)
     if guess:
-        lines.append("| a guess | " + " | ".join(f"{guess[kind]['prevalence']:.3f} (.500)" for kind in kinds) + " |")
+        lines.append("| a guess | " + " | ".join(f"{guess[kind]['prevalence']:.3f} (0.500)" for kind in kinds) + " |")
     return lines
