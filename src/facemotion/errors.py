@@ -81,6 +81,33 @@ class InstallationError(UsageError):
     """A package that facemotion needs is missing, broken or of a version that it wasn't made for."""
 
 
+# Recording ----------------------------------------------------------------------------------------------------------
+
+
+class CameraError(UsageError):
+    """A camera gives no frames. The takes that were kept before stay."""
+
+
+class NoCameraError(CameraError):
+    """There is no such camera, or it can't be opened."""
+
+
+class CameraSilentError(CameraError):
+    """The camera was opened and gives no frame."""
+
+
+class CameraLostError(CameraError):
+    """The camera gave frames and stopped: it was unplugged, or another program took it."""
+
+
+class RecordingPlanError(UsageError):
+    """The plan of a recording has an unknown column or a bad row, or asks for what the manifest rules out."""
+
+
+class ConsentError(UsageError):
+    """The text of consent can't be used, or nobody agreed to it."""
+
+
 # Acquisition --------------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from facemotion.cli.learning import (
     train_commands,
 )
 from facemotion.cli.operating import audit_commands, bench_commands, doctor_command, key_commands, serve, store
-from facemotion.cli.people import calibrate, demo, landmarks, users, verify
+from facemotion.cli.people import calibrate, demo, landmarks, record, users, verify
 from facemotion.cli.terminal.console import lost_output, report_error, speak_on
 from facemotion.errors import FacemotionError, MissingExtraError, UsageError, WriteError
 from facemotion.system.files import FULL
@@ -59,6 +59,7 @@ GROUPS = (
     tables_command,
     evaluate,
     failures_command,
+    record,
     calibrate,
     bench_commands,
 )

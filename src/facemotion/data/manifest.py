@@ -105,7 +105,7 @@ def read_manifest(path: Path) -> Manifest:
                 raise ManifestError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(_REQUIRED)}.")
             for row in reader:
                 try:
-                    records.append(_record(row, f"{path}, line {reader.line_num}"))
+                    records.append(read_row(row, f"{path}, line {reader.line_num}"))
                 except ManifestError as error:
                     problems.append(str(error))
     except OSError as error:
@@ -133,6 +133,27 @@ def write_manifest(path: Path, records: Iterable[ClipRecord]) -> None:
         span = (record.span or ("", "")) if spans else ()
         writer.writerow([*(getattr(record, column) for column in COLUMNS), *span])
     write_whole(path, text.getvalue())
+
+
+def append_record(path: Path, record: ClipRecord) -> None:
+    """Add a row to a manifest, made if it isn't there. What it holds stays as it is, further columns too.
+
+    Raises:
+        ManifestError: what is there can't be read. OSError: as `write_whole`.
+    """
+    try:
+        before = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+        columns = next(csv.reader(io.StringIO(before)), None) or list(COLUMNS)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    if not before:
+        writer.writeheader()
+    elif not before.endswith(("\n", "\r")):
+        text.write("\n")
+    writer.writerow({column: getattr(record, column) for column in COLUMNS})
+    write_whole(path, before + text.getvalue())
 
 
 def near_miss_name(motion: str, variant: str) -> str:
@@ -217,7 +238,15 @@ def _raise_first(problems: Sequence[str]) -> None:
         raise ManifestError(problems[0] + more, problems=tuple(problems))
 
 
-def _record(row: dict[str, str], where: str) -> ClipRecord:
+def read_row(row: Mapping[str, str], where: str) -> ClipRecord:
+    """The record of one row.
+
+    Args:
+        row: texts by column.
+        where: the row is, for messages.
+    Raises:
+        ManifestError: a value is missing, or isn't what its column holds.
+    """
     texts = {name: (row.get(name) or "").strip() for name in COLUMNS}
     for name in ("path", "subject", "motion"):
         if not texts[name]:
@@ -247,7 +276,7 @@ def _record(row: dict[str, str], where: str) -> ClipRecord:
     )
 
 
-def _span(row: dict[str, str], where: str) -> tuple[float, float] | None:
+def _span(row: Mapping[str, str], where: str) -> tuple[float, float] | None:
     onset, offset = ((row.get(name) or "").strip() for name in SPAN)
     if not onset and not offset:
         return None
@@ -270,16 +299,23 @@ def _label_problems(records: Sequence[ClipRecord]) -> Iterator[str]:
     takes = defaultdict(list)
     for record in records:
         takes[record.subject, record.motion].append(record)
-    owners = defaultdict(set)
-    for record in records:
-        if record.kind != ClipKind.MIMIC:
-            owners[record.motion].add(record.subject)
     for (subject, motion), group in takes.items():
         if len(group) == 1:
             yield f"{subject} makes the motion {motion} only once ({group[0].path}); record it again or drop its row."
         for repetition, times in Counter(r.repetition for r in group).items():
             if times > 1:
                 yield f"{subject} has {times} clips of {motion} with repetition {repetition}; number the takes apart."
+    yield from find_kind_problems(records)
+
+
+def find_kind_problems(records: Iterable[ClipRecord]) -> Iterator[str]:
+    """One sentence for each motion of which clips are of several kinds, and each mimic or near miss of nothing."""
+    takes, owners = defaultdict(list), defaultdict(set)
+    for record in records:
+        takes[record.subject, record.motion].append(record)
+        if record.kind != ClipKind.MIMIC:
+            owners[record.motion].add(record.subject)
+    for (subject, motion), group in takes.items():
         if len({r.kind for r in group}) > 1:
             yield f"The motion {motion} of {subject} has clips of several kinds; give each kind a name of its own."
         kind = group[0].kind

@@ -1,0 +1,1 @@
+"""Takes filmed into a data set: a camera or films in, clips, a manifest and everybody's consent out."""

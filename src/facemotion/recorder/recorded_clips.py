@@ -1,0 +1,107 @@
+"""The folder of a recording: clips as SUBJECT/MOTION/FILE, and the manifest that names those that were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from facemotion.data.manifest import append_record, find_kind_problems, read_manifest, read_row
+from facemotion.data.take_folders import MANIFEST
+from facemotion.errors import RecordingPlanError
+from facemotion.recorder.recording_plan import PlannedMotion
+from facemotion.system.files import room_for
+from facemotion.types import ClipRecord
+
+DRAFT = ".take.mp4"
+"""The take that is being filmed or judged; no clip before it is kept."""
+
+
+class RecordedClips:
+    """Where a session puts its clips. What is there already is never overwritten.
+
+    Args:
+        folder: made if it isn't there.
+
+    Attributes:
+        manifest: path of the manifest. session: number of this session, one more than the last one.
+    Raises:
+        ManifestError: a manifest is there and can't be read. WriteError: the folder can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = folder / MANIFEST
+        self._folder = folder
+        with room_for(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._records: Sequence[ClipRecord] = ()
+        if self.manifest.exists():
+            self._records = read_manifest(self.manifest).records
+        self.session = 1 + max((record.session for record in self._records), default=0)
+
+    @property
+    def draft(self) -> Path:
+        """Where the next take is filmed to."""
+        return self._folder / DRAFT
+
+    @property
+    def folder(self) -> Path:
+        """Of the clips."""
+        return self._folder
+
+    def check_plan(self, planned: Iterable[PlannedMotion]) -> None:
+        """Hold a plan to what a manifest may say, before anybody is filmed.
+
+        Raises:
+            RecordingPlanError: a motion would get clips of several kinds, or a mimic or near miss would be of nothing.
+        """
+        records = [*self._records, *(self._record(motion, "-", 0) for motion in planned)]
+        before = set(find_kind_problems(self._records))
+        for problem in find_kind_problems(records):
+            if problem not in before:
+                raise RecordingPlanError(f"The plan can't be recorded: {problem}")
+
+    def next_take(self, motion: PlannedMotion) -> int:
+        """Number of the next take, from 0: one more than the last in the manifest, and no clip of it is there."""
+        mine = (r.repetition for r in self._records if (r.subject, r.motion) == (motion.subject, motion.motion))
+        number = 1 + max(mine, default=-1)
+        while self._place(motion, number).exists():
+            number += 1
+        return number
+
+    def keep(self, motion: PlannedMotion) -> ClipRecord:
+        """Give the draft its place and its row in the manifest.
+
+        Raises:
+            WriteError: the disk is full, or the folder can't be written to; the manifest is as it was.
+        """
+        number = self.next_take(motion)
+        place = self._place(motion, number)
+        record = self._record(motion, place.relative_to(self._folder).as_posix(), number)
+        with room_for(self.manifest):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.draft.rename(place)
+            try:
+                append_record(self.manifest, record)
+            except BaseException:
+                place.unlink()  # a clip that no row names would be nobody's
+                raise
+        self._records = (*self._records, record)
+        return record
+
+    def discard(self) -> None:
+        """Remove the draft, if there is one."""
+        self.draft.unlink(missing_ok=True)
+
+    def _place(self, motion: PlannedMotion, number: int) -> Path:
+        return self._folder / motion.subject / motion.motion / f"session-{self.session}-take-{number}.mp4"
+
+    def _record(self, motion: PlannedMotion, path: str, number: int) -> ClipRecord:
+        row = {
+            "path": path,
+            "subject": motion.subject,
+            "motion": motion.motion,
+            "kind": str(motion.kind),
+            "repetition": str(number),
+            "session": str(self.session),
+        }
+        return read_row(row, str(self.manifest))
