@@ -104,6 +104,10 @@ class RecordingPlanError(UsageError):
     """The plan of a recording has an unknown column or a bad row, or asks for what the manifest rules out."""
 
 
+class RecordingBusyError(UsageError):
+    """Another process records into the same folder."""
+
+
 class ConsentError(UsageError):
     """The text of consent can't be used, or nobody agreed to it."""
 

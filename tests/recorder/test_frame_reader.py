@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from facemotion.config import MediaSettings
-from facemotion.errors import CameraLostError, CameraSilentError, NoCameraError, UnreadableMediaError
-from facemotion.recorder.cameras import Device, Film, list_devices
+from facemotion.errors import CameraLostError, CameraSilentError, NoCameraError, NoVideoError, UnreadableMediaError
+from facemotion.recorder.cameras import Device, Film, films_of, list_devices
 from facemotion.recorder.frame_reader import CameraReader, FrameBuffer, TakeStoppedError
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
@@ -109,3 +109,17 @@ def test_the_devices_of_the_system_are_tried(monkeypatch, tmp_path, capfd):
     monkeypatch.setattr("facemotion.recorder.cameras._LINUX_LIST", tmp_path)
     assert list_devices() == []
     assert capfd.readouterr().err == ""
+
+
+def test_films_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
+    for name in ("take10.mp4", "take2.MOV", "notes.txt", ".take1.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    single = tmp_path / "no-suffix"
+    assert [film.path.name for film in films_of([single, tmp_path], MediaSettings())] == [
+        "no-suffix",
+        "take2.MOV",
+        "take10.mp4",
+    ]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoVideoError, match="holds no video"):
+        films_of([tmp_path / "empty"], MediaSettings())

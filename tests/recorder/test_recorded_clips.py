@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from facemotion.data.manifest import read_manifest
-from facemotion.errors import ManifestError, RecordingPlanError, WriteError
-from facemotion.recorder.recorded_clips import RecordedClips
+from facemotion.errors import ManifestError, RecordingBusyError, RecordingPlanError, WriteError
+from facemotion.recorder.recorded_clips import RecordedClips, recording_alone
 from facemotion.recorder.recording_plan import PlannedMotion
 from facemotion.types import ClipKind
 
@@ -19,7 +19,7 @@ def keep(clips: RecordedClips, motion: PlannedMotion = WINK, content: bytes = b"
 
 
 def test_takes_are_numbered_on_and_sessions_too(tmp_path):
-    first = RecordedClips(tmp_path / "new" / "set")
+    first = RecordedClips(tmp_path)
     kept = [keep(first), keep(first), keep(first, PlannedMotion("anna", "pout"))]
     second = RecordedClips(first.folder)
     kept.append(keep(second))
@@ -82,3 +82,15 @@ def test_a_plan_is_held_to_what_the_manifest_says_before_anybody_is_filmed(tmp_p
     ):
         with pytest.raises(RecordingPlanError, match=sentence):
             clips.check_plan([motion])
+
+
+def test_two_do_not_record_into_one_folder_at_once(tmp_path):
+    folder = tmp_path / "new" / "set"
+    busy = pytest.raises(RecordingBusyError, match="wait until it ends")
+    with recording_alone(folder), busy, recording_alone(folder):
+        raise AssertionError
+    with recording_alone(folder):
+        pass
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WriteError), recording_alone(tmp_path / "file" / "set"):
+        raise AssertionError

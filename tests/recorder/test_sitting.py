@@ -34,6 +34,7 @@ def films(folder, *names: str) -> list[Film]:
 @pytest.fixture
 def begun(tmp_path):
     """A folder with one kept take, and all that is in it."""
+    (tmp_path / "set").mkdir()
     clips = RecordedClips(tmp_path / "set")
     clips.draft.write_bytes(b"the take before")
     clips.keep(PlannedMotion("anna", "wink"))

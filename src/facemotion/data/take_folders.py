@@ -36,16 +36,16 @@ def read_clips(place: Path) -> Manifest:
 
 
 def _records(folder: Path) -> Iterator[ClipRecord]:
-    for subject in _visible(folder):
-        for motion in _visible(subject) if subject.is_dir() else ():
-            takes = _visible(motion) if motion.is_dir() else []
+    for subject in visible_files(folder):
+        for motion in visible_files(subject) if subject.is_dir() else ():
+            takes = visible_files(motion) if motion.is_dir() else []
             for number, take in enumerate(takes):
                 path = take.relative_to(folder).as_posix()
                 yield ClipRecord(path, subject.name, motion.name, ClipKind.FACIAL, number, 1)
 
 
-def _visible(folder: Path) -> list[Path]:
-    """What a folder holds, numbers in names counted as numbers; hidden files are a system's."""
+def visible_files(folder: Path) -> list[Path]:
+    """Files and folders in a folder, numbers in names counted as numbers; hidden files are a system's."""
 
     def order(path: Path) -> list[tuple[int, str]]:
         return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

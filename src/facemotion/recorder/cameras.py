@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
-from facemotion.errors import CameraLostError, NoCameraError
+from facemotion.data.take_folders import visible_files
+from facemotion.errors import CameraLostError, NoCameraError, NoVideoError
 from facemotion.media import read_frames
 
 Frame = NDArray[np.uint8]
 MOST_DEVICES = 10
 """Numbers of cameras that are tried where the system has no list of them."""
+SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+"""Of the files that are taken for films in a folder."""
 _LINUX_LIST = Path("/sys/class/video4linux")
 
 
@@ -64,6 +67,23 @@ class Film:
     def frames(self) -> Iterator[tuple[Frame, float]]:
         """See Camera."""
         return read_frames(self.path, replace(self.settings, analysis_side_px=self.settings.max_side_px))
+
+
+def films_of(places: Iterable[Path], settings: MediaSettings) -> list[Film]:
+    """Films in the order in which they are named; of a folder its videos in the order of their names, 2 before 10.
+
+    Raises:
+        NoVideoError: a folder holds no video.
+    """
+    films = []
+    for place in places:
+        found = [place]
+        if place.is_dir():
+            found = [path for path in visible_files(place) if path.suffix.lower() in SUFFIXES]
+            if not found:
+                raise NoVideoError(f"The folder {place} holds no video ({', '.join(SUFFIXES)}); name the films.")
+        films += [Film(path, settings) for path in found]
+    return films
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from facemotion.data.manifest import append_record, find_kind_problems, read_manifest, read_row
 from facemotion.data.take_folders import MANIFEST
-from facemotion.errors import RecordingPlanError
+from facemotion.errors import RecordingBusyError, RecordingPlanError
 from facemotion.recorder.recording_plan import PlannedMotion
 from facemotion.system.files import room_for
 from facemotion.types import ClipRecord
 
 DRAFT = ".take.mp4"
 """The take that is being filmed or judged; no clip before it is kept."""
+LOCK = ".recording"
+"""An empty file that the process which records holds locked."""
+
+
+@contextmanager
+def recording_alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from recording into a folder, which is made if it isn't there.
+
+    Raises:
+        RecordingBusyError: another process records into it now. WriteError: the folder can't be made or written to.
+    """
+    with room_for(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("ab")
+    with file:  # the system lets go of the lock when the process ends, however it ends
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            raise RecordingBusyError(
+                f"Another process records into {folder}; wait until it ends, or choose another folder."
+            ) from error
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class RecordedClips:
     """Where a session puts its clips. What is there already is never overwritten.
 
     Args:
-        folder: made if it isn't there.
+        folder: is there.
 
     Attributes:
-        manifest: path of the manifest. session: number of this session, one more than the last one.
+        folder: of the clips. manifest: path of the manifest.
+        session: number of this session, one more than the last one.
     Raises:
-        ManifestError: a manifest is there and can't be read. WriteError: the folder can't be made.
+        ManifestError: a manifest is there and can't be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.manifest = folder / MANIFEST
-        self._folder = folder
-        with room_for(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self._records: Sequence[ClipRecord] = ()
         if self.manifest.exists():
             self._records = read_manifest(self.manifest).records
@@ -41,12 +75,7 @@ class RecordedClips:
     @property
     def draft(self) -> Path:
         """Where the next take is filmed to."""
-        return self._folder / DRAFT
-
-    @property
-    def folder(self) -> Path:
-        """Of the clips."""
-        return self._folder
+        return self.folder / DRAFT
 
     def check_plan(self, planned: Iterable[PlannedMotion]) -> None:
         """Hold a plan to what a manifest may say, before anybody is filmed.
@@ -76,7 +105,7 @@ class RecordedClips:
         """
         number = self.next_take(motion)
         place = self._place(motion, number)
-        record = self._record(motion, place.relative_to(self._folder).as_posix(), number)
+        record = self._record(motion, place.relative_to(self.folder).as_posix(), number)
         with room_for(self.manifest):
             place.parent.mkdir(parents=True, exist_ok=True)
             self.draft.rename(place)
@@ -93,7 +122,7 @@ class RecordedClips:
         self.draft.unlink(missing_ok=True)
 
     def _place(self, motion: PlannedMotion, number: int) -> Path:
-        return self._folder / motion.subject / motion.motion / f"session-{self.session}-take-{number}.mp4"
+        return self.folder / motion.subject / motion.motion / f"session-{self.session}-take-{number}.mp4"
 
     def _record(self, motion: PlannedMotion, path: str, number: int) -> ClipRecord:
         row = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,8 @@ def record(
         Path | None, typer.Option("--plan", help="CSV file: subject, motion, takes, kind; without it you are asked.")
     ] = None,
     films: Annotated[
-        list[Path] | None, typer.Option("--from", help="A film in the camera's place, one for each take; repeat it.")
+        list[Path] | None,
+        typer.Option("--from", help="A film in the camera's place, one a take, or a folder of films."),
     ] = None,
     camera: Annotated[str, typer.Option("--camera", help="Number, path or address of the camera.")] = "0",
     size: Annotated[str, typer.Option("--size", help="Wanted width x height, such as 1280x720.")] = "",
@@ -62,9 +64,9 @@ def record(
     from facemotion.cli.people.recording_terminal import TerminalAttendant, ask_for_motions
     from facemotion.config import load_settings
     from facemotion.frontend import Frontend
-    from facemotion.recorder.cameras import Device, Film
+    from facemotion.recorder.cameras import Device, films_of
     from facemotion.recorder.consent import Consents, read_text
-    from facemotion.recorder.recorded_clips import RecordedClips
+    from facemotion.recorder.recorded_clips import RecordedClips, recording_alone
     from facemotion.recorder.recording_plan import read_plan
     from facemotion.recorder.sitting import Sitting
 
@@ -75,34 +77,31 @@ def record(
     text, planned = read_text(consent), read_plan(plan) if plan is not None else None
     if planned is None and yes:
         raise UsageError("With --yes nothing is asked: name the people and motions in a file with --plan.")
+    device = Device(_which(camera), _size(size))
+    cameras: Sequence[Camera] = films_of(films, settings.media) if films else [device]
     if planned is not None and films:
-        _check_films(len(films), sum(motion.takes for motion in planned))
-    wanted = _size(size)
-    clips = RecordedClips(folder)
-    consents = Consents(folder)
-    if planned is not None:
-        clips.check_plan(planned)
-    cameras: list[Camera] = [Film(path, settings.media) for path in films or ()]
+        _check_films(len(cameras), sum(motion.takes for motion in planned))
     attendant = TerminalAttendant(asks=not yes, films=bool(films), quiet=json)
-    sitting = Sitting(clips, consents, text, Frontend.load(settings), attendant)
-    try:
-        with attendant:
-            sitting.record(
-                ask_for_motions(clips) if planned is None else planned,
-                cameras or [Device(_which(camera), wanted)],
-                seconds,
-            )
-    except (KeyboardInterrupt, FacemotionError):
-        if not json:
-            print(*_sentences(sitting.outcome, clips.manifest), sep="\n", file=sys.stderr)
-        raise
+    with recording_alone(folder), attendant:
+        clips, consents = RecordedClips(folder), Consents(folder)
+        if planned is not None:
+            clips.check_plan(planned)
+        sitting = Sitting(clips, consents, text, Frontend.load(settings), attendant)
+        outcome = sitting.outcome
+        try:
+            sitting.record(ask_for_motions(clips) if planned is None else planned, cameras, seconds)
+        except (KeyboardInterrupt, FacemotionError):
+            if not json:
+                attendant.end_line()
+                print(*_sentences(outcome, clips.manifest), sep="\n", file=sys.stderr)
+            raise
     if json:
-        print_json(_as_json(sitting.outcome, clips.manifest, clips.session))
+        print_json(_as_json(outcome, clips.manifest, clips.session))
     else:
-        print(*_sentences(sitting.outcome, clips.manifest), sep="\n")
-    if not sitting.outcome.kept and sitting.outcome.without_consent:
+        print(*_sentences(outcome, clips.manifest), sep="\n")
+    if not outcome.kept and outcome.without_consent:
         raise ConsentError("Nobody agreed to be recorded, so nothing was.")
-    if sitting.outcome.refused:
+    if outcome.refused:
         raise typer.Exit(UNUSABLE)
 
 

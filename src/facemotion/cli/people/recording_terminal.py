@@ -52,7 +52,7 @@ class TerminalAttendant:
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._end_line()
+        self.end_line()
 
     def agrees(self, subject: str, text: ConsentText) -> bool:
         """Show the text and ask, unless nobody is asked."""
@@ -65,8 +65,10 @@ class TerminalAttendant:
         """Say whose turn it is; before a camera wait for Enter."""
         motion = take.motion
         self._sentence, self._going = "", False
+        if self._films:
+            return
         self._live.print(Text(f"{motion.subject}, {motion.motion}, take {take.number} of {motion.takes}", "bold"))
-        if self._asks and not self._films and ask("Press Enter when you are ready.") is None:
+        if self._asks and ask("Press Enter when you are ready.") is None:
             raise UsageError("Nobody answers; give --yes to record without questions.")
 
     def show(self, view: View) -> None:
@@ -91,13 +93,13 @@ class TerminalAttendant:
 
     def refuse(self, take: PlannedTake, reason: str) -> None:
         """Say why a take can't be used, and that it is made again."""
-        self._end_line()
-        again = "" if self._films else " This take is made again."
-        self._live.print(Text(f"Take {take.number} can't be used. ", "yellow") + Text(f"{reason}{again}", ""))
+        self.end_line()
+        if not self._films:  # which are listed at the end
+            self._live.print(Text("That take can't be used. ", "yellow") + Text(f"{reason} It is made again."))
 
     def choose(self, take: PlannedTake, filmed: FilmedTake, quality: QualityReport) -> Choice:
         """Show how the take is and ask whether to keep it."""
-        self._end_line()
+        self.end_line()
         motion = take.motion
         self._told.print(
             Text(f"  {motion.subject}, {motion.motion}, take {take.number}: can be used; {quality_line(quality)}")
@@ -126,7 +128,8 @@ class TerminalAttendant:
         else:
             self._status.update(Text(text))
 
-    def _end_line(self) -> None:
+    def end_line(self) -> None:
+        """Take the live line away."""
         if self._status is not None:
             self._status.stop()
             self._status = None
