@@ -300,8 +300,9 @@ def emotion_table(name: str, figures: dict[str, object]) -> list[str]:
     groups = [f"{group} {value:.2f}" for own in figures["groups"].values() for group, value in own.items()]
     lines = [
         "",
-        f"Emotions by {name}, {figures['stills']} stills of rendered validation people: accuracy {figures['accuracy']} "
-        f"(chance 0.14); by group: {', '.join(groups)}. Rows are the emotion that was rendered, columns what was found:",
+        f"Emotions by {name}, {figures['stills']} stills of rendered validation people: accuracy "
+        f"{figures['accuracy']} (chance 0.14); by group: {', '.join(groups)}. Rows are the emotion that was "
+        "rendered, columns what was found:",
         "",
         f"| | {' | '.join(EMOTIONS)} |",
         f"|{'---|' * (len(EMOTIONS) + 1)}",

@@ -152,6 +152,9 @@ class VerifierSettings:
     extractor: str = option("face-mesh", "feature extractor, by the name of its card")
     encoder: str = option("encoder-mesh", "sequence encoder, by the name of its card")
     operating_point: str = option("", "operating point of the encoder's card; empty for the card's default")
+    earlier_encoders: tuple[str, ...] = option(
+        (), "encoders whose templates are verified besides, by the names of their cards; nobody is enrolled with them"
+    )
     recogniser: str = option("", "face recogniser, by the name of its card; empty: motion alone is compared")
     recogniser_point: str = option("", "operating point of the recogniser's card; empty for the card's default")
     min_takes: int = option(2, "fewest enrolment takes", minimum=1, maximum=20)

@@ -136,8 +136,12 @@ class Enroller:
 
     def point(self, factor: Factor, takes: int) -> OperatingPoint:
         """The threshold of a factor for a template of so many takes."""
+        return for_takes(self.points(factor), takes)
+
+    def points(self, factor: Factor) -> OperatingPoints:
+        """The thresholds of a factor, by number of takes."""
         judge = self.appearance if factor == "appearance" and self.appearance is not None else self
-        return for_takes(judge.operating_points, takes)
+        return judge.operating_points
 
     @cached_property
     def common(self) -> dict[str, NDArray[np.float32]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal, TypeVar
 
@@ -25,12 +26,31 @@ from facemotion.frontend import Acquirer, Acquisition, Frontend
 from facemotion.media import ClipLike, Footage, footage_of, footage_of_several
 from facemotion.models import Models
 from facemotion.store import TemplateStore, check_user
-from facemotion.thresholds import OperatingPoints, operating_points, strictest_operating_points, template_score
-from facemotion.types import Decision, Embedding, Factor, FactorResult, OperatingPoint
+from facemotion.thresholds import (
+    OperatingPoints,
+    for_takes,
+    operating_points,
+    strictest_operating_points,
+    template_score,
+)
+from facemotion.types import Decision, Embedding, Factor, FactorResult, FloatArray, OperatingPoint
 
 T = TypeVar("T")
 Take = ClipLike | Acquisition
 """A clip in any form that facemotion.media.given takes, or what a live session acquired."""
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierEncoder:
+    """An encoder that nobody is enrolled with any more, and whose templates are still verified.
+
+    Attributes:
+        encoder: of the same front end as the present one.
+        operating_points: its own, by number of takes.
+    """
+
+    encoder: Encoder
+    operating_points: OperatingPoints
 
 
 class Verifier:
@@ -45,12 +65,15 @@ class Verifier:
         operating_points: OperatingPoints,
         settings: Settings,
         appearance: Appearance | None = None,
+        *,
+        earlier: Sequence[EarlierEncoder] = (),
     ) -> None:
         self.frontend = frontend
         self.encoder = encoder
         self.operating_points = operating_points
         self.settings = settings
         self.appearance = appearance
+        self.earlier = tuple(earlier)
         self.enroller = Enroller(frontend, encoder, operating_points, settings.verifier, appearance)
 
     @classmethod
@@ -62,9 +85,9 @@ class Verifier:
         Raises:
             UsageError: `settings` are no Settings.
             SettingsError: among others, duplicate faces are to be looked for and no recogniser is named, or a clip in
-                the folder of common motions can't be used.
+                the folder of common motions can't be used, or an earlier encoder is the present one.
             UnknownModelError, MissingModelError, ModelHashError.
-            ModelMismatchError: the encoder was made for another extractor.
+            ModelMismatchError: an encoder was made for another extractor.
         """
         if settings is not None and not isinstance(settings, Settings):
             raise UsageError(
@@ -74,14 +97,16 @@ class Verifier:
         settings = settings or load_settings()
         frontend = Frontend.load(settings)
         models, wanted = Models.of(settings.runtime), settings.verifier
-        encoder = Encoder.load(wanted.encoder, models)
-        if encoder.frontend_id != frontend.extractor.frontend_id:
-            raise ModelMismatchError(
-                f"The encoder {settings.verifier.encoder!r} takes the features of {encoder.frontend_id!r}, but the "
-                f"extractor gives {frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
-            )
+        encoder = _load_encoder(wanted.encoder, models, frontend)
         points = operating_points(models, wanted.encoder, wanted.operating_point)
-        verifier = cls(frontend, encoder, points, settings, _load_appearance(wanted, models))
+        earlier = [
+            EarlierEncoder(_load_encoder(name, models, frontend), operating_points(models, name))
+            for name in wanted.earlier_encoders
+        ]
+        ids = [encoder.model_id, *(one.encoder.model_id for one in earlier)]
+        if len(set(ids)) < len(ids):
+            raise SettingsError(f"earlier_encoders names an encoder twice, or the present one: {', '.join(ids)}.")
+        verifier = cls(frontend, encoder, points, settings, _load_appearance(wanted, models), earlier=earlier)
         if wanted.common_motions not in ("off", "packaged"):
             _ = verifier.enroller.common  # a fault in the administrator's clips is told now, not to whoever enrols
         return verifier
@@ -93,9 +118,14 @@ class Verifier:
 
     @property
     def model_ids(self) -> dict[Factor, str]:
-        """The network behind each factor that is compared; a template of another one must be enrolled again."""
+        """The network behind each factor that is compared, with which users are enrolled."""
         own: dict[Factor, str] = {"motion": self.encoder.model_id}
         return own if self.appearance is None else own | {"appearance": self.appearance.recogniser.model_id}
+
+    def fits(self, factor: Factor, model_id: str) -> bool:
+        """Whether a template of that network can be compared; if not, its user must enrol again."""
+        earlier = {one.encoder.model_id for one in self.earlier} if factor == "motion" else set()
+        return model_id in {self.model_ids.get(factor), *earlier}
 
     def live(self, colours: Literal["RGB", "BGR"] = "RGB") -> Acquirer:
         """An Acquirer to push camera frames into; `verify`, `enrol`, `check` and `embed` take what its `finish` gives.
@@ -216,7 +246,8 @@ class Verifier:
             clip: as for verify.
         Raises:
             UnknownUserError: nobody of that name is enrolled.
-            ModelMismatchError: the template was made with another model; the user must enrol again.
+            ModelMismatchError: the template was made with a model that the settings don't name; the user must enrol
+                again.
             UsageError, MediaError, AcquisitionError: see verify.
         """
         _check_store(store)
@@ -229,22 +260,30 @@ class Verifier:
         Raises:
             UnknownUserError, ModelMismatchError: see check.
         """
-        # Encoded before the user is looked up: an unknown user's answer takes as long as a known one's.
-        probes, encode = _timed(lambda: self.embed_all(acquisition))
+        # Encoded by every encoder before the user is looked up: an unknown user costs as much time as a known one.
+        probes, encode = _timed(lambda: self._probes(acquisition))
         results: list[FactorResult] = []
         fault: UnknownUserError | ModelMismatchError | None = None
-        for factor, probe in probes.items():
+        for factor, tried in probes.items():
             try:
-                cosines = store.compare(user, factor, probe)
+                cosines, points = _compare(store, user, factor, tried)
             except (UnknownUserError, ModelMismatchError) as error:
                 fault = fault or error  # raised once every factor was compared, for the same reason
                 continue
-            point = self.enroller.point(factor, len(cosines))
+            point = for_takes(points, len(cosines))
             raised = self._raised(store, user, factor, point)
             results.append(FactorResult(factor, template_score(cosines), point, raised))
         if fault is not None:
             raise fault
         return _decision(results, (acquisition,), encode)
+
+    def _probes(self, acquisition: Acquisition) -> dict[Factor, list[tuple[Embedding, OperatingPoints]]]:
+        """By factor: the vector of each network that may have made the template, and the thresholds that go with it."""
+        probes = {
+            factor: [(probe, self.enroller.points(factor))] for factor, probe in self.embed_all(acquisition).items()
+        }
+        probes["motion"] += [(one.encoder(acquisition.features), one.operating_points) for one in self.earlier]
+        return probes
 
     def _raised(self, store: TemplateStore, user: str, factor: Factor, point: OperatingPoint) -> float:
         """How far this user's own threshold lies above the operating point's; never below, where no evidence is."""
@@ -255,6 +294,33 @@ class Verifier:
         if len(template.vectors) < 2:
             return 0.0
         return share * max(0.0, float(template.agreement.min()) - point.threshold)
+
+
+def _compare(
+    store: TemplateStore, user: str, factor: Factor, tried: Sequence[tuple[Embedding, OperatingPoints]]
+) -> tuple[FloatArray, OperatingPoints]:
+    """Compare a factor by the one network that made the template.
+
+    Args:
+        store: open.
+        user: as it is stored.
+        factor: which one.
+        tried: vector and thresholds of each network that may have; the present one first.
+    Returns:
+        (K,) cosines with the takes of the template, and the thresholds that go with them.
+    Raises:
+        UnknownUserError, ModelMismatchError: there is no template, or it is of none of these.
+    """
+    found: tuple[FloatArray, OperatingPoints] | None = None
+    faults: list[UnknownUserError | ModelMismatchError] = []
+    for probe, points in tried:  # all of them, whichever fits: every user's answer takes as long
+        try:
+            found = (store.compare(user, factor, probe), points)
+        except (UnknownUserError, ModelMismatchError) as error:
+            faults.append(error)
+    if found is None:
+        raise faults[0]
+    return found
 
 
 def _check_store(store: object) -> None:
@@ -276,6 +342,21 @@ def _decision(results: Sequence[FactorResult], acquisitions: Sequence[Acquisitio
             milliseconds[stage] = milliseconds.get(stage, 0.0) + spent
     milliseconds["encode"] = encode
     return Decision(tuple(results), tuple(a.quality for a in acquisitions), milliseconds)
+
+
+def _load_encoder(name: str, models: Models, frontend: Frontend) -> Encoder:
+    """An encoder that takes what the front end gives.
+
+    Raises:
+        UnknownModelError, MissingModelError, ModelHashError. ModelMismatchError: it takes other features.
+    """
+    encoder = Encoder.load(name, models)
+    if encoder.frontend_id != frontend.extractor.frontend_id:
+        raise ModelMismatchError(
+            f"The encoder {name!r} takes the features of {encoder.frontend_id!r}, but the extractor gives "
+            f"{frontend.extractor.frontend_id!r}; choose an encoder of the same front end."
+        )
+    return encoder
 
 
 def _load_appearance(wanted: VerifierSettings, models: Models) -> Appearance | None:

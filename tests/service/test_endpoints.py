@@ -62,7 +62,7 @@ def test_the_status_counts_failures_in_a_row(server, talk, brow):
     server.enrol("quinn", talk[:2])
     assert server.verify("quinn", brow[0]).json()["accepted"] is False
     status = server.call("GET", "/v1/users/quinn", "enrol").json()
-    assert (status["enrolled"], status["failures"], status["must_enrol_again"]) == (True, 1, False)
+    assert (status["enrolled"], status["failures"], status["outdated"]) == (True, 1, False)
 
 
 def test_enrolling_again_replaces_the_motion(server, talk, brow):
@@ -233,7 +233,8 @@ def test_who_enrolled_with_another_model_or_without_a_face_fails_uncharged(tmp_p
             answer = server.verify(user, talk[3]).json()
             assert (answer["accepted"], answer["evidence"]["outcome"]) == (False, "must enrol again")
             status = server.call("GET", f"/v1/users/{user}").json()
-            assert (status["must_enrol_again"], status["failures"]) == (True, 0)
+            assert (status["must_enrol_again"], status["outdated"], status["failures"]) == (True, True, 0)
+        assert "facemotion_users_outdated 2.0\n" in server.call("GET", "/metrics").text
         assert server.verify("old", talk[4], "verify").json() == {"accepted": False, "evidence": None}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="list")(list_models)
     group.command()(show)
     group.command()(pull)
+    group.command()(keep)
     app.add_typer(group, name="models")
 
 
@@ -98,6 +100,29 @@ def pull(name: NameArgument, config: ConfigOption = None, json: JsonOption = Fal
     print(f"{name} is at {path}. Licence: {entry.licence}. {entry.note}".rstrip())
     if entry.role == "recogniser":
         print(f'To compare faces too, set recogniser = "{name}" under [verifier]; users must enrol again.')
+
+
+def keep(
+    name: NameArgument,
+    new_name: Annotated[str, typer.Argument(help="Name that the copy gets.")],
+    package: Annotated[
+        Path | None, typer.Option("--from", help="Wheel or sources of an earlier facemotion to take the model from.")
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep a model under another name, so that an upgrade doesn't take it away from those who enrolled with it."""
+    from facemotion.config import load_settings
+    from facemotion.models import Models
+    from facemotion.models.keep import keep as copy
+
+    kept = copy(name, new_name, Models.of(load_settings(config).runtime), package)
+    if json:
+        print_json({"model": kept.name, "model_id": kept.model_id, "sha256": kept.sha256})
+        return
+    print(f"{kept.model_id} is kept as {kept.name}.")
+    if kept.role == "encoder":
+        print(f'After the upgrade, set earlier_encoders = ["{kept.name}"] under [verifier].')
 
 
 def _plain(value: object) -> str:

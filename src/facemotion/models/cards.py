@@ -37,6 +37,7 @@ class ModelCard:
         file: name of the ONNX file.
         sha256: of the file's bytes, 64 hexadecimal digits.
         bytes: size of the file.
+        keeps_name_of: name that the model had before it was kept under this one, which its id keeps; else empty.
         keeps_id_of: SHA-256 of an earlier file of the same weights and answers, whose id this one keeps; else empty.
         role: detector, extractor, encoder or recogniser.
         licence: SPDX identifier of the weights.
@@ -56,6 +57,7 @@ class ModelCard:
     file: str
     sha256: str
     bytes: int = option(0, "size of the file", minimum=1)
+    keeps_name_of: str = ""
     keeps_id_of: str = ""
     role: str = option("", "what it does", choices=("detector", "extractor", "encoder", "recogniser"))
     licence: str = ""
@@ -86,9 +88,10 @@ class ModelCard:
     def model_id(self) -> str:
         """Name and first digits of the hash: two files of one name never pass for the same model.
 
-        A file that only computes the same faster keeps the id, so that features, templates and thresholds stay valid.
+        A file that only computes the same faster keeps the id, and so does one that is kept under another name:
+        features, templates and thresholds stay valid.
         """
-        return f"{self.name}@{(self.keeps_id_of or self.sha256)[:12]}"
+        return f"{self.keeps_name_of or self.name}@{(self.keeps_id_of or self.sha256)[:12]}"
 
 
 def read_cards(path: Path) -> dict[str, ModelCard]:

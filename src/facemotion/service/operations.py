@@ -32,6 +32,7 @@ from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import UserSummary
+from facemotion.store.outdated import count_outdated
 from facemotion.store.sql import SqlStore, hold_user
 from facemotion.types import Decision
 from facemotion.verifier import Verifier
@@ -59,11 +60,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class UserState:
-    """What is known of a name; `summary` is None where nobody of that name is enrolled."""
+    """What is known of a name.
+
+    Attributes:
+        summary: None where nobody of that name is enrolled.
+        lock: whether attempts are let in.
+        must_enrol_again: a template is of no network that is run, or that of a factor is missing.
+        outdated: a template isn't of the network that users are enrolled with now, or is missing.
+    """
 
     summary: UserSummary | None
     lock: LockState
     must_enrol_again: bool
+    outdated: bool
 
 
 class Operations:
@@ -257,9 +266,17 @@ class Operations:
 
     def state(self, user: str) -> UserState:
         """What is known of a name now."""
-        summary, running = self.store.find(user), self.verifier.model_ids
-        again = summary is not None and any(summary.model_ids.get(factor) != model for factor, model in running.items())
-        return UserState(summary, self.attempts.state(user), again)
+        summary = self.store.find(user)
+        again = outdated = False
+        if summary is not None:
+            stored = {factor: summary.model_ids.get(factor, "") for factor in self.verifier.model_ids}
+            outdated = stored != self.verifier.model_ids
+            again = not all(self.verifier.fits(factor, model) for factor, model in stored.items())
+        return UserState(summary, self.attempts.state(user), again, outdated)
+
+    def count_outdated(self) -> int:
+        """Users whose templates aren't of the networks that users are enrolled with now."""
+        return count_outdated(self.database, self.verifier.model_ids)
 
     def delete(self, caller: Caller, user: str) -> None:
         """Remove everything kept of a user but the rows of the audit trail.

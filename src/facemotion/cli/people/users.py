@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facemotion.cli.terminal.console import JsonOption, StoreOption, agreed, default_store, print_json
+from facemotion.cli.terminal.console import ConfigOption, JsonOption, StoreOption, agreed, default_store, print_json
+
+if TYPE_CHECKING:
+    from facemotion.types import Factor
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +19,14 @@ def register(app: typer.Typer) -> None:
     app.command()(forget)
 
 
-def users(store: StoreOption = "", json: JsonOption = False) -> None:
+def users(
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only those whose templates aren't of the models that the settings name.")
+    ] = False,
+    store: StoreOption = "",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
     """List the enrolled users."""
     from rich import box
     from rich.console import Console
@@ -27,6 +38,9 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     place = store or default_store()
     with open_store(place, make=False) as opened:
         summaries = opened.users()
+    if outdated:
+        wanted = _model_ids(config)
+        summaries = [one for one in summaries if one.model_ids != wanted]
     if json:
         print_json(
             {
@@ -46,7 +60,8 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
     if not summaries:
         from facemotion.store.database import store_name
 
-        print(f"Nobody is enrolled in {store_name(place)}.")
+        lacks = "Nobody must enrol again" if outdated else "Nobody is enrolled"
+        print(f"{lacks} in {store_name(place)}.")
         return
     table = Table("user", "takes", "model", "enrolled (UTC)", "changed (UTC)", box=box.SIMPLE, pad_edge=False)
     for one in summaries:
@@ -54,6 +69,17 @@ def users(store: StoreOption = "", json: JsonOption = False) -> None:
         dates = (f"{one.enrolled:%Y-%m-%d %H:%M}", f"{one.changed:%Y-%m-%d %H:%M}")
         table.add_row(Text(one.user), takes, ", ".join(one.model_ids.values()), *dates)
     Console().print(table)
+
+
+def _model_ids(config: Path | None) -> dict[Factor, str]:
+    """The network of each factor that the settings name."""
+    from facemotion.config import load_settings
+    from facemotion.models import Models
+
+    settings = load_settings(config)
+    models, wanted = Models.of(settings.runtime), settings.verifier
+    found: dict[Factor, str] = {"motion": models.card(wanted.encoder).model_id}
+    return found | {"appearance": models.card(wanted.recogniser).model_id} if wanted.recogniser else found
 
 
 def forget(

@@ -200,7 +200,10 @@ class UserStatus(Message):
     enrolled_at: datetime | None = Field(description="First enrolment.")
     changed_at: datetime | None = Field(description="Last enrolment.")
     must_enrol_again: bool = Field(
-        description="The template was made with an outdated model, or lacks a face that is compared by now."
+        description="The template is of a model that isn't run any more, or lacks a face that is compared by now."
+    )
+    outdated: bool = Field(
+        description="The template is of an earlier model, with which it is still verified, or must_enrol_again."
     )
     failures: int = Field(description="Failures in a row.")
     wait_seconds: float = Field(description="How long until the next attempt is let through; 0 if it is now.")

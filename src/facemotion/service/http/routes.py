@@ -196,6 +196,7 @@ def status(request: Request, caller: RequestCaller, user: UserName) -> messages.
         enrolled_at=summary.enrolled if summary else None,
         changed_at=summary.changed if summary else None,
         must_enrol_again=state.must_enrol_again,
+        outdated=state.outdated,
         failures=state.lock.failures,
         wait_seconds=state.lock.wait_seconds,
         locked=state.lock.locked,
@@ -285,8 +286,11 @@ def ready(request: Request) -> messages.Health:
     return messages.Health(status="ok")
 
 
-async def metrics(request: Request, caller: RequestCaller) -> Response:
+def metrics(request: Request, caller: RequestCaller) -> Response:
     """Counts and times in the text format of Prometheus; no names."""
     context = context_of(request)
-    gauges = {"facemotion_seats_taken": float(context.analysis.taken)}
+    gauges = {
+        "facemotion_seats_taken": float(context.analysis.taken),
+        "facemotion_users_outdated": float(context.operations.count_outdated()),
+    }
     return Response(context.metrics.text(gauges), media_type="text/plain; version=0.0.4")
