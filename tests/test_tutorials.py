@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from facemotion.config import Settings, read_toml
-from facemotion.frontend import Acquisition, Frontend
+from facemotion.frontend import Acquirer, Acquisition, Frontend
+from facemotion.frontend.sighting import Sighting
 from facemotion.training.encoder.settings import TrainingSettings
 from tools import tutorials
 
@@ -21,18 +22,24 @@ SOURCES = {name: (tutorials.FOLDER / name).read_text("utf-8") for name in (*tuto
 @pytest.fixture(scope="module")
 def each_clip_is_read_once() -> Iterator[None]:
     """The pages look at the same eight clips again and again; what the front end makes of each is kept."""
-    acquire, kept = Frontend.acquire, {}
+    acquire, finish, seen, kept = Frontend.acquire, Acquirer.finish, [], {}
 
-    def remembered(frontend: Frontend, source: object, rate: float | None = None) -> Acquisition:
+    def finishing(acquirer: Acquirer, damaged_share: float = 0.0) -> Acquisition:
+        seen.append(acquirer.sighting())
+        return finish(acquirer, damaged_share)
+
+    def remembered(frontend: Frontend, source: object, rate: float | None = None) -> tuple[Acquisition, Sighting]:
         path = Path(getattr(source, "source", source))
         key = hashlib.sha256(path.read_bytes()).digest()
         if key not in kept:
-            kept[key] = acquire(frontend, path, rate)
+            kept[key] = acquire(frontend, path, rate), seen.pop()
         return kept[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Frontend, "acquire", remembered)
-        patch.setattr(Frontend, "features", lambda *given: remembered(*given).features)
+        patch.setattr(Acquirer, "finish", finishing)
+        patch.setattr(Frontend, "acquire", lambda *given: remembered(*given)[0])
+        patch.setattr(Frontend, "features", lambda *given: remembered(*given)[0].features)
+        patch.setattr(Frontend, "watch", lambda *given: remembered(*given)[1])
         yield
 
 
@@ -87,6 +94,11 @@ def test_a_page_is_written_anew_around_its_words():
     page = "Try:\n\n```console\n$ facemotion users\nold\n$ mkdir a\n```\n\nDone.\n"
     text = tutorials.rewritten(page, [("facemotion users", "new\nlines"), ("mkdir a", "")])
     assert text == "Try:\n\n```console\n$ facemotion users\nnew\nlines\n$ mkdir a\n```\n\nDone.\n"
+
+
+def test_of_a_long_output_a_page_shows_as_many_lines_as_before():
+    assert tutorials.shortened("a\nb\nc", like="old\nolder\n...") == "a\nb\n..."
+    assert tutorials.shortened("a\nb\nc", like="old\nolder") == "a\nb\nc"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in tutorials.FOLDER.glob("*.md")))

@@ -3,8 +3,9 @@
     python -m tools.tutorials [PAGE...]
 
 A block marked `console` holds commands after `$`, each with what it prints; `<!-- file: NAME -->` before a block saves
-it as that file. Everything runs in one new folder, which begins with the clips of two people, under `samples`. A test
-fails where a page shows something else than what is printed. After a change of the shipped encoder run this again.
+it as that file. What is printed beyond a line `...` isn't shown. Everything runs in one new folder, which begins with
+the clips of two people, under `samples`. A test fails where a page shows something else than what is printed. After a
+change of the shipped encoder run this again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def printed(page: str, folder: Path) -> list[tuple[str, str]]:
     for name, text in files(page):
         (folder / name).write_text(text, "utf-8")
     with contextlib.chdir(folder), _own_home(folder):
-        return [(command, _run(command, folder)) for command, _ in shown(page)]
+        return [(command, shortened(_run(command, folder), like=expected)) for command, expected in shown(page)]
 
 
 def files(page: str) -> list[tuple[str, str]]:
@@ -70,6 +71,14 @@ def shown(page: str) -> list[tuple[str, str]]:
             command, _, output = part.partition("\n")
             found.append((command, output.strip("\n")))
     return found
+
+
+def shortened(output: str, like: str) -> str:
+    """As many lines of an output as the page shows of it, where these end in a line `...`; else all of it."""
+    lines = like.splitlines()
+    if not lines or lines[-1] != "...":
+        return output
+    return "\n".join([*output.splitlines()[: len(lines) - 1], "..."])
 
 
 def rewritten(page: str, answers: list[tuple[str, str]]) -> str:
