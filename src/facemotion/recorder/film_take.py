@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from facemotion.errors import MediaLimitError
 from facemotion.frontend import Acquirer, FrameAnswer, Frontend, Guidance
 from facemotion.media.write import write_video
-from facemotion.recorder.frame_reader import CameraReader
+from facemotion.recorder.frame_reader import CameraReader, Shot
 
 STEADY_SECONDS = 0.6
 """How long the guidance must be good before "go", as on the page."""
@@ -18,6 +19,8 @@ LEAST_SECONDS = 3.0
 """A take before a camera lasts as long, and longer while the face still moves: a motion cut off is another one."""
 LONGEST_SECONDS = 6.0
 """And no longer, unless the user asks."""
+LOOK_SECONDS = 1 / 15
+"""Least time between two frames that are looked at: guidance needs no more, and the camera and the file come first."""
 READY = "Good: hold still."
 
 
@@ -128,9 +131,9 @@ def film_take(
 
 def _find_place(reader: CameraReader, frontend: Frontend, show: Callable[[View], object]) -> None:
     acquirer, placing = Acquirer(frontend), Placing()
-    while (shot := reader.newest()) is not None:
+    for frame, seconds in _looked_at(reader):
         try:
-            answer = acquirer.push(*shot)
+            answer = acquirer.push(frame, seconds)
         except MediaLimitError:
             if _first_frame(acquirer):
                 raise  # the frame is too large; the next one will be, too
@@ -138,7 +141,7 @@ def _find_place(reader: CameraReader, frontend: Frontend, show: Callable[[View],
             continue
         sentence = READY if answer.guidance is Guidance.GO else answer.guidance.value
         show(View(sentence, False, answer.box is not None, reader.rate))
-        if placing.push(answer.guidance, shot[1]):
+        if placing.push(answer.guidance, seconds):
             return
 
 
@@ -156,10 +159,21 @@ def _follow(
     """Look at frames until the take ends; returns early where the writer has given up, whose error is its result's."""
     acquirer, ending = Acquirer(frontend), Ending(longest)
     show(View(Guidance.GO.value, True, True, reader.rate))
-    while not writing.done() and (shot := reader.newest()) is not None:
+    for frame, seconds in _looked_at(reader):
+        if writing.done():
+            return
         if reader.camera.waits:
             continue
-        answer = acquirer.push(*shot)
+        answer = acquirer.push(frame, seconds)
         show(View(answer.guidance.value, True, answer.box is not None, reader.rate))
-        if ending.push(answer, shot[1]):
+        if ending.push(answer, seconds):
             return
+
+
+def _looked_at(reader: CameraReader) -> Iterator[Shot]:
+    """The newest frame again and again, at most one every LOOK_SECONDS, to the end of a film."""
+    latest = -math.inf
+    while (shot := reader.newest()) is not None:
+        if shot[1] - latest >= LOOK_SECONDS:
+            latest = shot[1]
+            yield shot
