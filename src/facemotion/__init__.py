@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facemotion.client import Client
+    from facemotion.client import AsyncClient, Client, check_webhook
     from facemotion.config import Settings, load_settings
     from facemotion.errors import FacemotionError
     from facemotion.frontend import Acquirer, Frontend, Guidance
@@ -32,7 +32,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 __version__ = version("facemotion")
 
 _ROOMS = {
-    "client": ("Client",),
+    "client": ("AsyncClient", "Client", "check_webhook"),
     "config": ("Settings", "load_settings"),
     "errors": ("FacemotionError",),
     "frontend": ("Acquirer", "Frontend", "Guidance"),
@@ -47,6 +47,7 @@ _EARLIER = {"LiveSession": "Acquirer"}
 
 __all__ = [
     "Acquirer",
+    "AsyncClient",
     "Client",
     "Clip",
     "Decision",
@@ -59,6 +60,7 @@ __all__ = [
     "Settings",
     "Template",
     "Verifier",
+    "check_webhook",
     "cosine",
     "load_clip",
     "load_settings",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import pytest
 from tests.service.conftest import Server, running
 
 from facemotion.media.write import write_video
-from facemotion.service.settings import AttemptSettings, ServiceSettings
+from facemotion.service.settings import AttemptSettings, ServiceSettings, SessionSettings
 from facemotion.store import open_store
 from facemotion.verifier import Verifier
 
@@ -266,8 +267,18 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    settings = ServiceSettings(attempts=AttemptSettings(free_failures=2, wait_seconds=120))
+def site_address() -> str:
+    """Where the example site will listen."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://localhost:{free.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, site_address: str) -> Iterator[Server]:
+    settings = ServiceSettings(
+        attempts=AttemptSettings(free_failures=2, wait_seconds=120),
+        sessions=SessionSettings(return_addresses=(f"{site_address}/back",), frame_origins=(site_address,)),
+    )
     with running(tmp_path_factory.mktemp("store") / "store.db", settings) as one:
         yield one
 
@@ -284,7 +295,7 @@ def anna(server, tmp_path_factory) -> str:
     verifier = Verifier.load()
     takes = [verifier.frontend.acquire(clip) for clip in clips]
     with open_store(str(server.store)) as store:
-        for user in ("anna", "dora", "greg", "ines", "kate", "lucy", "mary", "nina", "olga"):
+        for user in ("anna", "dora", "greg", "ines", "kate", "lucy", "mary", "nina", "olga", "site"):
             verifier.enrol_acquired(store, user, takes)
     return "anna"
 

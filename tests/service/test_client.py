@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import json
 import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -20,18 +24,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import facemotion as fm
 from facemotion.errors import (
     AuthenticationError,
+    CodeError,
     FormError,
     LockedError,
     NoMotionError,
     NonceError,
+    ReturnAddressError,
     RightsError,
     ServiceError,
+    SessionError,
+    SignatureError,
     TooFewFramesError,
     UnknownUserError,
     UnreadableMediaError,
     UsageError,
     UserExistsError,
 )
+from facemotion.service.http.webhooks import sign
 from facemotion.service.settings import ServerSettings, ServiceSettings
 
 from .conftest import running
@@ -112,6 +121,68 @@ def test_a_user_is_deleted_once(client, talk):
     client.delete("echo")
     with pytest.raises(UnknownUserError):
         client.delete("echo")
+
+
+def test_the_client_for_asyncio_does_what_the_other_one_does(server, client, cleo, talk):
+    async def use() -> None:
+        async with fm.AsyncClient(server.url, server.keys["enrol"]) as opened:
+            assert await opened.verify(cleo, talk[3], await opened.nonce(cleo)) is True
+            assert (await opened.status(cleo))["enrolled"] is True
+            made = await opened.start_session(cleo)
+            assert (await opened.session_result(made.id)).status == "waiting"
+            with pytest.raises(UserExistsError):
+                await opened.enrol(cleo, talk[:2])
+            with pytest.raises(RightsError):
+                await opened.unlock(cleo)
+            with pytest.raises(UnknownUserError):
+                await opened.delete("nobody")
+            assert await opened.models() == client.models()
+        async with fm.AsyncClient("http://127.0.0.1:9", seconds=1) as opened:
+            with pytest.raises(ServiceError, match="reached"):
+                await opened.models()
+
+    asyncio.run(use())
+
+
+def test_both_clients_have_the_same_methods():
+    def signatures(kind: type) -> dict[str, str]:
+        names = [name for name in vars(kind) if not name.startswith("_")]
+        return {name: str(inspect.signature(getattr(kind, name))) for name in names}
+
+    assert signatures(fm.Client) == signatures(fm.AsyncClient)
+
+
+def test_a_session_by_the_client(server, client, cleo):
+    made = client.start_session(cleo, state="s")
+    token = made.address.partition("#session=")[2]
+    for what in ("open", "end"):
+        token = client._http.post(f"/v1/page/{what}", json={"token": token}).json().get("token", "")
+    result = client.session_result(made.id)
+    assert (result.user, result.purpose, result.state, result.status) == (cleo, "verify", "s", "ended")
+    assert (result.accepted, result.reason, result.evidence["factors"]) == (False, "cancelled", [])
+    with pytest.raises(CodeError):
+        client.session_result(made.id, "made up")
+    with pytest.raises(SessionError):
+        client.session_result("unknown")
+    with pytest.raises(ReturnAddressError, match="return_addresses"):
+        client.start_session(cleo, return_to="https://elsewhere.example.com/")
+
+
+def test_a_webhook_takes_what_the_service_signed_and_nothing_else():
+    secret, now = b"0123456789abcdef0123456789abcdef", int(time.time())
+    told = {"session": "x", "user": "u", "purpose": "verify", "state": "", "status": "expired", "result": None}
+    body = json.dumps(told).encode()
+    result = fm.check_webhook(body, sign(body, secret, now), secret.decode() + "\n")
+    assert (result.id, result.status, result.accepted) == ("x", "expired", False)
+    for bad, signature in (
+        (body + b" ", sign(body, secret, now)),
+        (body, sign(body, b"1" + secret[1:], now)),
+        (body, sign(body, secret, now - 301)),
+        (body, sign(body, secret, now).replace(f"t={now}", f"t={now + 1}")),
+        (body, ""),
+    ):
+        with pytest.raises(SignatureError, match="refuse the request"):
+            fm.check_webhook(bad, signature, secret)
 
 
 @pytest.mark.once

@@ -1,0 +1,148 @@
+"""A client that waits for each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from facemotion.client import calls
+from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T
+
+ANSWER_SECONDS = 120.0
+"""How long to wait for an answer: an enrolment of several takes may wait for its turn."""
+
+
+class Client:
+    """Talks to one service. Safe to use from several threads; close it, or use it with `with`.
+
+    Args:
+        url: address of the service, such as https://verify.example.com or https://example.com/face.
+        key: API key; "" for a service on this machine that lets its own in.
+        seconds: how long to wait for an answer; a busy service takes its time over an enrolment of several takes.
+        ca: PEM file of the authority that signed the service's certificate; default: those that everyone trusts.
+    Raises:
+        UsageError: the address isn't one of a service: it lacks https:// or http://, or the name of a host.
+        MissingExtraError: httpx isn't installed.
+    """
+
+    def __init__(
+        self, url: str, key: str = "", *, seconds: float = ANSWER_SECONDS, ca: Path | str | None = None
+    ) -> None:
+        given = calls.arguments(url, key, seconds, ca)
+        import httpx
+
+        self._transport_error = httpx.TransportError
+        self._http = httpx.Client(**given)
+
+    def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False) -> Enrolled:
+        """Enrol a user by several takes of one motion.
+
+        Args:
+            user: 1 to 128 letters a to z and A to Z, digits and . _ @ + -
+            takes: paths or bytes of clips.
+            replace: the user is enrolled already and gets these takes in place of the old ones.
+        Raises:
+            UserExistsError, UnknownUserError: `replace` says otherwise.
+            EnrolmentError, MediaError, AcquisitionError and their kinds: the takes can't become a template.
+            ServiceError and its kinds: see the module's errors; `retry_seconds` says when to try again.
+        """
+        return self._run(calls.enrol(user, takes, replace))
+
+    def nonce(self, user: str, purpose: Purpose = "verify") -> str:
+        """A nonce for one attempt; ask for it before the user is recorded.
+
+        Raises:
+            LockedError: too many failures. ServiceError and its kinds.
+        """
+        return self._run(calls.nonce(user, purpose))
+
+    def verify(self, user: str, clip: ClipSource, nonce: str = "") -> bool:
+        """Whether a clip shows the user's motion.
+
+        Args:
+            user: who it should be.
+            clip: path or bytes of a clip.
+            nonce: one asked for earlier; default: one is asked for now.
+        Raises:
+            MediaError, AcquisitionError and their kinds: there was nothing to compare.
+            LockedError: too many failures. ServiceError and its kinds.
+        """
+        return self._run(calls.verify(user, clip, nonce))
+
+    def start_session(
+        self, user: str, purpose: Purpose = "verify", *, return_to: str = "", frame_origin: str = "", state: str = ""
+    ) -> Session:
+        """Make a session: send the user's browser to its address.
+
+        Args:
+            user: who is to verify or enrol.
+            purpose: the one thing that the page does.
+            return_to: address that it returns to, one of `return_addresses` in the service's settings.
+            frame_origin: origin of your page that frames it, one of `frame_origins`.
+            state: text of your own, which comes back with the code; give each browser another one.
+        Raises:
+            ReturnAddressError: the settings don't list the address or the origin.
+            UserExistsError, UnknownUserError: the purpose says otherwise. ServiceError and its kinds.
+        """
+        return self._run(calls.start_session(user, purpose, return_to, frame_origin, state))
+
+    def session_result(self, session: str, code: str = "") -> SessionResult:
+        """How a session stands.
+
+        Args:
+            session: its id.
+            code: that the page handed over; the result of a session that returns is told for it alone, once.
+        Raises:
+            SessionError: no session of this key. CodeError: the code is used, expired or of another session.
+        """
+        return self._run(calls.session_result(session, code))
+
+    def status(self, user: str) -> dict[str, Any]:
+        """How a user stands; the fields of UserStatus in docs/reference/service.md."""
+        return self._run(calls.status(user))
+
+    def delete(self, user: str) -> None:
+        """Delete everything kept of a user.
+
+        Raises:
+            UnknownUserError: nobody of that name is enrolled.
+        """
+        self._run(calls.delete(user))
+
+    def unlock(self, user: str) -> None:
+        """Forget the failures of a user; for administrators."""
+        self._run(calls.unlock(user))
+
+    def models(self) -> dict[str, Any]:
+        """The models in use and the threshold with its evidence."""
+        return self._run(calls.models())
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, steps: Steps[T]) -> T:
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(self._ask(call))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _ask(self, call: calls.Call) -> dict[str, Any]:
+        try:
+            answer = self._http.request(call.method, call.path, **call.more)
+        except self._transport_error as error:
+            raise calls.unreachable(error) from error
+        return calls.content(answer)

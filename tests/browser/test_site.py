@@ -1,0 +1,86 @@
+"""The example site: somebody logs in there by a motion, on the page and in a frame of the site."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .conftest import ANNA_AGAIN, ANNA_ONCE_MORE, axe
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "site" / "site.py"
+
+
+@pytest.fixture(scope="module")
+def site(server, site_address) -> Iterator[str]:
+    """The example as its README runs it."""
+    service = server.url.replace("127.0.0.1", "localhost")
+    environment = os.environ | {
+        "SITE": site_address,
+        "FACEMOTION_URL": service,
+        "FACEMOTION_KEY": server.keys["verify"],
+    }
+    with subprocess.Popen([sys.executable, EXAMPLE], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == f"Open {site_address}\n"
+        yield site_address
+        process.terminate()
+
+
+def log_in(visitor, site: str, user: str, framed: bool = False) -> None:
+    visitor.page.goto(site)
+    visitor.page.get_by_label("User name").fill(user)
+    visitor.page.get_by_label("in this page").set_checked(framed)
+    visitor.press("Log in")
+
+
+def test_somebody_logs_in_on_the_page_and_is_back_on_the_site(server, visit, filmed, anna, site):
+    host = site.removeprefix("http://")
+    with visit(server, filmed(ANNA_AGAIN, ANNA_ONCE_MORE)) as visitor:
+        log_in(visitor, site, "site")
+        visitor.wait("Show that it's you")
+        assert f"{host} asks for the secret motion of site" in visitor.page.locator("#visit-text").inner_text()
+        assert not visitor.page.get_by_role("button", name="Enrol").is_visible()
+        assert "#" not in visitor.page.url  # the address is used up, and isn't shown to whoever looks on
+        assert axe(visitor.page) == []
+        visitor.shot("visit", both=True)
+        visitor.page.reload()
+        visitor.press("Let me in")
+        back, again = visitor.page.locator("#login"), visitor.page.get_by_role("button", name="Try again")
+        for _ in range(8):  # on a busy machine a take may be cut short: the session takes a few
+            back.or_(again).wait_for()
+            if back.count():
+                break
+            again.click()
+        visitor.page.get_by_role("heading", name="Here is site").wait_for()
+        assert not visitor.errors
+    rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
+    ended = [row["outcome"] for row in rows if row["user"] == "site" and row["action"] == "session"]
+    assert ended == ["made", "opened", "accepted", "collected"]
+
+
+def test_a_frame_tells_the_site_alone_and_whoever_goes_back_is_not_logged_in(server, visit, site):
+    with visit(server, None) as visitor:
+        log_in(visitor, site, "nobody-there", framed=True)
+        frame = visitor.page.frame_locator("iframe")
+        frame.get_by_role("button", name="Back to").click()
+        visitor.page.get_by_role("heading", name="Here is nobody").wait_for()
+        visitor.page.locator("form").wait_for()
+        # Another browser has another state, so that nobody is logged in by an address that was sent to them.
+        assert httpx.get(f"{site}/back?session=x&code=y&state=z").text == "Begin to log in once more."
+        log_in(visitor, site, "no such name")
+        visitor.page.get_by_role("alert").filter(has_text="user").wait_for()
+
+
+def test_a_page_of_an_unlisted_origin_can_t_frame_the_page(server, visit):
+    with visit(server, None) as visitor:
+        address = server.url.replace("127.0.0.1", "localhost")
+        visitor.page.route("http://evil.localhost/", lambda route: route.fulfill(
+            body=f'<iframe src="{address}/"></iframe>', content_type="text/html"))  # fmt: skip
+        visitor.page.goto("http://evil.localhost/")
+        assert visitor.page.frames[1].url.startswith("chrome-error:")
+        assert f"{address}/" in visitor.requests  # it answered; the browser didn't show it
