@@ -208,7 +208,7 @@ class Enroller:
         self.check_count(len(acquisitions))
         refuse_copies(acquisitions)
         templates = self._templates(user, acquisitions)
-        agreement = self._check_agreement(templates)
+        agreement = self.check_agreement(templates)
         warnings = self._weaknesses(acquisitions, templates["motion"])
         if warnings and self.limits.weak_motion == "refuse":
             raise EnrolmentError(" ".join(warnings))
@@ -271,7 +271,7 @@ class Enroller:
                 return OddTake(worst + 1, factor, float(agreement[worst]), least)
         return None
 
-    def _check_agreement(self, templates: Mapping[Factor, Template]) -> NDArray[np.float32]:
+    def check_agreement(self, templates: Mapping[Factor, Template]) -> NDArray[np.float32]:
         """Hold every take against the others; see _find_odd_take.
 
         Returns:

@@ -27,6 +27,7 @@ from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Tick
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import marks_of
 from facemotion.service.guard.recording import Recorder, Recording, record
+from facemotion.service.guard.renewals import Renewals
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
 from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
@@ -102,6 +103,7 @@ class Operations:
         self.keys = ApiKeys(store.database)
         self.attempts = Attempts(store.database, settings.attempts)
         self.sessions = Sessions(store.database, settings.sessions, self.attempts)
+        self._renewals = Renewals(verifier, store, settings.renewal)
         self.memory = memory
         self.metrics = metrics
         self._replay = settings.replay
@@ -170,6 +172,7 @@ class Operations:
                 self.memory.keep(connection, user, "accepted" if ended == "accepted" else "attempt", recording)
             if ended == "accepted":
                 self.attempts.accept(connection, user, ticket)
+                self._renewals.consider(connection, user, recording.acquisition)
             elif ended == OUTDATED:
                 self.attempts.forgive(connection, user, ticket)
             else:

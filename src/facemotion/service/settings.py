@@ -124,6 +124,23 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True)
+class RenewalSettings:
+    """Whether users of an earlier encoder get a template of the present one without enrolling again."""
+
+    takes: int = option(
+        0,
+        "accepted attempts, like each other, after which a user of an earlier encoder gets a template of the present "
+        "one that is made of them; 0: never",
+        minimum=0,
+        maximum=20,
+    )
+
+    def __post_init__(self) -> None:
+        if self.takes == 1:
+            raise ValueError("takes of [renewal] must be 0, or 2 and more: one attempt says too little of a motion")
+
+
+@dataclass(frozen=True)
 class SessionSettings:
     """Sessions that back ends send their users to the page for, and where these may go from there."""
 
@@ -169,6 +186,7 @@ class ServiceSettings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     attempts: AttemptSettings = field(default_factory=AttemptSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
+    renewal: RenewalSettings = field(default_factory=RenewalSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from facemotion.store.tables import Moment
+
 metadata = MetaData()
 
 # `digest` is the SHA-256 of the secret half of a key, which is itself 32 random bytes and stored nowhere. A key counts
@@ -102,6 +104,25 @@ recordings = Table(
     Column("motion", LargeBinary, nullable=False),
     Column("at", Float, nullable=False),
     Index("facemotion_service_recordings_user", "user"),
+)
+
+# Of a user of an earlier encoder: accepted attempts that wait to become a template of the present one, as a row of the
+# store holds a template.
+renewals = Table(
+    "facemotion_service_renewals",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("factor", String(16), nullable=False),
+    Column("row_id", String(32), nullable=False),
+    Column("model_id", String(200), nullable=False),
+    Column("takes", Integer, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("transform_id", String(16), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("enrolled", Moment, nullable=False),
+    Column("changed", Moment, nullable=False),
 )
 
 # Of each user with recordings: a digest of which there are, sealed, with a number that only grows. Of the user "":

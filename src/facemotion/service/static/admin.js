@@ -17,7 +17,7 @@ const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1, rate: 1 };
  * @typedef {{number: number, at: number, actor: string, action: keyof typeof ADMIN.actions, user: string, outcome: string, detail: string}} Entry
  * @typedef {{factor: "motion" | "appearance", name: string, threshold: number, fmr: number, fnmr: number, genuine_trials: number, impostor_trials: number, subjects: number, source: string, takes: number, own: boolean}} Point
  * @typedef {{operating_point: Point, operating_points: Point[], choices: Point[], calibration_problem: string}} Models
- * @typedef {{user: string, enrolled_at: string | null, takes: Record<string, number>, must_enrol_again: boolean, failures: number, wait_seconds: number, locked: boolean}} UserStatus
+ * @typedef {{user: string, enrolled_at: string | null, takes: Record<string, number>, must_enrol_again: boolean, outdated: boolean, failures: number, wait_seconds: number, locked: boolean}} UserStatus
  */
 
 let key = sessionStorage.getItem("key") ?? "";
@@ -202,9 +202,9 @@ async function list() {
 }
 
 /** @param {UserStatus} status */
-function userRow({ user, enrolled_at: enrolled, takes, must_enrol_again: outdated, failures, wait_seconds: wait, locked }) {
+function userRow({ user, enrolled_at: enrolled, takes, must_enrol_again: again, outdated, failures, wait_seconds: wait, locked }) {
   const path = `v1/users/${encodeURIComponent(user)}`;
-  const state = locked ? ADMIN.locked : wait > 0 ? ADMIN.waits(Math.ceil(wait)) : outdated ? ADMIN.outdated : ADMIN.open;
+  const state = locked ? ADMIN.locked : wait > 0 ? ADMIN.waits(Math.ceil(wait)) : again ? ADMIN.outdated : outdated ? ADMIN.earlier : ADMIN.open;
   const buttons = document.createElement("span");
   if (failures) buttons.append(button(ADMIN.unlock, user, () => ask(`${path}/unlock`, "POST")));
   const erase = button(ADMIN.erase, user, async () => {

@@ -210,6 +210,7 @@ export const ADMIN = {
   locked: "locked",
   waits: (/** @type {number} */ seconds) => `waits ${seconds} s`,
   outdated: "must enrol again",
+  earlier: "earlier encoder",
   unlock: "Unlock",
   erase: "Delete",
   sure: (/** @type {string} */ user) => `Delete everything kept of ${user}?`,
