@@ -260,6 +260,7 @@ def test_keys_of_an_earlier_version_count_once_they_are_sealed(command, store_ur
                 "ALTER TABLE facemotion_service_nonces DROP COLUMN seal",
                 "ALTER TABLE facemotion_service_nonces DROP COLUMN session",
                 "DROP TABLE facemotion_service_sessions",
+                "DROP TABLE facemotion_service_renewals",
                 "DROP TABLE facemotion_service_charges",
                 "DROP TABLE facemotion_service_memories",
                 "DROP TABLE facemotion_service_head",

@@ -204,7 +204,10 @@ export const ADMIN = {
     damaged_share: "Share of damaged frames",
     motion_energy: "Size of the motion",
   },
-  actions: { verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", delete: "deleted", unlock: "unlocked" },
+  actions: {
+    verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", renew: "template renewed", delete: "deleted",
+    unlock: "unlocked",
+  },
   nobody: "Nobody of that name.",
   open: "free",
   locked: "locked",
