@@ -37,7 +37,7 @@ class SeenClip:
 def see_clips(manifest: Manifest, settings: Settings, cache: SightingCache, jobs: int = 1) -> Iterator[SeenClip]:
     """What the front end of the settings sees of every clip of a manifest.
 
-    A clip that can't be read, or whose bytes are those of a clip before it, is told with its fault and raises nothing.
+    A clip that cannot be read, or is a copy of one before it, is listed with its fault and raises nothing.
     What was seen is kept when the work is cut off, and costs nothing when it is done again.
 
     Args:

@@ -117,7 +117,7 @@ def preview(
 
 @group.command()
 def dataset(
-    out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make, or to continue.")],
     *,
     benchmark: Annotated[
         int | None,
@@ -233,7 +233,7 @@ def landmarks(
 
 @group.command()
 def stills(
-    out: Annotated[Path, typer.Argument(help="Folder to make, or to go on with.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make, or to continue.")],
     *,
     people: Annotated[int, typer.Option(help="People.", min=1)] = 100,
     each: Annotated[int, typer.Option(help="Pictures per person.", min=1)] = 28,

@@ -66,7 +66,7 @@ def cross_validate(
         settings: the settings of every training; fold k is trained with seed + k.
         source: N clips of one front end.
         folds: positions to train on and to hold out.
-        runs: where to keep a run folder per fold, so that a cut-off cross-validation goes on; nothing is kept if not
+        runs: where to keep a run folder per fold, so that a cut-off cross-validation continues; nothing is kept if not
             given.
         progress: called with the number of folds done.
         beside: further sources, of the same front end, that every fold trains on and none holds out.

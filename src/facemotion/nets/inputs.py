@@ -1,4 +1,4 @@
-"""What a sequence encoder is fed: features become streams, each on a scale of its own. Part of the exported graph."""
+"""The inputs of a sequence encoder: features become streams, each on a scale of its own. Part of the exported graph."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class EncoderSettings:
     """Shape of the sequence encoder. The defaults are the paper's, as far as it gives them."""
 
     inputs: str = option(
-        "position", "what is fed of each feature: its value, its change over time, or both", choices=INPUTS
+        "position", "inputs made of each feature: its value, its change over time, or both", choices=INPUTS
     )
     centre: bool = option(False, "subtract the clip's mean over time from the values, which removes the resting face")
     scaling: str = option(
@@ -35,7 +35,7 @@ class EncoderSettings:
     )
     depth: bool = option(True, "components are made of the third coordinate too, where the extractor has one")
     components: int = option(
-        0, "principal components of the training clips that are fed in place of features; 0 for none", minimum=0
+        0, "principal components of the training clips as inputs in place of features; 0 for none", minimum=0
     )
     network: str = option(
         "transformer",

@@ -53,7 +53,7 @@ STORE_MESSAGES: tuple[tuple[type[errors.StoreError], str], ...] = (
     (errors.StoreUnavailableError, "The database can't be reached or is busy; try again shortly."),
     (errors.StoreFullError, "The database can't be written; whoever looks after the service finds why in its log."),
 )
-"""What callers are told of the store, whose own words name its address and go to the log."""
+"""The message to callers about the store; the store's own message names its address and goes to the log."""
 
 FAULT = Problem(
     error="ServerFaultError", message="The service failed; its log says more. Try again later.", retry_seconds=None

@@ -2,8 +2,8 @@
 
 Encryption alone doesn't tell an old row from a new one, nor that a row was deleted. So a table may have a column
 `seal`: a MAC of the row under a key derived from the store's. Of each enrolled user there is one such row more, with a
-generation that only grows and a digest of what is stored of them. Who can write the database but lacks the key can put
-back a state that was there, and make none up; docs/reference/store.md says what that leaves open.
+generation that only grows and a digest of what is stored of them. Somebody who can write the database but
+lacks the key can put back a state that was there, and make none up; docs/reference/store.md says what that leaves open.
 
 Sources: HMAC, RFC 2104; HKDF, RFC 5869.
 """

@@ -26,19 +26,19 @@ from facemotion.system.files import write_whole
 T = TypeVar("T")
 
 PACKAGES = ("facemotion", "numpy", "torch", "safetensors", "onnx", "onnxruntime")
-MAY_CHANGE = "checkpoint_steps"  # the setting at another value of which a run may be gone on with
+MAY_CHANGE = "checkpoint_steps"  # the setting that may differ when a run is continued
 OPTIMISER = "optimiser"  # what its tensors are named after in a checkpoint
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run goes on from.
+    """What a run is continued from.
 
     Attributes:
         tensors: of the networks and the optimiser, by "network.parameter".
         step: number of steps behind them.
         made_for: what the network belongs to: the front end whose features an encoder takes, or the task and width of
-            an extractor. A run goes on only where this is the same.
+            an extractor. A run is continued only if this is the same.
         dimension: D, features per frame that the network takes or gives.
         clips: digest of what was trained on; empty where that wasn't kept.
         seen: the fingerprint of every clip trained on, see `cache.fingerprint_clip`; empty where they weren't kept.
@@ -129,7 +129,7 @@ class RunFolder:
         return read_toml(kind, self.path / "config.toml")
 
     def start(self, settings: Any) -> Checkpoint | None:
-        """Make the folder, or go on with a run of the same settings.
+        """Make the folder, or continue a run of the same settings.
 
         Returns:
             The checkpoint to go on from; None at the start of a run.
@@ -239,7 +239,7 @@ class RunFolder:
     def write_curve(self, rows: list[tuple[int, float, float]], step: int) -> None:
         """Append rows of step, loss and learning rate to curve.csv, after dropping those past `step`.
 
-        Rows past the checkpoint that a run goes on from were written before it was cut off, and come again.
+        Rows past the checkpoint that a run is continued from were written before it was cut off, and come again.
 
         Raises:
             TrainingError: it can't be written.

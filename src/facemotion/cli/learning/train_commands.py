@@ -37,7 +37,7 @@ def encoder(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train the sequence encoder over cached features; a run that was cut off goes on where it was."""
+    """Train the sequence encoder over cached features; a run that was cut off is continued."""
     from facemotion.errors import MissingExtraError
 
     try:
@@ -93,7 +93,7 @@ def sfe(
     export: Annotated[Path | None, typer.Option(help="Also write the trained extractor to this ONNX file.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train a spatial feature extractor on stills; a run that was cut off goes on where it was."""
+    """Train a spatial feature extractor on stills; a run that was cut off is continued."""
     from facemotion.errors import MissingExtraError
 
     try:

@@ -226,7 +226,7 @@ def spent_line(milliseconds: Mapping[str, float]) -> str:
 
 
 def quality_line(report: QualityReport) -> str:
-    """Quality of a clip in one line; damage is told where there is some."""
+    """Quality of a clip in one line; with damage if there is some."""
     damage = f", {report.damaged_share:.1%} of the frames damaged and left out" if report.damaged_share else ""
     return (
         f"{report.frames} frames, {report.seconds:.2f} s, {report.rate:.1f} a second, face in {report.face_share:.0%}, "

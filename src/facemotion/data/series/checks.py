@@ -100,7 +100,7 @@ def check_apart(train: Iterable[PointSeries], test: Iterable[PointSeries]) -> No
     """See that nobody is trained on and tested on.
 
     Raises:
-        SharedSubjectError: a name, or a recording, stands on both sides; both names are told.
+        SharedSubjectError: a name, or a recording, stands on both sides; both names are in the message.
     """
     names: dict[str, PointSeries] = {}
     for series in train:

@@ -27,7 +27,7 @@ class SamplerSettings:
         False, "a motion is drawn with its near misses, the hardest negatives that there are; they come on top of M"
     )
     alike: bool = option(
-        False, "subjects are drawn with motions of the same names, so that people who do the same are told apart"
+        False, "subjects are drawn with motions of the same names, so that people who do the same are distinguished"
     )
     splices: int = option(
         0, "made-up motions of each subject on top of M: the beginning of one and the end of another", minimum=0

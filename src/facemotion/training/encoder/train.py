@@ -34,9 +34,9 @@ Progress = Callable[[int, float], None]  # steps done, loss
 def train_encoder(
     settings: TrainingSettings, data: TrainingSet, run: RunFolder | None = None, progress: Progress | None = None
 ) -> SequenceEncoder:
-    """Train an encoder, or go on with a run that was cut off.
+    """Train an encoder, or continue a run that was cut off.
 
-    Every step draws its batch, augmentations and dropout from (seed, step), so that a run that goes on ends where an
+    Every step draws its batch, augmentations and dropout from (seed, step), so that a continued run ends where an
     unbroken one does.
 
     Args:

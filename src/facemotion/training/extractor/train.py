@@ -69,9 +69,9 @@ def load_stills(settings: SfeSettings) -> StillsSet:
 def train_sfe(
     settings: SfeSettings, data: StillsSet, run: RunFolder | None = None, progress: Progress | None = None
 ) -> SpatialExtractor:
-    """Train an extractor, or go on with a run that was cut off.
+    """Train an extractor, or continue a run that was cut off.
 
-    Every step draws its batch and augmentations from (seed, step), so that a run that goes on ends where an unbroken
+    Every step draws its batch and augmentations from (seed, step), so that a continued run ends where an unbroken
     one does. On a GPU where there is one.
 
     Args:
