@@ -1,4 +1,4 @@
-"""Writes docs/reference/options.md and docs/reference/all_settings.md from the commands and the settings classes.
+"""Writes options.md, all_settings.md and http.md of docs/reference from commands, settings classes and OpenAPI.
 
     python -m tools.reference_pages
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from tools.http_reference import http_page
 
 from facemotion.cli import app
 from facemotion.config import Settings
@@ -215,7 +216,7 @@ def _default(value: Any) -> str:
     return f"`{', '.join(map(str, value)) if isinstance(value, list | tuple) else value}`"
 
 
-PAGES = {"options.md": options_page, "all_settings.md": settings_page}
+PAGES = {"options.md": options_page, "all_settings.md": settings_page, "http.md": lambda: http_page(NOTE)}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():
