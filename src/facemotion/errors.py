@@ -293,6 +293,10 @@ class NonceError(ServiceError):
     """The nonce is unknown, used, expired, or was given for another user, purpose or key."""
 
 
+class ProofError(ServiceError):
+    """A caller without a key would replace or delete templates, and hasn't shown the motion that they are of."""
+
+
 class SessionError(ServiceError):
     """The session, or the address of its page, is unknown, used or expired, or another key made it."""
 

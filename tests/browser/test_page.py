@@ -87,7 +87,7 @@ def test_a_take_unlike_the_others_is_made_again(server, visit, filmed, clean):
 
 
 def test_change_the_motion(server, visit, filmed, anna):
-    """The old takes let nobody in any more; before the new ones are saved they still do."""
+    """The old takes let nobody in any more; before the new ones are saved they still do. Nobody else changes them."""
 
     def leave(visitor) -> None:
         visitor.press("Change my motion")
@@ -101,8 +101,15 @@ def test_change_the_motion(server, visit, filmed, anna):
     with visit(server, filmed(*other)) as visitor:
         visitor.come().name("kate", "Enrol")
         visitor.wait("You're enrolled already")  # and nothing is replaced by the way
+        visitor.press("Change my motion")
+        visitor.hinted("First your motion of until now")
+        assert visitor.verdict() == "Not this time"
+    assert server.call("GET", "/v1/users/kate").json()["changed_at"] == before
     with visit(server, filmed(*other)) as visitor:
-        visitor.come("/#purpose=enrol-again").name("kate", "Enrol")
+        nonce = server.nonce("kate", "enrol-again")
+        visitor.come(f"/#user=kate&nonce={nonce}&purpose=enrol-again")
+        assert not visitor.page.get_by_role("button", name="Let me in").is_visible()
+        visitor.press("Enrol")
         for number in (1, 2, 3):
             visitor.taken(number)
             visitor.when_grey()

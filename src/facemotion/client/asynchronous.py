@@ -34,13 +34,15 @@ class AsyncClient:
         self._transport_error = httpx.TransportError
         self._http = httpx.AsyncClient(**given)
 
-    async def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False) -> Enrolled:
+    async def enrol(
+        self, user: str, takes: Sequence[ClipSource], *, replace: bool = False, proof: str = ""
+    ) -> Enrolled:
         """See Client.enrol."""
-        return await self._run(calls.enrol(user, takes, replace))
+        return await self._run(calls.enrol(user, takes, replace, proof))
 
-    async def nonce(self, user: str, purpose: Purpose = "verify") -> str:
+    async def nonce(self, user: str, purpose: Purpose = "verify", *, proof: str = "") -> str:
         """See Client.nonce."""
-        return await self._run(calls.nonce(user, purpose))
+        return await self._run(calls.nonce(user, purpose, proof))
 
     async def verify(self, user: str, clip: ClipSource, nonce: str = "") -> bool:
         """See Client.verify."""
@@ -60,9 +62,9 @@ class AsyncClient:
         """See Client.status."""
         return await self._run(calls.status(user))
 
-    async def delete(self, user: str) -> None:
+    async def delete(self, user: str, *, proof: str = "") -> None:
         """See Client.delete."""
-        await self._run(calls.delete(user))
+        await self._run(calls.delete(user, proof))
 
     async def unlock(self, user: str) -> None:
         """See Client.unlock."""

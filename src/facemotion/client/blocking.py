@@ -36,27 +36,33 @@ class Client:
         self._transport_error = httpx.TransportError
         self._http = httpx.Client(**given)
 
-    def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False) -> Enrolled:
+    def enrol(self, user: str, takes: Sequence[ClipSource], *, replace: bool = False, proof: str = "") -> Enrolled:
         """Enrol a user by several takes of one motion.
 
         Args:
             user: 1 to 128 letters a to z and A to Z, digits and . _ @ + -
             takes: paths or bytes of clips.
             replace: the user is enrolled already and gets these takes in place of the old ones.
+            proof: needed to replace without a key: the nonce of the user's last attempt, which was accepted.
         Raises:
+            ProofError: there is none, or it is too old.
             UserExistsError, UnknownUserError: `replace` says otherwise.
             EnrolmentError, MediaError, AcquisitionError and their kinds: the takes can't become a template.
             ServiceError and its kinds: see the module's errors; `retry_seconds` says when to try again.
         """
-        return self._run(calls.enrol(user, takes, replace))
+        return self._run(calls.enrol(user, takes, replace, proof))
 
-    def nonce(self, user: str, purpose: Purpose = "verify") -> str:
+    def nonce(self, user: str, purpose: Purpose = "verify", *, proof: str = "") -> str:
         """A nonce for one attempt; ask for it before the user is recorded.
 
+        Args:
+            user: for whom.
+            purpose: for what.
+            proof: see enrol.
         Raises:
             LockedError: too many failures. ServiceError and its kinds.
         """
-        return self._run(calls.nonce(user, purpose))
+        return self._run(calls.nonce(user, purpose, proof))
 
     def verify(self, user: str, clip: ClipSource, nonce: str = "") -> bool:
         """Whether a clip shows the user's motion.
@@ -103,13 +109,16 @@ class Client:
         """How a user stands; the fields of UserStatus in docs/reference/service.md."""
         return self._run(calls.status(user))
 
-    def delete(self, user: str) -> None:
+    def delete(self, user: str, *, proof: str = "") -> None:
         """Delete everything kept of a user.
 
+        Args:
+            user: who goes.
+            proof: see enrol; without a key deleting needs it, too.
         Raises:
             UnknownUserError: nobody of that name is enrolled.
         """
-        self._run(calls.delete(user))
+        self._run(calls.delete(user, proof))
 
     def unlock(self, user: str) -> None:
         """Forget the failures of a user; for administrators."""

@@ -102,18 +102,19 @@ class SessionResult:
         )
 
 
-def enrol(user: str, takes: Sequence[ClipSource], replace: bool) -> Steps[Enrolled]:
+def enrol(user: str, takes: Sequence[ClipSource], replace: bool, proof: str) -> Steps[Enrolled]:
     """See Client.enrol."""
     files = [("takes", _read(take)) for take in takes]
-    given = yield from nonce(user, "enrol-again" if replace else "enrol")
+    given = yield from nonce(user, "enrol-again" if replace else "enrol", proof)
     method = "PUT" if replace else "POST"
     answer = yield Call(method, f"{_of(user)}/enrolment", {"data": {"nonce": given}, "files": files})
     return Enrolled(int(answer["takes"]), tuple(answer["warnings"]))
 
 
-def nonce(user: str, purpose: Purpose) -> Steps[str]:
+def nonce(user: str, purpose: Purpose, proof: str = "") -> Steps[str]:
     """See Client.nonce."""
-    answer = yield Call("POST", f"{_of(user)}/nonces", {"json": {"purpose": purpose}})
+    body = {"purpose": purpose} | ({"proof": proof} if proof else {})
+    answer = yield Call("POST", f"{_of(user)}/nonces", {"json": body})
     return str(answer["nonce"])
 
 
@@ -130,9 +131,9 @@ def status(user: str) -> Steps[dict[str, Any]]:
     return (yield Call("GET", _of(user)))
 
 
-def delete(user: str) -> Steps[None]:
+def delete(user: str, proof: str) -> Steps[None]:
     """See Client.delete."""
-    yield Call("DELETE", _of(user))
+    yield Call("DELETE", _of(user), {"params": {"proof": proof}} if proof else {})
 
 
 def unlock(user: str) -> Steps[None]:

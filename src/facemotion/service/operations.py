@@ -26,6 +26,7 @@ from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import marks_of
+from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.renewals import Renewals
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
@@ -102,6 +103,7 @@ class Operations:
         self.database = store.database
         self.keys = ApiKeys(store.database)
         self.attempts = Attempts(store.database, settings.attempts)
+        self.proofs = Proofs(store.database, settings.attempts)
         self.sessions = Sessions(store.database, settings.sessions, self.attempts)
         self._renewals = Renewals(verifier, store, settings.renewal)
         self.memory = memory
@@ -172,6 +174,7 @@ class Operations:
                 self.memory.keep(connection, user, "accepted" if ended == "accepted" else "attempt", recording)
             if ended == "accepted":
                 self.attempts.accept(connection, user, ticket)
+                self.proofs.keep(connection, caller, user, ticket)
                 self._renewals.consider(connection, user, recording.acquisition)
             elif ended == OUTDATED:
                 self.attempts.forgive(connection, user, ticket)
@@ -210,7 +213,7 @@ class Operations:
         return record_all
 
     def enrol(
-        self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool, session: str = ""
+        self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool, ticket: Ticket
     ) -> Enrolment:
         """Store templates of several takes; the nonce was used up before.
 
@@ -219,7 +222,7 @@ class Operations:
             user: who is enrolled.
             acquire: gives the takes.
             replace: whether the user must be enrolled already, or must not.
-            session: id of the session that this belongs to; "" for none.
+            ticket: of the nonce.
         Raises:
             UserExistsError, UnknownUserError: `replace` says otherwise.
             EnrolmentError: the takes aren't fit to be a template, or aren't recordings of their own.
@@ -249,9 +252,10 @@ class Operations:
                 self.attempts.forget_failures(connection, user)
                 for recording in recordings:
                     self.memory.keep(connection, user, "take", recording)
-                self._note_session(connection, session, "accepted", [asdict(take.quality) for take in takes])
+                self._note_session(connection, ticket.session, "accepted", [asdict(take.quality) for take in takes])
+                self.proofs.keep(connection, caller, user, ticket)
 
-            detail: dict[str, Any] = {"takes": len(recordings)} | _of_session(session)
+            detail: dict[str, Any] = {"takes": len(recordings)} | _of_session(ticket.session)
             if enrolment.warnings:
                 detail["warnings"] = list(enrolment.warnings)
             if enrolment.duplicates:
@@ -259,10 +263,10 @@ class Operations:
             self._settle_and_note(caller, action, user, "done", detail, settle)
         except FacemotionError as error:
             duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
-            detail = ({"duplicates": duplicates} if duplicates else {}) | _of_session(session)
+            detail = ({"duplicates": duplicates} if duplicates else {}) | _of_session(ticket.session)
             self._settle_and_note(
                 caller, action, user, type(error).__name__, detail,
-                lambda connection, _: self._note_session(connection, session, "unusable"),
+                lambda connection, _: self._note_session(connection, ticket.session, "unusable"),
             )  # fmt: skip
             raise
         return enrolment
@@ -281,12 +285,17 @@ class Operations:
         """Users whose templates aren't of the networks that users are enrolled with now."""
         return count_outdated(self.database, self.verifier.model_ids)
 
-    def delete(self, caller: Caller, user: str) -> None:
+    def delete(self, caller: Caller, user: str, proof: str = "") -> None:
         """Remove everything kept of a user but the rows of the audit trail.
 
+        Args:
+            caller: who asks for it. user: who goes. proof: what a caller without a key needs, see Proofs.
         Raises:
+            ProofError: see Proofs.require.
             UnknownUserError: nobody of that name is enrolled.
         """
+
+        self.proofs.require(caller, user, proof, "delete")
 
         def settle(connection: Connection, user: str) -> None:
             lock = None if caller.may("admin") else self.attempts.final_lock(connection, user)

@@ -29,6 +29,7 @@ class Problem(Message):
 STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
     (errors.AuthenticationError, 401),
     (errors.RightsError, 403),
+    (errors.ProofError, 403),
     (errors.UnknownUserError, 404),
     (errors.SessionError, 404),
     (errors.UploadTimeoutError, 408),

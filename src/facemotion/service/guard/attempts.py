@@ -30,6 +30,8 @@ from facemotion.store.sql import hold_user
 
 Purpose = Literal["verify", "enrol", "enrol-again"]
 """A nonce to enrol is good for a new user alone: whoever is enrolled stays as they are unless that was asked for."""
+PROOF = "proof"
+"""Stands in the place of a purpose where a nonce was used up and is a proof by now (`proofs.py`)."""
 NONCE_BYTES = 24
 CHARGE_BYTES = 16
 UNDER_WAY_SECONDS = 3600.0
@@ -78,6 +80,7 @@ class Ticket:
         charged: when that was, seconds since 1970; 0 where none was.
         before: when the failure before that one was charged; 0 if there was none.
         session: id of the session that the attempt belongs to; "" for none.
+        nonce: digest of its nonce.
     """
 
     key_id: str
@@ -85,6 +88,7 @@ class Ticket:
     charged: float = 0.0
     before: float = 0.0
     session: str = ""
+    nonce: bytes = b""
 
 
 class Attempts:
@@ -115,7 +119,7 @@ class Attempts:
         return nonce
 
     def _give(self, connection: Connection, row: dict[str, Any], nonce: str, now: float) -> None:
-        of_user = nonces.c.user == row["user"]
+        of_user = (nonces.c.user == row["user"]) & (nonces.c.purpose != PROOF)
         held = connection.scalar(select(func.count()).select_from(nonces).where(of_user)) or 0
         if held >= self._settings.open_nonces:
             raise RateError(
@@ -123,7 +127,7 @@ class Attempts:
                 retry_seconds=self._settings.nonce_seconds,
             )
         expires = now + self._settings.nonce_seconds
-        self._database.sealer.write(connection, nonces, row | {"digest": _digest(nonce), "expires": expires})
+        self._database.sealer.write(connection, nonces, row | {"digest": nonce_digest(nonce), "expires": expires})
 
     def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
         """Use up a nonce and, for "verify", charge a failure beforehand.
@@ -146,7 +150,9 @@ class Attempts:
             row = self._given(connection, here)
             known = row is not None and connection.execute(delete(nonces).where(here)).rowcount == 1
             state = self._state(connection, user, now) if purpose == "verify" else FREE
-            ticket = Ticket(row["key_id"], session=row["session"] or "") if row is not None else Ticket("")
+            ticket = Ticket("")
+            if row is not None:
+                ticket = Ticket(row["key_id"], session=row["session"] or "", nonce=bytes(row["digest"]))
             if known and purpose == "verify" and state.open:
                 ticket = self._charge(connection, user, ticket, now)
         if not known:
@@ -248,7 +254,7 @@ class Attempts:
     def _good(self, user: str, purpose: Purpose, key_id: str | None, nonce: str, now: float) -> ColumnElement[bool]:
         """Which row holds a nonce that is good for this."""
         here = (
-            (nonces.c.digest == _digest(nonce))
+            (nonces.c.digest == nonce_digest(nonce))
             & (nonces.c.user == user)
             & (nonces.c.purpose == purpose)
             & ~self._stale(now)
@@ -309,5 +315,6 @@ def _unknown_nonce() -> NonceError:
     )
 
 
-def _digest(nonce: str) -> bytes:
+def nonce_digest(nonce: str) -> bytes:
+    """What is stored of a nonce."""
     return hashlib.sha256(nonce.encode("utf-8", "surrogateescape")).digest()

@@ -20,6 +20,11 @@ class NonceRequest(Message):
     purpose: Literal["verify", "enrol", "enrol-again"] = Field(
         description="What the attempt is for: enrol is for new users alone."
     )
+    proof: str = Field(
+        "",
+        max_length=256,
+        description="Needed for enrol-again without a key: the nonce of that user's last attempt, which was accepted.",
+    )
 
 
 class Nonce(Message):

@@ -128,6 +128,8 @@ def create_nonce(request: Request, caller: RequestCaller, user: UserName, body: 
     """Ask for a nonce: it is good for one attempt of one user, and not for long."""
     caller.require(role_for(body.purpose))
     context = context_of(request)
+    if body.purpose == "enrol-again":
+        context.operations.proofs.require(caller, user, body.proof, "enrol again")
     nonce = context.operations.attempts.issue(user, body.purpose, caller.key_id)
     seconds = context.settings.attempts.nonce_seconds
     return messages.Nonce(nonce=nonce, purpose=body.purpose, expires_seconds=seconds)
@@ -167,7 +169,7 @@ async def _enrol(request: Request, caller: Caller, user: str, *, replace: bool) 
             purpose: Purpose = "enrol-again" if replace else "enrol"
             ticket = context.operations.attempts.begin(user, purpose, caller.key_id, nonce)
             acquire = context.operations.recordings(takes)
-            return context.operations.enrol(caller, user, acquire, replace, ticket.session)
+            return context.operations.enrol(caller, user, acquire, replace, ticket)
 
         made = await context.analysis.run(place, work)
     return messages.Enrolled(user=user, takes=len(made.template.vectors), warnings=list(made.warnings))
@@ -203,10 +205,15 @@ def status(request: Request, caller: RequestCaller, user: UserName) -> messages.
     )
 
 
-def delete(request: Request, caller: RequestCaller, user: UserName) -> Response:
+def delete(
+    request: Request,
+    caller: RequestCaller,
+    user: UserName,
+    proof: Annotated[str, Query(max_length=256, description="Needed without a key; see NonceRequest.")] = "",
+) -> Response:
     """Delete everything kept of a user; the audit trail keeps the name and what was done."""
     caller.require("enrol")
-    context_of(request).operations.delete(caller, user)
+    context_of(request).operations.delete(caller, user, proof)
     return Response(status_code=204)
 
 

@@ -118,7 +118,7 @@ class SocketSession:
             if first.purpose == "verify":
                 await self._verify(caller, first.user, ticket)
             else:
-                await self._enrol(caller, first.user, first.purpose == "enrol-again", ticket.session)
+                await self._enrol(caller, first.user, first.purpose == "enrol-again", ticket)
         finally:
             self.state = SessionState.CLOSED
 
@@ -135,7 +135,7 @@ class SocketSession:
         answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
 
-    async def _enrol(self, caller: Caller, user: str, replace: bool, session: str) -> None:
+    async def _enrol(self, caller: Caller, user: str, replace: bool, ticket: Ticket) -> None:
         operations = self._context.operations
         limits = operations.verifier.settings.verifier
         await run_in_threadpool(operations.check_presence, user, replace)
@@ -153,7 +153,7 @@ class SocketSession:
             except FacemotionError as error:
                 answer = problem_of(error)
             await self._send(answer)
-        enrolment = await self._run(lambda: operations.enrol(caller, user, lambda: self._takes, replace, session))
+        enrolment = await self._run(lambda: operations.enrol(caller, user, lambda: self._takes, replace, ticket))
         await self._send(LiveEnrolled(takes=len(enrolment.template.vectors), warnings=list(enrolment.warnings)))
 
     async def _consider(self, take: Recording) -> TakeKept | TakeRefused | Problem:

@@ -3,7 +3,7 @@
 import { Camera } from "./camera.js";
 import { play, show } from "./compare.js";
 import { $ } from "./elements.js";
-import { Cut, Refusal, erase, nonce, sentBack } from "./link.js";
+import { Cut, Refusal, erase, handedOver, nonce, sentBack } from "./link.js";
 import { inOnePiece, within } from "./one_piece.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
@@ -29,6 +29,7 @@ class StartOver extends Error {}
 
 const stage = new Stage();
 let stop = new AbortController();
+let proven = { user: "", nonce: "" }; // whose motion was shown last; for a while they may change or delete it
 let ticking = 0;
 let leaving = 0;
 let going = false; // back to a site, as soon as the service says where
@@ -83,7 +84,7 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   let sure = false;
   $("erase").textContent = WORDS.erase;
   $("erase").onclick = () => {
-    if (sure) erase(manage).then(() => verdict("good", WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), failed);
+    if (sure) erase(manage, proofOf(manage)).then(() => verdict("good", WORDS.erased, WORDS.erasedText, { again: WORDS.finish }), (error) => failed(error, () => begin("verify", manage)));
     sure = true;
     $("erase").textContent = WORDS.eraseSure;
   };
@@ -145,6 +146,7 @@ export async function openSession(token, fresh) {
 function failed(error, onAgain, user = "") {
   const { name, message } = /** @type {Error} */ (error);
   if (name === "SessionError") forgetVisit();
+  if (name === "ProofError") proven = { user: "", nonce: "" }; // too old by now
   const wait = error instanceof Refusal ? error.seconds : 0;
   const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? error.reason : name];
   const forGood = name === "AuthenticationError" || name === "SessionError" || name === "spent" || (name === "LockedError" && !wait); // trying again is no use
@@ -198,61 +200,89 @@ async function filmed(title, work, again, user = "") {
   }
 }
 
+/** What shows that a user made their motion a moment ago. @param {string} user */
+const proofOf = (user) => (proven.user === user ? proven.nonce : "");
+
 /**
- * A live session; where it is cut it begins once more, and then clips go up in one piece.
+ * One verification or enrolment. Whoever changes a motion shows the one of until now first.
  * @param {Purpose} purpose @param {string} user
  */
 export function begin(purpose, user) {
   const again = () => begin(purpose, user);
   return filmed(WORDS.verifying(user), async (camera, signal) => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await live(camera, signal, purpose, user);
-      } catch (error) {
-        if (error instanceof StartOver) {
-          tries = -1;
-          continue;
-        }
-        if (!(error instanceof Cut) || error.reason !== "cut") throw error;
-        signal.throwIfAborted();
-        if (tries === 1 && visiting()) throw error; // a clip in one piece needs a key
-        if (tries === 1) {
-          view("stage");
-          const answer = await inOnePiece(camera, stage, signal, purpose, user);
-          return purpose === "verify" ? judged(answer.accepted, user) : enrolled(user);
-        }
-        view("stage");
-        stage.say(WORDS.retrying);
-        await new Promise((resolve) => setTimeout(resolve, AFTER_CUT));
-        signal.throwIfAborted();
-      }
+    if (purpose === "enrol-again" && !visiting() && !handedOver() && !proofOf(user)) {
+      if (!(await attempt(camera, signal, "verify", user, WORDS.hintBefore))) return judged(false, user, again);
     }
+    const accepted = await attempt(camera, signal, purpose, user, WORDS.hintVerify);
+    if (purpose === "verify") judged(accepted, user, again);
+    else enrolled(user);
   }, again, user);
 }
 
-/** @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user */
-async function live(camera, signal, purpose, user) {
+/**
+ * A live session; where it is cut it begins once more, and then clips go up in one piece.
+ * @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user @param {string} hint
+ * @returns {Promise<boolean>} whether it was accepted, or stored
+ */
+async function attempt(camera, signal, purpose, user, hint) {
+  const visit = visiting();
+  let given = "";
+  const ask = async () => (given = visit ? await visitNonce(visit) : await nonce(user, purpose, proofOf(user)));
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const accepted = await live(camera, signal, purpose, user, hint, ask);
+      if (accepted) proven = { user, nonce: given };
+      return accepted;
+    } catch (error) {
+      if (error instanceof StartOver) {
+        tries = -1;
+        continue;
+      }
+      if (!(error instanceof Cut) || error.reason !== "cut") throw error;
+      signal.throwIfAborted();
+      if (tries === 1 && visit) throw error; // a clip in one piece needs a key
+      view("stage");
+      if (tries === 1) {
+        const { accepted = true } = await inOnePiece(camera, stage, signal, purpose, user, ask);
+        if (accepted) proven = { user, nonce: given };
+        return accepted;
+      }
+      stage.say(WORDS.retrying);
+      await new Promise((resolve) => setTimeout(resolve, AFTER_CUT));
+      signal.throwIfAborted();
+    }
+  }
+}
+
+/**
+ * @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user @param {string} hint
+ * @param {() => Promise<string>} ask for a nonce @returns {Promise<boolean>}
+ */
+async function live(camera, signal, purpose, user, hint, ask) {
   const session = new Session(camera, stage, signal);
   try {
-    const visit = visiting();
-    await session.open({ user, nonce: visit ? await visitNonce(visit) : await nonce(user, purpose), purpose });
-    if (purpose !== "verify") return await enrol(session, user);
+    await session.open({ user, nonce: await ask(), purpose });
+    if (purpose !== "verify") {
+      await enrol(session);
+      return true;
+    }
     stage.title(WORDS.verifying(user));
-    stage.hint(WORDS.hintVerify);
+    stage.hint(hint);
+    view("stage");
     const taken = await session.take();
     noteFigures(taken, session);
-    return judged(/** @type {import("./link.js").LiveVerdict} */ (taken.answer).accepted, user);
+    return /** @type {import("./link.js").LiveVerdict} */ (taken.answer).accepted;
   } finally {
     session.close();
   }
 }
 
-/** @param {boolean} accepted @param {string} user */
-function judged(accepted, user) {
+/** @param {boolean} accepted @param {string} user @param {() => void} onAgain */
+function judged(accepted, user, onAgain) {
   const visit = visiting();
   if (visit && !accepted) visit.tries -= 1;
   if (accepted) verdict("good", WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
-  else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain: () => begin("verify", user) });
+  else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain });
 }
 
 /** @param {string} user */
@@ -260,8 +290,8 @@ function enrolled(user) {
   verdict("good", WORDS.enrolled, WORDS.enrolledText, { again: WORDS.verifyNow, onAgain: () => begin("verify", user), manage: user });
 }
 
-/** @param {Session} session @param {string} user */
-async function enrol(session, user) {
+/** @param {Session} session */
+async function enrol(session) {
   const of = within(session.limits);
   let done = 0;
   let note = "";
@@ -282,7 +312,6 @@ async function enrol(session, user) {
     await review(answer, taken.shots, of);
   }
   await session.ask({ enrol: true });
-  enrolled(user);
 }
 
 /**

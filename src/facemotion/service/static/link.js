@@ -62,8 +62,15 @@ let spent = false;
 /** Whether the one nonce is used up that another site handed over; this page may not ask for more. */
 export const sentBack = () => spent;
 
-/** @param {string} user @param {string} purpose @returns {Promise<string>} */
-export async function nonce(user, purpose) {
+/** Whether another site hands over the nonces, which are good for what they were given for. */
+export const handedOver = () => spent || Boolean(new URLSearchParams(location.hash.slice(1)).get("nonce"));
+
+/**
+ * @param {string} user @param {string} purpose
+ * @param {string} proof nonce of that user's last attempt, which was accepted; who changes a motion needs it
+ * @returns {Promise<string>}
+ */
+export async function nonce(user, purpose, proof) {
   const handed = new URLSearchParams(location.hash.slice(1)).get("nonce");
   if (handed) {
     spent = true;
@@ -71,23 +78,23 @@ export async function nonce(user, purpose) {
     return handed;
   }
   if (spent) throw new Refusal({ error: "spent", message: "", retry_seconds: null });
-  const body = JSON.stringify({ purpose });
+  const body = JSON.stringify({ purpose, proof });
   return (await call(`${of(user)}/nonces`, { method: "POST", headers: { "content-type": "application/json" }, body })).nonce;
 }
 
 /** How many takes an enrolment may have. @returns {Promise<TakeLimits>} */
 export const limits = () => call("v1/models");
 
-/** @param {string} user */
-export const erase = (user) => call(of(user), { method: "DELETE" });
+/** @param {string} user @param {string} proof see nonce */
+export const erase = (user, proof) => call(`${of(user)}?proof=${encodeURIComponent(proof)}`, { method: "DELETE" });
 
 /**
  * A verification, or an enrolment, by clips sent in one piece.
- * @param {string} user @param {Purpose} purpose @param {Blob[]} clips
+ * @param {string} user @param {Purpose} purpose @param {string} given nonce @param {Blob[]} clips
  */
-export async function upload(user, purpose, clips) {
+export async function upload(user, purpose, given, clips) {
   const form = new FormData();
-  form.append("nonce", await nonce(user, purpose));
+  form.append("nonce", given);
   for (const clip of clips) form.append(purpose === "verify" ? "clip" : "takes", clip, "take.webm");
   const method = purpose === "enrol-again" ? "PUT" : "POST";
   return call(`${of(user)}/${purpose === "verify" ? "verify" : "enrolment"}`, { method, body: form });

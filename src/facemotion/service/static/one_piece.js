@@ -14,9 +14,10 @@ export const within = ({ min_takes, max_takes }) => Math.min(Math.max(TAKES, min
  * A verification or an enrolment, on the stage that is shown.
  * @param {import("./camera.js").Camera} camera open @param {import("./stage.js").Stage} stage
  * @param {AbortSignal} signal @param {import("./link.js").Purpose} purpose @param {string} user
+ * @param {() => Promise<string>} ask for a nonce
  * @returns {Promise<any>} the answer of the service
  */
-export async function inOnePiece(camera, stage, signal, purpose, user) {
+export async function inOnePiece(camera, stage, signal, purpose, user, ask) {
   const clips = [];
   let hint = WORDS.plain;
   const of = purpose === "verify" ? 1 : within(await limits());
@@ -41,7 +42,7 @@ export async function inOnePiece(camera, stage, signal, purpose, user) {
   }
   stage.mood("done");
   stage.say(WORDS.sending);
-  const answer = await upload(user, purpose, clips);
+  const answer = await upload(user, purpose, await ask(), clips);
   signal.throwIfAborted();
   return answer;
 }

@@ -1,0 +1,69 @@
+"""Proofs: without an API key somebody's templates are changed or deleted only after an attempt of theirs succeeded.
+
+The nonce of an attempt that was accepted, or of an enrolment that was stored, is a proof for as long as a nonce is
+good: nobody but the one who made the attempt knows it. It stands among the nonces, as its digest, sealed. Holders of
+keys need none: their role says what they may do.
+"""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Connection, delete, select
+
+from facemotion.errors import ProofError
+from facemotion.service.guard import audit
+from facemotion.service.guard.attempts import PROOF, Ticket, nonce_digest
+from facemotion.service.guard.auth import Caller
+from facemotion.service.settings import AttemptSettings
+from facemotion.service.sql_tables import nonces
+from facemotion.store.database import Database
+
+
+class Proofs:
+    """The proofs in a service's database.
+
+    Args:
+        database: with the service's tables. settings: of attempts.
+    """
+
+    def __init__(self, database: Database, settings: AttemptSettings) -> None:
+        self._database = database
+        self._seconds = settings.nonce_seconds
+
+    def keep(self, connection: Connection, caller: Caller, user: str, ticket: Ticket) -> None:
+        """Keep that an attempt succeeded, in its transaction; earlier proofs of the user are gone. Of a caller with a
+        key nothing is kept.
+        """
+        if caller.key_id:
+            return
+        connection.execute(delete(nonces).where((nonces.c.user == user) & (nonces.c.purpose == PROOF)))
+        row = {"digest": ticket.nonce, "user": user, "purpose": PROOF, "key_id": ""}
+        self._database.sealer.write(connection, nonces, row | {"expires": time.time() + self._seconds})
+
+    def require(self, caller: Caller, user: str, proof: str, action: str) -> None:
+        """Let nobody without a key go on but with a proof; a refusal stands in the audit trail.
+
+        Args:
+            caller: who asks.
+            user: whose templates would go.
+            proof: nonce of an attempt of that user.
+            action: as the trail names it.
+        Raises:
+            ProofError: there is none, or it is of another user or too old.
+        """
+        if caller.key_id or self._holds(user, proof):
+            return
+        audit.append(self._database, caller.label, action, user, ProofError.__name__)
+        raise ProofError(
+            "Without an API key this needs the motion of until now: verify first, and give the nonce of that attempt "
+            f"as proof within {self._seconds:g} s."
+        )
+
+    def _holds(self, user: str, proof: str) -> bool:
+        now = time.time()
+        here = (nonces.c.digest == nonce_digest(proof)) & (nonces.c.user == user) & (nonces.c.purpose == PROOF)
+        with self._database.read() as connection:
+            row = connection.execute(select(nonces).where(here)).mappings().one_or_none()
+            good = row is not None and now <= row["expires"] <= now + self._seconds
+            return good and row is not None and self._database.sealer.holds(connection, nonces.name, row)
