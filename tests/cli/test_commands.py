@@ -56,7 +56,7 @@ def test_the_share_of_damaged_frames_is_told(clips, tmp_path):
     spoilt, whole = json.loads(out)["quality"]
     assert spoilt["damaged_share"] == pytest.approx(1 / len(film.frames))
     assert whole["damaged_share"] == 0
-    assert "2.5% of the frames damaged" in quality_line(QualityReport(**spoilt))
+    assert "3.7% of the frames damaged" in quality_line(QualityReport(**spoilt))
     assert "damaged" not in quality_line(QualityReport(**whole))
 
 
