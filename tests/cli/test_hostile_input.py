@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,37 +18,52 @@ from facemotion.cli import main
 from facemotion.store import open_store
 from facemotion.types import Template
 
-pytestmark = pytest.mark.long  # a process a test, and most of them two
+pytestmark = pytest.mark.long  # clips, or a process a test
 
 
-def run(*arguments: str | Path | bytes, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "facemotion.cli", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=timeout, env=os.environ | environment
-    )
+@dataclass(frozen=True)
+class Told:
+    """How a command ended, and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def refused(self, words: str) -> bool:
+        return self.code == 2 and words in self.stderr and "Traceback" not in self.stderr
 
 
-def refused(result: subprocess.CompletedProcess[str], words: str) -> bool:
-    return result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr
+@pytest.fixture
+def run(monkeypatch, capsys) -> Callable[..., Told]:
+    """run(argument, ..., VARIABLE=value) -> what `main` makes of a command line, in this process; a new one takes most
+    of a second. Bytes come as Python hands them on from the system."""
+
+    def told(*arguments: str | Path | bytes, **environment: str) -> Told:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["facemotion", *map(os.fsdecode, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        code = stop.value.code
+        return Told(code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr())
+
+    return told
 
 
-def test_names_with_markup_are_stored_and_shown_as_they_are(clips, tmp_path):
-    store = str(tmp_path / "store.db")
-    for name in ("x[/y]", ":smile:[red]bob"):
-        result = run("enrol", name, clips / "talk1.mp4", clips / "talk2.mp4", FACEMOTION_STORE=store)
-        assert result.returncode == 0, result.stderr
-        assert f"ENROLLED  {name} with 2 takes" in result.stdout
-    listed = run("users", FACEMOTION_STORE=store)
-    assert "x[/y]" in listed.stdout
-    assert ":smile:[red]bob" in listed.stdout
+def test_names_with_markup_are_stored_and_shown_as_they_are(run, clips, tmp_path):
+    store, name = str(tmp_path / "store.db"), "x[/y]:smile:[red]bob"
+    result = run("enrol", name, clips / "talk1.mp4", clips / "talk2.mp4", FACEMOTION_STORE=store)
+    assert result.code == 0, result.stderr
+    assert f"ENROLLED  {name} with 2 takes" in result.stdout
+    assert name in run("users", FACEMOTION_STORE=store, COLUMNS="200").stdout
 
 
 @pytest.mark.parametrize("name", ["", "a" * 10_000, "two\nlines", b"\xff"])
-def test_names_that_can_not_be_stored(clips, tmp_path, name):
+def test_names_that_can_not_be_stored(run, clips, tmp_path, name):
     store = str(tmp_path / "store.db")
     clip = clips / "talk1.mp4"
     for command in (("enrol", name, clip, clip), ("check", name, clip), ("forget", "--yes", name)):
-        assert refused(run(*command, FACEMOTION_STORE=store), "user name")
+        assert run(*command, FACEMOTION_STORE=store).refused("user name")
 
 
 @pytest.mark.parametrize(
@@ -58,14 +75,14 @@ def test_names_that_can_not_be_stored(clips, tmp_path, name):
         ("~nosuchuser/x.db", "home folder"),
     ],
 )
-def test_stores_that_are_none(store, words):
-    assert refused(run("users", "--store", store), words)
+def test_stores_that_are_none(run, store, words):
+    assert run("users", "--store", store).refused(words)
 
 
-def test_clips_that_would_hang_or_have_impossible_names(clips, tmp_path):
+def test_clips_that_would_hang_or_have_impossible_names(run, clips, tmp_path):
     os.mkfifo(tmp_path / "pipe.mp4")
-    assert refused(run("verify", tmp_path / "pipe.mp4", clips / "talk1.mp4"), "regular file")
-    assert refused(run("verify", "a" * 5000, clips / "talk1.mp4"), "Can't open")
+    assert run("verify", tmp_path / "pipe.mp4", clips / "talk1.mp4").refused("regular file")
+    assert run("verify", "a" * 5000, clips / "talk1.mp4").refused("Can't open")
 
 
 @pytest.mark.parametrize(
@@ -78,9 +95,9 @@ def test_clips_that_would_hang_or_have_impossible_names(clips, tmp_path):
     ],
     ids=["overflow", "digits", "nesting", "nul"],
 )
-def test_settings_made_to_hurt(tmp_path, text, words):
+def test_settings_made_to_hurt(run, tmp_path, text, words):
     (tmp_path / "config.toml").write_text(text)
-    assert refused(run("models", "list", "--config", tmp_path / "config.toml"), words)
+    assert run("models", "list", "--config", tmp_path / "config.toml").refused(words)
 
 
 def test_a_fault_of_our_own_does_not_look_like_a_rejection(monkeypatch, capsys):
@@ -95,10 +112,10 @@ def test_a_fault_of_our_own_does_not_look_like_a_rejection(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("command", ["synth dataset", "features m.csv --cache"])
-def test_a_place_that_can_not_be_is_named(tmp_path, command):
+def test_a_place_that_can_not_be_is_named(run, tmp_path, command):
     (tmp_path / "m.csv").write_text("path,subject,motion,kind,repetition\na,b,c,facial,0\n")
     told = run(*command.replace("m.csv", str(tmp_path / "m.csv")).split(), "a" * 5000)
-    assert told.returncode == 2
+    assert told.code == 2
     assert "Traceback" not in told.stderr
 
 
@@ -127,7 +144,7 @@ def test_whatever_is_said_to_nobody_ends_quietly(command, code, tmp_path):
         os.close(writer)
 
 
-def test_no_answer_to_a_question_is_no_rejection(tmp_path):
+def test_no_answer_to_a_question_is_no_rejection(run, tmp_path):
     store = str(tmp_path / "store.db")
     with open_store(store) as kept:
         kept.put(Template("alice", "motion", np.eye(2, 8, dtype=np.float32), "m@1"))
@@ -138,13 +155,13 @@ def test_no_answer_to_a_question_is_no_rejection(tmp_path):
     assert "alice" in run("users", FACEMOTION_STORE=store).stdout
 
 
-def test_of_several_clips_the_one_meant_is_named(clips):
+def test_of_several_clips_the_one_meant_is_named(run, clips):
     result = run("verify", clips / "talk1.mp4", clips / "nobody.mp4")
-    assert result.returncode == 3
+    assert result.code == 3
     assert result.stderr.startswith(f"facemotion: {clips / 'nobody.mp4'}: ")
 
 
-def test_an_error_as_json_stays_json(tmp_path):
+def test_an_error_as_json_stays_json(run, tmp_path):
     result = run("users", "--json", "--store", tmp_path)
-    assert result.returncode == 2
+    assert result.code == 2
     assert json.loads(result.stdout)["error"] == "StoreError"
