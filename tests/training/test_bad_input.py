@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -176,19 +177,23 @@ mimics = 0
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_simulated_people_are_in_no_fold(
-    jobs: str, tmp_path: Path, assets_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_simulated_people_are_in_no_fold_in_one_process_or_in_two(
+    tmp_path: Path, assets_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
     monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG + SIMULATED)
     records = world(tmp_path)
     with pytest.raises(DataError, match="10 folds need at least 10 subjects, the manifest has 2"):
         train(tmp_path, records, "crossval")
-    train(tmp_path, records, "crossval", "--folds", "2", "--jobs", jobs, "--replicates", "10")
-    scores = read_scores(tmp_path / "run" / "scores-within-subject.npz")
-    assert len(scores) == 2 * 6  # the pairs of four clips of each of the two who were recorded
-    assert set(scores.subjects.ravel()) == {0, 1}
+    figures = []
+    for jobs in ("1", "2"):
+        train(tmp_path, records, "crossval", "--folds", "2", "--jobs", jobs, "--replicates", "10")
+        scores = read_scores(tmp_path / "run" / "scores-within-subject.npz")
+        assert len(scores) == 2 * 6  # the pairs of four clips of each of the two who were recorded
+        assert set(scores.subjects.ravel()) == {0, 1}
+        figures.append((tmp_path / "run" / "crossval.json").read_text("utf-8"))
+        shutil.rmtree(tmp_path / "run")
+    assert figures[0] == figures[1]
 
 
 def test_simulated_people_have_points_of_the_mesh_alone() -> None:

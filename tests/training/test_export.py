@@ -18,13 +18,13 @@ PAPER = EncoderSettings(layers=2, heads=2, feedforward=32, embedding=16)
 OURS = EncoderSettings(
     "position+difference", True, "stream", 24, layers=1, heads=4, feedforward=32, embedding=16, pooling="maximum+mean"
 )
-SMALL = {"width": 24, "layers": 2, "heads": 4, "feedforward": 32, "embedding": 16}
+SMALL = {"width": 24, "layers": 1, "heads": 4, "feedforward": 32, "embedding": 16}
 PRINCIPAL = EncoderSettings(
     "position+difference", scaling="stream+clip", components=5, pooling="maximum+segments", segments=5, **SMALL
 )
 GATED = EncoderSettings(
     "position+difference", True, "stream+clip", network="conformer", pooling="maximum+thirds", gate=True,
-    **SMALL | {"layers": 1},
+    **SMALL,
 )  # fmt: skip
 LINEAR = EncoderSettings(network="none", embedding=16, pooling="segments", positions=False)
 NETS = {"paper": PAPER, "ours": OURS, "principal": PRINCIPAL, "linear": LINEAR, "gated": GATED} | {
