@@ -108,4 +108,4 @@ package:
 	$(VENV)-package/bin/python -m tools.bill_of_materials dist
 
 clean:
-	rm -rf $(VENV) $(VENV)-package dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-package dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
