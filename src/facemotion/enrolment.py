@@ -156,7 +156,8 @@ class Enroller:
         """Store templates of takes; whatever was kept of the user is replaced.
 
         Raises:
-            EnrolmentError, DuplicateFaceError: see prepare. StoreError: the store can't take it.
+            EnrolmentError, DuplicateFaceError: see prepare.
+            StoreError: the store can't take it.
         """
         enrolment = self.prepare(store, user, acquisitions)
         store.put(*enrolment.templates.values(), whole=True)

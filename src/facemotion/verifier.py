@@ -86,7 +86,7 @@ class Verifier:
             UsageError: `settings` are no Settings.
             SettingsError: among others, duplicate faces are to be looked for and no recogniser is named, or a clip in
                 the folder of common motions can't be used, or an earlier encoder is the present one.
-            UnknownModelError, MissingModelError, ModelHashError.
+            UnknownModelError, MissingModelError, ModelHashError: see Models.path.
             ModelMismatchError: an encoder was made for another extractor.
         """
         if settings is not None and not isinstance(settings, Settings):
@@ -163,7 +163,8 @@ class Verifier:
             a, b: each a path, bytes, an open binary file, a Clip, frames with their times, or what a live session
                 acquired; see facemotion.media.given.
         Raises:
-            UsageError: something else. MediaError and its kinds: a clip can't be read.
+            UsageError: something else.
+            MediaError and its kinds: a clip can't be read.
             AcquisitionError and its kinds: no usable face motion.
         """
         first, second = map(self._acquire, [self._given(a), self._given(b)])
@@ -186,7 +187,8 @@ class Verifier:
         Raises:
             EnrolmentError: too few or many takes, or one that isn't like the others, which is named.
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
-            UsageError, MediaError, AcquisitionError: see verify. StoreError: the store can't take it.
+            UsageError, MediaError, AcquisitionError: see verify.
+            StoreError: the store can't take it.
         """
         _check_store(store)  # before the clips are decoded, which takes seconds
         user = check_user(user)
@@ -348,7 +350,8 @@ def _load_encoder(name: str, models: Models, frontend: Frontend) -> Encoder:
     """An encoder that takes what the front end gives.
 
     Raises:
-        UnknownModelError, MissingModelError, ModelHashError. ModelMismatchError: it takes other features.
+        UnknownModelError, MissingModelError, ModelHashError: see Models.path.
+        ModelMismatchError: it takes other features.
     """
     encoder = Encoder.load(name, models)
     if encoder.frontend_id != frontend.extractor.frontend_id:
@@ -378,7 +381,8 @@ def cosine(a: Embedding, b: Embedding) -> float:
     """Cosine of two embeddings, -1..1 (eq. 4 of the paper).
 
     Raises:
-        ModelMismatchError: they are of different models. UsageError: one isn't an Embedding.
+        ModelMismatchError: they are of different models.
+        UsageError: one isn't an Embedding.
     """
     if not isinstance(a, Embedding):
         raise UsageError(f"An Embedding is compared with another one, got {type(a).__name__}.")

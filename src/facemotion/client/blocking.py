@@ -101,7 +101,8 @@ class Client:
             session: its id.
             code: that the page handed over; the result of a session that returns is told for it alone, once.
         Raises:
-            SessionError: no session of this key. CodeError: the code is used, expired or of another session.
+            SessionError: no session of this key.
+            CodeError: the code is used, expired or of another session.
         """
         return self._run(calls.session_result(session, code))
 

@@ -57,7 +57,8 @@ def fill_cache_by_processes(
     Yields:
         One result per clip, in order; the features themselves stay in the cache.
     Raises:
-        DataError: a process was killed, or as in FeatureCache.get. MediaError: a clip can't be read.
+        DataError: a process was killed, or as in FeatureCache.get.
+        MediaError: a clip can't be read.
     """
     files = [(manifest.file(record),) for record in manifest.records]
     with name_killed(DataError, "extracted features"):

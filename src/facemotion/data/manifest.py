@@ -139,7 +139,8 @@ def append_record(path: Path, record: ClipRecord) -> None:
     """Add a row to a manifest, made if it isn't there. What it holds stays as it is, further columns too.
 
     Raises:
-        ManifestError: what is there can't be read. OSError: as `write_whole`.
+        ManifestError: what is there can't be read.
+        OSError: as `write_whole`.
     """
     try:
         before = path.read_bytes().decode("utf-8-sig") if path.exists() else ""

@@ -26,7 +26,8 @@ def store(facts: Facts, named: str) -> None:
     """Where the templates are, whether it is there, and how many users it has.
 
     Raises:
-        StoreError and its kinds: it can't be used as it is. WriteError: its folder can't be written to.
+        StoreError and its kinds: it can't be used as it is.
+        WriteError: its folder can't be written to.
         MissingExtraError: a PostgreSQL store without its driver.
     """
     from facemotion.store.base import needs_extra  # late: a broken NumPy must not cost the page
@@ -67,7 +68,8 @@ def key(facts: Facts, named: str) -> None:
     """Where the store's keys come from, and whether those that it was written with are there. Never the keys.
 
     Raises:
-        StoreKeyError: one isn't. WriteError: a new store's key can't be kept.
+        StoreKeyError: one isn't.
+        WriteError: a new store's key can't be kept.
     """
     from facemotion.store.base import needs_extra
 

@@ -149,7 +149,8 @@ def load_clips(settings: TableSettings) -> Manifest:
     """The manifest of the recipe, checked; near misses that only reorder steps have their name.
 
     Raises:
-        ManifestError: see `check_manifest`. DataError: a recipe asks for clips that it wouldn't get.
+        ManifestError: see `check_manifest`.
+        DataError: a recipe asks for clips that it wouldn't get.
         TrainingError: a recipe begins with a trained run.
     """
     recipe = settings.recipe

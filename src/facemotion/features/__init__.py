@@ -42,7 +42,9 @@ def load_extractor(name: str, models: Models) -> FeatureExtractor:
     """The extractor of that name: one of EXTRACTORS, the name of a card, or that name and "-landmarks".
 
     Raises:
-        UnknownModelError: no such extractor. MissingModelError, ModelHashError: its file. ModelError: a file without
+        UnknownModelError: no such extractor.
+        MissingModelError, ModelHashError: its file.
+        ModelError: a file without
             landmarks asked for them, or one that `facemotion train sfe` didn't export.
     """
     names = extractor_names(models)

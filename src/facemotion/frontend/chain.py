@@ -101,7 +101,7 @@ class Frontend:
             settings: None: those of this machine (facemotion.config.load_settings), as for Verifier.load.
         Raises:
             SettingsError: the settings file of this machine is wrong.
-            UnknownModelError, MissingModelError, ModelHashError.
+            UnknownModelError, MissingModelError, ModelHashError: see Models.path.
         """
         settings = settings or load_settings()
         models = Models.of(settings.runtime)
@@ -115,7 +115,8 @@ class Frontend:
                 times; see facemotion.media.given.
             rate: frames/s of what has no times; see facemotion.media.read_frames.
         Raises:
-            UsageError: something else. MediaError and its kinds: the clip can't be read.
+            UsageError: something else.
+            MediaError and its kinds: the clip can't be read.
             AcquisitionError and its kinds: no usable face motion.
         """
         footage, acquirer = footage_of(source, self.settings.media), Acquirer(self)
@@ -206,7 +207,8 @@ class Acquirer:
         Returns:
             What the user should do now; for a frame beyond the highest rate the last answer, with `used` false.
         Raises:
-            MediaError: not an RGB frame. TimestampError: the clock ran backwards.
+            MediaError: not an RGB frame.
+            TimestampError: the clock ran backwards.
             MediaLimitError: a side too long, or the take longer than the settings allow.
         """
         check_frame(frame, self._settings.media)
@@ -314,8 +316,10 @@ class Acquirer:
         Args:
             damaged_share: share of the source's frames that were left out because they are damaged, 0..1.
         Raises:
-            NoFaceError, SeveralFacesError, TooShortError: see sequence. NoMotionError: nothing moves.
-            RigidMotionError: nothing moves but the picture as a whole. TooFewFramesError: the motion happened between
+            NoFaceError, SeveralFacesError, TooShortError: see sequence.
+            NoMotionError: nothing moves.
+            RigidMotionError: nothing moves but the picture as a whole.
+            TooFewFramesError: the motion happened between
             the frames.
         """
         take = check_take(self.sighting(), self._frontend.extractor, self._settings)

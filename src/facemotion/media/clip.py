@@ -55,7 +55,8 @@ def read_frames(
         UnreadableMediaError: missing, empty, truncated, damaged or not a video; once the end is reached, too many
             damaged frames. NoVideoError: no picture in it. MediaLimitError: too large, too long, too many pixels or
             frames, skipped ones among them, or out of time.
-        TimestampError: times run backwards. TooShortError: shorter than `min_seconds`, once the end is reached.
+        TimestampError: times run backwards.
+        TooShortError: shorter than `min_seconds`, once the end is reached.
     """
     return FrameReader(source, settings or MediaSettings(), rate, max_wall_seconds)
 

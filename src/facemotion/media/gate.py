@@ -142,7 +142,8 @@ def check_frame(frame: Frame, settings: MediaSettings) -> None:
     """Hold a frame that comes from outside to (H, W, 3) uint8 and to the size limits.
 
     Raises:
-        MediaError: another shape or type. MediaLimitError: a side is too long.
+        MediaError: another shape or type.
+        MediaLimitError: a side is too long.
     """
     if not isinstance(frame, np.ndarray):
         raise MediaError(f"A frame must be a (height, width, 3) uint8 RGB array, got {type(frame).__name__}.")

@@ -57,7 +57,8 @@ class HeldFrames:
         """The frames with their seconds since the first, as `read_frames` gives those of a file.
 
         Raises:
-            MediaLimitError: too long, or frames too large. TimestampError: times run backwards, or aren't numbers.
+            MediaLimitError: too long, or frames too large.
+            TimestampError: times run backwards, or aren't numbers.
             TooShortError: shorter than `min_seconds`, once the end is reached.
         """
         height, width = np.shape(self.frames[0])[:2]
@@ -89,7 +90,8 @@ def footage_of(given: ClipLike | Footage, settings: MediaSettings) -> Footage:
         given: frames are RGB, unmirrored; an open file is read from where it stands to its end.
         settings: limits; no more of a file is read than they allow.
     Raises:
-        UsageError: something else; says what is taken. UnreadableMediaError: an open file can't be read.
+        UsageError: something else; says what is taken.
+        UnreadableMediaError: an open file can't be read.
         MediaLimitError: an open file holds more than the settings allow.
     """
     if isinstance(given, Footage):

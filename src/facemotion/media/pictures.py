@@ -70,7 +70,8 @@ def jpeg_shots(stream: BinaryIO, rate: float, settings: MediaSettings, allowance
     Yields:
         Shots; one that can't be decoded is damaged.
     Raises:
-        MediaError: no such rate. MediaLimitError: too many pixels or passes.
+        MediaError: no such rate.
+        MediaLimitError: too many pixels or passes.
     """
     check_rate(rate)
     size: tuple[int, int] | None = None
@@ -88,7 +89,8 @@ def look_at_header(stream: BinaryIO, settings: MediaSettings) -> bool:
     """Whether a file is JPEGs one behind the other; the stream is at its beginning before and after.
 
     Raises:
-        TooShortError: it is a single picture. MediaLimitError: a picture of too many pixels.
+        TooShortError: it is a single picture.
+        MediaLimitError: a picture of too many pixels.
     """
     from PIL import Image
 
@@ -123,7 +125,8 @@ def read_jpeg(
         data: the JPEG. settings: limits. size: width and height to give; else it is scaled down to the analysis size.
         allowance: of the clip that it is a frame of; None where it is none.
     Raises:
-        UnreadableMediaError: not a JPEG, or damaged. MediaLimitError: too many pixels or passes.
+        UnreadableMediaError: not a JPEG, or damaged.
+        MediaLimitError: too many pixels or passes.
     """
     from PIL import Image
 
@@ -160,7 +163,8 @@ class _Album:
         """(H, W, 3) uint8 RGB, upright.
 
         Raises:
-            UnreadableMediaError: not an image, or damaged. MediaLimitError: too many pixels.
+            UnreadableMediaError: not an image, or damaged.
+            MediaLimitError: too many pixels.
         """
         from PIL import Image
 

@@ -30,7 +30,8 @@ def open_bytes(source: Path | bytes, settings: MediaSettings) -> Iterator[Binary
     """The bytes of a source as a stream.
 
     Raises:
-        UnreadableMediaError: missing, empty or not a regular file. MediaLimitError: too large.
+        UnreadableMediaError: missing, empty or not a regular file.
+        MediaLimitError: too large.
     """
     if isinstance(source, bytes):
         _check_bytes(len(source), settings)

@@ -53,7 +53,8 @@ def video_shots(
     Yields:
         Shots in the order in which they are shown, all of one size.
     Raises:
-        UnreadableMediaError: truncated or not a video. NoVideoError: no picture in it.
+        UnreadableMediaError: truncated or not a video.
+        NoVideoError: no picture in it.
         MediaLimitError: too many pixels, frames or seconds.
         MediaError: no rate where one is needed, or one where frames have times.
     """
@@ -215,7 +216,8 @@ class _Screen:
         """What makes the RGB picture of a frame.
 
         Raises:
-            MediaLimitError: too many pixels. UnreadableMediaError: another shape than the frames before.
+            MediaLimitError: too many pixels.
+            UnreadableMediaError: another shape than the frames before.
         """
         check_size(frame.width, frame.height, self._settings)
         shown = square_size(frame.width, frame.height, self._video.sample_aspect_ratio)

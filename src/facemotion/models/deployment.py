@@ -84,7 +84,8 @@ class Models:
         """The card of one model.
 
         Raises:
-            UnknownModelError: no such name; the nearest is named. ModelError: as in `cards`.
+            UnknownModelError: no such name; the nearest is named.
+            ModelError: as in `cards`.
         """
         cards = self.cards()
         if name not in cards:
@@ -101,7 +102,8 @@ class Models:
         """The file of a model, after its hash was checked.
 
         Raises:
-            UnknownModelError, ModelError: as in `card`. MissingModelError: its file isn't there.
+            UnknownModelError, ModelError: as in `card`.
+            MissingModelError: its file isn't there.
             ModelHashError: the file isn't the one of the card.
         """
         card = self.card(name)
@@ -186,7 +188,8 @@ class Models:
         Returns:
             The file that they are in.
         Raises:
-            WriteError: the file can't be written. ModelError: there is no folder to keep it in.
+            WriteError: the file can't be written.
+            ModelError: there is no folder to keep it in.
             UnknownModelError: as in `card`.
         """
         import tomlkit  # late: `doctor` looks at models where a package is broken

@@ -42,7 +42,8 @@ class Camera(Protocol):
         """Frames (H, W, 3) uint8 RGB, unmirrored, and their seconds on any clock, rising; ends where the take ends.
 
         Raises:
-            CameraError and its kinds: no frame can be had. MediaError and its kinds: the film can't be read.
+            CameraError and its kinds: no frame can be had.
+            MediaError and its kinds: the film can't be read.
         """
 
 
@@ -108,7 +109,8 @@ class Device:
         """See Camera; the time of a frame is the one at which it arrived, on the monotonic clock.
 
         Raises:
-            NoCameraError: it can't be opened. CameraLostError: it stopped giving frames.
+            NoCameraError: it can't be opened.
+            CameraLostError: it stopped giving frames.
         """
         with _Quiet():
             capture = cv2.VideoCapture(self.which)

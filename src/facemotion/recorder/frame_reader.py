@@ -151,7 +151,8 @@ class CameraReader:
         Returns:
             None where the film has ended.
         Raises:
-            CameraSilentError: the camera gives no frame. CameraLostError: it gave some, and no more.
+            CameraSilentError: the camera gives no frame.
+            CameraLostError: it gave some, and no more.
             Whatever the camera raises.
         """
         with self._changed:

@@ -25,7 +25,8 @@ def recording_alone(folder: Path) -> Iterator[None]:
     """Keep other processes from recording into a folder, which is made if it isn't there.
 
     Raises:
-        RecordingBusyError: another process records into it now. WriteError: the folder can't be made or written to.
+        RecordingBusyError: another process records into it now.
+        WriteError: the folder can't be made or written to.
     """
     with room_for(folder):
         folder.mkdir(parents=True, exist_ok=True)

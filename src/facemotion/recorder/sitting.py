@@ -115,7 +115,8 @@ class Sitting:
             cameras: one camera, which is used for all takes, or a film for each. The session ends with the last film.
             longest: seconds of a take before a camera.
         Raises:
-            CameraError and its kinds: the camera gives no frames. WriteError: the disk is full. Whatever happens, takes
+            CameraError and its kinds: the camera gives no frames.
+            WriteError: the disk is full. Whatever happens, takes
             that were kept stay, and the half one is removed.
         """
         self._clips.discard()  # of a session that was killed

@@ -158,7 +158,8 @@ class RunFolder:
         """See that the run is of these settings; how often checkpoints are written changes nothing of the result.
 
         Raises:
-            TrainingError: it is of others, which are named. SettingsError: as in `read_settings`.
+            TrainingError: it is of others, which are named.
+            SettingsError: as in `read_settings`.
         """
         other = [
             told for told in differences(self.read_settings(type(settings)), settings) if told.split()[0] != MAY_CHANGE
@@ -177,7 +178,8 @@ class RunFolder:
             settings: a dataclass of options.
             steps: batches after which such a run ends.
         Raises:
-            SettingsError: as in `read_settings`. TrainingError: as in `load`.
+            SettingsError: as in `read_settings`.
+            TrainingError: as in `load`.
         """
         if not (self.path / "checkpoint.safetensors").is_file():
             return False

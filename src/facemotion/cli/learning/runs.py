@@ -25,7 +25,8 @@ def embed_run(
         (N, n) float32 unit vectors, the N clips that could be acquired, their features, and what to say of the figures
         where the run has seen the clips, else nothing.
     Raises:
-        MissingExtraError: torch isn't installed. TrainingError, SettingsError: no such run, or a damaged one.
+        MissingExtraError: torch isn't installed.
+        TrainingError, SettingsError: no such run, or a damaged one.
         ManifestError, DataError: see `read_manifest` and `read_features`; the same recording twice, or features that
             can't be embedded.
     """

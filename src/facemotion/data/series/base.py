@@ -48,7 +48,8 @@ class PointSeries:
 
     Raises:
         SeriesFormatError: wrong shapes or types, fewer than 4 frames, names twice there, or a label that is none.
-        SeriesGapError: the times don't rise, or leave a hole. SeriesUnitError: an unknown unit.
+        SeriesGapError: the times don't rise, or leave a hole.
+        SeriesUnitError: an unknown unit.
     """
 
     values: FloatArray

@@ -51,7 +51,8 @@ def check_set(everything: Sequence[PointSeries]) -> None:
     """Hold takes to each other: the same points in the same unit at one rate, and every person under one name.
 
     Raises:
-        SeriesFormatError: other points or another unit in one of them. SeriesRateError: two rates.
+        SeriesFormatError: other points or another unit in one of them.
+        SeriesRateError: two rates.
         PointOrderError: see `check_series`, over all takes of a subject.
         SharedSubjectError: two names for one person.
     """

@@ -119,7 +119,8 @@ def complete_series(
         cache: of the face mesh.
         progress: called with the number of takes written, and of all.
     Raises:
-        ManifestError, SeriesError: the import can't be read. SeriesFormatError: points that the mesh doesn't move.
+        ManifestError, SeriesError: the import can't be read.
+        SeriesFormatError: points that the mesh doesn't move.
         DataError: the cache can't be written.
     """
     manifest = read_manifest(folder / MANIFEST)

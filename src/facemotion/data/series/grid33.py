@@ -32,7 +32,8 @@ def read_phrases(folder: Path) -> list[PointSeries]:
     """The first three words of every sentence, a motion of the speaker by their names.
 
     Raises:
-        SeriesFormatError, SeriesUnitError: a file isn't as the module says. SeriesError: see PointSeries.
+        SeriesFormatError, SeriesUnitError: a file isn't as the module says.
+        SeriesError: see PointSeries.
     """
     return _read(folder, PHRASE)
 

@@ -85,7 +85,9 @@ def read_series(form: str, source: Path) -> list[PointSeries]:
     Args:
         form: of FORMATS. source: folder.
     Raises:
-        SeriesFormatError: no such format or folder. SeriesError: what is wrong, by name. ManifestError: clips.csv.
+        SeriesFormatError: no such format or folder.
+        SeriesError: what is wrong, by name.
+        ManifestError: clips.csv.
     """
     if form not in FORMATS:
         raise SeriesFormatError(f"There is no format {form!r}; choose among {', '.join(FORMATS)}.")
@@ -113,7 +115,8 @@ def import_series(
         progress: called with the number of takes written, and of all.
         features: folder of the feature cache; default: `features` in `out`.
     Raises:
-        SeriesError, ManifestError: see `read_series`; labels that contradict each other. WriteError, DataError: the
+        SeriesError, ManifestError: see `read_series`; labels that contradict each other.
+        WriteError, DataError: the
             place can't be written.
     """
     everything = read_series(form, source)

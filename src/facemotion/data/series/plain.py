@@ -41,7 +41,8 @@ def read_described(path: Path) -> PointSeries:
     """A take in an npz file that says itself whose it is.
 
     Raises:
-        SeriesFormatError: an array is missing or of a wrong type. SeriesError: see PointSeries.
+        SeriesFormatError: an array is missing or of a wrong type.
+        SeriesError: see PointSeries.
     """
     arrays = read_arrays(path, *ARRAYS)
     texts = {name: str(arrays[name]) for name in ("unit", "subject", "motion", "kind")}
@@ -67,7 +68,8 @@ def read_listed(path: Path, record: ClipRecord) -> PointSeries:
     """A take in an npz or CSV file, whose labels stand in a list of clips.
 
     Raises:
-        SeriesFormatError: another suffix, or an array or column that is missing. SeriesError: see PointSeries.
+        SeriesFormatError: another suffix, or an array or column that is missing.
+        SeriesError: see PointSeries.
     """
     if path.suffix == ".npz":
         arrays = read_arrays(path, "values", "times", "names", "unit")

@@ -30,7 +30,8 @@ def read_mediapipe(path: Path, record: ClipRecord) -> PointSeries:
     frame of zeros, empty cells or NaN is one without a face.
 
     Raises:
-        SeriesFormatError: an array or column is missing or of another shape. SeriesUnitError: coordinates in pixels.
+        SeriesFormatError: an array or column is missing or of another shape.
+        SeriesUnitError: coordinates in pixels.
         SeriesError: see PointSeries.
     """
     if path.suffix == ".npz":
@@ -64,7 +65,8 @@ def read_openface(path: Path, record: ClipRecord) -> PointSeries:
     """The CSV file of OpenFace's FeatureExtraction: timestamp, success, x_0 ... x_67, y_0 ... y_67 in pixels.
 
     Raises:
-        SeriesFormatError: a column is missing, or there are two faces. SeriesError: see PointSeries.
+        SeriesFormatError: a column is missing, or there are two faces.
+        SeriesError: see PointSeries.
     """
     wanted = [f"{axis}_{number}" for number in range(LANDMARKS) for axis in "xy"]
     columns = read_columns(path, "timestamp", "success", *wanted)
@@ -80,7 +82,8 @@ def read_live_link(path: Path, record: ClipRecord) -> PointSeries:
     """The CSV file of Live Link Face: Timecode, BlendShapeCount and one column a channel of ARKit.
 
     Raises:
-        SeriesFormatError: a column is missing or a time code is none. SeriesRateError: frames are numbered higher than
+        SeriesFormatError: a column is missing or a time code is none.
+        SeriesRateError: frames are numbered higher than
             60 a second. SeriesError: see PointSeries.
     """
     columns = read_columns(path, "Timecode")

@@ -105,7 +105,8 @@ class ApiKeys:
         Args:
             name: who will use it, 1 to 128 printable characters.
         Raises:
-            UsageError: a wrong name or role. AuditError: the audit trail doesn't end as it was left.
+            UsageError: a wrong name or role.
+            AuditError: the audit trail doesn't end as it was left.
         """
         if role not in ROLES:
             raise UsageError(f"The role must be one of {', '.join(ROLES)}, got {role!r}.")

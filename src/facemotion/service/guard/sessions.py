@@ -180,7 +180,8 @@ class Sessions:
         """A nonce for the next attempt of a session that is open, and what it is for.
 
         Raises:
-            SessionError: it isn't. LockedError, RateError: see Attempts.issue.
+            SessionError: it isn't.
+            LockedError, RateError: see Attempts.issue.
         """
         now = time.time()
         with self._database.read() as connection:
@@ -238,7 +239,8 @@ class Sessions:
         Returns:
             the session, and whether its result may be told: for its code, once; where it returns nowhere, always.
         Raises:
-            SessionError: no session of this key. CodeError: the code isn't good.
+            SessionError: no session of this key.
+            CodeError: the code isn't good.
         """
         now = time.time()
         with self._database.write() if code else self._database.read() as connection:

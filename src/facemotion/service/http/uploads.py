@@ -83,7 +83,8 @@ async def read_form(request: Request, limits: LimitSettings) -> Form:
     """Read a multipart/form-data body.
 
     Raises:
-        FormError: not multipart, or damaged. BodyTooLargeError, UploadTimeoutError: past a limit.
+        FormError: not multipart, or damaged.
+        BodyTooLargeError, UploadTimeoutError: past a limit.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary", b"")
@@ -109,7 +110,8 @@ async def read_json(request: Request, kind: type[Body], limits: LimitSettings) -
     """Read a small application/json body.
 
     Raises:
-        FormError: of another type. RequestValidationError: not as `kind` describes it.
+        FormError: of another type.
+        RequestValidationError: not as `kind` describes it.
         BodyTooLargeError, UploadTimeoutError: past a limit.
     """
     if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":

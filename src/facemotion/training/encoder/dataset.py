@@ -187,7 +187,8 @@ def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingS
     """Read the manifests of the settings, check them, and take their features from the cache.
 
     Raises:
-        ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`. TrainingError: nothing to learn.
+        ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`.
+        TrainingError: nothing to learn.
     """
     response = load_people_response(settings, frontend_id)
     sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, response, frontend_id)]
@@ -198,7 +199,9 @@ def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Training
     """The manifests of the settings, checked, with their features from the cache.
 
     Raises:
-        ManifestError: see `check_manifest`. DataError: a clip wasn't extracted yet. TrainingError: recordings with
+        ManifestError: see `check_manifest`.
+        DataError: a clip wasn't extracted yet.
+        TrainingError: recordings with
             rest are named, and no source.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
@@ -249,7 +252,8 @@ def load_simulated(settings: TrainingSettings, response: MeshResponse | None, fr
         response: the response of `load_people_response`.
         frontend_id: the front end of the recorded features.
     Raises:
-        DataError: as in `check_simulation`. AssetError: the assets aren't there.
+        DataError: as in `check_simulation`.
+        AssetError: the assets aren't there.
     """
     check_simulation(settings)
     if settings.simulation is None:

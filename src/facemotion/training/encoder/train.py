@@ -121,7 +121,8 @@ def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
     """The network of a run, and the id of the front end that it takes features of.
 
     Raises:
-        TrainingError: no checkpoint, or one of another architecture. SettingsError: no such run.
+        TrainingError: no checkpoint, or one of another architecture.
+        SettingsError: no such run.
     """
     checkpoint = run.load()
     return restore_encoder(checkpoint, run.read_settings(TrainingSettings).encoder), checkpoint.made_for

@@ -137,7 +137,8 @@ def load_sfe(run: RunFolder) -> SpatialExtractor:
     """The network of a run, averaged weights, in evaluation mode.
 
     Raises:
-        TrainingError: no checkpoint, or one of another architecture. SettingsError: no such run.
+        TrainingError: no checkpoint, or one of another architecture.
+        SettingsError: no such run.
     """
     settings, checkpoint = run.read_settings(SfeSettings), run.load()
     _check_kind(checkpoint, settings)
