@@ -13,8 +13,10 @@ def test_administrators_see_and_unlock(server, visit):
     other = (films.SAMPLES / "ben-brows-smile-1.mp4").read_bytes()
     takes = [(films.SAMPLES / f"ben-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
     assert server.enrol("rosa", takes).status_code == 201
-    for _ in range(2):
-        assert not server.verify("rosa", other).json()["accepted"]
+    for clip in (takes[0], other):  # a recording that was seen before, whose score is high, and another motion
+        assert not server.verify("rosa", clip).json()["accepted"]
+    server.verify("nobody-knows", other)
+    assert server.enrol("sam", takes[:1]).json()["error"] == "EnrolmentError"
     with visit(server, None) as visitor:
         visitor.come("/admin")
         visitor.page.get_by_label("Key with the role admin").fill("fm_wrong")
@@ -23,6 +25,15 @@ def test_administrators_see_and_unlock(server, visit):
         visitor.page.get_by_label("Key with the role admin").fill(server.keys["admin"])
         visitor.press("Open")
         visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
+        rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
+        for kind, outcome in {"refused recordings": "replay", "of names that nobody has": "unknown user"}.items():
+            figure = visitor.page.locator("#numbers div", has_text=kind).locator("strong").inner_text()
+            assert int(figure) == [row["outcome"] for row in rows if row["action"] == "verify"].count(outcome) > 0
+        drawn = "[...document.querySelectorAll('#histogram rect.replayed')].filter((r) => r.getAttribute('height') > 0)"
+        assert visitor.page.evaluate(f"Math.max(...{drawn}.map((r) => Number(r.getAttribute('x'))))") > 500
+        failed = visitor.page.locator("#entries tr", has_text="sam").first
+        assert "enrolment" in failed.inner_text()
+        assert "refused: EnrolmentError" in failed.inner_text()
         visitor.page.get_by_label("Find").fill("rosa")
         row = visitor.page.locator("#users tr", has_text="rosa")
         row.filter(has_text="waits").wait_for()
@@ -43,6 +54,9 @@ def test_administrators_see_and_unlock(server, visit):
         visitor.page.get_by_text("Nobody of that name.").wait_for()
         visitor.page.set_viewport_size(PHONE)
         visitor.page.get_by_label("Find").fill("")
+        cut = "[...document.querySelectorAll('.wide')].filter((table) => table.scrollWidth > table.clientWidth).length"
+        assert visitor.page.evaluate(cut) == 0
+        assert axe(visitor.page) == []
         visitor.press("Sign out")
         assert visitor.page.evaluate("sessionStorage.getItem('key')") is None
     assert not server.call("GET", "/v1/users/rosa").json()["enrolled"]

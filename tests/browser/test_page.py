@@ -81,7 +81,9 @@ def test_a_take_unlike_the_others_is_made_again(server, visit, filmed, clean):
             raise AssertionError(title)
         visitor.shot("different", both=True)
         assert not visitor.page.locator("#size").is_visible()
-        visitor.page.get_by_role("button", name="Start over").click()
+        visitor.press("Watch this take")
+        visitor.page.locator("#watch:disabled").wait_for()
+        visitor.page.get_by_role("button", name="Start over").click()  # while it plays
         visitor.wait("Take 1 of 3")
         visitor.press("Cancel")
 

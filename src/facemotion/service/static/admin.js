@@ -50,6 +50,16 @@ function row(cells) {
   return line;
 }
 
+/**
+ * Put rows into a table; each cell knows the name of its column, which stands before it where the screen is narrow.
+ * @param {"entries" | "qualities" | "points" | "users"} id of the table's body @param {HTMLTableRowElement[]} rows
+ */
+function fill(id, rows) {
+  const heads = [...($(id).parentElement?.querySelectorAll("th") ?? [])].map((head) => head.textContent ?? "");
+  for (const line of rows) [...line.cells].forEach((cell, k) => (cell.dataset.column = line.cells.length > 1 ? heads[k] : ""));
+  $(id).replaceChildren(...rows);
+}
+
 const date = (/** @type {string | number} */ value) =>
   new Date(value).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -86,11 +96,13 @@ async function open() {
   histogram(attempts, models.operating_points.filter((point) => point.factor === "motion"));
   calibration(models);
   qualities(attempts);
-  $("entries").replaceChildren(...entries.slice(-SHOWN).reverse().map((entry) => {
+  fill("entries", entries.slice(-SHOWN).reverse().map((entry) => {
     const score = scoreOf(entry);
+    const error = entry.outcome.endsWith("Error");
+    const style = entry.outcome === "accepted" ? "good" : entry.action === "verify" || error ? "bad" : "";
     return row([
       date(1000 * entry.at), entry.user, ADMIN.actions[entry.action] ?? entry.action,
-      element("span", entry.outcome, entry.action !== "verify" ? "" : entry.outcome === "accepted" ? "good" : "bad"),
+      element("span", error ? ADMIN.refused(entry.outcome) : entry.outcome, style),
       score === null ? "" : score.toFixed(2), entry.actor,
     ]);
   }));
@@ -103,13 +115,23 @@ function scoreOf(entry) {
   return JSON.parse(entry.detail || "{}").scores?.motion ?? null;
 }
 
+/** @type {Record<string, "replayed" | "unknown" | "outdated">} */
+const NOT_COMPARED = {
+  replay: "replayed", frozen: "replayed", loop: "replayed", "presentation attack": "replayed",
+  "unknown user": "unknown", "must enrol again": "outdated",
+};
+
+/** What became of an attempt: of those that weren't compared, an error says that the clip was of no use. @param {Entry} entry */
+const kindOf = ({ outcome }) =>
+  outcome === "accepted" || outcome === "rejected" ? outcome : NOT_COMPARED[outcome] ?? "unusable";
+
 /** @param {Entry[]} attempts */
 function numbers(attempts) {
-  const accepted = attempts.filter((entry) => entry.outcome === "accepted").length;
-  const compared = attempts.filter((entry) => scoreOf(entry) !== null).length;
+  const count = (/** @type {string} */ kind) => attempts.filter((entry) => kindOf(entry) === kind).length;
+  const kinds = /** @type {const} */ (["accepted", "rejected", "replayed", "unknown", "outdated", "unusable"]);
   const figures = [
-    [ADMIN.users, names.length], [ADMIN.attempts, attempts.length], [ADMIN.accepted, accepted],
-    [ADMIN.rejected, compared - accepted], [ADMIN.unusable, attempts.length - compared],
+    [ADMIN.users, names.length], [ADMIN.attempts, attempts.length],
+    ...kinds.map((kind) => [ADMIN.kinds[kind], count(kind)]),
   ];
   $("numbers").replaceChildren(...figures.map(([name, value]) => {
     const figure = document.createElement("div");
@@ -122,21 +144,23 @@ function numbers(attempts) {
 function histogram(attempts, points) {
   const [low, high, base] = [-0.2, 1, 180];
   const x = (/** @type {number} */ value) => 20 + (600 * (value - low)) / (high - low);
-  const bins = Array.from({ length: BINS }, () => [0, 0]);
+  const kinds = ["accepted", "rejected", "replayed"];
+  const bins = Array.from({ length: BINS }, () => [0, 0, 0]);
   for (const entry of attempts) {
-    const score = scoreOf(entry);
-    if (score === null) continue;
+    const [score, kind] = [scoreOf(entry), kinds.indexOf(kindOf(entry))];
+    if (score === null || kind < 0) continue;
     const bin = Math.min(Math.max(Math.floor((BINS * (score - low)) / (high - low)), 0), BINS - 1);
-    bins[bin][entry.outcome === "accepted" ? 0 : 1] += 1;
+    bins[bin][kind] += 1;
   }
-  const most = Math.max(4, ...bins.map(([a, b]) => a + b));
-  const parts = bins.flatMap(([passed, failed], k) => {
+  const most = Math.max(4, ...bins.map((counts) => counts.reduce((a, b) => a + b)));
+  const parts = bins.flatMap((counts, k) => {
     const [left, width] = [x(low + ((high - low) * k) / BINS) + 1, 600 / BINS - 2];
-    const [up, over] = [(150 * passed) / most, (150 * failed) / most];
-    return [
-      shape("rect", { class: "passed", x: left, y: base - up, width, height: up }),
-      shape("rect", { class: "failed", x: left, y: base - up - over, width, height: over }),
-    ];
+    let top = base;
+    return counts.map((count, kind) => {
+      const height = (150 * count) / most;
+      top -= height;
+      return shape("rect", { class: kinds[kind], x: left, y: top, width, height });
+    });
   });
   const marks = [0, 0.25, 0.5, 0.75, 1].map((value) => shape("text", { x: x(value), y: 205, "text-anchor": "middle" }, String(value)));
   const thresholds = points.map((point) => point.threshold);
@@ -146,7 +170,7 @@ function histogram(attempts, points) {
     $("histogram-title"), ...parts, shape("line", { class: "axis", x1: 20, x2: 620, y1: base, y2: base }), ...marks,
     // A template of several takes has a threshold of its own, so that scores are judged within this range.
     shape("rect", { class: "needed", x: x(least) - 1, width: x(largest) - x(least) + 2, y: 28, height: base - 28 }),
-    shape("text", { x: x((least + largest) / 2), y: 20, "text-anchor": "middle" }, ADMIN.threshold(least.toFixed(2), largest.toFixed(2))),
+    shape("text", { x: 620, y: 20, "text-anchor": "end" }, ADMIN.threshold(least.toFixed(2), largest.toFixed(2))),
   );
 }
 
@@ -156,7 +180,7 @@ function calibration({ operating_point: used, choices: points, calibration_probl
   const calibrated = points.some((point) => point.own);
   $("point").textContent = problem || (used.own ? ADMIN.ownUsed : calibrated ? ADMIN.ownUnused : ADMIN.noOwn);
   $("point").className = used.own ? "" : "note";
-  $("points").replaceChildren(...points.map((point) => {
+  fill("points", points.map((point) => {
     const inUse = point.name === used.name;
     const name = point.takes > 1 ? ADMIN.ofTakes(point.name, point.takes) : point.name;
     const line = row([element("span", inUse ? ADMIN.used(name) : name, inUse ? "good" : ""), point.threshold.toFixed(3),
@@ -174,7 +198,7 @@ function calibration({ operating_point: used, choices: points, calibration_probl
 function qualities(attempts) {
   /** @type {Record<string, number>[]} */
   const seen = attempts.map((entry) => JSON.parse(entry.detail || "{}").quality).filter(Boolean);
-  $("qualities").replaceChildren(...Object.entries(ADMIN.qualities).map(([name, words]) => {
+  fill("qualities", Object.entries(ADMIN.qualities).map(([name, words]) => {
     const values = seen.map((quality) => quality[name]).filter(Number.isFinite).sort((a, b) => a - b);
     const at = (/** @type {number} */ share) =>
       values.length ? values[Math.round(share * (values.length - 1))].toFixed(DIGITS[name] ?? 0) : "\u2013";
@@ -197,7 +221,7 @@ async function list() {
   const wanted = names.filter((name) => name.includes($("find").value.trim()));
   const rows = await Promise.all(wanted.slice(0, shown).map(statusOf));
   if (number !== listing) return;
-  $("users").replaceChildren(...(rows.length ? rows.map(userRow) : [row([ADMIN.nobody])]));
+  fill("users", rows.length ? rows.map(userRow) : [row([ADMIN.nobody])]);
   $("more-users").hidden = shown >= wanted.length;
 }
 

@@ -333,13 +333,17 @@ async function review(answer, shots, of) {
   $("over").hidden = sentBack(); // another session needs another nonce
   $("replay").hidden = true;
   view("review");
-  for (;;) {
-    const pressed = await choice("next", "watch", "over");
-    if (pressed === "next") return;
-    if (pressed === "over") throw new StartOver();
-    $("watch").disabled = true;
-    await play(shots, $("replay"));
-    $("watch").disabled = false;
+  const playing = new AbortController(); // the other buttons work while the take plays
+  try {
+    for (;;) {
+      const pressed = await choice("next", "watch", "over");
+      if (pressed === "next") return;
+      if (pressed === "over") throw new StartOver();
+      $("watch").disabled = true;
+      play(shots, $("replay"), playing.signal).finally(() => ($("watch").disabled = false));
+    }
+  } finally {
+    playing.abort();
   }
 }
 

@@ -92,10 +92,10 @@ function picture(shots, time) {
 }
 
 /**
- * Play a take on a canvas.
- * @param {Shot[]} shots @param {HTMLCanvasElement} canvas
+ * Play a take on a canvas, to its end or until it is stopped.
+ * @param {Shot[]} shots @param {HTMLCanvasElement} canvas @param {AbortSignal} stopped
  */
-export async function play(shots, canvas) {
+export async function play(shots, canvas, stopped) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   canvas.hidden = false;
   const start = performance.now();
@@ -103,6 +103,7 @@ export async function play(shots, canvas) {
     const image = await createImageBitmap(shot.jpeg);
     const wait = 1000 * (shot.time - shots[0].time) - (performance.now() - start);
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (stopped.aborted) return;
     canvas.width = image.width;
     canvas.height = image.height;
     context.drawImage(image, 0, 0);

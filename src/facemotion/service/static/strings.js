@@ -143,6 +143,7 @@ export const ADMIN_PAGE = {
   cameras: "Cameras",
   accepted: "accepted",
   rejected: "rejected",
+  replayed: "refused as recordings seen before, or as no live picture",
   calibration: "Calibration",
   point: "Operating point",
   threshold: "Threshold",
@@ -184,10 +185,12 @@ export const ADMIN_PAGE = {
 export const ADMIN = {
   users: "users enrolled",
   attempts: "attempts, the last ones",
-  accepted: "accepted",
-  rejected: "rejected",
-  unusable: "clips of no use",
-  histogram: "How many attempts had which score, accepted and rejected, with the threshold",
+  kinds: {
+    accepted: "accepted", rejected: "rejected", replayed: "refused recordings", unknown: "of names that nobody has",
+    outdated: "must enrol again", unusable: "clips of no use",
+  },
+  refused: (/** @type {string} */ error) => `refused: ${error}`,
+  histogram: "How many attempts had which score: accepted, rejected, and recordings that were refused, with the threshold",
   threshold: (/** @type {string} */ least, /** @type {string} */ largest) =>
     least === largest ? `threshold ${least}` : `thresholds ${least} to ${largest}, by number of takes`,
   ownUsed: "An operating point of this deployment's own decides.",
@@ -207,8 +210,9 @@ export const ADMIN = {
     motion_energy: "Size of the motion",
   },
   actions: {
-    verify: "attempt", enrol: "enrolled", "enrol again": "enrolled again", renew: "template renewed", delete: "deleted",
-    unlock: "unlocked",
+    verify: "attempt", enrol: "enrolment", "enrol again": "new enrolment", renew: "template renewed", delete: "deletion",
+    unlock: "unlocking", session: "session", "add key": "new API key", "revoke key": "end of an API key",
+    rotate: "new key of the store", revoke: "templates turned anew", seal: "seals taken for right",
   },
   nobody: "Nobody of that name.",
   open: "free",
