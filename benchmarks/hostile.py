@@ -32,7 +32,7 @@ import httpx
 import numpy as np
 import psutil
 from sections import write_section
-from serving import served, take
+from serving import STILL, served, take
 
 import facemotion as fm
 from facemotion.errors import FacemotionError, ModelError
@@ -40,7 +40,7 @@ from facemotion.models import Models
 from facemotion.models.pull import pull
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
-SETTINGS = "[limits]\nrequests_per_minute = 1e6\nconnections = 100\n"
+SETTINGS = f"[limits]\nrequests_per_minute = 1e6\nconnections = 100\n{STILL}"
 PINGING_SECONDS = 20.0
 
 

@@ -22,12 +22,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 from sections import write_section
-from serving import served, take
+from serving import STILL, served, take
 
 import facemotion as fm
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
-SETTINGS = "[limits]\nrequests_per_minute = 1e6\n[attempts]\nfree_failures = 1000\nlock_failures = 100000\n"
+SETTINGS = "[limits]\nrequests_per_minute = 1e6\n[attempts]\nfree_failures = 1000\nlock_failures = 100000\n" + STILL
 
 
 def area(one: np.ndarray, other: np.ndarray) -> float:

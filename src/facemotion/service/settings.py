@@ -100,6 +100,12 @@ class AttemptSettings:
 class ReplaySettings:
     """When an attempt counts as a replay of an earlier one."""
 
+    likeness: float = option(
+        0.82,
+        "two recordings in which head and face move so much alike, at the same moments, are one (correlation)",
+        minimum=0,
+        maximum=1,
+    )
     motion_ratio: float = option(
         0.6,
         "two courses of a motion that differ less, next to the change from frame to frame, are of one recording",

@@ -26,12 +26,14 @@ class Recording:
         acquisition: the motion.
         frame_digests: one keyed digest of DIGEST_BYTES a frame with a face, in order.
         times: (T,) float64 seconds of these frames.
+        points: (T, N, 2) float32 landmarks of these frames in pixels, as FeatureExtractor.observe gives them.
         pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
     """
 
     acquisition: Acquisition
     frame_digests: tuple[bytes, ...]
     times: NDArray[np.float64]
+    points: NDArray[np.float32]
     pictures: tuple[NDArray[np.uint8], ...] = ()
 
 
@@ -85,7 +87,8 @@ class Recorder:
     def finish(self, damaged_share: float = 0.0) -> Recording:
         """End the attempt; see Acquirer.finish."""
         times = np.array(self._times, np.float64)
-        return Recording(self._acquirer.finish(damaged_share), tuple(self._digests), times, tuple(self._pictures))
+        acquisition, points = self._acquirer.finish(damaged_share), self._acquirer.sighting().points
+        return Recording(acquisition, tuple(self._digests), times, points, tuple(self._pictures))
 
 
 def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, max_wall_seconds: float) -> Recording:

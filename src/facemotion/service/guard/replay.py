@@ -1,8 +1,10 @@
 """Replays: a recording that was seen before, a frozen picture, a loop; and the place for a detector of other attacks.
 
-What is remembered of a recording: digests of its frames under a secret, and the course of its motion in a few random
-directions, encrypted under that secret. The secret comes from the key that turns the store's vectors and stands in no
-database; after a rotation of that key older recordings can't be read any more and are forgotten.
+What is remembered of a recording: digests of its frames under a secret, and encrypted under that secret the course of
+its motion in a few random directions, and that of its landmarks in the picture along those of `likeness`, turned. The
+secret comes from the key that turns the store's vectors and stands in no database; after a rotation of that key older
+recordings can't be read any more and are forgotten. Rows of versions before `likeness` lack the second course and are
+compared by the first.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
 from facemotion.service.guard.history import checked_recordings, seal_recordings
+from facemotion.service.guard.likeness import Directions, likenesses
 from facemotion.service.guard.recording import DIGEST_BYTES, Recording
 from facemotion.service.settings import ReplaySettings
 from facemotion.service.sql_tables import memories
@@ -41,6 +44,9 @@ DIRECTIONS = 32
 """Random directions that the course of a motion is kept in: lengths are true to about an eighth."""
 MOST_SHIFT = 8
 """Frames at RATE by which a replay may begin earlier or later."""
+FILLED = 200
+"""Comparisons that a look makes at least, as many as the settings' defaults let there be: its time doesn't tell of whom
+recordings are remembered."""
 ID_BYTES, KEY_BYTES = 8, 32
 """Lengths of the parts of a Secret."""
 NONCE_BYTES = 12
@@ -100,6 +106,22 @@ NOTHING = Look(False, frozenset())
 """Nothing was looked at yet."""
 
 
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a recording is known again by, beside its frames.
+
+    Attributes:
+        motion: (L, DIRECTIONS) float32 features at RATE in secret random directions.
+        placed: (L, K) float32 landmarks at RATE, see likeness.Directions, turned by the secret; K = 0 where the front
+            end has no such directions, and in rows of earlier versions.
+        unmirrored: (L, K) the same if the picture was mirrored since it was filmed; of no row.
+    """
+
+    motion: FloatArray
+    placed: FloatArray
+    unmirrored: FloatArray | None = None
+
+
 class RecordingMemory:
     """The earlier recordings of each user, in a service's database.
 
@@ -138,22 +160,32 @@ class RecordingMemory:
         with self._database.read() as connection:
             rows, _ = checked_recordings(self._database, connection, user)
         rows = [row for row in rows if row.secret_id == secret.id]
-        course = _course(recording, secret)
-        known = set(recording.frame_digests)
         marks = {bytes(row.motion[:NONCE_BYTES]) for row in rows}
-        seen = before.seen or any(
-            shared(known, _split(row.frames)) >= self._settings.frame_share
-            or distance(course, _open(row.motion, user, secret)) < self._settings.motion_ratio
-            for row in rows
-            if row.motion[:NONCE_BYTES] not in before.compared
-        )
+        if before.seen:
+            return Look(True, frozenset(marks))
+        rows = [row for row in rows if row.motion[:NONCE_BYTES] not in before.compared]
+        known = set(recording.frame_digests)
+        seen = any(shared(known, _split(row.frames)) >= self._settings.frame_share for row in rows)
+        if not seen:
+            opened = [_open(row.motion, user, secret, recording) for row in rows]
+            seen = self._alike(_course(recording, secret), opened, FILLED if before is NOTHING else 0)
         return Look(seen, frozenset(marks))
 
     def same(self, first: Recording, second: Recording) -> bool:
         """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
         share, secret = shared(set(first.frame_digests), second.frame_digests), self.secret
-        far = distance(_course(first, secret), _course(second, secret))
-        return share >= self._settings.frame_share or far < self._settings.motion_ratio
+        return share >= self._settings.frame_share or self._alike(_course(first, secret), [_course(second, secret)])
+
+    def _alike(self, course: Course, others: Sequence[Course], filled: int = 0) -> bool:
+        """Whether a course is one of others; filled: the number of comparisons that are made at least."""
+        placed = [other.placed for other in others if other.placed.shape[1] == course.placed.shape[1] > 0]
+        asked = len(placed)
+        if course.unmirrored is not None:
+            placed += [course.placed] * (filled - asked)
+            best = [likenesses(own, placed)[:asked] for own in (course.placed, course.unmirrored)]
+            if np.max(best, initial=-1.0) >= self._settings.likeness:
+                return True
+        return any(distance(course.motion, other.motion) < self._settings.motion_ratio for other in others)
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording, until enough others of its kind came after; enrolling again forgets none.
@@ -164,13 +196,14 @@ class RecordingMemory:
             recording: what to remember.
         """
         nonce, secret = secrets.token_bytes(NONCE_BYTES), self.secret
-        plain = _course(recording, secret).astype("<f2").tobytes()
+        course = _course(recording, secret)
+        plain = np.concatenate([course.motion, course.placed], axis=1).astype("<f2").tobytes()
         row = {
             "user": user,
             "kind": kind,
             "secret_id": secret.id,
             "frames": b"".join(recording.frame_digests),
-            "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, user.encode()),
+            "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, _bound(user, recording)),
             "at": time.time(),
         }
         connection.execute(insert(table).values(**row))
@@ -202,22 +235,44 @@ class RecordingMemory:
                     self.forget(connection, user)
 
 
-def _course(recording: Recording, secret: Secret) -> FloatArray:
-    """(L, DIRECTIONS) float32: the motion at RATE in secret random directions."""
-    features = recording.acquisition.features
+def _course(recording: Recording, secret: Secret) -> Course:
+    """What is kept of a recording, in the directions and turns of a secret."""
+    features, directions = recording.acquisition.features, _directions(recording)
     values = resample(features.values, features.times)
-    random = np.random.default_rng(np.frombuffer(secret.digest_key, np.uint32))
-    directions = random.standard_normal((values.shape[1], DIRECTIONS), np.float32) / np.float32(DIRECTIONS**0.5)
-    return np.asarray(values @ directions, np.float32)
+    seed = np.frombuffer(secret.digest_key, np.uint32)
+    random = np.random.default_rng(seed).standard_normal((values.shape[1], DIRECTIONS), np.float32)
+    motion = np.asarray(values @ (random / np.float32(DIRECTIONS**0.5)), np.float32)
+    if directions is None:
+        return Course(motion, np.zeros((len(motion), 0), np.float32))
+    count = directions.matrix.shape[1]
+    turn, _ = np.linalg.qr(np.random.default_rng(np.append(seed, 1)).standard_normal((count, count)))
+    placed = directions.course(recording.points, features.times)
+    unmirrored = directions.mirrored_course(recording.points, features.times)
+    return Course(motion, *(np.asarray(course @ turn, np.float32) for course in (placed, unmirrored)))
 
 
-def _open(sealed: bytes, user: str, secret: Secret) -> FloatArray:
-    """The course that `_course` gave."""
-    try:
-        plain = AESGCM(secret.motions).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], user.encode())
-    except InvalidTag:  # altered: its frames still count
-        return np.zeros((0, DIRECTIONS), np.float32)
-    return np.frombuffer(plain, "<f2").reshape(-1, DIRECTIONS).astype(np.float32)
+def _open(sealed: bytes, user: str, secret: Secret, recording: Recording) -> Course:
+    """The course of a row, with what can be compared with a recording."""
+    nonce, content, cipher = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], AESGCM(secret.motions)
+    directions = _directions(recording)
+    kinds = [(_bound(user, recording), directions.matrix.shape[1])] if directions else []
+    for bound, count in [*kinds, (user.encode(), 0)]:  # the last: of a version before, or of another front end
+        try:
+            plain = np.frombuffer(cipher.decrypt(nonce, content, bound), "<f2").reshape(-1, DIRECTIONS + count)
+        except InvalidTag:
+            continue
+        return Course(plain[:, :DIRECTIONS].astype(np.float32), plain[:, DIRECTIONS:].astype(np.float32))
+    return Course(np.zeros((0, DIRECTIONS), np.float32), np.zeros((0, 0), np.float32))  # its frames still count
+
+
+def _bound(user: str, recording: Recording) -> bytes:
+    """What a row of a recording is encrypted for: the user, and the directions that it was made with."""
+    directions = _directions(recording)
+    return f"{user}\0{directions.id}".encode() if directions else user.encode()
+
+
+def _directions(recording: Recording) -> Directions | None:
+    return Directions.packaged(recording.acquisition.features.frontend_id)
 
 
 def shared(frames: set[bytes], others: Sequence[bytes]) -> float:

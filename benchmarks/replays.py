@@ -1,0 +1,274 @@
+"""Replays against genuine takes: how well a recording that is sent again is recognised, whatever was done to it.
+
+    python benchmarks/replays.py DATA [--cache CACHE] [--write]
+
+DATA holds grid_s1, grid_people, grid_faces and grid33 (see docs/data.md). Every take to report on is changed in each
+way of `replay_changes.CHANGES` and compared with its original by the service's own rule; genuine takes are compared
+with every other take of their phrase. Nothing reported here was fitted or chosen on: `tools/replay_directions.py` and
+the setting rest on other phrases and people. What the front end sees is kept in the cache: the first run takes about
+a quarter of an hour of one core, the next ones less than a minute. With --write the tables go into
+docs/results/security.md and the figures into docs/results/replays.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+os.environ.setdefault("SVT_LOG", "1")
+
+import numpy as np
+from numpy.typing import NDArray
+from replay_changes import CHANGES
+from replay_clips import FIT_TAKES, ReplayClips, Seen, Take
+from replay_lips import lips_figures
+from sections import write_section
+
+from facemotion.config import Settings
+from facemotion.encoder import Encoder
+from facemotion.models import Models
+from facemotion.service.guard.likeness import Directions, likenesses
+from facemotion.service.settings import ReplaySettings
+from facemotion.thresholds import for_takes, operating_points
+from facemotion.types import FloatArray
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+REPLAYED = (3, 8)
+"""Which takes of each phrase are replayed."""
+TEMPLATE = (0, 1, 2)
+"""Takes that the encoder's template is made of, to see whether a replay would be let in."""
+THRESHOLDS = tuple(round(0.5 + 0.025 * step, 3) for step in range(19))
+CHOSEN_ON = ("crf 35", "size 0.5, crf 28", "several at once", "mirrored", "without the first fifth", "slower by 5%")
+"""Changes, for `--choose`."""
+Scores = NDArray[np.float64]
+
+
+class Likeness:
+    """The service's rule on what the front end saw."""
+
+    def __init__(self, frontend_id: str) -> None:
+        directions = Directions.packaged(frontend_id)
+        if directions is None:
+            raise SystemExit("There are no directions for this front end; run tools/replay_directions.py.")
+        self._directions = directions
+
+    def course(self, seen: Seen | None) -> FloatArray | None:
+        """Of a take; None where no face was found."""
+        return None if seen is None else self._directions.course(seen.points, seen.features.times)
+
+    def likeness(self, replay: Seen, original: FloatArray) -> float:
+        """Of a replay with the course of its original."""
+        courses = self._directions.course, self._directions.mirrored_course
+        return max(float(likenesses(course(replay.points, replay.features.times), [original])[0]) for course in courses)
+
+    def unmirrored(self, seen: Seen) -> FloatArray:
+        """Of a take whose picture may have been mirrored."""
+        return self._directions.mirrored_course(seen.points, seen.features.times)
+
+
+def genuine(clips: ReplayClips, rule: Likeness, groups: Sequence[Sequence[Take]]) -> tuple[Scores, Scores]:
+    """Likenesses of all pairs of takes within a group, and of each take the largest with an earlier one: an attempt is
+    compared with what came before it."""
+    pairs, largest = [], []
+    for takes in groups:
+        sightings = [seen for take in takes if (seen := clips.seen(take)) is not None]
+        courses = [course for seen in sightings if (course := rule.course(seen)) is not None]
+        for number, seen in enumerate(sightings):
+            if number:
+                before = courses[:number]
+                best = np.maximum(likenesses(courses[number], before), likenesses(rule.unmirrored(seen), before))
+                pairs.append(best)
+                largest.append(best.max(keepdims=True))
+    return np.concatenate(pairs), np.concatenate(largest)
+
+
+class Gate:
+    """The shipped encoder at its default point, to see which replays would be let in if nobody recognised them."""
+
+    def __init__(self) -> None:
+        name, models = Settings().verifier.encoder, Models.configured()
+        self._encoder = Encoder.load(name, models)
+        self._point = for_takes(operating_points(models, name), len(TEMPLATE))
+
+    def lets_in(self, template: Sequence[Seen | None], probe: Seen) -> bool:
+        """Whether a probe scores as a genuine one with takes."""
+        vectors = [self._encoder(seen.features).vector for seen in template if seen is not None]
+        return self._point.accepts(
+            float(np.mean([vector @ self._encoder(probe.features).vector for vector in vectors]))
+        )
+
+
+def replays(clips: ReplayClips, rule: Likeness, threshold: float) -> dict[str, dict[str, Any]]:
+    """Of each change: likenesses with the original, and how many replays aren't recognised or are let in."""
+    gate, found = Gate(), {}
+    for name, change in CHANGES.items():
+        values, missed, let_in = [], 0, 0
+        jobs = [(phrase, phrase[number]) for phrase in clips.report for number in REPLAYED]
+        jobs += [([], take) for take in clips.report_people]
+        for phrase, take in jobs:
+            original, replay = rule.course(clips.seen(take)), clips.seen(take, name)
+            if original is None or replay is None:
+                continue  # without a face nobody is let in
+            values.append(rule.likeness(replay, original))
+            if values[-1] < threshold:
+                missed += 1
+                # Of the other people there is one take each: a replay of theirs counts as let in.
+                let_in += not phrase or gate.lets_in([clips.seen(phrase[place]) for place in TEMPLATE], replay)
+        found[name] = {
+            "marked": change.marked,
+            "replays": len(values),
+            "not recognised": missed,
+            "let in": let_in,
+            "least": round(min(values), 3),
+            "median": round(float(np.median(values)), 3),
+            "likenesses": [round(value, 4) for value in sorted(values)],
+        }
+        print(f"{name}: {missed} of {len(values)} not recognised, {let_in} let in, least {min(values):.3f}", flush=True)
+    return found
+
+
+def choose(clips: ReplayClips, rule: Likeness) -> None:
+    """Show what the threshold was chosen on: phrases that were neither fitted nor are reported."""
+    pairs, largest = genuine(clips, rule, clips.choose)
+    mean, deviation = spread(pairs)
+    print(
+        f"{len(pairs)} pairs of takes: largest {pairs.max():.3f}, four standard deviations "
+        f"{np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(largest)} takes {np.quantile(largest, 0.995):.3f}"
+    )
+    for name in CHOSEN_ON:
+        values = []
+        for phrase in clips.choose:
+            original, replay = rule.course(clips.seen(phrase[FIT_TAKES - 1])), clips.seen(phrase[FIT_TAKES - 1], name)
+            if original is not None and replay is not None:
+                values.append(rule.likeness(replay, original))
+        print(f"{name}: least of {len(values)} {min(values):.3f}")
+
+
+def pooled(found: dict[str, dict[str, Any]], marked: bool) -> Scores:
+    """Likenesses of all replays with or without a mark."""
+    return np.array([value for row in found.values() if row["marked"] == marked for value in row["likenesses"]])
+
+
+def spread(pairs: Scores) -> tuple[float, float]:
+    """Mean and standard deviation of Fisher's z of pairs of takes."""
+    z = np.arctanh(pairs[pairs > -1])  # without those that share too little to be compared
+    return float(z.mean()), float(z.std())
+
+
+def milliseconds(remembered: int = 200, frames: int = 100) -> float:
+    """Processor time of one comparison with a remembered recording, mirrored too, of four seconds each."""
+    random = np.random.default_rng(0)
+    courses = [20 * random.normal(size=(frames, 6)).cumsum(axis=0).astype(np.float32) for _ in range(remembered)]
+    begin = time.process_time()
+    for course in courses[:4]:
+        likenesses(course, courses)
+    return round(1000 * (time.process_time() - begin) / 2 / remembered, 3)
+
+
+def tables(results: dict[str, Any]) -> str:
+    """The section of the page."""
+    lines = ["| replays | number | least, median likeness | not recognised | let in |", "|---|---|---|---|---|"]
+    for name, row in results["replays"].items():
+        words = f"**{name}**" if row["marked"] else name
+        lines.append(
+            f"| {words} | {row['replays']} | {row['least']:.2f}, {row['median']:.2f} | {row['not recognised']} "
+            f"({row['not recognised'] / row['replays']:.1%}) | {row['let in']} ({row['let in'] / row['replays']:.1%}) |"
+        )
+    lines += [
+        "",
+        "| genuine | pairs of takes | median, 99%, largest likeness | pairs called replays | takes called replays |",
+    ]
+    lines += ["|---|---|---|---|---|"]
+    for name, row in results["genuine"].items():
+        lines.append(
+            f"| {name} | {row['pairs']} | {row['median']:.2f}, {row['99%']:.2f}, {row['largest']:.2f} | "
+            f"{row['pairs called']} | {row['takes called']} of {row['takes']} |"
+        )
+    lines += [
+        "",
+        "| threshold | pairs of takes called replays | takes called replays | bold rows missed | others missed |",
+    ]
+    lines += ["|---|---|---|---|---|"]
+    for row in results["DET"]:
+        cells = " | ".join(f"{row[key]:.2%}" for key in ("pairs", "takes", "marked", "others"))
+        lines.append(f"| {row['threshold']:.3f} | {cells} |")
+    lips = results["lips"]
+    lines += [
+        "",
+        f"By the lips alone, without the head, {lips['pairs']} pairs of takes of one phrase by {lips['speakers']} "
+        f"speakers of grid33: median {lips['median']:.2f}, 99.9% {lips['99.9%']:.2f}, largest {lips['largest']:.2f}. "
+        f"{lips['beyond 3']:.3%} of them lie more than three standard deviations of Fisher's z above the mean of their "
+        f"speaker, {lips['beyond 4']:.4%} more than four; of a normal distribution 0.135% and 0.0032% do.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path, default=Path("sightings"))
+    parser.add_argument("--choose", action="store_true", help="only show what `likeness` was chosen on")
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    clips, threshold = ReplayClips(given.data, given.cache), ReplaySettings().likeness
+    rule = Likeness(clips.frontend_id)
+    if given.choose:
+        choose(clips, rule)
+        return 0
+    takes = {
+        f"s1, {len(clips.report)} phrases of about a second": genuine(clips, rule, clips.report),
+        "s2 and s4, sentences of 3 s that begin alike": genuine(clips, rule, clips.sentences),
+    }
+    found = replays(clips, rule, threshold)
+    marked, others = pooled(found, True), pooled(found, False)
+    pairs, largest = next(iter(takes.values()))
+    results: dict[str, Any] = {
+        "threshold": threshold,
+        "replays": found,
+        "genuine": {
+            name: {
+                "pairs": len(both),
+                "takes": len(most),
+                "median": round(float(np.median(both)), 3),
+                "99%": round(float(np.quantile(both, 0.99)), 3),
+                "largest": round(float(both.max()), 3),
+                "pairs called": int((both >= threshold).sum()),
+                "takes called": int((most >= threshold).sum()),
+                "standard deviations to the threshold": round(
+                    (np.arctanh(threshold) - spread(both)[0]) / spread(both)[1], 2
+                ),
+            }
+            for name, (both, most) in takes.items()
+        },
+        "DET": [
+            {
+                "threshold": step,
+                "pairs": round(float((pairs >= step).mean()), 5),
+                "takes": round(float((largest >= step).mean()), 5),
+                "marked": round(float((marked < step).mean()), 5),
+                "others": round(float((others < step).mean()), 5),
+            }
+            for step in THRESHOLDS
+        ],
+        "lips": lips_figures(clips, given.data / "grid33"),
+        "milliseconds a comparison": milliseconds(),
+    }
+    table = tables(results)
+    print(table)
+    if given.write:
+        write_section(RESULTS / "security.md", "replays", table)
+        (RESULTS / "replays.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

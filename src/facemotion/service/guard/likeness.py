@@ -1,0 +1,215 @@
+"""How alike two recordings are, whatever was done to one of them short of filming it anew.
+
+A recording that is compressed, scaled, cropped or lit anew shows the same head moving in the same way at the same
+moments. Of two takes of one motion the face may do much the same, but nobody repeats how the head sways, nor times a
+motion to the frame. Compared is the course of the landmarks as they lie in the picture, along the few directions in
+which performances differ most next to what coding does to landmarks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.features.mesh import POINTS
+from facemotion.models.cards import SHIPPED_FOLDER
+from facemotion.signals import interpolate, resample
+from facemotion.types import FloatArray
+
+PACKAGED = SHIPPED_FOLDER / "replay_directions.npz"
+"""Made by tools/replay_directions.py."""
+CORNERS = (len(POINTS), len(POINTS) + 1)
+"""Where the outer eye corners are among the landmarks of a sighting, the subject's right one first."""
+SMOOTHED = 3
+"""Frames at RATE whose mean is taken."""
+LEAST_FRAMES = 10
+LEAST_OVERLAP = 0.75
+"""Recordings are compared where they share this many frames at RATE, and this share of the shorter one."""
+REACH = 0.05
+"""Share by which a replay may be faster or slower than its original."""
+COARSEST = 0.75
+"""Frames by which a pace between two tried ones may miss the end of a recording, counted from its middle."""
+RIDGE = 10.0
+"""Variance below which a direction counts less, in that of coding: see whitening."""
+NOTHING_MOVES = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Along which the landmarks of one front end are compared.
+
+    Attributes:
+        id: digest of the matrix.
+        matrix: (2N, K) float32 for N landmarks; what coding does to a course along each has a variance of 1 or less.
+        mirrored: (2N, K) float32, the same of a picture whose left and right change places.
+    """
+
+    id: str
+    matrix: FloatArray
+    mirrored: FloatArray
+
+    @classmethod
+    def packaged(cls, frontend_id: str) -> Directions | None:
+        """Those for a front end; None for another one than the default."""
+        return _read(PACKAGED, frontend_id)
+
+    def course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
+        """The course of a recording.
+
+        Args:
+            points: (T, N, 2) float32 landmarks in pixels, T >= 2. times: (T,) seconds.
+        Returns:
+            (L, K) float32 at RATE, about its mean, noise of single frames smoothed: see filtered.
+        """
+        return filtered(resample(placed(points), times) @ self.matrix)
+
+    def mirrored_course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
+        """About the course that a recording had before its picture was mirrored; see course."""
+        return filtered(resample(placed(points), times) @ self.mirrored)
+
+
+def mirror(matrix: FloatArray, places: FloatArray) -> FloatArray:
+    """Directions of mirrored pictures.
+
+    Args:
+        matrix: (2N, K) directions. places: (N, 2) means of what `placed` gives.
+    Returns:
+        (2N, K): each landmark takes the part of the one that lies nearest to its mirror image.
+    """
+    apart = np.linalg.norm(places[:, None] * (-1, 1) - places[None], axis=2)
+    turned = np.zeros((len(places), 2, matrix.shape[1]), np.float32)
+    np.add.at(turned, apart.argmin(axis=1), matrix.reshape(turned.shape) * np.array([[-1], [1]], np.float32))
+    return turned.reshape(matrix.shape)
+
+
+def filtered(course: FloatArray) -> FloatArray:
+    """A course (L, K) at RATE about its mean, each frame the mean of SMOOTHED frames round it, fewer at the ends.
+
+    What a hard compression does to landmarks changes from frame to frame; heads and faces move more slowly.
+    """
+    sums = np.concatenate([np.zeros((1, course.shape[1])), np.cumsum(course, axis=0, dtype=np.float64)])
+    middle = np.arange(len(course))
+    first, last = np.maximum(0, middle - SMOOTHED // 2), np.minimum(len(course), middle + SMOOTHED // 2 + 1)
+    smooth = (sums[last] - sums[first]) / (last - first)[:, None]
+    return np.asarray(smooth - smooth.mean(axis=0), np.float32)
+
+
+@cache
+def _read(path: Path, frontend_id: str) -> Directions | None:
+    with np.load(path) as stored:
+        if str(stored["frontend_id"]) != frontend_id:
+            return None
+        matrix, mirrored = (stored[name].astype(np.float32) for name in ("directions", "mirrored"))
+    return Directions(hashlib.sha256(matrix.tobytes()).hexdigest()[:16], matrix, mirrored)
+
+
+def placed(points: FloatArray) -> FloatArray:
+    """Landmarks where they lie in the picture, whatever its size, crop and tilt.
+
+    Args:
+        points: (T, N, 2) pixels, outer eye corners at CORNERS.
+    Returns:
+        (T, 2N) float32 in distances between the outer eye corners, x along their line, the origin between them; place,
+        distance and line are means over the recording, so that the head's own movement stays.
+    """
+    right, left = (points[:, corner].astype(np.float64) for corner in CORNERS)
+    line = (left - right).mean(axis=0)
+    distance = max(float(np.linalg.norm(line)), NOTHING_MOVES)
+    turn = np.array([line, [-line[1], line[0]]]) / distance**2
+    moved = (points - ((right + left) / 2).mean(axis=0)) @ turn.T
+    return np.asarray(moved.reshape(len(points), -1), np.float32)
+
+
+def likenesses(course: FloatArray, others: Sequence[FloatArray]) -> NDArray[np.float64]:
+    """How well a course correlates with others where it fits them best.
+
+    Directions in which the course moves much don't drown the others: see whitening. So a large simple motion, which a
+    person may repeat closely, isn't all that counts.
+
+    Args:
+        course, others: (L, K) float32 at RATE.
+    Returns:
+        (N,) the largest correlation with each, -1..1, over all offsets that leave enough overlap and all paces within
+        REACH; -1 where there is no such offset.
+    """
+    best = np.full(len(others), -1.0)
+    if not others or len(course) < LEAST_FRAMES:
+        return best
+    mixed = whitening(course)
+    paces = [_stretched(course @ mixed, pace) for pace in _paces(len(course))]
+    stored = _Stored([other @ mixed for other in others], max(map(len, paces)))
+    for probe in paces:
+        best = np.maximum(best, stored.correlations(probe).max(axis=1, initial=-1.0))
+    return best
+
+
+def whitening(course: FloatArray) -> FloatArray:
+    """(K, K) float32, which brings directions to equal weight as far as a course moves by more than RIDGE in them."""
+    values, axes = np.linalg.eigh(np.cov(course.T.astype(np.float64), bias=True))
+    return np.asarray(axes / np.sqrt(values.clip(0) + RIDGE) @ axes.T, np.float32)
+
+
+def _paces(length: int) -> NDArray[np.float64]:
+    """Factors on the times of a recording of so many frames."""
+    steps = int(np.ceil(REACH * length / 2 / COARSEST))
+    return np.linspace(1 - REACH, 1 + REACH, 2 * steps + 1)
+
+
+def _stretched(course: FloatArray, pace: float) -> FloatArray:
+    length = int((len(course) - 1) * pace + 1e-6) + 1
+    return interpolate(course, pace * np.arange(len(course), dtype=np.float64), np.arange(length, dtype=np.float64))
+
+
+class _Stored:
+    """Courses of several recordings, ready to be correlated with those of no more than `longest` frames."""
+
+    def __init__(self, courses: Sequence[FloatArray], longest: int) -> None:
+        self._lengths = np.array([len(course) for course in courses])
+        padded = np.zeros((len(courses), self._lengths.max(), courses[0].shape[1]), np.float32)
+        for row, course in enumerate(courses):
+            padded[row, : len(course)] = course
+        self._size = 1 << int(longest + padded.shape[1] - 1).bit_length()
+        self._spectra = np.fft.rfft(padded, self._size, axis=1)
+        self._sums, self._squares = _running(padded)
+
+    def correlations(self, probe: FloatArray) -> NDArray[np.float64]:
+        """(N, S) with a course (L, K), both about their means in the overlap, at S offsets; -1 for too short ones."""
+        spectra = np.einsum("fk,nfk->nf", np.fft.rfft(probe, self._size, axis=0).conj(), self._spectra)
+        least = np.maximum(LEAST_FRAMES, np.ceil(LEAST_OVERLAP * np.minimum(len(probe), self._lengths))).astype(np.intp)
+        offsets = np.arange(least.min() - len(probe), (self._lengths - least).max() + 1)
+        products = np.fft.irfft(spectra, self._size, axis=1)[:, offsets % self._size]
+        # Frames first to last of the probe lie on first + offset to last + offset of a stored course.
+        first = np.maximum(0, -offsets)[None] + np.zeros_like(self._lengths)[:, None]
+        last = np.minimum(len(probe), self._lengths[:, None] - offsets[None])
+        enough = last - first >= least[:, None]
+        first, last = np.where(enough, first, 0), np.where(enough, last, 1)
+        there = np.where(enough, offsets[None], 0)
+        count, rows = last - first, np.arange(len(self._lengths))[:, None]
+        sums, squares = _running(probe[None])
+        mine = sums[0][last] - sums[0][first]
+        other = self._sums[rows, last + there] - self._sums[rows, first + there]
+        energy = squares[0][last] - squares[0][first] - np.square(mine).sum(axis=2) / count
+        energy *= (
+            self._squares[rows, last + there]
+            - self._squares[rows, first + there]
+            - np.square(other).sum(axis=2) / count
+        )
+        shared = products - (mine * other).sum(axis=2) / count
+        moves = enough & (energy > NOTHING_MOVES)
+        return np.where(moves, shared / np.sqrt(np.where(moves, energy, 1.0)), -1.0)
+
+
+def _running(courses: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums (N, L + 1, K) and sums of squares (N, L + 1) of the frames before each."""
+    wide = courses.astype(np.float64)
+    nothing = np.zeros((len(wide), 1, wide.shape[2]))
+    squares = np.cumsum(np.square(wide).sum(axis=2), axis=1)
+    return np.concatenate([nothing, np.cumsum(wide, axis=1)], axis=1), np.concatenate(
+        [nothing[:, :, 0], squares], axis=1
+    )

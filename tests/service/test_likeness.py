@@ -1,0 +1,176 @@
+"""Recordings that are sent again after somebody changed them, and takes that only look alike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from PIL import Image
+
+import facemotion as fm
+from facemotion.media import load_clip
+from facemotion.service.guard import replay
+from facemotion.service.guard.likeness import REACH, Directions, likenesses, placed
+from facemotion.service.guard.recording import Recording, record
+from facemotion.service.guard.replay import NONCE_BYTES, RecordingMemory, Secret
+from facemotion.service.migrate import open_database
+from facemotion.service.settings import ReplaySettings
+from facemotion.signals import resample
+from facemotion.types import FeatureSequence
+
+SAMPLES = Path(fm.__file__).parent / "samples"
+SECRET = Secret.derive(b"k" * 32)
+BY_LIKENESS = ReplaySettings(motion_ratio=0.0)
+BY_MOTION = ReplaySettings(likeness=1.0)
+
+
+def part(name: str, changed: bool = False) -> bytes:
+    """1.2 s of a sample clip; compressed hard, cropped, scaled down, brightened, cut and slowed where it is changed."""
+    clip, out = load_clip(SAMPLES / name), io.BytesIO()
+    chosen = np.flatnonzero((clip.times > 1.2 + 0.12 * changed) & (clip.times < 2.4))
+    with av.open(out, "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.options = {"crf": "32" if changed else "18", "preset": "ultrafast", "threads": "1"}
+        video.width, video.height, video.pix_fmt = (208, 160, "yuv420p") if changed else (320, 240, "yuv420p")
+        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        for number in chosen:
+            image = Image.fromarray(clip.frames[number])
+            if changed:
+                image = image.crop((20, 10, 300, 225)).resize((208, 160)).point(lambda value: min(255, value + 25))
+            frame = av.VideoFrame.from_image(image).reformat(format="yuv420p")
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = round(1000 * (1.04 if changed else 1) * (clip.times[number] - clip.times[chosen[0]]))
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def taken() -> dict[str, Recording]:
+    """A recording, the same one changed, and another take of the motion."""
+    frontend = fm.Verifier.load(fm.Settings()).frontend
+    clips = {
+        "original": part("anna-wink-pout-1.mp4"),
+        "changed": part("anna-wink-pout-1.mp4", changed=True),
+        "another take": part("anna-wink-pout-2.mp4"),
+    }
+    return {name: record(frontend, clip, SECRET.digest_key, False, 60) for name, clip in clips.items()}
+
+
+@contextmanager
+def remembered(folder: Path, settings: ReplaySettings, recording: Recording) -> Iterator[RecordingMemory]:
+    """The memory of a service that has seen one attempt of alice."""
+    with open_database(folder / "store.db") as database:
+        memory = RecordingMemory(database, lambda: ("k", b"k" * 32), settings)
+        with database.write() as connection:
+            memory.keep(connection, "alice", "attempt", recording)
+        yield memory
+
+
+def test_a_recording_is_known_again_whatever_was_done_to_it(tmp_path, taken):
+    with remembered(tmp_path, ReplaySettings(), taken["original"]) as memory:
+        assert memory.look("alice", taken["changed"]).seen
+        assert not memory.look("alice", taken["another take"]).seen
+        assert memory.same(taken["original"], taken["changed"])
+        assert not memory.same(taken["original"], taken["another take"])
+
+
+def test_what_was_changed_so_much_is_known_by_its_likeness_alone(tmp_path, taken):
+    """The fault before: features of a hard compression lie farther from their original than MOTION_RATIO allows."""
+    for settings, seen in ((BY_MOTION, False), (BY_LIKENESS, True)):
+        (folder := tmp_path / str(seen)).mkdir()
+        with remembered(folder, settings, taken["original"]) as memory:
+            assert memory.look("alice", taken["changed"]).seen == seen
+
+
+def test_rows_of_earlier_versions_are_compared_as_they_were(tmp_path, taken, monkeypatch):
+    """They hold the course of the features alone, encrypted for the user's name alone."""
+    recording = taken["original"]
+    with ExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr(Directions, "packaged", lambda _: None)  # what a version before wrote, to the byte
+            memory = stack.enter_context(remembered(tmp_path, ReplaySettings(), recording))
+        with open_database(tmp_path / "store.db") as database, database.read() as connection:
+            sealed = connection.exec_driver_sql("SELECT motion FROM facemotion_service_recordings").scalar_one()
+        plain = AESGCM(SECRET.motions).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], b"alice")
+        features = recording.acquisition.features
+        assert len(plain) == 2 * 32 * len(resample(features.values, features.times))
+        assert memory.look("alice", replace(recording, frame_digests=())).seen
+        assert not memory.look("alice", taken["another take"]).seen
+
+
+def test_another_front_end_is_compared_by_its_features_alone(tmp_path, taken):
+    recording = taken["original"]
+    features = recording.acquisition.features
+    other = FeatureSequence(features.values, features.times, "another front end")
+    recording = replace(recording, acquisition=replace(recording.acquisition, features=other))
+    with remembered(tmp_path, ReplaySettings(), recording) as memory:
+        assert memory.look("alice", replace(recording, frame_digests=())).seen
+        assert not memory.look("alice", taken["changed"]).seen  # of the default front end: nothing to compare
+
+
+def test_what_is_kept_is_turned_and_small(taken):
+    """Who decrypts rows without the turn's secret can't compare them with a recording of their own."""
+    recording = taken["original"]
+    first, second = (replay._course(recording, Secret.derive(key * 32)).placed for key in (b"k", b"n"))
+    directions = Directions.packaged(recording.acquisition.features.frontend_id)
+    plain = directions.course(recording.points, recording.acquisition.features.times)
+    assert likenesses(plain, [first, second]).max() < 0.5
+    assert np.allclose(first @ first.T, plain @ plain.T, atol=1e-2 * np.square(plain).sum(axis=1).max())
+    assert plain.shape[1] == 6
+
+
+def test_likeness_is_the_largest_correlation_over_offsets_and_paces():
+    """Held to a plain loop over what may be compared."""
+    random = np.random.default_rng(0)
+    course = (50 * random.normal(size=(40, 3))).cumsum(axis=0).astype(np.float32)
+    for begin, end in ((0, 40), (5, 40), (0, 31)):
+        assert likenesses(course, [course[begin:end]])[0] == pytest.approx(1, abs=1e-4)
+    times = np.arange(40) / 25
+    for pace in (1 - REACH, 1 + REACH):
+        assert likenesses(course, [resample(course, times * pace)])[0] > 0.95
+    other = (50 * random.normal(size=(36, 3))).cumsum(axis=0).astype(np.float32)
+    [found] = likenesses(course, [other])
+    whitened = np.linalg.inv(np.linalg.cholesky(np.cov(course.T, bias=True) + 10 * np.eye(3))).T
+    best = -1.0
+    for offset in range(-9, 14):  # at the pace as it is; others reach a little more
+        mine = course[max(0, offset) : 36 + offset] @ whitened
+        theirs = other[max(0, -offset) :][: len(mine)] @ whitened
+        if len(theirs) >= 27:
+            mine, theirs = mine[: len(theirs)] - mine[: len(theirs)].mean(axis=0), theirs - theirs.mean(axis=0)
+            best = max(best, float((mine * theirs).sum() / np.sqrt((mine**2).sum() * (theirs**2).sum())))
+    assert best - 1e-3 <= found < best + 0.1
+
+
+def test_a_large_simple_motion_is_not_all_that_counts():
+    """Two takes of one smile, repeated closely, by a head that sways as it likes."""
+    random = np.random.default_rng(1)
+    smile = np.zeros((50, 6))
+    smile[:, 0] = 300 * np.sin(np.pi * np.arange(50) / 49)
+    takes = [(smile + 8 * random.normal(size=(50, 6)).cumsum(axis=0)).astype(np.float32) for _ in range(8)]
+    table = np.array([likenesses(take, takes) for take in takes])[~np.eye(8, dtype=bool)]
+    assert table.max() < ReplaySettings().likeness
+    again = (takes[0] + random.normal(size=(50, 6))).astype(np.float32)  # what coding does
+    assert likenesses(again, takes[:1])[0] > ReplaySettings().likeness
+
+
+def test_what_stands_still_or_is_short_is_like_nothing():
+    still, short = np.zeros((30, 6), np.float32), np.ones((5, 6), np.float32)
+    moving = np.random.default_rng(2).normal(size=(30, 6)).astype(np.float32)
+    assert likenesses(moving, [still, short]).tolist() == [-1, -1]
+    assert likenesses(short, [moving]).tolist() == [-1]
+    assert likenesses(moving, []).tolist() == []
+
+
+def test_landmarks_are_placed_alike_in_any_size_crop_and_tilt():
+    points = np.random.default_rng(3).uniform(50, 150, (12, 277, 2)).astype(np.float32)
+    tilted = 0.7 * points @ np.array([[0.96, -0.28], [0.28, 0.96]], np.float32) + np.float32((30, -8))
+    assert np.allclose(placed(points), placed(tilted.astype(np.float32)), atol=1e-4)
