@@ -197,8 +197,10 @@ def protocol(attempts: int, manifest: Path | None) -> str:
         "without its first two frames": lambda clip: encoded_anew(clip, 0, first=2),
         "encoded anew (crf 18)": lambda clip: encoded_anew(clip, 18),
         "encoded anew (crf 28)": lambda clip: encoded_anew(clip, 28),
-        "scaled up by half (crf 23)": lambda clip: encoded_anew(clip, 23, width=480),
-        "scaled down to 3/4 (crf 23)": lambda clip: encoded_anew(clip, 23, width=240),
+        "encoded anew (crf 35)": lambda clip: encoded_anew(clip, 35),
+        "scaled up by half (crf 23)": lambda clip: encoded_anew(clip, 23, width=540),
+        "scaled down to 3/4 (crf 23)": lambda clip: encoded_anew(clip, 23, width=270),
+        "scaled down to half (crf 23)": lambda clip: encoded_anew(clip, 23, width=180),
     }
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), 1, SETTINGS) as (url, key, _):
         thief = Attacker(url, key)
