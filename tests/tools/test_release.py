@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -26,6 +27,8 @@ from facemotion.models.cards import SHIPPED_CARDS
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.system.files import file_sha256
+from facemotion.training.encoder.join import join_encoders
+from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.training.extractor.settings import SfeSettings
 from facemotion.training.extractor.train import AVERAGE, _kind
@@ -106,17 +109,19 @@ def test_an_encoder_is_released_with_a_card_that_has_no_threshold_yet(tmp_path: 
     folder.mkdir()
     (folder / "cards.toml").write_text("")
     run = RunFolder(tmp_path / "run")
-    for _ in range(2):  # the second time from the run that has ended
-        release_encoder.release(settings, "front", run, "tiny-encoder", folder / "cards.toml", folder)
+    first, again = (release_encoder.train(settings, "front", run) for _ in range(2))  # from the run that has ended
+    assert all(torch.equal(own, other) for own, other in zip(first.parameters(), again.parameters(), strict=True))
+    net, _ = join_encoders([first, again], release_encoder.choose_clips(settings, "front"), 4)
+    release_encoder.release(net, "front", "tiny-encoder", folder / "cards.toml", folder)
     models = Models(folder)
     assert models.card("tiny-encoder").frontend == "front"
     assert models.operating_points("tiny-encoder") == ()
-    assert Encoder.load("tiny-encoder", models)(cache.read(file_sha256(tmp_path / "wink0.mp4"))).vector.shape == (8,)
+    assert Encoder.load("tiny-encoder", models)(cache.read(file_sha256(tmp_path / "wink0.mp4"))).vector.shape == (4,)
 
 
 def test_the_shipped_recipe_is_put_on_files_of_this_machine(tmp_path: Path) -> None:
     recipe = read_toml(TrainingSettings, release_encoder.RECIPE)
-    placed = release_encoder.with_places(recipe, tmp_path, tmp_path / "r.npz")
+    placed = release_encoder.with_places(recipe, tmp_path, tmp_path / "r.npz", tmp_path / "runs")
     folders = ("grid_s1", "phrases", "ends", "people")
     assert [source.manifest for source in placed.sources] == [str(tmp_path / f / "manifest.csv") for f in folders]
     assert (placed.features, placed.resting) == (str(tmp_path / "features"), str(tmp_path / "resting/manifest.csv"))
@@ -124,6 +129,16 @@ def test_the_shipped_recipe_is_put_on_files_of_this_machine(tmp_path: Path) -> N
     assert [source.batch for source in placed.sources] == [source.batch for source in recipe.sources]
     assert placed.simulation is not None
     assert placed.simulation.response == str(tmp_path / "r.npz")
+    assert placed.begin == str(tmp_path / "runs" / "first")
+
+
+def test_what_is_kept_from_the_first_recipe_is_kept_from_the_second() -> None:
+    first, second = (read_toml(TrainingSettings, path) for path in (release_encoder.FIRST, release_encoder.RECIPE))
+    assert first.begin == ""
+    assert dataclasses.replace(first.encoder, layers=second.encoder.layers) == second.encoder
+    without_batch = [[dataclasses.replace(s, batch=SamplerSettings()) for s in own.sources] for own in (first, second)]
+    assert without_batch[0] == without_batch[1]
+    assert (first.simulation, first.resting, first.loss) == (second.simulation, second.resting, second.loss)
 
 
 @pytest.mark.long

@@ -64,7 +64,7 @@ def test_the_shipped_recipe_simulates_its_people() -> None:
     settings = read_toml(TrainingSettings, CONFIGS / "shipped.toml")
     assert settings.simulation is not None
     assert (settings.simulation.people.subjects, settings.simulation.people.mimics) == (400, 0)
-    assert (settings.simulation_batch.subjects, settings.simulation_batch.splices) == (3, 2)
+    assert (settings.simulation_batch.subjects, settings.simulation_batch.splices) == (5, 2)
 
 
 @dataclasses.dataclass(frozen=True)

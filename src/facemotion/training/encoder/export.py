@@ -9,15 +9,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
 from facemotion.errors import TrainingError
 from facemotion.models.cards import file_entry
+from facemotion.nets.joined_encoder import JoinedEncoder
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.system.files import whole, write_whole
 from facemotion.training.onnx_export import OPSET, TOLERANCE, quiet_exporter, strip
 
+AnyEncoder = SequenceEncoder | JoinedEncoder
 
-def export_encoder(net: SequenceEncoder, path: Path) -> None:
+
+def export_encoder(net: AnyEncoder, path: Path) -> None:
     """Write the network as ONNX: input "values" (1, L, D) float32 of any L, output "embedding" (1, n).
 
     One clip a run: without a mask the graph is leaner, and a verifier sees one clip at a time.
@@ -30,7 +34,7 @@ def export_encoder(net: SequenceEncoder, path: Path) -> None:
     try:
         with whole(path) as draft:
             with quiet_exporter():
-                model = _trace_recurrent(net, example, draft) if net.settings.network == "gru" else _trace(net, example)
+                model = _trace_recurrent(net, example, draft) if _is_recurrent(net) else _trace(net, example)
             strip(model)
             draft.write_bytes(model.SerializeToString())
             check_parity(net, draft)
@@ -67,7 +71,11 @@ def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
     return card
 
 
-def _trace(net: SequenceEncoder, example: torch.Tensor) -> onnx.ModelProto:
+def _is_recurrent(net: AnyEncoder) -> bool:
+    return any(isinstance(part, nn.GRU) for part in net.modules())
+
+
+def _trace(net: AnyEncoder, example: torch.Tensor) -> onnx.ModelProto:
     length = torch.export.Dim("frames", min=2, max=4096)
     program = torch.onnx.export(
         net,
@@ -85,7 +93,7 @@ def _trace(net: SequenceEncoder, example: torch.Tensor) -> onnx.ModelProto:
     return model
 
 
-def _trace_recurrent(net: SequenceEncoder, example: torch.Tensor, part: Path) -> onnx.ModelProto:
+def _trace_recurrent(net: AnyEncoder, example: torch.Tensor, part: Path) -> onnx.ModelProto:
     """The older exporter knows ONNX's own recurrent operators; the newer one unrolls them into a loop in minutes."""
     torch.onnx.export(
         net,
@@ -100,7 +108,7 @@ def _trace_recurrent(net: SequenceEncoder, example: torch.Tensor, part: Path) ->
     return onnx.load(part)
 
 
-def check_parity(net: SequenceEncoder, path: Path, lengths: tuple[int, ...] = (1, 2, 25, 300)) -> float:
+def check_parity(net: AnyEncoder, path: Path, lengths: tuple[int, ...] = (1, 2, 25, 300)) -> float:
     """Largest difference between the file and the network over clips of these lengths.
 
     Raises:
