@@ -7,6 +7,7 @@ import json
 
 from PIL import Image
 
+from . import films
 from .conftest import ANNA_AGAIN, PHONE, chromium, let_in, newcomer, outcomes
 
 GO = '{"go":true}'  # what the page says when a take begins
@@ -179,7 +180,7 @@ def test_a_socket_cut_while_a_take_is_reviewed_is_opened_again(server, visit, al
 
 
 def test_a_slow_connection_costs_detail_then_frames(server, visit, always, anna):
-    with visit(server, always) as visitor:
+    with visit(server, always, rate=films.RATE) as visitor:
         sizes, under_way, most, heard, dropped = [], 0, 0, 0, 0
 
         def pass_on(route) -> None:
@@ -230,7 +231,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   const context = canvas.getContext("2d");
   [canvas.width, canvas.height] = [320, 240];
   window.turn = () => { [canvas.width, canvas.height] = [canvas.height, canvas.width]; };
-  setInterval(() => context.drawImage(film, (canvas.width - 320) / 2, (canvas.height - 240) / 2, 320, 240), 40);
+  setInterval(() => context.drawImage(film, (canvas.width - 320) / 2, (canvas.height - 240) / 2, 320, 240), 66);
   return canvas.captureStream();
 };
 """
@@ -356,7 +357,7 @@ def test_a_slow_camera_is_told_while_it_films_and_named_afterwards(server, visit
 
 
 def test_a_busy_machine_sends_smaller_pictures_before_they_are_too_few(server, visit, always, anna):
-    with visit(server, always) as visitor:
+    with visit(server, always, rate=films.RATE) as visitor:
         widths = []
 
         watch_messages(

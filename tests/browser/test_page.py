@@ -60,7 +60,7 @@ def test_enrol_watch_a_take_and_be_let_in(server, visit, filmed, clean):
         visitor.press("Really delete")
         visitor.wait("You're forgotten")
 
-    let_in(server, visit, filmed, "newcomer", leave, size=PHONE)
+    let_in(server, visit, filmed, "newcomer", leave, size=PHONE, rate=films.RATE)
     assert not server.call("GET", "/v1/users/newcomer").json()["enrolled"]
 
 
