@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError, UserExistsError
-from facemotion.store import check_user, open_store, tables
+from facemotion.store import check_user, open_store, sql, tables
 from facemotion.types import Embedding
 
 from .samples import make_template
@@ -280,6 +280,23 @@ def test_a_server_that_stops_is_named_and_found_again(postgres):
             store.get("alice", "motion")
         postgres.start()
         np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template().vectors, atol=1e-6)
+
+
+def test_a_search_reads_some_rows_at_a_time(store_url, monkeypatch):
+    monkeypatch.setattr(sql, "SEARCHED_AT_ONCE", 2)
+    names = ["anna", "ben", "carla", "dora", "emil"]
+    templates = [make_template(name, "appearance", seed) for seed, name in enumerate(names)]
+    with open_store(store_url) as store:
+        store.put(*templates, make_template("frida"), make_template("gus", "appearance", model_id="another"))
+        probe = Embedding(templates[3].vectors[0], "encoder-1")
+        found = dict(store.search("appearance", probe))
+        assert list(found) == names
+        assert found["dora"][0] == pytest.approx(1, abs=1e-6)
+        rest = store.search("appearance", probe)
+        assert next(rest)[0] == "anna"
+        store.delete("ben")
+        store.delete("dora")
+        assert [user for user, _ in rest] == ["ben", "carla", "emil"]  # ben's row was read with anna's
 
 
 def test_a_server_that_is_not_there_is_named():

@@ -96,7 +96,8 @@ class TemplateStore(Protocol):
 
     def search(self, factor: Factor, probe: Embedding) -> Iterator[tuple[str, FloatArray]]:
         """Cosines of a probe with the takes of everybody's template of a factor, by name; see compare. Templates of
-        another model than the probe's are left out. Takes about a millisecond a take.
+        another model than the probe's are left out. Takes about a millisecond a take. Only some rows are in memory at
+        a time; who is deleted meanwhile may be missing.
 
         Raises:
             StoreCorruptError, StoreKeyError: see get.

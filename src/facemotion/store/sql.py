@@ -33,6 +33,8 @@ from facemotion.store.tables import templates as table
 from facemotion.types import Embedding, Factor, FloatArray, Template
 
 DECOY_TAKES = 3
+SEARCHED_AT_ONCE = 256
+"""Rows that a search reads at a time: those of everybody may not fit in memory."""
 KEPT = ("facemotion_service_audit",)
 """Tables from which nobody is deleted."""
 _PLAIN = (table.c.user, table.c.factor, table.c.takes, table.c.model_id, table.c.enrolled, table.c.changed)
@@ -167,9 +169,13 @@ class SqlStore:
         """See TemplateStore.search."""
         here = (table.c.factor == factor) & (table.c.model_id == probe.model_id)
         with self.database.read() as connection:
-            rows = connection.execute(select(table).where(here).order_by(table.c.user)).mappings().all()
-        for row in rows:
-            yield check_user(row["user"]), self.protector.compare(dict(row), probe)
+            names = connection.scalars(select(table.c.user).where(here).order_by(table.c.user)).all()
+        for start in range(0, len(names), SEARCHED_AT_ONCE):
+            block = here & table.c.user.in_(names[start : start + SEARCHED_AT_ONCE])
+            with self.database.read() as connection:
+                rows = connection.execute(select(table).where(block).order_by(table.c.user)).mappings().all()
+            for row in rows:
+                yield check_user(row["user"]), self.protector.compare(dict(row), probe)
 
     def _decoy(self, probe: Embedding, current: tuple[str, str]) -> dict[str, Any]:
         """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists.
