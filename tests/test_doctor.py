@@ -334,7 +334,7 @@ def test_a_package_of_a_version_that_nobody_tried_is_named(tmp_path):
 
 def test_every_extra_for_users_is_among_the_optional_parts():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    assert set(OPTIONAL) == set(extras) - {"smoke", "dev"}
+    assert set(OPTIONAL) == set(extras) - {"smoke", "dev", "docs"}
     assert set(examine()["facts"]["optional parts"]) == set(OPTIONAL)
 
 

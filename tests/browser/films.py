@@ -20,6 +20,8 @@ RATE = 30  # Chromium plays Motion JPEG at this rate, whatever is in the file
 GREY, LEAD, TAIL = 2.0, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
 FIRST, LAST = round(RATE * LEAD), round(RATE * TAIL)  # frames at rest of a take, before and after its motion
 
+SWAY = 4.0  # pixels that a head goes to and fro
+
 Frames = list[NDArray[np.uint8]]
 
 
@@ -45,20 +47,29 @@ def _grain() -> NDArray[np.int16]:
 
 
 def play(take: Take, random: np.random.Generator) -> Frames:
-    """Frames (240, 320, 3) of a face at rest, a motion, and the face at rest again, with a camera's noise."""
+    """Frames (240, 320, 3) of a face at rest, a motion, and the face at rest again, with a camera's noise.
+
+    The head sways as no head does twice: without that a take is a recording seen before, whatever its tempo."""
     clip = load_clip(SAMPLES / f"{take.clip}.mp4")
     seconds = float(clip.times[-1] - clip.times[0]) / take.tempo
     moments = np.arange(-LEAD, seconds + TAIL, 1 / RATE)
     places = np.searchsorted(clip.times - clip.times[0], np.clip(moments * take.tempo, 0, None))
+    sway = SWAY * np.stack([_wander(moments, random) for _ in range(2)], axis=1)
     frames = []
-    for place in np.clip(places, 0, len(clip.frames) - 1):
+    for place, away in zip(np.clip(places, 0, len(clip.frames) - 1), sway, strict=True):
         image = Image.fromarray(clip.frames[place])
         width, height = image.size
         half = np.array([width, height]) / (2 * take.zoom)
-        middle = np.array([width / 2 + take.side, height / 2])
+        middle = np.array([width / 2 + take.side, height / 2]) + away
         box = (*np.clip(middle - half, 0, None), *np.minimum(middle + half, [width, height]))
         frames.append(noisy(np.asarray(image.resize((320, 240), Image.Resampling.BICUBIC, box)), random))
     return frames
+
+
+def _wander(moments: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """(N,) of size 1, slow and without a period that a film would see."""
+    rates, phases = random.uniform(0.15, 0.5, 3), random.uniform(0, 2 * np.pi, 3)
+    return np.asarray(np.sin(2 * np.pi * rates * moments[:, None] + phases).sum(axis=1) / np.sqrt(3))
 
 
 def nothing(seconds: float, random: np.random.Generator) -> Frames:
