@@ -7,7 +7,6 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import onnx
 import pytest
 
 import facemotion as fm
@@ -104,10 +103,9 @@ def test_a_name_that_is_taken_or_no_name_and_a_place_that_is_none_are_told(model
 def after_the_upgrade(models: Models, *earlier: str) -> Settings:
     """Settings of a deployment whose encoder is another file, as after an upgrade."""
     assert models.folder is not None
-    changed = onnx.load(str(Models.shipped().path(SHIPPED)))
-    changed.producer_name = "another release"
     file = models.folder / "new.onnx"
-    onnx.save(changed, str(file))
+    # A field of ONNX's that says who made the file, once more: another hash, the same answers.
+    file.write_bytes(Models.shipped().path(SHIPPED).read_bytes() + b"\x12\x07another")
     before = Models.shipped().card(SHIPPED)
     about = file_entry(file) | {"role": "encoder", "frontend": before.frontend}
     lines = [f"{key} = {value!r}" for key, value in about.items()]
