@@ -99,7 +99,10 @@ def test_change_the_motion(server, visit, filmed, anna):
     before = server.call("GET", "/v1/users/kate").json()["changed_at"]
     let_in(server, visit, filmed, "kate", leave)
     assert server.call("GET", "/v1/users/kate").json()["changed_at"] == before
-    other = [films.Take("anna-brows-smile-1", tempo) for tempo in (1, 0.9, 1.1, 0.86, 0.95)]
+    other = [
+        films.Take(f"anna-brows-smile-{1 + k % 2}", tempo, 1 + zoom / 100)
+        for k, (tempo, zoom) in enumerate([(1, 0), (1, 0), (0.86, 6), (0.88, 8), (1.14, -4), (1.12, 3)])
+    ]
     with visit(server, filmed(*other)) as visitor:
         visitor.come().name("kate", "Enrol")
         visitor.wait("You're enrolled already")  # and nothing is replaced by the way
