@@ -61,6 +61,10 @@ def test_no_proxy_logs_names_or_keeps_bodies_on_disk():
     for name in ("facemotion.conf", "location.prefix.conf"):
         text = (DEPLOY / "nginx" / name).read_text("utf-8")
         assert "proxy_request_buffering off" in text
+        assert re.findall(r"^ *access_log .* (\w+);", text, re.M) == [
+            "facemotion"
+        ]  # and not nginx's own, which has names
+        assert re.findall(r"^ *error_log \S+ (\w+);", text, re.M) == ["crit"]
     (form,) = re.findall(r"^log_format .*$", (DEPLOY / "nginx" / "facemotion.conf").read_text("utf-8"), re.M)
     assert not re.search(r"\$(request|request_uri|uri|args)\b", form)
 
