@@ -1,6 +1,6 @@
 """How well extractors find landmarks: on rendered people whose points are known, and on real people beside the mesh.
 
-    python benchmarks/landmarks.py STILLS DATA [--models FOLDER] [--picture docs/landmarks.png] NAME...
+    python benchmarks/landmarks.py STILLS DATA [--models FOLDER] [--picture docs/images/landmarks.jpg] NAME...
 
 NAME is face-mesh or the card of an extractor of landmarks, emotions or both (shipped, or with its card in --models).
 STILLS is a data set of stills with validation and benchmark people; DATA holds grid_s1 and grid_people. Writes

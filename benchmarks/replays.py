@@ -2,11 +2,11 @@
 
     python benchmarks/replays.py DATA [--cache CACHE] [--write]
 
-DATA holds grid_s1, grid_people, grid_faces and grid33 (see docs/data.md). Every take to report on is changed in each
-way of `replay_changes.CHANGES` and compared with its original by the service's own rule; genuine takes are compared
-with every other take of their phrase. Nothing reported here was fitted or chosen on: `tools/replay_directions.py` and
-the setting rest on other phrases and people. What the front end sees is kept in the cache: the first run takes about
-a quarter of an hour of one core, the next ones less than a minute. With --write the tables go into
+DATA holds grid_s1, grid_people, grid_faces and grid33 (docs/reference/data.md). Every take to report on is changed in
+each way of `replay_changes.CHANGES` and compared with its original by the service's own rule; genuine takes are
+compared with every other take of their phrase. Nothing reported here was fitted or chosen on:
+`tools/replay_directions.py` and the setting rest on other phrases and people. What the front end sees is kept in the
+cache: the first run takes about a quarter of an hour of one core, the next ones less than a minute. With --write the tables go into
 docs/results/security.md and the figures into docs/results/replays.json.
 """
 
@@ -37,7 +37,7 @@ from facemotion.encoder import Encoder
 from facemotion.models import Models
 from facemotion.service.guard.likeness import Directions, likenesses
 from facemotion.service.settings import ReplaySettings
-from facemotion.thresholds import for_takes, operating_points
+from facemotion.thresholds import for_takes, operating_points, template_score
 from facemotion.types import FloatArray
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -100,10 +100,9 @@ class Gate:
 
     def lets_in(self, template: Sequence[Seen | None], probe: Seen) -> bool:
         """Whether a probe scores as a genuine one with takes."""
-        vectors = [self._encoder(seen.features).vector for seen in template if seen is not None]
-        return self._point.accepts(
-            float(np.mean([vector @ self._encoder(probe.features).vector for vector in vectors]))
-        )
+        own = self._encoder(probe.features).vector
+        cosines = [self._encoder(seen.features).vector @ own for seen in template if seen is not None]
+        return self._point.accepts(template_score(np.array(cosines, np.float32)))
 
 
 def replays(clips: ReplayClips, rule: Likeness, threshold: float) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -64,12 +65,12 @@ class Attacker:
     over: threading.Event = field(default_factory=threading.Event)
     answers: Counter[str] = field(default_factory=Counter)
 
-    def ask(self, method: str, path: str, key: str = "", **more: object) -> httpx.Response | None:
+    def ask(self, method: str, path: str, key: str = "", **more: Any) -> httpx.Response | None:
         """One request from ELSEWHERE; None where no answer came."""
         head = {"authorization": f"Bearer {key or self.key}"}
         try:
             with httpx.Client(transport=httpx.HTTPTransport(local_address=ELSEWHERE), timeout=30) as client:
-                answer = client.request(method, f"{self.url}{path}", headers=head, **more)  # type: ignore[arg-type]
+                answer = client.request(method, f"{self.url}{path}", headers=head, **more)
         except httpx.HTTPError as error:
             self.answers[type(error).__name__] += 1
             return None

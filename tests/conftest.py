@@ -49,7 +49,7 @@ def load_unwatched(loader: SourceFileLoader, module: ModuleType) -> None:
         sys.settrace(tracer)
 
 
-SourceFileLoader.exec_module = load_unwatched  # type: ignore[method-assign]
+SourceFileLoader.exec_module = load_unwatched  # type: ignore[method-assign]  # for the whole process, on purpose
 
 hypothesis.settings.register_profile("busy", deadline=None)  # a machine with other work to do is no fault
 hypothesis.settings.load_profile("busy")

@@ -42,10 +42,8 @@ from facemotion.types import FeatureSequence
 NAME = "encoder-mesh"
 PEOPLE = "people/manifest.csv"  # of the simulated people who were filmed, in the recipe
 CONFIGS = Path(__file__).parents[1] / "configs"
-FIRST, RECIPE = (
-    CONFIGS / "shipped_first.toml",
-    CONFIGS / "shipped.toml",
-)  # the second begins with the first one's weights
+FIRST = CONFIGS / "shipped_first.toml"
+RECIPE = CONFIGS / "shipped.toml"  # begins with the first one's weights
 CHOOSING = 700  # clips of each source, at most, by which the directions of the joined vectors are chosen
 SOURCE = (
     "trained by tools/release_encoder.py (configs/shipped_first.toml and configs/shipped.toml, joined) on the GRID "

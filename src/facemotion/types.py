@@ -126,7 +126,7 @@ class Embedding:
         """Cosine with another embedding, -1..1 (eq. 4 of the paper).
 
         Raises:
-            ModelMismatchError: they are of different models. UsageError: the other one isn't an Embedding.
+            ModelMismatchError, UsageError: of different models; the other one isn't an Embedding.
         """
         if not isinstance(other, Embedding):
             raise UsageError(f"An Embedding is compared with another one, got {type(other).__name__}.")

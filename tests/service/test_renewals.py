@@ -43,8 +43,10 @@ def served(tmp_path, then, acquired):
 
 
 def consider(store, verifier, take, takes=2, user="alice"):
+    asked = Renewals(verifier, store, RenewalSettings(takes))
+    probe = asked.probe(store.find(user), take)
     with store.database.write() as connection:
-        return Renewals(verifier, store, RenewalSettings(takes)).consider(connection, user, take)
+        return asked.consider(connection, user, probe)
 
 
 def waiting(store):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
@@ -167,10 +168,8 @@ def arguments(url: str, key: str, seconds: float, ca: Path | str | None) -> dict
         UsageError, MissingExtraError: see Client.
     """
     check_address(url)
-    try:
-        import httpx  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("The client needs httpx: pip install '.[client]' in the clone.") from error
+    if find_spec("httpx") is None:
+        raise MissingExtraError("The client needs httpx: pip install '.[client]' in the clone.")
     verify: Any = True
     if ca is not None:
         import ssl

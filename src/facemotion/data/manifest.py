@@ -153,7 +153,8 @@ def append_record(path: Path, record: ClipRecord) -> None:
         writer.writeheader()
     elif not before.endswith(("\n", "\r")):
         text.write("\n")
-    writer.writerow({column: getattr(record, column) for column in COLUMNS})
+    span = dict(zip(SPAN, record.span or ("", ""), strict=True))  # left out where the file has no such columns
+    writer.writerow({column: getattr(record, column) for column in COLUMNS} | span)
     write_whole(path, before + text.getvalue())
 
 
@@ -165,6 +166,11 @@ def near_miss_name(motion: str, variant: str) -> str:
         variant: what tells it from other near misses of the motion; `ORDER` for the same steps in another order.
     """
     return f"{motion}{_MARK}{variant}"
+
+
+def names_near_miss(motion: str) -> bool:
+    """Whether a name is that of a near miss."""
+    return _MARK in motion
 
 
 def _names_order(motion: str) -> bool:

@@ -44,8 +44,7 @@ def load_extractor(name: str, models: Models) -> FeatureExtractor:
     Raises:
         UnknownModelError: no such extractor.
         MissingModelError, ModelHashError: its file.
-        ModelError: a file without
-            landmarks asked for them, or one that `facemotion train sfe` didn't export.
+        ModelError: a file without landmarks is asked for them, or one that `facemotion train sfe` didn't export.
     """
     names = extractor_names(models)
     if name not in names:

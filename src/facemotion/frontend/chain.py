@@ -319,8 +319,7 @@ class Acquirer:
             NoFaceError, SeveralFacesError, TooShortError: see sequence.
             NoMotionError: nothing moves.
             RigidMotionError: nothing moves but the picture as a whole.
-            TooFewFramesError: the motion happened between
-            the frames.
+            TooFewFramesError: the motion happened between the frames.
         """
         take = check_take(self.sighting(), self._frontend.extractor, self._settings)
         quality = QualityReport(

@@ -53,8 +53,9 @@ def read_frames(
         the same H and W throughout, and the time in seconds since the first frame. Nothing is opened before the first.
     Raises:
         UnreadableMediaError: missing, empty, truncated, damaged or not a video; once the end is reached, too many
-            damaged frames. NoVideoError: no picture in it. MediaLimitError: too large, too long, too many pixels or
-            frames, skipped ones among them, or out of time.
+            damaged frames.
+        NoVideoError: no picture in it.
+        MediaLimitError: too large, too long, too many pixels or frames, skipped ones among them, or out of time.
         TimestampError: times run backwards.
         TooShortError: shorter than `min_seconds`, once the end is reached.
     """

@@ -49,7 +49,9 @@ def folder_shots(folder: Path, rate: float, settings: MediaSettings, allowance: 
         folder: holds the images; other files are left out, and so are hidden ones such as the `._` files of macOS.
         rate: frames/s. settings: limits. allowance: what reading the whole clip may cost.
     Raises:
-        MediaError: no such rate. NoVideoError: no image. Making a frame: UnreadableMediaError, MediaLimitError.
+        MediaError: no such rate.
+        NoVideoError: no image.
+        UnreadableMediaError, MediaLimitError: from making a frame.
     """
     check_rate(rate)
     names = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))

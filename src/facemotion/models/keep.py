@@ -1,11 +1,10 @@
-"""Keeping an encoder under a name of its own, so that those who enrolled with it are verified after an upgrade."""
+"""Keeping a model under a name of its own, so that those who enrolled with it are verified after an upgrade."""
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +69,10 @@ def _card_of(package: Path, name: str, scratch: Path) -> tuple[ModelCard, Path]:
     Raises:
         ModelError, MissingModelError, ModelHashError: see `keep`.
     """
-    cards = _member(package, SHIPPED_CARDS.name, scratch)
-    found = read_cards(cards).get(name)
+    known = read_cards(_member(package, SHIPPED_CARDS.name, scratch))
+    found = known.get(name)
     if found is None:
-        raise ModelError(f"{package} has no model {name!r}; it has {', '.join(read_cards(cards))}.")
+        raise ModelError(f"{package} has no model {name!r}; it has {', '.join(known)}.")
     file = _member(package, f"{SHIPPED_FOLDER.name}/{found.file}", scratch)
     if file_sha256(file) != found.sha256:
         raise ModelHashError(f"{found.file} in {package} isn't the file of its card (its SHA-256 differs).")
@@ -103,11 +102,5 @@ def _member(package: Path, inner: str, scratch: Path) -> Path:
 def _to_toml(card: ModelCard) -> str:
     import tomlkit  # late: `doctor` looks at models where a package is broken
 
-    defaults = {f.name: f.default for f in dataclasses.fields(card)}
-    table: dict[str, Any] = dataclasses.asdict(card)
-    table = {key: value for key, value in table.items() if key != "name" and value not in (defaults[key], {}, ())}
-    with suppress(KeyError):
-        table["operating_points"] = list(table["operating_points"])
-    with suppress(KeyError):
-        table["sources"] = list(table["sources"])
+    table: dict[str, Any] = {key: value for key, value in dataclasses.asdict(card).items() if value and key != "name"}
     return tomlkit.dumps({card.name: table})

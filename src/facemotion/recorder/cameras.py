@@ -12,14 +12,13 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from facemotion.config import MediaSettings
 from facemotion.data.take_folders import visible_files
 from facemotion.errors import CameraLostError, NoCameraError, NoVideoError
 from facemotion.media import read_frames
+from facemotion.media.gate import Frame
 
-Frame = NDArray[np.uint8]
 MOST_DEVICES = 10
 """Numbers of cameras that are tried where the system has no list of them."""
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")

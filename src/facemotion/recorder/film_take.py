@@ -11,7 +11,7 @@ from pathlib import Path
 from facemotion.errors import MediaLimitError
 from facemotion.frontend import Acquirer, FrameAnswer, Frontend, Guidance
 from facemotion.media.write import write_video
-from facemotion.recorder.frame_reader import CameraReader, Shot
+from facemotion.recorder.frame_reader import CameraReader, TimedFrame
 
 STEADY_SECONDS = 0.6
 """How long the guidance must be good before "go", as on the page."""
@@ -170,7 +170,7 @@ def _follow(
             return
 
 
-def _looked_at(reader: CameraReader) -> Iterator[Shot]:
+def _looked_at(reader: CameraReader) -> Iterator[TimedFrame]:
     """The newest frame again and again, at most one every LOOK_SECONDS, to the end of a film."""
     latest = -math.inf
     while (shot := reader.newest()) is not None:

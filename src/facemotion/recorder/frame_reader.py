@@ -7,13 +7,12 @@ from collections import deque
 from collections.abc import Iterator
 from threading import Condition, Thread
 
-import numpy as np
-from numpy.typing import NDArray
-
 from facemotion.errors import CameraLostError, CameraSilentError
+from facemotion.media.gate import Frame
 from facemotion.recorder.cameras import Camera
 
-Shot = tuple[NDArray[np.uint8], float]
+TimedFrame = tuple[Frame, float]
+"""A frame and its seconds on the camera's clock."""
 MOST_BYTES = 256 * 2**20
 """Frames that wait to be written: nine seconds of 640 x 480 at 30 frames/s, one of 1920 x 1080."""
 FIRST_FRAME_SECONDS = 10.0
@@ -42,11 +41,11 @@ class FrameBuffer:
         self.dropped = 0
         self._most = most_bytes
         self._held = 0
-        self._shots: deque[Shot] = deque()
+        self._shots: deque[TimedFrame] = deque()
         self._changed = Condition()
         self._ended = self._aborted = False
 
-    def offer(self, frame: NDArray[np.uint8], seconds: float) -> bool:
+    def offer(self, frame: Frame, seconds: float) -> bool:
         """Add a frame, unless the buffer is full or closed; never waits.
 
         Returns:
@@ -61,7 +60,7 @@ class FrameBuffer:
             self._add(frame, seconds)
             return True
 
-    def put(self, frame: NDArray[np.uint8], seconds: float) -> None:
+    def put(self, frame: Frame, seconds: float) -> None:
         """Add a frame once there is room for it; of a closed buffer nothing is kept."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or not self._full(frame))
@@ -80,7 +79,7 @@ class FrameBuffer:
             self._aborted = True
         self.end()
 
-    def taken(self) -> Iterator[Shot]:
+    def taken(self) -> Iterator[TimedFrame]:
         """The frames in their order, as they come, with their seconds since the first.
 
         Raises:
@@ -100,10 +99,10 @@ class FrameBuffer:
             first = seconds if first is None else first
             yield frame, seconds - first
 
-    def _full(self, frame: NDArray[np.uint8]) -> bool:
+    def _full(self, frame: Frame) -> bool:
         return bool(self._shots) and self._held + frame.nbytes > self._most
 
-    def _add(self, frame: NDArray[np.uint8], seconds: float) -> None:
+    def _add(self, frame: Frame, seconds: float) -> None:
         self._shots.append((frame, seconds))
         self._held += frame.nbytes
         self._changed.notify_all()
@@ -125,7 +124,7 @@ class CameraReader:
         self._patience = first_frame_seconds
         self._most_bytes = most_bytes
         self._changed = Condition()
-        self._newest: Shot | None = None
+        self._newest: TimedFrame | None = None
         self._buffer: FrameBuffer | None = FrameBuffer(most_bytes) if camera.waits else None
         self._recent: deque[float] = deque()
         self._error: BaseException | None = None
@@ -145,7 +144,7 @@ class CameraReader:
                 self._buffer = FrameBuffer(self._most_bytes)
             return self._buffer
 
-    def newest(self) -> Shot | None:
+    def newest(self) -> TimedFrame | None:
         """The newest frame that wasn't given before, waited for.
 
         Returns:
@@ -206,7 +205,7 @@ class CameraReader:
                 self._buffer.end()
             self._changed.notify_all()
 
-    def _pass_on(self, frame: NDArray[np.uint8], seconds: float) -> bool:
+    def _pass_on(self, frame: Frame, seconds: float) -> bool:
         """Whether to read on."""
         with self._changed:
             if self._closed:

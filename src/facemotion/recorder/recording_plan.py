@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from facemotion.data.manifest import names_near_miss
 from facemotion.errors import RecordingPlanError
 from facemotion.types import ClipKind
 
@@ -44,7 +45,7 @@ class PlannedMotion:
         check_name("motion", self.motion)
         if not 1 <= self.takes <= MOST_TAKES:
             raise RecordingPlanError(f"takes must be 1 to {MOST_TAKES}, got {self.takes}.")
-        if ("~" in self.motion) != (self.kind is ClipKind.NEAR_MISS):
+        if names_near_miss(self.motion) != (self.kind is ClipKind.NEAR_MISS):
             raise RecordingPlanError(
                 f"The motion {self.motion!r} is of kind {self.kind}: near misses, and no others, are named "
                 "MOTION~VARIANT."
@@ -93,7 +94,7 @@ def read_plan(path: Path) -> tuple[PlannedMotion, ...]:
     return planned
 
 
-def _check_columns(path: Path, columns: Iterable[str]) -> None:
+def _check_columns(path: Path, columns: Collection[str]) -> None:
     for column in columns:
         if column not in COLUMNS:
             near = get_close_matches(column or "", COLUMNS, 1)

@@ -32,12 +32,12 @@ class PlannedTake:
     """A take that is about to be filmed.
 
     Attributes:
-        motion: of which it is one. number: in this session, from 1. camera: name of the camera or film.
+        motion: of which it is one.
+        number: in this session, from 1.
     """
 
     motion: PlannedMotion
     number: int
-    camera: str
 
 
 class Attendant(Protocol):
@@ -108,7 +108,8 @@ class Sitting:
         """Record motions, each as often as planned.
 
         A take before a camera that can't be used is made again. Each film stands for the take at its place in the plan:
-        if it can't be used, that take is left out.
+        if it can't be used, that take is left out. Whatever happens, takes that were kept stay, and the half one is
+        removed.
 
         Args:
             planned: in their order; may be asked for as it is needed.
@@ -116,8 +117,7 @@ class Sitting:
             longest: seconds of a take before a camera.
         Raises:
             CameraError and its kinds: the camera gives no frames.
-            WriteError: the disk is full. Whatever happens, takes
-            that were kept stay, and the half one is removed.
+            WriteError: the disk is full.
         """
         self._clips.discard()  # of a session that was killed
         readers = _Readers(cameras)
@@ -130,7 +130,7 @@ class Sitting:
                 while number <= motion.takes:
                     if (reader := readers.next()) is None:
                         return self.outcome
-                    choice = self._take(PlannedTake(motion, number, reader.camera.name), reader, longest)
+                    choice = self._take(PlannedTake(motion, number), reader, longest)
                     if choice is Choice.STOP:
                         return self.outcome
                     number += choice is Choice.KEEP or reader.camera.waits

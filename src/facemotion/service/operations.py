@@ -165,6 +165,7 @@ class Operations:
             outcome = attack or ("accepted" if decision.accepted else "rejected")
         except (UnknownUserError, ModelMismatchError):
             decision, outcome = None, attack or (OUTDATED if enrolled else "unknown user")
+        fresh = self._renewals.probe(enrolled, recording.acquisition)
 
         def settle(connection: Connection, user: str) -> str:
             hold_user(connection, user)
@@ -175,7 +176,7 @@ class Operations:
             if ended == "accepted":
                 self.attempts.accept(connection, user, ticket)
                 self.proofs.keep(connection, caller, user, ticket)
-                self._renewals.consider(connection, user, recording.acquisition)
+                self._renewals.consider(connection, user, fresh)
             elif ended == OUTDATED:
                 self.attempts.forgive(connection, user, ticket)
             else:
@@ -294,7 +295,6 @@ class Operations:
             ProofError: see Proofs.require.
             UnknownUserError: nobody of that name is enrolled.
         """
-
         self.proofs.require(caller, user, proof, "delete")
 
         def settle(connection: Connection, user: str) -> None:

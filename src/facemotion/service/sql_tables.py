@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-from facemotion.store.tables import Moment
+from facemotion.store.tables import templates
 
 metadata = MetaData()
 
@@ -112,17 +112,7 @@ renewals = Table(
     "facemotion_service_renewals",
     metadata,
     Column("user", String(128), primary_key=True),
-    Column("factor", String(16), nullable=False),
-    Column("row_id", String(32), nullable=False),
-    Column("model_id", String(200), nullable=False),
-    Column("takes", Integer, nullable=False),
-    Column("dimension", Integer, nullable=False),
-    Column("key_id", String(16), nullable=False),
-    Column("transform_id", String(16), nullable=False),
-    Column("salt", LargeBinary, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("enrolled", Moment, nullable=False),
-    Column("changed", Moment, nullable=False),
+    *(Column(column.name, column.type, nullable=False) for column in templates.c if column.name != "user"),
 )
 
 # Of each user with recordings: a digest of which there are, sealed, with a number that only grows. Of the user "":

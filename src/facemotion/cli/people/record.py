@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
-from facemotion.errors import ConsentError, FacemotionError, NoCameraError, RecordingPlanError, UsageError
+from facemotion.errors import (
+    AcquisitionError,
+    ConsentError,
+    FacemotionError,
+    NoCameraError,
+    RecordingPlanError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from facemotion.recorder.cameras import Camera
     from facemotion.recorder.sitting import Outcome
-
-UNUSABLE = 3
-"""Exit code where a film can't be used, as of a clip from which no motion could be acquired."""
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +106,7 @@ def record(
     if not outcome.kept and outcome.without_consent:
         raise ConsentError("Nobody agreed to be recorded, so nothing was.")
     if outcome.refused:
-        raise typer.Exit(UNUSABLE)
+        raise typer.Exit(AcquisitionError.exit_code)  # a film couldn't be used
 
 
 def _check_films(films: int, takes: int) -> None:

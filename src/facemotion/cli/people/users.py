@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 def users(
     outdated: Annotated[
-        bool, typer.Option("--outdated", help="Only those whose templates aren't of the models that the settings name.")
+        bool,
+        typer.Option(
+            "--outdated", help="Only those whose templates aren't of the models that users are enrolled with now."
+        ),
     ] = False,
     store: StoreOption = "",
     config: ConfigOption = None,
@@ -40,7 +43,7 @@ def users(
         summaries = opened.users()
     if outdated:
         wanted = _model_ids(config)
-        summaries = [one for one in summaries if one.model_ids != wanted]
+        summaries = [one for one in summaries if not wanted.items() <= one.model_ids.items()]
     if json:
         print_json(
             {
@@ -60,8 +63,7 @@ def users(
     if not summaries:
         from facemotion.store.database import store_name
 
-        lacks = "Nobody must enrol again" if outdated else "Nobody is enrolled"
-        print(f"{lacks} in {store_name(place)}.")
+        print(f"{'No template is outdated' if outdated else 'Nobody is enrolled'} in {store_name(place)}.")
         return
     table = Table("user", "takes", "model", "enrolled (UTC)", "changed (UTC)", box=box.SIMPLE, pad_edge=False)
     for one in summaries:
@@ -72,7 +74,7 @@ def users(
 
 
 def _model_ids(config: Path | None) -> dict[Factor, str]:
-    """The network of each factor that the settings name."""
+    """The network of each factor that users are enrolled with now."""
     from facemotion.config import load_settings
     from facemotion.models import Models
 

@@ -116,8 +116,7 @@ def import_series(
         features: folder of the feature cache; default: `features` in `out`.
     Raises:
         SeriesError, ManifestError: see `read_series`; labels that contradict each other.
-        WriteError, DataError: the
-            place can't be written.
+        WriteError, DataError: the place can't be written.
     """
     everything = read_series(form, source)
     takes = Counter((series.subject, series.motion) for series in everything)

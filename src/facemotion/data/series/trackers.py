@@ -83,8 +83,8 @@ def read_live_link(path: Path, record: ClipRecord) -> PointSeries:
 
     Raises:
         SeriesFormatError: a column is missing or a time code is none.
-        SeriesRateError: frames are numbered higher than
-            60 a second. SeriesError: see PointSeries.
+        SeriesRateError: frames are numbered higher than 60 a second.
+        SeriesError: see PointSeries.
     """
     columns = read_columns(path, "Timecode")
     names = tuple(name for name in columns if name not in ("Timecode", "BlendShapeCount"))

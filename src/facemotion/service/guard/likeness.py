@@ -67,11 +67,16 @@ class Directions:
         Returns:
             (L, K) float32 at RATE, about its mean, noise of single frames smoothed: see filtered.
         """
-        return filtered(resample(placed(points), times) @ self.matrix)
+        return self.courses(points, times)[0]
 
     def mirrored_course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
-        """About the course that a recording had before its picture was mirrored; see course."""
-        return filtered(resample(placed(points), times) @ self.mirrored)
+        """(L, K) float32, about the course that a recording had before its picture was mirrored; see course."""
+        return self.courses(points, times)[1]
+
+    def courses(self, points: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
+        """Both of them, see course and mirrored_course."""
+        values = resample(placed(points), times)
+        return filtered(values @ self.matrix), filtered(values @ self.mirrored)
 
 
 def mirror(matrix: FloatArray, places: FloatArray) -> FloatArray:

@@ -21,9 +21,10 @@ from facemotion.frontend import Acquisition
 from facemotion.service.guard import audit
 from facemotion.service.settings import RenewalSettings
 from facemotion.service.sql_tables import renewals as table
+from facemotion.store import UserSummary
 from facemotion.store.sql import SqlStore
 from facemotion.store.tables import store as stores
-from facemotion.types import Template
+from facemotion.types import Embedding, Template
 from facemotion.verifier import Verifier
 
 ACTOR = "service"
@@ -43,29 +44,45 @@ class Renewals:
         self._store = store
         self._takes = settings.takes
 
-    def consider(self, connection: Connection, user: str, acquisition: Acquisition) -> bool:
+    def probe(self, enrolled: UserSummary | None, acquisition: Acquisition) -> Embedding | None:
+        """The vector of the present encoder, to be considered if the attempt is accepted; before its transaction, which
+        keeps others waiting.
+
+        Args:
+            enrolled: what is stored of the user.
+            acquisition: of the attempt.
+        Returns:
+            None where nothing is to be renewed.
+        """
+        encoder = self._verifier.encoder
+        if not self._takes or enrolled is None or enrolled.model_ids.get("motion") == encoder.model_id:
+            return None
+        return encoder(acquisition.features)
+
+    def consider(self, connection: Connection, user: str, probe: Embedding | None) -> bool:
         """Keep an accepted attempt, and make a template of the present encoder once there are enough of them.
 
         Args:
             connection: of the transaction that settles the attempt; nobody else holds the user.
             user: as it is stored.
-            acquisition: what was accepted.
+            probe: of the attempt, see `probe`.
         Returns:
             Whether the template was renewed.
+        Raises:
+            StoreError: the store can't take it.
         """
         enrolled = self._store.find(user)
-        encoder = self._verifier.encoder
-        if not self._takes or enrolled is None or enrolled.model_ids.get("motion") == encoder.model_id:
+        if probe is None or enrolled is None or enrolled.model_ids.get("motion") == probe.model_id:
             return False
-        vector = encoder(acquisition.features).vector
+        vector = probe.vector
         kept = [*self._read(connection, user), vector][-self._takes :]
-        template = Template(user, "motion", np.stack(kept), encoder.model_id)
+        template = Template(user, "motion", np.stack(kept), probe.model_id)
         try:
-            agreement = self._verifier.enroller.check_agreement({"motion": template})
+            self._verifier.enroller.check_agreement({"motion": template})
         except EnrolmentError:  # they are no one motion: the latest begins anew
             template = dataclasses.replace(template, vectors=vector[None])
         else:
-            if len(agreement) == self._takes:
+            if len(kept) == self._takes:
                 self._write(connection, user, None)
                 self._store.put(template, replace=True)
                 audit.append(self._store.database, ACTOR, "renew", user, "done", {"takes": self._takes})
@@ -84,6 +101,7 @@ class Renewals:
             return []
 
     def _write(self, connection: Connection, user: str, template: Template | None) -> None:
+        """Keep the attempts of a user in place of those before; None: none of them."""
         connection.execute(delete(table).where(table.c.user == user))
         if template is not None:
             keys = connection.execute(select(stores.c.key_id, stores.c.transform_id)).one()

@@ -44,7 +44,7 @@ DIRECTIONS = 32
 """Random directions that the course of a motion is kept in: lengths are true to about an eighth."""
 MOST_SHIFT = 8
 """Frames at RATE by which a replay may begin earlier or later."""
-FILLED = 200
+LEAST_COMPARISONS = 200
 """Comparisons that a look makes at least, as many as the settings' defaults let there be: its time doesn't tell of whom
 recordings are remembered."""
 ID_BYTES, KEY_BYTES = 8, 32
@@ -166,9 +166,10 @@ class RecordingMemory:
         rows = [row for row in rows if row.motion[:NONCE_BYTES] not in before.compared]
         known = set(recording.frame_digests)
         seen = any(shared(known, _split(row.frames)) >= self._settings.frame_share for row in rows)
-        if not seen:
+        least = LEAST_COMPARISONS if before is NOTHING else 0
+        if not seen and (rows or least):
             opened = [_open(row.motion, user, secret, recording) for row in rows]
-            seen = self._alike(_course(recording, secret), opened, FILLED if before is NOTHING else 0)
+            seen = self._alike(_course(recording, secret), opened, least)
         return Look(seen, frozenset(marks))
 
     def same(self, first: Recording, second: Recording) -> bool:
@@ -246,9 +247,8 @@ def _course(recording: Recording, secret: Secret) -> Course:
         return Course(motion, np.zeros((len(motion), 0), np.float32))
     count = directions.matrix.shape[1]
     turn, _ = np.linalg.qr(np.random.default_rng(np.append(seed, 1)).standard_normal((count, count)))
-    placed = directions.course(recording.points, features.times)
-    unmirrored = directions.mirrored_course(recording.points, features.times)
-    return Course(motion, *(np.asarray(course @ turn, np.float32) for course in (placed, unmirrored)))
+    courses = directions.courses(recording.points, features.times)
+    return Course(motion, *(np.asarray(course @ turn, np.float32) for course in courses))
 
 
 def _open(sealed: bytes, user: str, secret: Secret, recording: Recording) -> Course:

@@ -52,7 +52,6 @@ class Session:
         state: text of the back end's own, given back as it came.
         return_to: address that the page returns to; "" for none.
         frame_origin: origin whose page may frame it; "" for none.
-        expires_seconds: how long it is good for, from now; 0 where it isn't.
         tries: verifications that may still fail.
         reason: why it ended, or what hinders it so far; "" for nothing.
         detail: of the attempt that it rests on: factors, quality, operating_point, encoder.
@@ -66,7 +65,6 @@ class Session:
     state: str
     return_to: str
     frame_origin: str
-    expires_seconds: float
     tries: int
     reason: str
     detail: dict[str, Any]
@@ -111,7 +109,7 @@ class Sessions:
 
     def make(
         self, caller: Caller, user: str, purpose: Purpose, return_to: str, frame_origin: str, state: str
-    ) -> tuple[str, str]:  # fmt: skip
+    ) -> tuple[str, str]:
         """Make a session.
 
         Returns:
@@ -156,7 +154,7 @@ class Sessions:
                     retry_seconds=self._settings.session_seconds,
                 )
             self._database.sealer.write(connection, table, row)
-            self._note(caller.label, user, "session", "made", {"session": row["id"], "purpose": purpose})
+            self._audit(caller.label, user, "made", {"session": row["id"], "purpose": purpose})
         return str(row["id"]), token
 
     def open(self, token: str) -> tuple[Session, str]:
@@ -173,7 +171,7 @@ class Sessions:
             if row["opened"] is None:
                 token = secrets.token_urlsafe(TOKEN_BYTES)
                 row = self._change(connection, row, token=_digest(token), opened=now)
-                self._note("page", row["user"], "session", "opened", {"session": row["id"]})
+                self._audit("page", row["user"], "opened", {"session": row["id"]})
         return self._session(row, now), token
 
     def nonce(self, token: str) -> tuple[str, Purpose]:
@@ -260,7 +258,7 @@ class Sessions:
         if good:
             self._change(connection, row, collected=now)
         outcome = "collected" if good else "CodeError"
-        self._note(caller.label, row["user"], "session", outcome, {"session": row["id"]})
+        self._audit(caller.label, row["user"], outcome, {"session": row["id"]})
         return good
 
     def claim_hooks(self, lease_seconds: float) -> list[Session]:
@@ -294,7 +292,7 @@ class Sessions:
             self._change(connection, row, hook_due=due)
             if problem and due is None:
                 detail = {"session": session_id, "tries": row["hook_tries"], "problem": problem}
-                self._note("webhook", row["user"], "session", "not delivered", detail)
+                self._audit("webhook", row["user"], "not delivered", detail)
 
     def tidy(self) -> None:
         """Forget sessions whose result was kept as long as the settings say."""
@@ -306,11 +304,11 @@ class Sessions:
 
     def _ending(self, row: RowMapping | dict[str, Any], reason: str, now: float) -> dict[str, Any]:
         """What changes where a session ends."""
-        self._note("page", row["user"], "session", reason, {"session": row["id"], "purpose": row["purpose"]})
+        self._audit("page", row["user"], reason, {"session": row["id"], "purpose": row["purpose"]})
         return {"ended": now, "hook_due": now if self._settings.webhook else None}
 
-    def _note(self, actor: str, user: str, action: str, outcome: str, detail: dict[str, Any]) -> None:
-        audit.append(self._database, actor, action, user, outcome, detail)
+    def _audit(self, actor: str, user: str, outcome: str, detail: dict[str, Any]) -> None:
+        audit.append(self._database, actor, "session", user, outcome, detail)
 
     def _of_token(self, connection: Connection, token: str, now: float, hold: bool = True) -> RowMapping:
         """
@@ -352,7 +350,6 @@ class Sessions:
             state=row["state"],
             return_to=row["return_to"],
             frame_origin=row["frame_origin"],
-            expires_seconds=max(0.0, row["expires"] - now) if status in ("waiting", "opened") else 0.0,
             tries=row["tries"],
             reason=row["reason"],
             detail=json.loads(row["detail"]),

@@ -85,7 +85,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a name that ends in one isn't the name without it
     )
-    routers = (routes(), session_routes(), page(settings.sessions.frame_origins))
+    routers = (routes(), session_routes(), page())
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

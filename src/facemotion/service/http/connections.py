@@ -92,7 +92,7 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
     _heard = False
     _pings = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn takes this one alone
         """The WebSocket took over."""
         self.since = self.loop.time()
         super().connection_made(transport)
@@ -137,7 +137,7 @@ class ImpatientProtocol(WriteDeadline, H11Protocol):
     _method = b""
     _turned_away = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn takes this one alone
         """A client came: its head must be whole in time."""
         super().connection_made(transport)
         self.since = self.loop.time()

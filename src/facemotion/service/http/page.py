@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import APIRouter
@@ -23,23 +23,20 @@ KINDS = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/java
 STYLESHEET = re.compile(r'<link rel="stylesheet" href="static/([\w.]+)">')
 
 
-def page(frame_origins: Sequence[str] = ()) -> APIRouter:
-    """A router with the page and its files.
-
-    Args:
-        frame_origins: whose pages may frame the page; nobody's may frame the view of administrators.
-    """
-
-    async def index(request: Request) -> Response:
-        """The page itself; its first sight says whether faces are compared."""
-        context: ServiceContext = request.app.state.context
-        faces = context.operations.verifier.appearance is not None
-        return _page("index.html", {"motionAlone": "faceToo"} if faces else {}, " ".join(frame_origins))
-
+def page() -> APIRouter:
+    """A router with the page and its files."""
     router = APIRouter(include_in_schema=False)
     for path, answer in (("/", index), ("/admin", administration), ("/static/{name}", static)):
         router.add_api_route(path, answer, methods=["GET", "HEAD"])
     return router
+
+
+async def index(request: Request) -> Response:
+    """The page itself, which listed origins may frame; its first sight says whether faces are compared."""
+    context: ServiceContext = request.app.state.context
+    faces = context.operations.verifier.appearance is not None
+    frames = " ".join(context.settings.sessions.frame_origins)
+    return _page("index.html", {"motionAlone": "faceToo"} if faces else {}, frames)
 
 
 async def administration() -> Response:

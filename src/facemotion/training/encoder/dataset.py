@@ -201,8 +201,7 @@ def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Training
     Raises:
         ManifestError: see `check_manifest`.
         DataError: a clip wasn't extracted yet.
-        TrainingError: recordings with
-            rest are named, and no source.
+        TrainingError: recordings with rest are named, and no source.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
     sources: list[TrainingSource] = []
