@@ -6,8 +6,8 @@ DATA holds grid_s1, grid_people, grid_faces and grid33 (docs/reference/data.md).
 each way of `replay_changes.CHANGES` and compared with its original by the service's own rule; genuine takes are
 compared with every other take of their phrase. Nothing reported here was fitted or chosen on:
 `tools/replay_directions.py` and the setting rest on other phrases and people. What the front end sees is kept in the
-cache: the first run takes about a quarter of an hour of one core, the next ones less than a minute. With --write the tables go into
-docs/results/security.md and the figures into docs/results/replays.json.
+cache: the first run takes about a quarter of an hour of one core, the next ones less than a minute. With --write the
+tables go into docs/results/security.md and the figures into docs/results/replays.json.
 """
 
 from __future__ import annotations
