@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from facemotion import errors
 
 log = logging.getLogger("facemotion.service")
+ERROR_IN_SCOPE = "facemotion.error"
+"""Where a request or a live session keeps the name of the error that it was answered by, for the log."""
 
 
 class Message(BaseModel):

@@ -37,6 +37,7 @@ class ServerSettings:
         "who may compare two takes of their own on the page, without an account",
         choices=("off", "this-machine", "anyone"),
     )
+    log: str = option("text", "lines of the log", choices=("text", "json"))
 
     def __post_init__(self) -> None:
         if not ROOT_PATH.fullmatch(self.root_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facemotion import __version__
 from facemotion.config import Settings, load_settings, read_toml
@@ -24,6 +22,7 @@ from facemotion.service import migrate
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory
+from facemotion.service.http.access_log import AccessLog
 from facemotion.service.http.page import page
 from facemotion.service.http.responses import respond
 from facemotion.service.http.routes import routes
@@ -32,7 +31,7 @@ from facemotion.service.http.webhooks import Webhooks
 from facemotion.service.live.socket import Live
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
-from facemotion.service.problems import FAULT, Problem, problem_of, status_of
+from facemotion.service.problems import ERROR_IN_SCOPE, FAULT, Problem, problem_of, status_of
 from facemotion.service.settings import USER_RULE, ServiceSettings
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore
@@ -46,15 +45,6 @@ SCRUB_EVERY_SECONDS = 30.0
 """How often a deletion that couldn't be finished is tried again."""
 FORGET_EVERY_SECONDS = 300.0
 """How often sessions are looked for that were kept long enough."""
-HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-)
-"""On every answer that doesn't set its own."""
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
-"""Those that are counted and logged by name."""
 
 
 def create_app(
@@ -171,61 +161,21 @@ async def _check_trail(database: Database) -> None:
         await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
-class AccessLog:
-    """Counts every request, writes one line of log about it without names, and adds the headers that all answers have.
-
-    Plain ASGI: Starlette's own base class would put whole bodies into a queue.
-    """
-
-    def __init__(self, app: ASGIApp, owner: FastAPI) -> None:
-        self._inner = app
-        self._owner = owner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        root = scope.get("root_path", "")
-        # The server put it before the path, where a proxy that doesn't strip it had left one.
-        if root and scope["path"].startswith(f"{root}{root}/"):
-            scope["path"] = scope["path"].removeprefix(root)
-        if scope["type"] != "http":
-            await self._inner(scope, receive, send)
-            return
-        start = time.perf_counter()
-        status = 500
-
-        async def stamped(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                there = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in there)]
-            await send(message)
-
-        try:
-            await self._inner(scope, receive, stamped)
-        finally:
-            seconds = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path", "other")
-            metrics: Metrics = self._owner.state.context.metrics
-            method = scope["method"] if scope["method"] in METHODS else "other"  # a client may make up any number
-            metrics.count("facemotion_requests_total", route=route, method=method, status=str(status))
-            metrics.observe("facemotion_request_seconds", seconds, route=route)
-            metrics.save()
-            log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
-
-
 async def _live(socket: WebSocket) -> None:
     live: Live = socket.app.state.live
     await live.serve(socket)
 
 
-async def _named(_request: Request, error: FacemotionError) -> Response:
+async def _named(request: Request, error: FacemotionError) -> Response:
     status = status_of(error)
+    request.scope[ERROR_IN_SCOPE] = type(error).__name__
     if status == 500:
         log.error("Answered by a fault: %s", type(error).__name__)  # its words may name a user
     return respond(status, problem_of(error))
 
 
-async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    request.scope[ERROR_IN_SCOPE] = FormError.__name__
     # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
     places = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()})
     if places == ["path.user"]:
@@ -234,6 +184,7 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
+    request.scope[ERROR_IN_SCOPE] = FormError.__name__
     problem = Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None)
     return respond(error.status_code, problem, {"allow": _allowed(request)} if error.status_code == 405 else {})
 

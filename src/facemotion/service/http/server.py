@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from facemotion.config import to_toml
 from facemotion.errors import SettingsError, WriteError
 from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.http.access_log import logging_config
 from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol
 from facemotion.service.http.webhooks import read_secret
 from facemotion.service.migrate import open_database
@@ -29,17 +30,6 @@ GRACEFUL_SECONDS = 10
 """How long a server that is stopped waits for answers under way."""
 MOST_MESSAGE_BYTES = 2 * 2**20
 """Largest message of a live session; a frame of the page has some 40,000 bytes."""
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "facemotion": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
 
 
 def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False) -> uvicorn.Config:
@@ -64,7 +54,7 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         proxy_headers=False,  # a caller's address is what the socket says, never what a header claims
         server_header=False,
         access_log=False,
-        log_config=LOGGING,
+        log_config=logging_config(server.log),
         ssl_certfile=server.tls_certificate or None,
         ssl_keyfile=server.tls_key or None,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,

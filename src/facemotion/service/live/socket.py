@@ -18,7 +18,7 @@ from facemotion.service.context import ServiceContext
 from facemotion.service.guard.limits import Places
 from facemotion.service.live.protocol import TryHello
 from facemotion.service.live.session import SocketSession, send
-from facemotion.service.problems import FAULT, Problem, problem_of
+from facemotion.service.problems import ERROR_IN_SCOPE, FAULT, Problem, problem_of
 
 SESSION_SECONDS = 300.0
 """Longest session, all takes of an enrolment together."""
@@ -76,6 +76,7 @@ class Live:
 
 async def _part(socket: WebSocket, problem: Problem) -> None:
     """Say why a session ends, where the client still listens."""
+    socket.scope[ERROR_IN_SCOPE] = problem.error
     try:
         await send(socket, problem)
         await socket.close()
