@@ -139,12 +139,33 @@ def test_a_deployments_own_points_are_kept_found_and_bound_to_the_model(tmp_path
     models.keep_operating_points("m", points[:1])
     with pytest.raises(UnknownModelError, match="to one of own-fmr-5e-2"):
         operating_points(models, "m", "own-fmr-1e-1")
-    models_with(tmp_path, sha256="1" * 64)
-    with pytest.raises(ModelError, match="was calibrated for .*run `facemotion calibrate` again"):
+    path.write_text(path.read_text("utf-8").replace("m@000000000000", "m@999999999999"), "utf-8")
+    with pytest.raises(ModelError, match="was calibrated for m@9.*run `facemotion calibrate` again"):
         operating_points(models, "m", "own-fmr-5e-2")
     path.write_text("half a fi")
     with pytest.raises(ModelError, match="Run `facemotion calibrate` again"):
         operating_points(models, "m", "own-fmr-5e-2")
+
+
+def test_calibrating_the_next_version_of_an_encoder_leaves_the_one_that_runs_its_points(tmp_path):
+    first, second = (OperatingPoint(name, 0.5, 0.1, 0.1, 10, 10, 2, "x") for name in ("fmr-1e-1", "fmr-1e-2"))
+    before = models_with(tmp_path)
+    before.keep_operating_points("m", [first])
+    after = models_with(tmp_path, [second], "fmr-1e-2", sha256="1" * 64)
+    with pytest.raises(UnknownModelError, match=r"one of fmr-1e-2, or run `facemotion calibrate --keep` for 'm'"):
+        operating_points(after, "m", "own-fmr-1e-1")
+    assert operating_points(after, "m") == (second,)
+    after.keep_operating_points("m", [second])
+    assert operating_points(after, "m", "own-fmr-1e-2")[0].threshold == second.threshold
+    assert operating_points(models_with(tmp_path), "m", "own-fmr-1e-1")[0].threshold == first.threshold
+
+
+def test_points_that_version_0_1_calibrated_are_found_for_the_encoder_of_then_alone(tmp_path):
+    point = OperatingPoint("fmr-1e-1", 0.5, 0.1, 0.1, 10, 10, 2, "x")
+    path = models_with(tmp_path).keep_operating_points("m", [point])
+    path.rename(path.with_name("m.toml"))
+    assert [each.name for each in models_with(tmp_path).operating_points("m")] == ["own-fmr-1e-1"]
+    assert not models_with(tmp_path, sha256="1" * 64).operating_points("m")
 
 
 def test_own_points_that_can_not_be_kept_are_named(tmp_path):

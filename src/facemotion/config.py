@@ -151,9 +151,11 @@ class VerifierSettings:
 
     extractor: str = option("face-mesh", "feature extractor, by the name of its card")
     encoder: str = option("encoder-mesh", "sequence encoder, by the name of its card")
-    operating_point: str = option("", "operating point of the encoder's card; empty for the card's default")
+    operating_point: str = option("", "operating point of the encoder; empty for the default of its card")
     earlier_encoders: tuple[str, ...] = option(
-        (), "encoders whose templates are verified besides, by the names of their cards; nobody is enrolled with them"
+        (),
+        "encoders whose templates are verified besides, by the names of their cards, at their operating points of the "
+        "same name or, where they have none, their default ones; nobody is enrolled with them",
     )
     recogniser: str = option("", "face recogniser, by the name of its card; empty: motion alone is compared")
     recogniser_point: str = option("", "operating point of the recogniser's card; empty for the card's default")

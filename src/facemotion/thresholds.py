@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import EvidenceError, ModelError, UnknownModelError
-from facemotion.models import Models
+from facemotion.models import OWN_POINT, Models
 from facemotion.types import OperatingPoint, ScoredTrials
 
 OperatingPoints = tuple[OperatingPoint, ...]
@@ -35,8 +35,9 @@ def operating_points(models: Models, name: str, point: str = "") -> OperatingPoi
     found = tuple(sorted((each for each in points if each.name == wanted), key=lambda each: each.takes))
     if not found:
         names = ", ".join(dict.fromkeys(each.name for each in points))
+        own = f", or run `facemotion calibrate --keep` for {name!r}" if wanted.startswith(OWN_POINT) else ""
         raise UnknownModelError(
-            f"{name!r} has no operating point {wanted!r}; set operating_point under [verifier] to one of {names}."
+            f"{name!r} has no operating point {wanted!r}; set operating_point under [verifier] to one of {names}{own}."
             if wanted
             else f"{name!r} has no default; set operating_point under [verifier] to one of {names}."
         )
@@ -46,6 +47,21 @@ def operating_points(models: Models, name: str, point: str = "") -> OperatingPoi
             "more alone; run `facemotion calibrate` with `--takes 1` too."
         )
     return found
+
+
+def earlier_operating_points(models: Models, name: str, point: str) -> OperatingPoints:
+    """The operating point of an encoder that ran before: the one that the settings name, where it has that one.
+
+    Args:
+        models: see `operating_points`.
+        name: of the earlier encoder's card.
+        point: that the settings name for the present encoder. An earlier one without it is judged by the default of its
+            card, which for a kept encoder is the point that was in use when it was kept.
+    Raises:
+        UnknownModelError, ModelError: as in `operating_points`.
+    """
+    known = {each.name for each in models.operating_points(name)}
+    return operating_points(models, name, point if point in known else "")
 
 
 def strictest_operating_points(models: Models, name: str) -> OperatingPoints:

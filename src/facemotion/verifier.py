@@ -28,6 +28,7 @@ from facemotion.models import Models
 from facemotion.store import TemplateStore, check_user
 from facemotion.thresholds import (
     OperatingPoints,
+    earlier_operating_points,
     for_takes,
     operating_points,
     strictest_operating_points,
@@ -100,7 +101,9 @@ class Verifier:
         encoder = _load_encoder(wanted.encoder, models, frontend)
         points = operating_points(models, wanted.encoder, wanted.operating_point)
         earlier = [
-            EarlierEncoder(_load_encoder(name, models, frontend), operating_points(models, name))
+            EarlierEncoder(
+                _load_encoder(name, models, frontend), earlier_operating_points(models, name, wanted.operating_point)
+            )
             for name in wanted.earlier_encoders
         ]
         ids = [encoder.model_id, *(one.encoder.model_id for one in earlier)]

@@ -8,8 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import facemotion as fm
+from facemotion.cli import app
 from facemotion.config import RuntimeSettings, Settings, VerifierSettings
 from facemotion.errors import (
     MissingModelError,
@@ -117,6 +119,46 @@ def after_the_upgrade(models: Models, *earlier: str) -> Settings:
         verifier=VerifierSettings(encoder="new", earlier_encoders=earlier),
         runtime=RuntimeSettings(models_folder=str(models.folder)),
     )
+
+
+def test_the_point_in_use_is_the_default_of_the_copy_where_the_model_has_it(models: Models, tmp_path: Path) -> None:
+    _, wheel = packed(tmp_path)
+    before = Models.shipped().card(SHIPPED)
+    models.keep_operating_points(SHIPPED, [before.operating_points[0]])
+    own = f"own-{before.operating_points[0].name}"
+    assert keep(SHIPPED, "here", models, point=own).default_point == own
+    late = keep(SHIPPED, "of-wheel", models, wheel, point=own)  # after the upgrade, what was calibrated is found still
+    assert (late.default_point, late.operating_points[-1].name) == (own, own)
+    assert keep(SHIPPED, "other", models, point="own-fmr-9e-1").default_point == before.default_point
+
+
+def test_the_command_keeps_an_encoder_with_the_point_that_the_settings_name(models: Models, tmp_path: Path) -> None:
+    models.keep_operating_points(SHIPPED, [Models.shipped().card(SHIPPED).operating_points[0]])
+    own = models.operating_points(SHIPPED)[-1].name
+    (tmp_path / "used.toml").write_text(
+        f'[runtime]\nmodels_folder = "{models.folder}"\n[verifier]\noperating_point = "{own}"\n', "utf-8"
+    )
+    answer = CliRunner().invoke(
+        app,
+        ["models", "keep", SHIPPED, "encoder-2026", "--config", str(tmp_path / "used.toml")],
+        catch_exceptions=False,
+    )
+    assert 'set earlier_encoders = ["encoder-2026"]' in answer.stdout
+    assert models.card("encoder-2026").default_point == own
+
+
+def test_an_earlier_encoder_judges_by_its_own_point_of_the_name_in_the_settings(models: Models) -> None:
+    own = dataclasses.replace(Models.shipped().card(SHIPPED).operating_points[0], name="fmr-3e-2", threshold=0.97)
+    models.keep_operating_points(SHIPPED, [own])
+    keep(SHIPPED, "encoder-2026", models)
+    settings = after_the_upgrade(models, "encoder-2026")
+    (by_default,) = fm.Verifier.load(settings).earlier
+    models.keep_operating_points("new", [dataclasses.replace(own, threshold=0.5)])
+    named = dataclasses.replace(settings.verifier, operating_point="own-fmr-3e-2")
+    now = fm.Verifier.load(dataclasses.replace(settings, verifier=named))
+    (by_name,) = now.earlier
+    assert (now.point.threshold, by_name.operating_points[0].threshold) == (0.5, 0.97)
+    assert by_default.operating_points[0].name == models.card(SHIPPED).default_point
 
 
 @pytest.mark.long

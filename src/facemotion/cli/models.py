@@ -116,7 +116,9 @@ def keep(
     from facemotion.models import Models
     from facemotion.models.keep import keep as copy
 
-    kept = copy(name, new_name, Models.of(load_settings(config).runtime), package)
+    settings = load_settings(config)
+    used = settings.verifier.operating_point if settings.verifier.encoder == name else ""
+    kept = copy(name, new_name, Models.of(settings.runtime), package, point=used)
     if json:
         print_json({"model": kept.name, "model_id": kept.model_id, "sha256": kept.sha256})
         return

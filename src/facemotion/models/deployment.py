@@ -1,6 +1,7 @@
 """The models of one deployment: their cards, their files, their networks and its own operating points.
 
-A deployment's own points lie beside the pulled files, in `operating-points/NAME.toml`, so that a card stays as it came.
+A deployment's own points lie beside the pulled files, in `operating-points/MODEL_ID.toml`, so that a card stays as it
+came, and that calibrating another version of an encoder takes nothing from the one that still runs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 """ONNX Runtime's name of the folder that further files of a model are read from."""
+OWN_POINT = "own-"
+"""What the names of points begin with that a deployment calibrated itself."""
 NO_FOLDER = "There is no home folder to keep models in; name one as models_folder under [runtime] in the settings."
 
 
@@ -159,31 +162,45 @@ class Models:
             raise ModelError(f"ONNX Runtime can't open {path}: {error}.") from error
 
     def operating_points(self, name: str) -> tuple[OperatingPoint, ...]:
-        """Every operating point of a model: those of its card, then those that this deployment calibrated.
+        """Every operating point of a model, see `points_of`.
 
         Raises:
             UnknownModelError: as in `card`.
+            ModelError: as in `points_of`.
+        """
+        return self.points_of(self.card(name))
+
+    def points_of(self, card: ModelCard) -> tuple[OperatingPoint, ...]:
+        """The operating points of a card, then those that this deployment calibrated for the card's model id.
+
+        Own points take the place of the card's of the same name, which a kept card has copies of.
+
+        Raises:
             ModelError: the deployment's file can't be read, or it was calibrated for another file of the model.
         """
-        card = self.card(name)
-        return (*card.operating_points, *self._own_operating_points(card))
+        own = self._own_operating_points(card)
+        names = {point.name for point in own}
+        return (*(point for point in card.operating_points if point.name not in names), *own)
 
     def _own_operating_points(self, card: ModelCard) -> tuple[OperatingPoint, ...]:
-        path = self._own_path(card.name)
+        path = self._own_path(card.model_id)
+        if path is not None and path.is_file():
+            kept = _read_calibration(path)
+            if kept.model_id != card.model_id:
+                raise ModelError(
+                    f"{path} was calibrated for {kept.model_id}, not for {card.model_id}; "
+                    "run `facemotion calibrate` again."
+                )
+            return kept.points
+        # Version 0.1.0 named the file by the card: what it holds may be of the encoder of then.
+        path = self._own_path(card.keeps_name_of or card.name)
         if path is None or not path.is_file():
             return ()
-        try:
-            kept = read_toml(_Calibration, path)
-        except SettingsError as error:
-            raise ModelError(f"{error} Run `facemotion calibrate` again.") from error
-        if kept.model_id != card.model_id:
-            raise ModelError(
-                f"{path} was calibrated for {kept.model_id}, not for {card.model_id}; run `facemotion calibrate` again."
-            )
-        return kept.points
+        kept = _read_calibration(path)
+        return kept.points if kept.model_id == card.model_id else ()
 
     def keep_operating_points(self, name: str, points: Sequence[OperatingPoint]) -> Path:
-        """Keep a deployment's own operating points, named `own-...`, in place of earlier ones.
+        """Keep a deployment's own operating points, named `own-...`, in place of earlier ones for the same model id.
 
         Returns:
             The file that they are in.
@@ -194,20 +211,21 @@ class Models:
         """
         import tomlkit  # late: `doctor` looks at models where a package is broken
 
-        path = self._own_path(name)
+        model_id = self.card(name).model_id
+        path = self._own_path(model_id)
         if path is None:
             raise ModelError(NO_FOLDER)
         table = {
-            "model_id": self.card(name).model_id,
-            "points": [asdict(point) | {"name": f"own-{point.name}"} for point in points],
+            "model_id": model_id,
+            "points": [asdict(point) | {"name": f"{OWN_POINT}{point.name}"} for point in points],
         }
         with room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, tomlkit.dumps(table))
         return path
 
-    def _own_path(self, name: str) -> Path | None:
-        return None if self.folder is None else self.folder / "operating-points" / f"{name}.toml"
+    def _own_path(self, stem: str) -> Path | None:
+        return None if self.folder is None else self.folder / "operating-points" / f"{stem}.toml"
 
 
 def _another_file(path: Path, name: str) -> ModelHashError:
@@ -220,3 +238,14 @@ def _another_file(path: Path, name: str) -> ModelHashError:
 class _Calibration:
     model_id: str
     points: tuple[OperatingPoint, ...]
+
+
+def _read_calibration(path: Path) -> _Calibration:
+    """
+    Raises:
+        ModelError: it can't be read.
+    """
+    try:
+        return read_toml(_Calibration, path)
+    except SettingsError as error:
+        raise ModelError(f"{error} Run `facemotion calibrate` again.") from error

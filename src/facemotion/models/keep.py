@@ -17,7 +17,7 @@ PACKAGE = "facemotion"
 _LARGEST = 2**30  # bytes of a file in a package; a card says how many there are
 
 
-def keep(name: str, new_name: str, models: Models, package: Path | None = None) -> ModelCard:
+def keep(name: str, new_name: str, models: Models, package: Path | None = None, *, point: str = "") -> ModelCard:
     """Copy a model and its card into the deployment's folder, under another name that its id doesn't change with.
 
     Templates say by which model they were made, so those of the kept one go on to fit it.
@@ -27,7 +27,9 @@ def keep(name: str, new_name: str, models: Models, package: Path | None = None) 
         new_name: how the kept model is called.
         models: the models of the deployment, whose folder gets the copy.
         package: an earlier facemotion that the model is taken from: its wheel, or the folder of its sources. None: this
-            one, with the operating points that the deployment calibrated.
+            one.
+        point: name of the operating point in use, which becomes the default of the copy where the model has it, as its
+            card or the deployment's calibration says.
     Returns:
         The new card.
     Raises:
@@ -42,16 +44,16 @@ def keep(name: str, new_name: str, models: Models, package: Path | None = None) 
     with tempfile.TemporaryDirectory() as scratch:
         if package is None:
             card, file = models.card(name), models.path(name)
-            points = models.operating_points(name)
         else:
             card, file = _card_of(package, name, Path(scratch))
-            points = card.operating_points
+        points = models.points_of(card)
         try:
             kept = dataclasses.replace(
                 card,
                 name=new_name,
                 file=f"{new_name}{Path(card.file).suffix}",
                 keeps_name_of=card.keeps_name_of or card.name,
+                default_point=point if any(each.name == point for each in points) else card.default_point,
                 operating_points=points,
             )
         except ValueError as error:

@@ -54,7 +54,7 @@ def calibrate(
     from facemotion.errors import DataError, NoMotionError
     from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
-    from facemotion.models import Models
+    from facemotion.models import OWN_POINT, Models
     from facemotion.thresholds import find_operating_points
 
     settings = load_settings(config)
@@ -106,4 +106,4 @@ def calibrate(
     if any(point.fmr > LOOSE for point in points):
         print(f"A point that lets more than {LOOSE:.0%} of impostors pass protects nothing: record more motions.")
     if path:
-        print(f'Kept in {path}. To use one: operating_point = "own-{points[0].name}" under [verifier].')
+        print(f'Kept in {path}. To use one: operating_point = "{OWN_POINT}{points[0].name}" under [verifier].')

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from facemotion import __version__
 from facemotion.enrolment import Enrolment
 from facemotion.errors import ModelError
-from facemotion.models import Models
+from facemotion.models import OWN_POINT, Models
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Purpose
@@ -266,7 +266,7 @@ def models(request: Request, caller: RequestCaller) -> messages.Models:
 
 
 def _point(factor: Factor, point: OperatingPoint) -> messages.OperatingPointEntry:
-    return messages.OperatingPointEntry(factor=factor, own=point.name.startswith("own-"), **asdict(point))
+    return messages.OperatingPointEntry(factor=factor, own=point.name.startswith(OWN_POINT), **asdict(point))
 
 
 def read_audit(
