@@ -20,13 +20,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facemotion.config import Settings
+from facemotion.encoder import Encoder
+from facemotion.frontend import Acquisition
 from facemotion.models import Models
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.http.app import create_app
 from facemotion.service.http.server import uvicorn_config
 from facemotion.service.migrate import open_served
 from facemotion.service.settings import ServerSettings, ServiceSettings
-from facemotion.verifier import Verifier
+from facemotion.store.sql import SqlStore
+from facemotion.types import Embedding, FeatureSequence
+from facemotion.verifier import EarlierEncoder, Verifier
 
 PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
 
@@ -145,6 +149,35 @@ def server(tmp_path_factory: pytest.TempPathFactory, session_environment: None) 
     settings = ServiceSettings(server=ServerSettings(keyless_on_loopback=True))
     with running(tmp_path_factory.mktemp("store") / "store.db", settings) as one:
         yield one
+
+
+class RenamedEncoder:
+    """The shipped encoder under another id, as after an upgrade."""
+
+    def __init__(self, encoder: Encoder, model_id: str) -> None:
+        self._encoder, self.model_id, self.frontend_id = encoder, model_id, encoder.frontend_id
+
+    def __call__(self, features: FeatureSequence) -> Embedding:
+        return replace(self._encoder(features), model_id=self.model_id)
+
+
+@pytest.fixture(scope="session")
+def then() -> Verifier:
+    """A verifier of the shipped encoder, as before an upgrade."""
+    return Verifier.load(Settings())
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, then: Verifier, acquired: Callable[[str], Acquisition]
+) -> Iterator[tuple[SqlStore, Verifier]]:
+    """A store in which alice enrolled with the encoder of then, and a verifier whose encoder is another."""
+    earlier = EarlierEncoder(then.encoder, then.operating_points)
+    present = RenamedEncoder(then.encoder, "encoder@now")
+    now = Verifier(then.frontend, present, then.operating_points, then.settings, earlier=[earlier])
+    with open_served(tmp_path / "store.db") as store:
+        then.enrol(store, "alice", [acquired("talk1"), acquired("talk2")])
+        yield store, now
 
 
 @pytest.fixture(scope="session")

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from sqlalchemy import select
 
 from facemotion.service.guard.renewals import Renewals
-from facemotion.service.migrate import open_served
 from facemotion.service.settings import RenewalSettings
 from facemotion.service.sql_tables import audit, renewals
-from facemotion.verifier import EarlierEncoder, Verifier
 
 pytestmark = pytest.mark.long  # clips that are decoded and embedded
-
-
-class RenamedEncoder:
-    """The shipped encoder under another id, as after an upgrade."""
-
-    def __init__(self, encoder, model_id):
-        self._encoder, self.model_id, self.frontend_id = encoder, model_id, encoder.frontend_id
-
-    def __call__(self, features):
-        return dataclasses.replace(self._encoder(features), model_id=self.model_id)
-
-
-@pytest.fixture(scope="module")
-def then():
-    return Verifier.load()
-
-
-@pytest.fixture
-def served(tmp_path, then, acquired):
-    """A store in which alice enrolled with the encoder of then, and a verifier whose encoder is another."""
-    earlier = EarlierEncoder(then.encoder, then.operating_points)
-    present = RenamedEncoder(then.encoder, "encoder@now")
-    now = Verifier(then.frontend, present, then.operating_points, then.settings, earlier=[earlier])
-    with open_served(tmp_path / "store.db") as store:
-        then.enrol(store, "alice", [acquired("talk1"), acquired("talk2")])
-        yield store, now
 
 
 def consider(store, verifier, take, takes=2, user="alice"):

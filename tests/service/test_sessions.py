@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -20,6 +21,8 @@ from facemotion.errors import SettingsError
 from facemotion.service.guard.attempts import Attempts
 from facemotion.service.guard.auth import Caller
 from facemotion.service.guard.sessions import Sessions
+from facemotion.service.http import webhooks
+from facemotion.service.http.messages import SessionResult
 from facemotion.service.http.webhooks import read_secret
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, ServerSettings, ServiceSettings, SessionSettings
@@ -56,6 +59,14 @@ class _Hook(BaseHTTPRequestHandler):
             self.server.let_go.wait(30)
             return
         self.send_response(answer)
+        if answer == 302:
+            self.send_header("location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        """Where a redirect would lead."""
+        self.server.came.put(("followed", b'{"session": "none"}'))
+        self.send_response(204)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -91,7 +102,8 @@ def server(tmp_path_factory, session_environment, hook, talk) -> Iterator[Server
     settings = ServiceSettings(
         server=ServerSettings(keyless_on_loopback=False), sessions=sessions, attempts=AttemptSettings(free_failures=3)
     )
-    with running(folder / "store.db", settings) as one:
+    with pytest.MonkeyPatch.context() as patch, running(folder / "store.db", settings) as one:
+        patch.setattr(webhooks, "POLL_SECONDS", 0.05)
         assert one.enrol("alice", talk[:3]).status_code == 201
         yield one
 
@@ -338,6 +350,33 @@ def test_a_webhook_gets_the_result_signed_and_again_while_it_answers_by_errors_o
     assert (told["user"], told["status"], told["result"]["reason"]) == ("alice", "ended", "cancelled")
 
 
+def test_a_webhook_is_asked_itself_by_no_proxy_and_wherever_it_redirects_to(tmp_path, hook, monkeypatch):
+    monkeypatch.setattr(webhooks, "POLL_SECONDS", 0.02)
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (tmp_path / "secret").write_bytes(SECRET)
+    with open_database(f"{tmp_path}/store.db") as database:
+        settings = SessionSettings(
+            webhook=f"http://127.0.0.1:{hook.server_port}/hook",
+            webhook_secret=str(tmp_path / "secret"),
+            webhook_wait_seconds=0.05,
+        )
+        sessions = Sessions(database, settings, Attempts(database, AttemptSettings()))
+        session, token = sessions.make(DOOR, "alice", "verify", "", "", "")
+        sessions.end(sessions.open(token)[1])
+        hook.answers[session] = [302]
+        while not hook.came.empty():
+            hook.came.get()
+
+        async def until_taken() -> list[str]:
+            sending = asyncio.create_task(webhooks.Webhooks(sessions, settings).run())
+            came = [await asyncio.to_thread(hook.came.get, timeout=20) for _ in range(2)]
+            sending.cancel()
+            return [json.loads(body)["session"] for _, body in came]
+
+        assert asyncio.run(until_taken()) == [session] * 2
+
+
 def test_a_webhook_that_never_takes_a_result_is_given_up_and_the_trail_says_so(server, hook):
     made = make(server, return_to="")
     hook.answers[made["session"]] = [500] * 3
@@ -366,6 +405,31 @@ def test_sessions_expire_are_kept_for_a_while_and_cleared_up(tmp_path, monkeypat
         sessions.tidy()
         assert sessions.read(DOOR, session, "")[0].status == "expired"
         monkeypatch.setattr(time, "time", lambda: now + 161)
+        sessions.tidy()
+        with pytest.raises(Exception, match="no such session"):
+            sessions.read(DOOR, session, "")
+
+
+def test_an_expired_session_is_sent_to_the_webhook_once_whatever_the_clocks_of_servers_say(tmp_path, monkeypatch):
+    with open_database(f"{tmp_path}/store.db") as database:
+        settings = SessionSettings(
+            session_seconds=60, result_seconds=1, webhook="http://127.0.0.1/", webhook_secret="x"
+        )
+        sessions = Sessions(database, settings, Attempts(database, AttemptSettings()))
+        session, _ = sessions.make(DOOR, "alice", "verify", "", "", "")
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 63)  # another server's clock may be slower
+        assert sessions.claim_hooks(10) == []
+        sessions.tidy()  # what is to be sent yet isn't forgotten
+        monkeypatch.setattr(time, "time", lambda: now + 66)
+        (due,) = sessions.claim_hooks(10)
+        assert (due.id, due.status) == (session, "expired")
+        result = SessionResult.of(due, told=True).result
+        assert result is not None
+        assert (result.accepted, result.reason) == (False, "expired")
+        sessions.settle_hook(session, "")
+        monkeypatch.setattr(time, "time", lambda: now + 100)
+        assert sessions.claim_hooks(10) == []
         sessions.tidy()
         with pytest.raises(Exception, match="no such session"):
             sessions.read(DOOR, session, "")

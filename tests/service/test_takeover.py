@@ -95,7 +95,8 @@ def test_the_old_motion_lets_its_owner_change_it_and_the_new_one_counts_from_the
 def test_a_proof_is_good_for_as_long_as_a_nonce_and_only_as_the_service_wrote_it(tmp_path, monkeypatch):
     with open_database(f"{tmp_path}/store.db") as database:
         settings = AttemptSettings(nonce_seconds=60)
-        attempts, proofs = Attempts(database, settings), Proofs(database, settings)
+        attempts = Attempts(database, settings)
+        proofs = Proofs(database, settings, attempts)
 
         def shown(key_id: str = "") -> str:
             nonce = attempts.issue("alice", "verify", key_id)
@@ -124,3 +125,19 @@ def test_a_proof_is_good_for_as_long_as_a_nonce_and_only_as_the_service_wrote_it
         assert not holds(nonce)
         assert not holds(shown("k"))
         proofs.require(Caller("k", "door", "enrol"), "alice", "", "delete")
+
+
+def test_a_proof_of_a_server_whose_clock_is_a_little_ahead_holds_as_its_nonces_do(tmp_path, monkeypatch):
+    with open_database(f"{tmp_path}/store.db") as database:
+        settings = AttemptSettings(nonce_seconds=60)
+        attempts = Attempts(database, settings)
+        proofs, now = Proofs(database, settings, attempts), time.time()
+        nonce = attempts.issue("alice", "verify", "")
+        monkeypatch.setattr(time, "time", lambda: now + 3)
+        with database.write() as connection:
+            proofs.keep(connection, KEYLESS, "alice", attempts.begin("alice", "verify", "", nonce))
+        monkeypatch.setattr(time, "time", lambda: now)
+        proofs.require(KEYLESS, "alice", nonce, "delete")
+        monkeypatch.setattr(time, "time", lambda: now + 64)
+        with pytest.raises(ProofError):
+            proofs.require(KEYLESS, "alice", nonce, "delete")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,8 +22,9 @@ from facemotion.errors import (
     UnknownUserError,
     UserExistsError,
 )
+from facemotion.service.answers import Answer, Judged, UserState, evidence
 from facemotion.service.guard import audit
-from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
+from facemotion.service.guard.attempts import Attempts, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import marks_of
 from facemotion.service.guard.proofs import Proofs
@@ -33,48 +34,14 @@ from facemotion.service.guard.replay import AttackDetector, RecordingMemory, fro
 from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
-from facemotion.store import UserSummary
 from facemotion.store.outdated import count_outdated
 from facemotion.store.sql import SqlStore, hold_user
-from facemotion.types import Decision
 from facemotion.verifier import Verifier
 
 log = logging.getLogger(__name__)
 ATTEMPTS = ("verify", "enrol", "enrol again")
 OUTDATED = "must enrol again"
 """Outcome for a user whose templates are of other models, or lack a factor that is compared by now."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How an attempt ended.
-
-    Attributes:
-        accepted: pass or fail, all that an end user learns.
-        outcome: why, for administrators and the audit trail.
-        decision: the comparison; None where there was nothing to compare with.
-    """
-
-    accepted: bool
-    outcome: str
-    decision: Decision | None
-
-
-@dataclass(frozen=True)
-class UserState:
-    """What is known of a name.
-
-    Attributes:
-        summary: None where nobody of that name is enrolled.
-        lock: whether attempts are let in.
-        must_enrol_again: a template is of no network that is run, or that of a factor is missing.
-        outdated: a template isn't of the network that users are enrolled with now, or is missing.
-    """
-
-    summary: UserSummary | None
-    lock: LockState
-    must_enrol_again: bool
-    outdated: bool
 
 
 class Operations:
@@ -103,7 +70,7 @@ class Operations:
         self.database = store.database
         self.keys = ApiKeys(store.database)
         self.attempts = Attempts(store.database, settings.attempts)
-        self.proofs = Proofs(store.database, settings.attempts)
+        self.proofs = Proofs(store.database, settings.attempts, self.attempts)
         self.sessions = Sessions(store.database, settings.sessions, self.attempts)
         self._renewals = Renewals(verifier, store, settings.renewal)
         self.memory = memory
@@ -181,7 +148,9 @@ class Operations:
                 self.attempts.forgive(connection, user, ticket)
             else:
                 self.attempts.fail(connection, user, ticket)
-            self._note_session(connection, ticket.session, "accepted" if ended == "accepted" else "rejected", [quality])
+            reason: Reason = "accepted" if ended == "accepted" else "rejected"
+            rests_on = evidence(self.verifier, [quality], Judged(reason == "accepted", decision, enrolled))
+            self.sessions.note(connection, ticket.session, reason, rests_on, costs_a_try=ended != OUTDATED)
             return ended
 
         scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
@@ -195,7 +164,7 @@ class Operations:
 
         def settle(connection: Connection, user: str) -> None:
             self.attempts.forgive(connection, user, ticket)
-            self._note_session(connection, ticket.session, "unusable")
+            self._note_unusable(connection, ticket.session)
 
         self._settle_and_note(caller, "verify", user, outcome, _of_session(ticket.session), settle)
 
@@ -244,6 +213,7 @@ class Operations:
                         )
             takes = [recording.acquisition for recording in recordings]
             enrolment = self.verifier.prepare(self.store, user, takes)
+            rests_on = evidence(self.verifier, [asdict(take.quality) for take in takes])
 
             def settle(connection: Connection, user: str) -> None:
                 # Asked again here: somebody else may have enrolled or deleted that name while takes were looked at.
@@ -253,7 +223,7 @@ class Operations:
                 self.attempts.forget_failures(connection, user)
                 for recording in recordings:
                     self.memory.keep(connection, user, "take", recording)
-                self._note_session(connection, ticket.session, "accepted", [asdict(take.quality) for take in takes])
+                self.sessions.note(connection, ticket.session, "accepted", rests_on)
                 self.proofs.keep(connection, caller, user, ticket)
 
             detail: dict[str, Any] = {"takes": len(recordings)} | _of_session(ticket.session)
@@ -267,7 +237,7 @@ class Operations:
             detail = ({"duplicates": duplicates} if duplicates else {}) | _of_session(ticket.session)
             self._settle_and_note(
                 caller, action, user, type(error).__name__, detail,
-                lambda connection, _: self._note_session(connection, ticket.session, "unusable"),
+                lambda connection, _: self._note_unusable(connection, ticket.session),
             )  # fmt: skip
             raise
         return enrolment
@@ -358,17 +328,9 @@ class Operations:
         if replace and not enrolled:
             raise UnknownUserError(f"There is no user {user!r}; to enrol them use POST (replace=False).")
 
-    def _note_session(
-        self, connection: Connection, session: str, reason: Reason, quality: Sequence[dict[str, Any]] = ()
-    ) -> None:
-        """Keep in a session how its attempt went, and what that rests on."""
-        detail = {
-            "factors": list(self.verifier.model_ids),
-            "quality": list(quality),
-            "operating_point": self.verifier.point.name,
-            "encoder": self.verifier.model_ids["motion"],
-        }
-        self.sessions.note(connection, session, reason, detail)
+    def _note_unusable(self, connection: Connection, session: str) -> None:
+        """Keep in a session that an attempt came to nothing: no point and no encoder decided."""
+        self.sessions.note(connection, session, "unusable", {"factors": list(self.verifier.model_ids)})
 
     def _settle_and_note(
         self,

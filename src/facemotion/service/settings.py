@@ -155,7 +155,7 @@ class SessionSettings:
     return_addresses: tuple[str, ...] = option((), "addresses that a session may return to, exactly as it names them")
     frame_origins: tuple[str, ...] = option((), "origins that may frame the page, such as https://shop.example.com")
     session_seconds: float = option(600.0, "a session is good for", unit="s", minimum=1, maximum=86400)
-    tries: int = option(3, "verifications of a session that may fail before it ends", minimum=1, maximum=100)
+    tries: int = option(3, "rejected verifications after which a session ends", minimum=1, maximum=100)
     open_sessions: int = option(20, "unfinished sessions of one user at a time; more get 429", minimum=1, maximum=10000)
     code_seconds: float = option(120.0, "a code is good for", unit="s", minimum=1, maximum=3600)
     result_seconds: float = option(

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from facemotion.store.tables import templates
@@ -151,3 +153,10 @@ audit = Table(
     Column("digest", String(64), nullable=False),
     Index("facemotion_service_audit_user", "user"),
 )
+
+
+def secret_digest(secret: str) -> bytes:
+    """What is stored of a nonce, of an API key's secret, and of the secrets of sessions: its SHA-256. They are random,
+    so this tells nothing about them and needs no slow hash.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()

@@ -12,7 +12,6 @@ no failure.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 import time
@@ -24,13 +23,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from facemotion.errors import LockedError, NonceError, RateError
 from facemotion.service.settings import AttemptSettings
-from facemotion.service.sql_tables import charges, failures, nonces
+from facemotion.service.sql_tables import charges, failures, nonces, secret_digest
 from facemotion.store.database import Database
 from facemotion.store.sql import hold_user
 
 Purpose = Literal["verify", "enrol", "enrol-again"]
 """A nonce to enrol is good for a new user alone: whoever is enrolled stays as they are unless that was asked for."""
-PROOF = "proof"
+PROOF: Literal["proof"] = "proof"
 """Stands in the place of a purpose where a nonce was used up and is a proof by now (`proofs.py`)."""
 NONCE_BYTES = 24
 CHARGE_BYTES = 16
@@ -127,7 +126,7 @@ class Attempts:
                 retry_seconds=self._settings.nonce_seconds,
             )
         expires = now + self._settings.nonce_seconds
-        self._database.sealer.write(connection, nonces, row | {"digest": nonce_digest(nonce), "expires": expires})
+        self._database.sealer.write(connection, nonces, row | {"digest": secret_digest(nonce), "expires": expires})
 
     def begin(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> Ticket:
         """Use up a nonce and, for "verify", charge a failure beforehand.
@@ -160,11 +159,11 @@ class Attempts:
         self._refuse_locked(state)
         return ticket
 
-    def holder(self, user: str, purpose: Purpose, key_id: str | None, nonce: str) -> str:
+    def holder(self, user: str, purpose: Purpose | Literal["proof"], key_id: str | None, nonce: str) -> str:
         """Id of the key that a nonce was given to; the nonce stays good.
 
         Args:
-            user, purpose, key_id, nonce: see begin.
+            user, purpose, key_id, nonce: see begin; PROOF looks for a proof.
         Raises:
             NonceError: see begin.
         """
@@ -251,10 +250,10 @@ class Attempts:
         row = connection.execute(select(nonces).where(here)).mappings().one_or_none()
         return row if row is not None and self._database.sealer.holds(connection, nonces.name, row) else None
 
-    def _good(self, user: str, purpose: Purpose, key_id: str | None, nonce: str, now: float) -> ColumnElement[bool]:
+    def _good(self, user: str, purpose: str, key_id: str | None, nonce: str, now: float) -> ColumnElement[bool]:
         """Which row holds a nonce that is good for this."""
         here = (
-            (nonces.c.digest == nonce_digest(nonce))
+            (nonces.c.digest == secret_digest(nonce))
             & (nonces.c.user == user)
             & (nonces.c.purpose == purpose)
             & ~self._stale(now)
@@ -313,8 +312,3 @@ def _unknown_nonce() -> NonceError:
     return NonceError(
         "The nonce is unknown, used or expired, or was given for another user, purpose or key; ask for a new one."
     )
-
-
-def nonce_digest(nonce: str) -> bytes:
-    """What is stored of a nonce."""
-    return hashlib.sha256(nonce.encode("utf-8", "surrogateescape")).digest()

@@ -1,12 +1,11 @@
 """API keys: who calls, and what they may do.
 
-A key reads `fm_ID_SECRET`. The secret is 32 random bytes, so its SHA-256 tells nothing about it and needs no slow hash.
-Its row is sealed under the store's key: one that somebody else wrote or changed is no key.
+A key reads `fm_ID_SECRET`. The secret is 32 random bytes, of which the SHA-256 alone is stored. Its row is sealed under
+the store's key: one that somebody else wrote or changed is no key.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import time
@@ -26,6 +25,7 @@ from facemotion.service.guard.history import (
     seal_revocations,
 )
 from facemotion.service.sql_tables import keys as table
+from facemotion.service.sql_tables import secret_digest
 from facemotion.store.database import Database
 
 Role = Literal["verify", "enrol", "admin"]
@@ -37,7 +37,7 @@ SECRET_BYTES = 32
 MOST_NAME = 128
 """Characters of the name of a key."""
 UNKNOWN_KEY = "The API key isn't known or was revoked; send a valid one as `Authorization: Bearer KEY`."
-_NO_DIGEST = hashlib.sha256(b"").digest()
+_NO_DIGEST = secret_digest("")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class ApiKeys:
         if not 1 <= len(name) <= MOST_NAME or not name.isprintable():
             raise UsageError(f"Give the key a name of 1 to {MOST_NAME} printable characters.")
         key_id, secret = secrets.token_hex(KEY_ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
-        row = {"id": key_id, "name": name, "role": role, "digest": _digest(secret), "made": time.time()}
+        row = {"id": key_id, "name": name, "role": role, "digest": secret_digest(secret), "made": time.time()}
         with self._database.write() as connection:
             # A trail of an earlier version is sealed before the first key is, not after: see check_end.
             hold_trail(connection)
@@ -186,7 +186,7 @@ class ApiKeys:
         prefix, key_id, secret = parts if len(parts) == 3 else ("", "", text)
         row = self._row(key_id[:16])
         # Compared even where there is no such key, so that the time tells nothing.
-        same = hmac.compare_digest(_digest(secret), bytes(row["digest"]) if row else _NO_DIGEST)
+        same = hmac.compare_digest(secret_digest(secret), bytes(row["digest"]) if row else _NO_DIGEST)
         if row is None or not same or prefix != "fm":
             raise AuthenticationError(UNKNOWN_KEY)
         return Caller(row["id"], row["name"], cast(Role, row["role"]))
@@ -202,10 +202,6 @@ class ApiKeys:
                 if self._database.sealer.holds(connection, table.name, row):
                     return row if revocations_hold(self._database, connection) else None
         return None
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
 def _moment(seconds: float) -> datetime:

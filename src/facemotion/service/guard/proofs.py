@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 
-from facemotion.errors import ProofError
+from facemotion.errors import NonceError, ProofError
 from facemotion.service.guard import audit
-from facemotion.service.guard.attempts import PROOF, Ticket, nonce_digest
+from facemotion.service.guard.attempts import PROOF, Attempts, Ticket
 from facemotion.service.guard.auth import Caller
 from facemotion.service.settings import AttemptSettings
 from facemotion.service.sql_tables import nonces
@@ -24,12 +24,13 @@ class Proofs:
     """The proofs in a service's database.
 
     Args:
-        database: with the service's tables. settings: of attempts.
+        database: with the service's tables. settings: of attempts. attempts: which know the nonces that are good.
     """
 
-    def __init__(self, database: Database, settings: AttemptSettings) -> None:
+    def __init__(self, database: Database, settings: AttemptSettings, attempts: Attempts) -> None:
         self._database = database
         self._seconds = settings.nonce_seconds
+        self._attempts = attempts
 
     def keep(self, connection: Connection, caller: Caller, user: str, ticket: Ticket) -> None:
         """Keep that an attempt succeeded, in its transaction; earlier proofs of the user are gone. Of a caller with a
@@ -61,9 +62,8 @@ class Proofs:
         )
 
     def _holds(self, user: str, proof: str) -> bool:
-        now = time.time()
-        here = (nonces.c.digest == nonce_digest(proof)) & (nonces.c.user == user) & (nonces.c.purpose == PROOF)
-        with self._database.read() as connection:
-            row = connection.execute(select(nonces).where(here)).mappings().one_or_none()
-            good = row is not None and now <= row["expires"] <= now + self._seconds
-            return good and row is not None and self._database.sealer.holds(connection, nonces.name, row)
+        try:
+            self._attempts.holder(user, PROOF, "", proof)
+        except NonceError:
+            return False
+        return True

@@ -5,12 +5,13 @@ that browser alone gets a code, and the back end gives the result for it alone: 
 made, or began it and had somebody else carry it out, has no code. A session that returns nowhere has none; its result
 is there for whoever made it.
 
-A session ends when an attempt is accepted, when too many failed, or when the user goes back. Its row is sealed.
+A session ends when an attempt is accepted, when too many failed, or when the user goes back. Otherwise it expires. Its
+row is sealed, and holds when its result is due to be sent: at the end or, where none comes, once it has expired by the
+clock of every server.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import secrets
@@ -27,6 +28,7 @@ from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose
 from facemotion.service.guard.auth import Caller
 from facemotion.service.settings import SessionSettings
+from facemotion.service.sql_tables import secret_digest
 from facemotion.service.sql_tables import sessions as table
 from facemotion.store.database import Database
 
@@ -52,7 +54,7 @@ class Session:
         state: text of the back end's own, given back as it came.
         return_to: address that the page returns to; "" for none.
         frame_origin: origin whose page may frame it; "" for none.
-        tries: verifications that may still fail.
+        tries: verifications that may still be rejected.
         reason: why it ended, or what hinders it so far; "" for nothing.
         detail: of the attempt that it rests on: factors, quality, operating_point, encoder.
         ended: seconds since 1970; 0 where it hasn't.
@@ -137,13 +139,14 @@ class Sessions:
             "return_to": return_to,
             "frame_origin": frame_origin,
             "state": state,
-            "token": _digest(token),
+            "token": secret_digest(token),
             "made": now,
             "expires": now + self._settings.session_seconds,
             "tries": self._settings.tries,
             "reason": "",
             "detail": "{}",
             "hook_tries": 0,
+            "hook_due": now + self._settings.session_seconds + CLOCK_SKEW_SECONDS if self._settings.webhook else None,
         }
         with self._database.write() as connection:
             here = (table.c.user == user) & table.c.ended.is_(None) & ~self._stale(now)
@@ -170,7 +173,7 @@ class Sessions:
             row = self._of_token(connection, token, now)
             if row["opened"] is None:
                 token = secrets.token_urlsafe(TOKEN_BYTES)
-                row = self._change(connection, row, token=_digest(token), opened=now)
+                row = self._change(connection, row, token=secret_digest(token), opened=now)
                 self._audit("page", row["user"], "opened", {"session": row["id"]})
         return self._session(row, now), token
 
@@ -194,15 +197,30 @@ class Sessions:
                 self.note(connection, row["id"], "locked", {})
             raise
 
-    def note(self, connection: Connection, session_id: str, reason: Reason, detail: Mapping[str, Any]) -> None:
+    def note(
+        self,
+        connection: Connection,
+        session_id: str,
+        reason: Reason,
+        detail: Mapping[str, Any],
+        *,
+        costs_a_try: bool = True,
+    ) -> None:
         """Keep how an attempt of a session went, in the transaction of the attempt; nothing where it belongs to none,
         or to one that ended or expired since.
+
+        Args:
+            connection: of that transaction.
+            session_id: "" for none.
+            reason: how it went.
+            detail: what that rests on; where it is empty, that of the attempt before stays.
+            costs_a_try: whether it counts where it was rejected; not for a user who must enrol again.
         """
         now = time.time()
         row = self._row(connection, table.c.id == session_id) if session_id else None
         if row is None or row["ended"] is not None or self._session(row, now).status == "expired":
             return
-        tries = row["tries"] - (reason == "rejected")
+        tries = row["tries"] - (reason == "rejected" and costs_a_try)
         changes = {"tries": tries, "reason": reason, "detail": json.dumps(detail or json.loads(row["detail"]))}
         if reason == "accepted" or tries <= 0:
             changes |= self._ending(row, reason, now)
@@ -225,7 +243,7 @@ class Sessions:
                 changes = {"reason": reason} | self._ending(row, reason, now)
             if _returns(row):
                 code = secrets.token_urlsafe(TOKEN_BYTES)
-                changes |= {"code": _digest(code), "code_until": now + self._settings.code_seconds}
+                changes |= {"code": secret_digest(code), "code_until": now + self._settings.code_seconds}
             row = self._change(connection, row, **changes)
         return Return(self._session(row, now), code)
 
@@ -253,7 +271,7 @@ class Sessions:
 
     def _collect(self, connection: Connection, caller: Caller, row: RowMapping, code: str, now: float) -> bool:
         """Use up a code; whether it was good."""
-        same = hmac.compare_digest(_digest(code), bytes(row["code"] or b""))
+        same = hmac.compare_digest(secret_digest(code), bytes(row["code"] or b""))
         good = same and row["collected"] is None and now < row["code_until"]
         if good:
             self._change(connection, row, collected=now)
@@ -299,6 +317,7 @@ class Sessions:
         now, keep = time.time(), self._settings.result_seconds
         longest = now + self._settings.session_seconds + CLOCK_SKEW_SECONDS
         old = (table.c.expires < now - keep) & (table.c.ended.is_(None) | (table.c.ended < now - keep))
+        old &= table.c.hook_due.is_(None) | (table.c.hook_due < now - keep)  # a result that is due is sent before
         with self._database.write() as connection:
             connection.execute(delete(table).where(old | (table.c.expires > longest)))
 
@@ -315,7 +334,7 @@ class Sessions:
         Raises:
             SessionError: the token is of no session, or of one that expired before it ended.
         """
-        row = self._row(connection, table.c.token == _digest(token), hold)
+        row = self._row(connection, table.c.token == secret_digest(token), hold)
         if row is None or self._session(row, now).status == "expired":
             raise SessionError(GONE)
         return row
@@ -360,7 +379,3 @@ class Sessions:
 def _returns(row: Mapping[Any, Any]) -> bool:
     """Whether a browser comes back with a code."""
     return bool(row["return_to"] or row["frame_origin"])
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -27,7 +27,6 @@ from facemotion.service.http.page import page
 from facemotion.service.http.responses import respond
 from facemotion.service.http.routes import routes
 from facemotion.service.http.session_routes import session_routes
-from facemotion.service.http.webhooks import Webhooks
 from facemotion.service.live.socket import Live
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
@@ -120,6 +119,8 @@ def _lifespan(
             app.state.live = Live(context)
             work = [_finish_deletions(store.database), _check_trail(store.database), _forget_sessions(operations)]
             if settings.sessions.webhook:
+                from facemotion.service.http.webhooks import Webhooks  # late: others need no HTTP client
+
                 work.append(Webhooks(operations.sessions, settings.sessions).run())
             chores = [asyncio.create_task(one) for one in work]
             yield {"limits": settings.limits}

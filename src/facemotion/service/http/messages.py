@@ -126,8 +126,11 @@ class SessionOutcome(Message):
     )
     factors: list[Literal["motion", "appearance"]] = Field(description="What was asked for and compared.")
     quality: list[Quality] = Field(description="Of the last attempt; of each take of an enrolment.")
-    operating_point: str = Field(description='Name of the operating point that decided; "" without an attempt.')
-    encoder: str = Field(description='Model id of the sequence encoder; "" without an attempt.')
+    operating_point: str = Field(
+        description='Name of the operating point that decided; "" where nothing was compared, and for a rejected '
+        "attempt while earlier encoders run beside the present one."
+    )
+    encoder: str = Field(description='Model id of the sequence encoder that made the template; "" as operating_point.')
     ended_at: datetime | None = Field(description="Null where it expired.")
 
 
@@ -182,7 +185,7 @@ class PageSession(Message):
     user: str = Field(description="Name of the user.")
     purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="The one thing to do.")
     site: str = Field(description='Host that the user goes back to; "" for none.')
-    tries: int = Field(description="Verifications that may still fail.")
+    tries: int = Field(description="Verifications that may still be rejected.")
     ended: bool = Field(description="Whether all that is left to do is to go back.")
 
 

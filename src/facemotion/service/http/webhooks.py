@@ -14,7 +14,8 @@ import logging
 import ssl
 import time
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+
+import httpx
 
 from facemotion import __version__
 from facemotion.errors import SettingsError, StoreError
@@ -27,8 +28,6 @@ POLL_SECONDS = 1.0
 """How often is looked for results that are due."""
 LEAST_SECRET = 32
 """Bytes of the secret that results are signed with."""
-MOST_LINE = 4096
-"""Bytes of the answer that are read at most: its first line."""
 
 
 class Webhooks:
@@ -43,54 +42,53 @@ class Webhooks:
     def __init__(self, sessions: Sessions, settings: SessionSettings) -> None:
         self._sessions = sessions
         self._seconds = settings.webhook_seconds
-        self._to = urlsplit(settings.webhook)
+        self._to = settings.webhook
         self._secret = read_secret(settings.webhook_secret)
-        self._tls = ssl.create_default_context() if self._to.scheme == "https" else None
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""
-        while True:
-            try:
-                await self._send_due()
-            except StoreError as error:
-                log.warning("Results for the webhook couldn't be looked up: %s", type(error).__name__)
-            await asyncio.sleep(POLL_SECONDS)
+        # A connection for each result, to that very address: no redirect, and no proxy, password or certificate that
+        # the environment or a .netrc names. Certificates are those that the system trusts.
+        async with httpx.AsyncClient(
+            follow_redirects=False,
+            trust_env=False,
+            verify=ssl.create_default_context(),
+            timeout=self._seconds,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"user-agent": f"facemotion/{__version__}", "content-type": "application/json"},
+        ) as client:
+            while True:
+                try:
+                    await self._send_due(client)
+                except StoreError as error:
+                    log.warning("Results for the webhook couldn't be looked up: %s", type(error).__name__)
+                await asyncio.sleep(POLL_SECONDS)
 
-    async def _send_due(self) -> None:
+    async def _send_due(self, client: httpx.AsyncClient) -> None:
         lease = 2 * self._seconds + POLL_SECONDS
         due = await asyncio.to_thread(self._sessions.claim_hooks, lease)
-        await asyncio.gather(*(self._send(session) for session in due))
+        await asyncio.gather(*(self._send(client, session) for session in due))
 
-    async def _send(self, session: Session) -> None:
+    async def _send(self, client: httpx.AsyncClient, session: Session) -> None:
         body = messages.SessionResult.of(session, told=True).model_dump_json().encode()
         problem = ""
         try:
             async with asyncio.timeout(self._seconds):
-                status = await self._post(body)
+                signature = sign(body, self._secret, int(time.time()))
+                # Streamed, as nothing of the answer is wanted but its status.
+                async with client.stream(
+                    "POST", self._to, content=body, headers={"facemotion-signature": signature}
+                ) as answer:
+                    status = answer.status_code
             if not 200 <= status < 300:
                 problem = f"status {status}"
-        except TimeoutError:
+        except (TimeoutError, httpx.TimeoutException):
             problem = "no answer in time"
-        except (OSError, ValueError) as error:  # no connection, no TLS, or an answer that isn't of HTTP
+        except (OSError, ValueError, httpx.HTTPError) as error:  # no connection, no TLS, or an answer not of HTTP
             problem = type(error).__name__
         if problem:
             log.warning("The webhook didn't take a result: %s", problem)
         await asyncio.to_thread(self._sessions.settle_hook, session.id, problem)
-
-    async def _post(self, body: bytes) -> int:
-        """The status that the webhook answers with. No redirect is followed, and no more of the answer is read."""
-        reader, writer = await asyncio.open_connection(
-            self._to.hostname, self._to.port or (443 if self._tls else 80), ssl=self._tls, limit=MOST_LINE
-        )
-        try:
-            writer.write(_request(self._to, sign(body, self._secret, int(time.time())), body))
-            await writer.drain()
-            version, _, rest = (await reader.readline()).partition(b" ")
-            if not version.startswith(b"HTTP/1."):
-                raise ValueError("The webhook doesn't speak HTTP.")
-            return int(rest[:3])
-        finally:
-            writer.transport.abort()  # a webhook that never closes isn't waited for
 
 
 def sign(body: bytes, secret: bytes, at: int) -> str:
@@ -119,17 +117,3 @@ def read_secret(path: str) -> bytes:
             "`openssl rand -hex 32`."
         )
     return secret
-
-
-def _request(to: SplitResult, signature: str, body: bytes) -> bytes:
-    target = (to.path or "/") + (f"?{to.query}" if to.query else "")
-    lines = [
-        f"POST {target} HTTP/1.1",
-        f"Host: {to.netloc}",
-        f"User-Agent: facemotion/{__version__}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        f"Facemotion-Signature: {signature}",
-        "Connection: close",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
