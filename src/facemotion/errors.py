@@ -167,6 +167,10 @@ class StoreKeyError(StoreError):
     """The key of the store is missing or isn't the one that its rows were written with."""
 
 
+class BackupError(StoreError):
+    """A file isn't a whole backup, or it would be written or restored over something."""
+
+
 class UnknownUserError(StoreError):
     """No templates under that user name."""
 

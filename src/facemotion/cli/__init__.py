@@ -23,7 +23,15 @@ from facemotion.cli.learning import (
     tables_command,
     train_commands,
 )
-from facemotion.cli.operating import audit_commands, bench_commands, doctor_command, key_commands, serve, store
+from facemotion.cli.operating import (
+    audit_commands,
+    backup_commands,
+    bench_commands,
+    doctor_command,
+    key_commands,
+    serve,
+    store,
+)
 from facemotion.cli.people import calibrate, demo, landmarks, record, users, verify
 from facemotion.cli.terminal.console import lost_output, report_error, speak_on
 from facemotion.errors import FacemotionError, MissingExtraError, UsageError, WriteError
@@ -46,6 +54,7 @@ GROUPS = (
     verify,
     users,
     store,
+    backup_commands,
     models,
     serve,
     key_commands,

@@ -17,7 +17,6 @@ from facemotion.errors import (
     FacemotionError,
     MediaError,
     ModelMismatchError,
-    StoreCorruptError,
     StoreError,
     UnknownUserError,
     UserExistsError,
@@ -26,7 +25,7 @@ from facemotion.service.answers import Answer, Judged, UserState, evidence
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
-from facemotion.service.guard.history import marks_of
+from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.renewals import Renewals
@@ -304,18 +303,10 @@ class Operations:
         """Hold what is stored of a user to the marks that the audit trail has of it.
 
         Raises:
-            StoreCorruptError: templates or recordings were altered, removed, or put back to an earlier state.
+            StoreCorruptError: see history.check_history.
         """
         with self.database.read() as connection:
-            marks = marks_of(connection, user)
-            now = {
-                "generation": self.store.sealer.check_user(connection, user),
-                "kept": self.memory.kept(connection, user),
-            }
-        if any(now[name] < mark for name, mark in marks.items()) and now["generation"]:
-            raise StoreCorruptError(
-                f"What is stored of user {user!r} was put back to an earlier state; delete the user and enrol again."
-            )
+            check_history(self.database, connection, user)
 
     def check_presence(self, user: str, replace: bool) -> None:
         """

@@ -77,13 +77,19 @@ class Database:
         self._local = threading.local()
 
     @classmethod
-    def open(cls, url: str | Path, *, make: bool = True) -> Database:
-        """Connect, make what is missing and bring an older schema up to date; see `facemotion.store.open_store`."""
-        parsed, name = parse_url(url), store_name(url)
+    def open(cls, url: str | Path, *, make: bool = True, name: str = "") -> Database:
+        """Connect, make what is missing and bring an older schema up to date; see `facemotion.store.open_store`.
+
+        Args:
+            url, make: see there.
+            name: what messages call it; default: its path, or its URL without the password.
+        """
+        parsed, place = parse_url(url), store_name(url)
+        name = name or place
         if parsed.get_backend_name() == "sqlite":
             if not make:
-                _check_there(Path(name))
-            _prepare_file(Path(name))
+                _check_there(Path(place))
+            _prepare_file(Path(place))
         try:
             return cls._settled(_engine(parsed), name)
         except StoreFullError as error:

@@ -88,6 +88,25 @@ def marks_of(connection: Connection, user: str) -> dict[str, int]:
     return {name: int(detail[name]) for name in MARKS if name in detail}
 
 
+def check_history(database: Database, connection: Connection, user: str) -> None:
+    """Hold what is stored of a user to the marks that the audit trail has of it.
+
+    Args:
+        database: whose sealer is used. connection: of the transaction. user: whose templates and recordings.
+    Raises:
+        StoreCorruptError: templates or recordings were altered, removed, or put back to an earlier state.
+    """
+    marks = marks_of(connection, user)
+    now = {
+        "generation": database.sealer.check_user(connection, user),
+        "kept": checked_recordings(database, connection, user)[1],
+    }
+    if any(now[name] < mark for name, mark in marks.items()) and now["generation"]:
+        raise StoreCorruptError(
+            f"What is stored of user {user!r} was put back to an earlier state; delete the user and enrol again."
+        )
+
+
 def hold_trail(connection: Connection) -> None:
     """Let no other transaction add to the audit trail until this one ends."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow

@@ -215,14 +215,6 @@ class RecordingMemory:
         connection.execute(delete(table).where((table.c.user == user) & (table.c.secret_id != secret.id)))
         seal_recordings(self._database, connection, user)
 
-    def kept(self, connection: Connection, user: str) -> int:
-        """The number of the newest change of a user's recordings; 0 where there is none.
-
-        Raises:
-            StoreCorruptError: see look.
-        """
-        return checked_recordings(self._database, connection, user)[1]
-
     def forget(self, connection: Connection, user: str) -> None:
         """Remove all recordings of a user."""
         connection.execute(delete(table).where(table.c.user == user))
