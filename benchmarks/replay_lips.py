@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from replay_clips import FIT_TAKES, ReplayClips, Seen
-from replay_fit import CODED, COUNT, fit
+from tools.replay_directions import CODED, COUNT, fit
 
 from facemotion.data.series.grid33 import NAMES
 from facemotion.data.series.importing import read_series

@@ -24,6 +24,8 @@ from typing import Any
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("SVT_LOG", "1")
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))  # what is fitted here is fitted as by the tool
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,7 @@ from facemotion.service.settings import ReplaySettings
 from facemotion.thresholds import for_takes, operating_points, template_score
 from facemotion.types import FloatArray
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+RESULTS = ROOT / "docs" / "results"
 REPLAYED = (3, 8)
 """Which takes of each phrase are replayed."""
 TEMPLATE = (0, 1, 2)

@@ -18,12 +18,18 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from replay_clips import FIT_TAKES, ReplayClips, Seen
-from replay_fit import CODED, COUNT, fit
 
 from facemotion.service.guard.likeness import PACKAGED, mirror, placed
 from facemotion.signals import resample
 
 Floats = NDArray[np.float64]
+
+CODED = ("crf 28", "crf 35", "size 0.5, crf 28", "size 2, crf 23", "cropped by a tenth on each side")
+"""What is done to the clips to see what coding does; none changes times."""
+COUNT = 6
+"""Directions kept: with more, what coding does to the last ones costs more than they tell."""
+SHRINKAGE = 1.0
+"""Times the mean variance that is added to that of coding, which few clips show in every direction."""
 
 
 def main() -> None:
@@ -45,6 +51,20 @@ def main() -> None:
     mirrored = mirror(directions, places.reshape(-1, 2))
     np.savez(given.out, frontend_id=np.array(clips.frontend_id), directions=directions, mirrored=mirrored)
     print(f"{given.out}: {directions.shape[1]} directions, {given.out.stat().st_size / 1000:.0f} kB")
+
+
+def fit(coding: Floats, takes: Floats) -> Floats:
+    """Directions in which takes vary most, next to what coding does.
+
+    Args:
+        coding, takes: (D, D) covariances.
+    Returns:
+        (D, D) float64, a direction a column, the best first, each with variance 1 of coding.
+    """
+    values, axes = np.linalg.eigh(coding)
+    whitened = axes / np.sqrt(values + SHRINKAGE * values.mean())
+    _, turned = np.linalg.eigh(whitened.T @ takes @ whitened)
+    return whitened @ turned[:, ::-1]
 
 
 def _covariance(courses: list[Floats]) -> Floats:

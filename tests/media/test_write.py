@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facemotion.errors import WriteError
+from facemotion.errors import UsageError, WriteError
 from facemotion.face.mark import mark_face
 from facemotion.media import load_clip
 from facemotion.media.write import write_video
@@ -36,6 +36,12 @@ def test_nowhere_to_write_and_a_source_that_fails(tmp_path):
 
     with pytest.raises(KeyError):
         write_video(broken(), tmp_path / "b.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_frames_make_no_video(tmp_path):
+    with pytest.raises(UsageError, match="There are no frames to write to .*none.mp4"):
+        write_video([], tmp_path / "none.mp4")
     assert not list(tmp_path.iterdir())
 
 

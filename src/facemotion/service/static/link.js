@@ -55,6 +55,13 @@ export async function call(path, more) {
   return body;
 }
 
+/**
+ * A message, and what is answered.
+ * @param {string} path from the root of the service @param {object} message @returns {Promise<any>}
+ */
+export const post = (path, message) =>
+  call(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(message) });
+
 const of = (/** @type {string} */ user) => `v1/users/${encodeURIComponent(user)}`;
 
 let spent = false;
@@ -78,8 +85,7 @@ export async function nonce(user, purpose, proof) {
     return handed;
   }
   if (spent) throw new Refusal({ error: "spent", message: "", retry_seconds: null });
-  const body = JSON.stringify({ purpose, proof });
-  return (await call(`${of(user)}/nonces`, { method: "POST", headers: { "content-type": "application/json" }, body })).nonce;
+  return (await post(`${of(user)}/nonces`, { purpose, proof })).nonce;
 }
 
 /** How many takes an enrolment may have. @returns {Promise<TakeLimits>} */

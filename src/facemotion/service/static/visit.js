@@ -1,7 +1,7 @@
 // A session that a site sent its user here for: one purpose, then back (docs/reference/service.md).
 
 import { $ } from "./elements.js";
-import { call } from "./link.js";
+import { post } from "./link.js";
 import { WORDS } from "./strings.js";
 
 /**
@@ -19,9 +19,7 @@ let visit = null;
 export const visiting = () => visit;
 
 /** @param {"open" | "nonce" | "end"} what @param {string} token @returns {Promise<any>} */
-const ask = (what, token) => call(`v1/page/${what}`, {
-  method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token }),
-});
+const ask = (what, token) => post(`v1/page/${what}`, { token });
 
 /** Use up the address of a session, or take up the one of this tab. @param {string} token */
 export async function openVisit(token) {
