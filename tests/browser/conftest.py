@@ -186,8 +186,7 @@ def let_in(
 
 def outcomes(server: Server, user: str) -> list[str]:
     """What the audit trail says of a user's attempts."""
-    rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
-    return [row["outcome"] for row in rows if row["user"] == user and row["action"] == "verify"]
+    return [row["outcome"] for row in server.trail(user) if row["action"] == "verify"]
 
 
 OF_NO_USE = ("Your face was out of view", "Your face hardly moved", "Too few frames a second")

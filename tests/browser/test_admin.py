@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facemotion import open_store
 
 from . import films
 from .conftest import PHONE, axe
 
+Board = Callable[[], AbstractContextManager[Any]]
 
-def test_administrators_see_and_unlock(server, visit):
+
+@pytest.fixture(scope="module")
+def board(server, visit) -> Board:
+    """board() is a visit of an administrator, of a service that let nobody in so far.
+
+    rosa is enrolled and failed twice: by a recording that was seen before, whose score is high, and by another motion.
+    vera and typed are enrolled, nobody-knows isn't and was tried, and one take was too few to enrol sam.
+    """
     other = (films.SAMPLES / "ben-brows-smile-1.mp4").read_bytes()
     takes = [(films.SAMPLES / f"ben-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
     assert server.enrol("rosa", takes).status_code == 201
-    for clip in (takes[0], other):  # a recording that was seen before, whose score is high, and another motion
+    for clip in (takes[0], other):
         assert not server.verify("rosa", clip).json()["accepted"]
     server.verify("nobody-knows", other)
     assert server.enrol("sam", takes[:1]).json()["error"] == "EnrolmentError"
+    with open_store(str(server.store)) as store:
+        for user in ("vera", "typed"):
+            store.put(dataclasses.replace(store.get("rosa", "motion"), user=user))
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        with visit(server, None) as visitor:
+            visitor.come("/admin")
+            visitor.page.get_by_label("Key with the role admin").fill(server.keys["admin"])
+            visitor.press("Open")
+            visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
+            yield visitor
+
+    return opened
+
+
+def test_a_wrong_key_opens_nothing_and_the_right_one_is_forgotten_with_signing_out(board, server, visit):
     with visit(server, None) as visitor:
         visitor.come("/admin")
         visitor.page.get_by_label("Key with the role admin").fill("fm_wrong")
         visitor.press("Open")
         visitor.page.get_by_role("alert").filter(has_text="key").wait_for()
-        visitor.page.get_by_label("Key with the role admin").fill(server.keys["admin"])
-        visitor.press("Open")
-        visitor.page.get_by_role("heading", name="Scores of the motion").wait_for()
-        rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
-        for kind, outcome in {"refused recordings": "replay", "of names that nobody has": "unknown user"}.items():
-            figure = visitor.page.locator("#numbers div", has_text=kind).locator("strong").inner_text()
-            assert int(figure) == [row["outcome"] for row in rows if row["action"] == "verify"].count(outcome) > 0
-        drawn = "[...document.querySelectorAll('#histogram rect.replayed')].filter((r) => r.getAttribute('height') > 0)"
-        assert visitor.page.evaluate(f"Math.max(...{drawn}.map((r) => Number(r.getAttribute('x'))))") > 500
-        failed = visitor.page.locator("#entries tr", has_text="sam").first
-        assert "enrolment" in failed.inner_text()
-        assert "refused: EnrolmentError" in failed.inner_text()
+        assert not visitor.page.locator("#board").is_visible()
+    with board() as visitor:
+        visitor.press("Sign out")
+        assert not visitor.page.locator("#board").is_visible()
+        assert visitor.page.evaluate("sessionStorage.getItem('key')") is None
+
+
+def test_an_administrator_unlocks_whoever_waits(board, server):
+    with board() as visitor:
         visitor.page.get_by_label("Find").fill("rosa")
         row = visitor.page.locator("#users tr", has_text="rosa")
         row.filter(has_text="waits").wait_for()
@@ -44,27 +74,54 @@ def test_administrators_see_and_unlock(server, visit):
         visitor.page.get_by_label("Find").fill("rosa")
         visitor.press("Unlock rosa")
         row.filter(has_text="free").wait_for()
-        with visitor.page.expect_download() as saved:
-            visitor.press("Export the whole audit trail")
-        lines = Path(saved.value.path()).read_text("utf-8").splitlines()
-        assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
-        assert json.loads(lines[-1])["action"] == "unlock"
+    assert server.deeds("rosa")[-1] == "unlock: done"
+
+
+def test_an_administrator_deletes_a_user(board, server):
+    with board() as visitor:
+        visitor.page.get_by_label("Find").fill("vera")
         visitor.page.on("dialog", lambda dialog: dialog.accept())
-        visitor.press("Delete rosa")
+        visitor.press("Delete vera")
         visitor.page.get_by_text("Nobody of that name.").wait_for()
+    assert not server.call("GET", "/v1/users/vera").json()["enrolled"]
+
+
+def test_attempts_at_unknown_names_and_refused_recordings_are_counted_and_drawn_apart(board, server):
+    with board() as visitor:
+        rows = [row["outcome"] for row in server.trail() if row["action"] == "verify"]
+        for kind, outcome in {"refused recordings": "replay", "of names that nobody has": "unknown user"}.items():
+            figure = visitor.page.locator("#numbers div", has_text=kind).locator("strong").inner_text()
+            assert int(figure) == rows.count(outcome) > 0
+        drawn = "[...document.querySelectorAll('#histogram rect.replayed')].filter((r) => r.getAttribute('height') > 0)"
+        assert visitor.page.evaluate(f"Math.max(...{drawn}.map((r) => Number(r.getAttribute('x'))))") > 500
+
+
+def test_an_enrolment_that_was_refused_says_why(board):
+    with board() as visitor:
+        failed = visitor.page.locator("#entries tr", has_text="sam").first
+        assert "enrolment" in failed.inner_text()
+        assert "refused: EnrolmentError" in failed.inner_text()
+
+
+def test_the_whole_trail_is_exported(board, server):
+    with board() as visitor, visitor.page.expect_download() as saved:
+        visitor.press("Export the whole audit trail")
+        lines = [json.loads(line) for line in Path(saved.value.path()).read_text("utf-8").splitlines()]
+    assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
+    assert lines[-1] == server.trail()[-1]
+
+
+def test_on_a_phone_no_table_is_cut_off(board):
+    with board() as visitor:
         visitor.page.set_viewport_size(PHONE)
-        visitor.page.get_by_label("Find").fill("")
+        visitor.page.locator("#users tr").first.wait_for()
         cut = "[...document.querySelectorAll('.wide')].filter((table) => table.scrollWidth > table.clientWidth).length"
         assert visitor.page.evaluate(cut) == 0
         assert axe(visitor.page) == []
-        visitor.press("Sign out")
-        assert visitor.page.evaluate("sessionStorage.getItem('key')") is None
-    assert not server.call("GET", "/v1/users/rosa").json()["enrolled"]
 
 
+@pytest.mark.usefixtures("board")  # which enrols typed
 def test_whoever_types_fast_sees_each_user_once(server, visit):
-    takes = [(films.SAMPLES / f"ben-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
-    assert server.enrol("typed", takes).status_code == 201
     with visit(server, None) as visitor:
         visitor.come("/admin")
         page, held, holding = visitor.page, [], [True]

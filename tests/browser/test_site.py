@@ -58,8 +58,7 @@ def test_somebody_logs_in_on_the_page_and_is_back_on_the_site(server, visit, fil
             again.click()
         visitor.page.get_by_role("heading", name="Here is site").wait_for()
         assert not visitor.errors
-    rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
-    ended = [row["outcome"] for row in rows if row["user"] == "site" and row["action"] == "session"]
+    ended = [row["outcome"] for row in server.trail("site") if row["action"] == "session"]
     assert ended == ["made", "opened", "accepted", "collected"]
 
 
@@ -70,10 +69,26 @@ def test_a_frame_tells_the_site_alone_and_whoever_goes_back_is_not_logged_in(ser
         frame.get_by_role("button", name="Back to").click()
         visitor.page.get_by_role("heading", name="Here is nobody").wait_for()
         visitor.page.locator("form").wait_for()
-        # Another browser has another state, so that nobody is logged in by an address that was sent to them.
-        assert httpx.get(f"{site}/back?session=x&code=y&state=z").text == "Begin to log in once more."
+
+
+def test_a_name_that_can_t_be_one_is_refused_on_the_site(visit, server, site):
+    with visit(server, None) as visitor:
         log_in(visitor, site, "no such name")
         visitor.page.get_by_role("alert").filter(has_text="user").wait_for()
+
+
+def test_an_address_that_was_sent_to_another_browser_logs_nobody_in(server, site):
+    """Whoever began a session can't have somebody else come back with its code."""
+    with httpx.Client(base_url=site) as mine, httpx.Client(base_url=site) as another:
+        token = mine.post("/", data={"user": "nobody-there"}).text.partition("#session=")[2]
+        own = server.call("POST", "/v1/page/open", "", json={"token": token}).json()["token"]
+        left = server.call("POST", "/v1/page/end", "", json={"token": own}).json()
+        back = {name: left[name] for name in ("session", "code", "state")}
+        another.post("/", data={"user": "nobody-there"})  # which gives that browser a state, but not this one
+        for browser in (httpx, another):
+            refused = browser.get(f"{site}/back", params=back)
+            assert (refused.status_code, refused.text) == (400, "Begin to log in once more.")
+        assert mine.get("/back", params=back).status_code == 303  # the code is good still, for the browser that began
 
 
 def test_a_page_of_an_unlisted_origin_can_t_frame_the_page(server, visit):

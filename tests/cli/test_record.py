@@ -6,7 +6,6 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -24,12 +23,10 @@ def record(*arguments: object, answers: str = ""):
     return CliRunner().invoke(app, ["record", *map(str, arguments)], input=answers)
 
 
-@pytest.fixture(scope="module")
-def talk(talking_frames, encode, tmp_path_factory) -> Path:
+@pytest.fixture
+def talk(short_films) -> Path:
     """A film that can be used, quick to look at."""
-    path = tmp_path_factory.mktemp("film") / "talk.mp4"
-    path.write_bytes(encode(talking_frames[::2], np.arange(15) / 12.5))
-    return path
+    return short_films / "talk.mp4"
 
 
 @pytest.fixture

@@ -12,9 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.errors import CameraLostError
 from facemotion.recorder.sitting import Choice
 
 PACE = 0.1  # s between two frames
+
+
+def vanish() -> None:
+    """What a camera does whose plug is pulled."""
+    raise CameraLostError("The camera is gone.")
 
 
 @dataclass

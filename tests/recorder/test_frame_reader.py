@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from facemotion.config import MediaSettings
-from facemotion.errors import CameraLostError, CameraSilentError, NoCameraError, NoVideoError, UnreadableMediaError
-from facemotion.recorder.cameras import Device, Film, films_of, list_devices
+from facemotion.errors import CameraLostError, CameraSilentError, NoCameraError, UnreadableMediaError
+from facemotion.recorder.cameras import Device, Film
 from facemotion.recorder.frame_reader import CameraReader, FrameBuffer, TakeStoppedError
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
@@ -103,25 +103,3 @@ def test_a_camera_that_pauses_for_too_long_is_lost(monkeypatch):
 def test_a_film_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UnreadableMediaError, match="There is no file"):
         CameraReader(Film(tmp_path / "absent.mp4", MediaSettings())).newest()
-
-
-def test_the_devices_of_the_system_are_tried(monkeypatch, tmp_path, capfd):
-    (tmp_path / "video97").mkdir()  # none of this machine; OpenCV would complain on standard error
-    (tmp_path / "video97" / "name").write_text("a camera\n")
-    monkeypatch.setattr("facemotion.recorder.cameras._LINUX_LIST", tmp_path)
-    assert list_devices() == []
-    assert capfd.readouterr().err == ""
-
-
-def test_films_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
-    for name in ("take10.mp4", "take2.MOV", "notes.txt", ".take1.mp4"):
-        (tmp_path / name).write_bytes(b"")
-    single = tmp_path / "no-suffix"
-    assert [film.path.name for film in films_of([single, tmp_path], MediaSettings())] == [
-        "no-suffix",
-        "take2.MOV",
-        "take10.mp4",
-    ]
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(NoVideoError, match="holds no video"):
-        films_of([tmp_path / "empty"], MediaSettings())

@@ -16,7 +16,7 @@ from facemotion.recorder.recorded_clips import RecordedClips
 from facemotion.recorder.recording_plan import PlannedMotion
 from facemotion.recorder.sitting import Choice, Sitting
 
-from .stand_ins import Answers, PacedCamera
+from .stand_ins import Answers, PacedCamera, vanish
 
 pytestmark = pytest.mark.long  # films that are decoded and looked at
 TEXT = ConsentText("You are filmed.")
@@ -80,9 +80,6 @@ def test_a_take_before_a_camera_that_cannot_be_used_is_made_again(talking_frames
     camera = PacedCamera(talking_frames[:1])  # nothing moves
     answers.going = lambda: len(answers.refused) == 1 and camera.stopped.set()
 
-    def vanish() -> None:
-        raise CameraLostError("The camera is gone.")
-
     camera.then = vanish
     sitting, _ = sit(tmp_path, frontend, answers)
     with pytest.raises(CameraLostError, match="That was in take 1 of talk by anna; takes kept before it stay"):
@@ -94,9 +91,6 @@ def test_a_take_before_a_camera_that_cannot_be_used_is_made_again(talking_frames
 def test_a_camera_that_vanishes_in_mid_take_costs_that_take_alone(begun, talking_frames, frontend):
     folder, content = begun
     before = content()
-
-    def vanish() -> None:
-        raise CameraLostError("The camera is gone.")
 
     camera = PacedCamera(talking_frames[:3], then=vanish)
     sitting, _ = sit(folder, frontend, Answers(going=camera.stopped.set))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import threading
@@ -46,6 +47,19 @@ class Server:
         """One request with the key of a role; role "" sends none."""
         head = {"authorization": f"Bearer {self.keys[role]}"} if role else {}
         return self.http.request(method, path, headers=head | more.pop("headers", {}), **more)
+
+    def trail(self, user: str = "", session: str = "") -> list[dict[str, Any]]:
+        """The rows of the audit trail about a user, or about a session; all of them where neither is named."""
+        rows = self.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
+        return [
+            row
+            for row in rows
+            if user in ("", row["user"]) and session in ("", json.loads(row["detail"] or "{}").get("session"))
+        ]
+
+    def deeds(self, user: str = "", session: str = "") -> list[str]:
+        """What was done and how it ended, see trail."""
+        return [f"{row['action']}: {row['outcome']}" for row in self.trail(user, session)]
 
     def nonce(self, user: str, purpose: str = "verify", role: str = "admin") -> str:
         answer = self.call("POST", f"/v1/users/{user}/nonces", role, json={"purpose": purpose})

@@ -29,37 +29,36 @@ def meddle(database, statement: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def trail(server, talk, brow) -> list[dict]:
+def walters_rows(server, talk, brow) -> list[dict]:
     """Entries about a user who was enrolled, rejected, unlocked and deleted."""
     server.enrol("walter", talk[:2])
     server.verify("walter", brow[0], "verify")
     server.call("POST", "/v1/users/walter/unlock")
     server.call("DELETE", "/v1/users/walter")
-    entries = server.call("GET", "/v1/audit", params={"limit": 1000}).json()["entries"]
-    return [entry for entry in entries if entry["user"] == "walter"]
+    return server.trail("walter")
 
 
-def test_every_deed_of_a_service_is_in_the_trail(trail):
-    deeds = [(entry["action"], entry["outcome"]) for entry in trail]
+def test_every_deed_of_a_service_is_in_the_trail(walters_rows):
+    deeds = [(entry["action"], entry["outcome"]) for entry in walters_rows]
     assert deeds == [("enrol", "done"), ("verify", "rejected"), ("unlock", "done"), ("delete", "done")]
 
 
-def test_an_attempt_is_kept_with_its_key_its_scores_and_its_quality(trail):
-    (attempt,) = [entry for entry in trail if entry["action"] == "verify"]
+def test_an_attempt_is_kept_with_its_key_its_scores_and_its_quality(walters_rows):
+    (attempt,) = [entry for entry in walters_rows if entry["action"] == "verify"]
     assert attempt["actor"].endswith("verify key")
     detail = json.loads(attempt["detail"])
     assert -1 <= detail["scores"]["motion"] <= 1
     assert all(isinstance(value, int | float) for value in detail["quality"].values())
 
 
-def test_the_trail_of_a_service_holds_and_leads_through_its_digests(server, trail):
+def test_the_trail_of_a_service_holds_and_leads_through_its_digests(server, walters_rows):
     with open_database(server.store, key=server.store_key) as database:
         report = audit.check(database)
-        assert report.rows >= len(trail)
-        assert audit.check(database, trail[0]["digest"]).head == report.head
+        assert report.rows >= len(walters_rows)
+        assert audit.check(database, walters_rows[0]["digest"]).head == report.head
 
 
-def test_behind_the_last_entry_there_is_none(server, trail):
+def test_behind_the_last_entry_there_is_none(server, walters_rows):
     last = server.call("GET", "/v1/audit", params={"newest": True, "limit": 1}).json()["entries"][0]["number"]
     assert server.call("GET", "/v1/audit", params={"after": last}).json()["entries"] == []
 

@@ -106,11 +106,6 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
     return server
 
 
-def last_outcome(server: Server, user: str) -> str:
-    entries = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
-    return [entry["outcome"] for entry in entries if entry["user"] == user][-1]
-
-
 def test_the_verdict_comes_a_moment_after_the_last_frame(enrolled, takes):
     with Socket(enrolled, "lea") as socket:
         socket.take(takes[3])
@@ -118,7 +113,7 @@ def test_the_verdict_comes_a_moment_after_the_last_frame(enrolled, takes):
         socket.say("done")
         assert socket.hear() == {"accepted": True, "dropped": 0}
         assert time.perf_counter() - start < 2
-    assert last_outcome(enrolled, "lea") == "accepted"
+    assert enrolled.trail("lea")[-1]["outcome"] == "accepted"
 
 
 def test_another_motion_is_rejected(enrolled, brow):
@@ -126,7 +121,7 @@ def test_another_motion_is_rejected(enrolled, brow):
         socket.take(messages(brow[0]))
         socket.say("done")
         assert socket.hear()["accepted"] is False
-    assert last_outcome(enrolled, "lea") == "rejected"
+    assert enrolled.trail("lea")[-1]["outcome"] == "rejected"
     enrolled.call("POST", "/v1/users/lea/unlock")
 
 
@@ -146,7 +141,7 @@ def test_the_same_frames_once_more_are_a_replay(enrolled, takes):
         socket.take(takes[0])  # of the enrolment
         socket.say("done")
         assert socket.hear()["accepted"] is False
-    assert last_outcome(enrolled, "lea") == "replay"
+    assert enrolled.trail("lea")[-1]["outcome"] == "replay"
     enrolled.call("POST", "/v1/users/lea/unlock")
 
 

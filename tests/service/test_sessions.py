@@ -139,12 +139,6 @@ def result(server: Server, session: str, code: str = "", role: str = "verify"):
     return server.call("GET", f"/v1/sessions/{session}", role, params={"code": code} if code else {})
 
 
-def trail(server: Server, session: str) -> list[str]:
-    rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
-    mine = [row for row in rows if json.loads(row["detail"]).get("session") == session]
-    return [f"{row['action']}: {row['outcome']}" for row in mine]
-
-
 def test_a_back_end_learns_who_was_let_in_by_the_code_alone_and_once(server, talk):
     made = make(server)
     assert made["address"].startswith(f"{server.url}/#session=")
@@ -168,7 +162,7 @@ def test_a_back_end_learns_who_was_let_in_by_the_code_alone_and_once(server, tal
     assert (again.status_code, again.json()["error"]) == (422, "CodeError")
     assert result(server, made["session"]).json()["result"] is None
     page(server, "end", token, 404)
-    assert trail(server, made["session"]) == [
+    assert server.deeds(session=made["session"]) == [
         "session: made",
         "session: opened",
         "session: accepted",
@@ -383,10 +377,10 @@ def test_a_webhook_that_never_takes_a_result_is_given_up_and_the_trail_says_so(s
     page(server, "end", opened(server, made)["token"])
     heard(hook, made["session"], 3)
     for _ in range(100):
-        if "session: not delivered" in trail(server, made["session"]):
+        if "session: not delivered" in server.deeds(session=made["session"]):
             break
         time.sleep(0.05)
-    assert trail(server, made["session"])[-1] == "session: not delivered"
+    assert server.deeds(session=made["session"])[-1] == "session: not delivered"
     assert hook.came.empty()  # nothing is sent any more
 
 

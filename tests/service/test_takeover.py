@@ -17,7 +17,7 @@ from facemotion.service.guard.proofs import Proofs
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings
 
-from .conftest import Server, form
+from .conftest import form
 
 WINDOW = "of until now"
 
@@ -35,11 +35,6 @@ def client(server) -> Iterator[Client]:
         yield opened
 
 
-def trail(server: Server, user: str) -> list[str]:
-    rows = server.call("GET", "/v1/audit?newest=true&limit=1000").json()["entries"]
-    return [f"{row['action']}: {row['outcome']}" for row in rows if row["user"] == user]
-
-
 def test_without_a_key_nobody_replaces_or_deletes_by_a_name_alone(server, client, alice, brow):
     before = client.status(alice)["changed_at"]
     with pytest.raises(ProofError, match=WINDOW):
@@ -47,7 +42,7 @@ def test_without_a_key_nobody_replaces_or_deletes_by_a_name_alone(server, client
     with pytest.raises(ProofError, match=WINDOW):
         client.delete(alice)
     assert client.status(alice)["changed_at"] == before
-    assert trail(server, alice)[-2:] == ["enrol again: ProofError", "delete: ProofError"]
+    assert server.deeds(alice)[-2:] == ["enrol again: ProofError", "delete: ProofError"]
 
 
 def test_what_else_an_intruder_may_try_is_no_proof(server, client, alice, talk, brow):
@@ -87,7 +82,7 @@ def test_the_old_motion_lets_its_owner_change_it_and_the_new_one_counts_from_the
     assert client.verify("dora", brow[0], proof) is True
     client.delete("dora", proof=proof)
     assert client.status("dora")["enrolled"] is False
-    assert [line for line in trail(server, "dora") if not line.startswith("verify")] == [
+    assert [line for line in server.deeds("dora") if not line.startswith("verify")] == [
         "enrol: done", "delete: ProofError", "enrol again: done", "delete: ProofError", "delete: done",
     ]  # fmt: skip
 
