@@ -33,6 +33,8 @@ from facemotion.store.sql import SqlStore
 from facemotion.types import Embedding, FeatureSequence
 from facemotion.verifier import EarlierEncoder, Verifier
 
+from .webhook_receiver import Receiver, receiving
+
 PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
 
 
@@ -192,6 +194,12 @@ def served(
     with open_served(tmp_path / "store.db") as store:
         then.enrol(store, "alice", [acquired("talk1"), acquired("talk2")])
         yield store, now
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
-import queue
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,66 +18,15 @@ from facemotion.service.guard.attempts import Attempts
 from facemotion.service.guard.auth import Caller
 from facemotion.service.guard.sessions import Sessions
 from facemotion.service.http import webhooks
-from facemotion.service.http.messages import SessionResult
-from facemotion.service.http.webhooks import read_secret
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, ServerSettings, ServiceSettings, SessionSettings
 
 from .conftest import Server, running
+from .webhook_receiver import SECRET, Receiver
 
 BACK = "https://shop.example.com/logged-in?shop=1"
 ORIGIN = "https://shop.example.com"
-SECRET = b"0123456789abcdef0123456789abcdef"
 DOOR = Caller("k", "door", "enrol")
-
-
-class Receiver(ThreadingHTTPServer):
-    """A webhook: takes down what comes, and answers as the test wants."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Hook)
-        self.came: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self.answers: dict[str, list[int]] = {}  # by session; 0 hangs; 204 where none is left
-        self.let_go = threading.Event()
-
-
-class _Hook(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        answers = self.server.answers.get(json.loads(body)["session"])
-        answer = answers.pop(0) if answers else 204
-        self.server.came.put((self.headers["facemotion-signature"], body))
-        if not answer:
-            self.server.let_go.wait(30)
-            return
-        self.send_response(answer)
-        if answer == 302:
-            self.send_header("location", "/elsewhere")
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        """Where a redirect would lead."""
-        self.server.came.put(("followed", b'{"session": "none"}'))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield receiver
-        receiver.let_go.set()
-        receiver.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -344,46 +289,6 @@ def test_a_webhook_gets_the_result_signed_and_again_while_it_answers_by_errors_o
     assert (told["user"], told["status"], told["result"]["reason"]) == ("alice", "ended", "cancelled")
 
 
-def test_a_webhook_is_asked_itself_by_no_proxy_and_wherever_it_redirects_to(tmp_path, hook, monkeypatch):
-    monkeypatch.setattr(webhooks, "POLL_SECONDS", 0.02)
-    for name in ("HTTP_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    (tmp_path / "secret").write_bytes(SECRET)
-    with open_database(f"{tmp_path}/store.db") as database:
-        settings = SessionSettings(
-            webhook=f"http://127.0.0.1:{hook.server_port}/hook",
-            webhook_secret=str(tmp_path / "secret"),
-            webhook_wait_seconds=0.05,
-        )
-        sessions = Sessions(database, settings, Attempts(database, AttemptSettings()))
-        session, token = sessions.make(DOOR, "alice", "verify", "", "", "")
-        sessions.end(sessions.open(token)[1])
-        hook.answers[session] = [302]
-        while not hook.came.empty():
-            hook.came.get()
-
-        async def until_taken() -> list[str]:
-            sending = asyncio.create_task(webhooks.Webhooks(sessions, settings).run())
-            came = [await asyncio.to_thread(hook.came.get, timeout=20) for _ in range(2)]
-            sending.cancel()
-            return [json.loads(body)["session"] for _, body in came]
-
-        assert asyncio.run(until_taken()) == [session] * 2
-
-
-def test_a_webhook_that_never_takes_a_result_is_given_up_and_the_trail_says_so(server, hook):
-    made = make(server, return_to="")
-    hook.answers[made["session"]] = [500] * 3
-    page(server, "end", opened(server, made)["token"])
-    heard(hook, made["session"], 3)
-    for _ in range(100):
-        if "session: not delivered" in server.deeds(session=made["session"]):
-            break
-        time.sleep(0.05)
-    assert server.deeds(session=made["session"])[-1] == "session: not delivered"
-    assert hook.came.empty()  # nothing is sent any more
-
-
 def test_sessions_expire_are_kept_for_a_while_and_cleared_up(tmp_path, monkeypatch):
     with open_database(f"{tmp_path}/store.db") as database:
         sessions = Sessions(
@@ -399,31 +304,6 @@ def test_sessions_expire_are_kept_for_a_while_and_cleared_up(tmp_path, monkeypat
         sessions.tidy()
         assert sessions.read(DOOR, session, "")[0].status == "expired"
         monkeypatch.setattr(time, "time", lambda: now + 161)
-        sessions.tidy()
-        with pytest.raises(Exception, match="no such session"):
-            sessions.read(DOOR, session, "")
-
-
-def test_an_expired_session_is_sent_to_the_webhook_once_whatever_the_clocks_of_servers_say(tmp_path, monkeypatch):
-    with open_database(f"{tmp_path}/store.db") as database:
-        settings = SessionSettings(
-            session_seconds=60, result_seconds=1, webhook="http://127.0.0.1/", webhook_secret="x"
-        )
-        sessions = Sessions(database, settings, Attempts(database, AttemptSettings()))
-        session, _ = sessions.make(DOOR, "alice", "verify", "", "", "")
-        now = time.time()
-        monkeypatch.setattr(time, "time", lambda: now + 63)  # another server's clock may be slower
-        assert sessions.claim_hooks(10) == []
-        sessions.tidy()  # what is to be sent yet isn't forgotten
-        monkeypatch.setattr(time, "time", lambda: now + 66)
-        (due,) = sessions.claim_hooks(10)
-        assert (due.id, due.status) == (session, "expired")
-        result = SessionResult.of(due, told=True).result
-        assert result is not None
-        assert (result.accepted, result.reason) == (False, "expired")
-        sessions.settle_hook(session, "")
-        monkeypatch.setattr(time, "time", lambda: now + 100)
-        assert sessions.claim_hooks(10) == []
         sessions.tidy()
         with pytest.raises(Exception, match="no such session"):
             sessions.read(DOOR, session, "")
@@ -458,10 +338,3 @@ def test_a_session_that_somebody_wrote_into_the_database_is_none(tmp_path):
 def test_settings_that_would_send_people_or_results_astray_are_refused(table):
     with pytest.raises(SettingsError):
         from_table(SessionSettings, table)
-
-
-def test_a_secret_that_is_short_or_missing_is_refused(tmp_path):
-    (tmp_path / "short").write_bytes(b"short\n")
-    for name, words in (("short", "openssl rand"), ("missing", "can't be read")):
-        with pytest.raises(SettingsError, match=words):
-            read_secret(str(tmp_path / name))
