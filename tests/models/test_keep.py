@@ -25,7 +25,7 @@ from facemotion.errors import (
 from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
 from facemotion.models.keep import keep
-from facemotion.store.outdated import count_outdated
+from facemotion.store.listing import count_outdated
 
 SHIPPED = "encoder-mesh"
 

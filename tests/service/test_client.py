@@ -76,6 +76,20 @@ def test_a_clip_may_be_a_file(client, cleo, talk, tmp_path):
         client.verify(cleo, 5)
 
 
+def test_users_are_listed_page_by_page(client, cleo):
+    page, found = client.users(limit=1), []
+    assert (page.total >= 1, page.outdated) == (True, 0)
+    while True:
+        found += [user["user"] for user in page.users]
+        if not page.next:
+            break
+        page = client.users(page.next, limit=1)
+    assert cleo in found
+    assert len(found) == client.users().total
+    assert [dict(user) for user in client.users(find=cleo.upper()).users] == [client.status(cleo)]
+    assert client.users(outdated=True).users == ()
+
+
 def test_a_nonce_is_good_for_one_attempt(client, cleo, talk, brow):
     nonce = client.nonce(cleo)
     assert client.verify(cleo, brow[0], nonce) is False
@@ -132,8 +146,9 @@ def test_the_client_for_asyncio_does_what_the_other_one_does(server, client, cle
             assert (await opened.session_result(made.id)).status == "waiting"
             with pytest.raises(UserExistsError):
                 await opened.enrol(cleo, talk[:2])
-            with pytest.raises(RightsError):
-                await opened.unlock(cleo)
+            for forbidden in (opened.unlock(cleo), opened.users()):
+                with pytest.raises(RightsError):
+                    await forbidden
             with pytest.raises(UnknownUserError):
                 await opened.delete("nobody")
             assert await opened.models() == client.models()

@@ -71,11 +71,37 @@ def test_enrolling_again_replaces_the_motion(server, talk, brow):
     assert server.verify("ruth", talk[4]).json()["accepted"] is False
 
 
+def names(server, **query) -> list[str]:
+    return [one["user"] for one in server.call("GET", "/v1/users", params=query).json()["users"]]
+
+
+def test_who_is_enrolled_is_listed_page_by_page(server, talk, brow):
+    assert server.enrol("page-1", talk[:2]).status_code == 201
+    with open_store(server.store, key=server.store_key) as store:
+        store.put(*(dataclasses.replace(store.get("page-1", "motion"), user=user) for user in ("page-2", "Page-3")))
+    server.verify("page-2", brow[0])
+    first = server.call("GET", "/v1/users", params={"find": "PAGE-", "limit": 2}).json()
+    rest = server.call("GET", "/v1/users", params={"find": "PAGE-", "limit": 2, "after": first["next"]}).json()
+    listed = first["users"] + rest["users"]
+    assert [one["user"] for one in listed] == ["Page-3", "page-1", "page-2"]  # SQLite's order
+    assert [one["failures"] for one in listed] == [0, 0, 1]
+    for one in listed:
+        alone = server.call("GET", f"/v1/users/{one['user']}").json()
+        assert one == alone | {"wait_seconds": one["wait_seconds"]}
+        assert one["encoder"].startswith("drawings@")
+        assert one["enrolled_at"] == one["changed_at"]
+    assert first["total"] >= 3
+    assert (first["outdated"], rest["total"], rest["outdated"], rest["next"]) == (0, None, None, "")
+    assert names(server, find="page-", outdated=True) == []
+    for query in ({"limit": 0}, {"limit": 1001}, {"after": "x" * 129}):
+        assert server.call("GET", "/v1/users", params=query).status_code == 422
+
+
 def test_a_user_who_is_deleted_is_gone(server, talk):
     server.enrol("sara", talk[:2])
-    assert "sara" in server.call("GET", "/v1/users").json()["users"]
+    assert names(server, find="sara") == ["sara"]
     assert server.call("DELETE", "/v1/users/sara").status_code == 204
-    assert "sara" not in server.call("GET", "/v1/users").json()["users"]
+    assert names(server, find="sara") == []
     assert server.call("GET", "/v1/users/sara").json()["enrolled"] is False
     assert server.call("DELETE", "/v1/users/sara").status_code == 404
 
@@ -280,7 +306,7 @@ def test_a_deed_and_its_row_of_the_trail_are_kept_together(tmp_path, talk, sessi
         assert server.call("DELETE", "/v1/users/uma", headers=close).status_code == 500
         with database.write() as connection:
             connection.exec_driver_sql("DROP TRIGGER blocked")
-        assert server.call("GET", "/v1/users").json() == {"users": ["uma"]}
+        assert names(server) == ["uma"]
         assert server.verify("uma", talk[4]).json()["accepted"] is True
         assert server.call("DELETE", "/v1/users/uma").status_code == 204
 

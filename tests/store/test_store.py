@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from facemotion.errors import StoreError, StoreUnavailableError, UnknownUserError, UserExistsError
 from facemotion.store import check_user, open_store, sql, tables
+from facemotion.store.listing import count_outdated, count_users, user_page
 from facemotion.types import Embedding
 
 from .samples import make_template
@@ -201,6 +202,35 @@ def test_users_are_listed_by_name_without_vectors(store_url):
     assert users[0].model_ids == {"motion": "encoder-1", "appearance": "sface"}
     assert before <= users[2].enrolled <= datetime.now(UTC) + timedelta(seconds=1)
     assert again.enrolled == first < again.changed
+
+
+def test_pages_hold_everybody_once_and_find_by_letters_as_they_are(store_url):
+    def pages(limit: int, **more) -> list[str]:
+        found, after = [], ""
+        while True:
+            page = user_page(store.database, after=after, limit=limit, **more)
+            assert len(page.users) <= limit
+            found += [one.user for one in page.users]
+            if not (after := page.next):
+                return found
+
+    with open_store(store_url) as store:
+        assert pages(3) == []
+        for number in range(7):
+            store.put(make_template(f"user_{number}", dimension=8, model_id=f"encoder-{number % 2}"))
+        store.put(make_template("USERS%", "appearance", model_id="sface"), make_template("USERS%"))
+        keep_as_earlier_versions_did(store, make_template(DECOMPOSED))
+        everybody = sorted([COMPOSED, "USERS%", *(f"user_{number}" for number in range(7))])
+        for limit in (1, 2, 9, 10):
+            assert sorted(pages(limit)) == everybody
+        assert sorted(pages(2, find="USER_")) == [f"user_{number}" for number in range(7)]
+        assert pages(2, find="%") == ["USERS%"]
+        assert pages(2, find=COMPOSED[2]) == []  # as it was kept
+        late = {"motion": "encoder-1", "appearance": "sface"}
+        assert count_users(store.database) == 9
+        assert count_outdated(store.database, late) == len(pages(2, lacking=late)) == 8
+        assert "USERS%" not in pages(2, lacking=late)
+        assert user_page(store.database, limit=9, find="USERS%").users == (store.find("USERS%"),)
 
 
 def test_unknown_users_have_a_name_for_it(store_url):

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from facemotion.client import calls
 from facemotion.client.blocking import ANSWER_SECONDS
-from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T
+from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T, UserPage
 
 
 class AsyncClient:
@@ -61,6 +61,10 @@ class AsyncClient:
     async def status(self, user: str) -> dict[str, Any]:
         """See Client.status."""
         return await self._run(calls.status(user))
+
+    async def users(self, after: str = "", *, limit: int = 100, find: str = "", outdated: bool = False) -> UserPage:
+        """See Client.users."""
+        return await self._run(calls.users(after, limit, find, outdated))
 
     async def delete(self, user: str, *, proof: str = "") -> None:
         """See Client.delete."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from facemotion.client import calls
-from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T
+from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T, UserPage
 
 ANSWER_SECONDS = 120.0
 """How long to wait for an answer: an enrolment of several takes may wait for its turn."""
@@ -109,6 +109,17 @@ class Client:
     def status(self, user: str) -> dict[str, Any]:
         """How a user stands; the fields of UserStatus in docs/reference/service.md."""
         return self._run(calls.status(user))
+
+    def users(self, after: str = "", *, limit: int = 100, find: str = "", outdated: bool = False) -> UserPage:
+        """Who is enrolled, page by page; for administrators.
+
+        Args:
+            after: `next` of the page before; "" for the first page.
+            limit: most users of the page, 1 to 1000.
+            find: letters that a name must have in it, large or small.
+            outdated: only those whose template is of an earlier model.
+        """
+        return self._run(calls.users(after, limit, find, outdated))
 
     def delete(self, user: str, *, proof: str = "") -> None:
         """Delete everything kept of a user.

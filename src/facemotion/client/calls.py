@@ -52,6 +52,23 @@ class Enrolled:
 
 
 @dataclass(frozen=True)
+class UserPage:
+    """Some of those who are enrolled.
+
+    Attributes:
+        users: of each the fields of UserStatus in docs/reference/service.md.
+        next: for `after`, to ask for those who follow; "" where nobody does.
+        total: users in all. outdated: of them, those whose template is of an earlier model. Both None behind the first
+            page.
+    """
+
+    users: tuple[Mapping[str, Any], ...]
+    next: str
+    total: int | None
+    outdated: int | None
+
+
+@dataclass(frozen=True)
 class Session:
     """A session that was made.
 
@@ -130,6 +147,13 @@ def verify(user: str, clip: ClipSource, given: str) -> Steps[bool]:
 def status(user: str) -> Steps[dict[str, Any]]:
     """See Client.status."""
     return (yield Call("GET", _of(user)))
+
+
+def users(after: str, limit: int, find: str, outdated: bool) -> Steps[UserPage]:
+    """See Client.users."""
+    query = {"after": after, "limit": limit, "find": find, "outdated": outdated}
+    answer = yield Call("GET", "/v1/users", {"params": query})
+    return UserPage(tuple(answer["users"]), str(answer["next"]), answer["total"], answer["outdated"])
 
 
 def delete(user: str, proof: str) -> Steps[None]:

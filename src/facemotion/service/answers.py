@@ -45,6 +45,19 @@ class UserState:
 
 
 @dataclass(frozen=True)
+class UserStates:
+    """Some of those who are enrolled.
+
+    Attributes:
+        states: of each by name, in the database's own order.
+        next: name to go on behind; "" where nobody follows.
+    """
+
+    states: dict[str, UserState]
+    next: str
+
+
+@dataclass(frozen=True)
 class Judged:
     """The comparison that an attempt of a session came to.
 

@@ -21,9 +21,9 @@ from facemotion.errors import (
     UnknownUserError,
     UserExistsError,
 )
-from facemotion.service.answers import Answer, Judged, UserState, evidence
+from facemotion.service.answers import Answer, Judged, UserState, UserStates, evidence
 from facemotion.service.guard import audit
-from facemotion.service.guard.attempts import Attempts, Purpose, Ticket
+from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
@@ -33,7 +33,8 @@ from facemotion.service.guard.replay import AttackDetector, RecordingMemory, fro
 from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
-from facemotion.store.outdated import count_outdated
+from facemotion.store import UserSummary
+from facemotion.store.listing import count_outdated, count_users, user_page
 from facemotion.store.sql import SqlStore, hold_user
 from facemotion.verifier import Verifier
 
@@ -243,13 +244,33 @@ class Operations:
 
     def state(self, user: str) -> UserState:
         """What is known of a name now."""
-        summary = self.store.find(user)
+        return self._state(self.store.find(user), self.attempts.state(user))
+
+    def users(self, after: str, limit: int, find: str = "", *, outdated: bool = False) -> UserStates:
+        """Those whose names come behind one.
+
+        Args:
+            after: `next` of the page before; "" for the first page.
+            limit: most users.
+            find: letters that a name must have in it, large or small.
+            outdated: only those of whom `UserState.outdated` is true.
+        """
+        lacking = self.verifier.model_ids if outdated else None
+        page = user_page(self.database, after=after, limit=limit, find=find, lacking=lacking)
+        locks = self.attempts.states([summary.user for summary in page.users])
+        return UserStates({one.user: self._state(one, locks[one.user]) for one in page.users}, page.next)
+
+    def _state(self, summary: UserSummary | None, lock: LockState) -> UserState:
         again = outdated = False
         if summary is not None:
             stored = {factor: summary.model_ids.get(factor, "") for factor in self.verifier.model_ids}
             outdated = stored != self.verifier.model_ids
             again = not all(self.verifier.fits(factor, model) for factor, model in stored.items())
-        return UserState(summary, self.attempts.state(user), again, outdated)
+        return UserState(summary, lock, again, outdated)
+
+    def count_users(self) -> int:
+        """Users who are enrolled."""
+        return count_users(self.database)
 
     def count_outdated(self) -> int:
         """Users whose templates aren't of the networks that users are enrolled with now."""

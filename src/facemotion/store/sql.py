@@ -25,6 +25,7 @@ from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user, name_forms, unknown_user
 from facemotion.store.database import Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
+from facemotion.store.listing import PLAIN, summaries
 from facemotion.store.protect import Protector
 from facemotion.store.scrub import PERSONAL
 from facemotion.store.seals import OURS, Sealer
@@ -37,7 +38,6 @@ SEARCHED_AT_ONCE = 256
 """Rows that a search reads at a time: those of everybody may not fit in memory."""
 KEPT = ("facemotion_service_audit",)
 """Tables from which nobody is deleted."""
-_PLAIN = (table.c.user, table.c.factor, table.c.takes, table.c.model_id, table.c.enrolled, table.c.changed)
 
 
 class SqlStore:
@@ -228,28 +228,15 @@ class SqlStore:
 
     def find(self, user: str) -> UserSummary | None:
         """See TemplateStore.find."""
-        return next(iter(self._summaries(select(*_PLAIN).where(_of(user)))), None)
+        return next(iter(self._summaries(select(*PLAIN).where(_of(user)))), None)
 
     def users(self) -> list[UserSummary]:
         """See TemplateStore.users."""
-        return self._summaries(select(*_PLAIN))
+        return self._summaries(select(*PLAIN))
 
     def _summaries(self, query: Select[Any]) -> list[UserSummary]:
         with self.database.read() as connection:
-            rows = connection.execute(query).all()
-        by_user: dict[str, list[Any]] = {}
-        for row in sorted(rows, key=lambda row: (row.user, row.factor)):  # databases sort letters by rules of their own
-            by_user.setdefault(name_forms(row.user)[0], []).append(row)
-        return [
-            UserSummary(
-                user=user,
-                takes={row.factor: row.takes for row in of_user},
-                model_ids={row.factor: row.model_id for row in of_user},
-                enrolled=min(row.enrolled for row in of_user).replace(tzinfo=UTC),
-                changed=max(row.changed for row in of_user).replace(tzinfo=UTC),
-            )
-            for user, of_user in by_user.items()
-        ]
+            return summaries(connection.execute(query).all())
 
     def delete(self, user: str) -> None:
         """See TemplateStore.delete."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -236,6 +237,13 @@ class Attempts:
         with self._database.read() as connection:
             return self._state(connection, user, time.time())
 
+    def states(self, users: Collection[str]) -> dict[str, LockState]:
+        """How several names stand now."""
+        now = time.time()
+        with self._database.read() as connection:
+            rows = connection.execute(select(failures).where(failures.c.user.in_(users))).mappings().all()
+        return dict.fromkeys(users, FREE) | {row["user"]: self._lock_state(row, now) for row in rows}
+
     def tidy(self) -> None:
         """Forget expired nonces and failures of long ago."""
         now = time.time()
@@ -277,8 +285,10 @@ class Attempts:
 
     def _state(self, connection: Connection, user: str, now: float) -> LockState:
         row = connection.execute(select(failures).where(failures.c.user == user)).mappings().one_or_none()
-        if row is None:
-            return FREE
+        return FREE if row is None else self._lock_state(row, now)
+
+    def _lock_state(self, row: RowMapping, now: float) -> LockState:
+        """What a row of failures means."""
         settings, count = self._settings, row["count"]
         if count >= settings.lock_failures:
             return LockState(count, 0.0, True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from facemotion.service.answers import UserState
 from facemotion.service.guard.sessions import Session as StoredSession
 from facemotion.service.problems import Message
 from facemotion.service.settings import USER_PATTERN
@@ -205,6 +206,7 @@ class UserStatus(Message):
     user: str = Field(description="Name of the user.")
     enrolled: bool = Field(description="Whether somebody of that name is enrolled.")
     takes: dict[str, int] = Field(description="Enrolment takes of each factor.")
+    encoder: str = Field(description='Model id of the encoder that made the template; "" where nobody is enrolled.')
     enrolled_at: datetime | None = Field(description="First enrolment.")
     changed_at: datetime | None = Field(description="Last enrolment.")
     must_enrol_again: bool = Field(
@@ -217,11 +219,32 @@ class UserStatus(Message):
     wait_seconds: float = Field(description="How long until the next attempt is let through; 0 if it is now.")
     locked: bool = Field(description="Only an administrator can unlock.")
 
+    @classmethod
+    def of(cls, user: str, state: UserState) -> UserStatus:
+        """Of a name."""
+        summary, lock = state.summary, state.lock
+        return cls(
+            user=user,
+            enrolled=summary is not None,
+            takes={str(factor): takes for factor, takes in summary.takes.items()} if summary else {},
+            encoder=summary.model_ids.get("motion", "") if summary else "",
+            enrolled_at=summary.enrolled if summary else None,
+            changed_at=summary.changed if summary else None,
+            must_enrol_again=state.must_enrol_again,
+            outdated=state.outdated,
+            failures=lock.failures,
+            wait_seconds=lock.wait_seconds,
+            locked=lock.locked,
+        )
+
 
 class UserList(Message):
-    """Everyone enrolled."""
+    """Some of those who are enrolled."""
 
-    users: list[str] = Field(description="Names of the users.")
+    users: list[UserStatus] = Field(description="In the database's order of names, at most `limit`.")
+    next: str = Field(description='Ask with this as `after` for those who follow; "": nobody does.')
+    total: int | None = Field(description="Users in all; null behind the first page.")
+    outdated: int | None = Field(description="Of them, those of whom `outdated` is true; null behind the first page.")
 
 
 class ModelEntry(Message):

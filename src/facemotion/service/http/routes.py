@@ -23,6 +23,8 @@ from facemotion.service.problems import Message, Problem
 from facemotion.service.settings import USER_PATTERN
 from facemotion.types import Factor, OperatingPoint
 
+MOST_USERS = 1000
+"""Users of a page."""
 BEARER = HTTPBearer(auto_error=False, description="An API key; see `facemotion keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 UserName = Annotated[
@@ -109,7 +111,7 @@ def routes() -> APIRouter:
     add("/v1/users/{user}/unlock", unlock, methods=["POST"], status_code=204, operation_id="unlockUser",
         response_class=Response, responses=answers(422, 503))  # fmt: skip
     add("/v1/users", users, methods=["GET"], operation_id="listUsers",
-        response_model=messages.UserList, responses=answers(503))  # fmt: skip
+        response_model=messages.UserList, responses=answers(422, 503))  # fmt: skip
     add("/v1/models", models, methods=["GET"], operation_id="listModels",
         response_model=messages.Models, responses=answers())  # fmt: skip
     add("/v1/audit", read_audit, methods=["GET"], operation_id="readAudit",
@@ -189,20 +191,7 @@ async def _form(request: Request, context: ServiceContext, fields: set[str]) -> 
 def status(request: Request, caller: RequestCaller, user: UserName) -> messages.UserStatus:
     """How a user stands: enrolled or not, failures, locks."""
     caller.require("enrol")
-    state = context_of(request).operations.state(user)
-    summary = state.summary
-    return messages.UserStatus(
-        user=user,
-        enrolled=summary is not None,
-        takes={str(factor): takes for factor, takes in summary.takes.items()} if summary else {},
-        enrolled_at=summary.enrolled if summary else None,
-        changed_at=summary.changed if summary else None,
-        must_enrol_again=state.must_enrol_again,
-        outdated=state.outdated,
-        failures=state.lock.failures,
-        wait_seconds=state.lock.wait_seconds,
-        locked=state.lock.locked,
-    )
+    return messages.UserStatus.of(user, context_of(request).operations.state(user))
 
 
 def delete(
@@ -224,10 +213,24 @@ def unlock(request: Request, caller: RequestCaller, user: UserName) -> Response:
     return Response(status_code=204)
 
 
-def users(request: Request, caller: RequestCaller) -> messages.UserList:
-    """List who is enrolled; for administrators."""
+def users(
+    request: Request,
+    caller: RequestCaller,
+    after: Annotated[str, Query(max_length=128, description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_USERS, description="Most users of a page.")] = 100,
+    find: Annotated[str, Query(max_length=128, description="Letters in the name, large or small.")] = "",
+    outdated: Annotated[bool, Query(description="Only those whose template is of an earlier model.")] = False,
+) -> messages.UserList:
+    """List who is enrolled, page by page, with encoder, dates and locks; for administrators."""
     caller.require("admin")
-    return messages.UserList(users=[summary.user for summary in context_of(request).operations.store.users()])
+    operations = context_of(request).operations
+    page = operations.users(after, limit, find, outdated=outdated)
+    return messages.UserList(
+        users=[messages.UserStatus.of(user, state) for user, state in page.states.items()],
+        next=page.next,
+        total=None if after else operations.count_users(),
+        outdated=None if after else operations.count_outdated(),
+    )
 
 
 def models(request: Request, caller: RequestCaller) -> messages.Models:

@@ -8,6 +8,7 @@ import { ADMIN, ADMIN_PAGE } from "./strings.js";
 const NEWEST = 1000; // entries that figures and the list rest on
 const SHOWN = 100; // entries in the list
 const PAGE = 25; // users at a time
+const MOST = 1000; // that the service gives at a time
 const BINS = 40;
 /** @type {Record<string, number>} */
 const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1, rate: 1 };
@@ -17,16 +18,13 @@ const DIGITS = { face_share: 2, damaged_share: 2, motion_energy: 1, rate: 1 };
  * @typedef {{number: number, at: number, actor: string, action: keyof typeof ADMIN.actions, user: string, outcome: string, detail: string}} Entry
  * @typedef {{factor: "motion" | "appearance", name: string, threshold: number, fmr: number, fnmr: number, genuine_trials: number, impostor_trials: number, subjects: number, source: string, takes: number, own: boolean}} Point
  * @typedef {{operating_point: Point, operating_points: Point[], choices: Point[], calibration_problem: string}} Models
- * @typedef {{user: string, enrolled_at: string | null, takes: Record<string, number>, must_enrol_again: boolean, outdated: boolean, failures: number, wait_seconds: number, locked: boolean}} UserStatus
+ * @typedef {{user: string, enrolled_at: string | null, changed_at: string | null, encoder: string, takes: Record<string, number>, must_enrol_again: boolean, outdated: boolean, failures: number, wait_seconds: number, locked: boolean}} UserStatus
+ * @typedef {{users: UserStatus[], next: string, total: number | null, outdated: number | null}} UserList
  */
 
 let key = sessionStorage.getItem("key") ?? "";
-/** @type {string[]} */
-let names = [];
-let shown = PAGE; // users, at most
+let follows = ""; // name behind which the list goes on
 let listing = 0; // number of the newest listing; older ones that are still waiting must not draw over it
-/** @type {Map<string, Promise<UserStatus>>} */
-let statuses = new Map(); // of users who were listed since the figures were last asked for
 
 /** @param {string} path @param {string} [method] */
 const ask = (path, method = "GET") => call(path, { method, headers: { authorization: `Bearer ${key}` } });
@@ -63,6 +61,18 @@ function fill(id, rows) {
 const date = (/** @type {string | number} */ value) =>
   new Date(value).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
+const day = (/** @type {string} */ value) => value && new Date(value).toLocaleDateString(undefined, { dateStyle: "medium" });
+
+/** The name of a model with enough of its hash to tell two apart. @param {string} id */
+const shortId = (id) => id.replace(/(@\w{4})\w*$/, "$1");
+
+/** What is short in its cell, whole under the pointer. @param {string} value @param {(value: string) => string} shorten */
+function brief(value, shorten) {
+  const made = element("span", shorten(value));
+  made.title = value;
+  return made;
+}
+
 /** Run something that may fail, and say so. @param {() => Promise<void>} work */
 async function daring(work) {
   $("trouble").textContent = "";
@@ -82,14 +92,11 @@ function leave() {
 }
 
 async function open() {
-  /** @type {[{users: string[]}, Models, {entries: Entry[]}]} */
-  const [people, models, trail] = await Promise.all([
-    ask("v1/users"), ask("v1/models"), ask(`v1/audit?newest=true&limit=${NEWEST}`),
-  ]);
+  /** @type {[Models, {entries: Entry[]}]} */
+  const [models, trail] = await Promise.all([ask("v1/models"), ask(`v1/audit?newest=true&limit=${NEWEST}`)]);
   sessionStorage.setItem("key", key);
   $("door").hidden = true;
   $("board").hidden = $("sign-out").hidden = false;
-  names = people.users;
   const { entries } = trail;
   const attempts = entries.filter((entry) => entry.action === "verify");
   numbers(attempts);
@@ -106,8 +113,7 @@ async function open() {
       score === null ? "" : score.toFixed(2), entry.actor,
     ]);
   }));
-  statuses = new Map();
-  await list();
+  await list("", $("users").children.length);
 }
 
 /** @param {Entry} entry */
@@ -129,15 +135,16 @@ const kindOf = ({ outcome }) =>
 function numbers(attempts) {
   const count = (/** @type {string} */ kind) => attempts.filter((entry) => kindOf(entry) === kind).length;
   const kinds = /** @type {const} */ (["accepted", "rejected", "replayed", "unknown", "outdated", "unusable"]);
-  const figures = [
-    [ADMIN.users, names.length], [ADMIN.attempts, attempts.length],
-    ...kinds.map((kind) => [ADMIN.kinds[kind], count(kind)]),
-  ];
-  $("numbers").replaceChildren(...figures.map(([name, value]) => {
-    const figure = document.createElement("div");
-    figure.append(element("span", String(name)), element("strong", String(value)));
-    return figure;
-  }));
+  $("of-attempts").replaceChildren(...[
+    figure(ADMIN.attempts, attempts.length), ...kinds.map((kind) => figure(ADMIN.kinds[kind], count(kind))),
+  ]);
+}
+
+/** @param {string} name @param {number} value */
+function figure(name, value) {
+  const made = document.createElement("div");
+  made.append(element("span", name), element("strong", String(value)));
+  return made;
 }
 
 /** @param {Entry[]} attempts @param {Point[]} points of the motion that are in use, one for each number of takes */
@@ -206,27 +213,27 @@ function qualities(attempts) {
   }));
 }
 
-/** The status of a user, asked once. @param {string} name */
-function statusOf(name) {
-  const known = statuses;
-  const asked = known.get(name) ?? ask(`v1/users/${encodeURIComponent(name)}`);
-  known.set(name, asked);
-  asked.catch(() => known.delete(name));
-  return asked;
-}
-
-/** The first users whose names match, all at once: whoever types fast begins several listings, and the last one stays. */
-async function list() {
+/**
+ * List users whose names match: whoever types fast begins several listings, and the last one stays.
+ * @param {string} [after] name that the list goes on behind; "": anew @param {number} [least] users
+ */
+async function list(after = "", least = PAGE) {
   const number = (listing += 1);
-  const wanted = names.filter((name) => name.includes($("find").value.trim()));
-  const rows = await Promise.all(wanted.slice(0, shown).map(statusOf));
+  const limit = String(Math.min(Math.max(least, PAGE), MOST));
+  /** @type {UserList} */
+  const { users, next, total, outdated } = await ask(`v1/users?${new URLSearchParams({ limit, find: $("find").value.trim(), after })}`);
   if (number !== listing) return;
-  fill("users", rows.length ? rows.map(userRow) : [row([ADMIN.nobody])]);
-  $("more-users").hidden = shown >= wanted.length;
+  const before = after ? /** @type {HTMLTableRowElement[]} */ ([...$("users").children]) : [];
+  const rows = [...before, ...users.map(userRow)];
+  fill("users", rows.length ? rows : [row([ADMIN.nobody])]);
+  follows = next;
+  $("more-users").hidden = !next;
+  if (total === null || outdated === null) return;
+  $("of-users").replaceChildren(figure(ADMIN.users, total), figure(ADMIN.earlierUsers, outdated));
 }
 
 /** @param {UserStatus} status */
-function userRow({ user, enrolled_at: enrolled, takes, must_enrol_again: again, outdated, failures, wait_seconds: wait, locked }) {
+function userRow({ user, enrolled_at: enrolled, changed_at: changed, encoder, takes, must_enrol_again: again, outdated, failures, wait_seconds: wait, locked }) {
   const path = `v1/users/${encodeURIComponent(user)}`;
   const state = locked ? ADMIN.locked : wait > 0 ? ADMIN.waits(Math.ceil(wait)) : again ? ADMIN.outdated : outdated ? ADMIN.earlier : ADMIN.open;
   const buttons = document.createElement("span");
@@ -237,7 +244,7 @@ function userRow({ user, enrolled_at: enrolled, takes, must_enrol_again: again, 
   erase.classList.add("danger");
   buttons.append(erase);
   const counts = Object.entries(takes).map(([factor, count]) => `${count} ${factor}`).join(", ");
-  return row([user, enrolled ? date(enrolled) : "", counts, String(failures),
+  return row([user, brief(enrolled ?? "", day), brief(changed ?? "", day), brief(encoder, shortId), counts, String(failures),
     element("span", state, locked || wait ? "bad" : ""), buttons]);
 }
 
@@ -277,14 +284,8 @@ $("sign-in").addEventListener("submit", (event) => {
   daring(open);
 });
 $("sign-out").onclick = leave;
-$("find").addEventListener("input", () => {
-  shown = PAGE;
-  daring(list);
-});
-$("more-users").onclick = () => {
-  shown += PAGE;
-  daring(list);
-};
+$("find").addEventListener("input", () => daring(list));
+$("more-users").onclick = () => daring(() => list(follows));
 $("export").onclick = () => daring(save);
 fillIn(ADMIN_PAGE);
 if (key) daring(open);

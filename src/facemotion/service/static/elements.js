@@ -19,7 +19,7 @@
  * "curves-title": SVGTitleElement, "curves-caption": HTMLElement, "strips": HTMLElement,
  * "try-again": HTMLButtonElement, "compare-home": HTMLButtonElement,
  * "sign-out": HTMLButtonElement, "door": HTMLElement, "sign-in": HTMLFormElement, "key": HTMLInputElement,
- * "trouble": HTMLElement, "board": HTMLElement, "numbers": HTMLElement, "scores": HTMLElement,
+ * "trouble": HTMLElement, "board": HTMLElement, "numbers": HTMLElement, "of-users": HTMLElement, "of-attempts": HTMLElement, "scores": HTMLElement,
  * "histogram": SVGSVGElement, "histogram-title": SVGTitleElement, "legend": HTMLElement,
  * "camera-quality": HTMLElement, "qualities": HTMLElement, "calibration": HTMLElement, "point": HTMLElement,
  * "points": HTMLElement, "sources": HTMLElement, "people": HTMLElement, "find": HTMLInputElement,

@@ -167,6 +167,8 @@ export const ADMIN_PAGE = {
   find: "Find",
   name: "Name",
   enrolled: "Enrolled",
+  changed: "Last enrolled",
+  encoder: "Encoder",
   takes: "Takes",
   failures: "Failures",
   state: "State",
@@ -184,6 +186,7 @@ export const ADMIN_PAGE = {
 /** Of the administrators' view. */
 export const ADMIN = {
   users: "users enrolled",
+  earlierUsers: "of them with an earlier encoder",
   attempts: "attempts, the last ones",
   kinds: {
     accepted: "accepted", rejected: "rejected", replayed: "refused recordings", unknown: "of names that nobody has",
@@ -212,7 +215,7 @@ export const ADMIN = {
   actions: {
     verify: "attempt", enrol: "enrolment", "enrol again": "new enrolment", renew: "template renewed", delete: "deletion",
     unlock: "unlocking", session: "session", "add key": "new API key", "revoke key": "end of an API key",
-    rotate: "new key of the store", revoke: "templates turned anew", seal: "seals taken for right",
+    restore: "backup restored", rotate: "new key of the store", revoke: "templates turned anew", seal: "seals taken for right",
   },
   nobody: "Nobody of that name.",
   open: "free",
