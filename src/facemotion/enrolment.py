@@ -23,6 +23,8 @@ from facemotion.types import Embedding, Factor, OperatingPoint, QualityReport, T
 DUPLICATE = "This face is enrolled under another name already."
 LARGE_MOTION = 3
 """A motion of so many times `weak_energy` is large."""
+ROUNDING = 1e-5
+"""By which a score may be off for the rounding of its cosines."""
 _UNLIKE: dict[Factor, str] = {
     "motion": "{} was different; make the same motion once more.",
     "appearance": "{} shows another face; only one person can be enrolled.",
@@ -342,8 +344,9 @@ def find_duplicates(store: TemplateStore, face: Template, points: OperatingPoint
     mean = face.vectors.mean(axis=0)
     size = float(np.linalg.norm(mean))
     found: list[tuple[float, str]] = []
-    for user, cosines in store.search("appearance", Embedding(mean / np.float32(size), face.model_id)):
-        # Times the norm of the mean, the cosine with it is the mean of the cosines with each take.
+    # Times the norm of the mean, the cosine with it is the mean of the cosines with each take.
+    least = min(point.threshold for point in points) / size - ROUNDING
+    for user, cosines in store.search("appearance", Embedding(mean / np.float32(size), face.model_id), least):
         score, point = size * template_score(cosines), for_takes(points, len(cosines))
         if user != face.user and point.accepts(score):
             found.append((score, user))

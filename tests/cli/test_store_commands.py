@@ -64,3 +64,14 @@ def test_a_printed_key_opens_what_it_made_and_rotation_takes_the_last(store, mon
     monkeypatch.delenv("FACEMOTION_STORE_KEY")
     with pytest.raises(StoreKeyError):
         run("rotate")
+
+
+def test_index_gives_each_face_a_code_and_takes_all_away_again(store):
+    face = Template("alice", "appearance", np.eye(2, 8, dtype=np.float32), "m@1")
+    with open_store(store) as opened:
+        opened.put(face)
+    assert run("index").startswith("Faces that were given a search code: 1. ")
+    assert json.loads(run("index", "--json")) == {"indexed": True, "made": 0}
+    assert json.loads(run("index", "--remove", "--json")) == {"indexed": False}
+    assert run("index", "--remove") == "The search codes are deleted; new faces get none.\n"
+    assert json.loads(run("index", "--json"))["made"] == 1

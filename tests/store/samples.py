@@ -20,6 +20,8 @@ def make_template(user="alice", factor="motion", seed=0, *, takes=3, dimension=1
 def turn_back(database: Database) -> None:
     """Make a store of the newest revision one of the first again, as an earlier version of facemotion left it."""
     with database.write() as connection:
+        connection.execute(text("DROP TABLE facemotion_codes"))
+        connection.execute(text("ALTER TABLE facemotion_store DROP COLUMN indexed"))
         connection.execute(text("DROP TABLE facemotion_users"))
         connection.execute(text("ALTER TABLE facemotion_store DROP COLUMN sealed"))
         connection.execute(text(f"DROP INDEX {INDEX}"))

@@ -29,7 +29,8 @@ from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.settings import AttemptSettings
 from facemotion.store import open_store
 from facemotion.store.database import Database
-from facemotion.store.sql import SqlStore, personal_tables
+from facemotion.store.seals import personal_tables
+from facemotion.store.sql import SqlStore
 
 from .postgres import Postgres
 from .samples import make_template

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -94,14 +94,34 @@ class TemplateStore(Protocol):
         """
         ...
 
-    def search(self, factor: Factor, probe: Embedding) -> Iterator[tuple[str, FloatArray]]:
+    def search(self, factor: Factor, probe: Embedding, least: float = -1.0) -> Iterator[tuple[str, FloatArray]]:
         """Cosines of a probe with the takes of everybody's template of a factor, by name; see compare. Templates of
-        another model than the probe's are left out. Takes about a millisecond a take. Only some rows are in memory at
-        a time; who is deleted meanwhile may be missing.
+        another model than the probe's are left out. Only some rows are in memory at a time; who is deleted meanwhile
+        may be missing. Takes half a millisecond a take where the store has no index; with one, 100,000 faces take less
+        than two seconds if `least` leaves few of them.
 
+        Args:
+            least: whose mean cosine with the probe is less may be left out, -1..1.
         Raises:
             StoreCorruptError, StoreKeyError: see get.
         """
+        ...
+
+    def index(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Give search codes to all faces, from now on to each that is stored: a search among many then opens few
+        templates. A process killed on the way leaves a store that works, and the next call does what is left.
+
+        Args:
+            progress: called with how many got a code so far, and how many had none.
+        Returns:
+            How many did.
+        Raises:
+            StoreCorruptError, StoreKeyError: see get.
+        """
+        ...
+
+    def drop_index(self) -> None:
+        """Delete the search codes and make none any more."""
         ...
 
     def factors(self, user: str) -> tuple[Factor, ...]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,8 @@ ROW_ID_BYTES = 16
 SALT_BYTES = 32
 NONCE_BYTES = 12
 """Of AES-GCM; a payload begins with it."""
+MOST_ENTRIES = 2**20
+"""Entries of matrices that are in memory at a time, 8 MiB."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Protector:
             enrolled=enrolled,
             changed=changed,
         )
-        turned = np.stack([turn(v, s) for v, s in zip(template.vectors, self._secrets(label), strict=True)])
+        turned = turn_each(template.vectors, self._secrets(label))
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._cipher(label).encrypt(nonce, turned.astype("<f4").tobytes(), label.bytes_to_bind(self.store_id))
         return asdict(label) | {"payload": nonce + sealed}
@@ -125,7 +128,7 @@ class Protector:
             StoreCorruptError: the row was altered, or belongs to another user, factor or store.
         """
         label, turned = self._open(row)
-        vectors = np.stack([turn_back(v, s) for v, s in zip(turned, self._secrets(label), strict=True)])
+        vectors = turn_back_each(turned, self._secrets(label))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return Template(label.user, label.factor, vectors.astype(np.float32), label.model_id)  # type: ignore[arg-type]
 
@@ -138,14 +141,26 @@ class Protector:
             ModelMismatchError: the probe is of another model.
             StoreKeyError, StoreCorruptError: see restore.
         """
-        label, turned = self._open(row)
-        if probe.model_id != label.model_id:
-            raise ModelMismatchError(
-                f"User {label.user!r} enrolled with {label.model_id}, the probe is of {probe.model_id}; enrol again."
-            )
-        pairs = zip(turned, self._secrets(label), strict=True)
-        cosines = [float(take @ turn(probe.vector, secret)) for take, secret in pairs]
-        return np.clip(np.array(cosines, np.float32), -1, 1)
+        return self.compare_all([row], probe)[0]
+
+    def compare_all(self, rows: Sequence[dict[str, Any]], probe: Embedding) -> list[FloatArray]:
+        """`compare` of a probe with several rows, whose takes are gone through side by side."""
+        labels, turned, seeds = [], [], []
+        for row in rows:
+            label, takes = self._open(row)
+            if probe.model_id != label.model_id:
+                raise ModelMismatchError(
+                    f"User {label.user!r} enrolled with {label.model_id}, the probe is of {probe.model_id}; enrol "
+                    "again."
+                )
+            labels.append(label)
+            turned.append(takes)
+            seeds += self._secrets(label)
+        if not rows:
+            return []
+        cosines = np.einsum("ne,ne->n", np.concatenate(turned), turn_each(probe.vector[None], seeds))
+        ends = np.cumsum([label.takes for label in labels])
+        return np.split(np.clip(cosines.astype(np.float32), -1, 1), ends[:-1])
 
     def _open(self, row: dict[str, Any]) -> tuple[Label, NDArray[np.float64]]:
         altered = StoreCorruptError(
@@ -179,36 +194,88 @@ def turn(vector: FloatArray, secret: bytes) -> NDArray[np.float64]:
     """A vector times the orthogonal matrix of a secret.
 
     Args:
-        vector: (E,) float. secret: 32 bytes.
+        vector: (E,) float.
+        secret: 32 bytes.
     Returns:
         (E,) float64 of the same norm; the matrix is uniform (Haar) over all orthogonal E x E matrices.
     """
-    turned = vector.astype(np.float64)
-    reflectors, signs = _reflections(secret, len(turned))
-    for reflector in reflectors:
-        turned -= (2 * (reflector @ turned)) * reflector
-    return turned * signs
+    turned: NDArray[np.float64] = turn_each(vector[None], [secret])[0]
+    return turned
 
 
 def turn_back(vector: NDArray[np.float64], secret: bytes) -> NDArray[np.float64]:
     """The inverse of `turn`, to rounding (1e-12)."""
-    reflectors, signs = _reflections(secret, len(vector))
-    back = vector * signs
-    for reflector in reflectors[::-1]:
-        back -= (2 * (reflector @ back)) * reflector
+    back: NDArray[np.float64] = turn_back_each(vector[None], [secret])[0]
     return back
 
 
-def _reflections(secret: bytes, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Stewart's construction: reflection k leaves the first k coordinates alone, and carries a Gaussian vector of the
-    others to their first axis; then signs. (E, E) unit normals of the mirrors, row by row, and (E,) signs.
+def turn_each(vectors: FloatArray, seeds: Sequence[bytes]) -> NDArray[np.float64]:
+    """Vectors, each times the matrix of a secret of its own: side by side, which takes 0.6 of the time.
+
+    Args:
+        vectors: (N, E) float, or (1, E) for one vector by N matrices.
+        seeds: N secrets of 32 bytes.
+    Returns:
+        (N, E) float64; see turn.
     """
-    mirrors = np.zeros((dimension, dimension))
-    mirrors[np.triu_indices(dimension)] = _gaussian(secret, dimension * (dimension + 1) // 2)
+    dimension = vectors.shape[1]
+    turned = np.repeat(vectors.astype(np.float64), len(seeds) // len(vectors), axis=0)
+    for part in _blocks(len(seeds), dimension):
+        reflectors, signs = _reflections(seeds[part], dimension)
+        for number in range(dimension):
+            _reflect(turned[part, number:], reflectors[:, number, number:])
+        turned[part] *= signs
+    return turned
+
+
+def turn_back_each(vectors: NDArray[np.float64], seeds: Sequence[bytes]) -> NDArray[np.float64]:
+    """The inverse of `turn_each`, for (N, E) vectors."""
+    dimension = vectors.shape[1]
+    back = vectors.astype(np.float64)
+    for part in _blocks(len(seeds), dimension):
+        reflectors, signs = _reflections(seeds[part], dimension)
+        back[part] *= signs
+        for number in range(dimension - 1, -1, -1):
+            _reflect(back[part, number:], reflectors[:, number, number:])
+    return back
+
+
+def turning(secret: bytes, dimension: int) -> NDArray[np.float64]:
+    """The (E, E) float64 matrix of a secret: `turning(secret, E) @ vector` is `turn(vector, secret)`."""
+    reflectors, signs = _reflections([secret], dimension)
+    matrix = np.eye(dimension)
+    for number, reflector in enumerate(reflectors[0]):
+        matrix[number:] -= np.outer(2 * reflector[number:], reflector[number:] @ matrix[number:])
+    matrix *= signs[0][:, None]
+    return matrix
+
+
+def _blocks(count: int, dimension: int) -> Iterator[slice]:
+    """So many at a time that their matrices stay within MOST_ENTRIES."""
+    size = max(1, MOST_ENTRIES // dimension**2)
+    for start in range(0, count, size):
+        yield slice(start, start + size)
+
+
+def _reflect(vectors: NDArray[np.float64], reflectors: NDArray[np.float64]) -> None:
+    """Mirror vectors (N, M), in place, each at the plane with the unit normal (N, M) of the same row."""
+    vectors -= 2 * np.einsum("nm,nm->n", reflectors, vectors)[:, None] * reflectors
+
+
+def _reflections(seeds: Sequence[bytes], dimension: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Stewart's construction: reflection k leaves the first k coordinates alone, and carries a Gaussian vector of the
+    others to their first axis; then signs. For each secret (E, E) unit normals of the mirrors, row by row, and (E,)
+    signs.
+    """
+    mirrors = np.zeros((len(seeds), dimension, dimension))
+    rows, columns = np.triu_indices(dimension)
+    for mirror, seed in zip(mirrors, seeds, strict=True):
+        mirror[rows, columns] = _gaussian(seed, len(rows))
     axis = np.arange(dimension)
-    signs = np.where(mirrors[axis, axis] > 0, -1.0, 1.0)
-    mirrors[axis, axis] -= signs * np.linalg.norm(mirrors, axis=1)
-    return mirrors / np.linalg.norm(mirrors, axis=1, keepdims=True), signs
+    signs = np.where(mirrors[:, axis, axis] > 0, -1.0, 1.0)
+    mirrors[:, axis, axis] -= signs * np.linalg.norm(mirrors, axis=2)
+    mirrors /= np.linalg.norm(mirrors, axis=2, keepdims=True)
+    return mirrors, signs
 
 
 def _gaussian(secret: bytes, count: int) -> NDArray[np.float64]:

@@ -13,7 +13,12 @@ SCRUB_SECONDS = 2.0
 """How long the removal of deleted bytes waits for others, who may read."""
 MOST_REWRITTEN_BYTES = 256 * 2**20
 """Larger tables of PostgreSQL aren't written anew at each deletion: nobody could read them meanwhile."""
-PERSONAL = ("facemotion_templates", "facemotion_service_recordings", "facemotion_service_nonces")
+PERSONAL = (
+    "facemotion_templates",
+    "facemotion_service_recordings",
+    "facemotion_service_nonces",
+    "facemotion_codes",
+)
 """Tables that hold something of a person; those of the service are there where it ran."""
 _LOOK_AGAIN_SECONDS = 0.1
 _OLDER_READERS = (

@@ -32,6 +32,8 @@ READINGS = 3
 else in between looks like meddling, once."""
 OURS = "facemotion_"
 """Names of our tables begin so; those of them that have a column `seal` are sealed."""
+KEPT = ("facemotion_service_audit",)
+"""Tables from which nobody is deleted."""
 
 
 class Sealer:
@@ -149,6 +151,13 @@ def sealed_tables(connection: Connection) -> list[Table]:
     names = [name for name in inspect(connection).get_table_names() if name.startswith(OURS)]
     found = [Table(name, MetaData(), autoload_with=connection) for name in names]
     return [where for where in found if "seal" in where.c]
+
+
+def personal_tables(connection: Connection) -> list[Table]:
+    """Our tables of a database with rows of users, but for the audit trail, which is only added to."""
+    names = [name for name in inspect(connection).get_table_names() if name.startswith(OURS) and name not in KEPT]
+    found = [Table(name, MetaData(), autoload_with=connection) for name in names]
+    return [where for where in found if "user" in where.c]
 
 
 def digest_of(parts: Iterable[Any]) -> bytes:

@@ -6,11 +6,12 @@ import dataclasses
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
-from sqlalchemy import Connection, MetaData, Row, Select, Table, delete, insert, inspect, select, text, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from facemotion.errors import (
@@ -23,12 +24,13 @@ from facemotion.errors import (
 )
 from facemotion.store import schema
 from facemotion.store.base import UserSummary, check_user, name_forms, unknown_user
+from facemotion.store.codes import SearchCodes, Writing, current_writing
 from facemotion.store.database import Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.listing import PLAIN, summaries
 from facemotion.store.protect import Protector
 from facemotion.store.scrub import PERSONAL
-from facemotion.store.seals import OURS, Sealer
+from facemotion.store.seals import Sealer, personal_tables
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
 from facemotion.types import Embedding, Factor, FloatArray, Template
@@ -36,8 +38,6 @@ from facemotion.types import Embedding, Factor, FloatArray, Template
 DECOY_TAKES = 3
 SEARCHED_AT_ONCE = 256
 """Rows that a search reads at a time: those of everybody may not fit in memory."""
-KEPT = ("facemotion_service_audit",)
-"""Tables from which nobody is deleted."""
 
 
 class SqlStore:
@@ -51,7 +51,7 @@ class SqlStore:
 
     Attributes:
         database: see above.
-        protector: turns and encrypts. sealer: seals rows.
+        protector: turns and encrypts. sealer: seals rows. codes: of faces that are searched.
         journal: called in the transaction of every change with the connection, what was done and to whom ("": all);
             None: nobody is.
     """
@@ -69,6 +69,7 @@ class SqlStore:
         self.protector.key.find(store_row.key_id)
         self.protector.transform_key.find(store_row.transform_id)
         self.sealer = database.sealer = Sealer(self.protector)
+        self.codes = SearchCodes(self.protector, database)
         self.journal: Callable[[Connection, str, str], None] | None = None
         if not store_row.sealed:
             self._seal_what_is_there()
@@ -108,29 +109,26 @@ class SqlStore:
             by_user.setdefault(check_user(template.user), []).append(template)
         replaced = False
         with self.database.write() as connection:
-            # Shared lock on PostgreSQL: a rotation waits for this row, or this row for the rotation.
-            current = connection.execute(select(stores).with_for_update(read=True)).one()
+            current = current_writing(connection, held=True)
             for user, of_user in sorted(by_user.items()):
                 stored = _stored(connection, user, replace)
                 replaced |= bool(stored)
                 factors = [template.factor for template in of_user]
-                keys = (current.key_id, current.transform_id)
-                self._compose(connection, user, keys, gone=("motion", "appearance") if whole else factors)
+                self._compose(connection, user, current, gone=("motion", "appearance") if whole else factors)
                 if whole:
                     connection.execute(delete(table).where((table.c.user == user) & table.c.factor.not_in(factors)))
                 for template in of_user:
                     enrolled = stored.get(template.factor, now)
-                    composed = dataclasses.replace(template, user=user)
-                    _write(connection, self.protector.seal(composed, *keys, enrolled, now))
+                    self._write(connection, dataclasses.replace(template, user=user), current, (enrolled, now))
                 self._changed(connection, "enrol again" if stored else "enrol", user)
         if replaced:
             self.database.scrub()
 
-    def _compose(self, connection: Connection, user: str, keys: tuple[str, str], gone: Collection[str]) -> None:
+    def _compose(self, connection: Connection, user: str, writing: Writing, gone: Collection[str]) -> None:
         """Bring the rows that an earlier version kept under another form of a name under this one.
 
         Args:
-            keys: ids of those to seal with. gone: factors whose rows are replaced or removed all the same.
+            writing: the keys to seal with. gone: factors whose rows are replaced or removed all the same.
         """
         others = name_forms(user)[1:]
         rows = connection.execute(select(table).where(table.c.user.in_(others))).mappings().all() if others else []
@@ -139,7 +137,7 @@ class SqlStore:
             here = (table.c.user == user) & (table.c.factor == row["factor"])
             if row["factor"] not in gone and connection.execute(select(table.c.row_id).where(here)).first() is None:
                 composed = dataclasses.replace(self.protector.restore(dict(row)), user=user)
-                _write(connection, self.protector.seal(composed, *keys, row["enrolled"], row["changed"]))
+                self._write(connection, composed, writing, (row["enrolled"], row["changed"]))
 
     def _changed(self, connection: Connection, action: str, user: str) -> None:
         """Seal what is stored of a user by now, and tell the journal."""
@@ -165,17 +163,28 @@ class SqlStore:
             self.protector.compare(self._decoy(probe, current), probe)
             raise
 
-    def search(self, factor: Factor, probe: Embedding) -> Iterator[tuple[str, FloatArray]]:
+    def search(self, factor: Factor, probe: Embedding, least: float = -1.0) -> Iterator[tuple[str, FloatArray]]:
         """See TemplateStore.search."""
         here = (table.c.factor == factor) & (table.c.model_id == probe.model_id)
-        with self.database.read() as connection:
-            names = connection.scalars(select(table.c.user).where(here).order_by(table.c.user)).all()
-        for start in range(0, len(names), SEARCHED_AT_ONCE):
-            block = here & table.c.user.in_(names[start : start + SEARCHED_AT_ONCE])
+        names = self.codes.candidates(factor, probe, least)
+        while block := list(islice(names, SEARCHED_AT_ONCE)):
+            query = select(table).where(here & table.c.user.in_(block)).order_by(table.c.user)
             with self.database.read() as connection:
-                rows = connection.execute(select(table).where(block).order_by(table.c.user)).mappings().all()
-            for row in rows:
-                yield check_user(row["user"]), self.protector.compare(dict(row), probe)
+                rows = [*map(dict, connection.execute(query).mappings())]
+            for row, cosines in zip(rows, self.protector.compare_all(rows, probe), strict=True):
+                yield check_user(row["user"]), cosines
+
+    def index(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """See TemplateStore.index."""
+        made = 0
+        for made, lacking in self.codes.fill():
+            if progress is not None:
+                progress(made, lacking)
+        return made
+
+    def drop_index(self) -> None:
+        """See TemplateStore.drop_index."""
+        self.codes.remove()
 
     def _decoy(self, probe: Embedding, current: tuple[str, str]) -> dict[str, Any]:
         """A row of nobody: comparing with it takes as long as with somebody's, so that time doesn't tell who exists.
@@ -265,10 +274,10 @@ class SqlStore:
     def revoke(self, user: str) -> None:
         """See TemplateStore.revoke."""
         with self.database.write() as connection:
-            current = connection.execute(select(stores).with_for_update(read=True)).one()
+            current = current_writing(connection, held=True)
             hold_user(connection, user)
             rows = connection.execute(select(table).where(_of(user)).with_for_update()).mappings().all()
-            self._seal_again(connection, rows, current.key_id, current.transform_id)
+            self._seal_again(connection, rows, current)
             if rows:
                 self._changed(connection, "revoke", user)
         if not rows:
@@ -289,7 +298,7 @@ class SqlStore:
                 )
             rows = connection.execute(select(table).with_for_update()).mappings().all()
             sound = [user for user in {name_forms(row["user"])[0] for row in rows} if self._is_sound(connection, user)]
-            self._seal_again(connection, rows, key_id, transform_id)
+            self._seal_again(connection, rows, Writing(key_id, transform_id, bool(current.indexed)))
             self.sealer.reseal(connection, key_id)
             connection.execute(update(stores).values(key_id=key_id, transform_id=transform_id))
             for user in sound:  # what was put back stays refused
@@ -309,10 +318,19 @@ class SqlStore:
             return False
         return True
 
-    def _seal_again(self, connection: Connection, rows: Any, key_id: str, transform_id: str) -> None:
+    def _seal_again(self, connection: Connection, rows: Any, writing: Writing) -> None:
         for row in rows:
-            template = self.protector.restore(dict(row))
-            _write(connection, self.protector.seal(template, key_id, transform_id, row["enrolled"], row["changed"]))
+            self._write(connection, self.protector.restore(dict(row)), writing, (row["enrolled"], row["changed"]))
+
+    def _write(
+        self, connection: Connection, template: Template, writing: Writing, dates: tuple[datetime, datetime]
+    ) -> None:
+        """Put a template, and its search code, in place of what was there; `dates`: enrolled, changed."""
+        row = self.protector.seal(template, writing.key_id, writing.transform_id, *dates)
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(table).values(**row)
+        connection.execute(statement.on_conflict_do_update(index_elements=["user", "factor"], set_=row))
+        self.codes.keep(connection, template, row["row_id"], writing)
 
     @property
     def schema_version(self) -> str:
@@ -336,13 +354,6 @@ class SqlStore:
 def _protector(store_id: str, key: str, transform_key: str) -> Protector:
     source = KeySource(key) if key else KeyFile(store_id)
     return Protector(store_id, source, KeySource(transform_key) if transform_key else source)
-
-
-def personal_tables(connection: Connection) -> list[Table]:
-    """Our tables of a database with rows of users, but for the audit trail, which is only added to."""
-    names = [name for name in inspect(connection).get_table_names() if name.startswith(OURS) and name not in KEPT]
-    found = [Table(name, MetaData(), autoload_with=connection) for name in names]
-    return [where for where in found if "user" in where.c]
 
 
 def hold_user(connection: Connection, user: str) -> None:
@@ -373,10 +384,3 @@ def _of(user: str) -> Any:
 
 def _here(user: str, factor: str) -> Any:
     return _of(user) & (table.c.factor == factor)
-
-
-def _write(connection: Connection, row: dict[str, Any]) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(
-        dialect.insert(table).values(**row).on_conflict_do_update(index_elements=["user", "factor"], set_=row)
-    )

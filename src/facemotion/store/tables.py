@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -55,6 +56,7 @@ store = Table(
     Column("key_id", String(16), nullable=False),
     Column("transform_id", String(16), nullable=False),
     Column("sealed", Integer),  # 1 once users are sealed; empty in a store of an earlier version
+    Column("indexed", Integer),  # 1 while faces get search codes; see codes.py
 )
 
 # A row of each user: a digest of which templates they have, sealed, with a number that only grows; see seals.py.
@@ -84,5 +86,21 @@ templates = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("enrolled", Moment, nullable=False),
     Column("changed", Moment, nullable=False),
-    Index("facemotion_templates_factor", "factor", "model_id"),  # a face is looked for among all of one factor
+    # A face is looked for among all of one factor, without a look at their payloads.
+    Index("facemotion_templates_factor", "factor", "model_id", "user", "row_id"),
+)
+
+# What a search reads of everybody in place of their templates, where the store is indexed: a 12-byte nonce and the
+# encrypted code. It belongs to one writing of a template, named by its `row_id`, and goes with it.
+codes = Table(
+    "facemotion_codes",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("factor", String(16), primary_key=True),
+    Column("row_id", String(32), nullable=False),
+    Column("code", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["user", "factor"], ["facemotion_templates.user", "facemotion_templates.factor"], ondelete="CASCADE"
+    ),
+    sqlite_with_rowid=False,  # the rows lie in the order of their key
 )

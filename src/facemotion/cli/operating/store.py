@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     group.command()(revoke)
     group.command()(scrub)
     group.command()(seal)
+    group.command()(index)
     app.add_typer(group, name="store")
 
 
@@ -98,3 +99,26 @@ def seal(
         print_json({"sealed": True, "keys": [key.id for key in strange]})
     else:
         print("What the database holds is sealed.")
+
+
+def index(
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the search codes, and make none any more.")] = False,
+    store: StoreOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Give each enrolled face a search code, so that looking for duplicate faces is fast among many."""
+    from facemotion.cli.terminal.progress import Progress
+    from facemotion.store import open_store
+
+    with open_store(store or default_store(), make=False) as opened:
+        if remove:
+            opened.drop_index()
+        else:
+            with Progress("faces", quiet=json) as progress:
+                made = opened.index(progress)
+    if json:
+        print_json({"indexed": False} if remove else {"indexed": True, "made": made})
+    elif remove:
+        print("The search codes are deleted; new faces get none.")
+    else:
+        print(f"Faces that were given a search code: {made}. New ones get theirs when they are enrolled.")
