@@ -148,6 +148,15 @@ class RenewalSettings:
 
 
 @dataclass(frozen=True)
+class AuditSettings:
+    """How long the audit trail is kept."""
+
+    keep_days: int = option(
+        0, "rows of the audit trail are kept for; 0: for ever", unit="days", minimum=0, maximum=36500
+    )
+
+
+@dataclass(frozen=True)
 class SessionSettings:
     """Sessions that back ends send their users to the page for, and where these may go from there."""
 
@@ -194,6 +203,7 @@ class ServiceSettings:
     attempts: AttemptSettings = field(default_factory=AttemptSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     renewal: RenewalSettings = field(default_factory=RenewalSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
 
 

@@ -138,7 +138,20 @@ heads = Table(
     Column("seal", LargeBinary),
 )
 
-# The audit trail: rows are added, never changed (triggers hold that); each carries the digest of the one before.
+# Where the trail begins, once rows were pruned: number and digest of the last one that is gone, and the largest mark in
+# those rows; sealed, one row.
+starts = Table(
+    "facemotion_service_start",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("seal", LargeBinary),
+)
+
+# The audit trail: rows are added, never changed, and removed from its beginning alone (triggers hold that); each
+# carries the digest of the one before.
 audit = Table(
     "facemotion_service_audit",
     metadata,

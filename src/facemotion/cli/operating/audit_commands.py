@@ -1,4 +1,4 @@
-"""`facemotion audit check`, `show`."""
+"""`facemotion audit check`, `show`, `prune`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.terminal.console import JsonOption, StoreOption, default_store, print_json
+from facemotion.cli.terminal.console import JsonOption, StoreOption, agreed, default_store, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Read and check the audit trail of the service.", no_args_is_help=True)
     group.command()(check)
     group.command()(show)
+    group.command()(prune)
     app.add_typer(group, name="audit")
 
 
@@ -29,9 +30,10 @@ def check(
     with open_database(store or default_store(), make=False) as database:
         report = audit.check(database, expect)
     if json:
-        print_json({"rows": report.rows, "head": report.head})
+        print_json({"rows": report.rows, "pruned": report.pruned, "head": report.head})
     else:
-        print(f"The trail holds: {report.rows} rows. Note its newest digest elsewhere: {report.head}")
+        pruned = f" behind {report.pruned} that were pruned" if report.pruned else ""
+        print(f"The trail holds: {report.rows} rows{pruned}. Note its newest digest elsewhere: {report.head}")
 
 
 def show(
@@ -64,3 +66,31 @@ def show(
             str(row.number), f"{moment:%Y-%m-%d %H:%M:%S}", Text(row.actor), row.action, Text(row.user), row.outcome
         )
     Console().print(table)
+
+
+def prune(
+    days: Annotated[int, typer.Option(help="Keep the rows of so many days; older ones go.", min=1)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    store: StoreOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Remove rows from the beginning of the audit trail; the rest can be checked as before. Asks first."""
+    import time
+
+    from facemotion.errors import UsageError
+    from facemotion.service.guard import audit
+    from facemotion.service.migrate import open_database
+
+    if json and not yes:
+        raise UsageError("Give --yes to prune the audit trail; with --json nothing is asked.")
+    before = time.time() - 86400 * days
+    with open_database(store or default_store(), make=False) as database:
+        count = audit.older_rows(database, before)
+        if count and not yes and not agreed(f"Remove {count} rows of the audit trail, older than {days} days?"):
+            print("Nothing was removed.")
+            raise typer.Exit(2)
+        pruned = audit.prune(database, before)
+    if json:
+        print_json({"pruned": pruned})
+    else:
+        print(f"Rows that were removed: {pruned}.")

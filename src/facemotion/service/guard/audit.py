@@ -2,8 +2,8 @@
 
 Each row carries the SHA-256 of itself and of the row before, so that a change, a removal or an insertion shows. The
 newest row is sealed under the store's key, so that whoever can write the database alone can't write the trail anew or
-cut it. They can put back a whole earlier state: note the digest of the newest row elsewhere now and then, and `check`
-finds out whether the trail still leads there.
+cut it. Where it begins, once old rows were pruned, is sealed too. They can put back a whole earlier state: note the
+digest of the newest row elsewhere now and then, and `check` finds out whether the trail still leads there.
 
 Rows about a user carry marks: which generation of their templates and of their recordings was stored last. An older one
 that was put back is found out by them.
@@ -18,11 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, delete, func, insert, inspect, select
 
 from facemotion.errors import AuditError
 from facemotion.service.guard.history import (
-    START,
+    MARKS,
+    TrailStart,
     check_end,
     end_of_trail,
     hold_trail,
@@ -30,6 +31,8 @@ from facemotion.service.guard.history import (
     seal_end,
     seal_recordings,
     seal_revocations,
+    seal_start,
+    start_of_trail,
 )
 from facemotion.service.sql_tables import audit as table
 from facemotion.service.sql_tables import heads, memories, recordings
@@ -40,6 +43,8 @@ from facemotion.store.tables import users
 
 MOST_ROWS = 1000
 """Rows that are read at a time."""
+PRUNED_AT_ONCE = 1000
+"""Rows that are removed in one transaction: nothing can be noted meanwhile."""
 LEAST_NUMBER = -(2**31)
 """PostgreSQL's least integer: a row that was slipped in before the first one is a row too."""
 FRESH = ("enrol", "enrol again", "seal")
@@ -84,10 +89,12 @@ class AuditReport:
     """A trail that holds.
 
     Attributes:
-        rows: how many. head: digest of the newest row, to be noted elsewhere.
+        rows: how many. pruned: how many were removed from its beginning.
+        head: digest of the newest row, to be noted elsewhere.
     """
 
     rows: int
+    pruned: int
     head: str
 
 
@@ -187,26 +194,106 @@ def check(database: Database, expected: str = "") -> AuditReport:
     Raises:
         AuditError: the first row that doesn't hold is named; or the trail doesn't end as it was left.
     """
-    walk = _Walk(expected)
+    while True:
+        with database.read() as connection:
+            start = start_of_trail(database, connection)
+        try:
+            return _check(database, start, expected)
+        except AuditError:
+            with database.read() as connection:
+                if start_of_trail(database, connection) == start:  # else rows were pruned meanwhile
+                    raise
+
+
+def _check(database: Database, start: TrailStart, expected: str) -> AuditReport:
+    walk = _Walk(start, expected)
     walk.over(_all(database, LEAST_NUMBER))
     with database.write() as connection:  # rows that came meanwhile, and the end that nothing is added to now
         hold_trail(connection)
-        walk.over(_all(database, walk.count or LEAST_NUMBER))
-        check_end(database, connection, walk.count, walk.previous)
+        walk.over(_all(database, walk.number or LEAST_NUMBER))
+        check_end(database, connection, walk.number, walk.previous)
     if not walk.met:
-        raise AuditError("No row of the audit trail has the expected digest: it was cut or written anew.")
-    return AuditReport(walk.count, walk.previous)
+        pruned = ", or that row was pruned" if start.number else ""
+        raise AuditError(
+            f"No row of the audit trail has the expected digest: it was cut or written anew{pruned}; look for a digest "
+            "noted later."
+        )
+    return AuditReport(walk.number - start.number, start.number, walk.previous)
+
+
+def older_rows(database: Database, before: float) -> int:
+    """How many rows `prune` would remove.
+
+    Args:
+        before: seconds since 1970.
+    Raises:
+        AuditError: where the trail begins was altered.
+    """
+    with database.read() as connection:
+        return max(0, _last_before(connection, before) - start_of_trail(database, connection).number)
+
+
+def prune(database: Database, before: float, actor: str = COMMAND_LINE) -> int:
+    """Remove the rows before a moment from the beginning of the trail, each held to its digest first.
+
+    What must not be lost stays: the number and digest of the last row that goes, so that the trail can be checked from
+    there on; and what rows say of the newest state of each enrolled user and of revoked keys, in new rows. Of users who
+    are gone, the largest mark stays, by which all that is put back of them is found out, and no name.
+
+    Args:
+        before: seconds since 1970. actor: who does it.
+    Returns:
+        How many rows went. They are gone from the file of SQLite too.
+    Raises:
+        AuditError: the trail doesn't hold; what was looked at before that row may be gone.
+    """
+    pruned = 0
+    while True:
+        with database.write() as connection:
+            hold_trail(connection)
+            start, last = start_of_trail(database, connection), _last_before(connection, before)
+            if last <= start.number:
+                break
+            if not pruned:  # about nobody, so that it carries what was noted of revoked keys, too
+                append(database, actor, "prune", "", "done", {"through": last})
+            found = read(database, start.number, PRUNED_AT_ONCE)
+            rows = [row for row in found if row.number <= last] or found  # a hole: the walk names it
+            walk = _Walk(start, "")
+            walk.over(iter(rows))
+            marks = [mark for row in rows for name, mark in json.loads(row.detail).items() if name in MARKS]
+            for user in _last_named_before(connection, walk.number):
+                append(database, actor, "carry over", user, "done")
+            seal_start(database, connection, TrailStart(walk.number, walk.previous, max(start.floor, *marks, 0)))
+            connection.execute(delete(table).where(table.c.number <= walk.number))
+        pruned += len(rows)
+    if pruned:
+        database.scrub()
+    return pruned
+
+
+def _last_before(connection: Connection, before: float) -> int:
+    """Number of the last row before the first one of a moment or later; 0 where there is none."""
+    first = connection.scalar(select(func.min(table.c.number)).where(table.c.at >= before))
+    return end_of_trail(connection)[0] if first is None else first - 1
+
+
+def _last_named_before(connection: Connection, number: int) -> Sequence[str]:
+    """Enrolled users whom no row behind a number is about."""
+    later = select(table.c.number).where((table.c.user == users.c.user) & (table.c.number > number))
+    return connection.scalars(select(users.c.user).where(~later.exists()).order_by(users.c.user)).all()
 
 
 class _Walk:
     """What was seen of the trail so far.
 
     Args:
+        start: where it begins.
         expected: digest of a row that is to be met; "" where none is.
     """
 
-    def __init__(self, expected: str) -> None:
-        self.previous, self.count, self.met = START, 0, not expected
+    def __init__(self, start: TrailStart, expected: str) -> None:
+        self.previous, self.number = start.digest, start.number
+        self.met = not expected or (start.number > 0 and expected == start.digest)
         self._expected = expected
 
     def over(self, rows: Iterator[AuditRow]) -> None:
@@ -216,13 +303,13 @@ class _Walk:
             AuditError: one doesn't hold.
         """
         for row in rows:
-            self.count += 1
-            if row.number != self.count:
-                what = "is missing" if row.number > self.count else "has a stranger before it"
-                raise AuditError(f"Row {self.count} of the audit trail {what}; restore the database from a backup.")
+            self.number += 1
+            if row.number != self.number:
+                what = "is missing" if row.number > self.number else "has a stranger before it"
+                raise AuditError(f"Row {self.number} of the audit trail {what}; restore the database from a backup.")
             if row.previous != self.previous or row.digest != row.computed():
                 raise AuditError(
-                    f"Row {self.count} of the audit trail was altered, or a row before it; compare it with a backup."
+                    f"Row {self.number} of the audit trail was altered, or a row before it; compare it with a backup."
                 )
             self.previous = row.digest
             self.met = self.met or row.digest == self._expected

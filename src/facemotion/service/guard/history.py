@@ -7,13 +7,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, text
 
 from facemotion.errors import AuditError, StoreCorruptError
 from facemotion.service.sql_tables import audit as trail
-from facemotion.service.sql_tables import heads, keys, memories, recordings
+from facemotion.service.sql_tables import heads, keys, memories, recordings, starts
 from facemotion.store.database import Database
 from facemotion.store.seals import READINGS, digest_of, later_than
 
@@ -22,6 +23,20 @@ START = "0" * 64
 """What the first row of the trail names as the digest before it."""
 NOBODY = ""
 """Stands in a user's place where API keys are meant."""
+
+
+@dataclass(frozen=True)
+class TrailStart:
+    """Where the audit trail begins.
+
+    Attributes:
+        number, digest: of the last row that was pruned; 0 and START where none was.
+        floor: the largest mark of the rows that were pruned; 0 where they had none.
+    """
+
+    number: int
+    digest: str
+    floor: int
 
 
 def seal_recordings(database: Database, connection: Connection, user: str) -> None:
@@ -96,12 +111,15 @@ def check_history(database: Database, connection: Connection, user: str) -> None
     Raises:
         StoreCorruptError: templates or recordings were altered, removed, or put back to an earlier state.
     """
-    marks = marks_of(connection, user)
+    marks, floor = marks_of(connection, user), start_of_trail(database, connection).floor
     now = {
         "generation": database.sealer.check_user(connection, user),
         "kept": checked_recordings(database, connection, user)[1],
     }
-    if any(now[name] < mark for name, mark in marks.items()) and now["generation"]:
+    early = any(now[name] < mark for name, mark in marks.items())
+    # Of whom the trail knows nothing, rows may have been pruned since: nothing as old as those is the newest.
+    early = early or any(0 < now[name] <= floor for name in MARKS if name not in marks)
+    if early and now["generation"]:
         raise StoreCorruptError(
             f"What is stored of user {user!r} was put back to an earlier state; delete the user and enrol again."
         )
@@ -118,6 +136,25 @@ def end_of_trail(connection: Connection) -> tuple[int, str]:
     newest = select(trail.c.number, trail.c.digest).order_by(trail.c.number.desc()).limit(1)
     row = connection.execute(newest).one_or_none()
     return (0, START) if row is None else (row.number, row.digest)
+
+
+def start_of_trail(database: Database, connection: Connection) -> TrailStart:
+    """Where the audit trail begins.
+
+    Raises:
+        AuditError: that was altered.
+    """
+    row = connection.execute(select(starts)).mappings().one_or_none()
+    if row is None:
+        return TrailStart(0, START, 0)
+    if not database.sealer.holds(connection, starts.name, row):
+        raise AuditError("Where the audit trail begins was altered; restore the database from a backup.")
+    return TrailStart(row["number"], row["digest"], row["floor"])
+
+
+def seal_start(database: Database, connection: Connection, start: TrailStart) -> None:
+    """Let the audit trail begin later: rows up to there can be removed from now on."""
+    database.sealer.write(connection, starts, {"one": 1, **asdict(start)})
 
 
 def seal_end(database: Database, connection: Connection, number: int, digest: str) -> None:

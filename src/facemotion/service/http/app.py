@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -38,8 +39,9 @@ from facemotion.verifier import Verifier
 
 log = logging.getLogger("facemotion.service")
 
-CHECK_EVERY_SECONDS = 86400.0
-"""How often the whole audit trail is checked; its end is at every deed."""
+DAY_SECONDS = 86400.0
+CHECK_EVERY_SECONDS = DAY_SECONDS
+"""How often the whole audit trail is checked, and pruned; its end is at every deed."""
 SCRUB_EVERY_SECONDS = 30.0
 """How often a deletion that couldn't be finished is tried again."""
 FORGET_EVERY_SECONDS = 300.0
@@ -117,7 +119,8 @@ def _lifespan(
             operations.tidy()
             context = app.state.context = ServiceContext(operations, settings)
             app.state.live = Live(context)
-            work = [_finish_deletions(store.database), _check_trail(store.database), _forget_sessions(operations)]
+            trail = _look_after_trail(store.database, settings.audit.keep_days)
+            work = [_finish_deletions(store.database), trail, _forget_sessions(operations)]
             if settings.sessions.webhook:
                 from facemotion.service.http.webhooks import Webhooks  # late: others need no HTTP client
 
@@ -150,15 +153,19 @@ async def _forget_sessions(operations: Operations) -> None:
             log.warning("Old sessions couldn't be cleared up: %s", type(error).__name__)
 
 
-async def _check_trail(database: Database) -> None:
-    """Say in the log where the audit trail doesn't hold: at the start, and now and then."""
+async def _look_after_trail(database: Database, keep_days: int) -> None:
+    """At the start and now and then, say in the log where the audit trail doesn't hold, and prune it where it does."""
     while True:
         try:
             await asyncio.to_thread(audit.check, database)
+            if keep_days:
+                before = time.time() - keep_days * DAY_SECONDS
+                if pruned := await asyncio.to_thread(audit.prune, database, before, "service"):
+                    log.info("%d rows of the audit trail were older than %d days and are gone", pruned, keep_days)
         except AuditError as error:
             log.error("%s", error)
         except StoreError as error:  # away or busy; requests find that out, too
-            log.warning("The audit trail couldn't be checked: %s", type(error).__name__)
+            log.warning("The audit trail couldn't be looked after: %s", type(error).__name__)
         await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
