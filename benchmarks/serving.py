@@ -37,7 +37,23 @@ def served(folder: Path, workers: int, settings: str = "") -> Iterator[tuple[str
     Yields:
         its address, an administrator's key, its process.
     """
-    store = folder / "store.db"
+    key, environment = prepare(folder, str(folder / "store.db"), settings)
+    url, child = start(folder, environment, "--port", "0", "--workers", str(workers))
+    try:
+        yield url, key, psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def prepare(folder: Path, store: str, settings: str = "") -> tuple[str, dict[str, str]]:
+    """A store with an administrator's API key, and files of settings.
+
+    Args:
+        folder: for the store's key and the settings. store: path or URL. settings: of the service, TOML.
+    Returns:
+        the API key, and the environment of a service.
+    """
     (folder / "store.key").write_text(new_key(), "utf-8")
     (folder / "store.key").chmod(0o600)
     store_key = f"file:{folder / 'store.key'}"
@@ -46,36 +62,35 @@ def served(folder: Path, workers: int, settings: str = "") -> Iterator[tuple[str
     (folder / "service.toml").write_text(settings or SETTINGS, "utf-8")
     # The drawing of `take` stands still but for its mouth, which is near what is refused as a photograph.
     (folder / "config.toml").write_text("[quality]\nmin_own_motion = 1.0\n", "utf-8")
-    environment = os.environ | {
-        "FACEMOTION_STORE": str(store),
+    return key, os.environ | {
+        "FACEMOTION_STORE": store,
         "FACEMOTION_STORE_KEY": store_key,
         "XDG_CONFIG_HOME": str(folder),
         "FACEMOTION_CONFIG": str(folder / "config.toml"),
     }
-    command = [sys.executable, "-m", "facemotion.cli", "serve", "--port", "0", "--workers", str(workers), "--json"]
+
+
+def start(folder: Path, environment: dict[str, str], *options: str) -> tuple[str, subprocess.Popen[str]]:
+    """`facemotion serve` with what `prepare` made; its address and process, once it is ready."""
+    command = [sys.executable, "-m", "facemotion.cli", "serve", "--json", *options]
     command += ["--service", str(folder / "service.toml")]
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as child,
-    ):
-        assert child.stdout is not None
-        text = ""
-        while not text.rstrip().endswith("}"):
-            line = child.stdout.readline()
-            if not line:
-                raise SystemExit((folder / "log").read_text("utf-8"))
-            text += line
-        url = json.loads(text)["url"]
-        for _ in range(600):
-            try:
-                if httpx.get(f"{url}/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
+    with (folder / "log").open("a") as log:
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert child.stdout is not None
+    text = ""
+    while not text.rstrip().endswith("}"):
+        line = child.stdout.readline()
+        if not line:
+            raise SystemExit((folder / "log").read_text("utf-8"))
+        text += line
+    url = json.loads(text)["url"]
+    for _ in range(600):
         try:
-            yield url, key, psutil.Process(child.pid)
-        finally:
-            child.terminate()
+            if httpx.get(f"{url}/ready").status_code == 200:
+                break
+        except httpx.TransportError:
+            time.sleep(0.1)
+    return url, child
 
 
 def take(seed: int, length: float = 1.0, side: int = 320) -> bytes:
