@@ -35,11 +35,12 @@ from facemotion.service.guard.history import seal_recordings
 from facemotion.service.settings import AttemptSettings
 from facemotion.service.sql_tables import recordings
 from facemotion.store import open_store
+from facemotion.types import Embedding
 
 from .samples import make_template, turn_back
 from .test_seals import put_back, state_of
 
-KEPT = ("templates", "users", "service_keys", "service_failures", "service_recordings", "service_memories")
+KEPT = ("templates", "codes", "users", "service_keys", "service_failures", "service_recordings", "service_memories")
 
 
 @pytest.fixture
@@ -69,6 +70,7 @@ def served(store_url) -> dict[str, Any]:
         audit.keep_journal(store)
         store.put(make_template("alice"), make_template("alice", "appearance", dimension=64, model_id="sface"))
         store.put(make_template("bob", seed=1))
+        store.index()
         keys, attempts = ApiKeys(store.database), Attempts(store.database, AttemptSettings())
         good, gone = keys.add("door", "verify"), keys.add("old", "admin")
         keys.revoke(gone.split("_")[1])
@@ -90,6 +92,10 @@ def test_what_is_restored_is_what_was_backed_up_under_seals_that_hold(served, st
         database = store.database
         assert state_of(database, *KEPT) == served["state"]
         np.testing.assert_allclose(store.get("bob", "motion").vectors, make_template(seed=1).vectors, atol=1e-6)
+        face = make_template("alice", "appearance", dimension=64, model_id="sface")
+        probe = Embedding(face.vectors[0].copy(), face.model_id)
+        assert [user for user, _ in store.search("appearance", probe)] == ["alice"]
+        assert len(served["state"]["codes"]) == 1
         assert audit.check(database, served["head"]).rows == 3
         assert [row.action for row in audit.read(database)] == ["enrol", "enrol", "restore"]
         assert ApiKeys(database).authenticate(served["good"]).name == "door"

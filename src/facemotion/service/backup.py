@@ -187,7 +187,7 @@ def _is_served(database: Database) -> bool:
 
 def _copied() -> list[Table]:
     """The tables whose rows are kept, as this version of the code uses them."""
-    return [where for where in (*store_tables.tables.values(), *service_tables.tables.values()) if where not in PASSING]
+    return [where for where in (*store_tables.sorted_tables, *service_tables.sorted_tables) if where not in PASSING]
 
 
 def _copy(source: Database, reading: Connection, writing: Connection) -> dict[str, int]:
@@ -313,7 +313,7 @@ def _refuse_content(target: Database, connection: Connection) -> None:
         BackupError: a store holds more than what it is.
     """
     there = set(look_into(connection).get_table_names())
-    for where in (*store_tables.tables.values(), *service_tables.tables.values()):
+    for where in (*store_tables.sorted_tables, *service_tables.sorted_tables):
         if where is not stores and where.name in there and connection.execute(select(where).limit(1)).first():
             raise BackupError(f"{target.name} isn't empty; restore into a new store, which `--store` names.")
 
