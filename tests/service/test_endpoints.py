@@ -343,7 +343,7 @@ def test_metrics_tell_every_digit():
     metrics = Metrics()
     metrics.count("facemotion_live_frames_total", 12345678, outcome="used")
     metrics.observe("facemotion_request_seconds", 1234.56789, route="r")
-    text = metrics.text({"gauge": 2.0})
+    text = metrics.text({"facemotion_seats_taken": 2.0})
     assert 'outcome="used"} 12345678\n' in text
     assert 'facemotion_request_seconds_sum{route="r"} 1234.56789\n' in text
     assert 'facemotion_request_seconds_count{route="r"} 1\n' in text

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from facemotion.service.guard import audit
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.guard.history import check_history
 from facemotion.service.http.app import _look_after_trail
+from facemotion.service.metrics import Metrics
 from facemotion.store import open_store
 from facemotion.store.sql import SqlStore
 
@@ -47,6 +49,16 @@ def fill(store: SqlStore, names: str) -> float:
 def hold(store: SqlStore, user: str) -> None:
     with store.database.read() as connection:
         check_history(store.database, connection, user)
+
+
+def look_after(store: SqlStore, metrics: Metrics, keep_days: int) -> None:
+    """What a service does about its trail when it starts."""
+
+    async def begin() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(_look_after_trail(store.database, metrics, keep_days), 0.5)
+
+    asyncio.run(begin())
 
 
 def test_rows_before_a_moment_go_and_the_rest_is_checked_from_there(store, store_url, monkeypatch):
@@ -154,6 +166,8 @@ def test_a_trail_that_does_not_hold_is_not_pruned(store):
         connection.execute(delete(audit.table).where(audit.table.c.number == 1))
     with pytest.raises(AuditError, match="Row 1 of the audit trail is missing"):
         audit.prune(store.database, time.time())
+    look_after(store, metrics := Metrics(), 1)
+    assert "facemotion_trail_faults_total 1\n" in metrics.text({})
     assert [row.number for row in audit.read(store.database)] == [2, 3]
 
 
@@ -163,18 +177,9 @@ def test_a_service_prunes_what_is_older_than_its_setting(store, monkeypatch):
         fill(store, "abc")
     fill(store, "d")
 
-    async def serve(keep_days: int) -> None:
-        chore = asyncio.create_task(_look_after_trail(store.database, keep_days))
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if audit.read(store.database)[-1].action == "prune":
-                break
-        chore.cancel()
-        await asyncio.gather(chore, return_exceptions=True)
-
-    asyncio.run(serve(4))
+    look_after(store, Metrics(), 4)
     assert audit.check(store.database).pruned == 0
-    asyncio.run(serve(2))
+    look_after(store, Metrics(), 2)
     assert [(row.number, row.actor, row.action) for row in audit.read(store.database)] == [
         (4, "k door", "verify"),
         (5, "service", "prune"),

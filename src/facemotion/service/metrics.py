@@ -21,7 +21,14 @@ _HELP = {
     "facemotion_request_seconds": "Time from the head of a request to its answer, by route.",
     "facemotion_attempts_total": "Attempts by action and outcome, as the audit trail names them.",
     "facemotion_live_frames_total": "Frames of live sessions by what became of them.",
+    "facemotion_trail_faults_total": "Times that the audit trail was checked and didn't hold.",
 }
+GAUGES = {
+    "facemotion_seats_taken": "Analyses under way and waiting, in the worker that answers.",
+    "facemotion_users_outdated": "Users whose template is of an earlier encoder.",
+    "facemotion_users_locked": "Names that only an administrator unlocks.",
+}
+"""What is asked for at the moment of a scrape."""
 
 
 class Metrics:
@@ -59,7 +66,11 @@ class Metrics:
             write_whole(self._file, json.dumps(self._numbers))
 
     def text(self, gauges: dict[str, float]) -> str:
-        """All numbers, of all workers; `gauges` are of this one alone."""
+        """All numbers, of all workers.
+
+        Args:
+            gauges: of this moment, by names of GAUGES; of this worker alone.
+        """
         self.save()
         with self._lock:
             total = dict(self._numbers)
@@ -75,7 +86,7 @@ class Metrics:
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             lines += [f"{series} {total[series]!r}" for series in of_metric]
         for name, number in gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {number!r}"]
+            lines += [f"# HELP {name} {GAUGES[name]}", f"# TYPE {name} gauge", f"{name} {number!r}"]
         return "\n".join(lines) + "\n"
 
     def _add(self, series: str, number: float) -> None:

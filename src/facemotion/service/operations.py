@@ -40,6 +40,8 @@ from facemotion.verifier import Verifier
 
 log = logging.getLogger(__name__)
 ATTEMPTS = ("verify", "enrol", "enrol again")
+ATTACKS = ("replay", "frozen", "loop", "presentation attack")
+"""Outcomes of recordings that aren't live."""
 OUTDATED = "must enrol again"
 """Outcome for a user whose templates are of other models, or lack a factor that is compared by now."""
 
@@ -78,6 +80,9 @@ class Operations:
         self._replay = settings.replay
         self._analysis_seconds = settings.limits.analysis_seconds
         self._detector = detector
+        # Counted from 0, so that the first one shows as an increase.
+        for outcome in ("accepted", "rejected", "unknown user", OUTDATED, *ATTACKS):
+            metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
     def recorder(self) -> Recorder:
         """For a live session; hand its `finish` to `judge`."""

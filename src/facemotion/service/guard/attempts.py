@@ -244,6 +244,12 @@ class Attempts:
             rows = connection.execute(select(failures).where(failures.c.user.in_(users))).mappings().all()
         return dict.fromkeys(users, FREE) | {row["user"]: self._lock_state(row, now) for row in rows}
 
+    def count_locked(self) -> int:
+        """How many names only an administrator unlocks."""
+        locked = failures.c["count"] >= self._settings.lock_failures
+        with self._database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(failures).where(locked)) or 0
+
     def tidy(self) -> None:
         """Forget expired nonces and failures of long ago."""
         now = time.time()

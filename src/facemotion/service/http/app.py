@@ -119,7 +119,7 @@ def _lifespan(
             operations.tidy()
             context = app.state.context = ServiceContext(operations, settings)
             app.state.live = Live(context)
-            trail = _look_after_trail(store.database, settings.audit.keep_days)
+            trail = _look_after_trail(store.database, operations.metrics, settings.audit.keep_days)
             work = [_finish_deletions(store.database), trail, _forget_sessions(operations)]
             if settings.sessions.webhook:
                 from facemotion.service.http.webhooks import Webhooks  # late: others need no HTTP client
@@ -153,8 +153,9 @@ async def _forget_sessions(operations: Operations) -> None:
             log.warning("Old sessions couldn't be cleared up: %s", type(error).__name__)
 
 
-async def _look_after_trail(database: Database, keep_days: int) -> None:
+async def _look_after_trail(database: Database, metrics: Metrics, keep_days: int) -> None:
     """At the start and now and then, say in the log where the audit trail doesn't hold, and prune it where it does."""
+    metrics.count("facemotion_trail_faults_total", 0)
     while True:
         try:
             await asyncio.to_thread(audit.check, database)
@@ -164,6 +165,7 @@ async def _look_after_trail(database: Database, keep_days: int) -> None:
                     log.info("%d rows of the audit trail were older than %d days and are gone", pruned, keep_days)
         except AuditError as error:
             log.error("%s", error)
+            metrics.count("facemotion_trail_faults_total")
         except StoreError as error:  # away or busy; requests find that out, too
             log.warning("The audit trail couldn't be looked after: %s", type(error).__name__)
         await asyncio.sleep(CHECK_EVERY_SECONDS)

@@ -302,5 +302,6 @@ def metrics(request: Request, caller: RequestCaller) -> Response:
     gauges = {
         "facemotion_seats_taken": float(context.analysis.taken),
         "facemotion_users_outdated": float(context.operations.count_outdated()),
+        "facemotion_users_locked": float(context.operations.attempts.count_locked()),
     }
     return Response(context.metrics.text(gauges), media_type="text/plain; version=0.0.4")
