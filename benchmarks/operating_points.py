@@ -43,7 +43,7 @@ RECIPE = ROOT / "configs" / "shipped.toml"
 FILMED = "s1"  # the speaker whose other phrases are trained on
 SPOKEN_TAKES = 10  # of each phrase of each speaker
 SOURCE = (
-    "14 phrases of GRID by s1 (other phrases of whom were trained on) and by four speakers never seen (lips alone), "
+    "14 phrases of GRID by s1 (whose other phrases were trained on) and by four speakers never seen (lips alone), "
     "and rendered people (simulated, not real), all pairs; the threshold was chosen on these very trials"
 )
 Embedded = tuple[FloatArray, Sequence[ClipRecord]]
@@ -173,11 +173,12 @@ def milliseconds(encoder: Encoder, clip: FeatureSequence, repeats: int = 50) -> 
 def readme(measured: dict[str, dict[str, object]], default: str) -> str:
     """The table of the shipped encoder."""
     lines = [
-        "Clips that the shipped encoder wasn't trained on. Of the four speakers never seen, lips alone were recorded, "
-        "from which the mesh is drawn; they and their phrases were left out of every source. FMR and FNMR are at the "
-        f"default operating point (`{default}`, one take enrolled): impostor trials accepted and genuine trials "
-        f"rejected. Its threshold lets {float(default.removeprefix('fmr-')):.1%} of all pairs of all sets pass. "
-        "Simulated people make facial motions, real ones here speak: no real person's facial motions are at hand.",
+        "The shipped encoder wasn't trained on these clips. The four speakers and their phrases were left out of all "
+        "training. Only their lips were recorded; the mesh is drawn from them. FMR is the share of impostor trials "
+        "accepted, FNMR the share of genuine trials rejected. Both are at the default operating point "
+        f"(`{default}`, one take enrolled), whose threshold lets {float(default.removeprefix('fmr-')):.1%} of the "
+        "impostor trials of all sets together pass. The simulated people make facial motions. The real people speak, "
+        "since no facial motions of real people are at hand.",
         "",
         "| clips | prevalence | average precision | peak F1 | EER | FMR | FNMR |",
         "|---|---|---|---|---|---|---|",
