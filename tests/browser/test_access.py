@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from . import films
-from .conftest import ANNA_AGAIN, axe
+from .conftest import ANNA_AGAIN, PHONE, axe
 
 ROOT = Path(__file__).parents[2]
 VIEWS = ("home", "visit", "stage", "review", "verdict", "compare")
@@ -114,3 +114,17 @@ def test_the_types_hold():
         pytest.skip("needs the TypeScript compiler: npm install --global typescript, or its path in $TSC")
     done = subprocess.run([compiler, "-p", ROOT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_page_of_operations_reads_well_and_asks_for_nothing_elsewhere(server, visit, clean):
+    with visit(server, None) as visitor:
+        clean.append(visitor.come("/docs"))
+        assert axe(visitor.page) == []
+        visitor.shot("docs")
+        visitor.page.get_by_role("link", name="POST /v1/users/{user}/verify").click()
+        section = visitor.page.locator("section#verify")
+        section.get_by_role("link", name="Verdict").click()
+        assert visitor.page.url.endswith("#message-Verdict")
+        visitor.page.set_viewport_size(PHONE)
+        assert axe(visitor.page) == []
+        assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

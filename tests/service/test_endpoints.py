@@ -125,7 +125,7 @@ def test_a_method_that_a_path_does_not_take_is_answered_by_those_that_it_takes(s
         assert answer.json()["error"] == "FormError"
 
 
-@pytest.mark.parametrize("path", ["/", "/admin", "/health", "/ready"])
+@pytest.mark.parametrize("path", ["/", "/admin", "/docs", "/health", "/ready"])
 def test_head_is_answered_as_get_without_a_body(server, path):
     head, whole = (server.call(method, path, "") for method in ("HEAD", "GET"))
     assert (head.status_code, head.content) == (200, b"")

@@ -11,6 +11,7 @@ import pytest
 
 import facemotion.errors
 import facemotion.service
+from facemotion.service.http.docs_page import render
 from facemotion.service.live import protocol
 from facemotion.service.problems import Problem
 
@@ -18,7 +19,7 @@ STATIC = Path(facemotion.service.__file__).parent / "static"
 
 
 def test_the_page_and_its_files_are_served_with_a_strict_policy(server):
-    for path in ("/", "/admin", *(f"/static/{one.name}" for one in STATIC.iterdir())):
+    for path in ("/", "/admin", "/docs", *(f"/static/{one.name}" for one in STATIC.iterdir())):
         answer = server.call("GET", path, "")
         assert answer.status_code == 200
         policy = answer.headers["content-security-policy"]
@@ -28,7 +29,10 @@ def test_the_page_and_its_files_are_served_with_a_strict_policy(server):
     assert server.call("GET", "/", "").headers["content-type"].startswith("text/html")
 
 
-@pytest.mark.parametrize(("path", "styles"), [("/", ["style.css"]), ("/admin", ["style.css", "admin.css"])])
+@pytest.mark.parametrize(
+    ("path", "styles"),
+    [("/", ["style.css"]), ("/admin", ["style.css", "admin.css"]), ("/docs", ["style.css", "docs.css"])],
+)
 def test_a_page_carries_its_styles_and_the_policy_allows_these_alone(server, path, styles):
     answer = server.call("GET", path, "")
     inside = re.findall(r"<style>(.*?)</style>", answer.text, re.S)
@@ -37,6 +41,42 @@ def test_a_page_carries_its_styles_and_the_policy_allows_these_alone(server, pat
     allowed = re.search("style-src ([^;]+)", answer.headers["content-security-policy"])[1].split()
     assert allowed == ["'self'", *(f"'sha256-{digest}'" for digest in digests)]
     assert "stylesheet" not in answer.text
+
+
+def test_the_page_of_operations_names_all_of_them_and_needs_no_script(server):
+    answer = server.call("GET", "/docs", "")
+    description = server.call("GET", "/openapi.json", "").json()
+    html, policy = answer.text, answer.headers["content-security-policy"]
+    assert "script-src" not in policy
+    assert "connect-src" not in policy
+    assert not re.search(r"<script|<form|\son\w+=|\sstyle=|//", re.sub(r"<style>.*?</style>", "", html, flags=re.S))
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            section = re.search(f'<section id="{operation["operationId"]}">(.*?)</section>', html, re.S)[1]
+            assert f"{method.upper()} {path}" in section
+            assert all(f"<code>{one['name']}</code>" in section for one in operation.get("parameters", []))
+    for name, schema in description["components"]["schemas"].items():
+        section = re.search(f'<section id="message-{name}">(.*?)</section>', html, re.S)[1]
+        assert all(f"<code>{field}</code>" in section for field in schema.get("properties", {}))
+    ids = set(re.findall(r'id="([\w-]+)"', html))
+    assert set(re.findall(r'href="#([\w-]+)"', html)) <= ids
+    assert set(re.findall(r'(?:href|src)="(?!#)([^"]+)"', html)) == {"openapi.json", "static/icon.svg", "./"}
+
+
+def test_what_a_description_says_is_text_on_the_page():
+    told = {"schema": {"type": "string"}, "name": "q", "in": "query", "description": "<b>`bold` & more"}
+    operation = {"operationId": "ask", "summary": "Ask <i>.", "parameters": [told], "responses": {"204": {}}}
+    html = render(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "<t>", "version": "1", "summary": "s"},
+            "paths": {"/a": {"get": operation}},
+            "components": {"schemas": {}},
+        }
+    )
+    assert "&lt;b&gt;<code>bold</code> &amp; more" in html
+    assert "Ask &lt;i&gt;." in html
+    assert "&lt;t&gt; 1" in html
 
 
 @pytest.mark.parametrize("name", ["", "%2e%2e%2fsettings.py", "index", "style.css/x", "%00"])

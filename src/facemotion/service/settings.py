@@ -11,7 +11,7 @@ from facemotion.config import option
 from facemotion.errors import SettingsError
 
 ROOT_PATH = re.compile(
-    r"(?!/(?:v1|static|admin|health|ready|metrics|openapi\.json)(?:/|$))(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)*", re.ASCII
+    r"(?!/(?:v1|static|admin|docs|health|ready|metrics|openapi\.json)(?:/|$))(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)*", re.ASCII
 )
 """A stripped path must not look like one that still has its prefix; browsers and proxies resolve . and .. away."""
 

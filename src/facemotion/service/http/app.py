@@ -24,6 +24,7 @@ from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
 from facemotion.service.guard.replay import AttackDetector, RecordingMemory
 from facemotion.service.http.access_log import AccessLog
+from facemotion.service.http.docs_page import docs
 from facemotion.service.http.page import page
 from facemotion.service.http.responses import respond
 from facemotion.service.http.routes import routes
@@ -72,11 +73,11 @@ def create_app(
         version=__version__,
         summary="Verify a person by a secret facial motion made before a camera.",
         lifespan=_lifespan(store, settings, inference, store_key, detector, metrics_folder),
-        docs_url=None,  # their pages load scripts from other sites
+        docs_url=None,  # their pages load scripts from other sites; docs_page.py has one of our own
         redoc_url=None,
         redirect_slashes=False,  # a name that ends in one isn't the name without it
     )
-    routers = (routes(), session_routes(), page())
+    routers = (routes(), session_routes(), page(), docs())
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

@@ -46,17 +46,30 @@ async def administration() -> Response:
 
 async def static(name: str) -> Response:
     """A script or style of the page."""
-    return _answer(_read(name), name)
+    content, kind = _read(name), name.rpartition(".")[2]
+    return _answer(content, kind, POLICY.format(styles="'self'", frames="'none'"))
 
 
 def _page(name: str, words: Mapping[str, str] | None = None, frames: str = "") -> Response:
-    """A page with its styles in it, so that a browser can paint before it asks for anything else; the policy names them
-    by their digests.
+    """A page of a file.
 
     Args:
         name: of its file.
         words: names in data-words, and the names of strings.js that stand in their place.
         frames: origins whose pages may frame it; "" for nobody.
+    """
+    html = _read(name).decode()
+    for before, after in (words or {}).items():
+        html = html.replace(f'data-words="{before}"', f'data-words="{after}"')
+    return styled(html, POLICY.replace("{frames}", frames or "'none'"))
+
+
+def styled(html: str, policy: str) -> Response:
+    """A page with its styles in it, so that a browser can paint before it asks for anything else; the policy names them
+    by their digests.
+
+    Args:
+        html: whose styles are links to files of ours. policy: with {styles} in the place of their names.
     """
     digests = ["'self'"]
 
@@ -65,10 +78,8 @@ def _page(name: str, words: Mapping[str, str] | None = None, frames: str = "") -
         digests.append(f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'")
         return f"<style>{style.decode()}</style>"
 
-    html = STYLESHEET.sub(inside, _read(name).decode())
-    for before, after in (words or {}).items():
-        html = html.replace(f'data-words="{before}"', f'data-words="{after}"')
-    return _answer(html.encode(), name, " ".join(digests), frames)
+    content = STYLESHEET.sub(inside, html).encode()
+    return _answer(content, "html", policy.format(styles=" ".join(digests)))
 
 
 def _read(name: str) -> bytes:
@@ -80,11 +91,11 @@ def _read(name: str) -> bytes:
     return file.read_bytes()
 
 
-def _answer(content: bytes, name: str, styles: str = "'self'", frames: str = "") -> Response:
+def _answer(content: bytes, kind: str, policy: str) -> Response:
     headers = {
-        "content-security-policy": POLICY.format(styles=styles, frames=frames or "'none'"),
+        "content-security-policy": policy,
         "permissions-policy": "camera=(self)",
         "cross-origin-opener-policy": "same-origin",
         "cache-control": "no-cache",
     }
-    return Response(content, media_type=KINDS[name.rpartition(".")[2]], headers=headers)
+    return Response(content, media_type=KINDS[kind], headers=headers)
