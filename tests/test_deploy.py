@@ -100,7 +100,7 @@ def test_systemd_reads_its_units(tmp_path):
         text = path.read_text("utf-8").replace("/opt/facemotion/bin/facemotion", "/bin/true")
         (tmp_path / path.name).write_text(text, "utf-8")
     units = sorted(map(str, tmp_path.glob("facemotion*")))
-    assert len(units) == 3
+    assert len(units) == 5
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import stat
 import threading
@@ -17,6 +18,7 @@ from sqlalchemy import insert
 from typer.testing import CliRunner
 
 from facemotion.cli import app
+from facemotion.cli.terminal.interrupt import cleared_up
 from facemotion.errors import (
     AuditError,
     AuthenticationError,
@@ -24,6 +26,7 @@ from facemotion.errors import (
     NonceError,
     StoreCorruptError,
     StoreError,
+    StoreFullError,
     StoreKeyError,
 )
 from facemotion.service import migrate
@@ -35,6 +38,7 @@ from facemotion.service.guard.history import seal_recordings
 from facemotion.service.settings import AttemptSettings
 from facemotion.service.sql_tables import recordings
 from facemotion.store import open_store
+from facemotion.system.files import whole
 from facemotion.types import Embedding
 
 from .samples import make_template, turn_back
@@ -227,6 +231,38 @@ def test_a_backup_that_breaks_off_leaves_nothing_and_the_next_one_is_whole(serve
         put_back(database, failures)
     write_backup(store_url, tmp_path / "backup.db")
     assert [path.name for path in tmp_path.glob("backup.db*")] == ["backup.db"]
+
+
+def test_a_disk_without_room_for_a_backup_is_named_and_left_as_it_was(tmp_path, small_disk):
+    with open_store(tmp_path / "s.db") as store:
+        store.put(*(make_template(f"user{number}", takes=20) for number in range(60)))
+    with pytest.raises(StoreFullError, match=r"backup\.db can't be written"):
+        write_backup(tmp_path / "s.db", small_disk / "backup.db")
+    assert list(small_disk.iterdir()) == []
+
+
+def test_sigterm_ends_a_backup_as_an_exception_does(tmp_path):
+    path = tmp_path / "half"
+    before = signal.getsignal(signal.SIGTERM)
+
+    def write() -> None:
+        with cleared_up(), whole(path) as draft:
+            draft.write_bytes(b"half")
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        write()
+    assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_behind_a_pooler_is_of_one_moment_too(pooled_url, tmp_path):
+    with migrate.open_served(pooled_url) as store:
+        audit.keep_journal(store)
+        store.put(*(make_template(f"user{number}", dimension=8) for number in range(5)))
+    made = write_backup(pooled_url, tmp_path / "backup.db")
+    assert restore(tmp_path / "backup.db", tmp_path / "new.db", expected=made.head).refused == ()
 
 
 def damage(path: Path, how: str) -> None:

@@ -120,6 +120,15 @@ def test_who_is_enrolled_or_was_deleted_is_not_put_back_after_their_rows_went(st
         hold(store, user)
 
 
+def test_many_who_are_idle_are_carried_over_a_few_at_a_time(store, monkeypatch):
+    monkeypatch.setattr(audit, "CARRIED_AT_ONCE", 2)
+    store.put(*(make_template(f"user{number}", dimension=8) for number in range(5)))
+    audit.prune(store.database, time.time())
+    rows = [(row.action, row.user) for row in audit.read(store.database)]
+    assert rows == [("prune", ""), *(("carry over", f"user{number}") for number in range(5))]
+    assert audit.check(store.database).pruned == 5
+
+
 def test_a_revoked_key_stays_revoked_after_its_rows_went(store):
     keys = ApiKeys(store.database)
     key = keys.add("door", "verify")

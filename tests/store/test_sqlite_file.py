@@ -200,17 +200,6 @@ def test_a_file_that_may_not_grow_is_named_and_what_was_stored_stays(tmp_path):
         np.testing.assert_allclose(store.get("alice", "motion").vectors, make_template("alice").vectors, atol=1e-6)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
-    if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk needs root and the right to mount")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_connection_that_can_not_be_set_up_is_closed_at_once(tmp_path):
     """Left to the garbage collector it would go on locking a store whose disk is full."""
     connection = sqlite3.connect(tmp_path / "s.db")

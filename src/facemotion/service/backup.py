@@ -340,7 +340,7 @@ def _refused(store: SqlStore, connection: Connection, served: bool) -> tuple[str
             else:
                 store.sealer.check_user(connection, user)
             for row in own:
-                store.protector.restore(dict(row))
+                store.protector.check(dict(row))
         except StoreCorruptError:
             refused.append(user)
     return tuple(refused)

@@ -132,6 +132,14 @@ class Protector:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return Template(label.user, label.factor, vectors.astype(np.float32), label.model_id)  # type: ignore[arg-type]
 
+    def check(self, row: dict[str, Any]) -> None:
+        """Decrypt a row, and turn nothing back.
+
+        Raises:
+            StoreKeyError, StoreCorruptError: see restore.
+        """
+        self._open(row)
+
     def compare(self, row: dict[str, Any], probe: Embedding) -> FloatArray:
         """Cosine of a probe with every take of a row, found without turning the takes back.
 

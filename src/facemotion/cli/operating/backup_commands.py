@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.terminal.console import JsonOption, StoreOption, check_place, default_store, print_json
+from facemotion.cli.terminal.interrupt import cleared_up
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +27,8 @@ def backup(
     from facemotion.service.backup import write_backup
 
     check_place(file)
-    made = write_backup(store or default_store(), file)
+    with cleared_up():
+        made = write_backup(store or default_store(), file)
     if json:
         print_json({"file": str(file), "users": made.users, "rows": made.rows, "head": made.head})
         return
@@ -44,7 +46,8 @@ def restore(
     """Put a backup back into a store that is new or empty; needs the key that the backup was written under."""
     from facemotion.service.backup import restore as put_back
 
-    done = put_back(file, store or default_store(), expected=expect)
+    with cleared_up():
+        done = put_back(file, store or default_store(), expected=expect)
     made = datetime.fromtimestamp(done.backup.made, UTC)
     if json:
         counts = {"users": done.backup.users, "keys": done.keys, "rows": done.backup.rows}

@@ -1,14 +1,35 @@
-"""Ctrl-C at a moment that suits the work: a step of training is ended first, so that it can be kept."""
+"""Signals at a moment that suits the work: a step of training is ended first, so that it can be kept; what is half
+done is cleared up.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import typer
 
 from facemotion.cli.terminal.progress import Progress
+
+
+@contextmanager
+def cleared_up() -> Iterator[None]:
+    """Within, SIGTERM ends the program as an exception does, so that files and transactions that are half done go."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are its alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Interrupts:

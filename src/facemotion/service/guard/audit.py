@@ -44,7 +44,8 @@ from facemotion.store.tables import users
 MOST_ROWS = 1000
 """Rows that are read at a time."""
 PRUNED_AT_ONCE = 1000
-"""Rows that are removed in one transaction: nothing can be noted meanwhile."""
+CARRIED_AT_ONCE = 100
+"""Rows that are removed, and users that are carried over, in one transaction: nothing can be noted meanwhile."""
 LEAST_NUMBER = -(2**31)
 """PostgreSQL's least integer: a row that was slipped in before the first one is a row too."""
 FRESH = ("enrol", "enrol again", "seal")
@@ -247,22 +248,26 @@ def prune(database: Database, before: float, actor: str = COMMAND_LINE) -> int:
     Raises:
         AuditError: the trail doesn't hold; what was looked at before that row may be gone.
     """
-    pruned = 0
+    pruned, noted = 0, False
     while True:
         with database.write() as connection:
             hold_trail(connection)
             start, last = start_of_trail(database, connection), _last_before(connection, before)
             if last <= start.number:
                 break
-            if not pruned:  # about nobody, so that it carries what was noted of revoked keys, too
-                append(database, actor, "prune", "", "done", {"through": last})
             found = read(database, start.number, PRUNED_AT_ONCE)
             rows = [row for row in found if row.number <= last] or found  # a hole: the walk names it
             walk = _Walk(start, "")
             walk.over(iter(rows))
-            marks = [mark for row in rows for name, mark in json.loads(row.detail).items() if name in MARKS]
-            for user in _last_named_before(connection, walk.number):
+            if not noted:  # about nobody, so that it carries what was noted of revoked keys, too
+                append(database, actor, "prune", "", "done", {"through": last})
+                noted = True
+            idle = _last_named_before(connection, walk.number)
+            for user in idle:
                 append(database, actor, "carry over", user, "done")
+            if len(idle) == CARRIED_AT_ONCE:
+                continue  # there may be more
+            marks = [mark for row in rows for name, mark in json.loads(row.detail).items() if name in MARKS]
             seal_start(database, connection, TrailStart(walk.number, walk.previous, max(start.floor, *marks, 0)))
             connection.execute(delete(table).where(table.c.number <= walk.number))
         pruned += len(rows)
@@ -278,9 +283,10 @@ def _last_before(connection: Connection, before: float) -> int:
 
 
 def _last_named_before(connection: Connection, number: int) -> Sequence[str]:
-    """Enrolled users whom no row behind a number is about."""
+    """Enrolled users whom no row behind a number is about, at most CARRIED_AT_ONCE."""
     later = select(table.c.number).where((table.c.user == users.c.user) & (table.c.number > number))
-    return connection.scalars(select(users.c.user).where(~later.exists()).order_by(users.c.user)).all()
+    query = select(users.c.user).where(~later.exists()).order_by(users.c.user).limit(CARRIED_AT_ONCE)
+    return connection.scalars(query).all()
 
 
 class _Walk:
