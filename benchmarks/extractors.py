@@ -84,9 +84,10 @@ def table(results: dict[str, dict[str, object]]) -> str:
     lines = [
         "# Extractors on real lips",
         "",
-        "Written by `benchmarks/extractors.py`: a small encoder (`configs/grid_mesh.toml`) trained on frozen features "
-        "of the 30 training phrases of GRID s1, measured on 14 other phrases, all pairs, prevalence 0.068, mean over "
-        "seeds. One speaker; frames of the training phrases may have taught an extractor too, see its card.",
+        "A small encoder (`configs/grid_mesh.toml`) is trained on frozen features of the 30 training phrases of GRID "
+        "s1. It is measured on 14 other phrases, all pairs, prevalence 0.068, mean over seeds. There is one speaker. "
+        "An extractor may have been trained on frames of the training phrases too; its card says so. Written by "
+        "`benchmarks/extractors.py`.",
         "",
         "| extractor | AP | each seed | peak F1 | EER |",
         "|---|---|---|---|---|",

@@ -152,8 +152,9 @@ def page(results: dict[str, object]) -> str:
         "",
         f"GRID s1, {results['clips']['test']} clips of 14 phrases that nothing was trained on, all pairs "
         f"({first['genuine']} genuine, {first['impostor']} impostor; prevalence {first['prevalence']:.3f}). Encoders "
-        "are trained on 30 other phrases; mean of five seeds where no other number is said. Intervals are 95%, over "
-        "motions, of the first seed. Says nothing about other people. Written by `benchmarks/grid.py`.",
+        "are trained on 30 other phrases. Figures are means of five seeds unless a row gives another number. Intervals "
+        "are 95%, over motions, of the first seed. The table says nothing about other people. Written by "
+        "`benchmarks/grid.py`.",
         "",
         "| system | AP | interval | each seed | peak F1 | EER |",
         "|---|---|---|---|---|---|",

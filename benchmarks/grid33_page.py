@@ -54,8 +54,8 @@ def _protocol(results: dict[str, Any]) -> list[str]:
     return [
         "## The paper's protocol",
         "",
-        "Five phrases of each speaker, drawn by a fixed seed, ten takes of each, pairs inside a speaker: "
-        f"{first['genuine']} genuine and {first['impostor']} impostor trials a draw, prevalence "
+        "A draw has five phrases of each speaker, chosen by a fixed seed, and ten takes of each; pairs inside a "
+        f"speaker: {first['genuine']} genuine and {first['impostor']} impostor trials a draw, prevalence "
         f"{first['prevalence']:.3f}. Mean of five draws; the 95% interval is over speakers, all draws together.",
         "",
         "| system | AP | interval | each draw | peak F1 | EER |",
@@ -71,9 +71,9 @@ def _kinds(results: dict[str, Any]) -> list[str]:
     lines = [
         "## Impostors by kind",
         "",
-        "All 64 phrases, which are made of twelve words, so that two may share two of three words: a near miss. "
-        "Somebody else who says the same phrase is a real mimic of the words. FNMR at an FMR stands where the "
-        "different pairs of motions support that FMR (rule of 3); all figures rest on the speakers named above alone.",
+        "All 64 phrases are made of the same twelve words. Two phrases that share two of three words are near misses. "
+        "Somebody else who says the same phrase is a real mimic of the words. FNMR at an FMR is given if the number of "
+        "different pairs of motions supports that FMR (rule of 3). All figures are of the speakers named above alone.",
         "",
         "| system | impostors | EER | interval | AP (prevalence) | FNMR at FMR 1% | FNMR at FMR 0.1% | trials |",
         "|---|---|---|---|---|---|---|---|",
@@ -92,8 +92,8 @@ def _enrolment(results: dict[str, Any]) -> list[str]:
     lines = [
         "## Enrolment takes",
         "",
-        "The first takes of each of the 64 phrases are enrolled; the probes are later takes of that phrase and of the "
-        "speaker's others, the same for every number of takes. The score is the mean cosine.",
+        "The first takes of each of the 64 phrases are enrolled. The probes are later takes of that phrase and of the "
+        "speaker's other phrases; they are the same for every number of takes. The score is the mean cosine.",
         "",
         "| system | takes | EER | AP (prevalence) | FNMR at FMR 1% | FNMR at FMR 0.1% |",
         "|---|---|---|---|---|---|",

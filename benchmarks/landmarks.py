@@ -247,8 +247,9 @@ def table(every: dict[str, dict[str, dict[str, object]]]) -> str:
     lines = [
         "# Landmarks",
         "",
-        "Written by `benchmarks/landmarks.py`. NME: mean distance over that of the outer eye corners. The head of each "
-        "rendered person was fitted to the mesh's points on a portrait, which favours the mesh on renders.",
+        "Written by `benchmarks/landmarks.py`. NME is the mean error of the points, divided by the distance between "
+        "the outer eye corners. The head of each rendered person was fitted to the mesh's points on a portrait, which "
+        "favours the mesh on renders.",
         "",
     ]
     lines += [

@@ -230,8 +230,8 @@ def table(results: dict[str, Any]) -> str:
         "",
         f"Written by `benchmarks/page.py`: Chromium and the service on the same {results['cores']} cores; median, "
         "least and most. Load average (1, 5, 15 minutes) "
-        f"{results['load average before']} before and {results['load average after']} after: what else ran is in it, "
-        "so times are upper bounds where it is well above what a quiet machine has.",
+        f"{results['load average before']} before and {results['load average after']} after. Other work that ran at "
+        "the same time is in it: if it is much higher than on a quiet machine, the times are upper bounds.",
         "",
         "| what | measured | mark |",
         "|---|---|---|",

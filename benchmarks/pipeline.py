@@ -300,7 +300,7 @@ def section(result: dict[str, Any]) -> str:
     lines += [
         f"| **frames/s of one processor** | **{1000 / one[PROCESSOR]:.0f}** | |",
         "",
-        "Of a file, a second thread decodes and detects faces ahead, where another processor is free.",
+        "A second thread decodes a file and detects faces ahead, if another processor is free.",
         "",
         f"Verifying two 10-s clips of 1920 x 1080 needs "
         f"{result['peak memory, two 10-s 1080p clips, MiB']:.0f} MiB at its peak.",

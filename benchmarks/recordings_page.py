@@ -15,39 +15,41 @@ VERSIONS = PAGE.with_name("versions.json")
 HEAD = (
     "# Recordings, real and simulated",
     "",
-    "What the front end sees of real recordings and of renders. `GRID sentences`: whole sentences of speakers of the "
-    "GRID corpus who sit before a camera and read, with the rest before and after. `GRID s1`: takes of phrases of one "
-    "of them, cut to the words; all of one sitting. `webcams`: webcam users who sign words, of whom only meshes were "
-    "kept. `version 1` and `version 2`: the settings of Synth-59, drawn for people of the `validation` part and "
-    "stored as H.264. A figure of a column is the median over its people of the root mean square over their "
-    "recordings. Written by `benchmarks/recordings.py`; the rule by which version 2 was fitted to it is in [the data "
-    "engine](../explanation/synth.md).",
+    "This page compares what the front end sees in real recordings and in renders. `GRID sentences`: whole sentences "
+    "of speakers of the GRID corpus who sit before a camera and read, with the rest before and after. `GRID s1`: takes "
+    "of phrases of one of them, cut to the words, all of one sitting. `webcams`: webcam users who sign words; only "
+    "their meshes were kept. `version 1` and `version 2`: the settings of Synth-59, drawn for people of the "
+    "`validation` part and stored as H.264. For each person the root mean square over their recordings is taken. A "
+    "figure is the median of these over the people of its column. Written by `benchmarks/recordings.py`. [The data "
+    "engine](../explanation/synth.md) says by which rule version 2 was fitted to these figures.",
     "",
 )
 FEATURES = (
     "## Features",
     "",
-    "`motions over takes`: variance between the motions of one person over variance between takes of one motion, of "
-    "the means of twelve segments of the motion, all features together; `median component`: the same of the middle "
-    "one of the first 32 principal components. `motion over rest of other takes`: how far the features get from the "
-    "face at rest, over how far the face at rest differs between the takes of a sitting; `within a take`: over how "
-    "far it wanders in one. Phrases of GRID share words, and so do lip movements of one simulated person.",
+    "All figures are ratios. `motions over takes`: the variance between the motions of one person over the variance "
+    "between takes of one motion. Both are of the means of twelve segments of the motion, all features together. "
+    "`median component`: the same ratio for the middle one of the first 32 principal components. `motion over rest of "
+    "other takes`: how far the features get from the face at rest, over how far the face at rest differs between the "
+    "takes of a sitting. `motion over rest within a take`: the same, over how far the face at rest wanders within a "
+    "take. Phrases of GRID share words, and so do lip movements of one simulated person.",
     "",
 )
 REPETITIONS = (
     "## Repetitions",
     "",
-    "Lips of real speakers (`grid33`), groups of takes of one phrase by one speaker; sigma is of the logarithm, and "
-    "the median over the groups. What whole frames add to a word's own length is taken out of it.",
+    "Lips of real speakers (`grid33`), in groups of takes of one phrase by one speaker. Sigma is the standard "
+    "deviation of the logarithm; the figure is its median over the groups. A word's length is counted in whole frames: "
+    "the spread that this rounding adds is taken out.",
     "",
 )
 TOLD_APART = (
     "## Told apart",
     "",
     "Pairs of facial takes within a person and a sitting, nothing trained on either version "
-    "(`benchmarks/versions.py`): AP, EER (genuine trials, prevalence). The engine's own weights are of people of the "
-    "benchmark, and nothing is drawn; of version 1 only five takes of a motion are of one session. The rows below are "
-    "of the columns above: four people, three motions, four takes each.",
+    "(`benchmarks/versions.py`): AP, EER (genuine trials, prevalence). The rows with the engine's own weights are of "
+    "people of the benchmark, and nothing is drawn; of version 1 only five takes of a motion are of one session. The "
+    "other rows are of the recordings in the columns above: four people, three motions, four takes each.",
     "",
 )
 RULE = (

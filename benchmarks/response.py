@@ -54,8 +54,9 @@ def main() -> None:
         "| by one linear answer to the weights of the shapes and the head's turn, fitted on the first "
         f"| {first[3]:.2f} | {second[3]:.2f} |",
         "",
-        f"Fitted on every second of the first, an answer explains {explained.of_new_people:.2f} of the others' clips,",
-        f"and {explained.of_their_own:.2f} of half of them once what each person adds is fitted on the other half.",
+        f"An answer fitted on half of the first people explains {explained.of_new_people:.2f} of the clips of the",
+        "other half. If each person's own addition is fitted too, on half of their clips, the answer explains",
+        f"{explained.of_their_own:.2f} of their other clips.",
         f"An error lasts {response.seconds:.2f} s.",
     ]
     print("\n".join(table))

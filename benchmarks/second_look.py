@@ -126,18 +126,18 @@ def page(rows: dict[str, tuple[float, float]]) -> str:
     lines = [
         "# A second look at the score",
         "",
-        "Would a template pay that also keeps a short course of the motion? Speakers of GRID held out, the paper's "
-        "protocol of [grid33.md](grid33.md), mean of its draws. The course has six components, 25 a second: 600 "
-        "numbers for 4 s, where the vector has 128. Written by `benchmarks/second_look.py`.",
+        "Would it pay to keep a short course of the motion in the template too? The figures are of held-out speakers "
+        "of GRID by the paper's protocol of [grid33.md](grid33.md), means of its draws. The course has six components, "
+        "25 times a second: 600 numbers for 4 s, where the vector has 128. Written by `benchmarks/second_look.py`.",
         "",
         "| score | AP | EER |",
         "|---|---|---|",
         *(f"| {name} | {precision:.3f} | {error:.3f} |" for name, (precision, error) in rows.items()),
         "",
         f"The best joint score ({best}) gains {rows[best][0] - base:+.3f} AP over the cosine alone, with a share "
-        "chosen on these very speakers. A verdict by a course would cost five times the template's size and a matrix "
-        "of a thousand distances for every take, and a rotation protects a course less than a vector: its steps tell "
-        "the tempo. We don't keep it.",
+        "chosen on these very speakers. A verdict by a course would cost five times the template's size, and a matrix "
+        "of a thousand distances for every take. A rotation protects a course less than a vector, since its steps "
+        "reveal the tempo. So we don't keep a course.",
     ]
     return "\n".join(lines) + "\n"
 

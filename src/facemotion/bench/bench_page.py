@@ -89,8 +89,8 @@ def _meanings(bench: RealBench) -> Iterator[str]:
     """What the words of the tables mean."""
     marked = " or, where the motion is marked, cut to it and 0.2 s round it" if bench.marked else ""
     yield (
-        f"Tight: clips as they are{marked}. Rest is held: the first and the last face stand still before and after. "
-        "Rates are frames a second, with jitter. Time warping learned nothing; the ratio is EER over its EER."
+        f"Tight: clips as they are{marked}. Rest is held: the first and the last frame are repeated. Rates are frames "
+        "a second, with jitter. Time warping isn't trained; the ratio is the encoder's EER over that of time warping."
     )
     if bench.marked:
         yield f"Real rest: the whole recordings of the {bench.marked} clips whose motion is marked."

@@ -214,15 +214,16 @@ def write_markdown(tables: Json, source: str) -> str:
         + ", ".join(f"{n} {kind}" for kind, n in tables["clips"].items())
         + f" clips, of which {', '.join(f'{n} {kind}' for kind, n in tables['tested'].items())} could be acquired and "
         f"were tested; {tables['folds']} folds without a common subject. Average precision (AP), peak F1 and EER are "
-        "means over folds, ± their standard deviation; a figure of all folds' trials together stands with its 95% "
-        "interval over subjects, in which the networks stay the same. Pairs inside a subject, as in the paper, unless "
-        "said; prevalence is the AP of a guess. No clip is both trained on and tested; of a mimic's maker other clips "
-        "may have been trained on. `dtw` warps the points of `landmarks`. Written by `facemotion tables`.",
+        "means over folds, ± their standard deviation. A figure of all folds' trials together has its 95% interval "
+        "over subjects; the networks stay the same in it. Pairs are inside a subject, as in the paper, unless a table "
+        "says otherwise. Prevalence is the AP of a guess. No clip is both trained on and tested. The person who makes "
+        "a mimic may have been trained on with other clips. `dtw` warps the points of `landmarks`. Written by "
+        "`facemotion tables`.",
     ]
     titles = {
         "table 1": "The paper's Table 1: extractor, loss, trimming; facial motions",
         "table 2": "The paper's Table 2: trained on, tested on",
-        "features": "What is fed",
+        "features": "What the encoder is given",
         "networks": "Networks, and time warping",
         "ours": "Other recipes",
     }
@@ -269,8 +270,8 @@ def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
 
 def _thresholds(rows: Sequence[Json]) -> list[str]:
     lines = [
-        "F1, FMR and FNMR of each fold at the threshold that gives the other folds together their peak F1, means over "
-        f"folds; and FNMR where all folds' trials together have an FMR of {FMR:.0%}.",
+        "F1, FMR and FNMR are means over folds. The threshold of a fold is the one that gives the other folds together "
+        f"their peak F1. The last column is the FNMR where all folds' trials together have an FMR of {FMR:.0%}.",
         "",
         f"| run | tested on | F1 | FMR | FNMR | FNMR at FMR {FMR:.0%} |",
         "|---|---|---|---|---|---|",
@@ -286,9 +287,9 @@ def _thresholds(rows: Sequence[Json]) -> list[str]:
 def _kinds(rows: Sequence[Json]) -> list[str]:
     kinds = [kind for kind in IMPOSTOR_KINDS if any(kind in row for row in rows)]
     lines = [
-        "AP (EER) of one kind of impostor alone against the genuine trials of the motions that it tries. Clips "
-        f"robbed of their order ({', '.join(CONTROLS)}) go through the same encoder; features pooled over time go "
-        "through none.",
+        "AP (EER) with impostors of one kind alone, against the genuine trials of the motions that they try. Clips "
+        f"without their order ({', '.join(CONTROLS)}) go through the same encoder. Features pooled over time go "
+        "through no encoder.",
         "",
         "| system | " + " | ".join(kinds) + " |",
         "|---|" + "---|" * len(kinds),

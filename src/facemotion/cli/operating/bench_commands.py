@@ -34,7 +34,7 @@ def real(
     split: Annotated[str, typer.Option(help="Rows of this split of the manifest only.")] = "",
     cache: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
     jobs: Annotated[int, typer.Option(help="Processes that read clips side by side.", min=1, max=256)] = 1,
-    warping: Annotated[bool, typer.Option(help="Measure time warping, too, which learned nothing.")] = True,
+    warping: Annotated[bool, typer.Option(help="Measure time warping, too, which isn't trained.")] = True,
     replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,
     write: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
     config: ConfigOption = None,
