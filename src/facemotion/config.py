@@ -111,7 +111,7 @@ class QualitySettings:
     )
     min_own_motion: float = option(
         1.15,
-        "the same within the liveliest second after all that a moved photograph does is taken away",
+        "the same within the liveliest second, without all motion that a moved photograph could make",
         unit="% of the distance between the outer eye corners",
         minimum=0,
     )

@@ -57,15 +57,17 @@ class LimitSettings:
     """What one caller, and all together, may ask for."""
 
     body_mebibytes: float = option(40.0, "largest request body, all takes together", unit="MiB", minimum=0.01)
-    head_seconds: float = option(10.0, "a connection must send the head of a request within", unit="s", minimum=0.1)
-    upload_seconds: float = option(20.0, "a body must arrive within", unit="s", minimum=0.1)
+    head_seconds: float = option(
+        10.0, "time that a connection has to send the head of a request", unit="s", minimum=0.1
+    )
+    upload_seconds: float = option(20.0, "time that a body has to arrive", unit="s", minimum=0.1)
     concurrency: int = option(2, "threads that analyse clips and live frames, a worker", minimum=1, maximum=256)
-    queue: int = option(8, "requests that may wait for that, a worker; more get 503", minimum=0, maximum=10000)
-    queue_seconds: float = option(10.0, "a request waits no longer for its turn", unit="s", minimum=0.01)
+    queue: int = option(8, "requests that may wait for such a thread, a worker; more get 503", minimum=0, maximum=10000)
+    queue_seconds: float = option(10.0, "longest time that a request waits for its turn", unit="s", minimum=0.01)
     analysis_seconds: float = option(30.0, "reading and analysing one clip may take", unit="s", minimum=0.1)
     wasted_seconds: float = option(
         20.0,
-        "analysis of clips that can't be read, a minute, of one user by one key, a worker; more get 429",
+        "time a minute that one key may spend on unreadable clips of one user, a worker; more get 429",
         unit="s",
         minimum=0.1,
     )
@@ -103,21 +105,26 @@ class ReplaySettings:
 
     likeness: float = option(
         0.82,
-        "two recordings in which head and face move so much alike, at the same moments, are one (correlation)",
+        "two attempts count as the same recording from this correlation of the movements of head and face on",
         minimum=0,
         maximum=1,
     )
     motion_ratio: float = option(
         0.6,
-        "two courses of a motion that differ less, next to the change from frame to frame, are of one recording",
+        "two attempts count as the same recording if their courses differ by less than this share of their own change",
         minimum=0,
     )
     frame_share: float = option(
-        0.1, "share of frames that equal frames of an earlier recording, pixel by pixel", minimum=0.001, maximum=1
+        0.1,
+        "two attempts count as the same recording if this share of their frames is equal, pixel by pixel",
+        minimum=0.001,
+        maximum=1,
     )
     frozen_seconds: float = option(0.8, "longest run of equal frames", unit="s", minimum=0.1)
     loop_ratio: float = option(
-        0.5, "the face a period later may differ this little, next to its change from frame to frame", minimum=0
+        0.5,
+        "a video counts as a loop if the face a period later differs by less than this share of its own change",
+        minimum=0,
     )
     remembered: int = option(
         50, "accepted attempts remembered of each user, and as many others", minimum=1, maximum=100000
@@ -136,8 +143,8 @@ class RenewalSettings:
 
     takes: int = option(
         0,
-        "accepted attempts, like each other, after which a user of an earlier encoder gets a template of the present "
-        "one that is made of them; 0: never",
+        "a user of an earlier encoder gets a template of the present one after this number of accepted attempts that "
+        "are like each other; it is made of them; 0: never",
         minimum=0,
         maximum=20,
     )

@@ -48,7 +48,7 @@ class Factor(Message):
 class Quality(Message):
     """How well the face could be seen in a clip."""
 
-    frames: int = Field(description="Looked at; those skipped for the sake of the highest rate aren't among them.")
+    frames: int = Field(description="Frames that were looked at, without those skipped because of the highest rate.")
     seconds: float = Field(description="From the first frame to the last.")
     face_share: float = Field(description="Share of frames with a detected face, 0..1.")
     face_px: float = Field(description="Median side of the face box, pixels.")
@@ -105,7 +105,7 @@ class SessionRequest(Message):
         description="Address to return to, one of `return_addresses`; empty: the page returns nowhere.",
     )
     frame_origin: str = Field(
-        "", max_length=256, description="Origin of the page that frames it, one of `frame_origins`; empty: none does."
+        "", max_length=256, description="Origin of the page that frames it, one of `frame_origins`; empty: no frame."
     )
     state: str = Field("", max_length=512, description="Text of your own, which comes back with the code.")
 
@@ -113,8 +113,8 @@ class SessionRequest(Message):
 class Session(Message):
     """Send the user's browser to the address."""
 
-    session: str = Field(description="Id, to ask for the result by.")
-    address: str = Field(description="Of the page; the first browser that opens it has it for itself.")
+    session: str = Field(description="Id of the session; ask for the result with it.")
+    address: str = Field(description="Address of the page; only the first browser that opens it can use it.")
     expires_seconds: float = Field(description="How long the session is good for, from now.")
 
 
@@ -131,7 +131,7 @@ class SessionOutcome(Message):
         description='Name of the operating point that decided; "" where nothing was compared, and for a rejected '
         "attempt while earlier encoders run beside the present one."
     )
-    encoder: str = Field(description='Model id of the sequence encoder that made the template; "" as operating_point.')
+    encoder: str = Field(description='Id of the encoder that made the template; "" where operating_point is "".')
     ended_at: datetime | None = Field(description="Null where it expired.")
 
 
@@ -146,7 +146,7 @@ class SessionResult(Message):
         description="Waiting until a browser opens the page."
     )
     result: SessionOutcome | None = Field(
-        description="Null until it ended; where the page returns, given for its code alone."
+        description="Null until the session ended. If the page returns somewhere, the result needs the code."
     )
 
     @classmethod
@@ -176,7 +176,7 @@ class SessionResult(Message):
 class PageRequest(Message):
     """What the page says of itself."""
 
-    token: str = Field(max_length=256, description="The secret of the address, or later on the page's own.")
+    token: str = Field(max_length=256, description="The secret in the address; after openPage, the page's own secret.")
 
 
 class PageSession(Message):
@@ -210,10 +210,10 @@ class UserStatus(Message):
     enrolled_at: datetime | None = Field(description="First enrolment.")
     changed_at: datetime | None = Field(description="Last enrolment.")
     must_enrol_again: bool = Field(
-        description="The template is of a model that isn't run any more, or lacks a face that is compared by now."
+        description="The template's model isn't in use any more, or the template lacks a face and faces are compared."
     )
     outdated: bool = Field(
-        description="The template is of an earlier model, with which it is still verified, or must_enrol_again."
+        description="The template is of an earlier model that still verifies it, or must_enrol_again is true."
     )
     failures: int = Field(description="Failures in a row.")
     wait_seconds: float = Field(description="How long until the next attempt is let through; 0 if it is now.")
@@ -242,9 +242,9 @@ class UserList(Message):
     """Some of those who are enrolled."""
 
     users: list[UserStatus] = Field(description="In the database's order of names, at most `limit`.")
-    next: str = Field(description='Ask with this as `after` for those who follow; "": nobody does.')
-    total: int | None = Field(description="Users in all; null behind the first page.")
-    outdated: int | None = Field(description="Of them, those of whom `outdated` is true; null behind the first page.")
+    next: str = Field(description='Send this as `after` to get the next page; "" on the last page.')
+    total: int | None = Field(description="Number of enrolled users; null after the first page.")
+    outdated: int | None = Field(description="How many of them are `outdated`; null after the first page.")
 
 
 class ModelEntry(Message):

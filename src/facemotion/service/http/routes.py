@@ -155,7 +155,7 @@ async def enrol(request: Request, caller: RequestCaller, user: UserName) -> mess
 
 
 async def enrol_again(request: Request, caller: RequestCaller, user: UserName) -> messages.Enrolled:
-    """Replace an enrolled user's takes; the old ones are gone once the new ones are good. Needs a nonce for that."""
+    """Replace an enrolled user's takes. The old takes stay if the new ones are refused. Needs a nonce for that."""
     return await _enrol(request, caller, user, replace=True)
 
 
@@ -277,7 +277,7 @@ def read_audit(
     caller: RequestCaller,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have.")] = 0,
     limit: Annotated[int, Query(ge=1, le=audit.MOST_ROWS)] = 100,
-    newest: Annotated[bool, Query(description="The last entries instead of the first, in their order still.")] = False,
+    newest: Annotated[bool, Query(description="The last entries instead of the first, oldest first.")] = False,
 ) -> messages.AuditPage:
     """Read the audit trail; for administrators."""
     caller.require("admin")

@@ -40,7 +40,7 @@ class TryHello(FromClient):
 
 
 class Go(FromClient):
-    """The motion begins: the frames before, of somebody finding their place, are forgotten."""
+    """The motion begins now. Frames of the user finding their place are forgotten."""
 
     go: Literal[True] = Field(description="Sent again, it forgets the frames since the last one.")
 
@@ -69,8 +69,8 @@ class FrameGuidance(Message):
     frames: int = Field(description="Frames of this take so far that show a face.")
     dropped: int = Field(description="Frames of this session that were dropped because they came too fast.")
     turned: bool = Field(
-        description="Whether this frame is of another width or height than the take's frames before, as where a phone "
-        "is turned. They are forgotten: the take starts over with this frame, and the user begins once more."
+        description="Whether this frame has another width or height than the earlier frames of the take, for example "
+        "because a phone was turned. The earlier frames are forgotten, and the user must begin the take again."
     )
     min_rate: float = Field(description="Fewest frames a second with the face that a motion needs.")
 
@@ -95,7 +95,7 @@ class TakeKept(Message):
     takes: int = Field(description="Takes that count so far.")
     size: float = Field(
         description="How large the motion is, 0 to 1: its energy next to three times `weak_energy`. "
-        "It doesn't say how many others would hit on the motion."
+        "It doesn't say how many other people would choose this motion."
     )
     warnings: list[str] = Field(description="Why the motion is easy to guess.")
     dropped: int = Field(description="As in FrameGuidance.")
@@ -111,7 +111,7 @@ class TakeRefused(Message):
 class LiveEnrolled(Message):
     """The takes are stored."""
 
-    enrolled: Literal[True] = Field(default=True, description="Nothing else says that the takes are stored.")
+    enrolled: Literal[True] = Field(default=True, description="Only this message says that the takes are stored.")
     takes: int = Field(description="Takes that were stored.")
     warnings: list[str] = Field(description="As in Enrolled of REST.")
 

@@ -95,7 +95,7 @@ class LossSettings:
     margin: float = option(0.25, "m_c of the contrastive loss, a cosine", minimum=-1, maximum=1)
     temperature: float = option(0.1, "tau of the N-pair loss", minimum=0.005, maximum=10)
     gate: float = option(
-        0.3, "weight of what the gate says wrongly of rest and motion, if the encoder has one", minimum=0, maximum=10
+        0.3, "weight of the gate's errors about rest and motion, if the encoder has a gate", minimum=0, maximum=10
     )
 
 
