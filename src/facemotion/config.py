@@ -33,7 +33,7 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field with its documentation and its range; `read_toml` and `from_table` hold values to them.
+    """A dataclass field with its documentation and its range; `read_toml` and `from_table` check values against them.
 
     Args:
         default: the value where none is given.
@@ -211,8 +211,8 @@ def load_settings(path: Path | None = None) -> Settings:
     A user without a home (see `facemotion.system.files.user_folder`) has the defaults.
 
     Raises:
-        SettingsError: no file where one was named, not TOML, an unknown key or a value out of range; a configuration
-            folder that may not be looked into, whose settings must not be passed over.
+        SettingsError: a named file isn't there, isn't TOML, or has an unknown key or a value out of range; or the
+            configuration folder can't be read: it may hold settings that must not be ignored.
     """
     if path is None and "FACEMOTION_CONFIG" in os.environ:
         path = Path(os.environ["FACEMOTION_CONFIG"])

@@ -54,8 +54,8 @@ class Enrolment:
         templates: what is to be stored, by factor; always one of the motion.
         agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
         quality: one report a take.
-        warnings: why the motion is easy to guess, or that the face is enrolled under another name, a sentence each.
-        duplicates: the other names that the face is enrolled under, likest first; looked for where the settings say so.
+        warnings: sentences: why the motion is easy to guess, or that the face is enrolled under another name.
+        duplicates: other names that the face is enrolled under, most similar first; empty unless the settings search.
     """
 
     templates: dict[Factor, Template]
@@ -75,10 +75,10 @@ class Review:
     """How the takes so far would do as a template, before anything is stored.
 
     Attributes:
-        problem: which take doesn't go with the others, and why, a sentence; "" where all do.
-        odd: number of that take, from 1; 0 where all go together. Of two that differ it is the later one.
-        size: 0..1, how large the motion is: its energy next to three times `weak_energy`. It says nothing about how
-            many others would hit on the same motion.
+        problem: a sentence that says which take isn't like the others, and why; "" if all agree.
+        odd: number of that take, from 1; 0 if all agree. If there are only two takes, it is the later one.
+        size: 0..1, how large the motion is: its energy over three times `weak_energy`. It doesn't say how many other
+            people would choose the same motion.
         warnings: as in Enrolment.
     """
 
@@ -93,8 +93,8 @@ class OddTake:
     """A take that doesn't go with the others.
 
     Attributes:
-        number: of the take, from 1. factor: in which it is unlike them. agreement: its mean cosine with them.
-        least: what would be needed.
+        number: of the take, from 1. factor: in which it is unlike the others. agreement: its mean cosine with them.
+        least: the agreement that it must have.
     """
 
     number: int
@@ -104,8 +104,8 @@ class OddTake:
 
 
 class Enroller:
-    """Makes templates of takes and holds them to what an enrolment asks. It knows the thresholds and the motions that
-    everybody makes. Loaded once, safe to use from several threads.
+    """Makes templates of takes, after checking the takes. It knows the thresholds and the motions that everybody makes.
+    Load it once; it is safe to use from several threads.
 
     Attributes:
         frontend: reads the clips of common motions.

@@ -1,8 +1,8 @@
 """Every error that facemotion raises on purpose, by name.
 
 Each message is one sentence that a person can act on; the command line prints it as it stands and the service sends
-it as the body of its answer. `exit_code` is what the command line returns: 2 where it can't be done as it was asked, by
-fault of the request or of the machine, 3 where no usable face motion could be acquired.
+it as the body of its answer. `exit_code` is what the command line returns: 2 if the request or the machine is at fault,
+3 if no usable face motion could be acquired.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class CameraLostError(CameraError):
 
 
 class RecordingPlanError(UsageError):
-    """The plan of a recording has an unknown column or a bad row, or asks for what the manifest rules out."""
+    """The plan of a recording has an unknown column or a bad row, or contradicts the manifest."""
 
 
 class RecordingBusyError(UsageError):
@@ -128,7 +128,7 @@ class NoFaceError(AcquisitionError):
 
 
 class SeveralFacesError(AcquisitionError):
-    """Two faces of similar size stand before the camera."""
+    """Two faces of similar size are in the picture."""
 
 
 class NoMotionError(AcquisitionError):
@@ -238,7 +238,7 @@ class SeriesFormatError(SeriesError):
 
 
 class SeriesUnitError(SeriesError):
-    """The values can't be of the unit that they are said to be of."""
+    """The values can't have the unit that the series names."""
 
 
 class MissingPointsError(SeriesError):
@@ -258,7 +258,7 @@ class PointOrderError(SeriesError):
 
 
 class SharedSubjectError(SeriesError):
-    """One person stands under two names, or on both sides of a test."""
+    """One person has two names, or is on both sides of a test."""
 
 
 class EvidenceError(DataError):
@@ -298,7 +298,7 @@ class NonceError(ServiceError):
 
 
 class ProofError(ServiceError):
-    """A caller without a key would replace or delete templates, and hasn't shown the motion that they are of."""
+    """A caller without a key wants to replace or delete templates, and hasn't made their motion first."""
 
 
 class SessionError(ServiceError):
@@ -349,7 +349,7 @@ class ServerFaultError(ServiceError):
 
 
 class FrozenSetError(DataError):
-    """A benchmark isn't what was frozen: the engine makes another one, or clips of another set lie in its folder."""
+    """A benchmark isn't the frozen one: the engine makes another one, or clips of another set lie in its folder."""
 
 
 class AssetError(DataError):

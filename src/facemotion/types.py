@@ -85,7 +85,7 @@ class FeatureSequence:
     Attributes:
         values: (T, D) float32, finite.
         times: (T,) float64 seconds, strictly increasing.
-        frontend_id: what made them (detector, crop and extractor); sequences of two front ends never meet.
+        frontend_id: what made them (detector, crop and extractor); sequences of two front ends are never compared.
     """
 
     values: FloatArray
@@ -180,8 +180,8 @@ class OperatingPoint:
         threshold: cosine, -1..1; a probe is accepted where score >= threshold.
         fmr: share of impostor trials accepted at it on the evidence, 0..1.
         fnmr: share of genuine trials rejected at it on the evidence, 0..1.
-        genuine_trials, impostor_trials, subjects: how many the two figures rest on. source: where they were measured.
-        takes: K, takes of the templates that probes met, whose mean cosine is the score; 1 for clip against clip.
+        genuine_trials, impostor_trials, subjects: numbers behind the two figures. source: the data they come from.
+        takes: K, takes of each template in these trials; the score is the mean of K cosines. 1: clip against clip.
     """
 
     name: str
@@ -215,7 +215,7 @@ class QualityReport:
     """How well the face could be seen in one clip.
 
     Attributes:
-        frames: frames looked at; those skipped for the sake of the highest rate aren't among them.
+        frames: frames that were looked at, without those skipped because of the highest rate.
         seconds: from the first to the last.
         face_share: share of frames with a detected face, 0..1.
         face_px: median side of the face box, in pixels of the frame.
@@ -271,7 +271,7 @@ class Decision:
     Attributes:
         factors: one result per factor compared; at least one.
         quality: report of the probe clip, or of both clips in the order given.
-        milliseconds: wall time a stage, in order of the chain.
+        milliseconds: wall time of each stage, in order of the chain.
     """
 
     factors: tuple[FactorResult, ...]
@@ -324,8 +324,8 @@ class ClipRecord:
         split: "train", "validation", "test" or "" where the data set fixes none.
         near_miss_of: name of the motion that a near miss comes near to; "" for clips of other kinds.
         reordered: whether a near miss makes the steps of that motion in another order.
-        span: seconds from the clip's first frame at which the motion begins and ends, where somebody marked them; what
-            stands before and after is rest.
+        span: when the motion begins and ends, in seconds from the clip's first frame, if somebody marked that; before
+            and after it the face rests.
     """
 
     path: str

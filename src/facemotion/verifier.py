@@ -43,7 +43,7 @@ Take = ClipLike | Acquisition
 
 @dataclass(frozen=True, eq=False)
 class EarlierEncoder:
-    """An encoder that nobody is enrolled with any more, and whose templates are still verified.
+    """An earlier encoder: nobody is enrolled with it any more, but its templates are still verified.
 
     Attributes:
         encoder: of the same front end as the present one.
@@ -55,8 +55,9 @@ class EarlierEncoder:
 
 
 class Verifier:
-    """Compares facial motions and, where the settings name a recogniser, who performs them; without one, motion alone
-    is compared. Loaded once, safe to use from several threads.
+    """Compares facial motions, and also faces if the settings name a recogniser.
+
+    Load it once; it is safe to use from several threads.
     """
 
     def __init__(
@@ -82,11 +83,11 @@ class Verifier:
         """Load the models that the settings name.
 
         Args:
-            settings: None: those of this machine (facemotion.config.load_settings), as for Frontend.load.
+            settings: default: those of this machine (`facemotion.load_settings`).
         Raises:
-            UsageError: `settings` are no Settings.
-            SettingsError: among others, duplicate faces are to be looked for and no recogniser is named, or a clip in
-                the folder of common motions can't be used, or an earlier encoder is the present one.
+            UsageError: `settings` isn't a Settings.
+            SettingsError: for example, duplicate_face is set and no recogniser is named, or a clip in the folder of
+                common motions can't be used, or an earlier encoder is the present one.
             UnknownModelError, MissingModelError, ModelHashError: see Models.path.
             ModelMismatchError: an encoder was made for another extractor.
         """
@@ -116,12 +117,12 @@ class Verifier:
 
     @property
     def point(self) -> OperatingPoint:
-        """The threshold at which one clip passes for another; a template of several takes may have one of its own."""
+        """The operating point for one clip against another; templates of several takes may have another one."""
         return self.operating_points[0]
 
     @property
     def model_ids(self) -> dict[Factor, str]:
-        """The network behind each factor that is compared, with which users are enrolled."""
+        """The network of each factor that is compared; users are enrolled with these."""
         own: dict[Factor, str] = {"motion": self.encoder.model_id}
         return own if self.appearance is None else own | {"appearance": self.appearance.recogniser.model_id}
 
@@ -180,7 +181,7 @@ class Verifier:
     def enrol(
         self, store: TemplateStore, user: str, clips: Iterable[Take], *, progress: Callable[[int], None] | None = None
     ) -> Enrolment:
-        """Make templates of several takes of one motion and store them; whatever was kept of the user is replaced.
+        """Make templates of several takes of one motion and store them. They replace all that was kept of the user.
 
         Args:
             store: where the template goes; nothing is written unless every take is good.
@@ -188,7 +189,7 @@ class Verifier:
             clips: `min_takes` to `max_takes` clips of the same motion, each as for verify.
             progress: called with the number of takes read so far.
         Raises:
-            EnrolmentError: too few or many takes, or one that isn't like the others, which is named.
+            EnrolmentError: too few or too many takes, or a take that isn't like the others; the message names it.
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
             UsageError, MediaError, AcquisitionError: see verify.
             StoreError: the store can't take it.
@@ -210,7 +211,7 @@ class Verifier:
         return acquisitions
 
     def enrol_acquired(self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition]) -> Enrolment:
-        """The same for takes that were acquired already, from a live session say.
+        """As `enrol`, for takes that are acquired already, for example from a live session.
 
         Raises:
             EnrolmentError, DuplicateFaceError, StoreError: see enrol.
@@ -218,7 +219,7 @@ class Verifier:
         return self.enroller.enrol(store, user, acquisitions)
 
     def review(self, acquisitions: Sequence[Acquisition]) -> Review:
-        """Look at one or more takes while an enrolment is going on; stores nothing, raises nothing of its own."""
+        """Check the takes so far during an enrolment; nothing is stored, and a bad take raises no error."""
         return self.enroller.review(acquisitions)
 
     def change_motion(self, store: TemplateStore, user: str, clips: Iterable[Take]) -> Enrolment:
@@ -227,7 +228,7 @@ class Verifier:
 
         Raises:
             UnknownUserError: nobody of that name is enrolled with a face.
-            EnrolmentError: no recogniser compares faces, a take shows another face, or see enrol.
+            EnrolmentError: no recogniser is set up, a take shows another face, or as in `enrol`.
             MediaError, AcquisitionError, StoreError: see enrol.
         """
         _check_store(store)
@@ -235,7 +236,7 @@ class Verifier:
         return self.enroller.change_motion(store, user, self._acquire_several(clips))
 
     def prepare(self, store: TemplateStore, user: str, acquisitions: Sequence[Acquisition]) -> Enrolment:
-        """What `enrol_acquired` would store, without storing it; for whoever stores more in the same transaction.
+        """What `enrol_acquired` would store, without storing it; for callers that store more in the same transaction.
 
         Args:
             store: where faces that are enrolled already are looked for.
@@ -260,7 +261,7 @@ class Verifier:
         return self.check_acquired(store, user, self._acquire(clip))
 
     def check_acquired(self, store: TemplateStore, user: str, acquisition: Acquisition) -> Decision:
-        """The same for a probe that was acquired already, from a live session say.
+        """As `check`, for a probe that is acquired already, for example from a live session.
 
         Raises:
             UnknownUserError, ModelMismatchError: see check.

@@ -17,9 +17,9 @@ class AsyncClient:
 
     Args:
         url: address of the service, such as https://verify.example.com or https://example.com/face.
-        key: API key; "" for a service on this machine that lets its own in.
-        seconds: how long to wait for an answer; a busy service takes its time over an enrolment of several takes.
-        ca: PEM file of the authority that signed the service's certificate; default: those that everyone trusts.
+        key: API key; "" for a service on this machine that admits local callers without one.
+        seconds: how long to wait for an answer; an enrolment of several takes can take long on a busy service.
+        ca: PEM file of the authority that signed the service's certificate; default: the public authorities.
     Raises:
         UsageError: the address isn't one of a service: it lacks https:// or http://, or the name of a host.
         MissingExtraError: httpx isn't installed.

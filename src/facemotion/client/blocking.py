@@ -19,9 +19,9 @@ class Client:
 
     Args:
         url: address of the service, such as https://verify.example.com or https://example.com/face.
-        key: API key; "" for a service on this machine that lets its own in.
-        seconds: how long to wait for an answer; a busy service takes its time over an enrolment of several takes.
-        ca: PEM file of the authority that signed the service's certificate; default: those that everyone trusts.
+        key: API key; "" for a service on this machine that admits local callers without one.
+        seconds: how long to wait for an answer; an enrolment of several takes can take long on a busy service.
+        ca: PEM file of the authority that signed the service's certificate; default: the public authorities.
     Raises:
         UsageError: the address isn't one of a service: it lacks https:// or http://, or the name of a host.
         MissingExtraError: httpx isn't installed.
@@ -42,7 +42,7 @@ class Client:
         Args:
             user: 1 to 128 letters a to z and A to Z, digits and . _ @ + -
             takes: paths or bytes of clips.
-            replace: the user is enrolled already and gets these takes in place of the old ones.
+            replace: True if the user is enrolled already; the takes replace the old ones.
             proof: needed to replace without a key: the nonce of the user's last attempt, which was accepted.
         Raises:
             ProofError: there is none, or it is too old.
@@ -56,8 +56,8 @@ class Client:
         """A nonce for one attempt; ask for it before the user is recorded.
 
         Args:
-            user: for whom.
-            purpose: for what.
+            user: whose attempt it is.
+            purpose: what the attempt is for.
             proof: see enrol.
         Raises:
             LockedError: too many failures. ServiceError and its kinds.
@@ -70,7 +70,7 @@ class Client:
         Args:
             user: who it should be.
             clip: path or bytes of a clip.
-            nonce: one asked for earlier; default: one is asked for now.
+            nonce: from `nonce`; by default a new one is asked for.
         Raises:
             MediaError, AcquisitionError and their kinds: there was nothing to compare.
             LockedError: too many failures. ServiceError and its kinds.
@@ -87,7 +87,7 @@ class Client:
             purpose: the one thing that the page does.
             return_to: address that it returns to, one of `return_addresses` in the service's settings.
             frame_origin: origin of your page that frames it, one of `frame_origins`.
-            state: text of your own, which comes back with the code; give each browser another one.
+            state: text of your own that comes back with the code; use a different one for each browser.
         Raises:
             ReturnAddressError: the settings don't list the address or the origin.
             UserExistsError, UnknownUserError: the purpose says otherwise. ServiceError and its kinds.
@@ -99,9 +99,9 @@ class Client:
 
         Args:
             session: its id.
-            code: that the page handed over; the result of a session that returns is told for it alone, once.
+            code: from the page's return; a session with an address to return to gives its result only for it, once.
         Raises:
-            SessionError: no session of this key.
+            SessionError: this key made no such session.
             CodeError: the code is used, expired or of another session.
         """
         return self._run(calls.session_result(session, code))
@@ -115,8 +115,8 @@ class Client:
 
         Args:
             after: `next` of the page before; "" for the first page.
-            limit: most users of the page, 1 to 1000.
-            find: letters that a name must have in it, large or small.
+            limit: most users on a page, 1 to 1000.
+            find: text that a name must contain, in capital or small letters.
             outdated: only those whose template is of an earlier model.
         """
         return self._run(calls.users(after, limit, find, outdated))
@@ -125,8 +125,8 @@ class Client:
         """Delete everything kept of a user.
 
         Args:
-            user: who goes.
-            proof: see enrol; without a key deleting needs it, too.
+            user: name of the user.
+            proof: see `enrol`; needed without a key.
         Raises:
             UnknownUserError: nobody of that name is enrolled.
         """

@@ -44,7 +44,7 @@ class Enrolled:
     """What became of an enrolment.
 
     Attributes:
-        takes: number of takes kept. warnings: what the service found weak about the motion, in its words.
+        takes: number of takes kept. warnings: sentences of the service about weaknesses of the motion.
     """
 
     takes: int
@@ -57,9 +57,9 @@ class UserPage:
 
     Attributes:
         users: of each the fields of UserStatus in docs/reference/service.md.
-        next: for `after`, to ask for those who follow; "" where nobody does.
-        total: users in all. outdated: of them, those whose template is of an earlier model. Both None behind the first
-            page.
+        next: give it as `after` to get the next page; "" on the last page.
+        total: number of enrolled users. outdated: how many of them have a template of an earlier model. Both are None
+            after the first page.
     """
 
     users: tuple[Mapping[str, Any], ...]
@@ -73,7 +73,7 @@ class Session:
     """A session that was made.
 
     Attributes:
-        id: to ask for the result by. address: of the page, to send the user's browser to.
+        id: ask for the result with it. address: of the page; send the user's browser there.
         expires_seconds: how long it is good for.
     """
 
@@ -89,8 +89,8 @@ class SessionResult:
     Attributes:
         id: of the session. user, purpose, state: as it was made with.
         status: "waiting" until a browser opens the page, "opened", "ended" or "expired".
-        accepted: whether the user was verified, or enrolled; False as long as the result isn't told.
-        reason: class of the reason, such as "rejected" or "cancelled"; "" as long as the result isn't told.
+        accepted: whether the user was verified, or enrolled; False while the result is unknown.
+        reason: class of the reason, such as "rejected" or "cancelled"; "" while the result is unknown.
         evidence: factors, quality, operating_point, encoder and ended_at; the fields of SessionOutcome in
             docs/reference/service.md.
     """

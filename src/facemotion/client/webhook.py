@@ -19,7 +19,7 @@ _HEAD = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
 def check_webhook(
     body: bytes, signature: str, secret: bytes | str, *, latest_seconds: float = LATEST_SECONDS
 ) -> SessionResult:
-    """The result that a webhook got, once it is known to come from the service. It may come twice.
+    """Check that a webhook's message comes from the service, and give its result. A result may come twice.
 
     Args:
         body: of the request, as it came.

@@ -12,7 +12,7 @@ class FeatureExtractor(Protocol):
     """Turns the face of one frame into one vector.
 
     Attributes:
-        frontend_id: names detector, crop, network and its hash; features of two ids never meet.
+        frontend_id: names detector, crop, network and its hash; features of two ids are never compared.
         dimension: D, length of the vector.
     """
 
@@ -40,12 +40,12 @@ class FeatureExtractor(Protocol):
         ...
 
     def own_motion(self, points: NDArray[np.float32], times: NDArray[np.float64]) -> float:
-        """How much the face moves that no photograph could; see features.rigid.
+        """How much of the face's motion no photograph could make; see features.rigid.
 
         Args:
             points: (T, N, 2) landmarks of a clip's frames, as `observe` gives them. times: (T,) seconds.
         Returns:
-            As motion_energy; of a photograph, however it is moved, the noise of the landmarks.
+            In the unit of motion_energy. Of a photograph, however it is moved, only the landmarks' noise is left.
         """
         ...
 

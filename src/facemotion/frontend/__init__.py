@@ -1,4 +1,4 @@
-"""The front end: frames become features, with guidance, and what a clip is held to before it is compared."""
+"""The front end: frames become features, with guidance, and clips are checked before they are compared."""
 
 from facemotion.frontend.chain import LOOK_EVERY, Acquirer, Acquisition, FrameAnswer, Frontend, Guidance
 

@@ -75,7 +75,7 @@ class Acquisition:
     Attributes:
         features: one vector per frame with a face.
         quality: how well the face could be seen.
-        milliseconds: wall time a stage, summed over the frames.
+        milliseconds: wall time of each stage, summed over the frames.
         portraits: (N, 112, 112, 3) uint8 RGB, the best aligned pictures of the face.
     """
 
@@ -98,7 +98,7 @@ class Frontend:
         """Load the detector and the extractor that the settings name.
 
         Args:
-            settings: None: those of this machine (facemotion.config.load_settings), as for Verifier.load.
+            settings: default: those of this machine (`facemotion.load_settings`), as for `Verifier.load`.
         Raises:
             SettingsError: the settings file of this machine is wrong.
             UnknownModelError, MissingModelError, ModelHashError: see Models.path.
@@ -126,9 +126,9 @@ class Frontend:
     def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
         """The features alone, for data sets; see acquire.
 
-        A clip in which nothing moves is no error here: training learns from takes as they are, and whoever sets
-        thresholds looks for motion by `check_motion`. An AcquisitionError doesn't name the clip, since a feature cache
-        keeps its words under the clip's bytes.
+        A clip in which nothing moves is no error here: training learns from takes as they are, and code that sets
+        thresholds calls `check_motion`. An AcquisitionError doesn't name the clip, since a feature cache keeps its
+        text under the digest of the clip's bytes.
         """
         acquirer = Acquirer(self)
         acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
@@ -162,7 +162,7 @@ class Frontend:
 
 
 class Acquirer:
-    """Acquires one motion frame by frame, of a file as of a camera: memory doesn't grow with the clip, and a live
+    """Acquires one motion frame by frame, from a file or a camera. So memory doesn't grow with the clip, and a live
     verdict costs only the last frame and the encoder.
 
     Args:
@@ -205,7 +205,7 @@ class Acquirer:
                 as the frames of a file are.
             seconds: its capture time on any clock that doesn't run backwards.
         Returns:
-            What the user should do now; for a frame beyond the highest rate the last answer, with `used` false.
+            What the user should do now. A frame beyond the highest rate gets the last answer, with `used` false.
         Raises:
             MediaError: not an RGB frame.
             TimestampError: the clock ran backwards.
@@ -337,7 +337,7 @@ class Acquirer:
 
     @property
     def milliseconds(self) -> dict[str, float]:
-        """Wall time spent so far, a stage."""
+        """Wall time that each stage has taken so far."""
         return dict(self._milliseconds)
 
     def _find(self, frame: NDArray[np.uint8], seconds: float, detections: Detections | None) -> TrackedFace | None:

@@ -1,6 +1,6 @@
-"""What the front end saw of a clip, frame by frame, and what it is held to before it is compared.
+"""What the front end saw of a clip, frame by frame, and the checks of a clip before it is compared.
 
-Seeing and judging are apart, so that a clip that was seen once can be judged again: with rest held round it, say, or
+Seeing and judging are apart. So a clip that was seen once can be judged again, for example with rest held round it or
 with frames left out.
 """
 
@@ -23,7 +23,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """What was seen in each frame of a clip, before anything is held against it.
+    """What was seen in each frame of a clip, before any check.
 
     Attributes:
         times: (S,) float64 seconds of all frames looked at, strictly increasing.
@@ -55,8 +55,8 @@ class Sighting:
             frames: (M,) numbers of frames of this clip, in any order, some perhaps several times.
             times: (M,) seconds at which they are shown now, strictly increasing.
         Returns:
-            The same features for the same frames: neither detector nor extractor looks at the frames round one. Where a
-            frame was filled in from the last box before it, that box stays, even if its frame is left out.
+            A frame keeps its features, since detector and extractor don't look at neighbouring frames. A frame that was
+            filled in from an earlier box keeps that box, even if the box's frame is left out.
         """
         used = self.used[frames]
         chosen = (np.cumsum(self.used) - 1)[frames][used]
@@ -74,7 +74,7 @@ class Sighting:
 
 @dataclass(frozen=True, eq=False)
 class UsableTake:
-    """A clip that passed every check of one that is verified.
+    """A clip that passed every check that a probe must pass.
 
     Attributes:
         features: of the frames with a face, from time 0.
@@ -88,7 +88,7 @@ class UsableTake:
 
 
 def face_features(sighting: Sighting, settings: Settings) -> FeatureSequence:
-    """The features of a clip that shows one face for long enough, from time 0; nothing need move.
+    """The features of a clip, from time 0. It must show one face for long enough; the face needn't move.
 
     Raises:
         NoFaceError, SeveralFacesError, TooShortError: not fit to be compared.
@@ -104,7 +104,7 @@ def face_features(sighting: Sighting, settings: Settings) -> FeatureSequence:
 
 
 def check_take(sighting: Sighting, extractor: FeatureExtractor, settings: Settings) -> UsableTake:
-    """Hold a clip to all that is asked of one that is enrolled or verified.
+    """Check all that a clip needs to be enrolled or verified.
 
     Args:
         sighting: what `extractor` and its detector saw of it.

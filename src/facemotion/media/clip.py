@@ -44,10 +44,10 @@ def read_frames(
     Args:
         source: path of a video, path of a folder of images, or the bytes of a video.
         settings: limits.
-        rate: frames/s; needed for a folder of images and for JPEGs one behind the other, good for H.264 and HEVC
-            without a container, not allowed otherwise.
-        max_wall_seconds: how long reading may take, from its first frame, with what is done with the frames in between;
-            None: any time.
+        rate: frames/s; needed for a folder of images and for JPEGs one behind the other, allowed for H.264 and HEVC
+            without a container, refused otherwise.
+        max_wall_seconds: how long reading may take from its first frame, including the caller's work on each frame;
+            None: no limit.
     Returns:
         Iterator of (H, W, 3) uint8 RGB, upright and unmirrored as the clip says it is to be shown, with square pixels,
         the same H and W throughout, and the time in seconds since the first frame. Nothing is opened before the first.
@@ -55,7 +55,7 @@ def read_frames(
         UnreadableMediaError: missing, empty, truncated, damaged or not a video; once the end is reached, too many
             damaged frames.
         NoVideoError: no picture in it.
-        MediaLimitError: too large, too long, too many pixels or frames, skipped ones among them, or out of time.
+        MediaLimitError: too large, too long, too many pixels or frames (skipped ones count), or out of time.
         TimestampError: times run backwards.
         TooShortError: shorter than `min_seconds`, once the end is reached.
     """

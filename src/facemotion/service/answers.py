@@ -1,4 +1,4 @@
-"""What callers of the service learn: how an attempt ended, how a name stands, what the result of a session rests on."""
+"""What callers of the service learn: how an attempt ended, the state of a name, the evidence of a session's result."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class UserState:
     Attributes:
         summary: None where nobody of that name is enrolled.
         lock: whether attempts are let in.
-        must_enrol_again: a template is of no network that is run, or that of a factor is missing.
-        outdated: a template isn't of the network that users are enrolled with now, or is missing.
+        must_enrol_again: a template's network isn't in use any more, or the template of a factor is missing.
+        outdated: a template isn't of the network that users are enrolled with now, or it is missing.
     """
 
     summary: UserSummary | None
@@ -50,7 +50,7 @@ class UserStates:
 
     Attributes:
         states: of each by name, in the database's own order.
-        next: name to go on behind; "" where nobody follows.
+        next: last name of this page, to continue after it; "" on the last page.
     """
 
     states: dict[str, UserState]
@@ -59,10 +59,10 @@ class UserStates:
 
 @dataclass(frozen=True)
 class Judged:
-    """The comparison that an attempt of a session came to.
+    """The comparison that decided an attempt of a session.
 
     Attributes:
-        accepted: how the attempt ended, which is more than the comparison.
+        accepted: how the attempt ended; a replay is rejected, whatever the comparison says.
         decision: None where there was nothing to compare with.
         enrolled: what was stored of the user; None where nobody of that name is enrolled.
     """
@@ -73,10 +73,10 @@ class Judged:
 
 
 def evidence(verifier: Verifier, quality: Sequence[dict[str, Any]], judged: Judged | None = None) -> dict[str, Any]:
-    """What the result of a session rests on: the encoder that made the template, and the point that decided.
+    """The evidence of a session's result: the encoder that made the template, and the operating point that decided.
 
-    An attempt that wasn't accepted names neither while earlier encoders run beside the present one: which of them it
-    was would tell that somebody of that name is enrolled.
+    While earlier encoders run beside the present one, an attempt that wasn't accepted names neither: the encoder's name
+    would reveal that somebody of that name is enrolled.
 
     Args:
         verifier: that compared, or enrolled.

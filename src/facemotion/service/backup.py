@@ -1,8 +1,8 @@
 """Backups: all that a database holds of a store and its service, in one file, and back. Never a key.
 
 The file is an SQLite store of its own, whatever the database is. So a backup of SQLite can be restored on PostgreSQL
-and the reverse, and no other program is needed. Rows are copied as they are: what is encrypted stays so, and seals hold
-for whoever has the store's key.
+and the reverse, and no other program is needed. Rows are copied as they are: encrypted values stay encrypted, and seals
+can be checked with the store's key.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Backup:
     """What a backup holds.
 
     Attributes:
-        made: when it was begun, seconds since 1970, UTC; what came later isn't in it.
+        made: when it was begun, seconds since 1970, UTC; later changes aren't in it.
         version: of facemotion, by which it was made.
         rows: number of rows by table.
         head: digest of the newest row of the audit trail; "" where no service used the store.
@@ -105,7 +105,7 @@ class Restored:
     Attributes:
         backup: as it was read.
         keys: API keys that are good now.
-        refused: users of whom something was altered before the backup was made; they stay refused.
+        refused: users whose rows were altered before the backup was made; they are still refused.
     """
 
     backup: Backup

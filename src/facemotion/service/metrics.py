@@ -1,7 +1,7 @@
 """Counts and times in the text format of Prometheus.
 
-Several workers share one port, and a scrape reaches any one of them: each writes its numbers to a file of its own in a
-common folder, and whoever is asked adds them up.
+Several workers share one port, and a scrape reaches any one of them. So each writes its numbers to a file of its own in
+a common folder, and the worker that is scraped adds them up.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Operations:
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
     def recorder(self) -> Recorder:
-        """For a live session; hand its `finish` to `judge`."""
+        """A recorder for a live session; give its `finish` to `judge`."""
         return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._detector is not None)
 
     def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
@@ -93,7 +93,7 @@ class Operations:
 
         Raises:
             NonceError, LockedError: see Attempts.begin.
-            AuthenticationError, RightsError: the key that the nonce was given to was revoked since, or may not.
+            AuthenticationError, RightsError: the nonce's key was revoked since, or its role doesn't allow this.
         """
         ticket = self.attempts.begin(user, purpose, None, nonce)
         try:
@@ -110,8 +110,8 @@ class Operations:
 
         Raises:
             NonceError, LockedError: see Attempts.begin.
-            MediaError, AcquisitionError and their kinds: there was nothing to compare; the failure is forgiven.
-            StoreError and its kinds: nothing could be compared; the same.
+            MediaError, AcquisitionError and their kinds: there was nothing to compare; no failure is counted.
+            StoreError and its kinds: nothing could be compared; no failure is counted.
         """
         ticket = self.attempts.begin(user, "verify", caller.key_id, nonce)
         return self.judge(caller, user, ticket, lambda: self._record(clip))
@@ -165,7 +165,7 @@ class Operations:
         return Answer(ended == "accepted", ended, decision)
 
     def abandon(self, caller: Caller, user: str, outcome: str, ticket: Ticket) -> None:
-        """Forgive and note an attempt that never came to a comparison."""
+        """Take back the charge of an attempt without a comparison, and note it."""
 
         def settle(connection: Connection, user: str) -> None:
             self.attempts.forgive(connection, user, ticket)
@@ -252,7 +252,7 @@ class Operations:
         return self._state(self.store.find(user), self.attempts.state(user))
 
     def users(self, after: str, limit: int, find: str = "", *, outdated: bool = False) -> UserStates:
-        """Those whose names come behind one.
+        """Users whose names come after a given one.
 
         Args:
             after: `next` of the page before; "" for the first page.
@@ -285,7 +285,7 @@ class Operations:
         """Remove everything kept of a user but the rows of the audit trail.
 
         Args:
-            caller: who asks for it. user: who goes. proof: what a caller without a key needs, see Proofs.
+            caller: who asks for it. user: name. proof: needed by a caller without a key, see Proofs.
         Raises:
             ProofError: see Proofs.require.
             UnknownUserError: nobody of that name is enrolled.
@@ -326,7 +326,7 @@ class Operations:
         return ""
 
     def check_history(self, user: str) -> None:
-        """Hold what is stored of a user to the marks that the audit trail has of it.
+        """Check what is stored of a user against the marks in the audit trail.
 
         Raises:
             StoreCorruptError: see history.check_history.

@@ -19,8 +19,8 @@ def open_store(url: str | Path, *, key: str = "", transform_key: str = "", make:
             is made with the store, in the user's configuration folder, mode 0600.
         transform_key: where the secret that turns the vectors comes from, in the same form; empty: what
             FACEMOTION_STORE_TRANSFORM_KEY holds, else the same as `key`.
-        make: False refuses a file that isn't there, as whoever only reads should: a mistyped name would become an
-            empty store. A database server is asked either way.
+        make: False refuses a file that isn't there. Use it if you only read: a mistyped name would otherwise become
+            an empty store. With a database server it changes nothing.
     Returns:
         A store that is safe to use from several threads and processes at once; close it, or use it with `with`.
     Raises:

@@ -54,7 +54,7 @@ class UserSummary:
 
 
 class TemplateStore(Protocol):
-    """Templates by user and factor; names that differ in Unicode's form alone are one user's.
+    """Templates by user and factor. Names that differ only in their Unicode form belong to one user.
 
     Every method is atomic: a process killed inside one leaves the state before it or the state after it. All raise
     StoreFullError, StoreCorruptError or StoreUnavailableError where the medium fails.
@@ -64,7 +64,7 @@ class TemplateStore(Protocol):
         """Store templates, all of them or none; each replaces the one of the same user and factor.
 
         Args:
-            whole: they are all that is kept of their users: templates of other factors go.
+            whole: templates that their users have of other factors are deleted.
             replace: True: their users must be enrolled already; False: they must not; None: either.
         Raises:
             StoreError: a user name that `check_user` refuses.
@@ -83,8 +83,8 @@ class TemplateStore(Protocol):
         ...
 
     def compare(self, user: str, factor: Factor, probe: Embedding) -> FloatArray:
-        """Cosine of a probe with each take of a user's template, without the stored vectors ever being laid open. Takes
-        as long where there is none to compare with, or one of another model.
+        """Cosine of a probe with each take of a user's template; the plain vectors are never restored. It takes as
+        long if the user has no template, or one of another model.
 
         Returns:
             (K,) float32, -1..1; the same as with the vectors of `get`, to rounding (1e-6).
@@ -96,25 +96,25 @@ class TemplateStore(Protocol):
 
     def search(self, factor: Factor, probe: Embedding, least: float = -1.0) -> Iterator[tuple[str, FloatArray]]:
         """Cosines of a probe with the takes of everybody's template of a factor, by name; see compare. Templates of
-        another model than the probe's are left out. Only some rows are in memory at a time; who is deleted meanwhile
-        may be missing. Takes half a millisecond a take where the store has no index; with one, 100,000 faces take less
-        than two seconds if `least` leaves few of them.
+        another model than the probe's are left out. Only some rows are in memory at a time; a user deleted meanwhile
+        may be missing. Without an index it takes half a millisecond a take. With one, 100,000 faces take less than two
+        seconds, if few of them may reach `least`.
 
         Args:
-            least: whose mean cosine with the probe is less may be left out, -1..1.
+            least: -1..1; users whose mean cosine with the probe is lower may be left out.
         Raises:
             StoreCorruptError, StoreKeyError: see get.
         """
         ...
 
     def index(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Give search codes to all faces, from now on to each that is stored: a search among many then opens few
-        templates. A process killed on the way leaves a store that works, and the next call does what is left.
+        """Give search codes to all faces, and to each face stored from now on. Then a search among many opens few
+        templates. A killed process leaves a store that works; call again to make the missing codes.
 
         Args:
-            progress: called with how many got a code so far, and how many had none.
+            progress: called with the number of codes made so far, and the number of faces that had no code.
         Returns:
-            How many did.
+            The number of codes made.
         Raises:
             StoreCorruptError, StoreKeyError: see get.
         """
@@ -137,8 +137,8 @@ class TemplateStore(Protocol):
         ...
 
     def delete(self, user: str) -> None:
-        """Remove every row of a user, those of a service in the same database among them (but for its audit trail), and
-        overwrite what they left in the file.
+        """Remove every row of a user and overwrite the bytes in the file. Rows of a service in the same database are
+        removed too, except its audit trail.
 
         Raises:
             UnknownUserError: nothing is stored under that name.
@@ -146,10 +146,10 @@ class TemplateStore(Protocol):
         ...
 
     def scrub(self) -> None:
-        """Remove what deletions left in the files, where that had to wait for somebody who read them.
+        """Remove the bytes that deletions had to leave in the files because somebody was reading them.
 
         Raises:
-            StoreUnavailableError: it still must.
+            StoreUnavailableError: it still can't be done.
         """
         ...
 

@@ -37,7 +37,7 @@ class Admission:
         Raises:
             AuthenticationError: a key is needed, or the key isn't known.
             RateError: the caller asks too often, or too many keys of that address weren't known.
-            RightsError: a page of another site, or a proxy, asks in the name of this machine.
+            RightsError: the request seems to come from this machine, but a page of another site or a proxy sent it.
         """
         if key is None:
             self._rate_limiter.spend(address)

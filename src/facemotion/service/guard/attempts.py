@@ -1,13 +1,13 @@
-"""Nonces and the lock: an attempt is made once, by whom it was given to, and failures cost time.
+"""Nonces and the lock: a nonce is good once, for the caller who got it, and failures cost time.
 
 A failure is charged when the attempt begins, in the transaction that uses up its nonce, and taken back if the attempt
 is accepted or never came to a comparison. So a hundred attempts at once are charged like a hundred in a row, and a
-killed process forgives nothing. An attempt takes back its own charge and no other: those of attempts still under way
-stay even where one between them is accepted. Names that nobody has are counted alike.
+killed process forgives nothing. An attempt takes back only its own charge: the charges of attempts still under way
+stay, even if one of the attempts is accepted. Failures of names that nobody has are counted in the same way.
 
-Moments are of the machine's clock, which may be set. Set back, it leaves moments that lie ahead: from then on a wait
-lasts no longer than the settings say, and a nonce isn't taken. Set forward, it ends waits and nonces early, but forgets
-no failure.
+Times are those of the machine's clock, which somebody may set. If it is set back, stored times lie in the future: then
+a wait lasts no longer than the settings say, and nonces given before are refused. If it is set forward, waits and
+nonces end early, but no failure is forgotten.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CLOCK_SKEW_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class LockState:
-    """How a name stands.
+    """Failures and lock of a name.
 
     Attributes:
         failures: in a row.
@@ -178,8 +178,8 @@ class Attempts:
         return str(row["key_id"])
 
     def forgive(self, connection: Connection, user: str, ticket: Ticket) -> None:
-        """Take back the charge of an attempt that never came to a comparison: the wait goes on from the failure before
-        it, unless another one was charged since. A charge that was forgotten meanwhile isn't taken back from others.
+        """Take back the charge of an attempt without a comparison. The wait continues from the failure before it,
+        unless another one was charged since. If the charge was forgotten meanwhile, nothing is taken back.
         """
         if not self.fail(connection, user, ticket):
             return
@@ -190,7 +190,7 @@ class Attempts:
         connection.execute(update(failures).where(last).values(latest=ticket.before))
 
     def fail(self, connection: Connection, user: str, ticket: Ticket) -> bool:
-        """Let the charge of an attempt stand for good, as it came to a comparison and wasn't accepted.
+        """Keep the charge of an attempt that was compared and wasn't accepted.
 
         Returns:
             Whether it was still under way.
@@ -229,7 +229,7 @@ class Attempts:
         return dict(connection.execute(select(failures).where(failures.c.user == user)).mappings().one())
 
     def lock_again(self, connection: Connection, row: dict[str, Any]) -> None:
-        """Put back a lock for good after everything else of a name was removed."""
+        """Put a final lock back after everything else of a name was removed."""
         connection.execute(insert(failures).values(**row))
 
     def state(self, user: str) -> LockState:

@@ -1,9 +1,9 @@
 """The audit trail: who did what to whom, and how it ended; no picture, no vector.
 
 Each row carries the SHA-256 of itself and of the row before, so that a change, a removal or an insertion shows. The
-newest row is sealed under the store's key, so that whoever can write the database alone can't write the trail anew or
-cut it. Where it begins, once old rows were pruned, is sealed too. They can put back a whole earlier state: note the
-digest of the newest row elsewhere now and then, and `check` finds out whether the trail still leads there.
+newest row is sealed under the store's key. So somebody who can only write the database can't write the trail anew or
+cut it. Once old rows were pruned, the trail's beginning is sealed too. But they can put back a whole earlier state:
+note the digest of the newest row elsewhere now and then, and `check` tells whether the trail still contains it.
 
 Rows about a user carry marks: which generation of their templates and of their recordings was stored last. An older one
 that was put back is found out by them.
@@ -102,7 +102,7 @@ class AuditReport:
 def append(
     database: Database, actor: str, action: str, user: str, outcome: str, detail: dict[str, Any] | None = None
 ) -> None:
-    """Add a row in the transaction of the deed itself, templates included: neither is kept without the other.
+    """Add a row in the transaction of the action itself, templates included: neither is kept without the other.
 
     Raises:
         AuditError: the trail doesn't end as it was left.
@@ -149,7 +149,7 @@ def _marks(connection: Connection, user: str, fresh: bool) -> dict[str, int]:
 
 
 def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
-    """Take what the database of a service holds now for right, and note that it was.
+    """Seal what the database of a service holds now as unaltered, and note that in the trail.
 
     Args:
         store: with the service's tables. keys_let_in: ids of API keys without a seal, for the trail.
@@ -167,8 +167,8 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
 
 
 def keep_journal(store: TemplateStore) -> None:
-    """Have what is changed in a store noted in the audit trail of the service that it belongs to, if it does: for
-    commands, whose deeds aren't a caller's.
+    """Note changes of a store in the audit trail of its service, if it has one. For commands, whose changes aren't made
+    by a caller of the service.
     """
     if not isinstance(store, SqlStore):
         return
@@ -179,7 +179,7 @@ def keep_journal(store: TemplateStore) -> None:
 
 
 def read(database: Database, after: int = 0, limit: int = MOST_ROWS, newest: bool = False) -> list[AuditRow]:
-    """Rows in their order, from the one behind `after`; with `newest` the last ones behind it."""
+    """Rows in their order, beginning after number `after`; with `newest` the last of these."""
     order = table.c.number.desc() if newest else table.c.number
     query = select(table).where(table.c.number > after).order_by(order).limit(limit)
     with database.read() as connection:
@@ -188,7 +188,7 @@ def read(database: Database, after: int = 0, limit: int = MOST_ROWS, newest: boo
 
 
 def check(database: Database, expected: str = "") -> AuditReport:
-    """Hold every row to its digest and to the row before.
+    """Check every row against its digest and the row before.
 
     Args:
         expected: digest of a row noted earlier; the trail must lead through it.
@@ -237,16 +237,16 @@ def older_rows(database: Database, before: float) -> int:
 def prune(database: Database, before: float, actor: str = COMMAND_LINE) -> int:
     """Remove the rows before a moment from the beginning of the trail, each held to its digest first.
 
-    What must not be lost stays: the number and digest of the last row that goes, so that the trail can be checked from
-    there on; and what rows say of the newest state of each enrolled user and of revoked keys, in new rows. Of users who
-    are gone, the largest mark stays, by which all that is put back of them is found out, and no name.
+    What must not be lost stays. The number and digest of the last removed row are kept, so that the rest can be
+    checked. The newest marks of each enrolled user and of revoked keys are kept in new rows. Of deleted users only the
+    largest mark stays, without a name: it reveals anything of theirs that is put back.
 
     Args:
         before: seconds since 1970. actor: who does it.
     Returns:
         How many rows went. They are gone from the file of SQLite too.
     Raises:
-        AuditError: the trail doesn't hold; what was looked at before that row may be gone.
+        AuditError: the trail is damaged; rows before the damaged one may be removed already.
     """
     pruned, noted = 0, False
     while True:

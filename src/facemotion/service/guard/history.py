@@ -1,5 +1,5 @@
-"""Which recordings of a user are remembered, and which keys are revoked, under seals: nothing is removed or put back
-without the store's key.
+"""Seals of the recordings remembered of each user, and of the revoked keys. Without the store's key nothing can be
+removed or put back unnoticed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TrailStart:
 
 
 def seal_recordings(database: Database, connection: Connection, user: str) -> None:
-    """Seal what is remembered of a user by now, under a later number.
+    """Seal what is remembered of a user now, under the next number.
 
     Args:
         database: whose sealer is used. connection: of the transaction. user: whose recordings.
@@ -80,7 +80,7 @@ def seal_revocations(database: Database, connection: Connection) -> None:
 
 
 def revocations_hold(database: Database, connection: Connection) -> bool:
-    """Whether those keys are revoked that were sealed last, and no earlier state of them was put back."""
+    """Whether the revoked keys are those that were sealed last; False if an earlier state was put back."""
     for _ in range(READINGS):
         memory = connection.execute(select(memories).where(memories.c.user == NOBODY)).mappings().one_or_none()
         mark, revoked = marks_of(connection, NOBODY).get("kept", 0), _revoked(connection)
@@ -104,7 +104,7 @@ def marks_of(connection: Connection, user: str) -> dict[str, int]:
 
 
 def check_history(database: Database, connection: Connection, user: str) -> None:
-    """Hold what is stored of a user to the marks that the audit trail has of it.
+    """Check what is stored of a user against the marks in the audit trail.
 
     Args:
         database: whose sealer is used. connection: of the transaction. user: whose templates and recordings.
@@ -163,7 +163,7 @@ def seal_end(database: Database, connection: Connection, number: int, digest: st
 
 
 def check_end(database: Database, connection: Connection, number: int, digest: str) -> None:
-    """Hold the end of the audit trail to its seal.
+    """Check the end of the audit trail against its seal.
 
     Args:
         database: whose sealer is used. connection: of the transaction.

@@ -1,9 +1,9 @@
 """How alike two recordings are, whatever was done to one of them short of filming it anew.
 
 A recording that is compressed, scaled, cropped or lit anew shows the same head moving in the same way at the same
-moments. Of two takes of one motion the face may do much the same, but nobody repeats how the head sways, nor times a
-motion to the frame. Compared is the course of the landmarks as they lie in the picture, along the few directions in
-which performances differ most next to what coding does to landmarks.
+moments. In two takes of one motion the face may move in much the same way. But nobody repeats how the head sways, or
+the timing of a motion to the frame. The comparison uses the course of the landmarks in the picture, along a few
+directions. In these, performances differ most, compared with what coding does to landmarks.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def mirror(matrix: FloatArray, places: FloatArray) -> FloatArray:
 def filtered(course: FloatArray) -> FloatArray:
     """A course (L, K) at RATE about its mean, each frame the mean of SMOOTHED frames round it, fewer at the ends.
 
-    What a hard compression does to landmarks changes from frame to frame; heads and faces move more slowly.
+    The error that a hard compression causes changes from frame to frame; heads and faces move more slowly.
     """
     sums = np.concatenate([np.zeros((1, course.shape[1])), np.cumsum(course, axis=0, dtype=np.float64)])
     middle = np.arange(len(course))

@@ -1,4 +1,4 @@
-"""How much at once, and how often: what is too much is refused at once, with how long to wait."""
+"""Limits on work at once and on requests a minute: too much is refused at once, with the time to wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Place:
     """A place that somebody holds.
 
     Attributes:
-        holder: who. payer: who is charged for what comes of it.
+        holder: who holds it. payer: who is charged for its costs.
     """
 
     def __init__(self, holder: str, timer: asyncio.Timeout) -> None:
@@ -35,15 +35,15 @@ class Place:
 
     @property
     def can_be_lost(self) -> bool:
-        """Whether it may still go to somebody else."""
+        """Whether it may still be given to somebody else."""
         return self._timer is not None
 
     def keep(self) -> None:
-        """From now on it is nobody else's: what it was taken for has begun."""
+        """Keep it from now on: the work that it was taken for has begun."""
         self._timer = None
 
     def give_up(self) -> None:
-        """Let somebody else have it: whatever its holder awaits is broken off."""
+        """Give it to somebody else: what its holder awaits is cancelled."""
         if self._timer is not None:
             self.lost = True
             self._timer.reschedule(asyncio.get_running_loop().time())
@@ -51,14 +51,14 @@ class Place:
 
 
 class Places:
-    """A number of places, shared by whoever asks: nobody is kept out by somebody who holds more than their share.
+    """A number of places that are shared fairly: nobody is kept out by a holder of more than their share.
 
-    Where all are taken, a newcomer gets the oldest place of the holder with the most, if that one holds FAIR_LEAD more
-    than the newcomer. A single holder may have all of them. It belongs to one event loop.
+    If all are taken, a newcomer gets the oldest place of the holder with the most, if that holder has FAIR_LEAD more
+    than the newcomer. A single holder may have all places. The object belongs to one event loop.
 
     Args:
         count: how many there are.
-        words: what to tell who finds them taken.
+        words: the message when all are taken.
 
     Attributes:
         taken: places that are taken now.

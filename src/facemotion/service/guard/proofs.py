@@ -1,4 +1,4 @@
-"""Proofs: without an API key somebody's templates are changed or deleted only after an attempt of theirs succeeded.
+"""Proofs: a caller without an API key can replace or delete templates only after a successful attempt of their user.
 
 The nonce of an attempt that was accepted, or of an enrolment that was stored, is a proof for as long as a nonce is
 good: nobody but the one who made the attempt knows it. It stands among the nonces, as its digest, sealed. Holders of
@@ -43,11 +43,11 @@ class Proofs:
         self._database.sealer.write(connection, nonces, row | {"expires": time.time() + self._seconds})
 
     def require(self, caller: Caller, user: str, proof: str, action: str) -> None:
-        """Let nobody without a key go on but with a proof; a refusal stands in the audit trail.
+        """Refuse a caller who has neither key nor proof; the refusal is noted in the audit trail.
 
         Args:
             caller: who asks.
-            user: whose templates would go.
+            user: whose templates would be replaced or deleted.
             proof: nonce of an attempt of that user.
             action: as the trail names it.
         Raises:

@@ -1,11 +1,11 @@
 """Templates of the present encoder, made of the successful attempts of users who enrolled with an earlier one.
 
-It saves users a second enrolment, and costs this: whoever was let in by mistake that often, with motions like each
-other, is then the one whom the template describes. So it is off where the settings don't ask for it, several attempts
-count and no single one, and they must agree as the takes of an enrolment do.
+It saves users a second enrolment, but it has a risk: if an impostor was accepted that often with similar motions, the
+new template describes the impostor. So it is off by default, it needs several attempts, and they must agree as the
+takes of an enrolment do.
 
-Until there are enough, their vectors wait as the templates of the store do: turned and encrypted. Those that wait when
-the store's keys are rotated are forgotten.
+Until there are enough attempts, their vectors are kept like templates: turned and encrypted. A rotation of the store's
+keys makes them unreadable, and they are forgotten.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Renewals:
         self._takes = settings.takes
 
     def probe(self, enrolled: UserSummary | None, acquisition: Acquisition) -> Embedding | None:
-        """The vector of the present encoder, to be considered if the attempt is accepted; before its transaction, which
+        """The present encoder's vector of an attempt, for `consider`. Call it before the attempt's transaction, which
         keeps others waiting.
 
         Args:

@@ -1,10 +1,10 @@
 """Replays: a recording that was seen before, a frozen picture, a loop; and the place for a detector of other attacks.
 
-What is remembered of a recording: digests of its frames under a secret, and encrypted under that secret the course of
-its motion in a few random directions, and that of its landmarks in the picture along those of `likeness`, turned. The
-secret comes from the key that turns the store's vectors and stands in no database; after a rotation of that key older
-recordings can't be read any more and are forgotten. Rows of versions before `likeness` lack the second course and are
-compared by the first.
+Three things are remembered of a recording: keyed digests of its frames; the course of its motion in a few random
+directions; and the course of its landmarks in the picture along the directions of `likeness`, turned. Both courses are
+encrypted. The secret for all this is derived from the key that turns the store's vectors, and is in no database. After
+a rotation of that key older recordings can't be read, and are forgotten. Rows of versions before `likeness` lack the
+second course, and are compared by the first.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ NONCE_BYTES = 12
 
 
 class AttackDetector(Protocol):
-    """Where an integrator's presentation-attack detector plugs in: give one to `create_app`."""
+    """What a presentation-attack detector of an integrator must do; give one to `create_app`."""
 
     def is_attack(self, pictures: tuple[NDArray[np.uint8], ...], features: FeatureSequence) -> bool:
         """Whether an attempt shows something else than a living person before the camera.
@@ -108,7 +108,7 @@ NOTHING = Look(False, frozenset())
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """What a recording is known again by, beside its frames.
+    """By what a recording is recognised, besides its frames.
 
     Attributes:
         motion: (L, DIRECTIONS) float32 features at RATE in secret random directions.
@@ -151,8 +151,8 @@ class RecordingMemory:
 
         Args:
             user: whose recordings. recording: the one of now.
-            before: an earlier look for it. What was compared then isn't again: in the transaction that keeps a
-                recording, those are left that came meanwhile, as of attempts at the same time.
+            before: an earlier look for the same recording, whose comparisons aren't repeated. In the transaction that
+                keeps a recording, only rows that came meanwhile are left to compare.
         Raises:
             StoreCorruptError: recordings of the user were altered, removed or put back.
         """
@@ -173,7 +173,7 @@ class RecordingMemory:
         return Look(seen, frozenset(marks))
 
     def same(self, first: Recording, second: Recording) -> bool:
-        """Whether two recordings are one. Two by a camera share no frame, and nobody repeats a motion so exactly."""
+        """Whether two recordings are one. Two real takes share no frame, and nobody repeats a motion so exactly."""
         share, secret = shared(set(first.frame_digests), second.frame_digests), self.secret
         return share >= self._settings.frame_share or self._alike(_course(first, secret), [_course(second, secret)])
 
@@ -273,10 +273,10 @@ def shared(frames: set[bytes], others: Sequence[bytes]) -> float:
 
 
 def distance(course: FloatArray, other: FloatArray) -> float:
-    """How far apart two courses are where they fit best, next to the change of the first from frame to frame.
+    """How far apart two courses are where they fit best, relative to the first one's change from frame to frame.
 
-    Two recordings of one performance, encoded differently, differ by what coding does to the landmarks, a fraction of
-    that change; two performances by several times it.
+    Two encodings of one recording differ only by the error of the coding, a fraction of that change. Two performances
+    differ by several times that change.
 
     Args:
         course, other: (L, DIRECTIONS) float32 at RATE.

@@ -1,13 +1,13 @@
 """Sessions: a back end sends one of its users to the page for one purpose, and learns how it ended.
 
-The address of the page is good once: the browser that opens it first gets a secret of its own in exchange. In the end
-that browser alone gets a code, and the back end gives the result for it alone: whoever only knows that a session was
-made, or began it and had somebody else carry it out, has no code. A session that returns nowhere has none; its result
-is there for whoever made it.
+The address of the page is good once: the first browser that opens it gets a secret of its own in exchange. In the end
+only that browser gets a code, and the service gives the result only for the code. Somebody who only knows of a session,
+or began it and had somebody else carry it out, has no code. A session that returns nowhere has no code; the key that
+made it can ask for its result.
 
 A session ends when an attempt is accepted, when too many failed, or when the user goes back. Otherwise it expires. Its
-row is sealed, and holds when its result is due to be sent: at the end or, where none comes, once it has expired by the
-clock of every server.
+row is sealed. It says when the result is due to be sent: at the end or, if the session expires, once it has expired by
+the clock of every server.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Return:
-    """What the page hands over in the end.
+    """What the page gives back in the end.
 
     Attributes:
         session: that ended. code: for whoever made it; "" where it returns nowhere.
@@ -206,15 +206,15 @@ class Sessions:
         *,
         costs_a_try: bool = True,
     ) -> None:
-        """Keep how an attempt of a session went, in the transaction of the attempt; nothing where it belongs to none,
-        or to one that ended or expired since.
+        """Keep the outcome of a session's attempt, in the transaction of the attempt. Nothing is kept if the attempt
+        has no session, or its session ended or expired meanwhile.
 
         Args:
             connection: of that transaction.
             session_id: "" for none.
             reason: how it went.
-            detail: what that rests on; where it is empty, that of the attempt before stays.
-            costs_a_try: whether it counts where it was rejected; not for a user who must enrol again.
+            detail: the evidence; if it is empty, that of the attempt before stays.
+            costs_a_try: whether a rejection uses up a try; it doesn't for a user who must enrol again.
         """
         now = time.time()
         row = self._row(connection, table.c.id == session_id) if session_id else None
@@ -253,9 +253,9 @@ class Sessions:
         Args:
             code: that the page handed over; "" for none.
         Returns:
-            the session, and whether its result may be told: for its code, once; where it returns nowhere, always.
+            the session, and whether its result may be given: once for its code, or always if it returns nowhere.
         Raises:
-            SessionError: no session of this key.
+            SessionError: this key made no such session.
             CodeError: the code isn't good.
         """
         now = time.time()

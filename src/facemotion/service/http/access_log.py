@@ -1,5 +1,5 @@
-"""The log: one line a request, as text or JSON, each with the id of its request and the name of its error; no names of
-users. Counts and the headers that all answers have come by the same way.
+"""The log: one line a request, as text or JSON, with the id of the request and the name of its error; no names of
+users. The same code counts requests and adds the headers that all answers have.
 """
 
 from __future__ import annotations

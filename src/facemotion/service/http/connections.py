@@ -1,6 +1,6 @@
-"""Connections that don't wait for ever: heads, bodies and answers have their time, and beyond the limit the idle go.
+"""Connections with time limits for heads, bodies and answers; beyond the limit of connections idle ones are closed.
 
-uvicorn itself waits for heads for ever, and for whoever never reads, so that a few clients could use up the server.
+uvicorn itself waits for ever for heads, and for clients that never read. So a few clients could use up the server.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ once and may be reset before it has read its answer."""
 
 
 class WriteDeadline(asyncio.Protocol):
-    """Cuts a connection off whose client doesn't read: every write has its time.
+    """Closes a connection whose client doesn't read: every write has a time limit.
 
     Attributes:
         since: when it was made or became idle, on the loop's clock.
@@ -56,7 +56,7 @@ class WriteDeadline(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of it would be lost but its place."""
+        """Whether closing it would lose nothing but its place."""
         return False
 
     @property
@@ -123,12 +123,12 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
 
 
 class ImpatientProtocol(WriteDeadline, H11Protocol):
-    """HTTP/1.1 that closes a connection which doesn't get the head of a request together in time, goes on with a body
-    that was answered already, or doesn't read.
+    """HTTP/1.1 with time limits. It closes a connection that doesn't complete the head of a request in time, that goes
+    on sending a body after the answer, or that doesn't read.
 
-    Beyond the limit of connections the oldest idle one makes room, first of the address with the most; else the oldest
-    whose body is under way, of an address that has more than the newcomer's. Where there is none, the newcomer is
-    turned away. The limits come from the application, by its lifespan state.
+    Beyond the limit of connections the oldest idle one of the address with the most is closed. If none is idle, the
+    oldest whose body is under way is closed, if its address has more than the newcomer's. If there is none either, the
+    newcomer is refused. The limits come from the application, by its lifespan state.
     """
 
     _parting: ClassVar[set[ImpatientProtocol]] = set()

@@ -1,6 +1,7 @@
 """Bodies of requests, read within a time and a size, and kept in memory: no clip touches the disk.
 
-No endpoint lets FastAPI read its body: it would do so before it asks who calls, whatever the size and the time.
+No endpoint lets FastAPI read its body: FastAPI would read it before we know the caller, without limits of size and
+time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Results of sessions, sent by POST to the one address of the settings, signed, and again where it doesn't answer.
+"""Results of sessions, signed and sent by POST to the one address of the settings; sent again if it doesn't answer.
 
-Sending is the worker's own task and has a deadline: a webhook that hangs or answers by an error holds up nothing but
-later results for the same webhook. What is due stands in the database, so that a restart loses nothing; of several
-workers each result has one at a time. A result may arrive twice, where the answer was lost.
+Sending is a task of its own in each worker and has a deadline. So a webhook that hangs or answers by an error delays
+only later results. Due results are in the database, so a restart loses nothing. Only one worker at a time sends a
+result. A result may arrive twice, if the answer to the first was lost.
 """
 
 from __future__ import annotations
