@@ -99,7 +99,7 @@ def test_the_changelog_tells_each_version_in_lines_of_one_entry():
     assert "0.1.0" in names
     for part in versions[1:]:
         kinds = re.findall(r"^### (.*)$", part, flags=re.MULTILINE)
-        assert kinds == [kind for kind in ("Breaking", "Added", "Changed", "Fixed") if kind in kinds]
+        assert kinds == [kind for kind in ("Breaking", "Added", "Changed", "Fixed", "Security") if kind in kinds]
         lines = [line for line in part.splitlines()[1:] if line and not line.startswith(("###", "- "))]
         assert len(lines) == 1  # the sentence below the version's name
     assert "must do" in versions[1]
