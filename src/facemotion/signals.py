@@ -1,13 +1,13 @@
 """Features of one clip as a signal in time: sampling, the span of the motion, the face at rest, time warping.
 
-Training, inference, evaluation and the service share what stands here, so that one clip means one motion everywhere.
+Training, inference, evaluation and the service share these functions, so one clip means one motion everywhere.
 
-Three faces at rest, since three askers know different things:
+There are three faces at rest, for callers who know different things:
 
-- `opening_face`, the median of the first frames: all that is known while frames arrive, and what a page can show.
-- `neutral_face`, the median outside the active span: right for whole clips, whose motion may begin in the first frame.
-- `median_face`, the median of all frames: bound to no moment, so that a clip without any rest has one, too. It measures
-  how large a motion is; a face that moves in most frames has its middle there, not its rest.
+- `opening_face`, the median of the first frames: while frames arrive, nothing else is known.
+- `neutral_face`, the median outside the active span: for whole clips, whose motion may begin in the first frame.
+- `median_face`, the median of all frames: a clip without any rest has one, too. It is used to measure how large a
+  motion is. If a face moves in most frames, it is the middle of the motion rather than the rest.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def interpolate(values: FloatArray, times: Times, moments: Times) -> FloatArray:
 
 
 def frames_to_encode(features: FeatureSequence, *, spotting: bool) -> tuple[FloatArray, Times]:
-    """What an encoder is given of a clip, in training as in use.
+    """The part of a clip that an encoder gets, in training and in use.
 
     Args:
         features: of the whole clip.
@@ -133,10 +133,10 @@ def active_span(values: FloatArray, times: Times) -> tuple[int, int]:
 
 
 def frame_rate(features: FeatureSequence) -> float:
-    """Frames a second while the face moves, told by their times.
+    """Frames a second while the face moves, computed from their times.
 
-    Half of the time lies between frames that are at least this dense. Jitter hardly changes it, and neither does one
-    gap; frames that come in bursts with pauses between them count as slow as the pauses are.
+    In half of the time, frames are at least this dense. Jitter and a single gap hardly change it. If frames come in
+    bursts, the pauses between the bursts decide.
 
     Args:
         features: of the frames with a face.
@@ -250,8 +250,8 @@ def measure_cues(features: FeatureSequence) -> Cues:
 class RestWatch:
     """Tells while frames arrive whether a face is back at rest: near its `opening_face`, and still.
 
-    Both are needed: a motion held at its apex is still, and one on its way from one side to the other passes by the
-    resting face. A face that holds still for HELD_SECONDS rests, too, even away from its opening face.
+    Both are needed. A motion that is held at its apex is still. A motion from one side to the other passes through the
+    resting face. A face that holds still for HELD_SECONDS counts as resting, even away from its opening face.
     """
 
     def __init__(self) -> None:
@@ -286,7 +286,7 @@ class RestWatch:
 
 
 def dtw_scores(sequences: Sequence[FloatArray]) -> FloatArray:
-    """Alikeness of all pairs of sequences by dynamic time warping, the baseline that learns nothing.
+    """Similarity of all pairs of sequences by dynamic time warping, a baseline without training.
 
     Each sequence is centred on its mean over time, so that the place where the face rests doesn't count. The distance
     is the mean Euclidean distance of the matched frames along the cheapest path; see `dtw_path`.
@@ -315,14 +315,14 @@ def dtw_scores(sequences: Sequence[FloatArray]) -> FloatArray:
 
 
 def dtw_path(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.intp]:
-    """The cheapest pairing of two sequences by dynamic time warping: each step goes on in one sequence or in both.
+    """The cheapest pairing of two sequences by dynamic time warping: each step advances in one sequence or in both.
 
     Args:
         one: (T, D).
         other: (U, D).
     Returns:
-        (K, 2) frames of both, from the first of both to the last of both. Of steps of one cost the one in both is
-        taken, then the one in `one`.
+        (K, 2) frame numbers in both, from the first frames to the last. If steps cost the same, the step in both
+        sequences comes first, then the step in `one`.
     Reference: as for `dtw_scores`.
     """
     total = _warp(np.linalg.norm(one[:, None] - other[None], axis=2)[None])[0][0]

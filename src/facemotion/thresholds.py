@@ -50,13 +50,13 @@ def operating_points(models: Models, name: str, point: str = "") -> OperatingPoi
 
 
 def earlier_operating_points(models: Models, name: str, point: str) -> OperatingPoints:
-    """The operating point of an encoder that ran before: the one that the settings name, where it has that one.
+    """The operating point of an earlier encoder: the one that the settings name, if that encoder has it.
 
     Args:
         models: see `operating_points`.
         name: of the earlier encoder's card.
-        point: that the settings name for the present encoder. An earlier one without it is judged by the default of its
-            card, which for a kept encoder is the point that was in use when it was kept.
+        point: name in the settings. If the earlier encoder lacks it, the default of its card decides. For a kept
+            encoder that is the point that was in use when it was kept.
     Raises:
         UnknownModelError, ModelError: as in `operating_points`.
     """
@@ -76,7 +76,7 @@ def strictest_operating_points(models: Models, name: str) -> OperatingPoints:
 
 
 def for_takes(points: OperatingPoints, takes: int) -> OperatingPoint:
-    """The point to judge a template of so many takes by.
+    """The operating point that judges a template with a number of takes.
 
     The point measured with as many takes; else with the next fewer, whose threshold is normally stricter.
     """
@@ -93,7 +93,8 @@ def template_score(cosines: NDArray[np.float32]) -> float:
 def find_operating_points(
     trials: ScoredTrials, fmrs: Sequence[float], source: str, takes: int = 1
 ) -> tuple[OperatingPoint, ...]:
-    """Operating points for wanted false match rates: for each, the lowest threshold that keeps to it on the trials.
+    """Operating points for wanted false match rates: for each, the lowest threshold that keeps to it on the
+    trials.
 
     Args:
         trials: scores of clips like those that the thresholds are for.
@@ -133,7 +134,7 @@ def find_operating_points(
 
 
 def lowest_threshold(thresholds: NDArray[np.floating], rates: NDArray[np.float64], fmr: float) -> int:
-    """Which threshold is the lowest that keeps to an FMR; nobody asks here whether the trials support that rate.
+    """Find the lowest threshold that doesn't exceed an FMR. Whether the trials support that rate isn't checked here.
 
     Args:
         thresholds: (K,) scores that occurred, in any order.
@@ -142,7 +143,7 @@ def lowest_threshold(thresholds: NDArray[np.floating], rates: NDArray[np.float64
     Returns:
         Its position, 0..K-1.
     Raises:
-        EvidenceError: the highest score of all is an impostor's, too often.
+        EvidenceError: no threshold reaches it: too many impostor trials have the highest score of all.
 
     >>> lowest_threshold(np.array([0.9, 0.8, 0.7]), np.array([0.0, 0.01, 0.1]), 0.05)
     1
@@ -154,7 +155,7 @@ def lowest_threshold(thresholds: NDArray[np.floating], rates: NDArray[np.float64
 
 
 def point_name(fmr: float) -> str:
-    """How the operating point of a wanted FMR is called.
+    """The name of the operating point of a wanted FMR.
 
     >>> point_name(0.01), point_name(0.025)
     ('fmr-1e-2', 'fmr-2.5e-2')
@@ -166,16 +167,16 @@ def point_name(fmr: float) -> str:
 def independent_impostors(trials: ScoredTrials) -> int:
     """Number of different pairs of motions among the impostor trials.
 
-    Ten takes against ten takes are a hundred trials, and one draw of two motions: what can be said of a false match
-    rate rests on the latter. (Pairs that share a motion aren't independent either; this is the generous count.)
+    Ten takes against ten takes are a hundred trials, but only one pair of motions. A false match rate can only be
+    claimed from the number of pairs. (Pairs that share a motion aren't independent either; this is the generous count.)
     """
     impostors = np.sort(trials.motions[~trials.labels], axis=1).astype(np.int64)
     return len(np.unique(impostors[:, 0] << 32 | impostors[:, 1]))
 
 
 def lowest_supported_fmr(independent: int) -> float:
-    """Rule of 3: without one error in n independent trials, the rate is below 3/n with 95% confidence; no lower rate
-    can be claimed.
+    """Rule of 3: if no error occurs in n independent trials, the rate is below 3/n with 95% confidence. This is the
+    lowest rate that can be claimed.
 
     >>> lowest_supported_fmr(300)
     0.01

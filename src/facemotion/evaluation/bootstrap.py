@@ -33,10 +33,10 @@ def bootstrap(
 ) -> Interval:
     """A metric and its 95% interval over subjects drawn with replacement.
 
-    A trial between two subjects weighs the product of the times that both were drawn, a trial within one subject the
-    times that it was drawn. Where all trials are of one subject, motions are drawn instead: the interval then says
-    nothing about other people. The scores stay as they are: that another training of the network would score
-    otherwise is not in the interval.
+    The weight of a trial between two subjects is the product of how often each was drawn; that of a trial within one
+    subject is how often the subject was drawn. If all trials are of one subject, motions are drawn instead: then the
+    interval says nothing about other people. The scores stay as they are: the interval doesn't contain the spread
+    between trainings of the network.
 
     Args:
         trials: scored trials.

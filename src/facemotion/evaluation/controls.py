@@ -1,4 +1,4 @@
-"""Controls that know nothing of order. A system that doesn't beat them doesn't use motion."""
+"""Controls that ignore the order of frames. A system that isn't better than these doesn't use motion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def last_frame(features: FeatureSequence) -> FeatureSequence:
 
 
 def peak_frame(features: FeatureSequence) -> FeatureSequence:
-    """The frame alone that is farthest from the clip's median face."""
+    """Only the frame that is farthest from the clip's median face."""
     away = np.linalg.norm(features.values - median_face(features.values), axis=1)
     peak = slice(int(away.argmax()), int(away.argmax()) + 1)
     return FeatureSequence(features.values[peak].copy(), features.times[peak].copy(), features.frontend_id)

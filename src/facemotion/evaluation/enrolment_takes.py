@@ -1,4 +1,4 @@
-"""What more enrolment takes are worth: templates of one take, of two, and so on, tried by the same probes."""
+"""What more enrolment takes gain: templates of one take, of two, and so on, are compared with the same probes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ def enrolment_trials(
 ) -> list[ScoredTrials]:
     """Probes against templates of 1, 2, ... enrolment takes; the score is the mean cosine, as the verifier's.
 
-    Every motion is enrolled by its first takes. Its later takes are genuine probes, those of its owner's other motions
-    impostors: whoever knows the person and not the secret. The probes are the same for every number of takes.
+    Every motion is enrolled by its first takes. Its later takes are genuine probes. Later takes of its
+    owner's other motions are impostor probes: right person, wrong secret. The probes are the same for every number of
+    takes.
 
     Args:
         vectors: (N, E) float32, rows of norm 1.
         records: labels of the N clips.
-        most: most enrolment takes tried. They are fewer where no motion has one take more than that, which must be left
-            as a probe. Motions with fewer takes are left out.
+        most: most enrolment takes tried. Some motion must have one take more, which is left as a probe; otherwise fewer
+            are tried. Motions with fewer takes are left out.
         among: as in `score_pairs`.
         kind: kind of the motions that are enrolled and probed.
     Returns:

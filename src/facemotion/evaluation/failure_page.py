@@ -50,8 +50,8 @@ def failure_page(
         records: labels that the positions of the failures point into.
         threshold: cosine at which they failed.
         outcome: counts of all trials.
-        strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time; a clip that raises a
-            MediaError, having no video perhaps, is shown without.
+        strip: gives some frames (H, W, 3) uint8 of a clip, all of one size, in order of time. If it raises a
+            MediaError, for example because there is no video, the clip is shown without frames.
         about: a sentence that says what failed on what.
         programs: what is performed, by the name of the motion, where it is known.
     Returns:

@@ -1,4 +1,4 @@
-"""The worst errors at a threshold, each in the category of the paper (section 4.2) that its measured cues tell."""
+"""The worst errors at a threshold, sorted by measured cues into the categories of the paper (section 4.2)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Failure:
         score: their cosine. accepted: true for a false accept, false for a false reject.
         cues: of both clips.
         intensity_ratio: of the larger motion to the smaller, at least 1.
-        warp_residual: what is left between the two after time warping, over the mean intensity.
+        warp_residual: the difference that remains after time warping, over the mean intensity.
         category: one of CATEGORIES.
     """
 
@@ -58,7 +58,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How all trials came out at a threshold: every pair of clips of which one at least may be enrolled.
+    """The outcome of all trials at a threshold: of every pair of clips in which at least one clip may be enrolled.
 
     Attributes:
         genuine, impostor: number of trials. false_accepts, false_rejects: wrong ones among them.

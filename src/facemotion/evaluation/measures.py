@@ -148,10 +148,10 @@ def equal_error_rate(accepted: Curve) -> tuple[float, float]:
 
 
 def threshold_at_fmr(accepted: Curve, fmr: float) -> float:
-    """The lowest threshold whose FMR is at most `fmr`, without regard to evidence: see `fnmr_at_fmr`.
+    """The lowest threshold whose FMR is at most `fmr`; the evidence isn't checked, unlike in `fnmr_at_fmr`.
 
     Raises:
-        EvidenceError: the highest score of all is an impostor's, too often.
+        EvidenceError: no threshold reaches it: too many impostor trials have the highest score of all.
 
     >>> threshold_at_fmr(Curve(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1.0, 1, 2, 2]), np.array([0.0, 1, 1, 2])), 0.5)
     0.7

@@ -63,7 +63,7 @@ class Report:
         subjects: number of people. prevalence: share of genuine trials, the AP of a guess.
         figures: by name, with 95% intervals. rates: FNMR at fixed FMRs.
         kinds: per kind of impostor, figures of it alone against the genuine trials of the motions that it tries.
-        unmeasured: kinds of impostor that there are trials of, but no genuine ones beside them; with the reason.
+        unmeasured: kinds of impostor that have trials but no genuine trials to compare with, and the reason.
     """
 
     genuine: int

@@ -24,17 +24,17 @@ def score_pairs(
 ) -> ScoredTrials:
     """Cosine of every pair of different clips, each pair once.
 
-    Genuine are two takes of one motion by one subject. A mimic trial is the same motion by two people, one of whom
-    imitates; against any other clip a mimic is a motion like others. A near-miss trial is a motion against one that its
-    owner made to come near it, and a kind of its own where that one differs in the order of its steps alone. Two clips
-    that nobody enrols, near misses or mimics, make no trial with each other.
+    A genuine trial has two takes of one motion by one subject. A mimic trial has the same motion by two people, one of
+    whom imitates; against any other clip a mimic counts as an ordinary motion. A near-miss trial has a motion and a
+    near miss of it by the same subject; near misses that differ only in the order of steps are a kind of their own.
+    Near misses and mimics are never enrolled, so two of them make no trial.
 
     Args:
         vectors: (N, E) float32, rows of norm 1, in the order of `records`.
         records: labels of the N clips.
         policy: "all" pairs, or only those "within-subject", as the paper forms them.
-        among: subjects and motions are numbered in the order of these records, which hold the N; give the whole
-            manifest where trials of several folds are to be joined.
+        among: subjects and motions are numbered in the order of these records, which must contain the N records. Give
+            the whole manifest if you join trials of several folds.
     Raises:
         DataError: fewer than two clips, or numbers of vectors and records that differ.
     """
@@ -52,9 +52,9 @@ def template_trials(
 ) -> ScoredTrials:
     """Score of every clip against templates of K takes, as a verifier scores: the mean of K cosines.
 
-    Every K takes of a motion that follow each other, the last followed by the first, make a template, so that each take
-    counts alike. Probes are all clips that aren't in it. Near misses and mimics are nobody's enrolment: they are probes
-    alone. With K = 1 these are the trials of `score_pairs`.
+    Each run of K takes of a motion is a template; after the last take comes the first again, so each take counts
+    alike. Probes are all clips that aren't in the template. Near misses and mimics are never enrolled, and are only
+    probes. With K = 1 these are the trials of `score_pairs`.
 
     Args:
         vectors, records, policy, among: as in `score_pairs`. takes: K, at least 1.

@@ -20,7 +20,7 @@ def tsne(vectors: FloatArray, perplexity: float = 15.0, steps: int = 500, seed: 
         steps: of gradient descent.
         seed: of the first places.
     Returns:
-        (N, 2) float64; distances between groups mean nothing, nearness does.
+        (N, 2) float64; only nearness means something, distances between groups don't.
     Raises:
         EvidenceError: fewer than four vectors, of which neighbourhoods can't be made.
     Reference: van der Maaten and Hinton, Visualizing data using t-SNE, 2008.

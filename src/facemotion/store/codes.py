@@ -1,9 +1,9 @@
 """Search codes: a short code of each enrolled face, so that a search among many needn't open every template.
 
-A code is the mean of a template's takes, turned by a secret of the store and rounded to a byte a coordinate. A probe
-that is turned likewise gives the mean of the cosines by one product, and the rounding bounds by how much that can be
-off. So a search reads all codes, in blocks, and opens those templates alone that may reach what is asked for: it
-misses nobody. A template's own turns (protect.py) differ from row to row, and drawing them is what takes the time.
+A code is the mean of a template's takes, turned by a secret of the store and rounded to a byte a coordinate. One
+product with a probe that is turned in the same way gives the mean of the cosines, with an error that the rounding
+bounds. So a search reads all codes, in blocks, and opens only the templates that may reach the wanted cosine: it misses
+nobody. A template's own turns (protect.py) differ from row to row; to draw them takes most of the time.
 
 Codes are encrypted one by one. docs/reference/store.md says what they give away to whom.
 """
@@ -93,8 +93,8 @@ class SearchCodes:
         connection.execute(statement.on_conflict_do_update(index_elements=["user", "factor"], set_=row))
 
     def candidates(self, factor: Factor, probe: Embedding, least: float) -> Iterator[str]:
-        """Names, as stored, of those whose template may have a mean cosine of `least` with a probe, by name. Nobody who
-        has is left out; who has no code is among them. Only READ_AT_ONCE codes are in memory at a time.
+        """Names, as stored and in their order, of users whose template may have a mean cosine of `least` with a probe.
+        All who have it are among them, and all without a code. Only READ_AT_ONCE codes are in memory at a time.
 
         Args:
             least: -1..1.
@@ -124,8 +124,8 @@ class SearchCodes:
             )
 
     def fill(self) -> Iterator[tuple[int, int]]:
-        """Give codes to the faces that have none, from now on to each that is written; some at a time, each batch in a
-        transaction of its own.
+        """Give codes to the faces that have none, and to each face written from now on. Each batch has a transaction of
+        its own.
 
         Yields:
             how many faces were given a code so far, and how many had none at first.
@@ -191,7 +191,7 @@ def current_writing(connection: Connection, *, held: bool = False) -> Writing:
     """How the store writes now.
 
     Args:
-        held: until the transaction ends; a rotation waits for it then, or it for the rotation.
+        held: whether it stays so until the transaction ends: a rotation waits for that, or this waits for a rotation.
     """
     query = select(stores.c.key_id, stores.c.transform_id, stores.c.indexed)
     row = connection.execute(query.with_for_update(read=True) if held else query).one()

@@ -62,7 +62,7 @@ class Database:
 
     Attributes:
         engine: gives connections. name: for messages. closed: whether `close` was called.
-        unscrubbed: whether bytes of something deleted may still lie in its files; `scrub` makes up for it.
+        unscrubbed: whether bytes of deleted rows may still lie in its files; `scrub` removes them.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -143,8 +143,8 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that may write: all of it is kept, or nothing. On SQLite there is one at a time.
 
-        Inside another one of the same thread it is that one, so that what several parts write is kept together or not
-        at all; an error in it must end the outer one too.
+        Inside a transaction of the same thread it joins that one. So what several parts write is kept together or not
+        at all; an error in the inner part must end the outer one too.
         """
         if (outer := self._outer) is not None:
             yield outer
@@ -171,8 +171,8 @@ class Database:
         SQLite: the write-ahead log is written back and cut to nothing, once no other connection reads. PostgreSQL: dead
         rows are vacuumed; its own write-ahead log and backups are its administrator's (see docs/reference/store.md).
 
-        What was committed stays committed if this fails for want of room or of a free moment: `unscrubbed` says so
-        until a later call makes up for it. Inside `write` it waits for that to be committed.
+        If this fails because the disk is full or the database is busy, committed changes stay committed, and
+        `unscrubbed` is true until a later call succeeds. Inside `write` it waits until that is committed.
 
         Args:
             rewrite: write the tables of PostgreSQL anew, since vacuumed bytes stay in its files until something takes

@@ -90,7 +90,7 @@ def key_id(key: bytes) -> str:
 
 
 def configured(variable: str) -> str:
-    """Name of the source that an environment variable stands for; empty where it isn't set."""
+    """Name of the key source that an environment variable holds; empty if the variable isn't set."""
     value = os.environ.get(variable, "")
     return value if not value or value.partition(":")[0] in _KINDS else f"env:{variable}"
 

@@ -24,7 +24,7 @@ class SummaryPage:
 
     Attributes:
         users: in the database's own order of names.
-        next: name to go on behind; "" where nobody follows.
+        next: last name of this page, to continue after it; "" on the last page.
     """
 
     users: tuple[UserSummary, ...]
@@ -55,14 +55,14 @@ def summaries(rows: Iterable[Any]) -> list[UserSummary]:
 def user_page(
     database: Database, *, after: str = "", limit: int, find: str = "", lacking: Mapping[Factor, str] | None = None
 ) -> SummaryPage:
-    """Those whose names come behind one.
+    """Users whose names come after a given one.
 
     Args:
         database: of a store.
         after: `next` of the page before; "" for the first page.
         limit: most users, 1 or more.
-        find: letters that a name must have in it, large or small; "": any.
-        lacking: only who lacks a template of one of these networks, by factor; None: everybody.
+        find: text that a name must contain, in capital or small letters; "": any.
+        lacking: networks by factor; only users who lack a template of one of them. None: everybody.
     Raises:
         StoreUnavailableError: the database doesn't answer.
     """

@@ -63,7 +63,7 @@ def rewrite(engine: Engine, *, large: bool) -> str:
     Args:
         engine: of the database. large: tables above MOST_REWRITTEN_BYTES, too.
     Returns:
-        Why it couldn't be, empty if it was. Of tables that are too large a warning is logged.
+        Why it failed; empty if it succeeded. A warning names tables that are too large.
     """
     with engine.begin() as connection:
         since = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()

@@ -1,9 +1,9 @@
 """Seals: what shows that a row was written by somebody with the store's key, and that none was put back.
 
-Encryption alone doesn't tell an old row from a new one, nor that a row was deleted. So a table may have a column
-`seal`: a MAC of the row under a key derived from the store's. Of each enrolled user there is one such row more, with a
-generation that only grows and a digest of what is stored of them. Somebody who can write the database but
-lacks the key can put back a state that was there, and make none up; docs/reference/store.md says what that leaves open.
+Encryption alone doesn't show whether a row is old, or whether a row was deleted. So a table may have a column `seal`:
+a MAC of the row under a key derived from the store's. Each enrolled user also has a sealed row with a generation that
+only grows, and with a digest of what is stored of them. Somebody who can write the database but lacks the key can put
+back an earlier state, and can't make up a new one; docs/reference/store.md says what that leaves open.
 
 Sources: HMAC, RFC 2104; HKDF, RFC 5869.
 """
@@ -61,7 +61,7 @@ class Sealer:
         return hmac.compare_digest(seal, self.seal(connection, table_name, row))
 
     def write(self, connection: Connection, where: Table, row: Mapping[Any, Any]) -> None:
-        """Put a row, sealed, in place of the one with the same primary key; columns that it lacks are empty."""
+        """Write a sealed row, which replaces the row with the same primary key; columns that aren't given are empty."""
         whole = {column.name: row.get(column.name) for column in where.columns}
         sealed = whole | {"seal": self.seal(connection, where.name, whole)}
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
@@ -70,7 +70,9 @@ class Sealer:
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sealed))
 
     def renew(self, connection: Connection, user: str) -> None:
-        """Seal what is stored of a user after a change: a later generation; nothing where the user is gone."""
+        """Seal what is stored of a user after a change, under a later generation; does nothing if the user was
+        deleted.
+        """
         name = name_forms(user)[0]
         before = connection.execute(select(table).where(table.c.user == name)).mappings().one_or_none()
         content = self._content(connection, name)
@@ -115,14 +117,14 @@ class Sealer:
                 connection.execute(update(where).where(here).values(seal=seal))
 
     def adopt(self, connection: Connection) -> None:
-        """Take what the database holds now for right, as after a restore from a backup."""
+        """Seal what the database holds now as unaltered, as after a restore from a backup."""
         for where in sealed_tables(connection):
             for row in connection.execute(select(where)).mappings().all():
                 self.write(connection, where, row)
         self.adopt_users(connection)
 
     def adopt_users(self, connection: Connection) -> None:
-        """Take the templates that are stored now for those that were stored last: of a store of an earlier version."""
+        """Seal the templates that are stored now as unaltered, for a store of an earlier version without seals."""
         names = connection.scalars(select(templates.c.user).distinct()).all()
         for user in {name_forms(name)[0] for name in names}:
             self.renew(connection, user)

@@ -1,7 +1,7 @@
 """Large pictures made small: Lanczos of three lobes, as Pillow defines it, in single precision and compiled.
 
-A box of 1.5 pixels blurs and aliases, by which renders could be told from photographs. Pillow's own filter took a tenth
-of the time of a frame and rounds to whole grey levels between its two passes.
+A box filter of 1.5 pixels blurs and aliases, so renders could be distinguished from photographs. Pillow's own filter
+took a tenth of the time of a frame and rounds to whole grey levels between its two passes.
 """
 
 from __future__ import annotations

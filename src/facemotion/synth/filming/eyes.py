@@ -1,6 +1,6 @@
 """What is drawn at the eyes beside the photograph: eyeballs, the shadow of the lids on them, the lashes of a shut lid.
 
-Numbers without a reference were set by looking at renders; nothing measured is behind them.
+Numbers without a reference were set by looking at renders; they weren't measured.
 """
 
 from __future__ import annotations

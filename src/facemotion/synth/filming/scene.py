@@ -181,7 +181,7 @@ class Shot:
 def frame_times(
     seconds: float, session: Session, settings: SceneSettings, random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Moments of the frames of a take.
+    """Times of the frames of a take.
 
     Args:
         seconds: length of the take.
@@ -202,7 +202,7 @@ def frame_times(
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What a performer does at the frames' moments, whoever wears the motion.
+    """What a performance does at the times of the frames; it may be drawn with any person.
 
     Attributes:
         times: (T,) float64 seconds from 0, whole milliseconds.

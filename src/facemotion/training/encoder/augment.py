@@ -1,5 +1,5 @@
-"""What a repetition may do to a clip that leaves its motion the same. Each augmentation is a function of its own on
-(values, times), in training only; none mirrors, since left and right are part of the secret.
+"""Changes that a repetition may make to a clip while its motion stays the same. Each augmentation is a function on
+(values, times), used in training only. None mirrors, since left and right are part of the secret.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def augment(
         settings: strengths.
         spread: (D,) standard deviation of each feature over the training set.
         rng: source of the draws.
-        span: of the motion, see `signals.active_span`; measured where it is needed and not given.
+        span: of the motion, see `signals.active_span`; measured if it is needed and not given.
     Returns:
-        Another sequence, of another length perhaps, and when its motion begins and ends, which is the whole clip where
-        no span is given; the arguments are left as they are.
+        A new sequence, whose length may differ, and when its motion begins and ends (the whole clip if no span is
+        given). The arguments aren't changed.
     """
     first, last = span or (0, len(values) - 1)
     if settings.trimming and rng.random() < settings.trimming:

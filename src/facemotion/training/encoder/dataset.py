@@ -48,7 +48,7 @@ class TrainingSet:
         samplers: one per source; a batch takes from each.
         spread: (D,) float32 standard deviation of each feature over all frames.
         fitted_on: fingerprints of the clips that the response of simulated people was fitted on.
-        resting: recordings that begin and end with rest, whose rest other clips are given.
+        resting: recordings that begin and end with rest; this rest is put round other clips.
     """
 
     records: tuple[ClipRecord, ...]
@@ -67,7 +67,9 @@ class TrainingSet:
 
     @property
     def digest(self) -> str:
-        """Digest of the clips' records and features, in their order: two sets of one digest teach the same."""
+        """Digest of the clips' records and features, in their order; sets with the same digest are the same
+        material.
+        """
         total = hashlib.blake2b(digest_records(self.records).encode(), digest_size=32)
         for sequence in (*self.sequences, *self.resting):
             total.update(sequence.values.tobytes())
@@ -76,7 +78,7 @@ class TrainingSet:
 
     @property
     def fingerprints(self) -> frozenset[str]:
-        """Of every clip that has a say in what is learned, see `fingerprint_clip`."""
+        """Of every clip that training depends on, see `fingerprint_clip`."""
         return frozenset(map(fingerprint_clip, (*self.sequences, *self.resting))) | self.fitted_on
 
     @property
@@ -94,7 +96,7 @@ class TrainingSet:
 
     @cached_property
     def still(self) -> StillFaces:
-        """How faces at rest seem to move in the recordings with rest, or in some of these clips, spread evenly."""
+        """How faces at rest move in the recordings with rest or, without such recordings, in some of these clips."""
         if self.resting:
             return StillFaces.fit([rest for recording in self.resting for rest in ends_at_rest(recording)])
         rests = []
@@ -140,7 +142,7 @@ def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") 
 
     Args:
         sources: the clips to train on.
-        task: as in the settings; where it looks at no label, no pair of takes is asked for.
+        task: as in the settings; a task without labels needs no pair of takes.
     Raises:
         ModelMismatchError: features of two front ends.
         TrainingError: no source, or one without a pair to learn from.
@@ -201,7 +203,7 @@ def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[Training
     Raises:
         ManifestError: see `check_manifest`.
         DataError: a clip wasn't extracted yet.
-        TrainingError: recordings with rest are named, and no source.
+        TrainingError: the settings name recordings with rest, but no source.
     """
     cache = FeatureCache(Path(settings.features), frontend_id)
     sources: list[TrainingSource] = []
@@ -244,7 +246,7 @@ def load_people_response(settings: TrainingSettings, frontend_id: str) -> MeshRe
 
 
 def load_simulated(settings: TrainingSettings, response: MeshResponse | None, frontend_id: str) -> list[TrainingSource]:
-    """The simulated people of the settings; none where none are wanted. They are trained on, never tested on.
+    """The simulated people of the settings, or none. They are used for training, never for tests.
 
     Args:
         settings: the settings of the training.
@@ -263,7 +265,7 @@ def load_simulated(settings: TrainingSettings, response: MeshResponse | None, fr
 
 
 def refuse_fitted(response: MeshResponse | None, held_out: Sequence[FeatureSequence]) -> None:
-    """See that the response of simulated people knows none of the clips that folds hold out.
+    """Check that the response of simulated people wasn't fitted on clips that folds hold out.
 
     Raises:
         DataError: it was fitted on one of them.
