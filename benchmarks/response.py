@@ -57,7 +57,7 @@ def main() -> None:
         f"An answer fitted on half of the first people explains {explained.of_new_people:.2f} of the clips of the",
         "other half. If each person's own addition is fitted too, on half of their clips, the answer explains",
         f"{explained.of_their_own:.2f} of their other clips.",
-        f"An error lasts {response.seconds:.2f} s.",
+        f"The remaining error lasts {response.seconds:.2f} s.",
     ]
     print("\n".join(table))
     if given.write:
