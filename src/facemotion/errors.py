@@ -81,6 +81,10 @@ class InstallationError(UsageError):
     """A package that facemotion needs is missing, broken or of a version that it wasn't made for."""
 
 
+class ClusterError(FacemotionError):
+    """There is no cluster at an address, it went away, or its machines have another version."""
+
+
 # Recording ----------------------------------------------------------------------------------------------------------
 
 

@@ -36,10 +36,11 @@ def add(loaded: tuple[int, int], more: int) -> tuple[int, int, int]:
     return loaded[0] + more, loaded[1], os.getpid()
 
 
-@pytest.mark.parametrize(("jobs", "tasks"), [(1, 4), (2, 4), (2, 1)])
-def test_tasks_share_what_their_process_has_loaded(jobs: int, tasks: int) -> None:
-    told = list(run_tasks(load, (7,), add, [(number,) for number in range(tasks)], jobs))
-    assert [total for total, _, _ in told] == [7 + number for number in range(tasks)]
+@pytest.mark.parametrize(("jobs", "tasks", "in_order"), [(1, 4, True), (2, 4, True), (2, 4, False), (2, 1, True)])
+def test_tasks_share_what_their_process_has_loaded(jobs: int, tasks: int, in_order: bool) -> None:
+    told = list(run_tasks(load, (7,), add, [(number,) for number in range(tasks)], jobs, in_order=in_order))
+    totals = [total for total, _, _ in told]
+    assert (totals if in_order else sorted(totals)) == [7 + number for number in range(tasks)]
     assert all(loaded == ran for _, loaded, ran in told)
     assert ({ran for _, _, ran in told} == {os.getpid()}) == (jobs == 1 or tasks == 1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facemotion.cli.synth_assets import build, clay_folder
-from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.console import ClusterOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 from facemotion.errors import MissingExtraError, SettingsError
 
@@ -154,6 +154,7 @@ def dataset(
         Path | None, typer.Option(help="Feature cache: extract features at once and write no video.")
     ] = None,
     jobs: JobsOption = 1,
+    cluster: ClusterOption = "",
     assets: AssetsOption = None,
     cache: CacheOption = None,
     json: JsonOption = False,
@@ -163,6 +164,7 @@ def dataset(
     from facemotion.synth.sets.frozen import checked_set
     from facemotion.synth.sets.plan import Excerpt
     from facemotion.synth.sets.produce import ToFeatures, produce
+    from facemotion.system.processes import workers
 
     given = {
         "subjects": subjects,
@@ -186,7 +188,7 @@ def dataset(
             found,
             file,
             chosen,
-            workers=jobs,
+            workers=workers(jobs, cluster),
             video=video,
             features=None if features is None else ToFeatures(features, load_settings()),
             excerpt=Excerpt(most_takes, most_people, tuple(only_kind or ()), tuple(only_session or ())),
@@ -247,6 +249,7 @@ def stills(
     size: SizeOption = None,
     seed: SeedOption = None,
     jobs: JobsOption = 1,
+    cluster: ClusterOption = "",
     assets: AssetsOption = None,
     cache: CacheOption = None,
     json: JsonOption = False,
@@ -262,18 +265,19 @@ def stills(
     from facemotion.synth.performance.spreads import Spreads
     from facemotion.synth.sets.shards import make_shards
     from facemotion.synth.sets.stills import StillSettings, make_stills
+    from facemotion.system.processes import workers
 
-    left_out: list[str] = []
+    left_out, by = list[str](), workers(jobs, cluster)
     with Progress("people", quiet=json, total=people) as report:
         if shards:
             for done, name in make_shards(
-                out, found, file, people=people, each=each, part=part or "train", seed=seed or 0, workers=jobs
+                out, found, file, people=people, each=each, part=part or "train", seed=seed or 0, workers=by
             ):
                 left_out += [name] if name else []
                 report(done, people)
         else:
             wanted = StillSettings(people, each, 0.5 if posed is None else posed, part or "train", seed or 0)
-            for done in make_stills(out, found, file, wanted, scene, Spreads(), workers=jobs):
+            for done in make_stills(out, found, file, wanted, scene, Spreads(), workers=by):
                 report(done, people)
     pictures = (people - len(left_out)) * each
     missing = f" Left out, since the detector fires on too few stills: {', '.join(left_out)}." if left_out else ""

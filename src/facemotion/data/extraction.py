@@ -11,7 +11,7 @@ from facemotion.data.cache import Extract, FeatureCache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError
 from facemotion.frontend import Frontend
-from facemotion.system.processes import name_killed, run_tasks
+from facemotion.system.processes import Workers, name_killed, run_tasks
 from facemotion.types import ClipRecord, FeatureSequence
 
 
@@ -43,7 +43,7 @@ def fill_cache(cache: FeatureCache, manifest: Manifest, extract: Extract) -> Ite
 
 
 def fill_cache_by_processes(
-    cache: FeatureCache, manifest: Manifest, settings: Settings, jobs: int
+    cache: FeatureCache, manifest: Manifest, settings: Settings, jobs: Workers
 ) -> Iterator[Extraction]:
     """As `fill_cache` with the front end of the settings, by `jobs` processes with a front end each.
 
@@ -53,7 +53,7 @@ def fill_cache_by_processes(
         cache: of that front end.
         manifest: clips to extract.
         settings: of the front end; its networks run on `runtime.threads` threads in each process.
-        jobs: number of processes, at least 1.
+        jobs: number of processes, at least 1, or a cluster.
     Yields:
         One result per clip, in order; the features themselves stay in the cache.
     Raises:

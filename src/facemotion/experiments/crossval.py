@@ -23,7 +23,7 @@ from facemotion.evaluation.measures import (
 )
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
-from facemotion.system.processes import name_killed, run_tasks
+from facemotion.system.processes import Workers, name_killed, run_tasks
 from facemotion.training.encoder.dataset import TrainingSource, load_recorded, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
@@ -89,7 +89,7 @@ def cross_validate_by_processes(
     folds: Sequence[Fold],
     *,
     runs: Path,
-    jobs: int,
+    jobs: Workers,
     progress: Callable[[int], None] | None = None,
     beside: Sequence[TrainingSource] = (),
 ) -> list[FloatArray]:
@@ -99,7 +99,7 @@ def cross_validate_by_processes(
         settings: of every training; `threads` are those of one process.
         frontend_id: of the features in the cache.
         folds: positions in the source's clips that could be acquired.
-        runs: keeps a run folder per fold. jobs: number of processes.
+        runs: keeps a run folder per fold. jobs: number of processes, or a cluster.
         progress: called with the number of folds done. beside: as in `cross_validate`.
     Raises:
         TrainingError: as in `train_encoder`, or a process was killed.

@@ -25,7 +25,7 @@ from facemotion.models import Models
 from facemotion.signals import dtw_scores, resample
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
 from facemotion.system.files import file_sha256
-from facemotion.system.processes import name_killed, run_tasks
+from facemotion.system.processes import Workers, name_killed, run_tasks
 from facemotion.training.encoder.dataset import (
     TrainingSource,
     check_simulation,
@@ -75,7 +75,7 @@ def train_runs(
     runs: Sequence[Run],
     out: Path,
     *,
-    jobs: int = 1,
+    jobs: Workers = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[HeldOut]]:
     """Train what isn't there yet, every fold of every run.
@@ -85,7 +85,7 @@ def train_runs(
         models: the models of the deployment.
         runs: the runs of `plan_runs`.
         out: the folder that keeps a folder per run and fold.
-        jobs: trainings side by side; each uses the threads of its recipe.
+        jobs: trainings side by side, or a cluster; each uses the threads of its recipe.
         progress: called with the number of folds done and of all.
     Returns:
         Held-out clips of each fold, by the name of the run.

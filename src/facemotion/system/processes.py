@@ -7,13 +7,16 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from facemotion.errors import FacemotionError
+from facemotion.system.cluster import Cluster
 
+Workers = int | Cluster
+"""Number of processes of this machine, or a cluster."""
 Shared = TypeVar("Shared")
 Result = TypeVar("Result")
 _shared: Any = None  # what a process of `run_tasks` has loaded, or the error that it met
@@ -67,18 +70,25 @@ def run_tasks(
     arguments: tuple[Any, ...],
     task: Callable[..., Result],
     tasks: Sequence[tuple[Any, ...]],
-    jobs: int,
+    jobs: Workers,
+    *,
+    in_order: bool = True,
 ) -> Iterator[Result]:
-    """Results of tasks, in order, as they come.
+    """Results of tasks, as they come.
 
     Args:
         load: called once in each process with `arguments`, gives what every task needs.
         task: called with that and the members of each entry of `tasks`; both functions stand at the top of a module.
-        jobs: number of processes; with one, or for one task, all is done in this one.
+        jobs: number of processes; with one, or for one task, all is done in this one. Or a cluster.
+        in_order: results come in the order of their tasks; else whichever is there first.
     Raises:
         BrokenProcessPool: a process was killed. Any error of `load` or of a task.
+        ClusterError, MissingExtraError: see `facemotion.system.cluster.Cluster.run`.
     """
     if not tasks:
+        return
+    if isinstance(jobs, Cluster):
+        yield from jobs.run(load, arguments, task, tasks, in_order=in_order)
         return
     if jobs <= 1 or len(tasks) < 2:
         shared = load(*arguments)
@@ -86,8 +96,23 @@ def run_tasks(
             yield task(shared, *members)
         return
     with worker_pool(min(jobs, len(tasks)), _load, (load, arguments)) as pool:
-        for future in [pool.submit(_run, task, *members) for members in tasks]:
+        futures = [pool.submit(_run, task, *members) for members in tasks]
+        for future in futures if in_order else as_completed(futures):
             yield future.result()
+
+
+def nothing() -> None:
+    """A `load` for tasks that share nothing."""
+
+
+def workers(jobs: int, cluster: str, processors: int = 1) -> Workers:
+    """What tasks are done by: a cluster where one is named, else processes.
+
+    Args:
+        jobs: number of processes. cluster: its address, see Cluster; "": none.
+        processors: that a task needs on the cluster; below 1 it is 1.
+    """
+    return Cluster(cluster, max(1, processors)) if cluster else jobs
 
 
 def _load(load: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

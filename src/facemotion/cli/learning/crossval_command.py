@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.learning.runs import INSTALL, make_folder
-from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.console import ClusterOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 
 
@@ -24,6 +24,7 @@ def crossval(
     folds: Annotated[int, typer.Option(help="Number of folds.", min=2)] = 10,
     policy: Annotated[str, typer.Option(help="What folds never share: subject, or paper for motions.")] = "subject",
     jobs: Annotated[int, typer.Option(help="Folds trained side by side.", min=1, max=256)] = 1,
+    cluster: ClusterOption = "",
     fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,
     replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,
     json: JsonOption = False,
@@ -57,6 +58,7 @@ def crossval(
     from facemotion.features import frontend_of
     from facemotion.models import Models
     from facemotion.system.files import room_for, write_whole
+    from facemotion.system.processes import workers
 
     settings = read_toml(TrainingSettings, config)
     if len(settings.sources) != 1:
@@ -76,9 +78,10 @@ def crossval(
         progress(0)
         runs = out / f"{policy}-{folds}"
 
-        if jobs > 1:
+        if jobs > 1 or cluster:
+            by = workers(jobs, cluster, settings.threads)
             vectors = cross_validate_by_processes(
-                settings, frontend_id, cut, runs=runs, jobs=jobs, progress=progress, beside=beside
+                settings, frontend_id, cut, runs=runs, jobs=by, progress=progress, beside=beside
             )
         else:
             vectors = cross_validate(settings, source, cut, runs=runs, progress=progress, beside=beside)

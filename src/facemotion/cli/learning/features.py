@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
+from facemotion.cli.terminal.console import ClusterOption, ConfigOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 from facemotion.system.files import file_sha256
 
@@ -22,6 +22,7 @@ def features(
     *,
     cache: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
     jobs: Annotated[int, typer.Option(help="Processes that extract side by side.", min=1, max=256)] = 1,
+    cluster: ClusterOption = "",
     extractor: Annotated[
         str, typer.Option(help="Feature extractor, by the name of its card; default: that of the settings.")
     ] = "",
@@ -42,6 +43,7 @@ def features(
     from facemotion.data.manifest import check_manifest, read_manifest
     from facemotion.errors import DataError
     from facemotion.frontend import Frontend
+    from facemotion.system.processes import workers
 
     settings = load_settings(config)
     if extractor:
@@ -58,8 +60,8 @@ def features(
             "the cache that it was made with, for the default extractor alone. Make it with video to extract by "
             f"{settings.verifier.extractor}."
         )
-    if jobs > 1:
-        results = fill_cache_by_processes(store, read, settings, jobs)
+    if jobs > 1 or cluster:
+        results = fill_cache_by_processes(store, read, settings, workers(jobs, cluster))
     else:
         results = fill_cache(store, read, frontend.features)
     failures = {}

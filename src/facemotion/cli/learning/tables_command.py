@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from facemotion.cli.learning.runs import INSTALL, make_folder
-from facemotion.cli.terminal.console import JsonOption, print_json
+from facemotion.cli.terminal.console import ClusterOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 
 
@@ -27,6 +27,7 @@ def tables(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Trainings side by side.", min=1, max=256)] = 1,
+    cluster: ClusterOption = "",
     json: JsonOption = False,
 ) -> None:
     """The paper's two tables on a manifest, and what it leaves out: impostors by kind, controls, baselines, takes."""
@@ -43,6 +44,7 @@ def tables(
     from facemotion.config import read_toml
     from facemotion.models import Models
     from facemotion.system.files import room_for, write_whole
+    from facemotion.system.processes import workers
 
     settings, models = read_toml(TableSettings, config), Models.configured()
     manifest = load_clips(settings)
@@ -56,8 +58,9 @@ def tables(
     kept_runs(
         settings, models, manifest, runs, out
     )  # what is of other settings or clips is told before hours of training
+    by = workers(jobs, cluster, settings.recipe.threads)
     with Progress("folds", quiet=json) as progress:
-        held = train_runs(settings, models, chosen, out, jobs=jobs, progress=progress)
+        held = train_runs(settings, models, chosen, out, jobs=by, progress=progress)
     if only:  # what was trained before keeps its place in the tables
         held = kept_runs(settings, models, manifest, runs, out)
     found = make_tables(held, manifest.records, settings.replicates, settings.most_takes)

@@ -24,6 +24,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Settings file (TOML); default: $FACEMOTION_CONFIG or the user's own.")
 ]
+ClusterOption = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        help="Work on a Ray cluster in place of this machine: auto, HOST:PORT or ray://HOST:PORT.",
+        show_default=False,
+    ),
+]
 StoreOption = Annotated[
     str,
     typer.Option(

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,7 +40,7 @@ from facemotion.synth.sets.plan import (
 )
 from facemotion.synth.sets.truth import Surveyor, Truth
 from facemotion.system.files import file_sha256, room_for, write_whole
-from facemotion.system.processes import worker_pool
+from facemotion.system.processes import Workers, name_killed, nothing, run_tasks
 from facemotion.types import ClipKind
 
 Progress = Callable[[int, int], None]
@@ -144,7 +143,7 @@ def produce(
     cache: Path,
     settings: DatasetSettings,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     video: bool = True,
     features: ToFeatures | None = None,
     excerpt: Excerpt | None = None,
@@ -161,7 +160,7 @@ def produce(
         assets: of the data engine.
         cache: file of fitted portraits, see `cast.fit_portraits`.
         settings: what the data set holds.
-        workers: processes.
+        workers: processes, or a cluster.
         video: whether clips are drawn; without, only ground truth is written.
         features: front end that gets the frames in place of videos, if features are wanted.
         excerpt: which clips are made now, and listed in the manifest; all by default.
@@ -203,17 +202,16 @@ def produce(
     return todo
 
 
-def _run(jobs: list[Job], workers: int) -> Iterator[int]:
-    if workers <= 1 or len(jobs) <= 1:
+def _run(jobs: list[Job], workers: Workers) -> Iterator[int]:
+    if workers == 1 or (isinstance(workers, int) and len(jobs) <= 1):
         for job in jobs:
             yield from _film_all(job)
         return
-    with worker_pool(workers) as pool:
-        for future in as_completed([pool.submit(film_job, job) for job in jobs]):
-            yield future.result()
+    with name_killed(DataError, "drew clips"):
+        yield from run_tasks(nothing, (), film_job, [(job,) for job in jobs], workers, in_order=False)
 
 
-def film_job(job: Job) -> int:
+def film_job(_nothing: None, job: Job) -> int:
     """Make the clips of one performer; returns how many."""
     return sum(_film_all(job))
 

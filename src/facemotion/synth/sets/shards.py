@@ -39,7 +39,7 @@ from facemotion.synth.performance.lips import lexicon, spell
 from facemotion.synth.performance.motion import invent_program
 from facemotion.synth.sets.stills import emotion_weights
 from facemotion.synth.sets.truth import angles
-from facemotion.system.processes import run_tasks
+from facemotion.system.processes import Workers, run_tasks
 
 SIDE = 160
 FACE = 108  # detector's box, about, in pixels of the still
@@ -268,7 +268,7 @@ class _Job:
 
 
 def make_shards(
-    out: Path, assets: Assets, cache: Path, *, people: int, each: int, part: str, seed: int, workers: int = 1
+    out: Path, assets: Assets, cache: Path, *, people: int, each: int, part: str, seed: int, workers: Workers = 1
 ) -> Iterator[tuple[int, str]]:
     """Make a set of shards, or continue one that was broken off.
 
@@ -282,7 +282,7 @@ def make_shards(
         each: number of stills of each person.
         part: one of `cast.PARTS`.
         seed: seed of everything.
-        workers: processes.
+        workers: processes, or a cluster.
     Yields:
         The number of people done, and the name of a person who is left out because the detector found the face too
         rarely, or "".

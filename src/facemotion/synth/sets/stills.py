@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from facemotion.config import option
 from facemotion.data.still_files import EMOTIONS
+from facemotion.errors import DataError
 from facemotion.synth.filming.camera import Camera
 from facemotion.synth.filming.render import Renderer
 from facemotion.synth.filming.scene import Moments, SceneSettings, film, framing, make_session
@@ -29,7 +29,7 @@ from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.contact_sheets import save_picture
 from facemotion.synth.sets.truth import Surveyor
 from facemotion.system.files import room_for, write_whole
-from facemotion.system.processes import worker_pool
+from facemotion.system.processes import Workers, name_killed, nothing, run_tasks
 
 _UNITS: dict[int, dict[str, float]] = {
     1: {"browInnerUp_L": 0.8, "browInnerUp_R": 0.8},
@@ -124,7 +124,7 @@ def make_stills(
     scene: SceneSettings,
     spreads: Spreads,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> Iterator[int]:
     """Make a set of stills, or continue one that was broken off.
 
@@ -140,7 +140,7 @@ def make_stills(
         settings: what the set holds.
         scene: spreads of light and cameras.
         spreads: how people differ.
-        workers: processes.
+        workers: processes, or a cluster.
     Yields:
         The number of people done.
     Raises:
@@ -154,18 +154,13 @@ def make_stills(
     done = len(everyone) - len(todo)
     if done:
         yield done
-    if workers <= 1:
-        for number, job in enumerate(jobs):
-            _one_person(job)
-            yield done + number + 1
-        return
-    with worker_pool(workers) as pool:
-        for number, future in enumerate(as_completed([pool.submit(_one_person, job) for job in jobs])):
-            future.result()
-            yield done + number + 1
+    with name_killed(DataError, "drew stills"):
+        made = run_tasks(nothing, (), _one_person, [(job,) for job in jobs], workers, in_order=False)
+        for number, _ in enumerate(made, done + 1):
+            yield number
 
 
-def _one_person(job: _Job) -> None:
+def _one_person(_nothing: None, job: _Job) -> None:
     out, recruit, settings, scene, spreads = job.out, job.recruit, job.settings, job.scene, job.spreads
     assets = Assets(job.assets)
     head = load_head(assets)
