@@ -1,5 +1,5 @@
-"""What both networks need to become ONNX files: one set of operators, one tolerance, a quiet exporter, nothing of the
-machine."""
+"""What both networks need to become ONNX files: one set of operators, one tolerance, a quiet exporter, and no traces of
+the machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quiet_exporter() -> Iterator[None]:
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Take out what the exporter notes of the machine it ran on: source paths and stack traces."""
+    """Remove what the exporter notes about its machine: source paths and stack traces."""
     for holder in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del holder.metadata_props[:]
         holder.doc_string = ""

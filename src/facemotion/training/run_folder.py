@@ -132,7 +132,7 @@ class RunFolder:
         """Make the folder, or continue a run of the same settings.
 
         Returns:
-            The checkpoint to go on from; None at the start of a run.
+            The checkpoint to continue from; None at the start of a run.
         Raises:
             TrainingError: the folder holds a run of other settings, its checkpoint is damaged, or it can't be written.
         """
@@ -155,10 +155,11 @@ class RunFolder:
         return self.load() if (self.path / "checkpoint.safetensors").exists() else None
 
     def check_settings(self, settings: Any) -> None:
-        """See that the run is of these settings; how often checkpoints are written changes nothing of the result.
+        """Check that the run has these settings. How often checkpoints are written doesn't count, since it changes no
+        result.
 
         Raises:
-            TrainingError: it is of others, which are named.
+            TrainingError: it has other settings; the message names the differences.
             SettingsError: as in `read_settings`.
         """
         other = [
@@ -241,7 +242,7 @@ class RunFolder:
     def write_curve(self, rows: list[tuple[int, float, float]], step: int) -> None:
         """Append rows of step, loss and learning rate to curve.csv, after dropping those past `step`.
 
-        Rows past the checkpoint that a run is continued from were written before it was cut off, and come again.
+        Rows after the checkpoint were written before the run was cut off; a continued run writes them again.
 
         Raises:
             TrainingError: it can't be written.
@@ -271,7 +272,9 @@ class RunFolder:
 
 
 def asks_to_stop(progress: Callable[..., None] | None, *told: object) -> bool:
-    """Tell how far a training is; whether it is to end after this step, as a KeyboardInterrupt of `progress` says."""
+    """Report the progress of a training. True if it must end after this step, because `progress` raised
+    KeyboardInterrupt.
+    """
     try:
         if progress:
             progress(*told)

@@ -1,7 +1,7 @@
 """What lies round the face: hair, ears, neck, clothes and background, carried along by one smooth warp.
 
-The portrait is laid on a grid. Where the grid goes is interpolated from points that are known: the rim of the face goes
-with the face, a shell round the skull turns with the head, the shoulders hardly, the far background not at all.
+The portrait is laid on a grid, whose movement is interpolated from known points. The rim of the face moves with the
+face, and a shell round the skull turns with the head. The shoulders hardly move, and the far background never does.
 """
 
 from __future__ import annotations

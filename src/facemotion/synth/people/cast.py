@@ -1,4 +1,4 @@
-"""Who there is to simulate: which portraits serve which purpose, and who is born of whom."""
+"""The simulated people: which portraits serve which part, and which portraits each person is made from."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""How the face mesh answers to what a head does: fitted on rendered clips, of which both are known.
+"""How the face mesh answers to the movements of a head. Fitted on rendered clips, where both are known.
 
-The mesh doesn't show a motion as the head makes it: what goes along with the head's own points is half as large, and
-differs from face to face and with the head's turns. A simulated person without a picture who moves as the mesh would
-show them teaches an encoder more than one whose points lie where the head has them (docs/explanation/synth.md, "Without
-pictures").
+The mesh doesn't show a motion as the head makes it. Its movement along with the head's own points is half as large. It
+differs from face to face, and with the turns of the head. So simulated people without pictures teach an encoder more
+if they move as the mesh would show them (docs/explanation/synth.md, "Without pictures").
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class MeshResponse:
         frontend_id: front end of the features.
         fingerprints: fingerprints of the clips that the answer was fitted on, see `cache.fingerprint_clip`.
         usual: (C, D) float32, change of each feature for each unit of each cause, the same for everybody.
-        own: (P, C, D) float32, what comes on top for each of P people.
+        own: (P, C, D) float32, what is added to it for each of P people.
         shared: (SHARED, D) float32, directions of the error, each as long as its standard deviation.
-        alone: (D,) float32, standard deviation of what each feature's error has of its own.
+        alone: (D,) float32, standard deviation of the part of each feature's error that isn't shared.
         seconds: time after which an error has changed.
     """
 
@@ -60,7 +59,7 @@ class MeshResponse:
     seconds: float
 
     def person(self, rng: np.random.Generator) -> FloatArray:
-        """Answer of somebody new: between two of the people, as far from the usual one as they are.
+        """Answer of a new person: a mix of two people's, as far from the usual answer as theirs.
 
         Args:
             rng: generator of the person.
@@ -163,7 +162,7 @@ def load_response(path: Path, frontend_id: str) -> MeshResponse:
 def first_order(
     rng: np.random.Generator, times: NDArray[np.float64], count: int, seconds: float
 ) -> NDArray[np.float32]:
-    """States that forget themselves: a first-order process.
+    """States of a first-order process, which forget their past.
 
     Args:
         rng: generator of the states.

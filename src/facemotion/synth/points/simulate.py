@@ -1,9 +1,9 @@
 """Simulated people as mesh points, without a picture: motions, habits and takes of the data engine on the 3-D head.
 
-A thousand clips take some ten seconds. Points are where the head has them, and what the face mesh does to a
-picture is stood in for by its error as measured on real speakers: mostly one error of alignment that all points share,
-which comes and goes within a tenth of a second (docs/explanation/synth.md). Or points move as the mesh shows rendered
-people (`response`). Real or rendered clips stay the judge.
+A thousand clips take some ten seconds. Points lie where the head has them, with the error of the face mesh as measured
+on real speakers: mostly one error of alignment that all points share, which comes and goes within a tenth of a second
+(docs/explanation/synth.md). With `response`, points move as the mesh shows rendered people. Tests always use real or
+rendered clips.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ class HeadPoints:
         self._expression = head.expression[:, places]
 
     def body(self, identity: FloatArray) -> FloatArray:
-        """(478, 3) points at rest of a person, of (IDENTITIES,) weights; those of the irises are nowhere yet."""
+        """(478, 3) points of a person at rest, from (IDENTITIES,) weights; the points of the irises are still unset."""
         return np.asarray(self._neutral + np.tensordot(identity, self._identity, axes=1), np.float32)
 
     def features(self, body: FloatArray, weights: FloatArray | None = None) -> FloatArray:
-        """What FaceMesh would give of a body if it saw the head as it is.
+        """What FaceMesh would give for a body if it saw the head exactly.
 
         Args:
             body: see `body`. weights: (T, S) of the head's shapes; at rest if not given.

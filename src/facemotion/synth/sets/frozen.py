@@ -1,7 +1,7 @@
 """Benchmarks that nobody changes: Synth-59 in two versions, each frozen by a digest.
 
-Version 2 is recorded as the paper recorded: one sitting, a camera and a light that stay, faces large enough for the
-crop of the extractors, and a second sitting on another day that is reported apart. Its spreads follow from
+Version 2 imitates the paper's recordings: one sitting, an unchanged camera and light, and faces large enough for the
+crop of the extractors. A second sitting on another day is reported apart. Its spreads follow from
 docs/results/recordings.md by the rule in docs/explanation/synth.md. Version 1, "Synth-59 field", is the hard set.
 """
 
@@ -111,7 +111,7 @@ def frozen_set(version: int) -> FrozenSet:
 
 
 def checked_set(version: int) -> FrozenSet:
-    """A version of Synth-59, of which the engine is known to make what was frozen; takes some seconds.
+    """A version of Synth-59, after checking that the engine still makes it as frozen; takes some seconds.
 
     Raises:
         SettingsError: there is no such version.
@@ -123,7 +123,7 @@ def checked_set(version: int) -> FrozenSet:
 
 
 def check_engine(frozen: FrozenSet) -> None:
-    """Hold what the engine makes to what was frozen; takes some seconds.
+    """Check that the engine still makes the set as frozen; takes some seconds.
 
     Raises:
         FrozenSetError: it makes something else, by the digest named.
@@ -140,7 +140,7 @@ def check_engine(frozen: FrozenSet) -> None:
 
 
 def check_folder(folder: Path, frozen: FrozenSet, progress: Progress | None = None) -> int:
-    """Hold the clips that lie in a folder to a frozen set, by their ground truth.
+    """Check the clips in a folder against a frozen set, by their ground truth.
 
     Args:
         folder: of a data set, whole or an excerpt.

@@ -1,7 +1,7 @@
 """Many clips: who performs what how often, planned first, then rendered by several processes, resumable at any moment.
 
-Every clip has a seed of its own, made of what it is and not of when it is rendered: a run that was killed and taken up
-again leaves the same manifest and ground truth, byte for byte, as one that was not.
+Every clip has a seed of its own, which depends on its place in the set and not on when it is rendered. So a run that
+was killed and continued leaves the same manifest and ground truth, byte for byte, as an unbroken run.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Excerpt:
 
     Attributes:
         takes: most takes of a motion, spread evenly over those planned and so over its sessions; None for all.
-        people: so many performers, from the first; None for all.
+        people: number of performers, from the first; None for all.
         kinds: kinds of clips; all if empty.
         sessions: numbers of sessions; all if empty.
     """

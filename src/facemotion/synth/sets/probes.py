@@ -1,4 +1,4 @@
-"""Do the renders hold? Detection, landmarks, and whether measured curves follow the ground truth."""
+"""Are the renders good enough? Detection, landmarks, and whether measured curves follow the ground truth."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Stills of simulated people in the form that `facemotion train sfe` reads: one shard a person.
 
-Beside the emotions and motion steps of `stills` these people speak, look about, blink by any amount and move parts at
-random, in wider ranges of pose and light: a landmark extractor must see what nobody does on purpose. Pictures are drawn
-clean; what cameras do to them is put on while training.
+Besides the emotions and motion steps of `stills`, these people speak, look about, close their eyes by any amount and
+move parts at random, in wider ranges of pose and light: a landmark extractor must also see faces that nobody makes on
+purpose. Pictures are drawn clean; the effects of cameras are added while training.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def lean(weights: Weights, random: np.random.Generator) -> Weights:
 
 
 def possible(weights: Weights) -> Weights:
-    """Take back what one face can't do at once."""
+    """Remove combinations that one face can't make at once."""
     weights = np.clip(weights, 0, 1.15)
     for side in "LR":
         blink, down = INDEX[f"eyeBlink_{side}"], INDEX[f"eyeLookDown_{side}"]

@@ -1,4 +1,4 @@
-"""Ground truth of a clip: what the renderer knows and a camera doesn't say."""
+"""Ground truth of a clip: what the renderer knows and a camera can't measure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained encoder as an ONNX file that holds to the torch network."""
+"""A trained encoder as an ONNX file that agrees with the torch network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AnyEncoder = SequenceEncoder | JoinedEncoder
 def export_encoder(net: AnyEncoder, path: Path) -> None:
     """Write the network as ONNX: input "values" (1, L, D) float32 of any L, output "embedding" (1, n).
 
-    One clip a run: without a mask the graph is leaner, and a verifier sees one clip at a time.
+    A run takes one clip: without a mask the graph is smaller, and a verifier sees one clip at a time.
 
     Raises:
         TrainingError: the file doesn't agree with the network to 1e-4, or can't be written.
@@ -47,7 +47,7 @@ def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
     """Describe an exported encoder in a card beside it, so that settings can name it (`models_folder` is its folder).
 
     Args:
-        path: of the ONNX file; the model is called as the file is. frontend_id: of the features that it takes.
+        path: of the ONNX file, whose name becomes the model's. frontend_id: of the features that it takes.
         spotting: whether clips are cut to where the face moves first.
     Returns:
         Path of the card, `path` with .toml at its end.

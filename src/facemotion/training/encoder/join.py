@@ -1,4 +1,4 @@
-"""Trained encoders become one: which directions of their vectors laid end to end are kept."""
+"""Trained encoders become one: their vectors are laid end to end, and the main directions are kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def join_encoders(
         sequences: clips that they were trained on, at least `size` of them.
         size: m, numbers of the joined vector.
     Returns:
-        The joined encoder, and the share (0..1) of the vectors' squared norm that it keeps of these clips.
+        The joined encoder, and the share (0..1) that it keeps of the squared norm of these clips' vectors.
     Raises:
         TrainingError: fewer clips than numbers, or more numbers than the encoders give.
         ModelMismatchError: features of another size than the encoders take.

@@ -1,7 +1,7 @@
 """Self-supervised pretraining: two subclips of one clip are a positive pair, subclips of other clips are negatives.
 
-No label of a motion is looked at, so unlabelled recordings teach too; `begin` then starts the training proper from what
-was learned. Reference: contrastive subclips of the paper's follow-up (Electronics 2023, 12, 1369); shares and
+No label of a motion is used, so unlabelled recordings can be learned from. Then `begin` starts the training proper from
+this run. Reference: contrastive subclips of the paper's follow-up (Electronics 2023, 12, 1369); shares and
 augmentations are ours.
 """
 
@@ -18,7 +18,7 @@ from facemotion.types import FloatArray
 
 
 def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
-    """Two subclips of each of some clips, augmented apart from each other; the number of the clip stands as its motion.
+    """Two subclips of each of some clips, augmented independently; the number of the clip is used as its motion.
 
     Returns:
         A batch of 2 x `subclips.clips`.

@@ -1,4 +1,6 @@
-"""Rest round a motion and slower cameras, as augmentations: what users do and webcams deliver, and tight clips lack."""
+"""Rest round a motion and slower cameras, as augmentations: users rest and webcams are slow, which tight clips don't
+show.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,11 @@ JITTER = 0.2  # of a slow camera's frames, in frames
 
 @dataclass(frozen=True, eq=False)
 class StillFaces:
-    """How features of a face at rest seem to move.
+    """How the features of a face at rest change over time.
 
     Attributes:
         directions: (K, D) float32, each as long as its standard deviation.
-        pieces: (T_i, D) float32 each, what faces that really rested did from frame to frame.
+        pieces: (T_i, D) float32 each, changes from frame to frame of faces that really rested.
     """
 
     directions: FloatArray
@@ -62,8 +64,8 @@ class StillFaces:
         return cls(np.asarray(directions[:DIRECTIONS] * deviations[:, None], np.float32), pieces)
 
     def draw(self, rng: np.random.Generator, times: Times) -> FloatArray:
-        """(T, D) float32 what a face at rest seems to do at (T,) seconds: what one really did from frame to frame,
-        piece after piece, drawn back to its place; or a tremor and a drift, each of half the variance."""
+        """(T, D) float32 changes of a face at rest at (T,) seconds. Either real changes from frame to frame, piece
+        after piece, drawn back to the resting face; or a tremor and a drift, each of half the variance."""
         if self.pieces and rng.random() < REAL:
             return self._really(rng, times)
         total = np.zeros((len(times), len(self.directions)))
@@ -140,7 +142,7 @@ def add_rest(
 
 
 def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng: np.random.Generator) -> TimedValues:
-    """The clip as a camera of fewer frames a second sees it, which doesn't keep its pace to the frame."""
+    """The clip as a slower camera sees it, with some jitter in the times."""
     rate = rng.uniform(settings.lowest_rate, settings.highest_rate)
     count = int((times[-1] - times[0]) * rate)
     if count < SHORTEST:
@@ -151,8 +153,8 @@ def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng
 
 
 def mark_moving(moving: Moving, edges: Moving, times: Times) -> NDArray[np.float32]:
-    """(T,) float32 what a gate should say at (T,) seconds: 1 within the motion, 0 in rest that was added, and NaN
-    between, where a face may rest or begin to move.
+    """(T,) float32 targets of a gate at (T,) seconds: 1 within the motion, 0 in added rest, and NaN between them, where
+    a face may rest or begin to move.
 
     Args:
         moving: first and last second of the motion. edges: of the clip before rest was added. times: seconds.

@@ -1,4 +1,4 @@
-"""Batches of S subjects x M motions x K takes, so that every clip has a partner and hard company."""
+"""Batches of S subjects x M motions x K takes, so every clip has a positive partner and hard negatives."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class SamplerSettings:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Numbers of the subject and of the motion of each clip; a motion's number is its own, whoever shares its name.
+    """Numbers of the subject and of the motion of each clip. Motions of two subjects have two numbers, even with one
+    name.
 
     Attributes:
-        subjects, motions: (N,) int64. originals: (N,) int64, of a near miss the motion that it comes near to.
-        names: (N,) int64, of the names of motions: the same one for all who share it.
+        subjects, motions: (N,) int64. originals: (N,) int64; for a near miss, the motion that it comes near to.
+        names: (N,) int64 numbers of the motions' names; motions of the same name share one.
     """
 
     subjects: NDArray[np.int64]
@@ -72,7 +73,7 @@ class BatchSampler:
     Args:
         labels: of the training clips.
         settings: S, M and K.
-        offset: added to the positions, for a source that stands behind others in a training set.
+        offset: added to the positions, for a source that comes after others in a training set.
     Raises:
         TrainingError: no subject has two motions of two takes.
     """

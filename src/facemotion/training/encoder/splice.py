@@ -1,8 +1,8 @@
 """Made-up motions: the beginning of one motion and the end of another of the same person, as many takes as both have.
 
-Labels alone give few motions to tell apart, and every one of them differs from the others all along. A made-up one has
-the first half of one and the second half of another in its batch, so that the encoder must hear a motion to its end,
-and in its order. The idea is that of CutMix (Yun et al., 2019), along time.
+Labels alone give few motions to distinguish, and each of these differs from the others from beginning to end. A made-up
+motion shares its beginning with one motion of the batch and its end with another. So the encoder must use the whole
+motion, and its order. The idea is that of CutMix (Yun et al., 2019), along time.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def make_up(
         chosen: (B,) positions of the batch's clips. labels: of all clips. count: motions for each subject.
         rng: source of the draws.
     Yields:
-        The subject's number and the motion; none of a subject with a single motion in the batch. A motion and its own
-        near miss, which may have its beginning or its end, are never put together: that would make one of them again.
+        The subject's number and the motion; nothing for a subject with a single motion in the batch. A motion and its
+        own near miss are never joined: they may share their beginning or end, so the result could equal one of them.
     """
     for subject in np.unique(labels.subjects[chosen]):
         own = chosen[labels.subjects[chosen] == subject]
@@ -65,8 +65,8 @@ def splice(head: TimedValues, tail: TimedValues, cut: float) -> TimedValues | No
         head, tail: values (T, D) float32 and times (T,) float64 seconds each; the two lengths may differ.
         cut: 0..1, share of the frames.
     Returns:
-        (L, D) float32 values and (L,) float64 seconds, which go on at the tail's own pace; None of clips too short to
-        be cut.
+        (L, D) float32 values and (L,) float64 seconds, which continue at the tail's own pace; None if the clips
+        are too short to be cut.
     """
     (before, first_times), (after, times) = head, tail
     stop, start = round(cut * len(before)), round(cut * len(after))

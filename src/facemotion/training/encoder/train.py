@@ -142,8 +142,8 @@ def restore_encoder(checkpoint: Checkpoint, settings: EncoderSettings) -> Sequen
 def encode_clips(
     net: SequenceEncoder, clips: Sequence[FloatArray], device: torch.device
 ) -> tuple[Tensor, list[Tensor]]:
-    """Encode clips (L_i, D). Those of like length are padded together: one long clip would otherwise make the network
-    work through as many frames of nothing for each of the others.
+    """Encode clips (L_i, D). Clips of similar length are padded together: otherwise one long clip would make the
+    network compute as many empty frames for each of the others.
 
     Returns:
         (B, n) embeddings, and of each clip the (L_i,) log-odds of the gate, if the network has one, in the order given.
@@ -190,7 +190,7 @@ def learning_rate(step: int, settings: OptimiserSettings) -> float:
 
 
 def check_encoder(settings: TrainingSettings, dimension: int) -> None:
-    """See that the settings' encoder can be made over features of a size, before anything is trained.
+    """Check before training that the settings' encoder can be made for features of a size.
 
     Raises:
         TrainingError: heads don't divide the width, or there are fewer features than components.

@@ -17,13 +17,13 @@ def wing_loss(
     width: float = 0.05,
     curvature: float = 0.01,
 ) -> Tensor:
-    """Logarithmic for small errors, so that they go on mattering, linear for large ones.
+    """Logarithmic for small errors, so that they keep their weight, and linear for large ones.
 
     Args:
         found, wanted: (B, 68, 2) crop sides. known: (B, 68) 1 where a point counts, else 0.
-        tolerance: (B, 68) crop sides; what of an error stays within it costs nothing: weak labels say where a point
-            is, not exactly where. None: 0 everywhere.
-        width: errors below it are in the logarithmic part. curvature: of that part; smaller is steeper at nothing.
+        tolerance: (B, 68) crop sides; the part of an error within it costs nothing, since weak labels are inexact.
+            None: 0 everywhere.
+        width: errors below it are in the logarithmic part. curvature: of that part; smaller is steeper near 0.
     Returns:
         Scalar: mean over known coordinates, in units of `width`; a differentiable 0 where none is known.
     Reference: Feng et al., Wing Loss for Robust Facial Landmark Localisation, CVPR 2018, equation 5.

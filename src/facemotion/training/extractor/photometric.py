@@ -1,5 +1,5 @@
-"""What cameras, detectors and light do to a still that leaves its labels true. Training only; none mirrors, since left
-and right are part of the secret.
+"""Effects of cameras, detectors and light on a still that don't change its labels. For training only. None mirrors,
+since left and right are part of the secret.
 """
 
 from __future__ import annotations

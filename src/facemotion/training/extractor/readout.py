@@ -1,4 +1,4 @@
-"""Where the face is, read linearly out of features that were trained for something else."""
+"""A linear map from features that were trained for another task to the points of the face."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from facemotion.training.extractor.photometric import SIDE, to_crop
 
 @torch.no_grad()
 def fit_readout(net: SpatialExtractor, stills: Stills, most: int = 1500, ridge: float = 1e-3) -> tuple[Tensor, Tensor]:
-    """Landmarks as a linear function of features, by ridge regression: what tells how far a face moved in a clip where
-    the network has no landmarks of its own (SFE-E).
+    """Landmarks as a linear function of features, by ridge regression. With it a network without landmarks (SFE-E) can
+    tell how far a face moved in a clip.
 
     Args:
         net: in evaluation mode. stills: with landmarks. most: stills used, evenly spread.

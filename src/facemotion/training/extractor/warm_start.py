@@ -50,9 +50,9 @@ def _refuse_width(found: float, wanted: float) -> None:
 def read_exported_sfe(path: Path, width: float, faces: Tensor) -> SpatialExtractor:
     """A file of `export_sfe` as a network that can be trained further.
 
-    The batch norms were folded away; each comes back with the mean and the deviation that its input has over some
-    faces, undone by its own scale and shift. So the network gives what the file gives, and stays near it when the
-    training measures means and deviations anew.
+    The export folded the batch norms away. Each is restored with the mean and deviation of its input over some faces;
+    its scale and shift undo them. So the network gives the same results as the file, and stays near them when training
+    measures means and deviations anew.
 
     Args:
         path: the file.
