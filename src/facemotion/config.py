@@ -127,15 +127,15 @@ class RuntimeSettings:
     )
     detect_every: int = option(
         1,
-        "frames from one look of the face detector to the next, between which the face is where its landmarks went; "
+        "the face detector runs once in this number of frames; between these the face is followed by its landmarks; "
         "more than 1 is for small devices",
         minimum=1,
         maximum=30,
     )
     look_ahead: int = option(
         2,
-        "frames of a file that a second thread decodes and looks for faces in while the landmarks of others are found; "
-        "0: one thread does it all",
+        "frames of a file that a second thread decodes, and detects faces in, ahead of the first thread; "
+        "0: one thread does everything",
         minimum=0,
         maximum=30,
     )
@@ -154,8 +154,8 @@ class VerifierSettings:
     operating_point: str = option("", "operating point of the encoder; empty for the default of its card")
     earlier_encoders: tuple[str, ...] = option(
         (),
-        "encoders whose templates are verified besides, by the names of their cards, at their operating points of the "
-        "same name or, where they have none, their default ones; nobody is enrolled with them",
+        "earlier encoders, by the names of their cards, whose templates are still verified, at their operating point "
+        "of the same name or else their default; nobody is enrolled with them",
     )
     recogniser: str = option("", "face recogniser, by the name of its card; empty: motion alone is compared")
     recogniser_point: str = option("", "operating point of the recogniser's card; empty for the card's default")
@@ -180,13 +180,13 @@ class VerifierSettings:
     )
     duplicate_face: str = option(
         "off",
-        "a new user whose face is enrolled under another name: off, warn or refuse; needs a recogniser",
+        "what to do with a new user whose face is enrolled under another name: off, warn or refuse; needs a recogniser",
         choices=("off", "warn", "refuse"),
     )
-    duplicate_point: str = option("", "operating point for that; empty for the strictest of the recogniser's card")
+    duplicate_point: str = option("", "operating point for this search; empty for the recogniser's strictest")
     common_motions: str = option(
         "packaged",
-        "motions that are weak because everybody makes them: packaged, off, or a folder of clips to look at besides",
+        "motions that are weak because everybody makes them: packaged, off, or a folder of further clips",
     )
 
     def __post_init__(self) -> None:

@@ -121,7 +121,7 @@ def dataset(
     *,
     benchmark: Annotated[
         int | None,
-        typer.Option("--synth-59", help="Make this version of Synth-59, whatever other options say of its clips."),
+        typer.Option("--synth-59", help="Make this version of Synth-59; other options on its clips are ignored."),
     ] = None,
     subjects: Annotated[int | None, typer.Option(help="People.")] = None,
     motions: Annotated[int | None, typer.Option(help="Facial motions per person.")] = None,
@@ -136,10 +136,12 @@ def dataset(
     impostor_takes: Annotated[int | None, typer.Option(help="Takes per near miss and mimic.")] = None,
     most_takes: Annotated[
         int | None,
-        typer.Option(help="Make only so many takes of each motion now, spread evenly; the rest by another run.", min=1),
+        typer.Option(
+            help="Make only this number of takes of each motion, spread evenly; another run makes the rest.", min=1
+        ),
     ] = None,
     most_people: Annotated[
-        int | None, typer.Option(help="Make only the clips of the first so many people now.", min=1)
+        int | None, typer.Option(help="Make only the clips of the first N people now.", min=1)
     ] = None,
     only_kind: Annotated[list[str] | None, typer.Option(help="Make only clips of this kind now.")] = None,
     only_session: Annotated[list[int] | None, typer.Option(help="Make only clips of this session now.", min=1)] = None,
@@ -330,10 +332,10 @@ def priors(assets: AssetsOption = None, json: JsonOption = False) -> None:
 
 @group.command()
 def digest(
-    folder: Annotated[Path | None, typer.Argument(help="Folder whose clips are held to the version.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder whose clips are checked against the version.")] = None,
     *,
     benchmark: Annotated[int, typer.Option("--synth-59", help="Version of Synth-59.")] = 2,
-    subjects: Annotated[int | None, typer.Option(help="Only the first so many performers.", min=1)] = None,
+    subjects: Annotated[int | None, typer.Option(help="Only the first N performers.", min=1)] = None,
     json: JsonOption = False,
 ) -> None:
     """Print the digest of Synth-59: manifest, motions and all that is performed. Needs no assets."""

@@ -22,7 +22,9 @@ def crossval(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the figures, the scores and the runs.")] = Path("crossval"),
     folds: Annotated[int, typer.Option(help="Number of folds.", min=2)] = 10,
-    policy: Annotated[str, typer.Option(help="What folds never share: subject, or paper for motions.")] = "subject",
+    policy: Annotated[
+        str, typer.Option(help="What folds never share: subject (subjects) or paper (motions).")
+    ] = "subject",
     jobs: Annotated[int, typer.Option(help="Folds trained side by side.", min=1, max=256)] = 1,
     cluster: ClusterOption = "",
     fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,

@@ -31,7 +31,7 @@ def evaluate(
     ] = False,
     scores: Annotated[Path | None, typer.Option(help="Also write the scores to this file (.npz or .csv).")] = None,
     plots: Annotated[
-        Path | None, typer.Option(help="Write PR, DET and histogram, and of a run t-SNE, to this folder.")
+        Path | None, typer.Option(help="Folder for PR and DET curves, a histogram and, for a run, a t-SNE map.")
     ] = None,
     fmr: Annotated[list[float] | None, typer.Option(help="FMR at which FNMR is wanted; may be repeated.")] = None,
     replicates: Annotated[int, typer.Option(help="Draws of the bootstrap.", min=10)] = 1000,

@@ -23,7 +23,7 @@ def tables(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Train only runs whose name begins so, may be repeated; those trained before stay in the tables."
+            help="Train only the runs whose names begin with this; may be repeated. Earlier runs stay in the tables."
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Trainings side by side.", min=1, max=256)] = 1,

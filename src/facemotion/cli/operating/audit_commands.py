@@ -37,7 +37,7 @@ def check(
 
 
 def show(
-    after: Annotated[int, typer.Option(help="Start behind the row of this number.")] = 0,
+    after: Annotated[int, typer.Option(help="Start after the row with this number.")] = 0,
     limit: Annotated[int, typer.Option(help="Most rows.", min=1)] = 1000,
     store: StoreOption = "",
     json: JsonOption = False,
@@ -69,7 +69,7 @@ def show(
 
 
 def prune(
-    days: Annotated[int, typer.Option(help="Keep the rows of so many days; older ones go.", min=1)],
+    days: Annotated[int, typer.Option(help="Remove rows that are older than this number of days.", min=1)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     store: StoreOption = "",
     json: JsonOption = False,

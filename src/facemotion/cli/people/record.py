@@ -39,7 +39,7 @@ def record(
     ] = None,
     films: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="A film in the camera's place, one a take, or a folder of films."),
+        typer.Option("--from", help="A film instead of the camera, one for each take; or a folder of films."),
     ] = None,
     camera: Annotated[str, typer.Option("--camera", help="Number, path or address of the camera.")] = "0",
     size: Annotated[str, typer.Option("--size", help="Wanted width x height, such as 1280x720.")] = "",
@@ -50,7 +50,7 @@ def record(
     yes: Annotated[
         bool,
         typer.Option(
-            "--yes", help="Ask nothing: everybody agreed to the text before, and takes that can be used are kept."
+            "--yes", help="Ask nothing: you state that everybody agreed to the text; all usable takes are kept."
         ),
     ] = False,
     list_cameras: Annotated[bool, typer.Option("--list", help="List the cameras of this machine and stop.")] = False,

@@ -22,9 +22,7 @@ def register(app: typer.Typer) -> None:
 def users(
     outdated: Annotated[
         bool,
-        typer.Option(
-            "--outdated", help="Only those whose templates aren't of the models that users are enrolled with now."
-        ),
+        typer.Option("--outdated", help="Only users whose templates weren't made by the present models."),
     ] = False,
     store: StoreOption = "",
     config: ConfigOption = None,

@@ -58,7 +58,7 @@ def enrol(
     user: Annotated[str, typer.Argument(help="Name of the user.")],
     clips: Annotated[list[Path], typer.Argument(help="Takes of the same motion, 2 to 5.")],
     keep_face: Annotated[
-        bool, typer.Option("--keep-face", help="Change the motion of a user whose face is enrolled, and that alone.")
+        bool, typer.Option("--keep-face", help="Change only the motion of a user whose face is enrolled.")
     ] = False,
     store: StoreOption = "",
     config: ConfigOption = None,
