@@ -59,7 +59,7 @@ class AuditRow:
     """One event.
 
     Attributes:
-        number: from 1, without gaps.
+        number: without gaps, from 1, or from behind what was pruned.
         at: seconds since 1970, UTC.
         actor: id and name of the API key, or where the request came from.
         action: such as "verify", "enrol", "delete", "unlock".
