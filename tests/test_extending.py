@@ -27,7 +27,7 @@ from facemotion.config import MediaSettings, Settings, VerifierSettings, option,
 from facemotion.data.manifest import write_manifest
 from facemotion.encoder import Encoder
 from facemotion.errors import ModelError, SettingsError
-from facemotion.features import EXTRACTORS, extractor_names, load_extractor
+from facemotion.features import EXTRACTORS, Observation, extractor_names, load_extractor
 from facemotion.frontend import Frontend
 from facemotion.media import load_clip
 from facemotion.media.warp import square_matrix, warp
@@ -76,13 +76,13 @@ class FaceTiles:
         self.dimension = 16
 
     def __call__(self, frame: NDArray, box: NDArray, keypoints: NDArray) -> NDArray:
-        return self.observe(frame, box, keypoints)[0]
+        return self.observe(frame, box, keypoints).values
 
-    def observe(self, frame: NDArray, box: NDArray, keypoints: NDArray) -> tuple[NDArray, NDArray]:
+    def observe(self, frame: NDArray, box: NDArray, keypoints: NDArray) -> Observation:
         middle = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
         crop = warp(frame, square_matrix(middle, float(box[2] - box[0]), 0.0, 32), 32)
         tensor = crop.astype(np.float32).transpose(2, 0, 1)[None] / 255
-        return self._session.run(["tiles"], {"face": tensor})[0].ravel(), keypoints
+        return Observation(self._session.run(["tiles"], {"face": tensor})[0].ravel(), keypoints, None)
 
     def own_motion(self, points: NDArray, times: NDArray) -> float:
         return float(points.std(axis=0).max())

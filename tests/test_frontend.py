@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import facemotion as fm
-from facemotion.config import FaceSettings, MediaSettings, QualitySettings, RuntimeSettings, Settings
+from facemotion.config import FaceSettings, MediaSettings, QualitySettings, RuntimeSettings, Settings, VerifierSettings
 from facemotion.errors import (
     MediaLimitError,
     NoFaceError,
@@ -21,7 +21,7 @@ from facemotion.errors import (
     TooFewFramesError,
     TooShortError,
 )
-from facemotion.face import BlazeFace
+from facemotion.face import BlazeFace, Detections
 from facemotion.frontend import Acquirer, Frontend, Guidance
 from facemotion.media import FrameGate, load_clip, read_frames
 from facemotion.media.clip import Clip
@@ -104,8 +104,40 @@ def test_where_no_face_was_found_the_detector_looks_at_every_frame(frontend, tal
     acquirer.push(talking_frames[0], 0.0)  # the next four rest on this one
     wall = np.zeros_like(talking_frames[0])
     answers = [acquirer.push(wall, 0.2 * number) for number in range(1, 8)]
-    assert [answer.used for answer in answers] == [True] * 4 + [False] * 3
-    assert detector.looks >= 1 + 3  # and those for a face far away
+    assert not any(answer.used for answer in answers)
+    assert detector.looks >= 1 + 6  # the landmarks were asked for the first, and those for a face far away came on top
+
+
+@pytest.mark.parametrize("extractor", ["face-mesh", "sfe-l"])
+@pytest.mark.parametrize("after", [1, 5])
+def test_whoever_leaves_the_picture_leaves_no_trace_in_the_features(talking_frames, extractor, after):
+    """Landmarks were found on the wall for 0.4 s: one frame of it brought the alikeness of a motion from 1 to 0.6."""
+    frontend = Frontend.load(Settings(verifier=VerifierSettings(extractor=extractor)))
+    wall = np.full((after, *talking_frames.shape[1:]), 118, np.uint8)
+    stayed, left = (
+        frontend.features((frames, np.arange(len(frames)) / 25))
+        for frames in (talking_frames, np.concatenate([talking_frames, wall]))
+    )
+    np.testing.assert_array_equal(left.values, stayed.values)
+
+
+def test_a_hand_before_the_face_is_no_face_and_a_face_that_the_detector_missed_is_one(frontend, talking_frames):
+    class Forgetful(BlazeFace):
+        """Sees nothing in the third frame and in the sixth."""
+
+        def detect(self, frame):
+            found, self.looks = super().detect(frame), getattr(self, "looks", 0) + 1
+            kept = slice(0 if self.looks in (3, 6) else None)
+            return Detections(found.boxes[kept], found.keypoints[kept], found.scores[kept])
+
+    frames = talking_frames.copy()
+    x0, y0, x1, y1 = frontend.detector.detect(frames[5]).boxes[0].astype(int)
+    frames[5, y0 - 20 : y1 + 20, x0 - 20 : x1 + 20] = (180, 140, 120)
+    settings = Settings(runtime=RuntimeSettings(look_ahead=0))
+    forgetful = Frontend(Forgetful(Models.of(settings.runtime)), frontend.extractor, settings)
+    features = forgetful.features((frames, np.arange(len(frames)) / 25))
+    kept = np.arange(len(frames)) != 5
+    np.testing.assert_allclose(features.times, np.arange(len(frames))[kept] / 25)
 
 
 def test_large_frames_of_a_camera_are_scaled_as_those_of_a_file(talking_frames):

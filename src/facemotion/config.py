@@ -79,7 +79,10 @@ class FaceSettings:
         48.0, "side of a face box below which the user should come closer in any case", unit="px", minimum=8
     )
     max_fill_seconds: float = option(
-        0.4, "longest run of missed frames that is filled from the last box", unit="s", minimum=0
+        0.4,
+        "how long landmarks are still looked for at the last box, where the detector misses a face",
+        unit="s",
+        minimum=0,
     )
     min_face_share: float = option(0.7, "least share of frames with a face", minimum=0.05, maximum=1)
     rival_area: float = option(

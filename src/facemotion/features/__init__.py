@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from facemotion.errors import UnknownModelError
-from facemotion.features.base import FeatureExtractor
+from facemotion.features.base import FeatureExtractor, Observation
 from facemotion.features.mesh import FaceMesh
 from facemotion.features.spatial import SpatialFeatures, SpatialLandmarks
 from facemotion.models import Models
@@ -20,6 +20,7 @@ __all__ = [
     "MESH",
     "FaceMesh",
     "FeatureExtractor",
+    "Observation",
     "SpatialFeatures",
     "SpatialLandmarks",
     "extractor_names",

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Observation(NamedTuple):
+    """What an extractor sees at one place of one frame.
+
+    Attributes:
+        values: (D,) float32 features.
+        points: (N, 2) float32 landmarks in pixels of the frame, for `FeatureExtractor.own_motion`.
+        is_face: whether a face is there at all; None: the network can't tell. What is made of a wall or of a hand isn't
+            to be used: one such frame changes the vector of the whole clip.
+    """
+
+    values: NDArray[np.float32]
+    points: NDArray[np.float32]
+    is_face: bool | None
 
 
 class FeatureExtractor(Protocol):
@@ -35,8 +50,8 @@ class FeatureExtractor(Protocol):
 
     def observe(
         self, frame: NDArray[np.uint8], box: NDArray[np.float32], keypoints: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same features, and landmarks (N, 2) float32 of the face in pixels of the frame, for `own_motion`."""
+    ) -> Observation:
+        """The same features, and what else the network sees there."""
         ...
 
     def own_motion(self, points: NDArray[np.float32], times: NDArray[np.float64]) -> float:

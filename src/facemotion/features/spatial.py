@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.errors import ModelError
+from facemotion.features.base import Observation
 from facemotion.features.landmarks68 import align_68, motion_energy_68, own_motion_68
 from facemotion.media.warp import apply, crop_matrix, sample
 from facemotion.models import Models
@@ -70,14 +71,12 @@ class SpatialLandmarks:
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """See FeatureExtractor."""
-        return self.observe(frame, box, keypoints)[0]
+        return self.observe(frame, box, keypoints).values
 
-    def observe(
-        self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def observe(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> Observation:
         """See FeatureExtractor."""
         points = self.landmarks(frame, box, keypoints)
-        return align_68(points).ravel(), points
+        return Observation(align_68(points).ravel(), points, None)
 
     def own_motion(self, points: FloatArray, times: NDArray[np.float64]) -> float:
         """See FeatureExtractor."""
@@ -103,13 +102,11 @@ class SpatialFeatures:
 
     def __call__(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """See FeatureExtractor."""
-        return self.observe(frame, box, keypoints)[0]
+        return self.observe(frame, box, keypoints).values
 
-    def observe(
-        self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def observe(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> Observation:
         """See FeatureExtractor."""
-        return self._network.run(frame, box)
+        return Observation(*self._network.run(frame, box), None)
 
     def own_motion(self, points: FloatArray, times: NDArray[np.float64]) -> float:
         """See FeatureExtractor."""

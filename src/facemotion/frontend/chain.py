@@ -17,7 +17,7 @@ from facemotion.appearance import Portraits
 from facemotion.config import Settings, load_settings
 from facemotion.errors import TooShortError, UsageError
 from facemotion.face import BlazeFace, Detections, FaceLook, FaceTracker, FarLook, TrackedFace, carry, look_at
-from facemotion.features import FeatureExtractor, load_extractor
+from facemotion.features import FeatureExtractor, Observation, load_extractor
 from facemotion.frontend.look import look_at_frames
 from facemotion.frontend.sighting import Sighting, check_motion, check_take, face_features
 from facemotion.media import (
@@ -266,26 +266,26 @@ class Acquirer:
         self._seen.append(seconds)
         with self._clock("detect"):
             face = self._find(frame, seconds, detections)
+        with self._clock("extract"):
+            face, observed = self._observe(frame, face)
         self._used.append(face is not None)
         self._found.append(face is not None and face.found)
         self._rivals.append(self._tracker.rival_now)
-        if face is None:
+        if face is None or observed is None:
             with self._clock("detect"):
                 far = self._far.look(frame, seconds, self._least_side(frame))
             self._small.append(far)
             self._latest = FrameAnswer(Guidance.CLOSER if far else Guidance.NO_FACE, None, False)
             return self._latest
-        with self._clock("extract"):
-            values, points = self._frontend.extractor.observe(frame, face.box, face.keypoints)
-            self._values.append(values)
-            self._points.append(points)
-            if self._since == 0 and face.found:
-                self._detected = face, points
+        self._values.append(observed.values)
+        self._points.append(observed.points)
+        if self._since == 0 and face.found:
+            self._detected = face, observed.points
         with self._clock("quality"):
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
             self._small.append(guidance is Guidance.CLOSER)
-        self._latest = FrameAnswer(guidance, face.box, True, self._rest.push(values, seconds))
+        self._latest = FrameAnswer(guidance, face.box, True, self._rest.push(observed.values, seconds))
         return self._latest
 
     def sighting(self) -> Sighting:
@@ -325,7 +325,7 @@ class Acquirer:
         quality = QualityReport(
             frames=self._tracker.frames,
             seconds=float(self._seen[-1] - self._seen[0]),
-            face_share=self._tracker.face_share,
+            face_share=float(np.mean(self._found)),
             face_px=float(np.median([look.face_px for look in self._looks])),
             brightness=float(np.median([look.brightness for look in self._looks])),
             sharpness=float(np.median([look.sharpness for look in self._looks])),
@@ -347,6 +347,20 @@ class Acquirer:
             return self._tracker.follow(carry(*self._detected, self._points[-1]), seconds)
         self._since, self._detected = 0, None
         return self._tracker.push(self._frontend.detector.detect(frame) if detections is None else detections, seconds)
+
+    def _observe(
+        self, frame: NDArray[np.uint8], face: TrackedFace | None
+    ) -> tuple[TrackedFace | None, Observation | None]:
+        """What the extractor sees at the face; nothing where the detector missed it or rests, and no face is there:
+        somebody left, or a hand is before the face."""
+        if face is None:
+            return None, None
+        observed = self._frontend.extractor.observe(frame, face.box, face.keypoints)
+        carried = self._since > 0
+        if observed.is_face or (face.found and not carried) or (carried and observed.is_face is None):
+            return face, observed
+        self._detected = None
+        return None, None
 
     def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
         """How well the face can be seen, measured now and then; what is measured may also be a portrait."""

@@ -43,7 +43,7 @@ def landmarks(
     models = Models.of(settings.runtime)
     network = load_extractor(extractor, models)
     # The mesh observes fewer points than it finds; an extractor of features alone has none but those that it observes.
-    find = getattr(network, "landmarks", None) or (lambda *face: network.observe(*face)[1])
+    find = getattr(network, "landmarks", None) or (lambda *face: network.observe(*face).points)
     detector, tracker = BlazeFace(models, settings.face), FaceTracker(settings.face)
 
     def marked() -> Iterator[tuple[NDArray[np.uint8], float]]:
