@@ -25,6 +25,8 @@ from . import films
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+WINDOW = DESKTOP if os.environ.get("FACEMOTION_SCREENSHOTS") else {"width": 640, "height": 560}
+"""Where a camera films and a test asks for no other. No graphics card draws here: a desktop would cost twice as much."""
 ANNA = tuple(
     films.Take(f"anna-wink-pout-{1 + k % 2}", tempo, 1 + zoom / 100, side)
     for k, (tempo, zoom, side) in enumerate(
@@ -168,7 +170,7 @@ def let_in(
     user: str,
     leave: Callable[[Visitor], None],
     come: Callable[[Visitor], None] | None = None,
-    size: dict[str, int] = DESKTOP,
+    size: dict[str, int] = WINDOW,
     rate: int = RATE,
 ) -> None:
     """Be let in at the first attempt or at the second, each another take: on a busy machine one may be cut short."""
@@ -242,7 +244,7 @@ def visit(browser: Any, camera: Path) -> Callable[..., Any]:
     def open_page(
         server: Server,
         film: Path | None,
-        size: dict[str, int] = DESKTOP,
+        size: dict[str, int] | None = None,
         allowed: bool = True,
         rate: int = RATE,
         **more: Any,
@@ -252,7 +254,8 @@ def visit(browser: Any, camera: Path) -> Callable[..., Any]:
             following.symlink_to(film)
             following.replace(camera)
         permissions = ["camera"] if film is not None and allowed else []
-        with newcomer(browser, server, size, permissions=permissions, **more) as visitor:
+        window = size or (DESKTOP if film is None else WINDOW)
+        with newcomer(browser, server, window, permissions=permissions, **more) as visitor:
             visitor.page.add_init_script(CAMERA % rate)
             yield visitor
 
@@ -260,7 +263,7 @@ def visit(browser: Any, camera: Path) -> Callable[..., Any]:
 
 
 @contextmanager
-def newcomer(browser: Any, server: Server, size: dict[str, int] = DESKTOP, **more: Any) -> Iterator[Visitor]:
+def newcomer(browser: Any, server: Server, size: dict[str, int], **more: Any) -> Iterator[Visitor]:
     """A visitor who shares nothing with those before but the browser."""
     context = browser.new_context(viewport=size, **more)
     try:
