@@ -174,6 +174,11 @@ class VerifierSettings:
         minimum=0,
     )
     weak_neutral_share: float = option(0.7, "a motion with more neutral frames is weak", minimum=0, maximum=1)
+    presentation: str = option(
+        "warn",
+        "what to do with a clip that looks as if a screen was filmed: off, warn or refuse",
+        choices=("off", "warn", "refuse"),
+    )
     user_threshold: float = option(
         0.0,
         "how far a user's own threshold is raised, as a share of the way from the operating point's up to the least "

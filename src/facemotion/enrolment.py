@@ -13,7 +13,7 @@ from facemotion.appearance import Recogniser
 from facemotion.common_motions import common_motions
 from facemotion.config import VerifierSettings
 from facemotion.encoder import Encoder
-from facemotion.errors import DuplicateFaceError, EnrolmentError
+from facemotion.errors import DuplicateFaceError, EnrolmentError, PresentationAttackError
 from facemotion.frontend import Acquisition, Frontend
 from facemotion.signals import measure_cues
 from facemotion.store import TemplateStore, check_user
@@ -54,7 +54,8 @@ class Enrolment:
         templates: what is to be stored, by factor; always one of the motion.
         agreement: (K,) float32, mean cosine of each take with the others; 1 for a single take.
         quality: one report a take.
-        warnings: sentences: why the motion is easy to guess, or that the face is enrolled under another name.
+        warnings: sentences: why the motion is easy to guess, that the face is enrolled under another name, or that a
+            take looks as if a screen was filmed.
         duplicates: other names that the face is enrolled under, most similar first; empty unless the settings search.
     """
 
@@ -206,9 +207,11 @@ class Enroller:
             EnrolmentError: too few or many takes, two that are one recording, one that isn't like the others, or a
                 weak motion where the settings refuse that.
             DuplicateFaceError: the face is enrolled under another name, and the settings refuse that.
+            PresentationAttackError: see refuse_attacks.
         """
         user = check_user(user)
         self.check_count(len(acquisitions))
+        self.refuse_attacks(acquisitions)
         refuse_copies(acquisitions)
         templates = self._templates(user, acquisitions)
         agreement = self.check_agreement(templates)
@@ -222,6 +225,7 @@ class Enroller:
             if self.limits.duplicate_face == "refuse":
                 raise DuplicateFaceError(DUPLICATE, users=duplicates)
             warnings += (DUPLICATE,)
+        warnings += _suspicions(acquisitions)
         quality = tuple(acquisition.quality for acquisition in acquisitions)
         return Enrolment(templates, agreement, quality, warnings, duplicates)
 
@@ -237,7 +241,19 @@ class Enroller:
         energy = float(np.median([acquisition.quality.motion_energy for acquisition in acquisitions]))
         large = LARGE_MOTION * self.limits.weak_energy
         size = min(energy / large, 1.0) if large else 1.0
-        return Review(problem, odd.number if odd else 0, size, self._weaknesses(acquisitions, templates["motion"]))
+        warnings = self._weaknesses(acquisitions, templates["motion"]) + _suspicions(acquisitions)
+        return Review(problem, odd.number if odd else 0, size, warnings)
+
+    def refuse_attacks(self, acquisitions: Sequence[Acquisition]) -> None:
+        """See that no clip shows a screen, where the settings ask for that.
+
+        Raises:
+            PresentationAttackError: one looks like it; the reason is named.
+        """
+        if self.limits.presentation != "refuse":
+            return
+        for reason in _suspicions(acquisitions):
+            raise PresentationAttackError(f"{reason} Sit before the camera yourself and record again.")
 
     def check_count(self, takes: int) -> None:
         """See that an enrolment has as many takes as the settings ask.
@@ -316,6 +332,11 @@ class Enroller:
         if nearest and self.point("motion", len(motion.vectors)).accepts(scores[nearest]):
             found.append(f"The motion resembles {nearest}, which everybody makes; add something of your own.")
         return tuple(found)
+
+
+def _suspicions(acquisitions: Sequence[Acquisition]) -> tuple[str, ...]:
+    """Why clips may show a screen, a sentence each; what is said of several is said once."""
+    return tuple(dict.fromkeys(one.quality.suspicion for one in acquisitions if one.quality.suspicion))
 
 
 def refuse_copies(acquisitions: Sequence[Acquisition]) -> None:

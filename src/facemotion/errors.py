@@ -143,6 +143,10 @@ class RigidMotionError(NoMotionError):
     """Only the picture as a whole moves, as a photograph does that is held before the camera and waved."""
 
 
+class PresentationAttackError(AcquisitionError):
+    """The clip looks as if a screen was filmed, and the settings refuse that."""
+
+
 # Store --------------------------------------------------------------------------------------------------------------
 
 

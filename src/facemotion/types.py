@@ -31,10 +31,8 @@ def _freeze(*arrays: NDArray[np.generic]) -> None:
 
 
 def _check_times(times: NDArray[np.float64], length: int) -> None:
-    _check(
-        times.dtype == np.float64 and times.shape == (length,),
-        f"times must be ({length},) float64, got {times.shape} {times.dtype}",
-    )
+    shape, kind = times.shape, times.dtype
+    _check(kind == np.float64 and shape == (length,), f"times must be ({length},) float64, got {shape} {kind}")
     _check(bool(np.isfinite(times).all()), "times must be finite")
     _check(bool((np.diff(times) > 0).all()), "times must increase strictly")
 
@@ -176,10 +174,8 @@ class OperatingPoint:
     """A threshold and the evidence behind it.
 
     Attributes:
-        name: such as "fmr-1e-2".
-        threshold: cosine, -1..1; a probe is accepted where score >= threshold.
-        fmr: share of impostor trials accepted at it on the evidence, 0..1.
-        fnmr: share of genuine trials rejected at it on the evidence, 0..1.
+        name: such as "fmr-1e-2". threshold: cosine, -1..1; a probe is accepted where score >= threshold.
+        fmr, fnmr: shares of impostor trials accepted and of genuine trials rejected at it on the evidence, 0..1.
         genuine_trials, impostor_trials, subjects: numbers behind the two figures. source: the data they come from.
         takes: K, takes of each template in these trials; the score is the mean of K cosines. 1: clip against clip.
     """
@@ -215,8 +211,7 @@ class QualityReport:
     """How well the face could be seen in one clip.
 
     Attributes:
-        frames: frames that were looked at, without those skipped because of the highest rate.
-        seconds: from the first to the last.
+        frames: looked at, without those skipped because of the highest rate. seconds: from the first to the last.
         face_share: share of frames with a detected face, 0..1.
         face_px: median side of the face box, in pixels of the frame.
         brightness: median luma of the face, 0..255.
@@ -224,6 +219,8 @@ class QualityReport:
         rate: frames a second with the face while it moves; see facemotion.signals.frame_rate.
         motion_energy: see FeatureExtractor.motion_energy, in percent of the distance between the outer eye corners.
         damaged_share: share of the file's frames that were damaged and therefore left out, 0..1; 0 of a live session.
+        attack_score: how far the clip is beyond genuine ones, see presentation.Suspicion; 0 if that wasn't looked for.
+        suspicion: what looks as if a screen was filmed, a sentence; empty where nothing does.
     """
 
     frames: int
@@ -235,6 +232,8 @@ class QualityReport:
     rate: float
     motion_energy: float
     damaged_share: float = 0.0
+    attack_score: float = 0.0
+    suspicion: str = ""
 
 
 @dataclass(frozen=True)
@@ -287,6 +286,11 @@ class Decision:
         return all(result.accepted for result in self.factors)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why a screen may have been filmed, a sentence each."""
+        return tuple(report.suspicion for report in self.quality if report.suspicion)
+
+    @property
     def motion_alone(self) -> bool:
         """Whether no face was compared, since the settings name no recogniser: whoever makes the same motion passes."""
         return all(result.factor == "motion" for result in self.factors)
@@ -295,14 +299,10 @@ class Decision:
 class ClipKind(StrEnum):
     """What a clip shows, as the manifest writes it."""
 
-    FACIAL = "facial"
-    """A secret facial motion."""
-    LIP = "lip"
-    """A spoken phrase."""
-    NEAR_MISS = "near-miss"
-    """A motion that its owner makes to come near another one, with a step or the order changed."""
-    MIMIC = "mimic"
-    """Somebody else's motion, imitated."""
+    FACIAL = "facial"  # a secret facial motion
+    LIP = "lip"  # a spoken phrase
+    NEAR_MISS = "near-miss"  # a motion that its owner makes to come near another one, a step or the order changed
+    MIMIC = "mimic"  # somebody else's motion, imitated
 
     @property
     def is_attack(self) -> bool:

@@ -10,12 +10,7 @@ from typing import Literal, TypeVar
 from facemotion.appearance import Recogniser
 from facemotion.config import Settings, VerifierSettings, load_settings
 from facemotion.encoder import Encoder
-from facemotion.enrolment import (
-    Appearance,
-    Enroller,
-    Enrolment,
-    Review,
-)
+from facemotion.enrolment import Appearance, Enroller, Enrolment, Review
 from facemotion.errors import (
     ModelMismatchError,
     SettingsError,
@@ -169,9 +164,10 @@ class Verifier:
         Raises:
             UsageError: something else.
             MediaError and its kinds: a clip can't be read.
-            AcquisitionError and its kinds: no usable face motion.
+            AcquisitionError and its kinds: no usable face motion, or an attack (see Enroller.refuse_attacks).
         """
         first, second = map(self._acquire, [self._given(a), self._given(b)])
+        self.enroller.refuse_attacks([first, second])
         (one, other), encode = _timed(lambda: (self.embed_all(first), self.embed_all(second)))
         results = [
             FactorResult(factor, cosine(one[factor], other[factor]), self.enroller.point(factor, 1)) for factor in one
@@ -264,7 +260,7 @@ class Verifier:
         """As `check`, for a probe that is acquired already, for example from a live session.
 
         Raises:
-            UnknownUserError, ModelMismatchError: see check.
+            UnknownUserError, ModelMismatchError, PresentationAttackError: see check.
         """
         # Encoded by every encoder before the user is looked up: an unknown user costs as much time as a known one.
         probes, encode = _timed(lambda: self._probes(acquisition))
@@ -281,6 +277,7 @@ class Verifier:
             results.append(FactorResult(factor, template_score(cosines), point, raised))
         if fault is not None:
             raise fault
+        self.enroller.refuse_attacks([acquisition])
         return _decision(results, (acquisition,), encode)
 
     def _probes(self, acquisition: Acquisition) -> dict[Factor, list[tuple[Embedding, OperatingPoints]]]:

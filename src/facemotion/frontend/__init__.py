@@ -1,5 +1,6 @@
 """The front end: frames become features, with guidance, and clips are checked before they are compared."""
 
-from facemotion.frontend.chain import LOOK_EVERY, Acquirer, Acquisition, FrameAnswer, Frontend, Guidance
+from facemotion.frontend.acquisition import Acquisition, FrameAnswer, Guidance
+from facemotion.frontend.chain import LOOK_EVERY, Acquirer, Frontend
 
 __all__ = ["LOOK_EVERY", "Acquirer", "Acquisition", "FrameAnswer", "Frontend", "Guidance"]

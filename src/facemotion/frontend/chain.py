@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from time import perf_counter
 from typing import Literal
 
@@ -18,6 +17,7 @@ from facemotion.config import Settings, load_settings
 from facemotion.errors import TooShortError, UsageError
 from facemotion.face import BlazeFace, Detections, FaceLook, FaceTracker, FarLook, TrackedFace, carry, look_at
 from facemotion.features import FeatureExtractor, Observation, load_extractor
+from facemotion.frontend.acquisition import Acquisition, FrameAnswer, Guidance
 from facemotion.frontend.look import look_at_frames
 from facemotion.frontend.sighting import Sighting, check_motion, check_take, face_features
 from facemotion.media import (
@@ -33,6 +33,7 @@ from facemotion.media import (
     scale_to_analysis,
 )
 from facemotion.models import Models
+from facemotion.presentation import NO_SUSPICION, PresentationDetector, Suspicion, TraceTaker, load_attack_detector
 from facemotion.signals import RestWatch
 from facemotion.system.threads import ahead
 from facemotion.types import FeatureSequence, QualityReport
@@ -40,58 +41,20 @@ from facemotion.types import FeatureSequence, QualityReport
 LOOK_EVERY = 3  # frames between two measures of light and sharpness, which change slowly and cost a crop each
 
 
-class Guidance(StrEnum):
-    """What the user should do now; the value is the sentence to show."""
-
-    NO_FACE = "Look at the camera."
-    SEVERAL_FACES = "Only one person may be in view."
-    CLOSER = "Come closer."
-    TOO_DARK = "More light, please."
-    HOLD_STILL = "Hold your head still."
-    GO = "Go: make your motion."
-
-
-@dataclass(frozen=True, eq=False)
-class FrameAnswer:
-    """The answer to one pushed frame.
-
-    Attributes:
-        guidance: what the user should do now.
-        box: (4,) float32 pixels of the face in the frame as it was pushed, or None.
-        used: whether the frame entered the sequence.
-        resting: whether the face is back at rest after its motion, so that the clip may end; see RestWatch.
-    """
-
-    guidance: Guidance
-    box: NDArray[np.float32] | None
-    used: bool
-    resting: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Acquisition:
-    """What one clip gave.
-
-    Attributes:
-        features: one vector per frame with a face.
-        quality: how well the face could be seen.
-        milliseconds: wall time of each stage, summed over the frames.
-        portraits: (N, 112, 112, 3) uint8 RGB, the best aligned pictures of the face.
-    """
-
-    features: FeatureSequence
-    quality: QualityReport
-    milliseconds: dict[str, float]
-    portraits: NDArray[np.uint8]
-
-
 class Frontend:
     """Detector and extractor, loaded once; acquirers share it. Safe to use from several threads."""
 
-    def __init__(self, detector: BlazeFace, extractor: FeatureExtractor, settings: Settings) -> None:
+    def __init__(
+        self,
+        detector: BlazeFace,
+        extractor: FeatureExtractor,
+        settings: Settings,
+        attacks: PresentationDetector | None = None,
+    ) -> None:
         self.detector = detector
         self.extractor = extractor
         self.settings = settings
+        self.attacks = attacks
 
     @classmethod
     def load(cls, settings: Settings | None = None) -> Frontend:
@@ -105,7 +68,9 @@ class Frontend:
         """
         settings = settings or load_settings()
         models = Models.of(settings.runtime)
-        return cls(BlazeFace(models, settings.face), load_extractor(settings.verifier.extractor, models), settings)
+        attacks = load_attack_detector(settings.verifier.presentation, models)
+        extractor = load_extractor(settings.verifier.extractor, models)
+        return cls(BlazeFace(models, settings.face), extractor, settings, attacks)
 
     def acquire(self, source: ClipLike | Footage, rate: float | None = None) -> Acquisition:
         """Read a clip through the whole front end, one frame in memory at a time.
@@ -130,7 +95,7 @@ class Frontend:
         thresholds calls `check_motion`. An AcquisitionError doesn't name the clip, since a feature cache keeps its
         text under the digest of the clip's bytes.
         """
-        acquirer = Acquirer(self)
+        acquirer = Acquirer(self, attacks=False)
         acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
         return acquirer.sequence()
 
@@ -140,7 +105,7 @@ class Frontend:
         Raises:
             UsageError, MediaError and its kinds: as in acquire.
         """
-        acquirer = Acquirer(self)
+        acquirer = Acquirer(self, attacks=False)
         with suppress(TooShortError):  # whoever judges the sighting looks at its length
             acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
         return acquirer.sighting()
@@ -168,11 +133,12 @@ class Acquirer:
     Args:
         frontend: shared by all acquirers.
         colours: order of the channels of the frames to come: "BGR" as OpenCV gives them, else "RGB".
+        attacks: whether to look for screens, where the front end has a detector of them.
     Raises:
         UsageError: another order.
     """
 
-    def __init__(self, frontend: Frontend, colours: Literal["RGB", "BGR"] = "RGB") -> None:
+    def __init__(self, frontend: Frontend, colours: Literal["RGB", "BGR"] = "RGB", *, attacks: bool = True) -> None:
         if colours not in ("RGB", "BGR"):
             raise UsageError(f"The order of colours must be RGB or BGR, got {colours!r}.")
         self._turned = colours == "BGR"
@@ -195,6 +161,7 @@ class Acquirer:
         self._latest = FrameAnswer(Guidance.NO_FACE, None, False)
         self._centres: list[tuple[float, float, float]] = []
         self._rest = RestWatch()
+        self._traces = TraceTaker() if attacks and frontend.attacks is not None else None
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
@@ -282,6 +249,8 @@ class Acquirer:
         if self._since == 0 and face.found:
             self._detected = face, observed.points
         with self._clock("quality"):
+            if self._traces is not None:
+                self._traces.push(frame, face.box, observed.points, seconds)
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
             self._small.append(guidance is Guidance.CLOSER)
@@ -322,6 +291,7 @@ class Acquirer:
             TooFewFramesError: the motion happened between the frames.
         """
         take = check_take(self.sighting(), self._frontend.extractor, self._settings)
+        suspicion = self._suspicion()
         quality = QualityReport(
             frames=self._tracker.frames,
             seconds=float(self._seen[-1] - self._seen[0]),
@@ -332,6 +302,8 @@ class Acquirer:
             rate=take.rate,
             motion_energy=take.energy,
             damaged_share=damaged_share,
+            attack_score=suspicion.score,
+            suspicion=suspicion.reason,
         )
         return Acquisition(take.features, quality, self.milliseconds, self._portraits.best())
 
@@ -339,6 +311,12 @@ class Acquirer:
     def milliseconds(self) -> dict[str, float]:
         """Wall time that each stage has taken so far."""
         return dict(self._milliseconds)
+
+    def _suspicion(self) -> Suspicion:
+        attacks, traces = self._frontend.attacks, self._traces
+        if attacks is None or traces is None:
+            return NO_SUSPICION
+        return attacks.judge(traces.traces())
 
     def _find(self, frame: NDArray[np.uint8], seconds: float, detections: Detections | None) -> TrackedFace | None:
         """The face of the next frame: detected, or carried along by its landmarks where the detector rests."""

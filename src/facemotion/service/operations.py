@@ -17,6 +17,7 @@ from facemotion.errors import (
     FacemotionError,
     MediaError,
     ModelMismatchError,
+    PresentationAttackError,
     StoreError,
     UnknownUserError,
     UserExistsError,
@@ -29,7 +30,7 @@ from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.renewals import Renewals
-from facemotion.service.guard.replay import AttackDetector, RecordingMemory, frozen, looped
+from facemotion.service.guard.replay import AttackDetector, LiveCheck, RecordingMemory
 from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
@@ -77,16 +78,15 @@ class Operations:
         self._renewals = Renewals(verifier, store, settings.renewal)
         self.memory = memory
         self.metrics = metrics
-        self._replay = settings.replay
         self._analysis_seconds = settings.limits.analysis_seconds
-        self._detector = detector
+        self._live = LiveCheck(settings.replay, verifier.settings.verifier.presentation == "refuse", detector)
         # Counted from 0, so that the first one shows as an increase.
         for outcome in ("accepted", "rejected", "unknown user", OUTDATED, *ATTACKS):
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
     def recorder(self) -> Recorder:
         """A recorder for a live session; give its `finish` to `judge`."""
-        return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._detector is not None)
+        return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._live.keeps_pictures)
 
     def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
         """Begin a live session by its nonce: who asked for it, and the ticket for `judge` and `abandon`.
@@ -130,13 +130,15 @@ class Operations:
     def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording) -> Answer:
         self.check_history(user)
         look = self.memory.look(user, recording)
-        attack = self._attack(recording) or ("replay" if look.seen else "")
+        attack = self._live.attack(recording) or ("replay" if look.seen else "")
         enrolled = self.store.find(user)  # asked of every name, so that each costs the same
         try:
             decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
             outcome = attack or ("accepted" if decision.accepted else "rejected")
         except (UnknownUserError, ModelMismatchError):
             decision, outcome = None, attack or (OUTDATED if enrolled else "unknown user")
+        except PresentationAttackError:
+            decision, outcome = None, attack
         fresh = self._renewals.probe(enrolled, recording.acquisition)
 
         def settle(connection: Connection, user: str) -> str:
@@ -209,7 +211,7 @@ class Operations:
             self.check_presence(user, replace)
             recordings = acquire()
             for number, recording in enumerate(recordings):
-                if attack := self._attack(recording):
+                if attack := self._live.attack(recording):
                     raise EnrolmentError(f"Take {number + 1} isn't a live recording ({attack}); record it again.")
                 for other in range(number):
                     if self.memory.same(recording, recordings[other]):
@@ -312,18 +314,8 @@ class Operations:
         self.memory.tidy({summary.user for summary in self.store.users()})
 
     def _record(self, clip: bytes) -> Recording:
-        keep_pictures, seconds = self._detector is not None, self._analysis_seconds
+        keep_pictures, seconds = self._live.keeps_pictures, self._analysis_seconds
         return record(self.verifier.frontend, clip, self.memory.secret.digest_key, keep_pictures, seconds)
-
-    def _attack(self, recording: Recording) -> str:
-        if frozen(recording, self._replay):
-            return "frozen"
-        if looped(recording.acquisition.features, self._replay):
-            return "loop"
-        detector = self._detector
-        if detector is not None and detector.is_attack(recording.pictures, recording.acquisition.features):
-            return "presentation attack"
-        return ""
 
     def check_history(self, user: str) -> None:
         """Check what is stored of a user against the marks in the audit trail.

@@ -176,6 +176,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         ],
         "quality": [asdict(report) for report in decision.quality],
         "milliseconds": {stage: round(spent, 2) for stage, spent in decision.milliseconds.items()},
+        "warnings": list(decision.warnings),
         "note": note(decision),
     }
 
@@ -197,6 +198,8 @@ def print_decision(decision: Decision) -> None:
     table.add_row("milliseconds", spent_line(decision.milliseconds))
     console = Console()
     console.print(table)
+    for warning in decision.warnings:
+        console.print(f"[yellow]Note:[/] {warning}", highlight=False)
     console.print(f"{verdict(decision)}  {note(decision)}")
 
 

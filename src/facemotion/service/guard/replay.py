@@ -53,8 +53,16 @@ NONCE_BYTES = 12
 """Of AES-GCM."""
 
 
+PRESENTATION_ATTACK = "presentation attack"
+"""Outcome of an attempt that shows something else than a living person."""
+
+
 class AttackDetector(Protocol):
-    """What a presentation-attack detector of an integrator must do; give one to `create_app`."""
+    """What a presentation-attack detector of an integrator must do; give one to `create_app`.
+
+    The detector that ships (`facemotion.presentation`) looks at every frame as it passes the front end; this one is
+    asked besides.
+    """
 
     def is_attack(self, pictures: tuple[NDArray[np.uint8], ...], features: FeatureSequence) -> bool:
         """Whether an attempt shows something else than a living person before the camera.
@@ -302,6 +310,39 @@ def distance(course: FloatArray, other: FloatArray) -> float:
         if change > 0:
             best = min(best, float(diagonal.sum() / length / change))
     return best
+
+
+class LiveCheck:
+    """What is held against a recording before it is compared with anything.
+
+    Args:
+        settings: of replays.
+        refuse: whether what looks like a screen is refused (setting `presentation` of [verifier]).
+        detector: an integrator's, asked besides.
+    """
+
+    def __init__(self, settings: ReplaySettings, refuse: bool, detector: AttackDetector | None) -> None:
+        self._settings = settings
+        self._refuse = refuse
+        self._detector = detector
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether recordings must hold frames for the integrator's detector."""
+        return self._detector is not None
+
+    def attack(self, recording: Recording) -> str:
+        """The outcome of an attempt that shows no living person; "" for one that may."""
+        if frozen(recording, self._settings):
+            return "frozen"
+        features = recording.acquisition.features
+        if looped(features, self._settings):
+            return "loop"
+        if self._refuse and recording.acquisition.quality.suspicion:
+            return PRESENTATION_ATTACK
+        if self._detector is not None and self._detector.is_attack(recording.pictures, features):
+            return PRESENTATION_ATTACK
+        return ""
 
 
 def frozen(recording: Recording, settings: ReplaySettings) -> bool:
