@@ -250,8 +250,8 @@ def table(results: dict[str, Any]) -> str:
         row("their guidance", crowd["guidance_per_second"], " /s", ""),
         row("their verdict after the last frame", crowd["verdict_ms"], " ms", ""),
         "",
-        f"Of the {alone['attempts']} attempts {alone['accepted']} were let in; the browser left out "
-        f"{alone['frames_left_out_by_the_browser']} frames of them all.",
+        f"Of the {alone['attempts']} attempts {alone['accepted']} were accepted. In all of them together the browser "
+        f"left out {alone['frames_left_out_by_the_browser']} frames.",
         "",
         "## JPEGs or a stream",
         "",

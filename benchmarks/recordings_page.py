@@ -46,10 +46,10 @@ REPETITIONS = (
 TOLD_APART = (
     "## Told apart",
     "",
-    "Pairs of facial takes within a person and a sitting, nothing trained on either version "
-    "(`benchmarks/versions.py`): AP, EER (genuine trials, prevalence). The rows with the engine's own weights are of "
-    "people of the benchmark, and nothing is drawn; of version 1 only five takes of a motion are of one session. The "
-    "other rows are of the recordings in the columns above: four people, three motions, four takes each.",
+    "AP and EER (genuine trials, prevalence) on pairs of facial takes within a person and a sitting "
+    "(`benchmarks/versions.py`). No system was trained on either version. The rows with the engine's own weights are "
+    "of people of the benchmark, and nothing is drawn; of version 1 only five takes of a motion are of one session. "
+    "The other rows are of the recordings in the columns above: four people, three motions, four takes each.",
     "",
 )
 RULE = (

@@ -207,7 +207,7 @@ def tables(results: dict[str, Any]) -> str:
         f"By the lips alone, without the head, {lips['pairs']} pairs of takes of one phrase by {lips['speakers']} "
         f"speakers of grid33: median {lips['median']:.2f}, 99.9% {lips['99.9%']:.2f}, largest {lips['largest']:.2f}. "
         f"{lips['beyond 3']:.3%} of them lie more than three standard deviations of Fisher's z above the mean of their "
-        f"speaker, {lips['beyond 4']:.4%} more than four; of a normal distribution 0.135% and 0.0032% do.",
+        f"speaker, and {lips['beyond 4']:.4%} more than four. In a normal distribution it would be 0.135% and 0.0032%.",
     ]
     return "\n".join(lines)
 

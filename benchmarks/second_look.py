@@ -134,8 +134,8 @@ def page(rows: dict[str, tuple[float, float]]) -> str:
         "|---|---|---|",
         *(f"| {name} | {precision:.3f} | {error:.3f} |" for name, (precision, error) in rows.items()),
         "",
-        f"The best joint score ({best}) gains {rows[best][0] - base:+.3f} AP over the cosine alone, with a share "
-        "chosen on these very speakers. A verdict by a course would cost five times the template's size, and a matrix "
+        f"The best joint score ({best}) gains {rows[best][0] - base:+.3f} AP over the cosine alone; its share was "
+        "chosen on the same speakers. A verdict by a course would cost five times the template's size, and a matrix "
         "of a thousand distances for every take. A rotation protects a course less than a vector, since its steps "
         "reveal the tempo. So we don't keep a course.",
     ]
