@@ -26,7 +26,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 WINDOW = DESKTOP if os.environ.get("FACEMOTION_SCREENSHOTS") else {"width": 640, "height": 560}
-"""Where a camera films and a test asks for no other. No graphics card draws here: a desktop would cost twice as much."""
+"""Where a camera films and a test asks for no other. Without a graphics card a desktop would cost twice as much."""
 ANNA = tuple(
     films.Take(f"anna-wink-pout-{1 + k % 2}", tempo, 1 + zoom / 100, side)
     for k, (tempo, zoom, side) in enumerate(
