@@ -94,7 +94,7 @@ class TakeKept(Message):
 
     takes: int = Field(description="Takes that count so far.")
     size: float = Field(
-        description="How large the motion is, 0 to 1: its energy next to three times `weak_energy`. "
+        description="How large the motion is, 0 to 1: its energy divided by three times `weak_energy`. "
         "It doesn't say how many other people would choose this motion."
     )
     warnings: list[str] = Field(description="Why the motion is easy to guess.")
