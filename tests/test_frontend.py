@@ -121,6 +121,29 @@ def test_whoever_leaves_the_picture_leaves_no_trace_in_the_features(talking_fram
     np.testing.assert_array_equal(left.values, stayed.values)
 
 
+def _place(frontend, frame):
+    found = frontend.detector.detect(frame)
+    return found.boxes[0], found.keypoints[0]
+
+
+@pytest.mark.parametrize("end", [0, -1], ids=["sits down first", "gets up at the end"])
+def test_who_comes_into_the_picture_or_goes_out_of_it_leaves_no_trace_either(frontend, talking_frames, end):
+    """The network guesses what the border cuts off: half a face was 0.7 of an eye distance from the whole one."""
+    still, height = talking_frames[end], talking_frames.shape[1]
+    tall = np.pad(still, ((0, height), (0, 0), (0, 0)))
+    sinking = np.stack([np.roll(tall, down, axis=0)[:height] for down in range(0, 190, 27)])
+    frames = np.concatenate([sinking[::-1], talking_frames] if end == 0 else [talking_frames, sinking])
+    features = frontend.features((frames, np.arange(len(frames)) / 15))
+    assert len(features.values) < len(frames) - 2
+    assert np.linalg.norm(features.values[end] - frontend.extractor(still, *_place(frontend, still))) < 0.25
+
+
+def test_who_sits_so_near_that_the_border_always_cuts_the_face_keeps_all_frames(frontend, talking_frames):
+    x0, _, x1, _ = _place(frontend, talking_frames[0])[0].astype(int)
+    near = np.ascontiguousarray(talking_frames[:, :, (x0 + x1) // 2 - 60 :])
+    assert len(frontend.features((near, np.arange(len(near)) / 25)).values) == len(near)
+
+
 def test_a_hand_before_the_face_is_no_face_and_a_face_that_the_detector_missed_is_one(frontend, talking_frames):
     class Forgetful(BlazeFace):
         """Sees nothing in the third frame and in the sixth."""

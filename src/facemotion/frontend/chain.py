@@ -19,7 +19,14 @@ from facemotion.face import BlazeFace, Detections, FaceLook, FaceTracker, FarLoo
 from facemotion.features import FeatureExtractor, Observation, load_extractor
 from facemotion.frontend.acquisition import Acquisition, FrameAnswer, Guidance
 from facemotion.frontend.look import look_at_frames
-from facemotion.frontend.sighting import Sighting, check_motion, check_take, face_features
+from facemotion.frontend.sighting import (
+    Sighting,
+    check_motion,
+    check_take,
+    face_features,
+    leave_out_cut_faces,
+    share_inside,
+)
 from facemotion.media import (
     ClipLike,
     Footage,
@@ -155,6 +162,7 @@ class Acquirer:
         self._used: list[bool] = []
         self._values: list[NDArray[np.float32]] = []
         self._points: list[NDArray[np.float32]] = []
+        self._inside: list[float] = []
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
         self._portraits = Portraits()
@@ -246,6 +254,7 @@ class Acquirer:
             return self._latest
         self._values.append(observed.values)
         self._points.append(observed.points)
+        self._inside.append(share_inside(observed.points, frame))
         if self._since == 0 and face.found:
             self._detected = face, observed.points
         with self._clock("quality"):
@@ -260,7 +269,7 @@ class Acquirer:
     def sighting(self) -> Sighting:
         """What was seen so far, whether or not it is fit to be compared."""
         extractor = self._frontend.extractor
-        return Sighting(
+        seen = Sighting(
             times=np.array(self._seen, np.float64),
             found=np.array(self._found, bool),
             rivals=np.array(self._rivals, bool),
@@ -270,6 +279,7 @@ class Acquirer:
             points=np.stack(self._points) if self._points else np.zeros((0, 0, 2), np.float32),
             frontend_id=extractor.frontend_id,
         )
+        return leave_out_cut_faces(seen, np.array(self._inside, np.float32))
 
     def sequence(self) -> FeatureSequence:
         """The features so far.

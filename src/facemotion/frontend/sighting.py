@@ -6,7 +6,7 @@ with frames left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from facemotion.signals import Times, frame_rate
 from facemotion.types import FeatureSequence, FloatArray
 
 Flags = NDArray[np.bool_]
+WHOLE, CUT = 0.99, 0.95
+"""Share of its landmarks inside the picture at which a face is whole, and below which the border cuts it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,29 @@ class Sighting:
             points=self.points[chosen],
             frontend_id=self.frontend_id,
         )
+
+
+def share_inside(points: FloatArray, frame: NDArray[np.uint8]) -> float:
+    """Share of the landmarks (N, 2), in pixels, that lie inside the picture (H, W, 3), 0..1."""
+    return float(((points >= 0) & (points < frame.shape[1::-1])).all(axis=1).mean())
+
+
+def leave_out_cut_faces(sighting: Sighting, inside: FloatArray) -> Sighting:
+    """The same clip without the frames in which the face comes into the picture or goes out of it.
+
+    Where the border cuts a face, the network guesses the rest, and a guess reads as a motion: who got up at the end of
+    a take was turned away. Whoever sits so near that the face is never whole keeps all frames.
+
+    Args:
+        sighting: of the clip.
+        inside: (T,) the `share_inside` of each frame with features.
+    """
+    if not len(inside) or np.median(inside) < WHOLE:
+        return sighting
+    whole = inside >= CUT
+    used = sighting.used.copy()
+    used[used] = whole
+    return replace(sighting, used=used, values=sighting.values[whole], points=sighting.points[whole])
 
 
 @dataclass(frozen=True, eq=False)
