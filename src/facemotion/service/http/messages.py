@@ -298,7 +298,7 @@ class Models(Message):
 class AuditEntry(Message):
     """One event of the audit trail."""
 
-    number: int = Field(description="Without gaps, from 1, or from behind what was pruned.")
+    number: int = Field(description="Numbers have no gaps; they begin at 1, or after the last pruned row.")
     at: float = Field(description="Seconds since 1970, UTC.")
     actor: str = Field(description="Id and name of the API key, or where the request came from.")
     action: str = Field(description="Such as verify, enrol, delete or unlock.")
