@@ -305,6 +305,10 @@ class NonceError(ServiceError):
     """The nonce is unknown, used, expired, or was given for another user, purpose or key."""
 
 
+class ChallengeError(ServiceError):
+    """A verification must be live here, since a step is asked for that a clip made before can't hold."""
+
+
 class ProofError(ServiceError):
     """A caller without a key wants to replace or delete templates, and hasn't made their motion first."""
 

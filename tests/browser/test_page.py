@@ -10,7 +10,7 @@ from tests.service.conftest import running
 from facemotion.config import Settings, VerifierSettings
 from facemotion.errors import MissingModelError
 from facemotion.models import Models
-from facemotion.service.settings import ServiceSettings
+from facemotion.service.settings import ChallengeSettings, ServiceSettings
 
 from . import films, proxy
 from .conftest import ANNA, ANNA_AGAIN, DESKTOP, OF_NO_USE, PHONE, axe, let_in, outcomes
@@ -159,6 +159,19 @@ def test_a_mimic_is_turned_away_where_faces_are_compared(visit, filmed, tmp_path
             visitor.come().name("anna")
             assert visitor.verdict() == "Not this time"
         let_in(server, visit, filmed, "anna", lambda visitor: None)
+
+
+def test_a_step_is_asked_for_after_the_motion_where_the_service_wants_one(visit, always, tmp_path_factory, clean):
+    """The film plays on, as a recording does; whether a step was shown is the service's story."""
+    settings = ServiceSettings(challenge=ChallengeSettings(when="after", seconds=4))
+    with running(tmp_path_factory.mktemp("store") / "store.db", settings) as server:
+        takes = [(films.SAMPLES / f"anna-wink-pout-{k}.mp4").read_bytes() for k in (1, 2)]
+        assert server.enrol("anna", takes).status_code == 201
+        with visit(server, always) as visitor:
+            clean.append(visitor)
+            visitor.come().name("anna")
+            visitor.guided("Now ")
+            assert visitor.verdict() == "Not this time"
 
 
 def test_a_nonce_that_another_site_handed_over_is_good_for_one_try(server, visit, filmed, anna, clean):

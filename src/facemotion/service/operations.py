@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from facemotion.enrolment import Enrolment
 from facemotion.errors import (
     AcquisitionError,
+    ChallengeError,
     DuplicateFaceError,
     EnrolmentError,
     FacemotionError,
@@ -30,7 +31,7 @@ from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.recording import Recorder, Recording, record
 from facemotion.service.guard.renewals import Renewals
-from facemotion.service.guard.replay import AttackDetector, LiveCheck, RecordingMemory
+from facemotion.service.guard.replay import PRESENTATION_ATTACK, STEP_MISSED, AttackDetector, LiveCheck, RecordingMemory
 from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
@@ -41,7 +42,7 @@ from facemotion.verifier import Verifier
 
 log = logging.getLogger(__name__)
 ATTEMPTS = ("verify", "enrol", "enrol again")
-ATTACKS = ("replay", "frozen", "loop", "presentation attack")
+ATTACKS = ("replay", "frozen", "loop", PRESENTATION_ATTACK)
 """Outcomes of recordings that aren't live."""
 OUTDATED = "must enrol again"
 """Outcome for a user whose templates are of other models, or lack a factor that is compared by now."""
@@ -78,10 +79,11 @@ class Operations:
         self._renewals = Renewals(verifier, store, settings.renewal)
         self.memory = memory
         self.metrics = metrics
+        self.asks_steps = settings.challenge.when != "off"
         self._analysis_seconds = settings.limits.analysis_seconds
         self._live = LiveCheck(settings.replay, verifier.settings.verifier.presentation == "refuse", detector)
         # Counted from 0, so that the first one shows as an increase.
-        for outcome in ("accepted", "rejected", "unknown user", OUTDATED, *ATTACKS):
+        for outcome in ("accepted", "rejected", "unknown user", OUTDATED, STEP_MISSED, *ATTACKS):
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
     def recorder(self) -> Recorder:
@@ -109,17 +111,22 @@ class Operations:
         """Use up a nonce and judge a clip.
 
         Raises:
+            ChallengeError: a step is asked for, which a clip can't hold.
             NonceError, LockedError: see Attempts.begin.
             MediaError, AcquisitionError and their kinds: there was nothing to compare; no failure is counted.
             StoreError and its kinds: nothing could be compared; no failure is counted.
         """
+        if self.asks_steps:
+            raise ChallengeError("A step is asked for after the motion here: verify on the page, or by a live session.")
         ticket = self.attempts.begin(user, "verify", caller.key_id, nonce)
         return self.judge(caller, user, ticket, lambda: self._record(clip))
 
-    def judge(self, caller: Caller, user: str, ticket: Ticket, acquire: Callable[[], Recording]) -> Answer:
-        """Judge what `acquire` gives; see verify."""
+    def judge(
+        self, caller: Caller, user: str, ticket: Ticket, acquire: Callable[[], Recording], *, missed: str = ""
+    ) -> Answer:
+        """Judge what `acquire` gives; see verify. missed: name of a step that was asked for and not shown."""
         try:
-            return self._judge(caller, user, ticket, acquire())
+            return self._judge(caller, user, ticket, acquire(), missed)
         except FacemotionError as error:
             try:
                 self.abandon(caller, user, type(error).__name__, ticket)
@@ -127,10 +134,10 @@ class Operations:
                 log.warning("A failure could not be forgiven: %s", type(another).__name__)
             raise
 
-    def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording) -> Answer:
+    def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording, missed: str) -> Answer:
         self.check_history(user)
         look = self.memory.look(user, recording)
-        attack = self._live.attack(recording) or ("replay" if look.seen else "")
+        attack = self._live.attack(recording) or (STEP_MISSED if missed else "replay" if look.seen else "")
         enrolled = self.store.find(user)  # asked of every name, so that each costs the same
         try:
             decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
@@ -162,7 +169,8 @@ class Operations:
 
         scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
         quality = asdict(recording.acquisition.quality)
-        detail = {"scores": scores, "quality": quality} | _of_session(ticket.session)
+        detail = {"scores": scores, "quality": quality} | ({"missed": missed} if missed else {})
+        detail |= _of_session(ticket.session)
         ended = self._settle_and_note(caller, "verify", user, outcome, detail, settle)
         return Answer(ended == "accepted", ended, decision)
 

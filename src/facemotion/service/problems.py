@@ -39,6 +39,7 @@ STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
     (errors.BodyTooLargeError, 413),
     (errors.NonceError, 422),
     (errors.CodeError, 422),
+    (errors.ChallengeError, 422),
     (errors.ReturnAddressError, 422),
     (errors.FormError, 422),
     (errors.RateError, 429),

@@ -138,6 +138,18 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True)
+class ChallengeSettings:
+    """Whether a verification asks for a step that nobody can foresee."""
+
+    when: str = option(
+        "off",
+        "after: a verification asks for a random step after the motion, such as looking to the left, and is live only",
+        choices=("off", "after"),
+    )
+    seconds: float = option(5.0, "the step may take", unit="s", minimum=2, maximum=20)
+
+
+@dataclass(frozen=True)
 class RenewalSettings:
     """Whether users of an earlier encoder get a template of the present one without enrolling again."""
 
@@ -209,6 +221,7 @@ class ServiceSettings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     attempts: AttemptSettings = field(default_factory=AttemptSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
+    challenge: ChallengeSettings = field(default_factory=ChallengeSettings)
     renewal: RenewalSettings = field(default_factory=RenewalSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
 from facemotion.media import read_frames
+from facemotion.presentation.steps import Seen
 
 DIGEST_BYTES = 8
 """Bytes of the keyed digest of a frame."""
@@ -78,6 +79,10 @@ class Recorder:
             self._digests.append(digest.digest())
             self._times.append(seconds)
         return answer
+
+    def seen(self) -> Seen:
+        """The landmarks so far, on the clock of the frames."""
+        return Seen(self._acquirer.sighting().points, np.array(self._times, np.float64))
 
     @property
     def frame_count(self) -> int:

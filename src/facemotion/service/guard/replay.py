@@ -53,6 +53,8 @@ NONCE_BYTES = 12
 """Of AES-GCM."""
 
 
+STEP_MISSED = "step missed"
+"""Outcome of an attempt after which the step that was asked for wasn't shown."""
 PRESENTATION_ATTACK = "presentation attack"
 """Outcome of an attempt that shows something else than a living person."""
 

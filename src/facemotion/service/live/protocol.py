@@ -75,6 +75,16 @@ class FrameGuidance(Message):
     min_rate: float = Field(description="Fewest frames a second with the face that a motion needs.")
 
 
+class StepAsked(Message):
+    """After the motion of a verification, where the settings say so: show this step, then send Done again."""
+
+    challenge: Literal["look-left", "look-right", "look-up", "open-mouth"] = Field(
+        description="Which one; left and right are the user's own."
+    )
+    message: str = Field(description="What to tell the user, in English.")
+    seconds: float = Field(description="How long it may take.")
+
+
 class LiveVerdict(Message):
     """The end of a verification."""
 

@@ -7,6 +7,8 @@ frames, oldest first, and never lags; frames that still wait when the take ends 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -21,6 +23,7 @@ from facemotion.config import MediaSettings
 from facemotion.enrolment import Review
 from facemotion.errors import EnrolmentError, FacemotionError, UploadTimeoutError
 from facemotion.frontend import FrameAnswer
+from facemotion.presentation.steps import WORDS, Step, step_is_shown
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
@@ -34,6 +37,7 @@ from facemotion.service.live.protocol import (
     Hello,
     LiveEnrolled,
     LiveVerdict,
+    StepAsked,
     Store,
     TakeKept,
     TakeLimits,
@@ -51,6 +55,8 @@ TURNED = "The camera was turned; begin once more."
 """In place of other guidance, where a take starts over."""
 ABNORMAL_CLOSURE, NO_STATUS = 1006, 1005
 """Codes of RFC 6455 (7.4.1) for connections that ended without a word of why."""
+LATE_SECONDS = 5.0
+"""By how much a step may come later than the settings say: frames travel, and wait for a thread."""
 SILENCE_SECONDS = 10.0
 """Longest pause between two messages of a client."""
 
@@ -126,14 +132,28 @@ class SocketSession:
         operations = self._context.operations
         try:
             recorder, _ = await self._take()
+            missed = await self._ask_step(recorder)
         except FacemotionError as error:
             await run_in_threadpool(operations.abandon, caller, user, type(error).__name__, ticket)
             raise
         except (WebSocketDisconnect, asyncio.CancelledError):
             await run_in_threadpool(operations.abandon, caller, user, "cut off", ticket)
             raise
-        answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish))
+        answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish, missed=missed))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
+
+    async def _ask_step(self, recorder: Recorder) -> str:
+        """Ask for a step, where the settings say so; gives its name if it wasn't shown in time, else ""."""
+        if not self._context.operations.asks_steps:
+            return ""
+        motion, seconds = await self._run(recorder.seen), self._context.settings.challenge.seconds
+        step = secrets.choice(list(Step))
+        await self._send(StepAsked(challenge=step.value, message=WORDS[step], seconds=seconds))
+        begin = time.monotonic()
+        after, _ = await self._take()
+        late = time.monotonic() - begin > seconds + LATE_SECONDS
+        shown = not late and await self._run(lambda: step_is_shown(step, motion, after.seen()))
+        return "" if shown else step.value
 
     async def _enrol(self, caller: Caller, user: str, replace: bool, ticket: Ticket) -> None:
         operations = self._context.operations

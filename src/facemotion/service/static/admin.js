@@ -123,7 +123,7 @@ function scoreOf(entry) {
 
 /** @type {Record<string, "replayed" | "unknown" | "outdated">} */
 const NOT_COMPARED = {
-  replay: "replayed", frozen: "replayed", loop: "replayed", "presentation attack": "replayed",
+  replay: "replayed", frozen: "replayed", loop: "replayed", "presentation attack": "replayed", "step missed": "replayed",
   "unknown user": "unknown", "must enrol again": "outdated",
 };
 

@@ -3,6 +3,7 @@
 /**
  * Messages of live sessions; docs/reference/service.md says what their fields hold.
  * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
+ * @typedef {{challenge: keyof typeof import("./strings.js").STEPS, message: string, seconds: number}} StepAsked
  * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
  * @typedef {{min_takes: number, max_takes: number}} TakeLimits
  * @typedef {{takes: number, size: number, warnings: string[], dropped: number, again?: undefined}} TakeKept
@@ -116,7 +117,7 @@ const MOST_BUFFERED = 100_000; // bytes that wait in the browser; more frames wo
  */
 export class Link {
   /**
-   * @param {(answer: FrameGuidance | Answer) => void} hear
+   * @param {(answer: FrameGuidance | StepAsked | Answer) => void} hear
    * @param {(error: Error) => void} fail
    */
   constructor(hear, fail) {
@@ -143,7 +144,7 @@ export class Link {
     });
     if (this.state === "connecting") this.state = "open";
     socket.onmessage = (event) => {
-      /** @type {FrameGuidance | Answer | Problem} */
+      /** @type {FrameGuidance | StepAsked | Answer | Problem} */
       const message = JSON.parse(event.data);
       if ("guidance" in message) this.land(message.dropped);
       if ("error" in message) this.fail(new Refusal(message));

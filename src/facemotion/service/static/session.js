@@ -1,7 +1,7 @@
 // A live session: find one's place, hold still, go; one take after the other over one socket.
 
 import { Link, Refusal } from "./link.js";
-import { WORDS } from "./strings.js";
+import { STEPS, WORDS } from "./strings.js";
 
 const STEADY = 600; // ms of good guidance before "go"
 const TAKE = 3000; // ms of a take, or more while the face still moves: a motion that is cut off is another one
@@ -12,6 +12,7 @@ const READING = 2000; // ms to read that the camera was turned before the take s
 const PACING = 500; // ms between two looks at the rate of frames
 const NEAR_LEAST = 1.5; // times the least rate, below which pictures get smaller
 const FALLS_BEHIND = 0.8; // share of the camera's frames below which it isn't the camera that is slow
+const STEP_SHARE = 0.7; // of the time that a step may take, after which the page says that it was shown
 const NEARLY = 0.75; // share of a take from which the user is told to come back to rest
 
 /** @typedef {import("./camera.js").Shot} Shot */
@@ -26,8 +27,9 @@ const NEARLY = 0.75; // share of a take from which the user is told to come back
  *   frames since `since` will be forgotten, "go" comes at the `earliest`, guidance is good from `steady` on (0: it isn't)
  * @typedef {{name: "moving", began: number, stirred: number}} Moving the motion is made; the face moved last at `stirred`
  * @typedef {{name: "judging", began: number, ended: number}} Judging the take is with the service
+ * @typedef {{name: "showing", began: number, until: number}} Showing a step that the service asked for after the motion
  * @typedef {{name: "over", fault: Error}} Over it ended before its time, or was closed
- * @typedef {Opening | Idle | Placing | Moving | Judging | Over} State
+ * @typedef {Opening | Idle | Placing | Moving | Judging | Showing | Over} State
  */
 
 /**
@@ -146,11 +148,30 @@ export class Session {
       this.stage.fill(Math.min(1, share));
       if (share > NEARLY) this.stage.say(WORDS.rest);
       if (share < 1 || (now - stirred < LATELY && now - began < LONGEST)) return;
-      this.state = { name: "judging", began, ended: now };
-      this.link.say({ done: true });
-      this.stage.mood("done");
-      this.stage.say(WORDS.judging);
+      this.judge(began, now);
+    } else if (this.state.name === "showing") {
+      const { began, until } = this.state;
+      this.camera.ease(this.link.send(shot.message));
+      this.stage.fill(Math.min(1, (now - began) / (until - began)));
+      if (now >= until) this.judge(began, now);
     }
+  }
+
+  /** The frames of a take, or of a step after it, are complete. @param {number} began @param {number} ended */
+  judge(began, ended) {
+    this.state = { name: "judging", began, ended };
+    this.link.say({ done: true });
+    this.stage.mood("done");
+    this.stage.say(WORDS.judging);
+  }
+
+  /** @param {import("./link.js").StepAsked} asked what the service wants to see now */
+  show({ challenge, message, seconds }) {
+    const began = performance.now();
+    this.state = { name: "showing", began, until: began + STEP_SHARE * 1000 * seconds };
+    this.stage.fill(0);
+    this.stage.mood("going");
+    this.stage.say(STEPS[challenge] ?? message);
   }
 
   /**
@@ -186,9 +207,10 @@ export class Session {
     }
   }
 
-  /** @param {FrameGuidance | Answer} message */
+  /** @param {FrameGuidance | import("./link.js").StepAsked | Answer} message */
   hear(message) {
-    if (!("guidance" in message)) this.answer(message);
+    if ("challenge" in message) this.show(message);
+    else if (!("guidance" in message)) this.answer(message);
     else if (this.state.name === "placing") this.guide(message, this.state);
     else if (this.state.name === "moving") {
       this.answers += 1;

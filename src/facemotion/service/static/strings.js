@@ -10,6 +10,14 @@ export const GUIDANCE = {
   GO: "Good, hold still \u2026",
 };
 
+/** Steps by the name that the service gives; left and right are the user's own. */
+export const STEPS = {
+  "look-left": "Now turn your head to your left",
+  "look-right": "Now turn your head to your right",
+  "look-up": "Now lift your chin and look up",
+  "open-mouth": "Now open your mouth wide",
+};
+
 /** What stands still on the page; the HTML names these by data-words, data-label and data-hint. */
 export const PAGE = {
   homeTitle: "A motion only you know",
@@ -125,6 +133,7 @@ export const FAULTS = {
   DuplicateFaceError: ["This face is known already", "It has another name here. Ask whoever looks after this page."],
   UploadTimeoutError: ["No picture came", "Open the camera's cover and stay on this page. Then try again."],
   AuthenticationError: ["This page can't let you in by itself", "Go back to the site that sent you here, and start there."],
+  ChallengeError: ["The live connection is needed", "After your motion a further step is asked for. Check the connection and try again."],
   ProofError: ["Show that it's you first", "Whoever changes or deletes makes the motion of until now first; that was too long ago."],
   SessionError: ["This address is used up", "Go back to the site that sent you here, and start there."],
   spent: ["That was your one try here", "Go back to the site that sent you here, and start there."],
