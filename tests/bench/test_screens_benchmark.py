@@ -16,7 +16,7 @@ CAMERA = Camera((32, 180), exposure=1 / 60, readout=0.02, blur=0.5, noise=0.0, g
 def test_a_pulsed_light_makes_bands_unless_the_exposure_holds_whole_pulses():
     rows = CAMERA.pulses(0.0, 210, 0.5)[:, 0]
     assert np.ptp(rows) > 0.05
-    crossings = np.count_nonzero(np.diff(np.sign(rows - 1)))
+    crossings = np.count_nonzero(np.diff(np.signbit(rows - 1)))
     assert crossings == pytest.approx(2 * 210 * CAMERA.readout, abs=1)
     assert np.ptp(CAMERA.pulses(0.0, 240, 0.5)) < 1e-6  # four pulses in a sixtieth of a second
 
