@@ -24,7 +24,8 @@ def http_page(note: str) -> str:
         note,
         "What each operation takes and answers. [The service](service.md) says how they go together, which role each "
         "needs, and what the [messages](service.md#messages-of-rest) hold. A running service shows the same at "
-        "`/docs`; for client generators it is at `/openapi.json`. Every refusal is a Problem:",
+        "`/docs`; for client generators it is at `/openapi.json`. Every refusal is a Problem. Any address may refuse "
+        "with 405 or 500, too:",
         "\n".join(["| status | Problem |", "|---|---|", *refused]),
     ]
     for operation in operations(description):
@@ -39,9 +40,10 @@ def _section(one: Operation) -> Iterator[str]:
     rows = []
     for field in one.fields:
         default = f" (default `{field.default}`)" if field.default else ""
-        rows.append(f"| `{field.name}` | {field.where} | {field.type}{default} | {field.meaning.replace('|', '/')} |")
+        need, meaning = "yes" if field.needed else "no", field.meaning.replace("|", "/")
+        rows.append(f"| `{field.name}` | {field.where} | {need} | {field.type}{default} | {meaning} |")
     if rows:
-        yield "\n".join(["| field | in | type | meaning |", "|---|---|---|---|", *rows])
+        yield "\n".join(["| field | in | needed | type | meaning |", "|---|---|---|---|---|", *rows])
     good = ", ".join(f"{status} with {answer}" for status, answer in one.answers.items())
     refused = f" Refused with {', '.join(one.refused)}." if one.refused else ""
     yield f"Answers {good}.{refused}"

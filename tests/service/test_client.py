@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import facemotion as fm
+from facemotion.config import Settings, from_table
 from facemotion.errors import (
     AuthenticationError,
     CodeError,
@@ -143,7 +144,8 @@ def test_the_client_for_asyncio_does_what_the_other_one_does(server, client, cle
             assert await opened.verify(cleo, talk[3], await opened.nonce(cleo)) is True
             assert (await opened.status(cleo))["enrolled"] is True
             made = await opened.start_session(cleo)
-            assert (await opened.session_result(made.id)).status == "waiting"
+            waiting = await opened.session_result(made.id)
+            assert (waiting.status, waiting.accepted, waiting.reason) == ("waiting", None, "")
             with pytest.raises(UserExistsError):
                 await opened.enrol(cleo, talk[:2])
             for forbidden in (opened.unlock(cleo), opened.users()):
@@ -159,6 +161,37 @@ def test_the_client_for_asyncio_does_what_the_other_one_does(server, client, cle
     asyncio.run(use())
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"purpose": "log in"}, r"body\.purpose must be 'verify', 'enrol' or 'enrol-again'\."),
+        ({"purpose": "verify", "clip": "x"}, r"body\.clip isn't a field that is taken\."),
+        ({}, r"body\.purpose is missing\."),
+        ({"purpose": "verify", "proof": "secret" * 99}, r"body\.proof has more than 256 characters\."),
+    ],
+)
+def test_a_body_that_is_wrong_is_refused_by_what_it_should_be_and_not_by_what_it_holds(server, body, words):
+    message = server.call("POST", "/v1/users/cleo/nonces", json=body).json()["message"]
+    assert re.match(words, message), message
+    assert "secret" not in message
+
+
+def test_bounds_of_a_query_are_named(server):
+    message = server.call("GET", "/v1/users?limit=1001").json()["message"]
+    assert message.startswith("query.limit must be at most 1000.")
+
+
+def test_a_caller_without_a_key_is_told_that_a_key_is_needed_and_not_which_role_theirs_has(server):
+    with fm.Client(server.url) as keyless, pytest.raises(RightsError, match="the role admin; send one as") as refused:
+        keyless.users()
+    assert "yours" not in str(refused.value)
+
+
+def test_who_begins_a_session_to_enrol_somebody_enrolled_is_told_the_purpose_that_replaces(client, cleo):
+    with pytest.raises(UserExistsError, match='"purpose": "enrol-again"'):
+        client.start_session(cleo, "enrol")
+
+
 def test_both_clients_have_the_same_methods():
     def signatures(kind: type) -> dict[str, str]:
         names = [name for name in vars(kind) if not name.startswith("_")]
@@ -169,6 +202,7 @@ def test_both_clients_have_the_same_methods():
 
 def test_a_session_by_the_client(server, client, cleo):
     made = client.start_session(cleo, state="s")
+    assert client.session_result(made.id).accepted is None  # nobody knows yet
     token = made.address.partition("#session=")[2]
     for what in ("open", "end"):
         token = client._http.post(f"/v1/page/{what}", json={"token": token}).json().get("token", "")
@@ -188,7 +222,7 @@ def test_a_webhook_takes_what_the_service_signed_and_nothing_else():
     told = {"session": "x", "user": "u", "purpose": "verify", "state": "", "status": "expired", "result": None}
     body = json.dumps(told).encode()
     result = fm.check_webhook(body, sign(body, secret, now), secret.decode() + "\n")
-    assert (result.id, result.status, result.accepted) == ("x", "expired", False)
+    assert (result.id, result.status, result.accepted) == ("x", "expired", None)
     for bad, signature in (
         (body + b" ", sign(body, secret, now)),
         (body, sign(body, b"1" + secret[1:], now)),
@@ -291,6 +325,20 @@ def test_the_curl_page_runs(server, talk, tmp_path):
     assert '"accepted":true' in done.stdout
     assert '"enrolled":true' in done.stdout
     assert server.call("GET", "/v1/users/alice").json()["enrolled"] is False
+
+
+@pytest.mark.once
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_the_samples_are_enrolled_and_accepted_as_the_page_says(tmp_path, session_environment):
+    page = re.search(r"<!-- samples:begin -->\n```sh\n(.*?)```", DOCS.read_text("utf-8"), re.S)[1]
+    shutil.copytree(Path(fm.__file__).parent / "samples", tmp_path / "samples")
+    trial = from_table(Settings, {"verifier": {"min_takes": 1}})
+    with running(tmp_path / "store.db", inference=trial) as server:
+        script = page.replace("http://127.0.0.1:8470", server.url)
+        done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert done.stdout.endswith('{"accepted":true,"evidence":null}')
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")

@@ -10,6 +10,8 @@ from tools.service_messages import tables
 
 from facemotion.config import read_toml, to_toml
 from facemotion.service.http.app import create_app
+from facemotion.service.http.docs_page import operations as described
+from facemotion.service.http.docs_page import refusals
 from facemotion.service.live import protocol, session, tryit
 from facemotion.service.problems import Message
 from facemotion.service.settings import ServiceSettings
@@ -59,6 +61,17 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(operations):
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
     assert all(operation["summary"] for operation in operations)
+
+
+def test_the_pages_say_what_must_be_there_and_within_which_bounds(description):
+    listed = {one.name: {field.name: field for field in one.fields} for one in described(description)}
+    limit, takes, proof = listed["listUsers"]["limit"], listed["enrol"]["takes"], listed["createNonce"]["proof"]
+    assert (limit.type, limit.needed, takes.needed, proof.needed) == ("whole number, 1 to 1000", False, True, False)
+    assert {"405", "500"} <= set(refusals(description))
+
+
+def test_every_field_that_an_operation_takes_has_a_meaning(description):
+    assert [(one.name, field.name) for one in described(description) for field in one.fields if not field.meaning] == []
 
 
 def test_every_schema_that_is_named_is_there(description):

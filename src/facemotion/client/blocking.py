@@ -95,11 +95,12 @@ class Client:
         return self._run(calls.start_session(user, purpose, return_to, frame_origin, state))
 
     def session_result(self, session: str, code: str = "") -> SessionResult:
-        """How a session stands.
+        """How a session stands. Where the service gives no result, `accepted` of the answer is None.
 
         Args:
-            session: its id.
-            code: from the page's return; a session with an address to return to gives its result only for it, once.
+            session: its id, `Session.id`.
+            code: from the page's return. A session with an address to return to, or in a frame, gives its result only
+                for it, once.
         Raises:
             SessionError: this key made no such session.
             CodeError: the code is used, expired or of another session.

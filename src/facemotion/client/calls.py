@@ -89,8 +89,9 @@ class SessionResult:
     Attributes:
         id: of the session. user, purpose, state: as it was made with.
         status: "waiting" until a browser opens the page, "opened", "ended" or "expired".
-        accepted: whether the user was verified, or enrolled; False while the result is unknown.
-        reason: class of the reason, such as "rejected" or "cancelled"; "" while the result is unknown.
+        accepted: whether the user was verified, or enrolled. None where the service gives no result: it hasn't ended,
+            or returns somewhere and wasn't asked for with its code.
+        reason: class of the reason, such as "rejected" or "cancelled"; "" where `accepted` is None.
         evidence: factors, quality, operating_point, encoder and ended_at; the fields of SessionOutcome in
             docs/reference/service.md.
     """
@@ -100,20 +101,20 @@ class SessionResult:
     purpose: str
     state: str
     status: str
-    accepted: bool
+    accepted: bool | None
     reason: str
     evidence: Mapping[str, Any]
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> SessionResult:
         """Of a SessionResult as the service sends it."""
-        outcome = answer["result"] or {"accepted": False, "reason": ""}
+        outcome = answer["result"] or {"accepted": None, "reason": ""}
         evidence = {name: value for name, value in outcome.items() if name not in ("accepted", "reason")}
         names = ("user", "purpose", "state", "status")
         own = {name: str(answer[name]) for name in names}
         return cls(
             id=answer["session"],
-            accepted=outcome["accepted"] is True,
+            accepted=None if outcome["accepted"] is None else outcome["accepted"] is True,
             reason=outcome["reason"],
             evidence=evidence,
             **own,

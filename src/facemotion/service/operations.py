@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 ATTEMPTS = ("verify", "enrol", "enrol again")
 ATTACKS = ("replay", "frozen", "loop", PRESENTATION_ATTACK)
 """Outcomes of recordings that aren't live."""
+AGAIN = 'to replace their motion use "purpose": "enrol-again", and PUT for takes (replace=True in Python).'
+ANEW = 'to enrol them use "purpose": "enrol", and POST for takes (replace=False in Python).'
 OUTDATED = "must enrol again"
 """Outcome for a user whose templates are of other models, or lack a factor that is compared by now."""
 
@@ -341,9 +343,9 @@ class Operations:
         """
         enrolled = bool(self.store.factors(user))
         if enrolled and not replace:
-            raise UserExistsError(f"User {user!r} is enrolled already; to enrol them again use PUT (replace=True).")
+            raise UserExistsError(f"User {user!r} is enrolled already; {AGAIN}")
         if replace and not enrolled:
-            raise UnknownUserError(f"There is no user {user!r}; to enrol them use POST (replace=False).")
+            raise UnknownUserError(f"There is no user {user!r}; {ANEW}")
 
     def _note_unusable(self, connection: Connection, session: str) -> None:
         """Keep in a session that an attempt came to nothing: no point and no encoder decided."""

@@ -36,7 +36,10 @@ KEY_ID_BYTES = 4
 SECRET_BYTES = 32
 MOST_NAME = 128
 """Characters of the name of a key."""
-UNKNOWN_KEY = "The API key isn't known or was revoked; send a valid one as `Authorization: Bearer KEY`."
+UNKNOWN_KEY = (
+    "The API key isn't known, was revoked or was made in another store; send a valid one as "
+    "`Authorization: Bearer KEY`."
+)
 _NO_DIGEST = secret_digest("")
 
 
@@ -68,8 +71,11 @@ class Caller:
         Raises:
             RightsError: the caller may not.
         """
-        if not self.may(role):
+        if self.may(role):
+            return
+        if self.key_id:
             raise RightsError(f"This needs an API key with the role {role}, yours has the role {self.role}.")
+        raise RightsError(f"This needs an API key with the role {role}; send one as `Authorization: Bearer KEY`.")
 
 
 def role_for(purpose: str) -> Role:

@@ -26,7 +26,7 @@ from facemotion.service.guard.replay import AttackDetector, RecordingMemory
 from facemotion.service.http.access_log import AccessLog
 from facemotion.service.http.docs_page import docs
 from facemotion.service.http.page import page
-from facemotion.service.http.responses import respond
+from facemotion.service.http.responses import fault_words, respond
 from facemotion.service.http.routes import routes
 from facemotion.service.http.session_routes import session_routes
 from facemotion.service.live.socket import Live
@@ -187,11 +187,11 @@ async def _named(request: Request, error: FacemotionError) -> Response:
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     request.scope[ERROR_IN_SCOPE] = FormError.__name__
-    # Neither the value nor the whole of pydantic's words: a nonce or a clip may stand in them.
-    places = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()})
-    if places == ["path.user"]:
+    faults = error.errors()
+    if {tuple(fault["loc"]) for fault in faults} == {("path", "user")}:
         return respond(422, problem_of(FormError(USER_RULE)))
-    return respond(422, problem_of(FormError(f"Wrong or missing: {', '.join(places)}; see the OpenAPI description.")))
+    found = "; ".join(sorted({fault_words(fault) for fault in faults}))
+    return respond(422, problem_of(FormError(f"{found}. See the OpenAPI description.")))
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

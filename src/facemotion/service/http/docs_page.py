@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from facemotion.service.http.page import styled
+from facemotion.service.http.responses import WORDS
 
 POLICY = (
     "default-src 'none'; style-src {styles}; img-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -39,7 +40,8 @@ class FieldRow:
 
     Attributes:
         name: of the field. where: "path", "query", "form" or "JSON"; "" in a message.
-        type: in words, values and messages in backquotes. default: its JSON; "" where there is none.
+        type: in words, values and messages in backquotes, with bounds. default: its JSON; "" where there is none.
+        needed: whether it must be there; False in a message.
         meaning: a sentence.
     """
 
@@ -47,6 +49,7 @@ class FieldRow:
     where: str
     type: str
     default: str
+    needed: bool
     meaning: str
 
 
@@ -88,7 +91,8 @@ def refusals(description: Mapping[str, Any]) -> dict[str, str]:
         for status, answer in operation["responses"].items()
         if status >= "400"
     }
-    return dict(sorted(found))
+    everywhere = {(str(status), WORDS[status]) for status in (405, 500)}  # OpenAPI lists neither with an operation
+    return dict(sorted(found | everywhere))
 
 
 def type_words(schema: Mapping[str, Any]) -> str:
@@ -104,7 +108,13 @@ def type_words(schema: Mapping[str, Any]) -> str:
         return f"several: {type_words(schema['items'])}"
     if schema.get("type") == "object":
         return f"object: text to {type_words(schema['additionalProperties'])}"
-    return SIMPLE[schema.get("format", schema["type"])]
+    return SIMPLE[schema.get("format", schema["type"])] + _bounds(schema)
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    if "minimum" in schema:
+        return f", {schema['minimum']} to {schema['maximum']}"
+    return f", at most {schema['maxLength']} characters" if "maxLength" in schema else ""
 
 
 def docs() -> APIRouter:
@@ -177,12 +187,19 @@ PAGE = """<!doctype html>
 
 def _operation(title: str, operation: Mapping[str, Any]) -> Operation:
     fields = [
-        _field(one["name"], one["in"], one["schema"] | {"description": one.get("description", "")})
+        _field(
+            one["name"],
+            one["in"],
+            one["schema"] | {"description": one.get("description", "")},
+            one.get("required", False),
+        )
         for one in operation.get("parameters", [])
     ]
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         where = "form" if kind == "multipart/form-data" else "JSON"
-        fields += [_field(name, where, schema) for name, schema in content["schema"].get("properties", {}).items()]
+        body = content["schema"]
+        needed = body.get("required", [])
+        fields += [_field(name, where, one, name in needed) for name, one in body.get("properties", {}).items()]
     responses = operation["responses"]
     return Operation(
         title,
@@ -195,10 +212,10 @@ def _operation(title: str, operation: Mapping[str, Any]) -> Operation:
     )
 
 
-def _field(name: str, where: str, schema: Mapping[str, Any]) -> FieldRow:
+def _field(name: str, where: str, schema: Mapping[str, Any], needed: bool = False) -> FieldRow:
     default = schema.get("default")
     words = "" if default in (None, "") else str(default).lower()
-    return FieldRow(name, where, type_words(schema), words, schema.get("description", ""))
+    return FieldRow(name, where, type_words(schema), words, needed, schema.get("description", ""))
 
 
 def _content(answer: Mapping[str, Any]) -> str:
@@ -212,8 +229,8 @@ def _section(one: Operation) -> Iterator[str]:
     key = " No API key." if one.keyless and "Needs no key" not in one.words else ""
     yield f"<p><code>{one.name}</code>: {_marked(one.words)}{key}</p>"
     if one.fields:
-        rows = [(f"`{field.name}`", field.where, _with_default(field), field.meaning) for field in one.fields]
-        yield from _table(one.title, ("field", "in", "type", "meaning"), rows)
+        rows = [(f"`{f.name}`", f.where, _need(f), _with_default(f), f.meaning) for f in one.fields]
+        yield from _table(one.title, ("field", "in", "needed", "type", "meaning"), rows)
     good = ", ".join(f"{status} with {_name(answer)}" for status, answer in one.answers.items())
     refused = f" Refused with {', '.join(one.refused)}." if one.refused else ""
     yield f"<p>Answers {good}.{refused}</p>"
@@ -221,6 +238,10 @@ def _section(one: Operation) -> Iterator[str]:
 
 def _name(answer: str) -> str:
     return escape(answer) if answer == "nothing" else f"<code>{escape(answer)}</code>"
+
+
+def _need(one: FieldRow) -> str:
+    return "yes" if one.needed else "no"
 
 
 def _with_default(one: FieldRow) -> str:

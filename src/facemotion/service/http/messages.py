@@ -301,7 +301,7 @@ class AuditEntry(Message):
     number: int = Field(description="Numbers have no gaps; they begin at 1, or after the last pruned row.")
     at: float = Field(description="Seconds since 1970, UTC.")
     actor: str = Field(description="Id and name of the API key, or where the request came from.")
-    action: str = Field(description="Such as verify, enrol, delete or unlock.")
+    action: str = Field(description="Such as verify, enrol, delete or unlock; see below, what the trail names.")
     user: str = Field(description="Name of the user concerned.")
     outcome: str = Field(description="Such as accepted, rejected, replay, or the name of an error.")
     detail: str = Field(description="JSON object: scores, quality figures.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import JSONResponse
 
@@ -13,13 +14,34 @@ WORDS = {
     401: "No API key, or one that isn't known.",
     403: "The key's role doesn't allow it.",
     404: "Nobody of that name is enrolled, or there is no such session.",
+    405: "The address doesn't take this method; the head `Allow` names those that it takes.",
     408: "The body didn't arrive in time.",
     409: "Somebody of that name is enrolled already.",
     413: "The body is too large.",
     422: "The request or the clip can't be used as it is; the message says why.",
     429: "Too many requests or failures: wait, or ask an administrator to unlock.",
+    500: "The service failed; its log says why.",
     503: "Too much to do, or the database can't be reached: try again shortly.",
 }
+
+_FAULTS = {
+    "missing": "is missing",
+    "extra_forbidden": "isn't a field that is taken",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "has more than {max_length} characters",
+}
+
+
+def fault_words(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a part of a request, without its value: a nonce or a clip may be in it.
+
+    Args:
+        fault: as pydantic lists it: where (`loc`), of which kind (`type`), and what was expected (`ctx`).
+    """
+    words = _FAULTS.get(fault["type"], "can't be read as what it should be")
+    return f"{'.'.join(str(part) for part in fault['loc'])} {words.format(**fault.get('ctx', {}))}"
 
 
 def respond(status: int, problem: Problem, more: Mapping[str, str] | None = None) -> JSONResponse:

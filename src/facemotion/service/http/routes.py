@@ -198,7 +198,9 @@ def delete(
     request: Request,
     caller: RequestCaller,
     user: UserName,
-    proof: Annotated[str, Query(max_length=256, description="Needed without a key; see NonceRequest.")] = "",
+    proof: Annotated[
+        str, Query(max_length=256, description="Needed without a key; see NonceRequest. Empty: none.")
+    ] = "",
 ) -> Response:
     """Delete everything kept of a user; the audit trail keeps the name and what was done."""
     caller.require("enrol")
@@ -216,10 +218,14 @@ def unlock(request: Request, caller: RequestCaller, user: UserName) -> Response:
 def users(
     request: Request,
     caller: RequestCaller,
-    after: Annotated[str, Query(max_length=128, description="`next` of the page before.")] = "",
+    after: Annotated[str, Query(max_length=128, description="`next` of the page before; empty: the first page.")] = "",
     limit: Annotated[int, Query(ge=1, le=MOST_USERS, description="Most users of a page.")] = 100,
-    find: Annotated[str, Query(max_length=128, description="Letters in the name, large or small.")] = "",
-    outdated: Annotated[bool, Query(description="Only those whose template is of an earlier model.")] = False,
+    find: Annotated[
+        str, Query(max_length=128, description="Letters in the name, large or small; empty: all names.")
+    ] = "",
+    outdated: Annotated[
+        bool, Query(description="Only those whose template is of an earlier model; false: all.")
+    ] = False,
 ) -> messages.UserList:
     """List who is enrolled, page by page, with encoder, dates and locks; for administrators."""
     caller.require("admin")
@@ -275,8 +281,10 @@ def _point(factor: Factor, point: OperatingPoint) -> messages.OperatingPointEntr
 def read_audit(
     request: Request,
     caller: RequestCaller,
-    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=audit.MOST_ROWS)] = 100,
+    after: Annotated[
+        int, Query(ge=0, le=2**31 - 1, description="Number of the last entry that you have; 0: none.")
+    ] = 0,
+    limit: Annotated[int, Query(ge=1, le=audit.MOST_ROWS, description="Most entries of the answer.")] = 100,
     newest: Annotated[bool, Query(description="The last entries instead of the first, oldest first.")] = False,
 ) -> messages.AuditPage:
     """Read the audit trail; for administrators."""

@@ -86,7 +86,9 @@ def read_session(
     request: Request,
     caller: RequestCaller,
     session: SessionId,
-    code: Annotated[str, Query(max_length=MOST_CODE, description="That the page handed over; good once.")] = "",
+    code: Annotated[
+        str, Query(max_length=MOST_CODE, description="That the page handed over; good once. Empty: how it stands.")
+    ] = "",
 ) -> messages.SessionResult:
     """How a session of one's own stands, and its result: for the code, where the page returns somewhere."""
     found, told = context_of(request).operations.sessions.read(caller, session, code)
@@ -108,7 +110,7 @@ def open_page(request: Request, body: PageBody) -> messages.PageSession:
 
 
 def page_nonce(request: Request, body: PageBody) -> messages.Nonce:
-    """For the page: a nonce for the next attempt of its session."""
+    """For the page: a nonce for the next attempt of its session, by `WS /v1/live`; REST would want the API key, too."""
     with _of_page(request) as sessions:
         nonce, purpose = sessions.nonce(body.token)
     seconds = context_of(request).settings.attempts.nonce_seconds

@@ -124,7 +124,8 @@ async def read_json(request: Request, kind: type[Body], limits: LimitSettings) -
     try:
         return kind.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise RequestValidationError([{"loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
+        faults = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError([fault | {"loc": ("body", *fault["loc"])} for fault in faults]) from None
 
 
 async def _chunks(request: Request, most: int, seconds: float, large: BodyTooLargeError) -> AsyncIterator[bytes]:
