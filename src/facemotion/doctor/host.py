@@ -21,6 +21,7 @@ OPTIONAL = {
     "client": "the Python client of the service",
     "synth": "the data engine",
     "train": "training, cross-validation and the paper's tables",
+    "cluster": "long work on a Ray cluster",
 }
 # What ONNX Runtime and the video decoder have kernels for, as Linux spells it.
 INSTRUCTIONS = (
