@@ -28,6 +28,7 @@ from facemotion.media.clip import Clip
 from facemotion.models import Models
 
 ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "src" / "facemotion" / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,25 @@ def test_who_comes_into_the_picture_or_goes_out_of_it_leaves_no_trace_either(fro
     features = frontend.features((frames, np.arange(len(frames)) / 15))
     assert len(features.values) < len(frames) - 2
     assert np.linalg.norm(features.values[end] - frontend.extractor(still, *_place(frontend, still))) < 0.25
+
+
+def test_frames_that_are_left_out_give_no_portrait(frontend, talking_frames):
+    """Else one person would make the motion, and a photograph of another one, half out of the picture, be compared."""
+    other = np.asarray(Image.fromarray(load_clip(SAMPLES / "ben-wink-pout-1.mp4").frames[0]).resize((320, 240)))
+    shown = [np.roll(np.pad(other, ((0, 0), (0, 320), (0, 0))), 320 * share // 100, axis=1)[:, :320] for share in (36, 38)]
+    frames = np.concatenate([talking_frames, np.repeat(shown, 3, axis=0)])
+    alone, joined = (frontend.acquire((clip, np.arange(len(clip)) / 25)) for clip in (talking_frames, frames))
+    assert joined.quality.frames == len(frames)
+    assert joined.quality.face_share > alone.quality.face_share - 0.1  # the detector saw the photograph
+    np.testing.assert_array_equal(joined.portraits, alone.portraits)
+
+
+def test_whoever_was_out_of_view_for_long_is_told_so(frontend, talking_frames):
+    """Five such clips in a row had been errors of the server, and locked the user out."""
+    times = np.arange(len(talking_frames)) / 25
+    times[15:] += 1.2
+    with pytest.raises(NoFaceError, match="out of view for 1.2 s; keep it in view"):
+        frontend.acquire((talking_frames, times))
 
 
 def test_who_sits_so_near_that_the_border_always_cuts_the_face_keeps_all_frames(frontend, talking_frames):

@@ -70,9 +70,10 @@ class Portraits:
         else:
             heapq.heapreplace(self._heap, entry)
 
-    def best(self) -> NDArray[np.uint8]:
-        """(N, 112, 112, 3) uint8 RGB, best first, N at most KEPT."""
-        pictures = [picture for *_, picture in sorted(self._heap, key=lambda entry: -entry[0])]
+    def best(self, *others: Portraits) -> NDArray[np.uint8]:
+        """(N, 112, 112, 3) uint8 RGB of these and of others, best first, N at most KEPT."""
+        entries = [entry for one in (self, *others) for entry in one._heap]
+        pictures = [picture for *_, picture in sorted(entries, key=lambda entry: -entry[0])[:KEPT]]
         return np.stack(pictures) if pictures else np.zeros((0, SIZE, SIZE, 3), np.uint8)
 
 

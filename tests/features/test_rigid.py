@@ -62,6 +62,14 @@ def test_few_frames_and_points_on_one_spot_give_a_number(frames):
     assert np.isfinite(own_motion(np.zeros((frames, 60, 2)), CLOCK[:frames], PARTS, EYES))
 
 
+def test_a_second_without_a_frame_is_left_out():
+    moving = np.repeat(face(1)[None], 40, axis=0)
+    moving[:, GROUPS[1], 1] += 8 * np.sin(np.linspace(0, np.pi, 40))[:, None]
+    apart = CLOCK + 2.5 * (np.arange(40) >= 20)
+    assert 1 < own_motion(moving, apart, PARTS, EYES) < 12
+    assert own_motion(moving[:2], np.array([0.0, 3.0]), PARTS, EYES) == 0
+
+
 def test_a_motion_seen_in_few_frames_is_not_averaged_away():
     """A busy machine drops frames: what is averaged is a matter of seconds, not of frames."""
     moving = np.repeat(face(1)[None], 40, axis=0)

@@ -75,15 +75,20 @@ def own_motion(
     near /= near.sum(axis=1, keepdims=True)
     plane = _similar(places, rest) - laid
     smooth, plane = ((near @ part.reshape(len(part), -1)).reshape(part.shape) / size for part in (laid, plane))
-    return max(_moved(smooth[span], parts) / math.hypot(1, _turned(plane[span]) / TURNED) for span in _spans(times))
+    spans = _spans(times)
+    moved = (_moved(smooth[span], parts) / math.hypot(1, _turned(plane[span]) / TURNED) for span in spans)
+    return max(moved, default=0.0)
 
 
 def _spans(times: NDArray[np.floating]) -> Iterator[slice]:
-    """The frames of each span of LIVELIEST_SECONDS, or of the whole clip where it is shorter; the last ends with it."""
+    """The frames of each span of LIVELIEST_SECONDS, or of the whole clip where it is shorter; the last ends with it.
+    A span within which nothing moves, since it has fewer than two frames, is left out."""
     latest = max(float(times[0]), float(times[-1]) - LIVELIEST_SECONDS)
     for begin in [*np.arange(times[0], latest, SPAN_STEP), latest]:
         first = int(np.searchsorted(times, begin - 1e-6, side="left"))
-        yield slice(first, int(np.searchsorted(times, begin + LIVELIEST_SECONDS + 1e-6, side="right")))
+        end = int(np.searchsorted(times, begin + LIVELIEST_SECONDS + 1e-6, side="right"))
+        if end - first > 1:
+            yield slice(first, end)
 
 
 def _moved(places: Points, parts: Sequence[Part]) -> float:

@@ -20,7 +20,9 @@ from facemotion.features import FeatureExtractor, Observation, load_extractor
 from facemotion.frontend.acquisition import Acquisition, FrameAnswer, Guidance
 from facemotion.frontend.look import look_at_frames
 from facemotion.frontend.sighting import (
+    CUT,
     Sighting,
+    mostly_whole,
     check_motion,
     check_take,
     face_features,
@@ -165,7 +167,7 @@ class Acquirer:
         self._inside: list[float] = []
         self._seen: list[float] = []
         self._looks: list[FaceLook] = []
-        self._portraits = Portraits()
+        self._portraits = {True: Portraits(), False: Portraits()}  # of frames in which the face is whole, or cut
         self._latest = FrameAnswer(Guidance.NO_FACE, None, False)
         self._centres: list[tuple[float, float, float]] = []
         self._rest = RestWatch()
@@ -315,7 +317,7 @@ class Acquirer:
             attack_score=suspicion.score,
             suspicion=suspicion.reason,
         )
-        return Acquisition(take.features, quality, self.milliseconds, self._portraits.best())
+        return Acquisition(take.features, quality, self.milliseconds, self._portrait())
 
     @property
     def milliseconds(self) -> dict[str, float]:
@@ -350,11 +352,16 @@ class Acquirer:
         self._detected = None
         return None, None
 
+    def _portrait(self) -> NDArray[np.uint8]:
+        """Pictures from the frames whose features are used: else somebody's motion would go with another one's face."""
+        whole, cut = self._portraits[True], self._portraits[False]
+        return whole.best() if mostly_whole(self._inside) else whole.best(cut)
+
     def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
         """How well the face can be seen, measured now and then; what is measured may also be a portrait."""
         if (len(self._values) - 1) % LOOK_EVERY == 0:
             self._looks.append(look_at(frame, face.box))
-            self._portraits.push(frame, face.keypoints, self._looks[-1].sharpness)
+            self._portraits[self._inside[-1] >= CUT].push(frame, face.keypoints, self._looks[-1].sharpness)
         return self._looks[-1]
 
     def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, look: FaceLook, seconds: float) -> Guidance:

@@ -6,13 +6,14 @@ with frames left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.config import Settings
-from facemotion.errors import NoMotionError, RigidMotionError, TooFewFramesError, TooShortError
+from facemotion.errors import NoFaceError, NoMotionError, RigidMotionError, TooFewFramesError, TooShortError
 from facemotion.face import TrackCounts, check_face
 from facemotion.features import FeatureExtractor
 from facemotion.signals import Times, frame_rate
@@ -79,6 +80,11 @@ def share_inside(points: FloatArray, frame: NDArray[np.uint8]) -> float:
     return float(((points >= 0) & (points < frame.shape[1::-1])).all(axis=1).mean())
 
 
+def mostly_whole(inside: Sequence[float] | FloatArray) -> bool:
+    """Whether the face is whole in most frames, by the `share_inside` of each; then cut ones are left out."""
+    return len(inside) > 0 and float(np.median(inside)) >= WHOLE
+
+
 def leave_out_cut_faces(sighting: Sighting, inside: FloatArray) -> Sighting:
     """The same clip without the frames in which the face comes into the picture or goes out of it.
 
@@ -89,7 +95,7 @@ def leave_out_cut_faces(sighting: Sighting, inside: FloatArray) -> Sighting:
         sighting: of the clip.
         inside: (T,) the `share_inside` of each frame with features.
     """
-    if not len(inside) or np.median(inside) < WHOLE:
+    if not mostly_whole(inside):
         return sighting
     whole = inside >= CUT
     used = sighting.used.copy()
@@ -122,6 +128,9 @@ def face_features(sighting: Sighting, settings: Settings) -> FeatureSequence:
     missed = counts.frames - counts.found
     check_face(counts, settings.face, too_far=2 * int(sighting.small.sum()) > missed)
     times = sighting.times[sighting.used]
+    gap = float(np.diff(times).max(initial=0))
+    if gap > settings.face.max_gap_seconds:
+        raise NoFaceError(f"The face was out of view for {gap:.1f} s; keep it in view and record again.")
     seconds, least = times[-1] - times[0], settings.media.min_seconds
     if seconds < least:
         raise TooShortError(f"The face was in view for {seconds:.2f} s; at least {least:g} s are needed.")
