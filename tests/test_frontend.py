@@ -142,7 +142,9 @@ def test_who_comes_into_the_picture_or_goes_out_of_it_leaves_no_trace_either(fro
 def test_frames_that_are_left_out_give_no_portrait(frontend, talking_frames):
     """Else one person would make the motion, and a photograph of another one, half out of the picture, be compared."""
     other = np.asarray(Image.fromarray(load_clip(SAMPLES / "ben-wink-pout-1.mp4").frames[0]).resize((320, 240)))
-    shown = [np.roll(np.pad(other, ((0, 0), (0, 320), (0, 0))), 320 * share // 100, axis=1)[:, :320] for share in (36, 38)]
+    shown = [
+        np.roll(np.pad(other, ((0, 0), (0, 320), (0, 0))), 320 * share // 100, axis=1)[:, :320] for share in (36, 38)
+    ]
     frames = np.concatenate([talking_frames, np.repeat(shown, 3, axis=0)])
     alone, joined = (frontend.acquire((clip, np.arange(len(clip)) / 25)) for clip in (talking_frames, frames))
     assert joined.quality.frames == len(frames)

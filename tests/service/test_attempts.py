@@ -196,6 +196,17 @@ def test_an_accepted_attempt_clears_and_a_failure_to_acquire_is_forgiven(tmp_pat
         assert attempts.state("alice").failures == 0
 
 
+def test_a_fault_of_our_own_locks_nobody_out_and_stands_in_the_trail(server, talk, monkeypatch):
+    def broken(*_):
+        raise IndexError("a bug")
+
+    monkeypatch.setattr("facemotion.frontend.chain.check_take", broken)
+    for _ in range(6):
+        more = form(server.nonce("fay"), clip=[talk[0]]) | {"headers": {"connection": "close"}}
+        assert server.call("POST", "/v1/users/fay/verify", **more).json()["error"] == "ServerFaultError"
+    assert server.deeds("fay") == ["verify: ServerFaultError"] * 6
+
+
 def test_an_attempt_takes_back_its_own_charge_and_no_other(tmp_path):
     """Cut attempts and successes between wrong ones opened the way to eight comparisons before the first wait."""
     with open_database(tmp_path / "store.db") as database:

@@ -19,6 +19,7 @@ from facemotion.errors import (
     MediaError,
     ModelMismatchError,
     PresentationAttackError,
+    ServerFaultError,
     StoreError,
     UnknownUserError,
     UserExistsError,
@@ -129,9 +130,11 @@ class Operations:
         """Judge what `acquire` gives; see verify. missed: name of a step that was asked for and not shown."""
         try:
             return self._judge(caller, user, ticket, acquire(), missed)
-        except FacemotionError as error:
+        except Exception as error:
+            # A fault of our own must neither lock a user out nor leave no row.
+            told = type(error) if isinstance(error, FacemotionError) else ServerFaultError
             try:
-                self.abandon(caller, user, type(error).__name__, ticket)
+                self.abandon(caller, user, told.__name__, ticket)
             except StoreError as another:  # the same reason, most likely; the first is the one to tell
                 log.warning("A failure could not be forgiven: %s", type(another).__name__)
             raise
