@@ -22,11 +22,11 @@ from facemotion.frontend.look import look_at_frames
 from facemotion.frontend.sighting import (
     CUT,
     Sighting,
-    mostly_whole,
     check_motion,
     check_take,
     face_features,
     leave_out_cut_faces,
+    mostly_whole,
     share_inside,
 )
 from facemotion.media import (
