@@ -154,10 +154,13 @@ def test_frames_that_are_left_out_give_no_portrait(frontend, talking_frames):
 
 def test_whoever_was_out_of_view_for_long_is_told_so(frontend, talking_frames):
     """Five such clips in a row had been errors of the server, and locked the user out."""
-    times = np.arange(len(talking_frames)) / 25
+    frames, times = talking_frames.copy(), np.arange(len(talking_frames)) / 25
     times[15:] += 1.2
-    with pytest.raises(NoFaceError, match="out of view for 1.2 s; keep it in view"):
-        frontend.acquire((talking_frames, times))
+    with pytest.raises(TooFewFramesError, match="No frame came for 1.2 s; close"):
+        frontend.acquire((frames, times))
+    frames[14] = 0
+    with pytest.raises(NoFaceError, match="out of view for 1.3 s; keep it in view"):
+        frontend.acquire((frames, times))
 
 
 def test_who_sits_so_near_that_the_border_always_cuts_the_face_keeps_all_frames(frontend, talking_frames):

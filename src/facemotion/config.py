@@ -84,9 +84,7 @@ class FaceSettings:
         unit="s",
         minimum=0,
     )
-    max_gap_seconds: float = option(
-        1.0, "longest time without a face between two frames that show it whole", unit="s", minimum=0.1
-    )
+    max_gap_seconds: float = option(1.0, "longest time between two frames that show the face", unit="s", minimum=0.1)
     min_face_share: float = option(0.7, "least share of frames with a face", minimum=0.05, maximum=1)
     rival_area: float = option(
         0.4, "a second face of at least this share of the first one's area is a rival", minimum=0.05, maximum=1

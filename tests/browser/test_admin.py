@@ -154,6 +154,13 @@ def test_whoever_types_fast_sees_each_user_once(server, visit):
                 held.pop().continue_()
             page.wait_for_timeout(300)
 
+        def wait_for_requests(count: int) -> None:
+            for _ in range(200):
+                if len(held) == count:
+                    return
+                page.wait_for_timeout(50)
+            raise AssertionError(f"{len(held)} requests for users, not {count}")
+
         visitor.press("Open")
         for text in ("t", "ty", "typed"):
             find.fill(text)
@@ -165,10 +172,10 @@ def test_whoever_types_fast_sees_each_user_once(server, visit):
         holding.append(True)
         page.reload()
         page.get_by_role("heading", name="Scores of the motion").wait_for()
-        find.fill("typed")
-        page.wait_for_timeout(100)
-        find.fill("nobody at all")
-        page.wait_for_timeout(100)
+        wait_for_requests(1)
+        for number, text in enumerate(("typed", "nobody at all"), 2):
+            find.fill(text)
+            wait_for_requests(number)
         held.pop().continue_()
         page.get_by_text("Nobody of that name.").wait_for()
         assert len(held) == 2

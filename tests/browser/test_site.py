@@ -38,6 +38,21 @@ def log_in(visitor, site: str, user: str, framed: bool = False) -> None:
     visitor.press("Log in")
 
 
+def comes_back(visitor) -> bool:
+    """Whether the motion lets in. On a busy machine takes have gaps and are turned away, until the name is locked."""
+    visitor.press("Let me in")
+    back, verdict, again = (visitor.page.locator(f"#{name}") for name in ("login", "verdict", "again"))
+    for _ in range(8):
+        back.or_(verdict).first.wait_for()
+        if back.count() or visitor.page.locator("#verdict-title").inner_text() == "You're in":
+            back.wait_for()
+            return True
+        if again.is_hidden() or again.is_disabled():
+            return False
+        again.click()
+    return False
+
+
 def test_somebody_logs_in_on_the_page_and_is_back_on_the_site(server, visit, filmed, anna, site):
     host = site.removeprefix("http://")
     with visit(server, filmed(ANNA_AGAIN, ANNA_ONCE_MORE)) as visitor:
@@ -49,17 +64,15 @@ def test_somebody_logs_in_on_the_page_and_is_back_on_the_site(server, visit, fil
         assert axe(visitor.page) == []
         visitor.shot("visit", both=True)
         visitor.page.reload()
-        visitor.press("Let me in")
-        back, again = visitor.page.locator("#login"), visitor.page.get_by_role("button", name="Try again")
-        for _ in range(8):  # on a busy machine a take may be cut short: the session takes a few
-            back.or_(again).wait_for()
-            if back.count():
+        for _ in range(3):
+            if comes_back(visitor):
                 break
-            again.click()
+            server.call("POST", "/v1/users/site/unlock")
+            log_in(visitor, site, "site")
         visitor.page.get_by_role("heading", name="Here is site").wait_for()
         assert not visitor.errors
     ended = [row["outcome"] for row in server.trail("site") if row["action"] == "session"]
-    assert ended == ["made", "opened", "accepted", "collected"]
+    assert ended[-4:] == ["made", "opened", "accepted", "collected"]
 
 
 def test_a_frame_tells_the_site_alone_and_whoever_goes_back_is_not_logged_in(server, visit, site):

@@ -123,18 +123,31 @@ def face_features(sighting: Sighting, settings: Settings) -> FeatureSequence:
 
     Raises:
         NoFaceError, SeveralFacesError, TooShortError: not fit to be compared.
+        TooFewFramesError: no frame came for long.
     """
     counts = TrackCounts(len(sighting), int(sighting.found.sum()), int(sighting.rivals.sum()))
     missed = counts.frames - counts.found
     check_face(counts, settings.face, too_far=2 * int(sighting.small.sum()) > missed)
     times = sighting.times[sighting.used]
-    gap = float(np.diff(times).max(initial=0))
-    if gap > settings.face.max_gap_seconds:
-        raise NoFaceError(f"The face was out of view for {gap:.1f} s; keep it in view and record again.")
+    _check_gaps(sighting, settings.face.max_gap_seconds)
     seconds, least = times[-1] - times[0], settings.media.min_seconds
     if seconds < least:
         raise TooShortError(f"The face was in view for {seconds:.2f} s; at least {least:g} s are needed.")
     return FeatureSequence(sighting.values.astype(np.float32), times - times[0], sighting.frontend_id)
+
+
+def _check_gaps(sighting: Sighting, longest: float) -> None:
+    """Hold the time between two frames that show the face to a limit, seconds; who or what is to blame is said."""
+    places = np.flatnonzero(sighting.used)
+    gaps = np.diff(sighting.times[places])
+    if gaps.max(initial=0) <= longest:
+        return
+    worst = int(gaps.argmax())
+    if places[worst + 1] - places[worst] > 1:
+        raise NoFaceError(f"The face was out of view for {gaps[worst]:.1f} s; keep it in view and record again.")
+    raise TooFewFramesError(
+        f"No frame came for {gaps[worst]:.1f} s; close what keeps the computer or the connection busy and record again."
+    )
 
 
 def check_take(sighting: Sighting, extractor: FeatureExtractor, settings: Settings) -> UsableTake:
