@@ -21,7 +21,7 @@ from facemotion.errors import ClusterError
 from facemotion.system.cluster import Cluster
 from facemotion.system.processes import nothing, run_tasks
 
-from .test_learning_commands import tiny, world  # noqa: F401 - a fixture that a test takes by name
+from .conftest import tiny
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(facemotion.__file__).parent / "samples"
@@ -98,7 +98,7 @@ def files(folder: Path, pattern: str = "*") -> dict[str, bytes]:
 
 @needs_ray
 @pytest.mark.slow
-def test_folds_of_a_cluster_are_those_of_one_machine(nodes, world, tmp_path):  # noqa: F811
+def test_folds_of_a_cluster_are_those_of_one_machine(nodes, world, tmp_path):
     config = save(tiny(world), tmp_path / "all.toml", {"sources.0.split": "", "threads": 1})
     told = []
     for name, more in (("one", ()), ("two", ("--cluster", nodes.address))):

@@ -33,6 +33,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    table,
 )
 from sqlalchemy import inspect as look_into
 
@@ -278,8 +279,8 @@ def _told(copy: Path, path: Path) -> Backup:
             found = {name: _count(connection, name) for name in counts}
             head = ""
             if trail.name in found:
-                newest = f"SELECT digest FROM {trail.name} ORDER BY number DESC LIMIT 1"  # noqa: S608 - our own name
-                head = (connection.execute(newest).fetchone() or ("",))[0]
+                newest = select(trail.c.digest).order_by(trail.c.number.desc())
+                head = (connection.execute(str(newest)).fetchone() or ("",))[0]
         backup = Backup(float(made), str(version), counts, str(head))
     except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
         raise BackupError(damaged) from error
@@ -289,7 +290,7 @@ def _told(copy: Path, path: Path) -> Backup:
 
 
 def _count(connection: sqlite3.Connection, name: str) -> int:
-    (count,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()  # noqa: S608 - a name of _OURS
+    (count,) = connection.execute(str(select(func.count()).select_from(table(name)))).fetchone()
     return int(count)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -92,10 +92,10 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
     _heard = False
     _pings = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn takes this one alone
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The WebSocket took over."""
         self.since = self.loop.time()
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, transport))
 
     @property
     def idle(self) -> bool:
@@ -137,9 +137,9 @@ class ImpatientProtocol(WriteDeadline, H11Protocol):
     _method = b""
     _turned_away = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn takes this one alone
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came: its head must be whole in time."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, transport))
         self.since = self.loop.time()
         limits: LimitSettings = self.app_state["limits"]
         if len(self.connections) > limits.connections and not self._find_room():
