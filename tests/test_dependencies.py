@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,6 +26,17 @@ INSTALLED = INFERENCE + [
 UNBOUNDED = {
     "cryptography": "a bound would keep out security releases, and what is used of it hasn't changed for years"
 }
+
+
+# No package that `.[smoke]` doesn't bring can be imported.
+READ_WITHOUT = """
+import sys
+import pytest
+for name in ("torch", "onnx", "onnxscript", "safetensors", "playwright", "psutil", "yaml", "ray"):
+    sys.modules[name] = None
+sys.exit(pytest.main(["--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow and not once",
+    *sys.argv[1:]]))
+"""
 
 
 def bound(requirement: Requirement, operator: str) -> str:
@@ -74,6 +86,19 @@ def test_the_smoke_tests_are_there():
     assert len(paths) > 5
     for path in paths:
         assert (ROOT / path).exists(), path
+
+
+def test_the_smoke_tests_are_read_without_what_only_other_tests_need():
+    """An import at the top of a test or of a conftest that the smoke tests read would end all of them."""
+    listed = subprocess.check_output(["make", "-n", "smoke"], cwd=ROOT, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", READ_WITHOUT, *re.findall(r"tests/[\w/.]+", listed)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:]
 
 
 def test_every_python_named_is_tried():

@@ -21,7 +21,7 @@ from facemotion.errors import ClusterError
 from facemotion.system.cluster import Cluster
 from facemotion.system.processes import nothing, run_tasks
 
-from .conftest import tiny
+from .training_world import tiny
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(facemotion.__file__).parent / "samples"

@@ -35,7 +35,7 @@ from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
-from .conftest import tiny
+from .training_world import tiny
 
 pytestmark = pytest.mark.long  # a training a test
 
