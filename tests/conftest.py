@@ -217,17 +217,29 @@ def drawn_face() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
-def talking_frames(drawn_face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def talking(drawn_face: NDArray[np.uint8]) -> Callable[..., NDArray[np.uint8]]:
+    """talking(count, gape, side) -> (count, 240, 320, 3) the drawing, its mouth opening and closing once.
+
+    The mouth opens by `gape` of the drawing's 256 pixels; the drawing fills `side` pixels of the frame.
+    """
+
+    def draw(count: int, gape: float, side: int) -> NDArray[np.uint8]:
+        frames = []
+        for opened in gape * np.sin(np.linspace(0, np.pi, count)):
+            image = Image.fromarray(drawn_face)
+            ImageDraw.Draw(image).ellipse((108, 162 - opened / 3, 148, 166 + opened), fill=(60, 15, 20))
+            canvas = Image.new("RGB", (320, 240), (90, 120, 150))
+            canvas.paste(image.resize((side, side)), ((320 - side) // 2, (240 - side) // 2))
+            frames.append(np.asarray(canvas))
+        return np.stack(frames)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def talking_frames(talking: Callable[..., NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """(30, 240, 320, 3) the drawing, its mouth opening and closing once."""
-    frames = []
-    for number in range(30):
-        image = Image.fromarray(drawn_face)
-        gape = 14 * np.sin(np.pi * number / 29)
-        ImageDraw.Draw(image).ellipse((108, 162 - gape / 3, 148, 166 + gape), fill=(60, 15, 20))
-        canvas = Image.new("RGB", (320, 240), (90, 120, 150))
-        canvas.paste(image.resize((240, 240)), (40, 0))
-        frames.append(np.asarray(canvas))
-    return np.stack(frames)
+    return talking(30, 14, 240)
 
 
 @pytest.fixture(scope="session")

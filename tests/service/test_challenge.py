@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 from facemotion.presentation.steps import Step
 from facemotion.service.live import session
@@ -24,17 +22,10 @@ def asking(tmp_path_factory, session_environment, talk) -> Iterator[Server]:
         yield server
 
 
-def gaping(drawn_face: np.ndarray, begin: float) -> list[bytes]:
-    """The drawing opens its mouth wide and closes it again."""
-    frames = []
-    for number in range(14):
-        image = Image.fromarray(drawn_face)
-        gape = 28 * np.sin(np.pi * number / 13)
-        ImageDraw.Draw(image).ellipse((108, 162 - gape / 3, 148, 166 + gape), fill=(60, 15, 20))
-        canvas = Image.new("RGB", (320, 240), (90, 120, 150))
-        canvas.paste(image.resize((228, 228)), (46, 6))
-        frames.append(jpeg(np.asarray(canvas), begin + number / 15))
-    return frames
+@pytest.fixture(scope="module")
+def gaping(talking) -> list[bytes]:
+    """The drawing opens its mouth wide and closes it again, after the motion."""
+    return [jpeg(frame, 101.5 + number / 15) for number, frame in enumerate(talking(14, 28, 228))]
 
 
 def attempt(server: Server, clip: bytes, step: list[bytes]) -> tuple[dict, bool]:
@@ -48,13 +39,13 @@ def attempt(server: Server, clip: bytes, step: list[bytes]) -> tuple[dict, bool]
         return asked, socket.until("accepted")["accepted"]
 
 
-def test_a_step_that_is_shown_lets_in_and_one_that_is_not_does_not(asking, talk, drawn_face, monkeypatch):
+def test_a_step_that_is_shown_lets_in_and_one_that_is_not_does_not(asking, talk, gaping, monkeypatch):
     monkeypatch.setattr(session.secrets, "choice", lambda steps: Step.MOUTH)
-    asked, accepted = attempt(asking, talk[2], gaping(drawn_face, 101.5))
+    asked, accepted = attempt(asking, talk[2], gaping)
     assert asked == {"challenge": "open-mouth", "message": "Open your mouth wide.", "seconds": 5.0}
     assert accepted
     monkeypatch.setattr(session.secrets, "choice", lambda steps: Step.LEFT)
-    _, accepted = attempt(asking, talk[3], gaping(drawn_face, 101.5))
+    _, accepted = attempt(asking, talk[3], gaping)
     assert not accepted
     assert asking.trail("mia")[-1]["outcome"] == "step missed"
 
