@@ -23,7 +23,7 @@ from facemotion.evaluation.measures import average_precision, curve, equal_error
 from facemotion.evaluation.trials import score_pairs
 from facemotion.features import load_extractor
 from facemotion.models import Models
-from facemotion.training.encoder.dataset import TrainingSource, make_training_set
+from facemotion.training.encoder.material.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 

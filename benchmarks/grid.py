@@ -35,7 +35,7 @@ from facemotion.features import load_extractor
 from facemotion.features.mesh import MOVING
 from facemotion.models import Models
 from facemotion.signals import dtw_scores, resample
-from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, make_training_set
+from facemotion.training.encoder.material.dataset import TrainingSet, TrainingSource, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder

@@ -45,7 +45,8 @@ from facemotion.evaluation.measures import (
 from facemotion.evaluation.trials import join_trials
 from facemotion.system.files import write_whole
 from facemotion.thresholds import independent_impostors
-from facemotion.training.encoder.dataset import TrainingSource, make_training_set
+from facemotion.training.encoder.material.dataset import TrainingSource
+from facemotion.training.encoder.material.sources import join_sources
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder
@@ -188,7 +189,7 @@ def run_recipe(
         for source in settings.sources[1:]:
             if ENDS in source.manifest:
                 sources.append(TrainingSource(split.ends.records, split.ends.sequences, source.batch))
-        net = train_encoder(settings, make_training_set(sources), run, teller(f"{name}, {split.name}", until))
+        net = train_encoder(settings, join_sources(sources, settings), run, teller(f"{name}, {split.name}", until))
         whole = split.test.sequences
         robbed = {how: [rob(i, clip) for i, clip in enumerate(whole)] for how, rob in ROBBED.items()}
         parts.append({how: embed(net, clips) for how, clips in {"": whole, **robbed}.items()})

@@ -34,8 +34,8 @@ from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.frozen import FIELD
 from facemotion.synth.sets.plan import DatasetSettings, make_performers, make_plan, perform
 from facemotion.training.encoder import train as loop
-from facemotion.training.encoder.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.losses import contrastive_loss, same_subject_pairs
+from facemotion.training.encoder.material.dataset import TrainingSource, make_training_set
 from facemotion.types import ClipKind
 
 ROOT = Path(__file__).parents[1]

@@ -34,7 +34,7 @@ from facemotion.nets.inputs import InputStreams
 from facemotion.signals import dtw_scores, resample
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
-from facemotion.training.encoder.dataset import TrainingSource, make_training_set
+from facemotion.training.encoder.material.dataset import TrainingSource, make_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, ScoredTrials

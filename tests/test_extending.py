@@ -37,10 +37,10 @@ from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.service.http import app as http
 from facemotion.service.http.routes import RequestCaller, context_of, routes
 from facemotion.service.problems import Message
-from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, make_training_set
 from facemotion.training.encoder.export import export_encoder
 from facemotion.training.encoder.losses import LOSSES, LossSettings, batch_loss
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.material.dataset import TrainingSet, TrainingSource, make_training_set
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipRecord, FeatureSequence

@@ -31,9 +31,9 @@ from facemotion.nets.joined_encoder import JoinedEncoder
 from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.signals import RATE
 from facemotion.synth.points.response import fit_response
-from facemotion.training.encoder.dataset import load_recorded, load_training_set
 from facemotion.training.encoder.export import check_parity, export_encoder
 from facemotion.training.encoder.join import join_encoders
+from facemotion.training.encoder.material.sources import load_recorded, load_training_set
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import load_encoder, train_encoder
 from facemotion.training.run_folder import RunFolder

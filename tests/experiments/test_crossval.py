@@ -9,8 +9,8 @@ from facemotion.errors import TrainingError
 from facemotion.evaluation.trials import join_trials
 from facemotion.experiments.crossval import cross_validate, fold_figures, held_out_trials
 from facemotion.nets.sequence_encoder import EncoderSettings
-from facemotion.training.encoder.dataset import TrainingSource
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.material.dataset import TrainingSource
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.training.run_folder import RunFolder
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence

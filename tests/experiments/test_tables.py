@@ -15,7 +15,7 @@ from facemotion.cli import app
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import read_manifest, write_manifest
-from facemotion.errors import DataError, FacemotionError, TrainingError
+from facemotion.errors import DataError, FacemotionError, FrozenSetError, TrainingError
 from facemotion.experiments.paper_plan import DTW, MAIN, TableSettings, choose_runs, plan_runs
 from facemotion.features import load_extractor
 from facemotion.models import Models
@@ -24,7 +24,7 @@ from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import SourceSettings
-from facemotion.types import TRIAL_KINDS, ClipKind, FeatureSequence
+from facemotion.types import TRIAL_KINDS, ClipKind, ClipRecord, FeatureSequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tables.toml"
 PEOPLE = DatasetSettings(
@@ -139,6 +139,40 @@ def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -
 
     with pytest.raises(TrainingError, match="holds a run of other settings"):
         tables(changed(settings, {"recipe.optimiser.steps": 4}), out)
+
+
+@pytest.mark.shared
+def test_tables_say_how_long_each_run_was_trained_where_people_are_watched(
+    settings: TableSettings, tmp_path: Path
+) -> None:
+    watching = {"recipe.stopping.people": 0.5, "recipe.stopping.every": 1, "recipe.stopping.patience": 1}
+    out = tmp_path / "out"
+    told = json.loads(tables(changed(settings, watching), out, "--only", MAIN, "--json"))
+    [row] = told["stopped"]
+    assert row["run"] == MAIN
+    assert len(row["steps"]) == 2
+    assert all(1 <= steps <= 3 for steps in row["steps"])
+    assert row["curve"][0]["folds"] == 2
+    assert 0 <= row["best"] <= 1
+    page = (out / "tables.md").read_text()
+    assert "How long each was trained" in page
+    # Read again from what the folds keep, the figures are the same.
+    assert json.loads(tables(changed(settings, watching), out, "--only", MAIN, "--json")) == told
+
+
+@pytest.mark.shared
+def test_clips_of_another_set_are_refused_before_anything_is_trained(settings: TableSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "others"
+    folder.mkdir()
+    records = [ClipRecord(f"clips/{k}.mp4", "anna", "smile", ClipKind.FACIAL, k, 1) for k in range(2)]
+    for record in records:
+        (folder / record.path).parent.mkdir(exist_ok=True)
+        (folder / record.path).write_text(record.path)
+    write_manifest(folder / "manifest.csv", records)
+    own = {f"{recipe}.sources.*.manifest": str(folder / "manifest.csv") for recipe in ("recipe", "ours.*")}
+    with pytest.raises(FrozenSetError, match="is no clip of Synth-59 version 2"):
+        tables(changed(settings, {"synth_59": 2} | own), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.shared

@@ -17,7 +17,7 @@ from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings, truth_path
 from facemotion.synth.sets.truth import Truth
 from facemotion.system.files import file_sha256
-from facemotion.training.encoder.dataset import load_people_response, refuse_fitted
+from facemotion.training.encoder.material.sources import load_people_response, refuse_fitted
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 

@@ -28,7 +28,7 @@ from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.system.files import file_sha256
 from facemotion.training.encoder.join import join_encoders
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.training.extractor.settings import SfeSettings
 from facemotion.training.extractor.train import AVERAGE, _kind

@@ -22,7 +22,7 @@ from facemotion.models import Models
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.system.files import file_sha256
-from facemotion.training.encoder.dataset import load_people_response, load_simulated
+from facemotion.training.encoder.material.sources import load_people_response, load_simulated
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 

@@ -24,7 +24,8 @@ from facemotion.evaluation.measures import (
 from facemotion.evaluation.report import make_report
 from facemotion.evaluation.trials import PAIR_POLICIES, PairPolicy, join_trials, score_pairs
 from facemotion.system.processes import Workers, name_killed, run_tasks
-from facemotion.training.encoder.dataset import TrainingSource, load_recorded, make_training_set
+from facemotion.training.encoder.material.dataset import TrainingSource
+from facemotion.training.encoder.material.sources import join_sources, load_recorded
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder
@@ -132,7 +133,7 @@ def _run_fold(work: _Work, fold: Fold, number: int) -> FloatArray:
     refuse_begun(work.settings)
     own = dataclasses.replace(work.settings, seed=work.settings.seed + number)
     run = RunFolder(work.runs / f"fold-{number}") if work.runs else None
-    net = train_encoder(own, make_training_set([work.source.at(fold.train), *work.beside], own.task), run)
+    net = train_encoder(own, join_sources([work.source.at(fold.train), *work.beside], own), run)
     return embed(net, work.source.at(fold.test).sequences)
 
 

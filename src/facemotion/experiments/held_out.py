@@ -17,6 +17,7 @@ from facemotion.training.run_folder import RunFolder
 from facemotion.types import FloatArray
 
 SCORES = "scores"  # in the file, of a system without vectors
+LOOKS = "looks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +29,18 @@ class HeldOut:
         vectors: per system, (M, E) float32 unit vectors; "" is the run's own, others are its controls. Empty for a
             system that makes none.
         scores: of such a system, (M, M) float32, NaN between two people; None for all others.
+        looks: steps and average precisions of the people who said when to stop; empty where nobody did.
     """
 
     places: NDArray[np.int64]
     vectors: Mapping[str, FloatArray]
     scores: FloatArray | None = None
+    looks: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Batches behind the network, where people were watched: those up to the best look."""
+        return max(self.looks, key=lambda look: (look[1], -look[0]))[0] if self.looks else 0
 
 
 def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
@@ -44,6 +52,8 @@ def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
     arrays: dict[str, Any] = {name or "encoder": array for name, array in held_out.vectors.items()}
     if held_out.scores is not None:
         arrays[SCORES] = held_out.scores
+    if held_out.looks:
+        arrays[LOOKS] = np.array(held_out.looks)
     folder.path.mkdir(parents=True, exist_ok=True)
     with whole(folder.path / "vectors.npz") as draft, draft.open("wb") as file:
         np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)
@@ -72,9 +82,11 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
                 )
             if settings is None:
                 return HeldOut(file["places"], {}, file[SCORES])
-            vectors = {name: file[name] for name in file.files if name not in ("places", "clips")}
+            vectors = {name: file[name] for name in file.files if name not in ("places", "clips", LOOKS)}
+            looks = file[LOOKS].tolist() if LOOKS in file.files else []
             if any(len(own) != len(file["places"]) or not np.isfinite(own).all() for own in vectors.values()):
                 raise ValueError("its vectors aren't those of its clips")
-            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors})
+            read = tuple((int(step), float(precision)) for step, precision in looks)
+            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors}, looks=read)
     except (OSError, *DAMAGE) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error

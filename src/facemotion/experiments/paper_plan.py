@@ -39,6 +39,9 @@ class TableSettings:
     folds: int = option(10, "folds without a common subject", minimum=2, maximum=1000)
     replicates: int = option(300, "draws of the bootstrap over subjects", minimum=10)
     most_takes: int = option(5, "most enrolment takes tried", minimum=1, maximum=20)
+    synth_59: int = option(
+        0, "version of Synth-59 that the clips must be of, by their ground truth; 0: any clips", minimum=0
+    )
     sfe_l: str = option("sfe-l", "extractor trained on landmarks; empty leaves its rows out")
     sfe_e: str = option("sfe-e", "extractor trained on emotions; empty leaves its rows out")
     landmarks: str = option("sfe-l-landmarks", "extractor of landmarks; empty leaves its rows out")

@@ -26,17 +26,17 @@ from facemotion.signals import dtw_scores, resample
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
 from facemotion.system.files import file_sha256
 from facemotion.system.processes import Workers, name_killed, run_tasks
-from facemotion.training.encoder.dataset import (
-    TrainingSource,
+from facemotion.training.encoder.material.dataset import TrainingSource, digest_records
+from facemotion.training.encoder.material.sources import (
     check_simulation,
-    digest_records,
+    join_sources,
     load_people_response,
     load_simulated,
-    make_training_set,
     refuse_fitted,
 )
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.training.encoder.train import check_encoder, embed, train_encoder
+from facemotion.training.encoder.watch import read_looks
 from facemotion.training.run_folder import RunFolder
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
 
@@ -195,22 +195,23 @@ def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
     places = np.array([i for i in held if i in sequences and records[i].kind in run.tested], np.int64)
     clips = [sequences[i] for i in places]
     vectors: dict[str, FloatArray] = {}
-    scores = None
+    scores: FloatArray | None = None
+    looks: tuple[tuple[int, float], ...] = ()
     if own is None:
         scores = _dtw_within(clips, [records[i].subject for i in places])
     else:
         chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
         train = [sequences[i] for i in chosen]
         source = TrainingSource([records[i] for i in chosen], train, own.sources[0].batch)
-        net = train_encoder(own, make_training_set([source, *worker.simulated], own.task), folder)
-        vectors = {"": embed(net, clips)}
+        net = train_encoder(own, join_sources([source, *worker.simulated], own), folder)
+        vectors, looks = {"": embed(net, clips)}, tuple(read_looks(folder))
         if run.controls:
             shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
             changed = (shuffled, [last_frame(clip) for clip in clips], [peak_frame(clip) for clip in clips])
             vectors |= {name: embed(net, robbed) for name, robbed in zip(CONTROLS, changed, strict=True)}
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
-    held_out = HeldOut(places, vectors, scores)
+    held_out = HeldOut(places, vectors, scores, looks)
     write_held_out(folder, held_out, worker.clips(run, fold))
     # At the paper's size a hundred megabytes a fold; the vectors are what the tables are made of.
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)

@@ -81,6 +81,7 @@ def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most
         "features": rows({(name, ClipKind.FACIAL): None for name in FEATURES}),
         "networks": rows({(name, ClipKind.FACIAL): None for name in NETWORKS}),
         "ours": rows({(name, kind): None for name in ours for kind in _kinds_of(held[name], records)}),
+        "stopped": [row for name in held if (row := _stopped(name, held[name]))],
         "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours]),
         "enrolment takes": {
             name: _enrolment(held[name], records, most_takes) for name in (MAIN, *ours) if name in held
@@ -157,6 +158,20 @@ def _row(
     return row
 
 
+def _stopped(name: str, folds: Sequence[HeldOut]) -> Json | None:
+    """When the watched people of each fold fared best, and their curve over all folds; None where nobody was."""
+    if not all(fold.looks for fold in folds):
+        return None
+    steps = sorted({step for fold in folds for step, _ in fold.looks})
+    at = {step: [own for fold in folds for seen, own in fold.looks if seen == step] for step in steps}
+    return {
+        "run": name,
+        "steps": [fold.steps for fold in folds],
+        "best": statistics.fmean(max(own for _, own in fold.looks) for fold in folds),
+        "curve": [{"step": s, "average_precision": statistics.fmean(own), "folds": len(own)} for s, own in at.items()],
+    }
+
+
 def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str]) -> list[Json]:
     """Each kind of impostor alone, of the encoder, of whatever knows nothing of order, and of the other networks."""
     systems = [(name, "") for name in names if name in held]
@@ -231,6 +246,8 @@ def write_markdown(tables: Json, source: str) -> str:
         if tables[key]:
             lines += ["", f"## {title}", "", *_rows(tables[key], lips=key in ("table 2", "ours"))]
     lines += ["", "## At one threshold", "", *_thresholds([row for key in titles for row in tables[key]])]
+    if tables.get("stopped"):
+        lines += ["", "## How long each was trained", "", *_lengths(tables["stopped"])]
     lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
     for name, rows in tables["enrolment takes"].items():
         if not rows:
@@ -281,6 +298,22 @@ def _thresholds(rows: Sequence[Json]) -> list[str]:
         cells = [f"{mean[name]:.3f}" for name in ("f1", "fmr", "fnmr")]
         cells.append("too few trials" if fnmr is None else f"{fnmr:.3f}")
         lines.append("| " + " | ".join([row["run"], row["tested on"], *cells]) + " |")
+    return lines
+
+
+def _lengths(rows: Sequence[Json]) -> list[str]:
+    lines = [
+        "Some of each fold's training people weren't trained on but watched. Training ended when they gained no more, "
+        "and the weights with which they fared best were tested on the people held out. AP is that of the watched "
+        "people, so it chose the weights.",
+        "",
+        "| run | steps, median | fewest | most | AP of the watched people |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        steps = row["steps"]
+        cells = [f"{statistics.median(steps):.0f}", f"{min(steps)}", f"{max(steps)}", f"{row['best']:.3f}"]
+        lines.append("| " + " | ".join([row["run"], *cells]) + " |")
     return lines
 
 

@@ -75,6 +75,10 @@ class Checkpoint:
             tensors |= {f"{OPTIMISER}.{number}.{n}": tensor for n, tensor in state.items()}
         return cls(tensors, step=step, made_for=made_for, dimension=dimension, clips=clips, seen=seen)
 
+    def has(self, name: str) -> bool:
+        """Whether tensors are kept under a name."""
+        return any(n.startswith(f"{name}.") for n in self.tensors)
+
     def load_into(self, net: nn.Module, name: str) -> None:
         """Give a network the tensors kept under a name.
 

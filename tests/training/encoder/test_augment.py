@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion.signals import active_span
-from facemotion.training.encoder.augment import (
+from facemotion.training.encoder.material.augment import (
     SHORTEST,
     AugmentSettings,
     augment,

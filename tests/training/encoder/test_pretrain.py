@@ -7,10 +7,10 @@ import torch
 
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.nets.sequence_encoder import EncoderSettings
-from facemotion.training.encoder.augment import AugmentSettings
-from facemotion.training.encoder.dataset import TrainingSource, make_training_set
+from facemotion.training.encoder.material.augment import AugmentSettings
+from facemotion.training.encoder.material.dataset import TrainingSource, make_training_set
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.pretrain import cut_subclip, draw_subclips
-from facemotion.training.encoder.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, SubclipSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.training.run_folder import RunFolder

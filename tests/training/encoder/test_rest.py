@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion.nets.sequence_encoder import EncoderSettings
-from facemotion.training.encoder import rest
-from facemotion.training.encoder.augment import AugmentSettings
-from facemotion.training.encoder.dataset import TrainingSource, draw_batch, make_training_set
 from facemotion.training.encoder.losses import gate_loss
-from facemotion.training.encoder.rest import StillFaces, add_rest, ends_at_rest, film_slower, mark_moving
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.material import rest
+from facemotion.training.encoder.material.augment import AugmentSettings
+from facemotion.training.encoder.material.dataset import TrainingSource, draw_batch, make_training_set
+from facemotion.training.encoder.material.rest import StillFaces, add_rest, ends_at_rest, film_slower, mark_moving
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, train_encoder
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray

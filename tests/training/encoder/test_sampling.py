@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemotion.errors import TrainingError
-from facemotion.training.encoder.sampling import BatchSampler, SamplerSettings, number_labels
+from facemotion.training.encoder.material.sampling import BatchSampler, SamplerSettings, number_labels
 from facemotion.types import ClipKind, ClipRecord
 
 

@@ -5,10 +5,10 @@ from collections import Counter
 
 import numpy as np
 
-from facemotion.training.encoder.dataset import TrainingSource, draw_batch, make_training_set
-from facemotion.training.encoder.sampling import SamplerSettings, number_labels
+from facemotion.training.encoder.material.dataset import TrainingSource, draw_batch, make_training_set
+from facemotion.training.encoder.material.sampling import SamplerSettings, number_labels
+from facemotion.training.encoder.material.splice import BLEND, CUT, make_up, splice
 from facemotion.training.encoder.settings import TrainingSettings
-from facemotion.training.encoder.splice import BLEND, CUT, make_up, splice
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 RECORDS = [

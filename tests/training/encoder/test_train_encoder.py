@@ -18,9 +18,9 @@ from facemotion.errors import ModelMismatchError, SettingsError, TrainingError
 from facemotion.evaluation.measures import average_precision, curve, prevalence
 from facemotion.evaluation.trials import score_pairs
 from facemotion.nets.sequence_encoder import EncoderSettings
-from facemotion.training.encoder.augment import AugmentSettings
-from facemotion.training.encoder.dataset import TrainingSet, TrainingSource, make_training_set
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.material.augment import AugmentSettings
+from facemotion.training.encoder.material.dataset import TrainingSet, TrainingSource, make_training_set
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import LossSettings, OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, learning_rate, load_encoder, train_encoder
 from facemotion.training.run_folder import RunFolder

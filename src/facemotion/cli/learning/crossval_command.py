@@ -44,7 +44,7 @@ def crossval(
             held_out_trials,
             summarise,
         )
-        from facemotion.training.encoder.dataset import (
+        from facemotion.training.encoder.material.sources import (
             load_people_response,
             load_recorded,
             load_simulated,

@@ -43,11 +43,15 @@ def tables(
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
     from facemotion.models import Models
+    from facemotion.synth.sets.frozen import check_folder, frozen_set
     from facemotion.system.files import room_for, write_whole
     from facemotion.system.processes import workers
 
     settings, models = read_toml(TableSettings, config), Models.configured()
     manifest = load_clips(settings)
+    if settings.synth_59:
+        with Progress("clips checked", quiet=json) as progress:
+            check_folder(manifest.folder, frozen_set(settings.synth_59), progress)
     runs = plan_runs(settings, models)
     possible = choose_runs(runs, manifest)
     chosen = choose_runs(possible, manifest, only or ())

@@ -41,8 +41,8 @@ def encoder(
     from facemotion.errors import MissingExtraError
 
     try:
-        from facemotion.training.encoder.dataset import load_training_set
         from facemotion.training.encoder.export import export_encoder, write_card
+        from facemotion.training.encoder.material.sources import load_training_set
         from facemotion.training.encoder.settings import TrainingSettings
         from facemotion.training.encoder.train import train_encoder
         from facemotion.training.run_folder import RunFolder

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from facemotion.signals import Times, frames_to_encode, resample
-from facemotion.training.encoder.augment import SHORTEST, TimedValues, augment
-from facemotion.training.encoder.dataset import Batch, TrainingSet
+from facemotion.training.encoder.material.augment import SHORTEST, TimedValues, augment
+from facemotion.training.encoder.material.dataset import Batch, TrainingSet
 from facemotion.training.encoder.settings import TrainingSettings
 from facemotion.types import FloatArray
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from facemotion.config import option
 from facemotion.nets.sequence_encoder import EncoderSettings
 from facemotion.synth.points.simulate import SimulationSettings
-from facemotion.training.encoder.augment import AugmentSettings
 from facemotion.training.encoder.losses import LossSettings
-from facemotion.training.encoder.sampling import SamplerSettings
+from facemotion.training.encoder.material.augment import AugmentSettings
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.types import ClipKind
 
 TRAINED_ON = "train"  # the part of the data engine's people, motions and takes that an encoder may learn from
@@ -60,6 +60,17 @@ class OptimiserSettings:
 
 
 @dataclass(frozen=True)
+class StoppingSettings:
+    """End before the last batch when people who aren't trained on gain no more; the best weights are the result."""
+
+    people: float = option(
+        0.0, "share of the first source's people who are watched, not trained on; 0: all steps", minimum=0, maximum=0.5
+    )
+    every: int = option(100, "batches between two looks at them", minimum=1)
+    patience: int = option(5, "looks without a gain after which training ends", minimum=1)
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """A run of `facemotion train encoder`."""
 
@@ -88,6 +99,7 @@ class TrainingSettings:
     loss: LossSettings = field(default_factory=LossSettings)
     subclips: SubclipSettings = field(default_factory=SubclipSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    stopping: StoppingSettings = field(default_factory=StoppingSettings)
 
     def __post_init__(self) -> None:
         if self.simulation is not None and self.simulation.people.part != TRAINED_ON:

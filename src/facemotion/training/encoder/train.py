@@ -18,15 +18,17 @@ from facemotion.nets.blocks import silence
 from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.signals import frames_to_encode, resample
-from facemotion.training.encoder.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.encoder.losses import batch_loss, gate_loss
+from facemotion.training.encoder.material.dataset import TrainingSet, draw_batch, pad
 from facemotion.training.encoder.pretrain import draw_subclips
 from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
+from facemotion.training.encoder.watch import Looks
 from facemotion.training.run_folder import Checkpoint, RunFolder, asks_to_stop
 from facemotion.types import FeatureSequence, FloatArray
 
 DRAWS = {"motions": draw_batch, "subclips": draw_subclips}  # by the settings' task
-AVERAGE = "average"  # name of the averaged network, the result, in a checkpoint
+AVERAGE = "average"  # name of the averaged network in a checkpoint, the result unless people are watched
+BEST = "best"  # name of the averaged network as it was when the watched people had the best figure
 GROUPS = 8  # of clips of like length in a batch
 Progress = Callable[[int, float], None]  # steps done, loss
 
@@ -41,13 +43,15 @@ def train_encoder(
 
     Args:
         settings: all that the result depends on.
-        data: clips with features.
+        data: clips with features, and the people who are watched.
         run: where to keep checkpoints and the curve; nothing is kept if not given.
         progress: called after every step; a KeyboardInterrupt that it raises ends the run after a checkpoint.
     Returns:
-        The trained network, on the CPU, in evaluation mode.
+        The trained network, on the CPU, in evaluation mode; where people are watched, the one that they fared best
+        with.
     Raises:
-        TrainingError: the loss is no longer a number, or the run folder doesn't fit.
+        TrainingError: the loss is no longer a number, the watched people can't be measured, or the run folder doesn't
+            fit.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -63,10 +67,13 @@ def train_encoder(
         averaged = copy.deepcopy(net)
         optimiser = _adamw(net, settings.optimiser)
         kept = {"net": net, AVERAGE: averaged}
+        if data.watched is not None:
+            kept[BEST] = copy.deepcopy(net)
         step = _resume(checkpoint, kept, optimiser, data, clips_digest) if checkpoint else 0
+        looks = Looks(settings.stopping, data.watched, run, step)
         curve: list[tuple[int, float, float]] = []
         net.train()
-        while step < settings.optimiser.steps:
+        while step < settings.optimiser.steps and not looks.are_over:
             rng = np.random.default_rng([settings.seed, step])
             torch.manual_seed(int(rng.integers(2**62)))
             rate = learning_rate(step, settings.optimiser)
@@ -92,8 +99,11 @@ def train_encoder(
 
             step += 1
             curve.append((step, loss.item(), rate))
+            due = looks.are_due(step)
+            if data.watched is not None and due and looks.add(step, embed(averaged, data.watched.sequences)):
+                kept[BEST].load_state_dict(averaged.state_dict())
             stop = asks_to_stop(progress, step, loss.item())
-            if run and (stop or step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
+            if run and (stop or due or step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
                 if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
                     raise TrainingError(
                         f"Weights are no numbers at step {step}; start another run with a lower learning rate. The "
@@ -114,7 +124,7 @@ def train_encoder(
                 curve = []
             if stop:
                 raise KeyboardInterrupt
-    return averaged.cpu().eval()
+    return kept[BEST if data.watched is not None else AVERAGE].cpu().eval()
 
 
 def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
@@ -135,7 +145,7 @@ def restore_encoder(checkpoint: Checkpoint, settings: EncoderSettings) -> Sequen
         TrainingError: it is of another architecture than its settings.
     """
     net = SequenceEncoder(checkpoint.dimension, settings)
-    checkpoint.load_into(net, AVERAGE)
+    checkpoint.load_into(net, BEST if checkpoint.has(BEST) else AVERAGE)
     return net.eval()
 
 
@@ -171,13 +181,13 @@ def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int
     if any(sequence.values.shape[1] != net.dimension for sequence in sequences):
         raise ModelMismatchError(f"The encoder takes {net.dimension} features a frame; extract the clips anew.")
     net.eval()
-    spotting = net.settings.spotting
+    device, spotting = next(net.parameters()).device, net.settings.spotting
     clips = [resample(*frames_to_encode(sequence, spotting=spotting)) for sequence in sequences]
     order = np.argsort([len(clip) for clip in clips], kind="stable")
     vectors = np.empty((len(clips), net.settings.embedding), np.float32)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        vectors[chosen] = net(*pad([clips[i] for i in chosen])).numpy()
+        vectors[chosen] = net(*(t.to(device) for t in pad([clips[i] for i in chosen]))).cpu().numpy()
     return vectors
 
 

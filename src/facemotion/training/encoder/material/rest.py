@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.signals import RATE, Times, interpolate, resample
-from facemotion.training.encoder.augment import SHORTEST, AugmentSettings, Moving, TimedValues
+from facemotion.training.encoder.material.augment import SHORTEST, AugmentSettings, Moving, TimedValues
 from facemotion.types import FeatureSequence, FloatArray
 
 DIRECTIONS = 12  # in which a still face seems to move most; what is left is noise of single points

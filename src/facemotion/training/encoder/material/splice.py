@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.training.encoder.augment import SHORTEST, TimedValues
-from facemotion.training.encoder.sampling import Labels
+from facemotion.training.encoder.material.augment import SHORTEST, TimedValues
+from facemotion.training.encoder.material.sampling import Labels
 
 CUT = (0.3, 0.7)  # where a motion may be cut, as a share of its frames
 BLEND = 0.12  # seconds in which the jump at the cut dies away; a face can't jump

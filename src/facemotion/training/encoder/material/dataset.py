@@ -8,22 +8,16 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from facemotion.data.cache import FeatureCache, fingerprint_clip, read_features
-from facemotion.data.manifest import check_manifest, read_manifest
-from facemotion.errors import DataError, ModelMismatchError, TrainingError
-from facemotion.features import MESH
+from facemotion.data.cache import fingerprint_clip
+from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.signals import RATE, Times, active_span, frames_to_encode, resample
-from facemotion.synth.people.assets import Assets
-from facemotion.synth.points.response import MeshResponse
-from facemotion.synth.points.simulate import response_of, simulate
-from facemotion.training.encoder.augment import Span, augment
-from facemotion.training.encoder.rest import (
+from facemotion.training.encoder.material.augment import Span, augment
+from facemotion.training.encoder.material.rest import (
     MARGIN,
     MOST_CLIPS,
     StillFaces,
@@ -32,9 +26,9 @@ from facemotion.training.encoder.rest import (
     film_slower,
     mark_moving,
 )
-from facemotion.training.encoder.sampling import BatchSampler, Labels, SamplerSettings, number_labels
+from facemotion.training.encoder.material.sampling import BatchSampler, Labels, SamplerSettings, number_labels
+from facemotion.training.encoder.material.splice import make_up, splice
 from facemotion.training.encoder.settings import TrainingSettings
-from facemotion.training.encoder.splice import make_up, splice
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray
 
 
@@ -49,6 +43,7 @@ class TrainingSet:
         spread: (D,) float32 standard deviation of each feature over all frames.
         fitted_on: fingerprints of the clips that the response of simulated people was fitted on.
         resting: recordings that begin and end with rest; this rest is put round other clips.
+        watched: clips of further people, who only say when to stop; None where nobody does.
     """
 
     records: tuple[ClipRecord, ...]
@@ -58,6 +53,7 @@ class TrainingSet:
     spread: FloatArray
     fitted_on: frozenset[str] = frozenset()
     resting: tuple[FeatureSequence, ...] = ()
+    watched: TrainingSource | None = None
     _spans: dict[int, Span] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -70,8 +66,9 @@ class TrainingSet:
         """Digest of the clips' records and features, in their order; sets with the same digest are the same
         material.
         """
-        total = hashlib.blake2b(digest_records(self.records).encode(), digest_size=32)
-        for sequence in (*self.sequences, *self.resting):
+        watched = self.watched or NOBODY
+        total = hashlib.blake2b(digest_records((*self.records, *watched.records)).encode(), digest_size=32)
+        for sequence in (*self.sequences, *self.resting, *watched.sequences):
             total.update(sequence.values.tobytes())
             total.update(sequence.times.tobytes())
         return total.hexdigest()
@@ -79,7 +76,8 @@ class TrainingSet:
     @property
     def fingerprints(self) -> frozenset[str]:
         """Of every clip that training depends on, see `fingerprint_clip`."""
-        return frozenset(map(fingerprint_clip, (*self.sequences, *self.resting))) | self.fitted_on
+        watched = (self.watched or NOBODY).sequences
+        return frozenset(map(fingerprint_clip, (*self.sequences, *self.resting, *watched))) | self.fitted_on
 
     @property
     def dimension(self) -> int:
@@ -137,12 +135,18 @@ class TrainingSource:
         return dataclasses.replace(self, records=records, sequences=sequences)
 
 
-def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") -> TrainingSet:
+NOBODY = TrainingSource((), (), SamplerSettings())
+
+
+def make_training_set(
+    sources: Sequence[TrainingSource], task: str = "motions", watched: TrainingSource | None = None
+) -> TrainingSet:
     """Join sources, each with its sampler; subjects of two sources are two people, whatever their names.
 
     Args:
         sources: the clips to train on.
         task: as in the settings; a task without labels needs no pair of takes.
+        watched: people of the same front end who say when to stop.
     Raises:
         ModelMismatchError: features of two front ends.
         TrainingError: no source, or one without a pair to learn from.
@@ -170,7 +174,7 @@ def make_training_set(sources: Sequence[TrainingSource], task: str = "motions") 
         raise TrainingError("Some features are too large to be trained on; extract the clips anew.")
     fitted_on = frozenset().union(*(source.fitted_on for source in sources))
     resting = tuple(sequence for source in sources for sequence in source.resting)
-    return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on, resting)
+    return TrainingSet(records, sequences, joined, tuple(samplers), spread, fitted_on, resting, watched)
 
 
 def _spread(sequences: Sequence[FeatureSequence]) -> FloatArray:
@@ -183,95 +187,6 @@ def _spread(sequences: Sequence[FeatureSequence]) -> FloatArray:
             away = sequence.values - first
             count, total, squares = count + len(away), total + away.sum(axis=0), squares + (away**2).sum(axis=0)
         return np.asarray(np.sqrt((squares / count - (total / count) ** 2).clip(0)), np.float32)
-
-
-def load_training_set(settings: TrainingSettings, frontend_id: str) -> TrainingSet:
-    """Read the manifests of the settings, check them, and take their features from the cache.
-
-    Raises:
-        ManifestError, DataError, AssetError: see `load_recorded` and `load_simulated`.
-        TrainingError: nothing to learn.
-    """
-    response = load_people_response(settings, frontend_id)
-    sources = [*load_recorded(settings, frontend_id), *load_simulated(settings, response, frontend_id)]
-    return make_training_set(sources, settings.task)
-
-
-def load_recorded(settings: TrainingSettings, frontend_id: str) -> list[TrainingSource]:
-    """The manifests of the settings, checked, with their features from the cache.
-
-    Raises:
-        ManifestError: see `check_manifest`.
-        DataError: a clip wasn't extracted yet.
-        TrainingError: the settings name recordings with rest, but no source.
-    """
-    cache = FeatureCache(Path(settings.features), frontend_id)
-    sources: list[TrainingSource] = []
-    for source in settings.sources:
-        manifest = read_manifest(Path(source.manifest))
-        check_manifest(manifest, labelled=settings.task == "motions")
-        chosen = manifest.select(split=source.split or None, kinds=source.kinds)
-        chosen = chosen.leave_out(source.without_subjects, source.without_motions)
-        acquired, sequences = read_features(cache, chosen)
-        sources.append(TrainingSource(acquired.records, sequences, source.batch))
-    if settings.resting:
-        if not sources:
-            raise TrainingError("Rest is given to clips of sources; name one, or leave resting out.")
-        _, rested = read_features(cache, read_manifest(Path(settings.resting)))
-        sources[0] = dataclasses.replace(sources[0], resting=tuple(rested))
-    return sources
-
-
-def check_simulation(settings: TrainingSettings) -> None:
-    """See that simulated people, if any are wanted, fit the features of the settings.
-
-    Raises:
-        DataError: the extractor isn't the face mesh, whose points are all that simulated people have.
-    """
-    if settings.simulation is not None and settings.extractor != MESH:
-        raise DataError(
-            f"Simulated people have points of {MESH} alone, no features of {settings.extractor}; leave "
-            "[simulation] out or train on the mesh."
-        )
-
-
-def load_people_response(settings: TrainingSettings, frontend_id: str) -> MeshResponse | None:
-    """The response of the simulated people of the settings; None where there are no people, or they have none.
-
-    Raises:
-        DataError: as in `check_simulation` and `load_response`.
-    """
-    check_simulation(settings)
-    return response_of(settings.simulation, frontend_id) if settings.simulation is not None else None
-
-
-def load_simulated(settings: TrainingSettings, response: MeshResponse | None, frontend_id: str) -> list[TrainingSource]:
-    """The simulated people of the settings, or none. They are used for training, never for tests.
-
-    Args:
-        settings: the settings of the training.
-        response: the response of `load_people_response`.
-        frontend_id: the front end of the recorded features.
-    Raises:
-        DataError: as in `check_simulation`.
-        AssetError: the assets aren't there.
-    """
-    check_simulation(settings)
-    if settings.simulation is None:
-        return []
-    records, sequences = simulate(settings.simulation, response, Assets.find(), frontend_id)
-    fitted_on = response.fingerprints if response is not None else frozenset()
-    return [TrainingSource(records, sequences, settings.simulation_batch, fitted_on)]
-
-
-def refuse_fitted(response: MeshResponse | None, held_out: Sequence[FeatureSequence]) -> None:
-    """Check that the response of simulated people wasn't fitted on clips that folds hold out.
-
-    Raises:
-        DataError: it was fitted on one of them.
-    """
-    if response is not None and response.fingerprints & set(map(fingerprint_clip, held_out)):
-        raise DataError("The response of [simulation] was fitted on clips that folds hold out; fit it on other people.")
 
 
 @dataclass(frozen=True, eq=False)
