@@ -124,8 +124,13 @@ def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -
         "near miss, other order",
         "Number of enrolment takes",
         "a guess",
+        "One sitting, and two",
     ):
         assert words in page
+    for row in told["table 1"]:
+        one, two = row["sittings"]["one"], row["sittings"]["two"]
+        # Two of three takes are of the first sitting. Two motions give 2 of 6 + 1 pairs there, and 4 of 4 x 2 across.
+        assert (one["prevalence"], two["prevalence"]) == (pytest.approx(2 / 7), pytest.approx(4 / 8))
 
     # All is there: nothing is trained again, and no checkpoint is left lying about.
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}

@@ -1,4 +1,4 @@
-"""The paper's tables and what it leaves out, from the held-out clips of every run: figures, then Markdown."""
+"""The figures of the paper's tables and of what it leaves out, from the held-out clips of every run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from facemotion.evaluation.bootstrap import bootstrap
 from facemotion.evaluation.enrolment_takes import enrolment_trials
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, fnmr_at_fmr, prevalence
 from facemotion.evaluation.report import kind_figures
-from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials
+from facemotion.evaluation.trials import PairPolicy, join_trials, matrix_trials, pair_clips, select_trials
 from facemotion.experiments.crossval import fold_figures
 from facemotion.experiments.held_out import HeldOut
-from facemotion.experiments.paper_plan import CONTROLS, DTW, MAIN
+from facemotion.experiments.paper_plan import DTW, MAIN
 from facemotion.types import IMPOSTOR_KINDS, ClipKind, ClipRecord, ScoredTrials, TrialKind
 
 Json = dict[str, Any]
@@ -153,6 +153,7 @@ def _row(
             "pooled": {key: dataclasses.asdict(own) for key, own in intervals.items()},
             "fnmr": _fnmr(pooled),
         }
+    row["sittings"] = _sittings(folds, records, kind)
     if paper:
         row["paper"] = {"average_precision": paper[0], "peak_f1": paper[1]}
     return row
@@ -170,6 +171,29 @@ def _stopped(name: str, folds: Sequence[HeldOut]) -> Json | None:
         "best": statistics.fmean(max(own for _, own in fold.looks) for fold in folds),
         "curve": [{"step": s, "average_precision": statistics.fmean(own), "folds": len(own)} for s, own in at.items()],
     }
+
+
+def _sittings(folds: Sequence[HeldOut], records: Sequence[ClipRecord], kind: str) -> Json:
+    """Pairs of a person's clips of one sitting, and of two, each alone; nothing where nobody came a second time."""
+    parts: dict[str, list[ScoredTrials]] = {"one": [], "two": []}
+    for fold, trials in zip(folds, fold_trials(folds, records, [kind]), strict=True):
+        own = [records[place] for place in fold.places if records[place].kind == kind]
+        first, second, _ = pair_clips(own, "within-subject")
+        sessions = np.array([record.session for record in own])
+        same = sessions[first] == sessions[second]
+        parts["one"].append(select_trials(trials, same))
+        parts["two"].append(select_trials(trials, ~same))
+    if not any(len(own) for own in parts["two"]):
+        return {}
+    told: Json = {}
+    for name, own in parts.items():
+        accepted = curve(join_trials(own))
+        told[name] = {
+            "average_precision": average_precision(accepted),
+            "eer": equal_error_rate(accepted)[0],
+            "prevalence": prevalence(accepted),
+        }
+    return told
 
 
 def _by_kind(held: Held, records: Sequence[ClipRecord], names: Sequence[str]) -> list[Json]:
@@ -214,126 +238,3 @@ def _enrolment(folds: Sequence[HeldOut], records: Sequence[ClipRecord], most: in
             }
         )
     return table
-
-
-def write_markdown(tables: Json, source: str) -> str:
-    """The tables as Markdown text.
-
-    Args:
-        tables: of `make_tables`. source: the data, in words.
-    """
-    lines = [
-        "# Tables",
-        "",
-        f"{source}: {tables['subjects']} subjects, "
-        + ", ".join(f"{n} {kind}" for kind, n in tables["clips"].items())
-        + f" clips, of which {', '.join(f'{n} {kind}' for kind, n in tables['tested'].items())} could be acquired and "
-        f"were tested; {tables['folds']} folds without a common subject. Average precision (AP), peak F1 and EER are "
-        "means over folds, ± their standard deviation. A figure of all folds' trials together has its 95% interval "
-        "over subjects; the networks stay the same in it. Pairs are inside a subject, as in the paper, unless a table "
-        "says otherwise. Prevalence is the AP of a guess. No clip is both trained on and tested. The person who makes "
-        "a mimic may have been trained on with other clips. `dtw` warps the points of `landmarks`. Written by "
-        "`facemotion tables`.",
-    ]
-    titles = {
-        "table 1": "The paper's Table 1: extractor, loss, trimming; facial motions",
-        "table 2": "The paper's Table 2: trained on, tested on",
-        "features": "What the encoder is given",
-        "networks": "Networks, and time warping",
-        "ours": "Other recipes",
-    }
-    for key, title in titles.items():
-        if tables[key]:
-            lines += ["", f"## {title}", "", *_rows(tables[key], lips=key in ("table 2", "ours"))]
-    lines += ["", "## At one threshold", "", *_thresholds([row for key in titles for row in tables[key]])]
-    if tables.get("stopped"):
-        lines += ["", "## How long each was trained", "", *_lengths(tables["stopped"])]
-    lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
-    for name, rows in tables["enrolment takes"].items():
-        if not rows:
-            continue  # no motion has two takes
-        lines += ["", f"## Number of enrolment takes ({name})", ""]
-        lines += ["| takes | AP | EER | prevalence |", "|---|---|---|---|"]
-        lines += [
-            f"| {r['takes']} | {r['average_precision']:.3f} | {r['eer']:.3f} | {r['prevalence']:.3f} |" for r in rows
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
-    paper = any("paper" in row for row in rows)
-    head = ["run", *(["tested on"] if lips else []), "AP", "AP of all folds together", "peak F1", "EER"]
-    head += ["prevalence", "AP, all pairs"]
-    head += ["paper's AP", "paper's F1"] if paper else []
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        own, every = row["within-subject"], row.get("all")
-        mean, deviation, pooled = own["mean"], own["deviation"], own["pooled"]["average_precision"]
-        cells = [row["run"], *([row["tested on"]] if lips else [])]
-        cells += [
-            f"{mean['average_precision']:.3f} ± {deviation['average_precision']:.3f}",
-            f"{pooled['value']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f})",
-            f"{mean['peak_f1']:.3f}",
-            f"{mean['eer']:.3f}",
-            f"{mean['prevalence']:.3f}",
-            f"{every['mean']['average_precision']:.3f}" if every else "not measured",
-        ]
-        if paper:
-            told = row.get("paper")
-            cells += [f"{told['average_precision']:.3f}", f"{told['peak_f1']:.3f}"] if told else ["", ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def _thresholds(rows: Sequence[Json]) -> list[str]:
-    lines = [
-        "F1, FMR and FNMR are means over folds. The threshold of a fold is the one that gives the other folds together "
-        f"their peak F1. The last column is the FNMR where all folds' trials together have an FMR of {FMR:.0%}.",
-        "",
-        f"| run | tested on | F1 | FMR | FNMR | FNMR at FMR {FMR:.0%} |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in {(row["run"], row["tested on"]): row for row in rows}.values():
-        mean, fnmr = row["within-subject"]["mean"], row["within-subject"]["fnmr"]
-        cells = [f"{mean[name]:.3f}" for name in ("f1", "fmr", "fnmr")]
-        cells.append("too few trials" if fnmr is None else f"{fnmr:.3f}")
-        lines.append("| " + " | ".join([row["run"], row["tested on"], *cells]) + " |")
-    return lines
-
-
-def _lengths(rows: Sequence[Json]) -> list[str]:
-    lines = [
-        "Some of each fold's training people weren't trained on but watched. Training ended when they gained no more, "
-        "and the weights with which they fared best were tested on the people held out. AP is that of the watched "
-        "people, so it chose the weights.",
-        "",
-        "| run | steps, median | fewest | most | AP of the watched people |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows:
-        steps = row["steps"]
-        cells = [f"{statistics.median(steps):.0f}", f"{min(steps)}", f"{max(steps)}", f"{row['best']:.3f}"]
-        lines.append("| " + " | ".join([row["run"], *cells]) + " |")
-    return lines
-
-
-def _kinds(rows: Sequence[Json]) -> list[str]:
-    kinds = [kind for kind in IMPOSTOR_KINDS if any(kind in row for row in rows)]
-    lines = [
-        "AP (EER) with impostors of one kind alone, against the genuine trials of the motions that they try. Clips "
-        f"without their order ({', '.join(CONTROLS)}) go through the same encoder. Features pooled over time go "
-        "through no encoder.",
-        "",
-        "| system | " + " | ".join(kinds) + " |",
-        "|---|" + "---|" * len(kinds),
-    ]
-    for row in rows:
-        cells = [
-            f"{row[kind]['average_precision']:.3f} ({row[kind]['eer']:.3f})" if kind in row else "" for kind in kinds
-        ]
-        name = f"{row['run']}: {row['system']}" if row["system"] else row["run"]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    guess = next((row for row in rows if all(kind in row for kind in kinds)), None)
-    if guess:
-        lines.append("| a guess | " + " | ".join(f"{guess[kind]['prevalence']:.3f} (0.500)" for kind in kinds) + " |")
-    return lines

@@ -36,9 +36,10 @@ def tables(
     from facemotion.errors import MissingExtraError
 
     try:
+        from facemotion.experiments.paper_page import write_markdown
         from facemotion.experiments.paper_plan import TableSettings, choose_runs, load_clips, plan_runs
         from facemotion.experiments.paper_runs import check_features, kept_runs, train_runs
-        from facemotion.experiments.paper_tables import make_tables, write_markdown
+        from facemotion.experiments.paper_tables import make_tables
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
     from facemotion.config import read_toml
