@@ -40,6 +40,13 @@ def test_no_room_is_crowded(path):
     assert len(path.read_text("utf-8").splitlines()) <= 400
 
 
+def test_no_file_beside_the_package_is_longer_than_one_of_it():
+    paths = [path for folder in ("tests", "benchmarks", "tools", "examples") for path in (ROOT / folder).rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in paths}
+    assert len(lengths) > 200
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
+
+
 def test_no_room_has_more_than_a_dozen_files():
     """The package's own folder is the list of rooms, some of them of one file; it has its own limit."""
     files = Counter(path.parent for path in SOURCES if path.stem != "__init__")

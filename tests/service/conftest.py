@@ -33,6 +33,7 @@ from facemotion.store.sql import SqlStore
 from facemotion.types import Embedding, FeatureSequence
 from facemotion.verifier import EarlierEncoder, Verifier
 
+from .live_client import messages
 from .webhook_receiver import Receiver, receiving
 
 PREFIX = {"verify": "v", "enrol": "e", "admin": "a"}
@@ -240,3 +241,9 @@ def talk(film: Callable[..., bytes]) -> list[bytes]:
 def brow(film: Callable[..., bytes]) -> list[bytes]:
     """Three takes of another motion."""
     return [film("brow", seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="session")
+def takes(film: Callable[..., bytes]) -> list[list[bytes]]:
+    """Four takes of one motion, as messages of the live socket."""
+    return [messages(film("talk", seed)) for seed in range(30, 34)]

@@ -11,7 +11,7 @@ from facemotion.service.live import session
 from facemotion.service.settings import ChallengeSettings, ServiceSettings
 
 from .conftest import Server, running
-from .test_live import Socket, jpeg, messages
+from .live_client import Socket, jpeg, messages
 
 
 @pytest.fixture(scope="module")

@@ -3,84 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from facemotion.config import load_settings
 from facemotion.media import load_clip
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.migrate import open_database
-from facemotion.service.settings import AttemptSettings, LimitSettings, ServerSettings, ServiceSettings
+from facemotion.service.settings import AttemptSettings, LimitSettings, ServiceSettings
 
 from .conftest import Server, running
-
-
-def jpeg(frame: NDArray[np.uint8], seconds: float) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(frame).save(out, "JPEG", quality=92)
-    return struct.pack("<d", seconds) + out.getvalue()
-
-
-def messages(clip: bytes) -> list[bytes]:
-    loaded = load_clip(clip)
-    return [jpeg(frame, 100 + seconds) for frame, seconds in zip(loaded.frames, loaded.times, strict=True)]
-
-
-class Socket:
-    """One live session of a client."""
-
-    def __init__(self, server: Server, user: str, purpose: str = "verify", nonce: str = "", role: str = "verify"):
-        nonce = nonce or server.nonce(user, purpose, role)
-        self._open = ExitStack()
-        self.socket = self._open.enter_context(connect(server.url.replace("http", "ws") + "/v1/live"))
-        with suppress(ConnectionClosed):  # a full service closes at once; why is still to be heard
-            self.socket.send(json.dumps({"user": user, "nonce": nonce, "purpose": purpose}))
-
-    def take(self, frames: list[bytes], patient: bool = True) -> list[dict]:
-        """Send a take; a patient client waits for the answer to each frame."""
-        answers = []
-        for frame in frames:
-            self.socket.send(frame)
-            if patient:
-                answers.append(self.hear())
-        return answers
-
-    def say(self, word: str) -> None:
-        self.socket.send(json.dumps({word: True}))
-
-    def hear(self) -> dict:
-        return json.loads(self.socket.recv(timeout=20))
-
-    def until(self, *fields: str) -> dict:
-        """The first message with one of these fields."""
-        while True:
-            heard = self.hear()
-            if any(field in heard for field in fields):
-                return heard
-
-    def __enter__(self) -> Socket:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-
-@pytest.fixture(scope="module")
-def takes(film: Callable[..., bytes]) -> list[list[bytes]]:
-    return [messages(film("talk", seed)) for seed in range(30, 34)]
+from .live_client import Socket, jpeg, messages, wait_for_failures
 
 
 @pytest.fixture(scope="module")
@@ -278,59 +219,6 @@ def test_live_sessions_and_clips_share_their_threads(tmp_path, takes, talk, sess
     assert any(name.startswith("analysis") for name in names)
 
 
-@contextmanager
-def visitor(server: Server, **more: Any) -> Iterator[ClientConnection]:
-    with connect(server.url.replace("http", "ws") + "/v1/live", **more) as socket:
-        socket.send(json.dumps({"purpose": "try"}))
-        yield socket
-
-
-def compare(server: Server, first: list[bytes], second: list[bytes]) -> dict:
-    """What a visitor is told of two takes."""
-    with visitor(server) as socket:
-        for number, take in enumerate((first, second)):
-            for frame in take:
-                socket.send(frame)
-                assert "guidance" in json.loads(socket.recv(timeout=20))
-            socket.send(json.dumps({"done": True}))
-            answer = json.loads(socket.recv(timeout=20))
-            if number == 0:
-                assert answer == {"takes": 1, "dropped": 0}
-    return answer
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_a_visitor_learns_whether_two_takes_match_and_where_they_differ(server, takes, brow, same):
-    comparison = compare(server, takes[0], takes[1] if same else messages(brow[0]))
-    assert comparison["match"] is same
-    assert comparison["match"] == (comparison["score"] >= comparison["threshold"])
-    first, second = comparison["curves"]
-    assert max(first + second) == 1
-    ends = [(len(first) - 1) / 25, (len(second) - 1) / 25]
-    assert [comparison["pairs"][0][:2], comparison["pairs"][-1][:2]] == [[0, 0], ends]
-    assert all(0 <= apart <= 1 for _, _, apart in comparison["pairs"])
-
-
-def test_a_visitor_leaves_no_trace(server, takes):
-    before = server.call("GET", "/v1/audit?limit=1000").json()["entries"]
-    compare(server, takes[2], takes[3])
-    assert server.call("GET", "/v1/audit?limit=1000").json()["entries"] == before
-
-
-@pytest.mark.parametrize(
-    ("allowed", "origin", "error"),
-    [
-        ("off", None, "RightsError"),
-        ("this-machine", "https://evil.example", "RightsError"),
-        ("anyone", "https://evil.example", "RightsError"),
-    ],
-)
-def test_visitors_who_may_not(tmp_path, session_environment, allowed, origin, error):
-    settings = ServiceSettings(server=ServerSettings(try_it=allowed))
-    with running(tmp_path / "store.db", settings) as server, visitor(server, origin=origin) as socket:
-        assert json.loads(socket.recv(timeout=20))["error"] == error
-
-
 def test_frames_before_go_are_forgotten(enrolled, takes, film):
     placing = [jpeg(np.full((240, 320, 3), 90, np.uint8), number / 25) for number in range(12)]
     with Socket(enrolled, "lea") as socket:
@@ -355,14 +243,6 @@ def test_a_nonce_is_good_once(enrolled, takes):
         socket.take(takes[0][:2])
     with Socket(enrolled, "lea", "verify", nonce) as socket:
         assert socket.hear()["error"] == "NonceError"
-
-
-def wait_for_failures(server: Server, user: str, count: int) -> None:
-    """An attempt is charged when it begins, and forgiven a moment after it was cut off."""
-    deadline = time.monotonic() + 10
-    while server.call("GET", f"/v1/users/{user}").json()["failures"] != count:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_cut_connection_is_no_failure(server, takes):
@@ -438,50 +318,6 @@ def test_a_client_that_sends_faster_than_can_be_looked_at_loses_frames_and_never
     enrolled.call("POST", "/v1/users/lea/unlock")
 
 
-def test_sessions_are_bounded(tmp_path, takes, session_environment):
-    settings = ServiceSettings(limits=LimitSettings(live_sessions=1))
-    with running(tmp_path / "store.db", settings) as server, Socket(server, "lea") as first:
-        first.take(takes[0][:2])
-        with Socket(server, "other") as second:
-            assert second.hear()["error"] == "BusyError"
-
-
-def test_visitors_hold_no_more_than_half_of_the_places(tmp_path, takes, session_environment):
-    settings = ServiceSettings(limits=LimitSettings(live_sessions=2))
-    with running(tmp_path / "store.db", settings) as server, visitor(server) as first:
-        first.send(takes[0][0])
-        assert "guidance" in json.loads(first.recv(timeout=20))
-        with visitor(server) as second:
-            assert json.loads(second.recv(timeout=20))["error"] == "BusyError"
-        with Socket(server, "lea") as socket:
-            assert "guidance" in socket.take(takes[0][:1])[0]
-
-
-def test_sessions_of_one_key_make_room_for_another(tmp_path, takes, session_environment):
-    settings = ServiceSettings(limits=LimitSettings(live_sessions=2))
-    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
-        much = [stack.enter_context(Socket(server, f"user{n}", role="verify")) for n in range(2)]
-        for socket in much:
-            socket.take(takes[0][:1])
-        with Socket(server, "lea", role="enrol") as other:
-            assert "guidance" in other.take(takes[0][:1])[0]
-            assert much[0].hear()["error"] == "BusyError"
-        wait_for_failures(server, "user0", 0)  # who was turned out is charged nothing
-
-
-def test_a_full_house_leaves_the_nonce_good(tmp_path, takes, session_environment):
-    settings = ServiceSettings(limits=LimitSettings(live_sessions=1))
-    with running(tmp_path / "store.db", settings) as server:
-        nonce = server.nonce("lea")
-        with Socket(server, "mia", role="admin") as socket:
-            socket.take(takes[0][:1])
-            with Socket(server, "lea", nonce=nonce) as late:
-                assert late.hear()["error"] == "BusyError"
-        wait_for_failures(server, "mia", 0)
-        with Socket(server, "lea", nonce=nonce) as again:
-            assert "guidance" in again.take(takes[0][:1])[0]
-
-
 def test_a_rejected_session_counts_towards_the_lock(tmp_path, takes, session_environment):
     settings = ServiceSettings(attempts=AttemptSettings(free_failures=1, wait_seconds=600))
     with running(tmp_path / "store.db", settings) as server:
@@ -490,24 +326,3 @@ def test_a_rejected_session_counts_towards_the_lock(tmp_path, takes, session_env
             socket.say("done")
             assert socket.hear()["accepted"] is False
         assert server.call("POST", "/v1/users/lea/nonces", json={"purpose": "verify"}).status_code == 429
-
-
-def test_a_flood_of_words_holds_nobody_else_up(server):
-    with Socket(server, "lea") as socket:
-        for _ in range(3000):
-            socket.say("go")
-        begin = time.perf_counter()
-        assert server.call("GET", "/health", "").status_code == 200
-        assert time.perf_counter() - begin < 1.5
-        socket.say("done")
-        assert socket.until("error")["error"] == "NoFaceError"
-
-
-def test_who_says_nothing_keeps_nobody_out(tmp_path, session_environment):
-    settings = ServiceSettings(limits=LimitSettings(live_sessions=1))
-    address = "/v1/live"
-    with running(tmp_path / "store.db", settings) as server:
-        address = server.url.replace("http", "ws") + address
-        with connect(address), connect(address), Socket(server, "lea") as socket:
-            socket.say("done")
-            assert socket.hear()["error"] == "NoFaceError"
