@@ -111,7 +111,7 @@ def multiply_adds(network: nn.Module, size: int = 112) -> int:
         if isinstance(module, nn.Conv2d):
             total += module.weight[0].numel() * output[0].numel()
         elif isinstance(module, nn.Linear):
-            total += module.weight.numel()
+            total += module.weight.numel() * (output.numel() // output.shape[-1])  # once a pixel where it is over a map
 
     hooks = [module.register_forward_hook(count) for module in network.modules()]
     network.eval()

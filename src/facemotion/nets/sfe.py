@@ -1,4 +1,4 @@
-"""The spatial feature extractors: one MobileFaceNet trunk under a head for landmarks, emotions or both."""
+"""The spatial feature extractors: a trunk, MobileFaceNet as a rule, under a head for landmarks, emotions or both."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from facemotion.nets.mobilefacenet import MobileFaceNet
+from facemotion.nets.mobilevit import MobileViT
 
 LANDMARKS = 136
 EMOTIONS = 7
 TASKS = ("landmarks", "emotions", "both")
+TRUNKS: dict[str, type[MobileFaceNet] | type[MobileViT]] = {"mobilefacenet": MobileFaceNet, "mobilevit": MobileViT}
 
 
 class SpatialExtractor(nn.Module):
@@ -19,20 +21,22 @@ class SpatialExtractor(nn.Module):
     a point by a share of its spread, not of the crop.
 
     Args:
-        task: of TASKS. width: of MobileFaceNet.
+        task: of TASKS.
+        width: multiplies the trunk's channels.
+        network: of TRUNKS.
     Reference: section 2.1 of the paper; both heads at once is the multi-task extractor of its section 4.3.
     """
 
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, task: str = "landmarks", width: float = 1.0) -> None:
+    def __init__(self, task: str = "landmarks", width: float = 1.0, network: str = "mobilefacenet") -> None:
         super().__init__()
         if task not in TASKS:
             raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
-        self.task, self.width = task, width
+        self.task, self.width, self.network = task, width, network
         self.has_landmarks, self.has_emotions = task != "emotions", task != "landmarks"
-        self.trunk = MobileFaceNet(LANDMARKS * self.has_landmarks + EMOTIONS * self.has_emotions, width)
+        self.trunk = TRUNKS[network](LANDMARKS * self.has_landmarks + EMOTIONS * self.has_emotions, width)
         nn.init.normal_(self.trunk.head.weight, std=0.02)
         nn.init.zeros_(self.trunk.head.bias)
         self.register_buffer("mean", torch.full((LANDMARKS,), 0.5))
@@ -44,11 +48,11 @@ class SpatialExtractor(nn.Module):
         self.spread.copy_(landmarks.std(dim=0).clamp_min(1e-3))
 
     def features(self, faces: Tensor) -> Tensor:
-        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, 512 x width)."""
+        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, dimension of the trunk)."""
         return self.trunk.features(faces)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> features (B, 512 x width); landmarks (B, 136), x and y of 68
+        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> features (B, dimension); landmarks (B, 136), x and y of 68
         points in turn, in crop sides from the top left; emotions (B, 7) logits. A head that the task lacks gives
         (B, 0)."""
         features = self.features(faces)

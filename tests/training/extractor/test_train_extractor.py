@@ -191,6 +191,12 @@ def test_a_run_begins_with_the_trunk_of_another(folder: Path, data: StillsSet, t
     assert second.trunk.head.out_features == 143
     with pytest.raises(TrainingError, match="must agree"):
         train_sfe(tiny(folder, begin=str(run.path), width=0.25), data)
+    with pytest.raises(TrainingError, match="is a mobilefacenet, the run itself a mobilevit; they must agree"):
+        train_sfe(tiny(folder, begin=str(run.path), network="mobilevit"), data)
+    edited = run.path / "config.toml"
+    edited.write_text(edited.read_text().replace('network = "mobilefacenet"', 'network = "mobilevit"'))
+    with pytest.raises(TrainingError, match=r"another architecture \(sfe/landmarks/0.125\)"):
+        load_sfe(run)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +285,19 @@ def test_sets_that_teach_nothing(folder: Path, tmp_path: Path) -> None:
         load_stills(tiny(folder, task="both"))
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_exported_file_holds_to_the_network(folder: Path, data: StillsSet, tmp_path: Path, task: str) -> None:
-    net = train_sfe(tiny(folder, task=task), data)
+@pytest.mark.parametrize(
+    ("task", "network", "width"),
+    [
+        pytest.param("landmarks", "mobilefacenet", 0.125, marks=pytest.mark.slow),
+        pytest.param("emotions", "mobilefacenet", 0.125, marks=pytest.mark.slow),
+        ("both", "mobilefacenet", 0.125),
+        ("landmarks", "mobilevit", 0.2),
+    ],
+)
+def test_the_exported_file_holds_to_the_network(
+    folder: Path, data: StillsSet, tmp_path: Path, task: str, network: str, width: float
+) -> None:
+    net = train_sfe(tiny(folder, task=task, network=network, width=width), data)
     path = tmp_path / "sfe.onnx"
     rounding = export_sfe(net, path)
     assert 0 < rounding < 0.2

@@ -44,9 +44,16 @@ class SfeSettings:
 
     seed: int = option(0, "of the weights, the batches and the augmentations", minimum=0)
     task: str = option("landmarks", "SFE-L, SFE-E or the multi-task SFE-MT", choices=("landmarks", "emotions", "both"))
-    width: float = option(1.0, "of MobileFaceNet's channels; 0.5 and 0.25 for small devices", minimum=0.1, maximum=2)
+    network: str = option(
+        "mobilefacenet",
+        "MobileFaceNet as in the paper, or MobileViT of size XXS",
+        choices=("mobilefacenet", "mobilevit"),
+    )
+    width: float = option(1.0, "of the network's channels; 0.5 and 0.25 for small devices", minimum=0.1, maximum=2)
     begin: str = option(
-        "", "run folder, or exported file (.onnx), of the same width that this run begins with; empty for none"
+        "",
+        "run folder, or exported file (.onnx, of MobileFaceNet), of the same network and width that this run begins "
+        "with; empty for none",
     )
     loss: str = option("wing", "of the landmarks", choices=("wing", "smooth-l1"))
     precision: str = option(

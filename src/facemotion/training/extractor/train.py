@@ -142,7 +142,7 @@ def load_sfe(run: RunFolder) -> SpatialExtractor:
     """
     settings, checkpoint = run.read_settings(SfeSettings), run.load()
     _check_kind(checkpoint, settings)
-    net = SpatialExtractor(settings.task, settings.width)
+    net = SpatialExtractor(settings.task, settings.width, settings.network)
     checkpoint.load_into(net, AVERAGE)
     return net.eval()
 
@@ -248,7 +248,7 @@ def _in_bfloat16(settings: SfeSettings, device: torch.device) -> bool:
 
 
 def _new_network(settings: SfeSettings, data: StillsSet) -> SpatialExtractor:
-    net = SpatialExtractor(settings.task, settings.width)
+    net = SpatialExtractor(settings.task, settings.width, settings.network)
     rng = np.random.default_rng(settings.seed)
     if net.has_landmarks:
         stills = data.sources[0]
@@ -288,7 +288,8 @@ def _update_average(averaged: nn.Module, net: nn.Module, decay: float) -> None:
 
 
 def _kind(settings: SfeSettings) -> str:
-    return f"sfe/{settings.task}/{settings.width:g}"
+    network = "" if settings.network == "mobilefacenet" else f"/{settings.network}"
+    return f"sfe/{settings.task}/{settings.width:g}{network}"
 
 
 def _check_kind(checkpoint: Checkpoint, settings: SfeSettings) -> None:

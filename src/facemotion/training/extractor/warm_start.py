@@ -22,9 +22,13 @@ def adopt(net: SpatialExtractor, other: SpatialExtractor) -> None:
     Args:
         net: changed in place; its standardisation of landmarks, that of its own training set, stays.
     Raises:
-        TrainingError: the widths differ.
+        TrainingError: the networks or the widths differ.
     """
     _refuse_width(other.width, net.width)
+    if other.network != net.network:
+        raise TrainingError(
+            f"What this run begins with is a {other.network}, the run itself a {net.network}; they must agree."
+        )
     trunk = {n: t for n, t in other.trunk.state_dict().items() if not n.startswith("head.")}
     net.trunk.load_state_dict(net.trunk.state_dict() | trunk)
     own, theirs = net.trunk.head, other.trunk.head
