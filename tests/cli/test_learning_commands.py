@@ -33,6 +33,7 @@ from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.system.files import file_sha256
 from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.run_folder import RunFolder
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 from .training_world import tiny
@@ -71,6 +72,23 @@ def test_train_then_evaluate(world: Path) -> None:
     table = run("evaluate", scores, "--replicates", 20, "--fmr", 1)
     assert "average precision" in table
     assert "9 genuine and 27 impostor trials of 1 subject" in table
+
+
+def test_a_training_that_stopped_in_time_says_so_and_has_ended(world: Path, tmp_path: Path) -> None:
+    stopping = {"stopping.people": 0.5, "stopping.every": 1, "stopping.patience": 1}
+    nothing_gained = {"sources.0.split": "", "optimiser.steps": 30, "optimiser.learning_rate": 1e-7}
+    config = save(tiny(world), tmp_path / "watched.toml", stopping | nothing_gained)
+    told = run("train", "encoder", config, "--run", tmp_path / "run")
+    steps = RunFolder(tmp_path / "run").load().step
+    assert steps < 30
+    assert f"9 clips for {steps} steps, until the watched people gained no more" in told
+    result = CliRunner().invoke(
+        app,
+        ["evaluate", str(tmp_path / "run"), "--manifest", str(world / "manifest.csv"),
+         "--features", str(world / "features"), "--replicates", "20"],
+    )  # fmt: skip
+    assert "hasn't ended" not in result.output
+    assert "was trained on 18 of these 18 clips" in result.output  # the watched ones count as seen
 
 
 def test_ctrl_c_keeps_what_was_trained(world: Path, tmp_path: Path) -> None:

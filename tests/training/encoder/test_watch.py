@@ -17,7 +17,7 @@ from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.material.sources import join_sources, set_aside
 from facemotion.training.encoder.settings import OptimiserSettings, StoppingSettings, TrainingSettings
 from facemotion.training.encoder.train import embed, load_encoder, train_encoder
-from facemotion.training.encoder.watch import TABLE, Looks, read_looks
+from facemotion.training.encoder.watch import TABLE, Looks, has_ended, read_looks
 from facemotion.training.run_folder import RunFolder
 
 from .test_train_encoder import TINY, corpus
@@ -77,6 +77,8 @@ def test_training_ends_when_they_gain_no_more_and_gives_the_weights_of_their_bes
     assert fared(embed(net, made.watched.sequences), made.watched) == pytest.approx(best, abs=1e-6)
     again, _ = load_encoder(run)
     np.testing.assert_array_equal(embed(net, made.sequences), embed(again, made.sequences))
+    assert has_ended(run, SETTINGS, run.load().step)
+    assert not has_ended(run, SETTINGS, looks[-2][0])
     # The run has ended: nothing is trained when it is asked for again.
     steps: list[int] = []
     train_encoder(SETTINGS, made, run, lambda step, loss: steps.append(step))

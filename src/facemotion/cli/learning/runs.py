@@ -38,6 +38,7 @@ def embed_run(
         from facemotion.data.cache import fingerprint_clip
         from facemotion.training.encoder.settings import TrainingSettings
         from facemotion.training.encoder.train import embed, restore_encoder
+        from facemotion.training.encoder.watch import has_ended
         from facemotion.training.run_folder import RunFolder
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -48,7 +49,7 @@ def embed_run(
     checkpoint, settings = run.load(), run.read_settings(TrainingSettings)
     net = restore_encoder(checkpoint, settings.encoder)
     done, wanted = checkpoint.step, settings.optimiser.steps
-    if done < wanted:
+    if not has_ended(run, settings, done):
         typer.echo(f"facemotion: {path} hasn't ended ({done} of {wanted} steps): figures so far.", err=True)
     chosen = read_manifest(manifest).select(split=split or None)
     acquired, sequences = read_features(FeatureCache(features, checkpoint.made_for), chosen)

@@ -68,17 +68,20 @@ def encoder(
             interrupts.check()
 
         net = train_encoder(settings, data, RunFolder(run), show)
+    steps = RunFolder(run).load().step
     if export:
         export_encoder(net, export)
         card = write_card(export, frontend_id, spotting=settings.encoder.spotting)
     if json:
-        print_json({"run": str(run), "clips": len(data.records), "steps": settings.optimiser.steps, "loss": final})
+        print_json({"run": str(run), "clips": len(data.records), "steps": steps, "loss": final})
         return
-    told = f"Trained on {len(data.records)} clips for {settings.optimiser.steps} steps"
+    told = f"Trained on {len(data.records)} clips for {steps} steps"
     if final is None:
-        told = f"The run had ended before: {len(data.records)} clips, {settings.optimiser.steps} steps"
+        told = f"The run had ended before: {len(data.records)} clips, {steps} steps"
     elif first > 1:
         told += f", the first {first - 1} of them before"
+    if steps < settings.optimiser.steps:
+        told += ", until the watched people gained no more"
     typer.echo(f"{told}; the run is in {run}. Next, on clips that it wasn't trained on:")
     typer.echo(f"  facemotion evaluate {run} --manifest MANIFEST")
     if export:

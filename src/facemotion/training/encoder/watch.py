@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from facemotion.errors import DataError, EvidenceError, TrainingError
 from facemotion.evaluation.measures import average_precision, curve
 from facemotion.evaluation.trials import score_pairs
 from facemotion.training.encoder.material.dataset import TrainingSource
-from facemotion.training.encoder.settings import StoppingSettings
+from facemotion.training.encoder.settings import StoppingSettings, TrainingSettings
 from facemotion.training.run_folder import RunFolder
 from facemotion.types import FloatArray
 
@@ -65,8 +67,7 @@ class Looks:
     @property
     def are_over(self) -> bool:
         """Whether as many looks as the settings allow brought no gain."""
-        precisions = [precision for _, precision in self._rows]
-        return bool(precisions) and len(precisions) - 1 - int(np.argmax(precisions)) >= self._settings.patience
+        return _gain_no_more(self._rows, self._settings)
 
     def _measure(self, vectors: FloatArray) -> float:
         """Average precision of the pairs inside each person, as the paper counts."""
@@ -77,6 +78,27 @@ class Looks:
             raise TrainingError(
                 f"The watched people can't be measured ({error}); watch more under [stopping], or nobody."
             ) from error
+
+
+def has_ended(run: RunFolder, settings: TrainingSettings, step: int) -> bool:
+    """Whether a run is at its end: all steps, or the watched people gain no more.
+
+    Args:
+        run: a run folder.
+        settings: its own.
+        step: of its checkpoint.
+    Raises:
+        TrainingError: its looks are damaged.
+    """
+    if step >= settings.optimiser.steps:
+        return True
+    looks = [look for look in read_looks(run) if look[0] <= step]
+    return bool(settings.stopping.people) and _gain_no_more(looks, settings.stopping)
+
+
+def _gain_no_more(looks: Sequence[tuple[int, float]], settings: StoppingSettings) -> bool:
+    precisions = [precision for _, precision in looks]
+    return bool(precisions) and len(precisions) - 1 - int(np.argmax(precisions)) >= settings.patience
 
 
 def read_looks(run: RunFolder) -> list[tuple[int, float]]:
