@@ -85,6 +85,7 @@ def in_the_browser(playwright: Playwright, server: Server, folder: Path, attempt
         paints.append(page.evaluate(PAINT))
         page.get_by_label("Your user name").fill("anna")
         page.get_by_role("button", name="Let me in").click()
+        page.get_by_role("button", name="I agree").click()
         page.locator("#verdict").wait_for(timeout=90_000)
         script = page.evaluate(
             "performance.getEntriesByType('resource').filter((r) => r.name.endsWith('.js'))"

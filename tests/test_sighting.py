@@ -18,7 +18,7 @@ from facemotion.errors import (
     TooShortError,
 )
 from facemotion.frontend import Acquirer, Frontend
-from facemotion.frontend.sighting import Sighting, check_take, face_features
+from facemotion.frontend.sighting import Sighting, check_take, face_features, moves_now
 from facemotion.media import load_clip
 
 SAMPLE = Path(__file__).parents[1] / "src" / "facemotion" / "samples" / "anna-wink-pout-1.mp4"
@@ -93,3 +93,13 @@ def test_every_guard_names_what_is_wrong(frontend, sighting):
         judge(sighting.select(np.zeros(26, int), sighting.times))
     with pytest.raises(RigidMotionError, match="photograph"):
         judge(sighting, Settings(quality=QualitySettings(min_own_motion=100.0)))
+
+
+def test_a_face_is_said_to_move_while_it_makes_its_motion_and_not_while_it_rests(frontend, clip, sighting):
+    """At its beginning the face rests; after two seconds an eye winks."""
+    whole = load_clip(SAMPLE)
+    wink = watch(frontend, whole.frames[44:56], whole.times[44:56]).sighting()
+    assert not moves_now(sighting, frontend.extractor, Settings())
+    assert moves_now(wink, frontend.extractor, Settings())
+    no_limit = Settings(quality=QualitySettings(min_motion_energy=0.0))
+    assert not moves_now(wink, frontend.extractor, no_limit)  # nobody said what counts as a motion

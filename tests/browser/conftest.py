@@ -86,7 +86,14 @@ class Visitor:
 
     def name(self, user: str, button: str = "Let me in") -> None:
         self.page.get_by_label("Your user name").fill(user)
-        self.page.get_by_role("button", name=button, exact=False).click()
+        self.begin(button)
+
+    def begin(self, button: str) -> None:
+        """Press a button that leads to the camera, and agree to what the page says before it starts."""
+        self.press(button)
+        self.page.locator("#consent, #stage, #verdict").locator("visible=true").wait_for()
+        if self.page.locator("#consent").is_visible():
+            self.press("I agree, start the camera")
 
     def wait(self, text: str, seconds: float = 90) -> None:
         self._see(self.page.get_by_role("heading", name=text), seconds)

@@ -10,16 +10,22 @@ from pathlib import Path
 import pytest
 
 from . import films
-from .conftest import ANNA_AGAIN, PHONE, axe
+from .conftest import ANNA_AGAIN, PHONE, WINDOW, axe
 
 ROOT = Path(__file__).parents[2]
-VIEWS = ("home", "visit", "stage", "review", "verdict", "compare")
+VIEWS = ("home", "visit", "consent", "stage", "review", "verdict", "compare")
 FILL = """() => {
   for (const name of ["guidance", "hint", "heading", "review-title", "verdict-title", "verdict-text", "compare-title",
     "compare-text", "again", "home-again", "next", "erase", "size-word", "scale-title", "curves-title",
-    "visit-title", "visit-text", "visit-begin", "visit-back"])
+    "visit-title", "visit-text", "visit-begin", "visit-back", "slow", "rate", "name-trouble", "review-next"])
     document.getElementById(name).textContent = "Words";
+  document.getElementById("terms").innerHTML = "<div><dt>Words</dt><dd>Words</dd></div>";
   for (const one of document.querySelectorAll("button, canvas, #size")) one.hidden = false;
+}"""
+
+SHOW = """(view) => {
+  for (const section of document.querySelectorAll("section")) section.hidden = section.id !== view;
+  document.body.dataset.view = view;
 }"""
 
 
@@ -29,7 +35,7 @@ def test_axe_finds_nothing_in_any_view(server, visit, scheme):
         page = visitor.come().page
         page.evaluate(FILL)
         for view in VIEWS:
-            page.evaluate(f"for (const s of document.querySelectorAll('section')) s.hidden = s.id !== '{view}'")
+            page.evaluate(SHOW, view)
             assert axe(page) == [], view
         visitor.come("/admin")
         assert axe(page) == []
@@ -45,9 +51,19 @@ def test_by_keyboard_alone(server, visit, filmed):
         for _ in range(5):
             keyboard.press("Tab")
             order.append(visitor.page.evaluate(focused))
-        assert order == ["brand", "user", "Let me in", "Enrol, or enrol again", "try"]
+        assert order == ["brand", "user", "Let me in", "Not enrolled yet? Enrol", "try"]
         visitor.page.locator("#user").focus()
-        keyboard.type("nobody")
+        keyboard.type("no name")
+        keyboard.press("Enter")
+        told = visitor.page.get_by_role("status").filter(has_text="No blank: letters")
+        told.wait_for()
+        assert visitor.page.evaluate("document.activeElement.ariaDescribedByElements[0].id") == "name-trouble"
+        visitor.page.locator("#user").fill("nobody")
+        assert told.count() == 0
+        keyboard.press("Enter")
+        visitor.wait("Before the camera starts")
+        keyboard.press("Tab")
+        assert visitor.page.evaluate(focused) == "agree"
         keyboard.press("Enter")
         visitor.guided("Look at the camera")
         assert visitor.page.evaluate(focused) == "heading"
@@ -63,6 +79,102 @@ def test_guidance_is_told_to_screen_readers(server, visit, filmed):
         told = visitor.page.get_by_role("status").filter(has_text="Look at the camera")
         told.wait_for()
         assert told.get_attribute("aria-live") == "polite"
+
+
+def test_no_camera_starts_before_the_user_agreed_and_who_did_isn_t_asked_again(server, visit, filmed):
+    with visit(server, filmed(ANNA_AGAIN)) as visitor:
+        visitor.page.add_init_script(
+            "window.asked = 0; const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+            "navigator.mediaDevices.getUserMedia = (wanted) => { window.asked += 1; return ask(wanted); }"
+        )
+        visitor.come().page.get_by_label("Your user name").fill("nobody")
+        for decline in ("Not now", "Escape"):
+            visitor.press("Let me in")
+            visitor.wait("Before the camera starts")
+            terms = visitor.page.locator("#terms").inner_text()
+            assert [one for one in ("Filmed", "Kept", "For how long", "Who gets it") if one not in terms] == []
+            visitor.press(decline) if decline == "Not now" else visitor.page.keyboard.press(decline)
+            visitor.wait("A motion only you know")
+        assert visitor.page.evaluate("asked") == 0
+        visitor.begin("Enrol")
+        assert visitor.page.evaluate("asked") == 1
+        visitor.press("Cancel")
+        visitor.press("Let me in")  # less is kept than of an enrolment
+        visitor.guided("Look at the camera")
+        assert visitor.page.evaluate("asked") == 2
+
+
+SIGNALS = """
+window.told = [];
+Object.defineProperty(navigator, "vibrate", { value: (pulses) => told.push("vibration " + pulses.length) });
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (when) {
+  told.push("tone " + this.frequency.value);
+  start.call(this, when);
+};
+"""
+
+
+def test_go_and_the_end_are_heard_and_felt_until_that_is_turned_off(server, visit, always):
+    with visit(server, always) as visitor:
+        visitor.page.add_init_script(SIGNALS)
+        visitor.come().name("nobody")
+        visitor.guided("Go!")
+        go = ["vibration 1", "tone 659", "tone 988"]
+        assert visitor.page.evaluate("told") == go
+        visitor.guided("Done.")
+        assert visitor.page.evaluate("told") == [*go, "vibration 3", "tone 988", "tone 659"]
+        visitor.press("Cancel")
+        visitor.press("Let me in")
+        switch = visitor.page.get_by_role("button", name="Sound and vibration")
+        assert switch.get_attribute("aria-pressed") == "true"
+        switch.click()
+        assert switch.get_attribute("aria-pressed") == "false"
+        visitor.come().name("nobody")  # it is remembered
+        visitor.guided("Go!")
+        assert switch.get_attribute("aria-pressed") == "false"
+        assert visitor.page.evaluate("told") == []
+
+
+SHIFTS = """
+window.shifted = [];
+const where = (rect) => [rect.x, rect.y, rect.width, rect.height].map(Math.round).join(" ");
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries().flatMap((entry) => entry.sources))
+    if (document.body.dataset.view === "stage")
+      shifted.push(`${one.node?.id || one.node?.nodeName}: ${where(one.previousRect)} to ${where(one.currentRect)}`);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("size", [WINDOW, PHONE], ids=["desktop", "phone"])
+def test_nothing_jumps_while_somebody_is_filmed(server, visit, always, size):
+    with visit(server, always, size) as visitor:
+        visitor.page.add_init_script(SHIFTS)
+        visitor.come().name("nobody")
+        visitor.guided("Go!")
+        if size is PHONE:
+            frame, above, cancel = (
+                visitor.page.locator(name).bounding_box() for name in ("#frame", "#above", "#cancel")
+            )
+            assert (frame["x"], frame["y"], frame["width"]) == (0, 0, size["width"])  # the camera takes the screen
+            assert above["y"] == 0  # where the lens is
+            assert cancel["y"] > 0.75 * size["height"]  # where the thumb is
+        visitor.page.locator("#verdict").wait_for()
+        assert visitor.page.evaluate("shifted") == []
+
+
+def test_on_the_smallest_phone_nothing_is_cut_off(server, visit):
+    with visit(server, None, {"width": 320, "height": 568}) as visitor:
+        page = visitor.come().page
+        page.evaluate(FILL)
+        for view in VIEWS:
+            page.evaluate(SHOW, view)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+            for button in page.locator(f"#{view} button:visible").all():
+                box = button.bounding_box()
+                assert box["x"] >= 0, view
+                assert box["x"] + box["width"] <= 320, view
 
 
 def test_nothing_moves_that_needn_t(server, visit):

@@ -92,7 +92,7 @@ def test_change_the_motion(server, visit, filmed, anna):
     """The old takes let nobody in any more; before the new ones are saved they still do. Nobody else changes them."""
 
     def leave(visitor) -> None:
-        visitor.press("Change my motion")
+        visitor.begin("Change my motion")
         visitor.wait("Take 1 of 3")
         visitor.press("Cancel")
 
@@ -106,7 +106,7 @@ def test_change_the_motion(server, visit, filmed, anna):
     with visit(server, filmed(*other)) as visitor:
         visitor.come().name("kate", "Enrol")
         visitor.wait("You're enrolled already")  # and nothing is replaced by the way
-        visitor.press("Change my motion")
+        visitor.begin("Change my motion")
         visitor.hinted("First your motion of until now")
         assert visitor.verdict() == "Not this time"
     assert server.call("GET", "/v1/users/kate").json()["changed_at"] == before
@@ -114,7 +114,7 @@ def test_change_the_motion(server, visit, filmed, anna):
         nonce = server.nonce("kate", "enrol-again")
         visitor.come(f"/#user=kate&nonce={nonce}&purpose=enrol-again")
         assert not visitor.page.get_by_role("button", name="Let me in").is_visible()
-        visitor.press("Enrol")
+        visitor.begin("Enrol")
         for number in (1, 2, 3):
             visitor.taken(number)
             visitor.when_grey()
@@ -181,13 +181,13 @@ def test_a_nonce_that_another_site_handed_over_is_good_for_one_try(server, visit
     with visit(server, filmed(OTHER_PERSON)) as visitor:
         clean.append(visitor)
         visitor.come(f"/#user=mary&nonce={nonce}")
-        visitor.press("Let me in")
+        visitor.begin("Let me in")
         visitor.page.locator("#verdict").wait_for()
         assert "Go back to the site that sent you here" in visitor.page.locator("#verdict-text").inner_text()
         for button in ("Try again", "Change my motion", "Delete everything"):
             assert not visitor.page.get_by_role("button", name=button).is_visible()
         visitor.press("Back")
-        visitor.press("Let me in")
+        visitor.begin("Let me in")
         visitor.wait("That was your one try here")
         assert not [url for url in visitor.requests if "/v1/users/" in url]
     server.call("POST", "/v1/users/mary/unlock")
@@ -198,7 +198,7 @@ def test_under_a_path_of_a_proxy_all_works_and_nothing_is_asked_for_outside_it(s
     with proxy.under(server, "/door/face") as front, visit(front, filmed(ANNA_AGAIN)) as visitor:
         clean.append(visitor)
         visitor.come(f"/#user=pia&nonce={server.nonce('pia')}")
-        visitor.press("Let me in")
+        visitor.begin("Let me in")
         visitor.page.locator("#verdict").wait_for()
         assert visitor.page.locator("#verdict-title").inner_text() in ("Not this time", *OF_NO_USE)
         assert len(outcomes(server, "pia")) == 1
@@ -268,7 +268,7 @@ def test_try_it(server, visit, filmed, size, clean):
         others = tuple(films.Take("anna-brows-smile-1", tempo) for tempo in (1, 0.95, 1.1))
     with visit(server, filmed(first, *others), size) as visitor:
         clean.append(visitor)
-        visitor.come().press("Try it")
+        visitor.come().begin("Try it")
         visitor.page.locator("#compare").wait_for(timeout=90_000)
         title = visitor.page.locator("#compare-title").inner_text()
         assert title == ("These two don't match" if size is PHONE else "These two match")

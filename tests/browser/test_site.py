@@ -40,7 +40,7 @@ def log_in(visitor, site: str, user: str, framed: bool = False) -> None:
 
 def comes_back(visitor) -> bool:
     """Whether the motion lets in. On a busy machine takes have gaps and are turned away, until the name is locked."""
-    visitor.press("Let me in")
+    visitor.begin("Let me in")
     back, verdict, again = (visitor.page.locator(f"#{name}") for name in ("login", "verdict", "again"))
     for _ in range(8):
         back.or_(verdict).first.wait_for()

@@ -30,9 +30,9 @@ def enrolled(server: Server, takes: list[list[bytes]]) -> Server:
         assert socket.hear() == {"min_takes": 2, "max_takes": 5}
         for number in range(3):
             answers = socket.take(takes[number])
-            assert {"guidance", "message", "box", "resting", "frames", "dropped", "turned", "min_rate"} == set(
-                answers[-1]
-            )
+            fields = {"guidance", "message", "box", "resting", "moving", "frames", "dropped", "turned", "min_rate"}
+            assert fields == set(answers[-1])
+            assert {True, False} == {answer["moving"] for answer in answers}  # a film of a talk, which begins at rest
             assert answers[-1]["frames"] == len(takes[number])
             assert all(0 <= value <= 1 for value in answers[-1]["box"])
             socket.say("done")

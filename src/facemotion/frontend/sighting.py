@@ -20,6 +20,11 @@ from facemotion.signals import Times, frame_rate
 from facemotion.types import FeatureSequence, FloatArray
 
 Flags = NDArray[np.bool_]
+NOW_SECONDS = 0.4
+"""How long the newest frames are looked at for whether the face moves."""
+CLEAR_MOTION = 1.4
+"""Times `min_motion_energy` within these. The sample clips have 0.3 at rest and 1.9 to 3.4 in their motions; a head
+that sways gets to 1.5 now and then."""
 WHOLE, CUT = 0.99, 0.95
 """Share of its landmarks inside the picture at which a face is whole, and below which the border cuts it."""
 
@@ -194,3 +199,19 @@ def check_motion(features: FeatureSequence, extractor: FeatureExtractor, setting
             "make your motion and record again."
         )
     return energy
+
+
+def moves_now(sighting: Sighting, extractor: FeatureExtractor, settings: Settings) -> bool:
+    """Whether the face itself moves in the newest frames, more than a head that sways or a camera's noise makes of it.
+
+    Args:
+        sighting: what `extractor` and its detector saw so far.
+        extractor: says how much moves.
+        settings: `min_motion_energy` is the unit; where that is 0, nothing counts as moving.
+    """
+    times = sighting.times[sighting.used]
+    least = CLEAR_MOTION * settings.quality.min_motion_energy
+    if not least or len(times) < 2:
+        return False
+    recent = sighting.values[times > times[-1] - NOW_SECONDS]
+    return extractor.motion_energy(recent) > least

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
+from facemotion.frontend.sighting import moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
 
@@ -50,7 +51,7 @@ class Recorder:
     """
 
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
-        self._acquirer = Acquirer(frontend)
+        self._frontend, self._acquirer = frontend, Acquirer(frontend)
         self._secret = secret
         self._keep_pictures = keep_pictures
         self._digests: list[bytes] = []
@@ -83,6 +84,10 @@ class Recorder:
     def seen(self) -> Seen:
         """The landmarks so far, on the clock of the frames."""
         return Seen(self._acquirer.sighting().points, np.array(self._times, np.float64))
+
+    def moves_now(self) -> bool:
+        """Whether the face itself moves in the newest frames."""
+        return moves_now(self._acquirer.sighting(), self._frontend.extractor, self._frontend.settings)
 
     @property
     def frame_count(self) -> int:

@@ -66,6 +66,9 @@ class FrameGuidance(Message):
         description="The face: left, top, right, bottom in shares of width and height; null where there is none."
     )
     resting: bool = Field(description="Whether the face is back at rest after its motion; end a take no sooner.")
+    moving: bool = Field(
+        description="Whether the face moves in the newest frames. Don't praise the user for holding still then."
+    )
     frames: int = Field(description="Frames of this take so far that show a face.")
     dropped: int = Field(description="Frames of this session that were dropped because they came too fast.")
     turned: bool = Field(

@@ -272,15 +272,17 @@ class SocketSession:
                 await self._arrived.wait()
                 continue
             look = partial(_look_at, recorder, operations.recorder, self._pending.popleft(), media)
-            answer, latest = await self._run(look)
+            answer, latest, moving = await self._run(look)
             self._context.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
             current = self._recorder is recorder  # no "go" came meanwhile
             if current:
                 self._recorder = latest
             turned, frames = latest is not recorder, latest.frame_count if current else 0
-            await self._send(self._guidance(answer, latest.size, frames, turned))
+            await self._send(self._guidance(answer, latest.size, moving, frames, turned))
 
-    def _guidance(self, answer: FrameAnswer, size: tuple[int, int], frames: int, turned: bool) -> FrameGuidance:
+    def _guidance(
+        self, answer: FrameAnswer, size: tuple[int, int], moving: bool, frames: int, turned: bool
+    ) -> FrameGuidance:
         box: Any = None
         if answer.box is not None:
             box = [round(float(value) / size[place % 2], 4) for place, value in enumerate(answer.box)]
@@ -289,6 +291,7 @@ class SocketSession:
             message=TURNED if turned else answer.guidance.value,
             box=box,
             resting=answer.resting,
+            moving=moving,
             frames=frames,
             dropped=self._dropped,
             turned=turned,
@@ -323,11 +326,11 @@ async def send(socket: WebSocket, message: Message) -> None:
 
 def _look_at(
     recorder: Recorder, make: Callable[[], Recorder], data: bytes, media: MediaSettings
-) -> tuple[FrameAnswer, Recorder]:
-    """Take in one frame; also gives the recorder that has it: a new one where the frame is of another size than those
-    before, in whose pixels their boxes and landmarks mean nothing.
+) -> tuple[FrameAnswer, Recorder, bool]:
+    """Take in one frame; also gives the recorder that has it, and whether the face moves now. It is a new recorder
+    where the frame is of another size than those before, in whose pixels their boxes and landmarks mean nothing.
     """
     frame, seconds = read_frame(data, media)
     if recorder.size not in ((0, 0), (frame.shape[1], frame.shape[0])):
         recorder = make()
-    return recorder.push(frame, seconds), recorder
+    return recorder.push(frame, seconds), recorder, recorder.moves_now()

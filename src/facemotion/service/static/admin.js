@@ -1,9 +1,9 @@
 // For administrators: who is enrolled, who is locked, how attempts went, and whether the threshold fits.
 
+import { ADMIN, ADMIN_PAGE } from "./admin_strings.js";
 import { $, shape } from "./elements.js";
 import { fillIn } from "./fill.js";
 import { call } from "./link.js";
-import { ADMIN, ADMIN_PAGE } from "./strings.js";
 
 const NEWEST = 1000; // entries that figures and the list rest on
 const SHOWN = 100; // entries in the list

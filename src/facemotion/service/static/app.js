@@ -1,27 +1,27 @@
 // Sit down, make your face, be let in.
 
 import { Camera } from "./camera.js";
-import { play, show } from "./compare.js";
-import { $ } from "./elements.js";
+import { agree, agreed, showTerms } from "./consent.js";
+import { $, choice } from "./elements.js";
 import { Cut, Refusal, erase, handedOver, nonce, sentBack } from "./link.js";
 import { inOnePiece, within } from "./one_piece.js";
 import { Session } from "./session.js";
+import { readySound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { FAULTS, WORDS } from "./strings.js";
 import { forgetVisit, leaveVisit, openVisit, showVisit, visitNonce, visiting } from "./visit.js";
 
 /** @typedef {import("./link.js").Purpose} Purpose */
+/** @typedef {import("./consent.js").Kind} Kind */
 /** @typedef {import("./camera.js").Shot} Shot */
 /** @typedef {import("./link.js").TakeKept} TakeKept */
 /** @typedef {import("./link.js").TakeRefused} TakeRefused */
 
 const READING = 2000; // ms to read what to do before a take that is the first of its kind
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
-const VIEWS = /** @type {const} */ (["home", "visit", "stage", "review", "verdict", "compare"]);
+const VIEWS = /** @type {const} */ (["home", "visit", "consent", "stage", "review", "verdict", "compare"]);
 const BEFORE_LEAVING = 1500; // ms to read that it went well, before the page goes back to a site
 const AFTER_CUT = 1500; // ms before a session that was cut begins once more
-const SMALL = 0.33; // sizes of a motion below this are small, above the next large
-const LARGE = 0.66;
 /** @typedef {typeof VIEWS[number]} View */
 
 /** The user wants to make another motion, from the start. */
@@ -44,33 +44,22 @@ function view(name) {
 }
 
 /**
- * The id of the button that is pressed, or the end of the session.
- * @template {"next" | "watch" | "over"} Id
- * @param {Id[]} buttons @returns {Promise<Id>}
- */
-function choice(...buttons) {
-  return new Promise((resolve, reject) => {
-    stop.signal.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
-    for (const id of buttons) $(id).onclick = () => resolve(id);
-  });
-}
-
-/**
  * The last page of a session.
  * @param {keyof typeof MARKS} mark @param {string} title @param {string} text
- * @param {{again?: string, onAgain?: () => void, manage?: string, wait?: number}} [more] without `onAgain` there is one way on
+ * @param {{again?: string, onAgain?: () => void, manage?: string, newcomer?: string, wait?: number}} [more] without `onAgain`
+ *   there is one way on; `manage` is a user who may change and delete, `newcomer` one who may not be enrolled
  */
-function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "", wait = 0 } = {}) {
+function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "", newcomer = "", wait = 0 } = {}) {
   if (sentBack()) { // whoever handed the nonce over must hand over another one
     if (mark !== "good" && text !== FAULTS.spent[1]) text = `${text} ${FAULTS.spent[1]}`;
     onAgain = undefined;
-    manage = "";
+    manage = newcomer = "";
     again = mark === "good" ? WORDS.finish : WORDS.back;
     wait = 0;
   }
   const visit = visiting();
   if (visit) { // for one purpose, and back
-    manage = "";
+    manage = newcomer = "";
     if (mark === "good" || visit.tries <= 0) onAgain = undefined;
     if (!onAgain) [again, wait] = [WORDS.visitBack(visit.site), 0];
   }
@@ -79,6 +68,8 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
   $("mark-path").setAttribute("d", MARKS[mark]);
   $("verdict-title").textContent = title;
   $("verdict-text").textContent = text;
+  $("newcomer").hidden = !newcomer;
+  $("newcomer").onclick = () => begin("enrol", newcomer);
   $("change").hidden = $("erase").hidden = !manage;
   $("change").onclick = () => begin("enrol-again", manage);
   let sure = false;
@@ -166,14 +157,30 @@ function home() {
   view(visiting() ? "visit" : "home");
 }
 
+/** Tell what the camera is for, once for each kind, and ask whether it may start. @param {Kind} kind @param {AbortSignal} signal */
+async function mayStart(kind, signal) {
+  if (!agreed(kind)) {
+    showTerms(kind, visiting()?.site ?? "");
+    view("consent");
+    if ((await choice(signal, "agree", "decline")) === "decline") return false;
+    agree(kind);
+  }
+  readySound();
+  return true;
+}
+
 /**
  * With the camera open and the stage shown.
- * @param {string} title @param {(camera: Camera, signal: AbortSignal) => Promise<void>} work @param {() => void} again
- * @param {string} [user]
+ * @param {Kind} kind @param {string} title @param {(camera: Camera, signal: AbortSignal) => Promise<void>} work
+ * @param {() => void} again @param {string} [user]
  */
-async function filmed(title, work, again, user = "") {
+async function filmed(kind, title, work, again, user = "") {
   stop.abort();
   const attempt = (stop = new AbortController());
+  if (!(await mayStart(kind, attempt.signal).catch(() => false))) {
+    if (attempt === stop) home();
+    return;
+  }
   const camera = new Camera($("camera"));
   /** @type {unknown} */
   let why = null;
@@ -209,7 +216,7 @@ const proofOf = (user) => (proven.user === user ? proven.nonce : "");
  */
 export function begin(purpose, user) {
   const again = () => begin(purpose, user);
-  return filmed(WORDS.verifying(user), async (camera, signal) => {
+  return filmed(purpose === "verify" ? "verify" : "enrol", WORDS.verifying(user), async (camera, signal) => {
     if (purpose === "enrol-again" && !visiting() && !handedOver() && !proofOf(user)) {
       if (!(await attempt(camera, signal, "verify", user, WORDS.hintBefore))) return judged(false, user, again);
     }
@@ -282,7 +289,7 @@ function judged(accepted, user, onAgain) {
   const visit = visiting();
   if (visit && !accepted) visit.tries -= 1;
   if (accepted) verdict("good", WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
-  else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain });
+  else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain, newcomer: user });
 }
 
 /** @param {string} user */
@@ -292,6 +299,7 @@ function enrolled(user) {
 
 /** @param {Session} session */
 async function enrol(session) {
+  const { review } = await import("./review.js");
   const of = within(session.limits);
   let done = 0;
   let note = "";
@@ -309,47 +317,15 @@ async function enrol(session) {
     const answer = /** @type {TakeKept | TakeRefused} */ (taken.answer);
     note = answer.again ?? "";
     done = answer.takes;
-    await review(answer, taken.shots, of);
+    if (!(await review(answer, taken.shots, of, () => view("review"), session.stopped))) throw new StartOver();
   }
   await session.ask({ enrol: true });
 }
 
-/**
- * What the service says of a take; the user goes on, watches it, or begins anew.
- * @param {TakeKept | TakeRefused} answer @param {Shot[]} shots of the take @param {number} of takes that are asked for
- */
-async function review(answer, shots, of) {
-  const { size, warnings } = answer.again ? { size: 0, warnings: [] } : /** @type {TakeKept} */ (answer);
-  $("review-title").textContent = answer.again || WORDS.taken(answer.takes, of);
-  $("size").hidden = Boolean(answer.again);
-  $("meter").value = size;
-  $("size-word").textContent = WORDS.sizes[size < SMALL ? 0 : size < LARGE ? 1 : 2];
-  $("warnings").replaceChildren(...warnings.map((text) => {
-    const item = document.createElement("li");
-    item.textContent = text;
-    return item;
-  }));
-  $("next").textContent = answer.again ? WORDS.once : WORDS.next(answer.takes, of);
-  $("over").hidden = sentBack(); // another session needs another nonce
-  $("replay").hidden = true;
-  view("review");
-  const playing = new AbortController(); // the other buttons work while the take plays
-  try {
-    for (;;) {
-      const pressed = await choice("next", "watch", "over");
-      if (pressed === "next") return;
-      if (pressed === "over") throw new StartOver();
-      $("watch").disabled = true;
-      play(shots, $("replay"), playing.signal).finally(() => ($("watch").disabled = false));
-    }
-  } finally {
-    playing.abort();
-  }
-}
-
 /** Two takes of a visitor, beside each other. */
 export function trial() {
-  return filmed(WORDS.trying(1), async (camera, signal) => {
+  return filmed("try", WORDS.trying(1), async (camera, signal) => {
+    const { show } = await import("./compare.js");
     const session = new Session(camera, stage, signal);
     try {
       await session.open({ purpose: "try" });
@@ -393,5 +369,5 @@ $("try-again").onclick = trial;
 $("compare-home").onclick = home;
 $("cancel").onclick = () => stop.abort();
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && ["stage", "review"].includes(shown)) stop.abort();
+  if (event.key === "Escape" && ["consent", "stage", "review"].includes(shown)) stop.abort();
 });

@@ -97,7 +97,6 @@ function picture(shots, time) {
  */
 export async function play(shots, canvas, stopped) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  canvas.hidden = false;
   const start = performance.now();
   for (const shot of shots) {
     const image = await createImageBitmap(shot.jpeg);

@@ -5,7 +5,9 @@
  * @typedef {{
  * "brand": HTMLElement, "home": HTMLElement, "who": HTMLFormElement, "user": HTMLInputElement,
  * "visit": HTMLElement, "visit-title": HTMLElement, "visit-text": HTMLElement, "visit-begin": HTMLButtonElement,
- * "visit-back": HTMLButtonElement,
+ * "visit-back": HTMLButtonElement, "name-trouble": HTMLElement, "consent": HTMLElement, "terms": HTMLElement,
+ * "agree": HTMLButtonElement, "decline": HTMLButtonElement, "above": HTMLElement, "below": HTMLElement,
+ * "review-next": HTMLElement, "newcomer": HTMLButtonElement,
  * "try": HTMLButtonElement, "stage": HTMLElement, "heading": HTMLElement, "dots": HTMLElement, "frame": HTMLElement,
  * "camera": HTMLVideoElement, "overlay": SVGSVGElement, "shade": SVGPathElement, "oval": SVGPathElement,
  * "ring": SVGPathElement, "guidance": HTMLElement, "hint": HTMLElement, "slow": HTMLElement, "rate": HTMLElement, "cancel": HTMLButtonElement,
@@ -44,4 +46,16 @@ export function shape(name, attributes, text = "") {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
   element.textContent = text;
   return element;
+}
+
+/**
+ * The id of the button that is pressed, or the end.
+ * @template {"next" | "watch" | "over" | "agree" | "decline"} Id
+ * @param {AbortSignal} stopped @param {Id[]} buttons @returns {Promise<Id>}
+ */
+export function choice(stopped, ...buttons) {
+  return new Promise((resolve, reject) => {
+    stopped.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
+    for (const id of buttons) $(id).onclick = () => resolve(id);
+  });
 }

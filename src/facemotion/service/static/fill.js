@@ -1,11 +1,10 @@
 // Puts the words into a page: HTML names them, strings.js has them.
 
-/** @param {Record<string, string>} words by their names in data-words, data-label and data-hint */
+/** @param {Record<string, string>} words by their names in data-words and data-label */
 export function fillIn(words) {
-  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-words], [data-label], [data-hint]"))) {
-    const { words: text, label, hint } = element.dataset;
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-words], [data-label]"))) {
+    const { words: text, label } = element.dataset;
     if (text) element.textContent = words[text];
     if (label) element.setAttribute("aria-label", words[label]);
-    if (hint) element.title = words[hint];
   }
 }

@@ -2,6 +2,7 @@
 
 import { $ } from "./elements.js";
 import { fillIn } from "./fill.js";
+import { typedName } from "./names.js";
 import { PAGE } from "./strings.js";
 
 const app = () => import("./app.js"); // loaded once, however often it is asked for
@@ -28,7 +29,8 @@ if (token) {
 $("who").addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
-  (await app()).begin(button?.value === "enrol" ? enrol : "verify", $("user").value);
+  const name = typedName();
+  if (name) (await app()).begin(button?.value === "enrol" ? enrol : "verify", name);
 });
 $("try").onclick = async () => (await app()).trial();
 requestAnimationFrame(() => setTimeout(() => app().catch(() => {}))); // a press of a button asks once more

@@ -2,7 +2,7 @@
 
 /**
  * Messages of live sessions; docs/reference/service.md says what their fields hold.
- * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
+ * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, moving: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
  * @typedef {{challenge: keyof typeof import("./strings.js").STEPS, message: string, seconds: number}} StepAsked
  * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
  * @typedef {{min_takes: number, max_takes: number}} TakeLimits

@@ -2,6 +2,7 @@
 
 import { $ } from "./elements.js";
 import { limits, upload } from "./link.js";
+import { soundEnd, soundGo } from "./sound.js";
 import { WORDS } from "./strings.js";
 
 const TAKES = 3; // of an enrolment, where the service takes so many
@@ -31,16 +32,19 @@ export async function inOnePiece(camera, stage, signal, purpose, user, ask) {
     }
     stage.mood("going");
     stage.say(WORDS.go);
+    soundGo();
     const start = performance.now();
     const filling = setInterval(() => stage.fill(Math.min(1, (performance.now() - start) / CLIP)), 40);
     const clip = await camera.record(CLIP);
     clearInterval(filling);
     signal.throwIfAborted();
+    soundEnd();
     stage.fit($("camera"));
     hint = clip ? WORDS.plain : WORDS.turned;
     if (clip) clips.push(clip);
   }
   stage.mood("done");
+  stage.hint(WORDS.hintDone);
   stage.say(WORDS.sending);
   const answer = await upload(user, purpose, await ask(), clips);
   signal.throwIfAborted();

@@ -1,9 +1,12 @@
 // A live session: find one's place, hold still, go; one take after the other over one socket.
 
 import { Link, Refusal } from "./link.js";
+import { soundEnd, soundGo } from "./sound.js";
 import { STEPS, WORDS } from "./strings.js";
 
 const STEADY = 600; // ms of good guidance before "go"
+const RESTLESS = 600; // ms for which a face moves before it is told to rest: a blink is shorter
+const PATIENCE = 1500; // ms of good guidance after which "go" comes though the face moves
 const TAKE = 3000; // ms of a take, or more while the face still moves: a motion that is cut off is another one
 const LONGEST = 6000; // ms of a take at most
 const LATELY = 500; // ms for which what was heard of the face holds
@@ -23,8 +26,9 @@ const NEARLY = 0.75; // share of a take from which the user is told to come back
  * What a session does now; times are milliseconds of `performance.now`.
  * @typedef {{name: "opening"}} Opening before the first take
  * @typedef {{name: "idle"}} Idle between takes: frames aren't sent, and the service hears of us now and then
- * @typedef {{name: "placing", since: number, earliest: number, steady: number}} Placing the user finds their place;
- *   frames since `since` will be forgotten, "go" comes at the `earliest`, guidance is good from `steady` on (0: it isn't)
+ * @typedef {{name: "placing", since: number, earliest: number, steady: number, stirred: number}} Placing the user finds their place;
+ *   frames since `since` will be forgotten, "go" comes at the `earliest`, guidance is good from `steady` on and the face
+ *   moves from `stirred` on (0: it isn't, or doesn't)
  * @typedef {{name: "moving", began: number, stirred: number}} Moving the motion is made; the face moved last at `stirred`
  * @typedef {{name: "judging", began: number, ended: number}} Judging the take is with the service
  * @typedef {{name: "showing", began: number, until: number}} Showing a step that the service asked for after the motion
@@ -86,7 +90,7 @@ export class Session {
    */
   async take(patience = 0) {
     const now = performance.now();
-    if (this.state.name !== "over") this.state = { name: "placing", since: now, earliest: now + patience, steady: 0 };
+    if (this.state.name !== "over") this.state = { name: "placing", since: now, earliest: now + patience, steady: 0, stirred: 0 };
     this.answers = 0;
     this.shots = [];
     this.camera.passes.clear(); // between takes nothing went up
@@ -162,7 +166,9 @@ export class Session {
     this.state = { name: "judging", began, ended };
     this.link.say({ done: true });
     this.stage.mood("done");
+    this.stage.hint(WORDS.hintDone);
     this.stage.say(WORDS.judging);
+    soundEnd();
   }
 
   /** @param {import("./link.js").StepAsked} asked what the service wants to see now */
@@ -172,6 +178,7 @@ export class Session {
     this.stage.fill(0);
     this.stage.mood("going");
     this.stage.say(STEPS[challenge] ?? message);
+    soundGo();
   }
 
   /**
@@ -198,7 +205,7 @@ export class Session {
     const now = performance.now();
     this.link.say({ go: true });
     if (this.state.name === "moving") {
-      this.state = { name: "placing", since: now, earliest: now + READING, steady: 0 };
+      this.state = { name: "placing", since: now, earliest: now + READING, steady: 0, stirred: 0 };
       this.shots = [];
       this.stage.fill(0);
       this.stage.mood("");
@@ -222,16 +229,19 @@ export class Session {
   /** @param {FrameGuidance} message @param {Placing} placing */
   guide(message, placing) {
     const now = performance.now();
-    this.stage.guide(message);
+    placing.stirred = message.moving ? placing.stirred || now : 0;
+    this.stage.guide(message, Boolean(placing.stirred) && now - placing.stirred > RESTLESS);
     this.least = message.min_rate;
     const known = this.camera.passes.perSecond(now) !== null; // so that frames can get smaller before the motion
     placing.steady = message.guidance === "GO" && known ? placing.steady || now : 0;
-    if (!placing.steady || now - placing.steady <= STEADY || now <= placing.earliest) return;
+    const wanted = placing.stirred ? PATIENCE : STEADY;
+    if (!placing.steady || now - placing.steady <= wanted || now <= placing.earliest) return;
     this.link.say({ go: true });
     this.state = { name: "moving", began: now, stirred: 0 };
     this.answers = 0;
     this.stage.mood("going");
     this.stage.say(WORDS.go);
+    soundGo();
   }
 
   close() {

@@ -1,9 +1,10 @@
 // What one sees while being filmed: the mirror, an oval that fits the face, a ring that fills, and what to do.
 
 import { $ } from "./elements.js";
-import { GUIDANCE, WORDS } from "./strings.js";
+import { GUIDANCE, RESTLESS, WORDS } from "./strings.js";
 
 const CALM = 500; // ms that a word of guidance stays, so that it can be read and heard
+const SLIM = 0.85; // width of an oval at most, in heights
 const MARGIN = 8; // px of the picture that stay free round the oval
 
 /** Two half arcs from the top, clockwise as seen in the mirror. @param {number[]} oval centre and radii */
@@ -21,36 +22,58 @@ export class Stage {
     this.spoken = 0; // when it was said
     this.moving = false;
     this.quick = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.seen = [0, 0, 480, 360]; // left, top, right and bottom of what can be seen of the picture, in its pixels
+    /** @type {number[] | null} */
+    this.box = null; // of the face, where it was last
+    new ResizeObserver(() => this.measure()).observe($("frame"));
   }
 
   /** @param {HTMLVideoElement} video playing */
   fit(video) {
     this.width = video.videoWidth;
     this.height = video.videoHeight;
-    $("frame").style.aspectRatio = `${this.width} / ${this.height}`;
+    $("stage").style.setProperty("--shape", String(this.width / this.height));
     $("overlay").setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
     $("ring").setAttribute("pathLength", "100");
-    this.place(null);
+    this.box = null;
+    this.measure();
     this.oval = this.wanted;
     this.draw();
   }
 
+  /** Learn what can be seen: the screen may have another shape than the picture, and words may stand before it. */
+  measure() {
+    const [frame, above, below] = [$("frame"), $("above"), $("below")].map((one) => one.getBoundingClientRect());
+    const scale = Math.max(frame.width / this.width, frame.height / this.height);
+    if (!scale) return;
+    const left = (this.width - frame.width / scale) / 2;
+    const top = (this.height - frame.height / scale) / 2;
+    const aside = below.left >= frame.right; // then no words stand before the picture
+    const down = (/** @type {number} */ y) => top + (Math.min(Math.max(y, frame.top), frame.bottom) - frame.top) / scale;
+    this.seen = [left, down(aside ? frame.top : above.bottom), this.width - left, down(aside ? frame.bottom : below.top)];
+    this.place(this.box);
+  }
+
   /** @param {number[] | null} box of the face in shares of width and height; null where there is none */
   place(box) {
-    const side = Math.min(this.width, this.height);
+    this.box = box;
+    const [left, top, right, bottom] = this.seen;
+    const [width, height] = [right - left, bottom - top];
     if (box) {
       const [x0, y0, x1, y1] = box;
       const face = Math.max((x1 - x0) * this.width, (y1 - y0) * this.height);
       // A face that fills the picture still has the whole ring to see.
-      const [rx, ry] = [Math.min(0.6 * face, this.width / 2 - MARGIN), Math.min(0.8 * face, this.height / 2 - MARGIN)];
-      const within = (/** @type {number} */ value, /** @type {number} */ radius, /** @type {number} */ size) =>
-        Math.min(Math.max(value, radius + MARGIN), size - radius - MARGIN);
+      const ry = Math.min(0.8 * face, height / 2 - MARGIN);
+      const rx = Math.min(0.6 * face, width / 2 - MARGIN, SLIM * ry);
+      const within = (/** @type {number} */ value, /** @type {number} */ radius, /** @type {number} */ from, /** @type {number} */ to) =>
+        Math.min(Math.max(value, from + radius + MARGIN), to - radius - MARGIN);
       this.wanted = [
-        within(((x0 + x1) / 2) * this.width, rx, this.width),
-        within(((y0 + y1) / 2) * this.height - 0.07 * face, ry, this.height), rx, ry,
+        within(((x0 + x1) / 2) * this.width, rx, left, right),
+        within(((y0 + y1) / 2) * this.height - 0.07 * face, ry, top, bottom), rx, ry,
       ];
     } else {
-      this.wanted = [this.width / 2, this.height / 2, 0.3 * side, 0.4 * side];
+      const side = Math.min(width, height);
+      this.wanted = [(left + right) / 2, (top + bottom) / 2, 0.34 * side, 0.45 * side];
     }
     if (!this.moving) this.move();
   }
@@ -90,11 +113,16 @@ export class Stage {
     this.spoken = time;
   }
 
-  /** @param {import("./link.js").FrameGuidance} answer of the service to a frame */
-  guide({ box, guidance, message }) {
+  /**
+   * @param {import("./link.js").FrameGuidance} answer of the service to a frame
+   * @param {boolean} restless whether the face moves though its motion isn't asked for yet
+   */
+  guide({ box, guidance, message }, restless) {
+    const ready = guidance === "GO" && !restless;
     this.place(box);
-    this.mood(guidance === "GO" ? "ready" : "");
-    this.say(GUIDANCE[guidance] ?? message, false);
+    this.mood(ready ? "ready" : "");
+    const text = GUIDANCE[guidance] ?? message;
+    this.say(guidance !== "GO" || ready ? text : RESTLESS, this.said === GUIDANCE.GO && restless); // never praise who moves
   }
 
   /** @param {number} rate frames a second that go up @param {string} slow what to do where they are too few */

@@ -10,6 +10,9 @@ export const GUIDANCE = {
   GO: "Good, hold still \u2026",
 };
 
+/** In place of GO, where the face moves already. */
+export const RESTLESS = "Rest your face and wait for \u201cGo!\u201d";
+
 /** Steps by the name that the service gives; left and right are the user's own. */
 export const STEPS = {
   "look-left": "Now turn your head to your left",
@@ -25,7 +28,7 @@ export const PAGE = {
   faceToo: "Your face is compared too.",
   userName: "Your user name",
   letMeIn: "Let me in",
-  enrol: "Enrol, or enrol again",
+  enrol: "Not enrolled yet? Enrol",
   or: "or",
   tryIt: "Try it without an account",
   privacy: "Your camera's pictures are looked at by this server while you move and are never kept.",
@@ -39,7 +42,29 @@ export const PAGE = {
   done: "Done",
   cameraLabel: "Your camera, mirrored",
   takeLabel: "Your take",
-  nameRule: "Letters, digits and . _ @ + -",
+  consentTitle: "Before the camera starts",
+  agree: "I agree, start the camera",
+  decline: "Not now",
+  sound: "Sound and vibration",
+};
+
+/** What is filmed, what is kept of it, for how long, and who gets it. */
+export const TERMS = {
+  titles: ["Filmed", "Kept", "For how long", "Who gets it"],
+  filmed: "Your face, from the start of the camera until the answer. Without sound.",
+  verify: {
+    kept: "No picture. Encrypted numbers about your motion, so that a recording of it is found out, and a line in the log: your name, the time and the answer.",
+    long: "The numbers until newer attempts take their place, or until you are deleted. The log for as long as this server's operators say.",
+  },
+  enrol: {
+    kept: (/** @type {string} */ what) => `No picture. Encrypted numbers that describe ${what}, to compare you with later, and a line in the log: your name, the time and what was done.`,
+    long: "The numbers until you delete them on this page or an administrator does. The log for as long as this server's operators say.",
+  },
+  try: { kept: "Nothing.", long: "Both takes are forgotten when you leave this page." },
+  motion: "your motion",
+  both: "your motion and your face",
+  who: "The server of this page, and nobody else.",
+  whoOf: (/** @type {string} */ site) => `The server of this page. ${site} learns your name and the answer, and nothing else.`,
 };
 
 export const WORDS = {
@@ -50,7 +75,8 @@ export const WORDS = {
   verifying: (/** @type {string} */ user) => `Hello ${user}`,
   enrolling: (/** @type {number} */ number, /** @type {number} */ of) => `Take ${number} of ${of}`,
   trying: (/** @type {number} */ number) => (number === 1 ? "First take" : "Second take"),
-  hintVerify: "When the ring starts to fill, make your secret motion.",
+  hintVerify: "Next: when the page says Go and the ring starts to fill, make your secret motion.",
+  hintDone: "Next: how it went.",
   hintBefore: "First your motion of until now, so that nobody else can change it.",
   hintFirst: "Think of a motion that nobody would guess: two winks and a pout to the left, say.",
   hintSame: "The same motion once more.",
@@ -59,6 +85,9 @@ export const WORDS = {
 
   taken: (/** @type {number} */ number, /** @type {number} */ of) => `Take ${number} of ${of} is good`,
   next: (/** @type {number} */ number, /** @type {number} */ of) => (number < of ? `On to take ${number + 1}` : "Save"),
+  afterTake: (/** @type {number} */ left) => `Next: the same motion ${["", "once", "twice"][left] ?? `${left} times`} more.`,
+  afterLast: "Next: save these takes. Nothing was kept so far.",
+  afterOther: "Next: the same motion as before.",
   once: "Once more",
   onceMore: (/** @type {string} */ why) => `${why}: once more.`,
   sizes: ["Small", "Fair", "Large"],
@@ -98,6 +127,12 @@ export const WORDS = {
   curves: "How far the face is from rest over time, first take above, second below",
   caption: "How far your face is from rest, first take above, second below; lines join the moments that belong together, in red where they differ.",
   moment: (/** @type {string} */ seconds, /** @type {boolean} */ apart) => (apart ? `${seconds} s: differs` : `${seconds} s: alike`),
+
+  nameMissing: "Type your user name first.",
+  nameWrong: (/** @type {string} */ wrong) => `No ${wrong}: letters, digits and . _ @ + - only.`,
+  blank: "blank",
+  nameDot: "A user name can't begin with a dot.",
+  nameLong: (/** @type {number} */ most) => `A user name has at most ${most} characters.`,
 
   problem: "That didn't work",
   countdown: (/** @type {number} */ seconds) => `Try again in ${seconds} s`,
@@ -140,100 +175,4 @@ export const FAULTS = {
   cut: ["The connection was cut", "Check it and try again. Nothing was counted."],
   offline: ["The server can't be reached", "Check the connection and try again."],
   noTry: ["The connection doesn't hold", "Without it takes can't be compared. Check it and try again."],
-};
-
-/** What stands still in the administrators' view. */
-export const ADMIN_PAGE = {
-  title: "Administration",
-  makeKey: "Make one with",
-  keyStays: "The key stays in this tab and is forgotten when it is closed.",
-  checkTrail: "Check the trail with",
-  inNumbers: "In numbers",
-  cameras: "Cameras",
-  accepted: "accepted",
-  rejected: "rejected",
-  replayed: "refused as recordings seen before, or as no live picture",
-  calibration: "Calibration",
-  point: "Operating point",
-  threshold: "Threshold",
-  fmr: "FMR",
-  fnmr: "FNMR",
-  trials: "Genuine / impostor trials",
-  subjects: "People",
-  ownHow: "Your own, from a table of clips of your users and cameras:",
-  ownThen: "Then name it in the settings under [verifier]:",
-  ownWhere: "and start the service again.",
-  people: "Users",
-  trail: "Attempts and changes",
-  signOut: "Sign out",
-  adminKey: "Key with the role admin",
-  show: "Open",
-  scores: "Scores of the motion",
-  measure: "Measure",
-  low: "10%",
-  median: "Median",
-  high: "90%",
-  find: "Find",
-  name: "Name",
-  enrolled: "Enrolled",
-  changed: "Last enrolled",
-  encoder: "Encoder",
-  takes: "Takes",
-  failures: "Failures",
-  state: "State",
-  do: "Do",
-  more: "More",
-  when: "When",
-  user: "User",
-  what: "What",
-  outcome: "Outcome",
-  score: "Score",
-  by: "By",
-  export: "Export the whole audit trail",
-};
-
-/** Of the administrators' view. */
-export const ADMIN = {
-  users: "users enrolled",
-  earlierUsers: "of them with an earlier encoder",
-  attempts: "attempts, the last ones",
-  kinds: {
-    accepted: "accepted", rejected: "rejected", replayed: "refused recordings", unknown: "of names that nobody has",
-    outdated: "must enrol again", unusable: "clips of no use",
-  },
-  refused: (/** @type {string} */ error) => `refused: ${error}`,
-  histogram: "How many attempts had which score: accepted, rejected, and recordings that were refused, with the threshold",
-  threshold: (/** @type {string} */ least, /** @type {string} */ largest) =>
-    least === largest ? `threshold ${least}` : `thresholds ${least} to ${largest}, by number of takes`,
-  ownUsed: "An operating point of this deployment's own decides.",
-  ownUnused: "This deployment has operating points of its own, but another one decides.",
-  noOwn: "The threshold comes from the model's card, measured on other people and other cameras. How often it errs here isn't known until you calibrate.",
-  used: (/** @type {string} */ name) => `${name} (in use)`,
-  ofTakes: (/** @type {string} */ name, /** @type {number} */ takes) => `${name}, ${takes} takes`,
-  from: (/** @type {string} */ points, /** @type {string} */ source) => `${points}: measured on ${source}.`,
-  trials: (/** @type {number} */ genuine, /** @type {number} */ impostor) => `${genuine} / ${impostor}`,
-  qualities: {
-    rate: "Frames a second",
-    face_px: "Side of the face, pixels",
-    brightness: "Brightness, 0 to 255",
-    sharpness: "Sharpness",
-    face_share: "Share of frames with a face",
-    damaged_share: "Share of damaged frames",
-    motion_energy: "Size of the motion",
-  },
-  actions: {
-    verify: "attempt", enrol: "enrolment", "enrol again": "new enrolment", renew: "template renewed", delete: "deletion",
-    unlock: "unlocking", session: "session", "add key": "new API key", "revoke key": "end of an API key",
-    restore: "backup restored", prune: "old rows removed", "carry over": "newest state noted anew",
-    rotate: "new key of the store", revoke: "templates turned anew", seal: "seals taken for right",
-  },
-  nobody: "Nobody of that name.",
-  open: "free",
-  locked: "locked",
-  waits: (/** @type {number} */ seconds) => `waits ${seconds} s`,
-  outdated: "must enrol again",
-  earlier: "earlier encoder",
-  unlock: "Unlock",
-  erase: "Delete",
-  sure: (/** @type {string} */ user) => `Delete everything kept of ${user}?`,
 };
