@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from facemotion.errors import (
     StoreError,
     StoreFullError,
     StoreKeyError,
+    WriteError,
 )
 from facemotion.service import migrate
 from facemotion.service.backup import restore, write_backup
@@ -233,12 +235,24 @@ def test_a_backup_that_breaks_off_leaves_nothing_and_the_next_one_is_whole(serve
     assert [path.name for path in tmp_path.glob("backup.db*")] == ["backup.db"]
 
 
-def test_a_disk_without_room_for_a_backup_is_named_and_left_as_it_was(tmp_path, small_disk):
+@pytest.mark.parametrize("people", [60, 20], ids=["for its log", "for the file besides its log"])
+def test_a_disk_without_room_for_a_backup_is_named_and_left_as_it_was(people, tmp_path, small_disk):
     with open_store(tmp_path / "s.db") as store:
-        store.put(*(make_template(f"user{number}", takes=20) for number in range(60)))
+        store.put(*(make_template(f"user{number}", takes=20) for number in range(people)))
     with pytest.raises(StoreFullError, match=r"backup\.db can't be written"):
         write_backup(tmp_path / "s.db", small_disk / "backup.db")
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_copy_that_is_restored_from_is_named(tmp_path, small_disk, monkeypatch):
+    with open_store(tmp_path / "s.db") as store:
+        store.put(*(make_template(f"user{number}", takes=20) for number in range(40)))
+    write_backup(tmp_path / "s.db", tmp_path / "backup.db")
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(WriteError, match="make room, or name another folder as TMPDIR"):
+        restore(tmp_path / "backup.db", tmp_path / "new.db")
+    assert list(small_disk.iterdir()) == []
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_sigterm_ends_a_backup_as_an_exception_does(tmp_path):

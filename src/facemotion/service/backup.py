@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy import inspect as look_into
 
 from facemotion import __version__
-from facemotion.errors import AuditError, BackupError, StoreCorruptError
+from facemotion.errors import AuditError, BackupError, StoreCorruptError, WriteError
 from facemotion.service import migrate
 from facemotion.service.guard import audit
 from facemotion.service.guard.auth import ApiKeys
@@ -47,13 +47,14 @@ from facemotion.service.sql_tables import audit as trail
 from facemotion.service.sql_tables import charges, nonces, recordings, sessions
 from facemotion.service.sql_tables import metadata as service_tables
 from facemotion.store.base import name_forms
-from facemotion.store.database import Database, parse_url
+from facemotion.store.database import BUSY_SECONDS, Database, parse_url
 from facemotion.store.driver_errors import named_errors
+from facemotion.store.scrub import cut_log
 from facemotion.store.sql import SqlStore
 from facemotion.store.tables import metadata as store_tables
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates, users
-from facemotion.system.files import room_for, whole
+from facemotion.system.files import FULL, room_for, whole
 
 ROWS_AT_ONCE = 500
 PASSING = (nonces, sessions, charges)
@@ -139,6 +140,7 @@ def write_backup(store: str | Path, path: Path) -> Backup:
                 backups.create(writing)
                 row = {"one": 1, "made": made, "version": __version__, "rows": json.dumps(rows, sort_keys=True)}
                 writing.execute(insert(backups).values(**row))
+            _write_back(target)
     return Backup(made, __version__, rows, head)
 
 
@@ -152,6 +154,7 @@ def restore(path: Path, store: str | Path, *, key: str = "", expected: str = "")
         expected: digest of a row of the audit trail that the backup must lead through; "": none.
     Raises:
         BackupError: the file is no backup, or damaged; or the store holds something.
+        WriteError: there is no room for a copy of the backup, which is made to read it.
         StoreKeyError: the key isn't the one that the store was written with.
         AuditError: the audit trail doesn't hold, or lacks the expected row.
         StoreError and its kinds: the store can't be written.
@@ -221,6 +224,16 @@ def _copy(source: Database, reading: Connection, writing: Connection) -> dict[st
     return counts
 
 
+def _write_back(target: Database) -> None:
+    """Bring what was written into the file itself: some of it stands in a log beside it, which isn't kept.
+
+    Raises:
+        StoreFullError: the disk has room for the log and not for the file. Closing would lose it without a word.
+    """
+    with named_errors(target.name):
+        cut_log(target.engine, BUSY_SECONDS)  # nobody else has the file open, so nobody holds it up
+
+
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
     """A file to write within, which takes its place at the end; what a killed process left of one is removed first."""
@@ -245,13 +258,18 @@ def _readable(path: Path) -> Iterator[tuple[Database, Backup]]:
     """A backup as a database, by a copy: one of an earlier version has to be brought up to date before it is read.
 
     Raises:
-        BackupError: see restore.
+        BackupError, WriteError: see restore.
     """
     with TemporaryDirectory(prefix="facemotion-") as folder:
         copy = Path(folder) / "backup.db"
         try:
             shutil.copyfile(path, copy)
         except OSError as error:
+            if error.errno in FULL:
+                raise WriteError(
+                    f"There is no room in {folder} for a copy of {path}, which is read from there; make room, or name "
+                    "another folder as TMPDIR."
+                ) from error
             raise BackupError(f"Can't read the backup {path}: {error.strerror}; name another file.") from error
         copy.chmod(0o600)
         backup = _told(copy, path)
