@@ -12,6 +12,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.errors import SettingsError
+from facemotion.features import MESH
 from facemotion.features.mesh import POINTS
 from facemotion.types import FloatArray
 
@@ -60,6 +62,19 @@ class Seen:
 
     points: FloatArray
     times: NDArray[np.float64]
+
+
+def check_extractor(name: str) -> None:
+    """Check that an extractor has the landmarks that steps are told by.
+
+    Raises:
+        SettingsError: it has others.
+    """
+    if name != MESH:
+        raise SettingsError(
+            f"Steps are told by the landmarks of {MESH}, and the extractor is {name}; set when under [challenge] to off, "
+            f"or extractor under [verifier] to {MESH}."
+        )
 
 
 def step_is_shown(step: Step, motion: Seen, after: Seen) -> bool:

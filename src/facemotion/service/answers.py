@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facemotion.errors import FacemotionError, ServerFaultError
 from facemotion.service.guard.attempts import LockState
 from facemotion.store import UserSummary
 from facemotion.types import Decision
@@ -91,3 +92,8 @@ def evidence(verifier: Verifier, quality: Sequence[dict[str, Any]], judged: Judg
         encoder = point = ""
     factors = list(verifier.model_ids)
     return {"factors": factors, "quality": list(quality), "operating_point": point, "encoder": encoder}
+
+
+def outcome_of(error: BaseException) -> str:
+    """The outcome of an attempt that an error ended, as the audit trail names it; all faults of our own have one name."""
+    return (type(error) if isinstance(error, FacemotionError) else ServerFaultError).__name__

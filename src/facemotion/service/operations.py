@@ -19,12 +19,12 @@ from facemotion.errors import (
     MediaError,
     ModelMismatchError,
     PresentationAttackError,
-    ServerFaultError,
     StoreError,
     UnknownUserError,
     UserExistsError,
 )
-from facemotion.service.answers import Answer, Judged, UserState, UserStates, evidence
+from facemotion.presentation.steps import check_extractor
+from facemotion.service.answers import Answer, Judged, UserState, UserStates, evidence, outcome_of
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
@@ -61,6 +61,8 @@ class Operations:
         settings: of the service.
         metrics: where attempts are counted.
         detector: of presentation attacks, if there is one.
+    Raises:
+        SettingsError: steps are asked for, and the extractor isn't one that tells them.
     """
 
     def __init__(
@@ -83,6 +85,8 @@ class Operations:
         self.memory = memory
         self.metrics = metrics
         self.asks_steps = settings.challenge.when != "off"
+        if self.asks_steps:
+            check_extractor(verifier.settings.verifier.extractor)
         self._analysis_seconds = settings.limits.analysis_seconds
         self._live = LiveCheck(settings.replay, verifier.settings.verifier.presentation == "refuse", detector)
         # Counted from 0, so that the first one shows as an increase.
@@ -132,9 +136,8 @@ class Operations:
             return self._judge(caller, user, ticket, acquire(), missed)
         except Exception as error:
             # A fault of our own must neither lock a user out nor leave no row.
-            told = type(error) if isinstance(error, FacemotionError) else ServerFaultError
             try:
-                self.abandon(caller, user, told.__name__, ticket)
+                self.abandon(caller, user, outcome_of(error), ticket)
             except StoreError as another:  # the same reason, most likely; the first is the one to tell
                 log.warning("A failure could not be forgiven: %s", type(another).__name__)
             raise
@@ -187,6 +190,17 @@ class Operations:
             self._note_unusable(connection, ticket.session)
 
         self._settle_and_note(caller, "verify", user, outcome, _of_session(ticket.session), settle)
+
+    def break_off(self, caller: Caller, user: str, step: str, ticket: Ticket) -> None:
+        """Keep the charge of an attempt that ended once its step was told: else it could be asked for until it suits."""
+
+        def settle(connection: Connection, user: str) -> None:
+            self.attempts.fail(connection, user, ticket)
+            rests_on = evidence(self.verifier, [], Judged(False, None, None))
+            self.sessions.note(connection, ticket.session, "rejected", rests_on)
+
+        detail = {"missed": step} | _of_session(ticket.session)
+        self._settle_and_note(caller, "verify", user, STEP_MISSED, detail, settle)
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """A call that reads these clips, for `enrol`."""
@@ -252,11 +266,11 @@ class Operations:
             if enrolment.duplicates:
                 detail["duplicates"] = list(enrolment.duplicates)
             self._settle_and_note(caller, action, user, "done", detail, settle)
-        except FacemotionError as error:
+        except Exception as error:
             duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
             detail = ({"duplicates": duplicates} if duplicates else {}) | _of_session(ticket.session)
             self._settle_and_note(
-                caller, action, user, type(error).__name__, detail,
+                caller, action, user, outcome_of(error), detail,
                 lambda connection, _: self._note_unusable(connection, ticket.session),
             )  # fmt: skip
             raise

@@ -28,7 +28,8 @@ class Recording:
         acquisition: the motion.
         frame_digests: one keyed digest of DIGEST_BYTES a frame with a face, in order.
         times: (T,) float64 seconds of these frames.
-        points: (T, N, 2) float32 landmarks of these frames in pixels, as FeatureExtractor.observe gives them.
+        points: (U, N, 2) float32 landmarks in pixels, as FeatureExtractor.observe gives them; one set for each vector
+            of `acquisition.features`, which leaves out frames in which the border cuts the face.
         pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
     """
 
@@ -82,8 +83,9 @@ class Recorder:
         return answer
 
     def seen(self) -> Seen:
-        """The landmarks so far, on the clock of the frames."""
-        return Seen(self._acquirer.sighting().points, np.array(self._times, np.float64))
+        """The landmarks so far, on the clock of the frames, without frames in which the border cuts the face."""
+        sighting = self._acquirer.sighting()
+        return Seen(sighting.points, sighting.times[sighting.used])
 
     def moves_now(self) -> bool:
         """Whether the face itself moves in the newest frames."""

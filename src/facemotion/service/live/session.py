@@ -23,7 +23,8 @@ from facemotion.config import MediaSettings
 from facemotion.enrolment import Review
 from facemotion.errors import EnrolmentError, FacemotionError, UploadTimeoutError
 from facemotion.frontend import FrameAnswer
-from facemotion.presentation.steps import WORDS, Step, step_is_shown
+from facemotion.presentation.steps import WORDS, Seen, Step, step_is_shown
+from facemotion.service.answers import outcome_of
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
@@ -53,6 +54,8 @@ PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""
 TURNED = "The camera was turned; begin once more."
 """In place of other guidance, where a take starts over."""
+CUT_OFF = (WebSocketDisconnect, asyncio.CancelledError)
+"""Raised where the client went away, or where somebody else or the end of its time took the session's place."""
 ABNORMAL_CLOSURE, NO_STATUS = 1006, 1005
 """Codes of RFC 6455 (7.4.1) for connections that ended without a word of why."""
 LATE_SECONDS = 5.0
@@ -132,27 +135,31 @@ class SocketSession:
         operations = self._context.operations
         try:
             recorder, _ = await self._take()
-            missed = await self._ask_step(recorder)
-        except FacemotionError as error:
-            await run_in_threadpool(operations.abandon, caller, user, type(error).__name__, ticket)
+            motion = await self._run(recorder.seen) if operations.asks_steps else None
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = "cut off" if isinstance(error, CUT_OFF) else outcome_of(error)
+            await run_in_threadpool(operations.abandon, caller, user, outcome, ticket)
             raise
-        except (WebSocketDisconnect, asyncio.CancelledError):
-            await run_in_threadpool(operations.abandon, caller, user, "cut off", ticket)
-            raise
+        missed = "" if motion is None else await self._ask_step(caller, user, ticket, motion)
         answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish, missed=missed))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
 
-    async def _ask_step(self, recorder: Recorder) -> str:
-        """Ask for a step, where the settings say so; gives its name if it wasn't shown in time, else ""."""
-        if not self._context.operations.asks_steps:
-            return ""
-        motion, seconds = await self._run(recorder.seen), self._context.settings.challenge.seconds
+    async def _ask_step(self, caller: Caller, user: str, ticket: Ticket, motion: Seen) -> str:
+        """Ask for a step after a motion; gives its name if it wasn't shown in time, else ""."""
+        seconds = self._context.settings.challenge.seconds
         step = secrets.choice(list(Step))
-        await self._send(StepAsked(challenge=step.value, message=WORDS[step], seconds=seconds))
-        begin = time.monotonic()
-        after, _ = await self._take()
-        late = time.monotonic() - begin > seconds + LATE_SECONDS
-        shown = not late and await self._run(lambda: step_is_shown(step, motion, after.seen()))
+        try:
+            await self._send(StepAsked(challenge=step.value, message=WORDS[step], seconds=seconds))
+            begin = time.monotonic()
+            after, _ = await self._take()
+            late = time.monotonic() - begin > seconds + LATE_SECONDS
+            shown = not late and await self._run(lambda: step_is_shown(step, motion, after.seen()))
+        except (FacemotionError, *CUT_OFF):
+            await run_in_threadpool(self._context.operations.break_off, caller, user, step.value, ticket)
+            raise
+        except Exception as error:
+            await run_in_threadpool(self._context.operations.abandon, caller, user, outcome_of(error), ticket)
+            raise
         return "" if shown else step.value
 
     async def _enrol(self, caller: Caller, user: str, replace: bool, ticket: Ticket) -> None:
