@@ -219,7 +219,7 @@ class QualityReport:
         rate: frames a second with the face while it moves; see facemotion.signals.frame_rate.
         motion_energy: see FeatureExtractor.motion_energy, in percent of the distance between the outer eye corners.
         damaged_share: share of the file's frames that were damaged and therefore left out, 0..1; 0 of a live session.
-        attack_score: how far the clip is beyond genuine ones, see presentation.Suspicion; 0 if that wasn't looked for.
+        attack_score: how far the clip is beyond genuine ones, see presentation.Suspicion; -1 if nothing was looked for.
         suspicion: what looks as if a screen was filmed, a sentence; empty where nothing does.
     """
 
@@ -232,7 +232,7 @@ class QualityReport:
     rate: float
     motion_energy: float
     damaged_share: float = 0.0
-    attack_score: float = 0.0
+    attack_score: float = -1.0
     suspicion: str = ""
 
 

@@ -14,6 +14,8 @@ from facemotion.errors import AuditError, StoreError, UsageError
 from facemotion.service.guard import audit
 from facemotion.service.migrate import open_database
 
+from .conftest import form
+
 
 def fill(database, count: int = 4) -> None:
     for number in range(count):
@@ -50,6 +52,16 @@ def test_an_attempt_is_kept_with_its_key_its_scores_and_its_quality(walters_rows
     assert -1 <= detail["scores"]["motion"] <= 1
     assert detail["quality"].pop("suspicion") == ""
     assert all(isinstance(value, int | float) for value in detail["quality"].values())
+
+
+def test_an_enrolment_that_a_fault_of_our_own_ends_is_in_the_trail(server, talk, monkeypatch):
+    def broken(*_):
+        raise IndexError("a bug")
+
+    monkeypatch.setattr("facemotion.enrolment.refuse_copies", broken)
+    more = form(server.nonce("wanda", "enrol"), takes=talk[:2]) | {"headers": {"connection": "close"}}
+    assert server.call("POST", "/v1/users/wanda/enrolment", **more).json()["error"] == "ServerFaultError"
+    assert server.deeds("wanda") == ["enrol: ServerFaultError"]
 
 
 def test_the_trail_of_a_service_holds_and_leads_through_its_digests(server, walters_rows):

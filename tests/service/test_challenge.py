@@ -66,7 +66,7 @@ def test_a_step_that_is_shown_lets_in_and_one_that_is_not_does_not(asking, talk,
 
 
 def test_who_gets_up_after_a_step_has_shown_it(asking, talk, talking, monkeypatch):
-    """The times of frames in which the border cuts the face were counted, their landmarks not: an error of the server."""
+    """The times of frames in which the border cuts the face were counted, their landmarks not: a fault of ours."""
     monkeypatch.setattr(session.secrets, "choice", lambda steps: Step.MOUTH)
     frames = talking(14, 28, 228)
     tall = np.pad(frames[-1], ((0, 240), (0, 0), (0, 0)))

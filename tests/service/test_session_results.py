@@ -13,15 +13,17 @@ from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.guard.sessions import Session
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import OUTDATED, Operations
-from facemotion.service.settings import ServiceSettings
+from facemotion.service.settings import RenewalSettings, ServiceSettings
 from facemotion.verifier import Verifier
+
+from .conftest import RenamedEncoder
 
 pytestmark = pytest.mark.long  # clips that are decoded and embedded
 DOOR = Caller("k", "door", "enrol")
 
 
-def operations_of(store, verifier: Verifier) -> Operations:
-    settings = ServiceSettings()
+def operations_of(store, verifier: Verifier, settings: ServiceSettings | None = None) -> Operations:
+    settings = settings or ServiceSettings()
     memory = RecordingMemory(store.database, store.transform_secret, settings.replay)
     return Operations(verifier, store, memory, settings, Metrics(None))
 
@@ -67,6 +69,27 @@ def test_where_one_encoder_runs_a_rejected_attempt_names_it_for_known_and_unknow
     for user in ("alice", "nobody"):
         _, session = attempt(operations, acquired("brow"), user)
         assert evidence(session) == (then.point.name, then.encoder.model_id)
+
+
+def test_a_rejected_attempt_of_whom_a_renewal_waits_for_is_as_much_work_as_a_strangers(served, acquired):
+    """Else its time would tell that the name is enrolled."""
+    store, now = served
+    runs: list[str] = []
+
+    class Counted(RenamedEncoder):
+        def __call__(self, features):
+            runs.append(user)
+            return super().__call__(features)
+
+    encoder = Counted(now.earlier[0].encoder, "encoder@now")
+    verifier = Verifier(now.frontend, encoder, now.operating_points, now.settings, earlier=now.earlier)
+    operations = operations_of(store, verifier, ServiceSettings(renewal=RenewalSettings(2)))
+    for user in ("alice", "nobody"):
+        attempt(operations, acquired("brow"), user)
+    assert runs.count("alice") == runs.count("nobody")
+    user = "accepted"
+    assert attempt(operations, acquired("talk1"))[0] == "accepted"
+    assert runs.count("accepted") == runs.count("nobody") + 1
 
 
 def test_a_user_who_must_enrol_again_loses_no_try(served, acquired):

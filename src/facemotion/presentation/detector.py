@@ -24,7 +24,7 @@ class Suspicion:
 
     Attributes:
         score: how far the clip lies beyond what genuine ones show, in their standard deviations; suspect from 0 on. -1
-            where nothing is said.
+            where nothing was looked for, or too little was seen.
         reason: what was noticed most, a sentence; empty where the score is below 0.
     """
 
@@ -32,9 +32,8 @@ class Suspicion:
     reason: str
 
 
-NOTHING_SAID = Suspicion(-1.0, "")
-NO_SUSPICION = Suspicion(0.0, "")
-"""Of a clip in which nothing was looked for."""
+NO_SUSPICION = Suspicion(-1.0, "")
+"""Of a clip in which nothing was looked for, or too little was seen."""
 
 
 class PresentationDetector:
@@ -52,7 +51,7 @@ class PresentationDetector:
     def judge(self, traces: Traces) -> Suspicion:
         """Judge a clip by the traces of its frames."""
         if len(traces.bands) < LEAST_LOOKS:
-            return NOTHING_SAID
+            return NO_SUSPICION
         score, parts = self.weigh(read_signs(traces))
         return Suspicion(round(score, 3), SIGNS[int(np.argmax(parts))].sentence if score >= 0 else "")
 

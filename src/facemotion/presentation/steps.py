@@ -72,8 +72,8 @@ def check_extractor(name: str) -> None:
     """
     if name != MESH:
         raise SettingsError(
-            f"Steps are told by the landmarks of {MESH}, and the extractor is {name}; set when under [challenge] to off, "
-            f"or extractor under [verifier] to {MESH}."
+            f"Steps are told by the landmarks of {MESH}, and the extractor is {name}; set when under [challenge] to "
+            f"off, or extractor under [verifier] to {MESH}."
         )
 
 

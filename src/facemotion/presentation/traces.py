@@ -47,7 +47,7 @@ class Traces:
         bands: (P, WAVES) float64 power of waves down the picture in what changed along whole rows since the frame
             before, next to what chance would do.
         spectrum: (WINDOW, WINDOW // 2 + 1) float64 mean of the log of the power in the middle of the face; zeros where
-            the face is too small.
+            the picture is too small.
     """
 
     flows: NDArray[np.float64]
@@ -153,7 +153,7 @@ def _spots(small: NDArray[np.uint8]) -> NDArray[np.float64]:
     strength = cv2.cornerMinEigenVal(small, 5)
     down, along = strength.shape[0] // CELL, strength.shape[1] // CELL
     whole = strength[: down * CELL, : along * CELL].reshape(down, CELL, along, CELL)
-    cells = whole.transpose(0, 2, 1, 3).reshape(down * along, -1)
+    cells = whole.transpose(0, 2, 1, 3).reshape(down * along, CELL * CELL)
     best = cells.argmax(axis=1)
     good = cells[np.arange(len(cells)), best] > LEAST_CORNER
     rows, columns = np.divmod(np.arange(len(cells)), along)

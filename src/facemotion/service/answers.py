@@ -95,5 +95,5 @@ def evidence(verifier: Verifier, quality: Sequence[dict[str, Any]], judged: Judg
 
 
 def outcome_of(error: BaseException) -> str:
-    """The outcome of an attempt that an error ended, as the audit trail names it; all faults of our own have one name."""
+    """The outcome of an attempt that an error ended, as the trail names it; all faults of our own have one name."""
     return (type(error) if isinstance(error, FacemotionError) else ServerFaultError).__name__

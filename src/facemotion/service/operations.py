@@ -154,7 +154,8 @@ class Operations:
             decision, outcome = None, attack or (OUTDATED if enrolled else "unknown user")
         except PresentationAttackError:
             decision, outcome = None, attack
-        fresh = self._renewals.probe(enrolled, recording.acquisition)
+        # Of an accepted attempt alone: the time of a rejected one would tell that somebody of that name is enrolled.
+        fresh = self._renewals.probe(enrolled, recording.acquisition) if outcome == "accepted" else None
 
         def settle(connection: Connection, user: str) -> str:
             hold_user(connection, user)
@@ -192,7 +193,7 @@ class Operations:
         self._settle_and_note(caller, "verify", user, outcome, _of_session(ticket.session), settle)
 
     def break_off(self, caller: Caller, user: str, step: str, ticket: Ticket) -> None:
-        """Keep the charge of an attempt that ended once its step was told: else it could be asked for until it suits."""
+        """Keep the charge of an attempt that ended once its step was told: else they could ask until one suits."""
 
         def settle(connection: Connection, user: str) -> None:
             self.attempts.fail(connection, user, ticket)

@@ -58,7 +58,8 @@ class Quality(Message):
     motion_energy: float = Field(description="Size of the motion, percent of the distance of the outer eye corners.")
     damaged_share: float = Field(description="Share of the file's frames that were damaged and left out, 0..1.")
     attack_score: float = Field(
-        0.0, description="How far the clip is beyond genuine ones: at 0 or more a screen is suspected."
+        -1.0,
+        description="How far the clip is beyond genuine ones: at 0 or more a screen is suspected; -1: not looked for.",
     )
     suspicion: str = Field("", description="What looks as if a screen was filmed; empty where nothing does.")
 
