@@ -198,8 +198,15 @@ def check_evidence(trials: ScoredTrials, fmr: float) -> None:
     if fmr < lowest:
         asked = f"ask for {_rounded_up(lowest):g} or more, or record" if lowest < 1 else "record"
         raise EvidenceError(
-            f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials; {asked} more motions."
+            f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials (different pairs of "
+            f"motions); {asked} more motions, {_motions_for(fmr)} in all."
         )
+
+
+def _motions_for(fmr: float) -> int:
+    """The number of motions whose different pairs support a rate, by the rule of 3."""
+    pairs = math.ceil(3 / fmr - 1e-9)
+    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2 - 1e-9)
 
 
 def _rounded_up(rate: float) -> float:

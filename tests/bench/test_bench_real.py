@@ -213,6 +213,8 @@ def test_the_command_tells_what_few_clips_allow_and_names_the_rest(folder, seen,
     assert "Not measured: real rest. No clip has a marked motion." in told
     text = page.read_text("utf-8")
     assert "| tight | 4 | 0.0% (0/4) |" in text
+    assert "Time warping isn't trained" in text
+    assert "warping" not in run(folder, "--cache", cache.folder, "--replicates", 10, "--no-warping")
     assert "| FNMR, 1 take |" in text, "and no column for three takes, which nobody made"
     plain = json.loads(run(folder, "--cache", cache.folder, "--replicates", 10, "--no-warping", "--json"))
     assert [own["condition"] for own in plain["conditions"]] == [condition.name for condition in CONDITIONS]

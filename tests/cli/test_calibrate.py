@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -109,8 +110,32 @@ def test_templates_of_more_takes_than_anybody_recorded_are_refused(world):
 
 
 def test_a_rate_beyond_the_evidence_is_refused(world):
-    with pytest.raises(EvidenceError, match="ask for 0.011 or more"):
+    with pytest.raises(EvidenceError, match=r"ask for 0.011 or more, or record more motions, 78 in all"):
         run(world, "--fmr", "0.001")
+
+
+def test_points_that_a_new_calibration_drops_are_listed(world):
+    run(world, "--fmr", "0.05", "--fmr", "0.1", "--keep")
+    told = run(world, "--fmr", "0.1", "--fmr", "0.2", "--keep")
+    assert "No longer kept, from an earlier calibration of this encoder: own-fmr-5e-2." in told
+    answer = json.loads(run(world, "--fmr", "0.2", "--keep", "--json"))
+    assert answer["dropped"] == ["own-fmr-1e-1"]
+    assert json.loads(run(world, "--fmr", "0.1", "--json"))["dropped"] == [], "nothing is dropped without --keep"
+
+
+def test_a_damaged_file_of_points_is_written_anew(world):
+    path = json.loads(run(world, "--fmr", "0.1", "--keep", "--json"))["kept"]
+    Path(path).write_text("half a fi")
+    assert json.loads(run(world, "--fmr", "0.1", "--keep", "--json"))["dropped"] == []
+    assert [point.name for point in Models(world / "models").operating_points("peak")] == ["own-fmr-1e-1"] * 2
+
+
+def test_points_of_one_person_say_so(world):
+    alone = [record for record in read_manifest(world / "manifest.csv").records if record.subject == "s0"]
+    write_manifest(world / "alone.csv", alone)
+    assert "of one person" not in run(world, "--fmr", "0.2")
+    told = run(world, "--fmr", "0.2", manifest="alone.csv")
+    assert "All clips are of one person: the points say nothing about other people." in told
 
 
 def test_a_clip_that_the_verifier_would_refuse_as_still_is_no_trial(world):

@@ -16,7 +16,7 @@ from tests.settings_by_code import save
 from typer.testing import CliRunner
 
 from facemotion.cli import app
-from facemotion.config import read_toml, to_toml
+from facemotion.config import load_settings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.encoder import Encoder
@@ -205,6 +205,10 @@ def test_training_exports_what_it_trained(world: Path) -> None:
     assert (models / "encoder.onnx").stat().st_size > 1000
     encoder = Encoder.load("encoder", Models(models))
     assert encoder.frontend_id == load_extractor("face-mesh", Models.shipped()).frontend_id
+    named = told.split("own.toml:")[1].split("It decides")[0]
+    (world / "own.toml").write_text(named, "utf-8")
+    settings = load_settings(world / "own.toml")
+    assert (settings.runtime.models_folder, settings.verifier.encoder) == (str(models), "encoder")
 
 
 @pytest.mark.parametrize("json", [False, True])

@@ -88,9 +88,11 @@ def notes(bench: RealBench) -> Iterator[str]:
 def _meanings(bench: RealBench) -> Iterator[str]:
     """What the words of the tables mean."""
     marked = " or, where the motion is marked, cut to it and 0.2 s round it" if bench.marked else ""
+    warped = any(own.warping is not None for own in bench.conditions)
+    warping = " Time warping isn't trained; the ratio is the encoder's EER over that of time warping." if warped else ""
     yield (
         f"Tight: clips as they are{marked}. Rest is held: the first and the last frame are repeated. Rates are frames "
-        "a second, with jitter. Time warping isn't trained; the ratio is the encoder's EER over that of time warping."
+        f"a second, with jitter.{warping}"
     )
     if bench.marked:
         yield f"Real rest: the whole recordings of the {bench.marked} clips whose motion is marked."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -85,9 +86,19 @@ def encoder(
     typer.echo(f"{told}; the run is in {run}. Next, on clips that it wasn't trained on:")
     typer.echo(f"  facemotion evaluate {run} --manifest MANIFEST")
     if export:
-        typer.echo(f"The encoder is in {export}, its card in {card}. It decides nothing before it is calibrated:")
-        typer.echo("  facemotion calibrate MANIFEST --config SETTINGS --keep")
-        typer.echo("SETTINGS name the encoder; docs/reference/training.md shows how.")
+        typer.echo(f"The encoder is in {export}, its card in {card}. Settings that name it, for a file own.toml:")
+        typer.echo(textwrap.indent(_naming(export), "  "))
+        typer.echo("It decides nothing before it is calibrated, on clips that it wasn't trained on:")
+        typer.echo("  facemotion calibrate MANIFEST --config own.toml --keep")
+
+
+def _naming(export: Path) -> str:
+    """Settings that name an exported encoder, as TOML."""
+    import tomlkit
+
+    return tomlkit.dumps(
+        {"runtime": {"models_folder": str(export.parent)}, "verifier": {"encoder": export.stem}}
+    ).replace("\n\n", "\n")
 
 
 def sfe(

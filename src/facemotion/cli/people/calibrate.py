@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
+
+if TYPE_CHECKING:
+    from facemotion.models import Models
 
 LOOSE = 0.1  # FMR above which a point is no protection
 
@@ -86,12 +89,13 @@ def calibrate(
         )
     ]
     entry = models.card(settings.verifier.encoder)
+    before = _own_names(models, entry.name) if keep else []
     path = models.keep_operating_points(entry.name, points) if keep else None
+    gone = sorted(set(before) - set(_own_names(models, entry.name))) if keep else []
     if json:
         kept = str(path) if path else None
-        print_json(
-            {"model_id": entry.model_id, "clips": len(records), "points": [asdict(p) for p in points], "kept": kept}
-        )
+        found = {"model_id": entry.model_id, "clips": len(records), "points": [asdict(p) for p in points]}
+        print_json({**found, "kept": kept, "dropped": gone})
         return
     table = Table(
         "point", "takes", "threshold", "FMR", "FNMR", "genuine", "impostor", "subjects", box=box.SIMPLE, pad_edge=False
@@ -105,5 +109,20 @@ def calibrate(
     print(f"{len(records)} clips used" + (f"; from {failed} nothing could be acquired." if failed else "."))
     if any(point.fmr > LOOSE for point in points):
         print(f"A point that lets more than {LOOSE:.0%} of impostors pass protects nothing: record more motions.")
+    if all(point.subjects == 1 for point in points):
+        print("All clips are of one person: the points say nothing about other people.")
     if path:
         print(f'Kept in {path}. To use one: operating_point = "{OWN_POINT}{points[0].name}" under [verifier].')
+    if gone:
+        print(f"No longer kept, from an earlier calibration of this encoder: {', '.join(gone)}.")
+
+
+def _own_names(models: Models, encoder: str) -> list[str]:
+    """Names of the points that this deployment keeps of an encoder; none where its file can't be read."""
+    from facemotion.errors import ModelError
+    from facemotion.models import OWN_POINT
+
+    try:
+        return [point.name for point in models.operating_points(encoder) if point.name.startswith(OWN_POINT)]
+    except ModelError:  # a damaged file is written anew
+        return []
