@@ -53,7 +53,7 @@ class FeatureCache:
             return None
 
     def read_failure(self, digest: str) -> str | None:
-        """Why nothing could be acquired from a clip, if that is what became of it."""
+        """Why nothing could be acquired from a clip; None if that wasn't tried, or if it succeeded."""
         try:
             return self.path(digest).with_suffix(".failed").read_text("utf-8")
         except FileNotFoundError:
@@ -113,7 +113,8 @@ class FeatureCache:
 
 @dataclass(frozen=True)
 class SightingCache:
-    """A folder of what one front end, under some settings, saw of clips; it may be that of a FeatureCache.
+    """Sightings of clips: what one front end saw of them under one set of settings. The folder may be that of a
+    FeatureCache.
 
     No picture is kept: features and landmarks alone.
 

@@ -41,7 +41,7 @@ class Manifest:
     Attributes:
         folder: that the paths of the records are relative to.
         records: one per clip, in the order of the file.
-        programs: what is performed, by the name of the motion; of a simulated set, whose `motions.csv` tells.
+        programs: of a simulated set: the program of each motion by the motion's name, from `motions.csv`; else empty.
     """
 
     folder: Path
@@ -90,8 +90,8 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. The clips themselves are looked at by `check_manifest`.
 
-    Near misses of a simulated set whose programs only reorder the steps of their motion get the name `X~order`; where
-    the motion has one of that name, in another order, `X~order-near` after their own.
+    In a simulated set, a near miss whose program only reorders the steps of its motion gets the name `X~order`. If the
+    motion has a near miss of that name already, in yet another order, it gets `X~order-near` (after its own variant).
 
     Raises:
         ManifestError: no such file, a missing column, bad rows (their lines are named) or no row at all.

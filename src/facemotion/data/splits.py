@@ -14,9 +14,9 @@ from facemotion.types import ClipKind, ClipRecord
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Positions of records: train (N,) and test (M,) int64, rising, without a common one.
+    """Positions of records: train (N,) and test (M,) int64, both rising. No position is in both.
 
-    Clips that imitate a motion held out, made by somebody who isn't, are in neither.
+    If a motion is held out, clips that imitate it by a person who isn't held out are in neither.
     """
 
     train: NDArray[np.int64]
@@ -46,9 +46,10 @@ def subject_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0)
 def motion_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0) -> list[Fold]:
     """Folds without a common motion; a subject's other motions may be trained on.
 
-    This is the paper's policy as far as it can be told: section 4 isolates one fold of ten and never says of what, and
-    with ten takes a motion, folds of clips would leave hardly a positive pair to test on. Figures measured this way
-    flatter a system whose users are new to it; `subject_folds` doesn't. Near misses and mimics of a motion go with it.
+    This is the paper's policy as far as can be known. Section 4 isolates one fold of ten and doesn't say what is
+    divided. It can hardly be clips: with ten takes a motion, a fold of clips would have hardly a positive pair to test
+    on. Figures measured this way flatter a system whose users are new to it; `subject_folds` doesn't. Near misses and
+    mimics of a motion go with it.
 
     Raises:
         DataError: fewer motions than folds.
@@ -66,7 +67,7 @@ FOLD_POLICIES: dict[str, Callable[..., list[Fold]]] = {"subject": subject_folds,
 
 
 def _owners(records: Sequence[ClipRecord]) -> dict[str, tuple[str, str]]:
-    """Of each motion that may be mimicked, (subject, motion): no other subject uses its name."""
+    """(subject, motion) by the name of each motion that may be mimicked. No other subject uses such a name."""
     return {r.motion: (r.subject, r.motion) for r in records if r.kind != ClipKind.MIMIC}
 
 
@@ -78,7 +79,8 @@ def _folds(
     seed: int,
     name: str,
 ) -> list[Fold]:
-    """Folds of units; a clip is trained on where neither its unit nor the one that it imitates is held out."""
+    """Folds of units. A fold trains on a clip if it holds out neither the clip's unit nor the unit that the clip
+    imitates."""
     units = list(dict.fromkeys(unit(r) for r in records))
     if count < 2:
         raise DataError(f"Cross-validation needs at least 2 folds, got {count}.")

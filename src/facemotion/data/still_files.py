@@ -51,7 +51,8 @@ class Shard:
         images: (N, S, S, 3) uint8 RGB, the whole face with room round it.
         boxes: (N, 4) float32 x0 y0 x1 y1 pixels of the detector.
         landmarks: (N, 68, 2) float32 pixels, pixel centres at half integers.
-        known: (N, 68) bool, points whose landmarks may be learned from; all on renders, few where a mesh wrote them.
+        known: (N, 68) bool, points that may be learned from: all points of renders, few points where a face mesh made
+            the landmarks.
         weights: (N, W) float32 of the expression shapes, all 0 where unknown.
         emotions: (N, 7) float32 shares of EMOTIONS that sum to 1; zeros where the expression has no name.
         people: (N,) names.

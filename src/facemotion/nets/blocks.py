@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from facemotion.nets.dropout import Dropout, draw_kept
 
 KERNEL = 5  # frames that the convolution of a TCN layer reaches over, before dilation
-UNSEEN = 1e-6  # weight of a frame that isn't seen, whose logarithm must be a number
-MASKED = -1e9  # added to what a frame of padding would weigh: nothing is left of it
+UNSEEN = 1e-6  # weight of a frame that isn't seen: above 0, since its logarithm is taken
+MASKED = -1e9  # added to the attention score of a frame of padding, whose weight then is 0
 CONFORMER_KERNEL = 15  # frames, 0.6 s at 25 frames/s
 
 
@@ -184,7 +184,7 @@ def _attention(
 
 
 def _seen(mask: Tensor | None, weights: Tensor | None, like: Tensor) -> Tensor | None:
-    """(B, L) what is added to what a frame weighs in attention; None where all frames are seen alike."""
+    """(B, L) what is added to the attention score of each frame; None where all frames are seen alike."""
     if mask is None and weights is None:
         return None
     added = torch.zeros(like.shape[:2], dtype=like.dtype, device=like.device)
@@ -194,8 +194,9 @@ def _seen(mask: Tensor | None, weights: Tensor | None, like: Tensor) -> Tensor |
 
 
 def _attend_with_dropout(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
-    """scaled_dot_product_attention of (B, H, L, d) on a CPU, with fewer passes over (B, H, L, L), which are most of its
-    cost: scales go to the small factors, and what is seen is one more number of the keys."""
+    """scaled_dot_product_attention of (B, H, L, d) on a CPU, with fewer passes over arrays of (B, H, L, L), which are
+    most of its cost. The scale is applied to the query, which is small. What is added to the scores (`seen`) becomes
+    one more number of each key."""
     query = query * key.shape[-1] ** -0.5
     if seen is not None:
         away = seen[:, None, :, None].expand(-1, key.shape[1], -1, -1)
@@ -207,7 +208,7 @@ def _attend_with_dropout(query: Tensor, key: Tensor, value: Tensor, seen: Tensor
 
 
 def _over_time(convolution: nn.Conv1d, x: Tensor, mask: Tensor | None, weights: Tensor | None) -> Tensor:
-    """A convolution over the frames of (B, L, m), each as far as it is seen; around a clip there are zeros."""
+    """A convolution over the frames of (B, L, m), each multiplied by its weight. Outside of a clip there are zeros."""
     if weights is not None:
         x = x * weights[..., None]
     if mask is not None:

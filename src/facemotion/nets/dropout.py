@@ -23,7 +23,7 @@ def drop(x: Tensor, rate: float) -> Tensor:
 
 
 def draw_kept(like: Tensor, rate: float) -> tuple[Tensor, float]:
-    """What is kept of a tensor on a CPU, and by what that is scaled up.
+    """Which entries of a tensor are kept on a CPU, and the factor that scales them up.
 
     Args:
         like: (...) float. rate: above 0, below 1; rounded to a 256th.

@@ -9,17 +9,18 @@ from torch import Tensor, nn
 
 INPUTS = ("position", "position+difference", "difference")
 SCALINGS = ("feature", "stream", "clip", "stream+clip")
-STILL = 0.05  # what moves less than this share of `input_scale` in a clip stays small there
+STILL = 0.05  # of `input_scale`: the least deviation within a clip that an input is divided by
 
 
 class InputStreams(nn.Module):
     """Features of B clips -> inputs of the network.
 
-    Principal components (if any) are taken first, then positions and differences; each is then centred and divided by
-    its deviation over the training set ("feature"), by that of its stream ("stream"), by its own within the clip
-    ("clip"), or both of the last two stand side by side ("stream+clip"). What hardly moves within a clip isn't
-    amplified: the floor is a twentieth of the usual deviation, with "clip" of each input, with "stream+clip" of its
-    stream, where inputs that never move as far as others stay small too.
+    Principal components (if any) are taken first, then positions and differences. Each input is then centred and
+    divided by a deviation. With "feature" it is the input's own over the training set, with "stream" that of its
+    stream, with "clip" the input's own within the clip. With "stream+clip" the inputs of both "stream" and "clip" stand
+    side by side. Inputs that hardly move within a clip aren't amplified: the divisor is never less than a twentieth of
+    the usual deviation. With "clip" that is the usual deviation of each input. With "stream+clip" it is that of its
+    stream, so that inputs which never move as far as others stay small too.
 
     Args:
         dimension: D, features per frame.
@@ -46,7 +47,7 @@ class InputStreams(nn.Module):
             self.register_buffer("basis", torch.eye(dimension, components))
 
     def forward(self, values: Tensor, weights: Tensor | None) -> Tensor:
-        """(B, L, D) zero where the (B, L) weights are -> (B, L, width).
+        """(B, L, D) features, zero where the (B, L) weights are zero -> (B, L, width).
 
         Args:
             values: features of B clips.
@@ -84,7 +85,7 @@ class InputStreams(nn.Module):
         mean = total / count
         deviation = ((squares - count * mean.square()) / max(count - 1, 1)).clamp_min(0).sqrt()
         if self.scaling.startswith("stream"):
-            # What moves far is then heard more than what hardly moves and is mostly noise.
+            # Inputs that move far then count more than inputs that hardly move and are mostly noise.
             streams = deviation.reshape(self.streams, -1)
             deviation = streams.square().mean(1, keepdim=True).sqrt().expand_as(streams).flatten()
         self.input_mean.copy_(mean)
@@ -103,12 +104,13 @@ class InputStreams(nn.Module):
 
 
 def check_heard(heard: Tensor, components: int) -> None:
-    """See that components can be made of some features alone.
+    """Check that components can be made of some of the features alone.
 
     Args:
         heard: (D,) bool, the features. components: their number, 0 for none.
     Raises:
-        ValueError: features are left out and there are no components to leave them out of, or fewer than components.
+        ValueError: some features are left out though there are no components, or fewer features than components are
+            left.
     """
     if not components and not bool(heard.all()):
         raise ValueError("parts are chosen through principal components; set components above 0")

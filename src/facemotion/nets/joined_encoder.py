@@ -14,8 +14,8 @@ from facemotion.nets.sequence_encoder import SequenceEncoder
 class JoinedEncoder(nn.Module):
     """Encoders side by side: features of B clips -> B unit vectors.
 
-    A cosine of their vectors laid end to end is the mean of their cosines. These vectors vary in few directions, so
-    that as many numbers as one encoder gives keep nearly all of it.
+    If their vectors are laid end to end, the cosine of two such vectors is the mean of the encoders' cosines. The long
+    vectors vary in few directions. So as many numbers as a single encoder gives keep nearly all of that cosine.
 
     Args:
         encoders: K of them, over the same features.
@@ -26,7 +26,7 @@ class JoinedEncoder(nn.Module):
         dimension: D, features a frame.
         size: m, of the embedding.
     Raises:
-        ValueError: the encoders take other features than each other, or cut clips differently, or the directions don't
+        ValueError: the encoders differ in the features that they take or in how they cut clips, or the directions don't
             fit their vectors.
     """
 

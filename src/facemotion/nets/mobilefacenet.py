@@ -15,8 +15,9 @@ FEATURES = 512
 
 
 class ChannelPReLU(nn.Module):
-    """PReLU with one slope a channel, as (1 - a) relu(x) + a x: the function of torch's, whose backward pass takes a
-    third of a training step on a CPU, and ONNX Runtime's, which is a slow broadcast."""
+    """PReLU with one slope a channel, computed as (1 - a) relu(x) + a x. The function is the same as torch's PReLU. But
+    torch's backward pass takes a third of a training step on a CPU, and ONNX Runtime computes its PReLU as a slow
+    broadcast."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Which frames of a clip belong to its motion: a small network that learns what rest is.
 
-A user rests before and after the motion, breathes, parts the lips and turns meanwhile. An encoder to which all frames
-are alike gives another vector for another length of rest. The gate weighs frames instead: statistics over time,
-positions and the pooling of the encoder count a frame as much as the gate says that the motion is on.
+A user rests before and after the motion, breathes, parts the lips and turns meanwhile. If all frames count alike, a
+longer rest changes the encoder's vector. So the gate gives each frame a weight: how sure it is that the motion is on.
+The encoder's statistics over time, its positions and its pooling use these weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ PLACES = 8  # learned directions in which distances from the clip's first and la
 WIDTH = 24  # channels
 KERNEL = 9  # frames that each convolution reaches over, before dilation
 SMOOTHED = 5  # frames over which squared speeds are averaged
-CAUTION = 3.0  # log-odds at which a frame counts for half: restless faces shouldn't pass, and edges are less missed
+# Log-odds at which a frame counts for half. It is above 0: restless faces shouldn't pass, and losing the edges of a
+# motion does less harm.
+CAUTION = 3.0
 ENDS = 3  # frames that show the first and the last face
 LEAST = 1e-4  # weight that every frame keeps, so that a clip in which nothing moves has a mean, too
 

@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 from facemotion.nets.inputs import mean_over_time
 
-NOTHING = 1e-6  # weight of a frame that counts for nothing, whose logarithm must be a number
-FADING = 60.0  # what the maximum of a third loses of a frame that lies a whole clip beyond its edge
+NOTHING = 1e-6  # weight of a frame that counts for nothing: above 0, since its logarithm is taken
+FADING = 60.0  # taken off a frame's value in the maximum of a third, for each clip length between frame and third
 POOLINGS = ("maximum", "maximum+mean", "maximum+thirds", "maximum+segments", "segments", "attention", "mean")
 
 
 class Pooling(nn.Module):
     """(B, L, m) -> (B, width).
 
-    "maximum" is the paper's: element-wise, over time. "+mean" adds the mean, "+thirds" the maximum of each third,
-    "+segments" the mean of each of so many overlapping segments of equal length, so that what happens early and what
-    happens late stay apart; "segments" are those means alone. "attention" weighs each frame by what it shows.
+    "maximum" is the paper's: element-wise, over time. "+mean" adds the mean, and "+thirds" the maximum of each third.
+    "+segments" adds the mean of each of a number of overlapping segments of equal length, so that early and late
+    movements stay apart. "segments" gives those means alone. "attention" weighs each frame by what it shows.
 
     Args:
         width: m. how: one of POOLINGS. segments: number of segments.
@@ -38,8 +38,8 @@ class Pooling(nn.Module):
         Args:
             x: (B, L, m).
             mask: (B, L) bool, true on the frames of each clip, which come first; all frames if None.
-            weights: (B, L) float, above 0 where the mask is true: how much each frame counts; all alike if None. Thirds
-                and segments are then of what counts, not of the clip's length.
+            weights: (B, L) float, above 0 where the mask is true: how much each frame counts; all alike if None. With
+                weights, thirds and segments divide the total weight, not the clip's length.
         Returns:
             (B, width).
         """
@@ -78,8 +78,8 @@ def masked_maximum(x: Tensor, mask: Tensor | None) -> Tensor:
 def means_of_segments(x: Tensor, counted: Tensor | None, segments: int) -> Tensor:
     """Means over N segments of each clip: (B, L, m) and (B, L) bool or float weights -> (B, N m), the first one first.
 
-    A segment's frames weigh less the farther they are from its middle, nothing beyond the middles of its neighbours; in
-    a clip of fewer frames than segments, it lies between the two frames around its middle.
+    A frame weighs less the farther it is from the segment's middle, and nothing beyond the middles of the neighbouring
+    segments. If a clip has fewer frames than segments, a segment is interpolated from the two frames around its middle.
     """
     weights = x.new_ones(1, x.shape[1]) if counted is None else counted.to(x.dtype)
     whole = weights.sum(1, keepdim=True)
@@ -111,7 +111,8 @@ def _maxima_of_thirds(x: Tensor, mask: Tensor | None, whole: Tensor) -> list[Ten
 
 
 def _weighted_thirds(x: Tensor, mask: Tensor | None, weights: Tensor) -> list[Tensor]:
-    """Maxima over the thirds of what counts; beyond its edges a third fades, since the weights are no exact ones."""
+    """Maxima over the thirds of the total weight. A third fades beyond its edges, since the weights are only
+    estimates."""
     place = course(weights)[..., None]
     found = []
     for number in range(3):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 NUMBERS = 32  # of an embedding that the face takes, at most
-FLOOR = 0.3  # directions in which faces differ less than this share of the most aren't amplified further
+FLOOR = 0.3  # a direction's spread counts as at least this share of the largest one, so that noise isn't amplified
 
 
 class RestingFace(nn.Module):

@@ -22,7 +22,7 @@ from facemotion.media.gate import Frame
 MOST_DEVICES = 10
 """Numbers of cameras that are tried where the system has no list of them."""
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
-"""Of the files that are taken for films in a folder."""
+"""Endings of the files of a folder that count as films."""
 _LINUX_LIST = Path("/sys/class/video4linux")
 
 
@@ -179,7 +179,7 @@ def _name(number: int) -> str:
 
 
 class _Quiet:
-    """OpenCV says nothing on standard error of a camera that isn't there: we do."""
+    """Keeps OpenCV from writing to standard error about a camera that doesn't exist: the command reports it."""
 
     def __enter__(self) -> None:
         self._before = cv2.utils.logging.getLogLevel()

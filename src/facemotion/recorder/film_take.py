@@ -16,9 +16,10 @@ from facemotion.recorder.frame_reader import CameraReader, TimedFrame
 STEADY_SECONDS = 0.6
 """How long the guidance must be good before "go", as on the page."""
 LEAST_SECONDS = 3.0
-"""A take before a camera lasts as long, and longer while the face still moves: a motion cut off is another one."""
+"""A take before a camera lasts at least this long. It goes on while the face still moves: a motion that is cut off is
+another motion."""
 LONGEST_SECONDS = 6.0
-"""And no longer, unless the user asks."""
+"""A take before a camera lasts no longer than this, unless the user asks for more."""
 LOOK_SECONDS = 1 / 15
 """Least time between two frames that are looked at: guidance needs no more, and the camera and the file come first."""
 READY = "Good: hold still."
@@ -156,7 +157,7 @@ def _follow(
     show: Callable[[View], object],
     longest: float,
 ) -> None:
-    """Look at frames until the take ends; returns early where the writer has given up, whose error is its result's."""
+    """Look at frames until the take ends. Returns early if the writer has given up; its future then holds the error."""
     acquirer, ending = Acquirer(frontend), Ending(longest)
     show(View(Guidance.GO.value, True, True, reader.rate))
     for frame, seconds in _looked_at(reader):

@@ -20,7 +20,7 @@ FIRST_FRAME_SECONDS = 10.0
 SILENCE_SECONDS = 3.0
 """How long a camera may pause afterwards."""
 RATE_SECONDS = 1.0
-"""Over which the rate of frames is counted."""
+"""The time over which the rate of frames is counted."""
 
 
 class TakeStoppedError(Exception):

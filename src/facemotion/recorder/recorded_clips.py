@@ -15,7 +15,7 @@ from facemotion.system.files import room_for
 from facemotion.types import ClipRecord
 
 DRAFT = ".take.mp4"
-"""The take that is being filmed or judged; no clip before it is kept."""
+"""The file of the take that is being filmed or judged. It isn't a clip of the recording until it is kept."""
 LOCK = ".recording"
 """An empty file that the process which records holds locked."""
 
@@ -56,7 +56,7 @@ class RecordedClips:
     """Where a session puts its clips. What is there already is never overwritten.
 
     Args:
-        folder: is there.
+        folder: exists already.
 
     Attributes:
         folder: of the clips. manifest: path of the manifest.
@@ -91,7 +91,8 @@ class RecordedClips:
                 raise RecordingPlanError(f"The plan can't be recorded: {problem}")
 
     def next_take(self, motion: PlannedMotion) -> int:
-        """Number of the next take, from 0: one more than the last in the manifest, and no clip of it is there."""
+        """Number of the next take, from 0: above the last one in the manifest, and the first of which no clip
+        exists."""
         mine = (r.repetition for r in self._records if (r.subject, r.motion) == (motion.subject, motion.motion))
         number = 1 + max(mine, default=-1)
         while self._place(motion, number).exists():

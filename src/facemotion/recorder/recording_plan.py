@@ -32,7 +32,8 @@ class PlannedMotion:
         takes: how many are recorded in this session.
         kind: what the clips show.
     Raises:
-        RecordingPlanError: when it is made of a name that can't be one of a folder, or of no take.
+        RecordingPlanError: a name can't be that of a folder, the number of takes isn't 1 to MOST_TAKES, or the kind
+            doesn't fit the motion's name.
     """
 
     subject: str

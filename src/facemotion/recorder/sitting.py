@@ -45,7 +45,7 @@ class Attendant(Protocol):
 
     @property
     def states_consent(self) -> bool:
-        """Whether `agrees` answers for others, who agreed before."""
+        """Whether `agrees` only states what others agreed to before, and asks nobody."""
 
     def agrees(self, subject: str, text: ConsentText) -> bool:
         """Ask somebody for their consent."""
@@ -68,7 +68,7 @@ class Attendant(Protocol):
 
 @dataclass
 class Outcome:
-    """What a session has brought so far; whole also when the session is cut off.
+    """What a session has brought so far. It is complete even if the session is cut off.
 
     Attributes:
         kept: records of the takes in the manifest. refused: films that can't be used, a sentence each. without_consent:
@@ -112,7 +112,7 @@ class Sitting:
         removed.
 
         Args:
-            planned: in their order; may be asked for as it is needed.
+            planned: in their order; an iterator is asked for each one only when it is needed.
             cameras: one camera, which is used for all takes, or a film for each. The session ends with the last film.
             longest: seconds of a take before a camera.
         Raises:

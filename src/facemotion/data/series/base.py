@@ -19,16 +19,17 @@ from facemotion.types import ClipKind, FeatureSequence, FloatArray
 
 UNITS = ("pixel", "millimetre", "eye distance", "coefficient")
 EXTENTS = {"pixel": (4.0, 8000.0), "millimetre": (15.0, 500.0), "eye distance": (0.1, 5.0)}
-"""Of each unit of length, the least and the largest diagonal of all points of a face, or of a mouth alone."""
+"""By unit of length: the least and the largest diagonal of a set of points. The points may show a face or a mouth
+alone."""
 LEAST_FRAMES = 4
 LONGEST_FILLED = (
     0.25  # seconds for which a missing point is filled in; a word's lips move several times in half a second
 )
 LARGEST_MISSING = 0.2  # share of the frames of a series in which a point may be missing
-LONGEST_STEP = 0.5  # seconds between two frames; what happened in more nobody knows
+LONGEST_STEP = 0.5  # seconds between two frames; nobody knows what the face did in a longer gap
 ANCHORS = (("mesh.33", "mesh.263"), ("ibug.36", "ibug.45"))
-"""Outer eye corners, the subject's right one first, in the numberings that are known: they take the head's place, size
-and tilt out of a series."""
+"""Outer eye corners, the subject's right one first, in each numbering that is known. With them the head's place, size
+and tilt are taken out of a series."""
 ALIGNMENT = 1  # raised when features are made of points in another way
 
 
@@ -47,7 +48,7 @@ class PointSeries:
         source: the file it was read from, for messages.
 
     Raises:
-        SeriesFormatError: wrong shapes or types, fewer than 4 frames, names twice there, or a label that is none.
+        SeriesFormatError: wrong shapes or types, fewer than 4 frames, a name that occurs twice, or an invalid label.
         SeriesGapError: the times don't rise, or leave a hole.
         SeriesUnitError: an unknown unit.
     """
@@ -132,8 +133,8 @@ class PointSeries:
 
 
 def fill_missing(series: PointSeries) -> FloatArray:
-    """The values of a series, missing points on straight lines between the frames that have them; at the ends as they
-    were last, or come first.
+    """The values of a series with missing points filled in. A missing point lies on a straight line between the nearest
+    frames that have it. At an end of the series it stays where the nearest frame has it.
 
     Raises:
         MissingPointsError: a point is missing for longer than LONGEST_FILLED, or in more than a share of

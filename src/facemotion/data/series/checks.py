@@ -19,9 +19,9 @@ from facemotion.errors import (
 )
 
 RATES = (8.0, 250.0)  # frames/s
-WITHIN = 1.3  # ratio of the rates of two halves of a series that is still one rate
-ACROSS = 1.1  # ratio of the rates of two series of a set that is still one rate
-ROOM = 0.05  # share of the points' diagonal by which a single take may seem out of order: closed lips touch
+WITHIN = 1.3  # largest ratio between the rates of a series' two halves
+ACROSS = 1.1  # largest ratio between the rates of two series of a set
+ROOM = 0.05  # share of the points' diagonal by which one take may break the order: closed lips touch
 X, Y = 0, 1
 ORDER = (
     *((a, X, b) for a, b in (("mesh.33", "mesh.263"), ("mesh.61", "mesh.291"), ("mesh.78", "mesh.308"))),

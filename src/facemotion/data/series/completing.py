@@ -1,7 +1,8 @@
-"""What the face mesh would show of people of whom only some points were recorded, so that it can be trained on them.
+"""Completes the face mesh of people of whom only some points were recorded, so that an encoder of the mesh can be
+trained on them.
 
-Clips that were filmed have the whole mesh; from those that have the same points as a series, a linear map tells how
-the rest of the face goes with them: cheeks and jaw follow the lips, brows hardly do.
+Filmed clips have the whole mesh, and so the recorded points too. On these clips a linear map is fitted from the
+recorded points to the rest of the face. Cheeks and jaw follow the lips; brows hardly do.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class MeshCompletion:
         names: of N points of the mesh, as in a series.
         places: (N * C,) float32 where these lie in the mean face, in eye distances.
         face: (D,) float32 features of the mean face.
-        map: (N * C, D) float32, from how far the points are from the clip's mean to how far all features are.
-        explained: share of the features' variance within clips that it foretold, on clips that it wasn't fitted on.
+        map: (N * C, D) float32, takes the points' offsets from the clip's mean to the offsets of all features.
+        explained: share of the features' variance within clips that it predicts, on clips that it wasn't fitted on.
     """
 
     names: tuple[str, ...]
@@ -70,7 +71,8 @@ class MeshCompletion:
         return cls(names, face[columns], face, whole, 1 - left / max(total, 1e-12))
 
     def size(self, faces: Sequence[FloatArray]) -> float:
-        """Eye distances in one unit of a person's points, by which their mean face lies nearest to the mean face here.
+        """How many eye distances one unit of a person's points is: the factor that brings their mean face nearest to
+        the mean face here.
 
         Args:
             faces: (N, C) mean places of the points in each take of the person, the origin between the eyes.
@@ -79,9 +81,10 @@ class MeshCompletion:
         return float(mean @ self.places / max(mean @ mean, 1e-12))
 
     def __call__(self, values: FloatArray, size: float) -> FloatArray:
-        """(T, N, C) places of the points, and what one unit of them is in eye distances -> (T, D) features.
+        """(T, N, C) places of the points, and how many eye distances one unit of them is -> (T, D) features.
 
-        Where the points rest otherwise than in the mean face, the rest of the face follows as if they had moved there.
+        A person's points may rest elsewhere than in the mean face. Then the rest of the face is placed as if the points
+        had moved there.
         """
         points = values.reshape(len(values), -1) * np.float32(size)
         return np.asarray(self.face + (points - self.places) @ self.map, np.float32)

@@ -2,8 +2,8 @@
 
 `a_affirmative_datapoints.txt` holds a heading and one row a frame: the time, then x, y (pixels) and z (millimetres) of
 each of 100 points. `a_affirmative_targets.txt` says of each frame whether the expression is shown. Each stretch of
-frames that show it is a take. Frames came unevenly, some of them late: takes with a hole are left out, the others are
-drawn on straight lines at one rate. The data set: Freitas, Peres, Lima and Barbosa, Grammatical Facial Expressions
+frames that show it is a take. Frames came unevenly, and some of them late. Takes with a hole are left out; the others
+are interpolated to one rate. The data set: Freitas, Peres, Lima and Barbosa, Grammatical Facial Expressions
 Recognition with Machine Learning, FLAIRS 2014.
 """
 
@@ -25,7 +25,7 @@ EYES = (slice(0, 8), slice(8, 16))  # points round each eye
 AROUND = 0.4  # seconds before and after a stretch that belong to its take
 SHORTEST = 0.5  # seconds of a take
 RATE = 15.0  # frames/s of takes; the recordings have 9 to 23, unevenly
-MILLISECONDS = 1.0  # a step longer than this is in milliseconds: stamps are in either
+MILLISECONDS = 1.0  # times with longer steps are in milliseconds; others are in seconds
 NAMES = tuple(f"gfe.{number}" for number in range(POINTS))
 _FILE = re.compile(r"([ab])_(\w+)_datapoints")
 

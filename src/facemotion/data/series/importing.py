@@ -58,7 +58,7 @@ def _listed(read: Callable[[Path, ClipRecord], PointSeries]) -> Callable[[Path],
 
 
 def _read_plain(folder: Path) -> list[PointSeries]:
-    """Takes with a list of clips, or npz files that say themselves whose they are."""
+    """Takes whose labels stand in a list of clips, or npz files that hold their own labels."""
     if (folder / LIST).is_file():
         return _listed(read_listed)(folder)
     files = sorted(folder.rglob("*.npz"))

@@ -38,7 +38,7 @@ def pack_series(series: PointSeries) -> bytes:
 
 
 def read_described(path: Path) -> PointSeries:
-    """A take in an npz file that says itself whose it is.
+    """A take in an npz file that holds its own labels: subject, motion and so on.
 
     Raises:
         SeriesFormatError: an array is missing or of a wrong type.

@@ -16,7 +16,7 @@ from facemotion.features.mesh import MOVING
 from facemotion.types import ClipRecord
 
 MESH_POINTS = (33, 263, *(number for group in MOVING.values() for number in group if number < 468))
-"""Kept of the face mesh: outer eye corners, and what expressions move."""
+"""Points of the face mesh that are kept: the outer eye corners, and the points that expressions move."""
 LANDMARKS = 68
 LIVE_LINK_RATE = 60  # frames/s of Live Link Face, which counts frames within a second
 TIMECODE = re.compile(r"(\d+):(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -82,7 +82,7 @@ def read_live_link(path: Path, record: ClipRecord) -> PointSeries:
     """The CSV file of Live Link Face: Timecode, BlendShapeCount and one column a channel of ARKit.
 
     Raises:
-        SeriesFormatError: a column is missing or a time code is none.
+        SeriesFormatError: a column is missing, or a time code can't be read.
         SeriesRateError: frames are numbered higher than 60 a second.
         SeriesError: see PointSeries.
     """

@@ -27,10 +27,10 @@ SHEET_ATTRIBUTES = 5
 
 # Single precision throughout: a number without a type would turn each pixel's sums into doubles.
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
-_FAINT = np.float32(0.004)  # share of a colour that no grey level shows: less than 1/255
+_FAINT = np.float32(0.004)  # a share of a colour that is too small to change a grey level: less than 1/255
 # How far outside a triangle, in its own coordinates, a pixel still counts: rounding must leave no gap between two.
 _SLACK = np.float32(-1e-4)
-# Pixels by which a row is lengthened at both ends, for the same reason; the slope below which an edge runs along it.
+# Pixels by which a row is lengthened at both ends, for the same reason; the slope below which an edge counts as level.
 _REACH, _LEVEL = np.float32(1e-3), np.float32(1e-9)
 # A texel is one integer with a colour in each 21 bits: one product then weighs red, green and blue at once. Weights
 # are 4096ths that sum to 1, so that a weighted colour has 8 + 12 bits and never runs into the next one.
@@ -207,7 +207,7 @@ def _sample(texture: Texture, u: np.float32, v: np.float32) -> tuple[np.float32,
     x = min(max(int((u - _HALF) * _STEPS), 0), ((width - 1) << _BITS) - 1)
     y = min(max(int((v - _HALF) * _STEPS), 0), ((height - 1) << _BITS) - 1)
     i, j, fx, fy = x >> _BITS, y >> _BITS, x & _PART, y & _PART
-    # Rounded down here and taken off there, the four sum to 1 exactly and none is below 0.
+    # One weight is rounded down, and the others are differences: so the four sum to 1 exactly and none is below 0.
     w11 = (fx * fy) >> _BITS
     w10, w01 = fx - w11, fy - w11
     w00 = _PART + 1 - fx - w01

@@ -16,13 +16,14 @@ from facemotion.synth.drawing.raster import ALPHA, BLUE, GREEN, MIX, RED, FloatA
 _ZERO, _ONE = np.float32(0), np.float32(1)
 # Light falls nowhere below this share of the portrait's mean, and no vertex is lit beyond these factors.
 _DARKEST, _DIMMEST, _BRIGHTEST = np.float32(0.12), np.float32(0.5), np.float32(1.5)
-# Cosine between skin and line of sight at which skin begins to show, and one over how much more makes it opaque.
+# Cosine between skin and line of sight at which skin begins to show, and one over the further cosine that makes it
+# opaque.
 _EDGE, _MELTING = np.float32(0.02), np.float32(1 / 0.22)
 # Teeth and gums. Heights in cm above and below the lips' inner edges within which something may show.
 _SHOWN = np.float32(0.6)
 _BEHIND = 0.8  # cm behind the lips' edges at which light begins to fade
 _ASIDE = np.float32(3)  # cm to the side of the middle at which light has faded to 1/e
-# Light between lips that barely part, what comes on top as they open, and cm at which all of it has come.
+# Light between lips that barely part, light added as they open, and the gap in cm at which all of it is added.
 _AJAR, _WIDE, _OPENS = 0.8, 0.2, 0.8
 _FROM_ABOVE = np.float32(0.25)  # share of light from above against that from ahead
 _LIT, _BY_FACING = np.float32(0.62), np.float32(0.42)  # light on what is turned away, and on top on what faces it

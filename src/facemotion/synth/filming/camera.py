@@ -20,12 +20,12 @@ _TILE = 512  # side of the tile of noise, pixels
 _FEWEST = 48  # pixels: no camera sees a picture that is smaller
 _CORNER = 0.7071  # of the sides: from the middle of a frame to its corner
 _MOST_SLANT = 6  # pixels between the top row and the bottom one
-# Noise: share of the luma that all colours have in common and of each colour's own, and of the neighbours' noise, as
-# demosaicking leaves it. Nothing measured is behind the three.
+# Noise: weight of the part that all colours have in common, of each colour's own part, and of the neighbours' noise, as
+# demosaicking leaves it. None of the three was measured.
 _COMMON, _EACH, _NEIGHBOUR = 0.75, 0.66, 0.5
 # At mid grey a quarter of the noise's variance comes from the sensor, the rest from light; it grows with the signal.
-_SENSOR, _SHOT, _MID_GREY = 0.25, 0.75, 384  # the last: the sum of three colours of 128
-_STILL, _SHORT = 0.1, 0.6  # pixels: a slant and a blur that nobody sees
+_SENSOR, _SHOT, _MID_GREY = 0.25, 0.75, 384  # mid grey is the sum of three colours of 128
+_STILL, _SHORT = 0.1, 0.6  # pixels: a slant and a blur below these aren't drawn, since nobody sees them
 _MOST_TAPS = 7  # samples along the blur
 
 

@@ -14,7 +14,7 @@ from facemotion.synth.people.head import FloatArray, HeadModel, IntArray
 from facemotion.synth.people.layers import LOWER, UPPER
 from facemotion.synth.people.person import Person
 
-BALL_DEGREES, BALL_STEPS = 68, 17  # how far the part of an eyeball that can show reaches from its front; points across
+BALL_DEGREES, BALL_STEPS = 68, 17  # degrees from its front to where an eyeball can't show; points across
 # Shadow of the lids on an eyeball: share of light lost at the lid's edge, and cm at which the loss has faded to 1/e.
 UPPER_SHADOW, LOWER_SHADOW = (0.5, 0.22), (0.25, 0.12)
 
@@ -26,7 +26,7 @@ LASH_ROWS = (-0.025, 0.005, 0.05)  # top, darkest row and bottom of the line, in
 WHITEST = 80  # percentile of the brightness of a bare eye from which on it counts as white
 EYE_WHITE = (190.0, 182.0, 175.0)  # red, green, blue where a portrait shows no white at all
 LIT_SKIN = 75  # percentile of the brightness of the skin that counts as well lit
-LEAST_BRIGHTENING, OVER_SKIN = 1.05, 1.08  # white over the eye's, and over well-lit skin, at least
+LEAST_BRIGHTENING, OVER_SKIN = 1.05, 1.08  # least ratio of the white to the eye's, and to well-lit skin
 GREY_SHARE = 0.5  # teeth are less coloured than the eye's white
 DARKEST_WHITE, BRIGHTEST_WHITE = 110, 235  # grey levels
 LID = 0.9  # share of a lid from which on a vertex lies on it

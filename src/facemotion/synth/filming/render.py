@@ -57,7 +57,7 @@ from facemotion.synth.people.layers import LOWER, UPPER
 from facemotion.synth.people.person import Person, scaled
 
 OVERSAMPLE = 1.5
-TEXTURE_SHARPNESS = 1.35  # pixels of the pictures drawn from, for each pixel drawn
+TEXTURE_SHARPNESS = 1.35  # pixels of the source pictures for each pixel drawn
 FARTHEST = -1e9  # cm: behind all that is drawn
 
 # Marks of the 68-point scheme.
@@ -77,18 +77,18 @@ DOME_RADIUS = 13  # of the dome over the head that stands for hair and ears unde
 DOME_EDGE = 0.8  # share of the radius beyond which the dome falls no further
 
 # Lids.
-LID_TRAVEL = 0.25  # by which a blink moves the vertices of the upper lid that count whole
+LID_TRAVEL = 0.25  # by which a blink moves those vertices that belong wholly to the upper lid
 LOOKING_DOWN = 0.6  # share of a blink in a gaze that goes down
 SHUT = Ramp(0.12, 0.55)  # sum of blink and gaze down; where the picture with closed lids is shown
-LID_CALM = 0.7  # a lid turns down as it closes; this share of the light on the open one stays
+LID_CALM = 0.7  # share of its light that a closing lid keeps from when it was open, though it turns down
 LID_IN_FRONT = 0.8  # by which a shut upper lid lies in front of the lower one, also where a squint pushes that up
 ALL_SHUT = 1.05  # sum of blink and gaze down from which on no eyeball is drawn
 
 # Eyeballs.
 BALL_BEHIND = 0.18  # behind its place, so that the lids lie in front
 DARKEST_EYE, BRIGHTEST_EYE = 0.6, 1.3  # factors of light
-# At rest the photograph itself is the best eye; painted whites are for where it shows none: share of them for each unit
-# of the gaze's rotation matrix, and of eyeWide.
+# At rest the photograph itself is the best eye. Painted whites are shown where it has none: their share for each unit
+# of the gaze's rotation matrix, and for each unit of eyeWide.
 GAZE_BARES, WIDE_BARES = 6, 2.5
 
 # Mouth.
@@ -98,7 +98,7 @@ FAN_BEHIND = 6.0  # from the lips to the back of the hollow
 HOLLOW_TONE = (0.16, 0.07, 0.065)  # of white: red, green and blue of the back of the mouth
 LIP_TONE = 0.45  # brightness between lips that barely part, over that of the lips
 LASH_TONE = 0.22  # brightness of lashes over that of the skin at the bridge of the nose
-DARKEST_PORTRAIT = 0.3  # ambient light of a portrait, at least, by which that of the state is divided
+DARKEST_PORTRAIT = 0.3  # the state's ambient light is divided by the portrait's, which counts as at least this
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Renderer:
             * _smooth(FACING(person.normals[:, 2]))
         )
         self._face = np.ascontiguousarray(head.face[(attributes[head.face, ALPHA] > 0).any(1)])
-        # All that touches a vertex of those: what their normals depend on.
+        # All triangles that touch a vertex of the visible ones: their normals depend on these.
         self._round = np.ascontiguousarray(head.face[np.isin(head.face, self._face).any(1)])
         self._attributes = attributes
         self._skin = Skin(
@@ -296,7 +296,8 @@ class Renderer:
             self._attributes,
             vertex_normals(self._round, pose.points, self.head.faces_count),
             self._skin,
-            # Light and line of sight are turned into the head's coordinates, not thousands of normals out of them.
+            # Light and line of sight are turned into the head's coordinates. To turn thousands of normals would
+            # cost more.
             SkinLight(
                 (pose.view.rotation.T @ light.direction).astype(np.float32),
                 (pose.state.rotation.T @ light.direction).astype(np.float32),

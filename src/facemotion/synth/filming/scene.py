@@ -62,7 +62,7 @@ COLOUR_RANGE, BACKGROUND_RANGE = (0.6, 1.4), (0.5, 1.5)  # gains
 BACKGROUND_SIGMA = 0.1  # of the logarithm of the background's brightness against the face's
 NOISE_SIGMA = 0.5  # of the logarithm of the sensor's noise
 SOFTNESS_RANGE = (0.5, 0.95)  # pixels seen over pixels delivered, of soft cameras
-JPEG_QUALITIES = (35, 93)  # from the first to below the second
+JPEG_QUALITIES = (35, 93)  # at least the first, below the second
 DRIFT_SECONDS = 3.0  # period of the exposure's drift within a take
 TAKE_ROLL = 0.6  # of the spread of a take's pitch and yaw, for roll
 SHUTTER_SHARE, LONGEST_SHUTTER = (0.25, 0.8), 1 / 40  # of a frame's time; seconds
@@ -72,9 +72,10 @@ MOST_VIGNETTE = 0.18
 MOST_JITTER = 0.4  # frame intervals: frames stay in order
 LEAST_AMBIENT = 0.3
 HAIR_ROOM = 0.14  # face heights by which the middle of the frame lies above that of the face: room for hair
-# Slow movement of the upper body: rates in Hz, sigmas in cm along x, y and z, size of a wave twice as fast.
+# Slow movement of the upper body: rates in Hz, sigmas in cm along x, y and z, and the relative size of a second wave of
+# twice the rate.
 SWAY_RATES, SWAY_SIGMAS, SWAY_OVERTONE = (0.15, 0.5), (0.35, 0.2, 0.2), 0.4
-NOSE_TIP = (0, 6.0, 12.0)  # about, head coordinates, cm
+NOSE_TIP = (0, 6.0, 12.0)  # approximate, in head coordinates, cm
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +237,7 @@ def sample(take: Take, session: Session, settings: SceneSettings, random: np.ran
     weights = take.weights[index] * (1 - part) + take.weights[index + 1] * part
     turn = take.head[index] * (1 - part) + take.head[index + 1] * part + session.pose
     nearer = brighter = 1.0
-    # Nothing is drawn where nobody moves between takes: what a seed meant before people could stays.
+    # No random number is drawn if nobody moves between takes. So seeds of sets from before this setting mean the same.
     if settings.take_degrees or settings.take_size or settings.take_light:
         turn = turn + random.standard_normal(3) * settings.take_degrees * [1, 1, TAKE_ROLL]
         nearer, brighter = np.exp(random.standard_normal(2) * [settings.take_size, settings.take_light])

@@ -12,7 +12,7 @@ from facemotion.synth.people.person import Person
 
 PIVOT = np.array([0.0, -6.0, -1.0], np.float32)  # the head turns about the upper neck, cm
 GAZE_DEGREES = {"Up": 22.0, "Down": 24.0, "In": 28.0, "Out": 30.0}  # of the eyeball at weight 1 of eyeLook
-DARKEST = 0.25  # brightness of the portrait, over its median, below which shade isn't lit up: it would show noise
+DARKEST = 0.25  # of the portrait's median brightness: darker shade isn't lit up, since it would show noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,8 @@ class State:
 
 
 class View:
-    """What `on_screen` says of one state, as one affine map: for all vertices of all frames, not for ground truth."""
+    """The map of `on_screen` for one state, as one affine map. It is for drawing; ground truth uses `on_screen`
+    itself."""
 
     def __init__(self, person: Person, state: State, width: int, height: int, drawn: tuple[int, int]) -> None:
         """Work out the map of one state.

@@ -28,11 +28,11 @@ FITTED = tuple(
     in ("jawOpen", "jawLeft", "jawRight", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLeft", "mouthRight")
 )
 LANDMARK_SIGMA = 0.007  # of the face's height: what the mesh errs by, and what the model can't follow
-EXPRESSION_SIGMA = 0.25  # of a weight, since portraits are nearly neutral; identity shapes have 1 by their making
+EXPRESSION_SIGMA = 0.25  # of a weight, since portraits are nearly neutral; for identity shapes it is 1, by definition
 ROUNDS = 12  # of Gauss-Newton
 # A mesh of 442 points carries far fewer than 442 independent errors; the priors are weighted up to match.
 PRIOR_STRENGTH = 12.0
-TURN_RIDGE = 1e-3  # against a rotation that no landmark tells
+TURN_RIDGE = 1e-3  # keeps the solution finite where no landmark determines the rotation
 # Unknowns of the camera come first: a rotation vector (radians, about x, y and z), the scale, the shift along x and y.
 TURN, SCALE, SHIFT, CAMERA = slice(0, 3), 3, slice(4, 6), 6
 FLIP = np.array([1.0, -1.0])  # y points up on the head and down in a picture
@@ -230,7 +230,7 @@ class PortraitFitter:
         faces = self._detector.detect(image)
         if not len(faces):
             raise NoFaceError(f"No face was found in the portrait {name}; take it out of {self._assets.folder}.")
-        # The mesh of a mesh: a second look, centred by the first, errs less than the detector's box.
+        # The mesh is computed twice: a crop centred by the first mesh errs less than one by the detector's box.
         landmarks = self._mesh.landmarks(image, faces.boxes[0], faces.keypoints[0])
         low, high = landmarks[:FACE_POINTS, :2].min(0), landmarks[:FACE_POINTS, :2].max(0)
         landmarks = self._mesh.landmarks(image, np.concatenate([low, high]), faces.keypoints[0])

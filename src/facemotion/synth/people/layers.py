@@ -139,11 +139,11 @@ def _paint_lid(
     x0, y0, x1, y1 = _window(picture, region, 0.45 * width)
     window = picture[y0:y1, x0:x1].copy()
     mask = _mask(window.shape[:2], region, (x0, y0))
-    # Lashes are dark and thin: a closing takes those away that reach over the border of what is filled in.
+    # Lashes are dark and thin. A morphological closing removes those that reach beyond the region that is filled in.
     clean = _without_lines(window, 0.07 * width)
     near = np.clip(_blur(mask, 0.1 * width) * 3, 0, 1)[..., None]
     skin = fill(clean, mask > 0.02)
-    # The shade of the socket stays; only what is darker than skin can be there is lifted, and hue leans to the cheek's.
+    # The shade of the socket stays. Only what is too dark for skin is lifted, and the hue is drawn towards the cheek's.
     cheek = _tone(picture, landmarks[list(CHEEK[side]), :2], 0.1 * width)
     luma = skin.mean(-1, keepdims=True)
     floor = 0.62 * float(cheek.mean())
@@ -186,8 +186,8 @@ def _without_lines(picture: FloatArray, size: float) -> FloatArray:
 def _detail_below(
     picture: FloatArray, window: tuple[int, int, int, int], shift: NDArray[np.floating], scale: float
 ) -> FloatArray:
-    """What is finer than `scale` pixels in the part of the picture that lies `shift` away from a window; never strong
-    enough to be lashes."""
+    """Detail finer than `scale` pixels, taken from the part of the picture that lies `shift` away from a window. It is
+    limited, so that no lashes are copied."""
     x0, y0, x1, y1 = window
     dx, dy = round(float(shift[0])), round(float(shift[1]))
     rows = np.clip(np.arange(y0, y1) + dy, 0, picture.shape[0] - 1)

@@ -14,16 +14,16 @@ from facemotion.synth.performance.involuntary import LIDS
 from facemotion.synth.performance.spreads import Spreads
 
 REACH_RANGE = (0.5, 1.6)  # factors on weights
-DRAWS_PER_COMPANION = 3  # pairs of COMPANIONS drawn for each shape that moves along
-COMPANION_SHARE = (0.3, 1.0)  # of the most that moves along
+DRAWS_PER_COMPANION = 3  # draws of a pair of COMPANIONS for each shape that shall move along
+COMPANION_SHARE = (0.3, 1.0)  # of the most that a companion moves along
 REST_SHAPES, MOST_REST = 4, 0.06  # shapes that stay on at rest, and their weight
 NOD_DEGREES = (1.6, 1.2, 1.0)  # standard deviation of pitch, yaw and roll for a unit of effort
 DRIFT_SIGMA = 0.4  # of the logarithm of the head's drift
 SLUR_RANGE = (0.6, 1.1)  # lengths of a viseme
 LIPS_SIGMA = 0.2  # of the logarithm of the size of lip movements
 
-# Trigger, companion and how much of it at most: the strongest couplings of the range-of-motion capture that the head's
-# own shapes don't hold already.
+# Trigger, companion, and its weight at most for each unit of the trigger: the strongest couplings of the
+# range-of-motion capture that the head's own shapes don't contain already.
 COMPANIONS = (
     ("eyeBlink_L", "cheekSquint_L", 0.45), ("eyeBlink_R", "cheekSquint_R", 0.45), ("eyeBlink_L", "mouthSmile_L", 0.25),
     ("eyeBlink_R", "mouthSmile_R", 0.25), ("eyeBlink_L", "browDown_L", 0.4), ("eyeBlink_R", "browDown_R", 0.4),

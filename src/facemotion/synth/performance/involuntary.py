@@ -17,15 +17,15 @@ LIDS = ("eyeBlink_L", "eyeBlink_R")
 
 STRAYING = 0.25  # share of shapes that stray in a take
 BUSY_LID = 0.5  # weight of a blink from which on the lids are part of the motion
-BUSY_BLINKS = 0.4  # rate of spontaneous blinks while they are, over the rate else
+BUSY_BLINKS = 0.4  # factor on the rate of spontaneous blinks while the lids are part of the motion
 BLINK_SECONDS = (0.16, 0.32)
 BLINK_DEPTH = (0.85, 1.0)
 # Shares of the time of a blink: until the lid is down, until it begins to rise, and the rise.
 BLINK_CLOSED, BLINK_OPENS, BLINK_RISE = 0.35, 0.45, 0.55
 GAZE_SIGMA = 0.06  # weight of eyeLook
-GAZE_SECONDS, LEAST_GAZE_TICKS = 0.8, 20  # mean time that a gaze stays beyond the least one
+GAZE_SECONDS, LEAST_GAZE_TICKS = 0.8, 20  # seconds: mean stay of a gaze beyond the least one; ticks: the least one
 GAZE_SMOOTHING = 3  # ticks on both sides
-GAZE_YIELDS = 3  # a gaze that the motion asks for by a third of its weight leaves none to chance
+GAZE_YIELDS = 3  # chance gazes have faded out where the motion's gaze has a weight of a third
 
 
 def ease(x: NDArray[Any]) -> NDArray[Any]:
@@ -57,7 +57,7 @@ def smooth_noise(random: np.random.Generator, length: int, count: int, seconds: 
 
 
 def smoothed(values: NDArray[np.floating], ticks: int) -> NDArray[np.floating]:
-    """Means (N,) of values (N,) over so many ticks on both sides; the ends last on."""
+    """Means (N,) of values (N,) over `ticks` on both sides; beyond an end its value continues."""
     padded = np.pad(values, ticks, mode="edge")
     return np.convolve(padded, np.ones(2 * ticks + 1) / (2 * ticks + 1), mode="valid")
 

@@ -41,8 +41,9 @@ _VISEMES: dict[str, tuple[str, float, float, dict[str, float]]] = {
     "aw": ("AW", 0.7, 0.15, {"jawOpen": 0.42, "mouthFunnel": 0.25}),
     "er": ("ER", 0.55, 0.115, {"jawOpen": 0.14, "mouthFunnel": 0.3, "mouthPucker": 0.25}),
 }  # fmt: skip
-# Seconds from rest to the first sound and from the last one to rest, and lengths and dominance of both rests; shortest
-# length that a sound pulls with; form of the fall of dominance. All are ours, like the visemes.
+# Seconds from rest to the first sound, and from the last one to rest. Lengths and dominance of both rests. A shorter
+# sound pulls on its neighbours as one of SHORTEST seconds. Then the form of the fall of dominance. All are ours, like
+# the visemes.
 BEFORE, AFTER, REST_LENGTHS, REST_DOMINANCE, SHORTEST = 0.12, 0.14, (0.16, 0.18), 0.8, 0.04
 FALL_POWER, FALL_RATE = 1.4, 1.2
 # Second halves of diphthongs.

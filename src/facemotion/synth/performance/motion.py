@@ -19,9 +19,9 @@ from facemotion.synth.people.head import INDEX, SHAPES, FloatArray
 MAX_STRENGTH = 1.5
 MAX_HOLD = 5.0  # seconds
 HOLD_SECONDS = 0.45  # where a program gives none
-# How people choose, as we guess: shares of motions of one, two and three steps; of a step's first pose by its group, in
-# the order of GROUPS; of steps for which a second pose is tried; sigma of the logarithm of holds. A second pose that
-# clashes with the first is given up, so that a sixth of the steps are compound.
+# How people choose motions; all four are guesses. Shares of motions of one, two and three steps. Shares of the groups
+# of a step's first pose, in the order of GROUPS. Share of steps for which a second pose is tried: one that clashes with
+# the first is given up, so that a sixth of the steps are compound. Sigma of the logarithm of holds.
 STEP_SHARES = (0.3, 0.45, 0.25)
 GROUP_SHARES = (0.24, 0.16, 0.1, 0.36, 0.14)
 SECOND_POSE_TRIED = 0.33

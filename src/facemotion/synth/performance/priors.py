@@ -31,7 +31,8 @@ QUARTILES_TO_SIGMA = 0.7413  # standard deviation of a normal distribution over 
 RESTING_PERCENTILE = 20  # of a channel: its weight at rest
 FEWEST_HELD = 8  # frames of a hold, beyond which its tremor is measured
 FEWEST_REPETITIONS = 5  # of an expression by one person
-REST_FRAMES, FEWEST_REST, FEWEST_MOVING = 12, 3, 6  # before a repetition, and of it
+REST_FRAMES, FEWEST_REST = 12, 3  # frames before a repetition: the most that are used, and the fewest
+FEWEST_MOVING = 6  # frames of a repetition
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class RepetitionPriors:
 
     Attributes:
         duration: spread of a repetition's length round the person's median, as sigma of the logarithm.
-        intensity: the same of its size along the expression's mean direction.
+        intensity: spread of a repetition's size along the expression's mean direction, likewise.
         direction: mean angle between a repetition's displacement and the mean one, degrees.
         expressions: number of expressions behind these, each by one person.
         repetitions: number of repetitions behind these.

@@ -31,7 +31,7 @@ from facemotion.synth.performance.spreads import Spreads
 
 # A whole minimum-jerk rise or fall in units of onset_seconds or offset_seconds. These were measured from 10% to 80% of
 # the apex, which is RISE_SHARE of the whole: takes rise and fall in 1.6 x 0.427 = 0.68 of the measured time. A factor
-# of 2.34 would meet it, but takes of every seed, Synth-59's too, would be others.
+# of 2.34 would match the measured time. But it would change the takes of every seed, those of Synth-59 too.
 WHOLE = 1.6
 RISE_SHARE = 0.427
 FLAGS = ("flash", "other-ending", "intensity", "inconsistent", "unfinished")
@@ -45,19 +45,19 @@ FLASH_TAIL = 2.6  # neutral time of a flash over its active time: more than 70% 
 LEAD_SECONDS, TAIL_SECONDS = (0.25, 0.8), (0.25, 0.7)  # of rest before and after the motion
 CUT_TAIL = 0.03  # seconds after a take that stops at the apex
 LEAST_SECONDS = 0.9  # length of a take
-COMPANIONS_KEPT = 0.6  # share of what moves along that does so in every take
+COMPANIONS_KEPT = 0.6  # least share of a person's companion movements that a take has
 EFFORT = 1.5  # sum of weights that counts as a whole effort of the head
-TREMOR_SECONDS, TREMOR_SIZE = 0.25, 2  # time after which a tremor has forgotten itself; noise over the measured figure
-STRAY_SECONDS, DRIFT_SECONDS = 0.9, 1.1  # the same time of stray movements, and of the head's drift
+TREMOR_SECONDS, TREMOR_SIZE = 0.25, 2  # seconds after which a tremor is independent; noise over the measured figure
+STRAY_SECONDS, DRIFT_SECONDS = 0.9, 1.1  # the same for stray movements, and for the head's drift
 ROLL_DRIFT = 0.6  # drift of roll, over that of pitch and yaw
-NOD_SMOOTHING, NOD_SHARE = 12, (0.5, 1.2)  # ticks on both sides; of a person's nod in one take
+NOD_SMOOTHING, NOD_SHARE = 12, (0.5, 1.2)  # ticks on both sides; share of a person's nod that a take has
 MOST_WEIGHT, MOST_HEAD_DEGREES = 1.3, 18
 
 # Steps of a program.
 LEFT_OUT = 0.5  # share of inconsistent takes of several steps that leave one out; the others turn the order round
 UNFINISHED_SIZE = 0.5
 SHUT_LID = 0.7  # weight of a blink from which on a step closes the lid
-LID_LEAST, LID_BY_SIZE = 0.55, 0.6  # lids meet or they don't: weight of a blink of size 0, and for each unit of size
+LID_LEAST, LID_BY_SIZE = 0.55, 0.6  # weight of a blink that a step asks for: of size 0, and for each unit of size
 ENDLESS = 9.0  # seconds of the last fall of a take that stops at the apex
 OVERLAP = (0.35, 1.1)  # of a fall: people start the next step while the last one still fades, or pause
 MOST_APEX = 1.25
@@ -66,7 +66,7 @@ AFTER = 0.5  # seconds worked out after the last step
 
 # Speech.
 HESITATION = 0.35  # seconds
-CUT_SPEECH = 0.75  # share of a phrase after which a take stops that has another ending
+CUT_SPEECH = 0.75  # share of a phrase that a take with another ending speaks
 SPEECH_AFTER, SPEECH_END = 0.3, 0.15  # seconds worked out after a phrase, and until the lips rest
 SLUR_SIGMA = 0.1  # of the logarithm, from take to take
 SPEECH_EDGE, SPEECH_FALL = 0.1, 0.12  # seconds round the first sound that are onset; after the last one that are offset
@@ -203,7 +203,7 @@ def _perform(
     for place, index in enumerate(order):
         step = program.steps[index]
         last = place == len(order) - 1
-        # Three of the four are used; with a draw fewer the takes of every seed would be others.
+        # Three of the four are used. To draw one fewer would change the takes of every seed.
         timing = np.exp(random.normal(0, spreads.step_timing, 4)) * manner.tempo
         apex = _apex(step, habits, spreads, manner, random)
         offset = ENDLESS if last and cut else spreads.offset_seconds * WHOLE * timing[2]

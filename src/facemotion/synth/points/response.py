@@ -1,8 +1,8 @@
 """How the face mesh answers to the movements of a head. Fitted on rendered clips, where both are known.
 
-The mesh doesn't show a motion as the head makes it. Its movement along with the head's own points is half as large. It
-differs from face to face, and with the turns of the head. So simulated people without pictures teach an encoder more
-if they move as the mesh would show them (docs/explanation/synth.md, "Without pictures").
+The mesh doesn't show a motion as the head makes it. Along the movement of the head's own points, it moves half as far.
+Its answer differs from face to face, and with the turns of the head. So simulated people without pictures teach an
+encoder more if they move as the mesh would show them (docs/explanation/synth.md, "Without pictures").
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from facemotion.types import ClipRecord, FloatArray
 
 CAUSES = len(SHAPES) + 3  # weights of the shapes, then degrees of pitch, yaw and roll
 SHARED = 40  # directions of the error that are kept; what is left is each feature's own
-# Squared weights that tell nothing: the more, the nearer an answer is to nothing, and a person's to the usual one. A
-# person's clips move most shapes little, so that theirs needs more. Degrees are ten times as large as weights, so that
-# turns are hardly held back.
+# Ridges, in squared weights. A larger USUAL_RIDGE draws the usual answer towards 0; a larger OWN_RIDGE draws a person's
+# answer towards the usual one. A person's clips move most shapes little, so the second ridge is larger. Degrees are ten
+# times as large as weights, so turns are hardly held back.
 USUAL_RIDGE, OWN_RIDGE = 1.0, 30.0
 FEWEST = 4  # people
 SAME_MOMENT = 0.002  # seconds between a frame's features and its ground truth
@@ -67,7 +67,7 @@ class MeshResponse:
             (C, D) float32.
         """
         first, second = rng.integers(len(self.own), size=2)
-        if first == second:  # or their own would come out larger than it is
+        if first == second:  # one person mixed with themselves would differ more from the usual answer than they do
             second = (second + 1) % len(self.own)
         share = rng.random()
         mixed = share * self.own[first] + (1 - share) * self.own[second]
@@ -98,7 +98,7 @@ class MeshResponse:
             frontend_id=np.array(self.frontend_id),
             marks=np.array(sorted(self.fingerprints)),
             seconds=np.array(self.seconds),
-            # Half the bits are a thousandth of a value; the file is a third as large.
+            # float16 is exact to a thousandth of a value, and makes the file a third as large.
             **{name: getattr(self, name).astype(np.float16 if name == "own" else np.float32) for name in _FLOATS},
         )
         with room_for(path):

@@ -31,9 +31,9 @@ from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
 # The irises are no part of the head's skin: each is put between the corners of its eye (right, left of the subject).
 IRISES = {468: (33, 133), 473: (263, 362)}
 MESH_POINTS = 478
-# The error of a mesh, measured by benchmarks/speech.py on real speakers: standard deviations of a move along the three
-# axes, of a turn about them in radians and of growth, then of what each point has of its own, in distances between the
-# outer eye corners; and the seconds after which it has changed.
+# The error of a mesh, measured by benchmarks/speech.py on real speakers. ALIGNMENT: standard deviations of a move along
+# the three axes, of a turn about them in radians, and of growth. OWN: those of each point's own error. Lengths are in
+# distances between the outer eye corners. ERROR_SECONDS: the time after which the error has changed.
 ALIGNMENT = np.array([0.001, 0.0035, 0.0011, 0.0065, 0.0011, 0.0014, 0.006])
 OWN = np.array([1.0, 1.0, 0.4])
 ERROR_SECONDS = 0.1

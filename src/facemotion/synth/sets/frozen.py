@@ -174,7 +174,7 @@ def _stem(path: str) -> str:
 
 
 def _is_of(folder: Path, clip: PlannedClip, frozen: FrozenSet) -> bool:
-    """Whether a clip's ground truth is that of the clip of its name in another set."""
+    """Whether a clip's ground truth is that of the clip of the same name in another frozen set."""
     plan = {_stem(own.record.path): own for own in make_plan(frozen.settings)}
     own = plan.get(_stem(clip.record.path))
     return own is not None and _is_take(folder, own, make_performers(frozen.settings), frozen)

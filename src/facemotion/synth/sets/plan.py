@@ -196,7 +196,8 @@ REORDER = _Sort(ClipKind.NEAR_MISS, "fm", 5, ORDER)
 def _clips(
     settings: DatasetSettings, sort: _Sort, owner: int, index: int, performed: object, performer: int | None = None
 ) -> list[PlannedClip]:
-    """All takes of the owner's motion `index`, or of what comes near it; by somebody else if they are named."""
+    """All takes of the owner's motion `index`, or of its near miss. They are made by `performer` if given, else by the
+    owner."""
     performer = owner if performer is None else performer
     subject, original = _name(performer), f"{_name(owner)}-{sort.letters}{index + 1}"
     motion = near_miss_name(original, sort.variant) if sort.variant else original
@@ -269,7 +270,7 @@ def perform(settings: DatasetSettings, clip: PlannedClip, performer: Performer) 
 
 
 def _is_flash(settings: DatasetSettings, clip: PlannedClip) -> bool:
-    """Whether a facial motion, and with it whatever comes near it, is one of few frames in every take."""
+    """Whether all takes of a facial motion are flashes; then those of its near misses and mimics are, too."""
     if not settings.spreads.flash_motions:
         return False
     owner, _, _, index, _ = clip.stream

@@ -234,7 +234,7 @@ def _film_all(job: Job) -> Iterator[int]:
                 folder.mkdir(parents=True, exist_ok=True)
         frames = renderer.frames(shot, sensor_seed(job.settings, clip))
         if frontend is not None and job.features is not None:
-            # The recipe of a whole clip is what other caches know it by: it stays.
+            # The recipe of a whole clip isn't written again: other caches know the clip by its digest.
             if not ((job.out / clip.truth).exists() and path.exists()):
                 with room_for(path):
                     path.write_text(_recipe(job.settings, clip), "utf-8")
@@ -263,8 +263,8 @@ def _as_recipe(clip: PlannedClip) -> PlannedClip:
 
 
 def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
-    """All that the clip follows from, so that its digest names its frames as a file's would: values, and no words about
-    them, which may be put better one day."""
+    """All values that the clip follows from. So the recipe's digest stands for its frames, as the digest of a video
+    would. Descriptions of settings aren't in it, so they can be reworded."""
     made_by = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
     recipe = {
         "path": clip.record.path,
@@ -282,7 +282,7 @@ def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iter
         for frame, seconds in zip(frames, shot.times, strict=True):
             session.push(frame, float(seconds))
         cache.write(file_sha256(recipe), session.sequence())
-    except (AcquisitionError, MediaLimitError) as error:  # a slow performer's take may be longer than is let in
+    except (AcquisitionError, MediaLimitError) as error:  # a slow performer's take may exceed the longest clip allowed
         cache.write_failure(file_sha256(recipe), error)
 
 

@@ -272,7 +272,7 @@ def make_shards(
 ) -> Iterator[tuple[int, str]]:
     """Make a set of shards, or continue one that was broken off.
 
-    However many `workers`, processes, there are, the files are the same. Other parts and seeds go into the same folder.
+    The files don't depend on the number of `workers` (processes). Other parts and seeds go into the same folder.
 
     Args:
         out: folder of the shards.

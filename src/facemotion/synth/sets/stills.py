@@ -128,7 +128,7 @@ def make_stills(
 ) -> Iterator[int]:
     """Make a set of stills, or continue one that was broken off.
 
-    However many `workers`, processes, there are, the files are the same.
+    The files don't depend on the number of `workers` (processes).
 
     Writes out/images/PERSON/NN.jpg, out/labels/PERSON.csv (path, subject, emotion, intensity, pitch, yaw, roll) and
     out/landmarks/PERSON.npz (landmarks (N, 68, 2) float32 pixels, weights (N, S) float32).

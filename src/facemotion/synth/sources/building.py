@@ -24,7 +24,7 @@ from facemotion.synth.sources.repositories import Repository
 from facemotion.system.files import room_for, whole, write_whole
 
 DIGEST = "dc19e09d4ed34bbc3c40cc608f7281f7d73ebf5c0706c63041975890a32534b0"
-"""Of the folder that the shipped models were trained with and the tests use."""
+"""Digest of the folder with which the shipped models were trained and which the tests use."""
 
 CLAY_QUALITY = 92  # of JPEG
 

@@ -30,7 +30,7 @@ AXIS = 0.0  # z of the axis that the skin is bent round
 
 EYE_HEIGHT, EYE_MIDDLE, EYE_HALF, EYE_RADIUS = 3.5, 3.1, 1.45, 1.25
 OPEN_ABOVE, OPEN_BELOW = 0.6, 0.42  # of an eye, in its middle
-LID_REACH = 0.9  # above and below the slit at which the skin gives way by 1/e of that
+LID_REACH = 0.9  # distance from the slit at which the opening has faded to 1/e
 MOUTH_HEIGHT, MOUTH_HALF = -3.4, 2.4
 
 FINE, COARSE = 0.027, 0.11  # radians between two columns, before the face and at its sides

@@ -113,7 +113,7 @@ CENTRAL: dict[str, tuple[Bump, ...]] = {
 }
 # How far the corners of the mouth come together: share of their distance from the middle.
 NARROWED = {"mouthFunnel": 0.3, "mouthPucker": 0.45}
-# Moves of the upper and the lower lid, over what parts each at rest; -1 closes it to the middle.
+# Moves of the upper and the lower lid, as a share of its distance from the middle at rest; -1 closes it to the middle.
 LIDS = {
     "eyeBlink": (-1.6, -0.1),
     "eyeLookDown": (-0.6, 0.3),
@@ -123,7 +123,7 @@ LIDS = {
     "eyeSquint": (-0.3, -0.6),
     "eyeWide": (0.5, 0.15),
 }
-LID_ASIDE = {"eyeLookIn": -0.12, "eyeLookOut": 0.12}  # over what parts a lid
+LID_ASIDE = {"eyeLookIn": -0.12, "eyeLookOut": 0.12}  # as a share of a lid's distance from the middle
 
 # How heads differ: one standard deviation each; mirrored to the other side.
 IDENTITY: tuple[tuple[Bump, ...], ...] = (
@@ -142,7 +142,7 @@ IDENTITY: tuple[tuple[Bump, ...], ...] = (
     (Bump((4.4, 0.2), (2.2, 2.2), (0.15, 0, 0.3)),),  # cheeks
     (Bump((0, -3.4), (4.0, 3.0), (0, 0, 0.25)),),  # how far the mouth stands out
 )
-WAVE_SIZE = 0.05  # of the first of the other shapes, waves over the whole head; the later, the smaller
+WAVE_SIZE = 0.05  # size of the first of the other shapes: waves over the whole head, each smaller than the last
 
 
 def _fade(skin: Skin, bump: Bump, side: int) -> Float64Array:

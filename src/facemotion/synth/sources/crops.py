@@ -21,7 +21,7 @@ from facemotion.system.files import room_for, write_whole
 
 LONGEST = 640  # px, longer side of a portrait that is written
 QUALITY = 90  # of JPEG
-LEAST_SHARE = 1e-3  # of a source pixel in a target pixel
+LEAST_SHARE = 1e-3  # smaller shares of a source pixel in a target pixel are left out
 
 
 @dataclass(frozen=True)
