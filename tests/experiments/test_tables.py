@@ -16,7 +16,9 @@ from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.errors import DataError, FacemotionError, FrozenSetError, TrainingError
+from facemotion.experiments.held_out import HeldOut
 from facemotion.experiments.paper_plan import DTW, MAIN, TableSettings, choose_runs, plan_runs
+from facemotion.experiments.paper_tables import make_tables
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.synth.people.assets import Assets
@@ -144,6 +146,24 @@ def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -
 
     with pytest.raises(TrainingError, match="holds a run of other settings"):
         tables(changed(settings, {"recipe.optimiser.steps": 4}), out)
+
+
+def test_whoever_makes_other_motions_in_a_second_sitting_has_no_pair_of_two_to_tell() -> None:
+    """Tables failed after all folds were trained."""
+    records = [
+        ClipRecord(f"{subject}{motion}{take}", subject, motion, ClipKind.FACIAL, take, session)
+        for subject in "ab"
+        for session, motion in ((1, "x"), (1, "y"), (2, "z"))
+        for take in range(2)
+    ]
+    vectors = np.random.default_rng(0).normal(size=(len(records), 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    folds = [HeldOut(np.arange(6) + first, {"": vectors[first : first + 6]}) for first in (0, 6)]
+    (row,) = make_tables({"ours": folds}, records, replicates=10, most_takes=1)["ours"]
+    assert row["sittings"] == {}
+    again = [dataclasses.replace(record, session=1 + record.repetition) for record in records]
+    (row,) = make_tables({"ours": folds}, again, replicates=10, most_takes=1)["ours"]
+    assert row["sittings"] == {}  # and one sitting has no two takes
 
 
 @pytest.mark.shared

@@ -174,7 +174,8 @@ def _stopped(name: str, folds: Sequence[HeldOut]) -> Json | None:
 
 
 def _sittings(folds: Sequence[HeldOut], records: Sequence[ClipRecord], kind: str) -> Json:
-    """Pairs of a person's clips of one sitting, and of two, each alone; nothing where nobody came a second time."""
+    """Pairs of a person's clips of one sitting, and of two, each alone; nothing where nobody came a second time, or
+    nobody made a motion both times."""
     parts: dict[str, list[ScoredTrials]] = {"one": [], "two": []}
     for fold, trials in zip(folds, fold_trials(folds, records, [kind]), strict=True):
         own = [records[place] for place in fold.places if records[place].kind == kind]
@@ -187,7 +188,10 @@ def _sittings(folds: Sequence[HeldOut], records: Sequence[ClipRecord], kind: str
         return {}
     told: Json = {}
     for name, own in parts.items():
-        accepted = curve(join_trials(own))
+        try:
+            accepted = curve(join_trials(own))
+        except EvidenceError:
+            return {}
         told[name] = {
             "average_precision": average_precision(accepted),
             "eer": equal_error_rate(accepted)[0],

@@ -132,6 +132,13 @@ def test_people_who_can_not_be_watched_are_named_before_any_step() -> None:
     assert steps == []
 
 
+def test_people_who_would_never_be_looked_at_are_refused() -> None:
+    """The result is the network of the best look: without a look that was one that had learned nothing."""
+    with pytest.raises(ValueError, match="after every 41 of 40 batches, so never"):
+        dataclasses.replace(SETTINGS, stopping=dataclasses.replace(WATCHING, every=41))
+    dataclasses.replace(SETTINGS, stopping=StoppingSettings(every=41))  # nobody is watched
+
+
 def test_a_look_is_due_only_where_somebody_is_watched() -> None:
     watched = data().watched
     assert [Looks(WATCHING, watched, None, 0).are_due(step) for step in (1, 2, 3, 4)] == [False, True, False, True]

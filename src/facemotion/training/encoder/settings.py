@@ -107,3 +107,8 @@ class TrainingSettings:
                 f'simulated people are trained on, and others are tested: set part = "{TRAINED_ON}" under '
                 "[simulation.people]"
             )
+        if self.stopping.people and self.stopping.every > self.optimiser.steps:
+            raise ValueError(
+                f"watched people are looked at after every {self.stopping.every} of {self.optimiser.steps} batches, so "
+                "never: every under [stopping] must be no more than steps under [optimiser]"
+            )
