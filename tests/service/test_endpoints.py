@@ -93,7 +93,7 @@ def test_who_is_enrolled_is_listed_page_by_page(server, talk, brow):
     assert first["total"] >= 3
     assert (first["outdated"], rest["total"], rest["outdated"], rest["next"]) == (0, None, None, "")
     assert names(server, find="page-", outdated=True) == []
-    for query in ({"limit": 0}, {"limit": 1001}, {"after": "x" * 129}):
+    for query in ({"limit": 0}, {"limit": 1001}, {"after": "x" * 129}, {"after": "\0"}, {"find": "\0"}):
         assert server.call("GET", "/v1/users", params=query).status_code == 422
 
 

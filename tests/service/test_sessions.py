@@ -191,6 +191,7 @@ def test_a_session_enrols_and_one_without_a_return_address_tells_its_result_to_w
         ({"user": "al ice"}, 422, "FormError"),
         ({"purpose": "try"}, 422, "FormError"),
         ({"state": "s" * 513}, 422, "FormError"),
+        ({"state": "a\0b"}, 422, "FormError"),  # PostgreSQL doesn't keep it
         ({"purpose": "enrol"}, 403, "RightsError"),
         ({"purpose": "enrol-again"}, 403, "RightsError"),
     ],
@@ -225,6 +226,7 @@ def test_a_session_is_nothing_to_another_key_and_a_code_is_nothing_to_another_se
     assert result(server, first["session"], codes[1]).json()["error"] == "CodeError"
     assert result(server, first["session"], "made up").json()["error"] == "CodeError"
     assert result(server, "unknown", codes[0]).status_code == 404
+    assert result(server, "%00", codes[0]).status_code == 422  # what PostgreSQL can't look for
     assert result(server, first["session"], codes[0]).json()["result"]["accepted"] is False  # and stays good
 
 

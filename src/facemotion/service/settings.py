@@ -227,6 +227,8 @@ class ServiceSettings:
     sessions: SessionSettings = field(default_factory=SessionSettings)
 
 
+WITHOUT_ZEROS = r"^[^\x00]*$"
+"""Text that every database takes: PostgreSQL keeps no zero character, and SQLite ends a search there."""
 USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
 USER_RULE = (
     "A user name has 1 to 128 letters a to z and A to Z, digits and . _ @ + - and doesn't begin with a dot; give an id "

@@ -11,7 +11,7 @@ from pydantic import Field
 from facemotion.service.answers import UserState
 from facemotion.service.guard.sessions import Session as StoredSession
 from facemotion.service.problems import Message
-from facemotion.service.settings import USER_PATTERN
+from facemotion.service.settings import USER_PATTERN, WITHOUT_ZEROS
 from facemotion.types import Decision
 
 
@@ -112,7 +112,12 @@ class SessionRequest(Message):
     frame_origin: str = Field(
         "", max_length=256, description="Origin of the page that frames it, one of `frame_origins`; empty: no frame."
     )
-    state: str = Field("", max_length=512, description="Text of your own, which comes back with the code.")
+    state: str = Field(
+        "",
+        max_length=512,
+        pattern=WITHOUT_ZEROS,
+        description="Text of your own, without zero characters, which comes back with the code.",
+    )
 
 
 class Session(Message):

@@ -31,6 +31,7 @@ _FAULTS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_too_long": "has more than {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
 }
 
 

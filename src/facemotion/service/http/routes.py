@@ -20,7 +20,7 @@ from facemotion.service.http import messages
 from facemotion.service.http.responses import WORDS
 from facemotion.service.http.uploads import Form, read_form, read_json
 from facemotion.service.problems import Message, Problem
-from facemotion.service.settings import USER_PATTERN
+from facemotion.service.settings import USER_PATTERN, WITHOUT_ZEROS
 from facemotion.types import Factor, OperatingPoint
 
 MOST_USERS = 1000
@@ -218,10 +218,16 @@ def unlock(request: Request, caller: RequestCaller, user: UserName) -> Response:
 def users(
     request: Request,
     caller: RequestCaller,
-    after: Annotated[str, Query(max_length=128, description="`next` of the page before; empty: the first page.")] = "",
+    after: Annotated[
+        str,
+        Query(max_length=128, pattern=WITHOUT_ZEROS, description="`next` of the page before; empty: the first page."),
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=MOST_USERS, description="Most users of a page.")] = 100,
     find: Annotated[
-        str, Query(max_length=128, description="Letters in the name, large or small; empty: all names.")
+        str,
+        Query(
+            max_length=128, pattern=WITHOUT_ZEROS, description="Letters in the name, large or small; empty: all names."
+        ),
     ] = "",
     outdated: Annotated[
         bool, Query(description="Only those whose template is of an earlier model; false: all.")

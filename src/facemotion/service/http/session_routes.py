@@ -15,7 +15,7 @@ from facemotion.service.guard.sessions import Sessions
 from facemotion.service.http import messages
 from facemotion.service.http.routes import RequestCaller, answers, context_of, json_body
 from facemotion.service.http.uploads import read_json
-from facemotion.service.settings import ServerSettings
+from facemotion.service.settings import WITHOUT_ZEROS, ServerSettings
 
 MOST_CODE = 256
 
@@ -35,7 +35,7 @@ async def _page_body(request: Request) -> messages.PageRequest:
 
 SessionBody = Annotated[messages.SessionRequest, Depends(_session_body)]
 PageBody = Annotated[messages.PageRequest, Depends(_page_body)]
-SessionId = Annotated[str, Path(max_length=64, description="Id of the session.")]
+SessionId = Annotated[str, Path(max_length=64, pattern=WITHOUT_ZEROS, description="Id of the session.")]
 
 
 def session_routes() -> APIRouter:
