@@ -89,9 +89,12 @@ class Visitor:
         self.begin(button)
 
     def begin(self, button: str) -> None:
-        """Press a button that leads to the camera, and agree to what the page says before it starts."""
+        """Press a button that leads to the camera, skip the drawing of a motion, and agree to what is kept."""
         self.press(button)
-        self.page.locator("#consent, #stage, #verdict").locator("visible=true").wait_for()
+        self.page.locator("#demo, #consent, #stage, #verdict").locator("visible=true").wait_for()
+        if self.page.locator("#demo").is_visible():
+            self.press("Skip")
+            self.page.locator("#consent, #stage").locator("visible=true").wait_for()
         if self.page.locator("#consent").is_visible():
             self.press("I agree, start the camera")
 

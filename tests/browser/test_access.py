@@ -13,10 +13,10 @@ from . import films
 from .conftest import ANNA_AGAIN, PHONE, WINDOW, axe
 
 ROOT = Path(__file__).parents[2]
-VIEWS = ("home", "visit", "consent", "stage", "review", "verdict", "compare")
+VIEWS = ("home", "visit", "demo", "consent", "stage", "review", "verdict", "compare")
 FILL = """() => {
   for (const name of ["guidance", "hint", "heading", "review-title", "verdict-title", "verdict-text", "compare-title",
-    "compare-text", "again", "home-again", "next", "erase", "size-word", "scale-title", "curves-title",
+    "compare-text", "again", "home-again", "next", "demo-on", "erase", "size-word", "scale-title", "curves-title",
     "visit-title", "visit-text", "visit-begin", "visit-back", "slow", "rate", "name-trouble", "review-next"])
     document.getElementById(name).textContent = "Words";
   document.getElementById("terms").innerHTML = "<div><dt>Words</dt><dd>Words</dd></div>";
@@ -51,7 +51,7 @@ def test_by_keyboard_alone(server, visit, filmed):
         for _ in range(5):
             keyboard.press("Tab")
             order.append(visitor.page.evaluate(focused))
-        assert order == ["brand", "user", "Let me in", "Not enrolled yet? Enrol", "try"]
+        assert order == ["brand", "user", "Let me in", "Not enrolled yet? Enrol", "try"]  # and then what a motion is
         visitor.page.locator("#user").focus()
         keyboard.type("no name")
         keyboard.press("Enter")
@@ -96,12 +96,45 @@ def test_no_camera_starts_before_the_user_agreed_and_who_did_isn_t_asked_again(s
             visitor.press(decline) if decline == "Not now" else visitor.page.keyboard.press(decline)
             visitor.wait("A motion only you know")
         assert visitor.page.evaluate("asked") == 0
-        visitor.begin("Enrol")
+        visitor.press("Enrol")
+        visitor.press("Skip")
+        visitor.wait("Before the camera starts")
+        assert visitor.page.evaluate("asked") == 0
+        visitor.press("I agree, start the camera")
+        visitor.guided("Look at the camera")
         assert visitor.page.evaluate("asked") == 1
         visitor.press("Cancel")
         visitor.press("Let me in")  # less is kept than of an enrolment
         visitor.guided("Look at the camera")
         assert visitor.page.evaluate("asked") == 2
+
+
+def test_whoever_has_no_motion_yet_sees_one_drawn_and_may_skip_it_and_sees_it_once(server, visit):
+    with visit(server, None, PHONE) as visitor:
+        page = visitor.come().page
+        lid = page.locator("#demo-head .lid").first
+        page.get_by_label("Your user name").fill("nobody")
+        visitor.press("Enrol")
+        visitor.wait("A motion, from rest to rest")
+        at_rest, ring = lid.get_attribute("d"), page.locator("#demo-head .ring")
+        assert page.locator("#demo-steps .now").inner_text() == "Look at the camera and hold still."
+        visitor.shot("demo", both=True)
+        visitor.until("document.querySelector('#demo-steps li:nth-child(2)').className === 'now'")
+        visitor.until(f"document.querySelector('#demo-head .lid').getAttribute('d') !== '{at_rest}'")  # a wink
+        visitor.until("document.getElementById('demo-on').textContent === 'Go on'")
+        assert lid.get_attribute("d") == at_rest
+        assert ring.get_attribute("stroke-dasharray") == "100 100"
+        visitor.press("Show it again")
+        visitor.press("Skip")
+        visitor.wait("Before the camera starts")
+        visitor.shot("consent", both=True)
+        visitor.come().press("Try it")  # who knows it already
+        visitor.wait("Before the camera starts")
+        visitor.press("Not now")
+        visitor.press("What is a motion?")
+        visitor.wait("A motion, from rest to rest")
+        visitor.press("Skip")
+        visitor.wait("A motion only you know")
 
 
 SIGNALS = """
@@ -122,9 +155,9 @@ def test_go_and_the_end_are_heard_and_felt_until_that_is_turned_off(server, visi
         visitor.guided("Go!")
         go = ["vibration 1", "tone 659", "tone 988"]
         assert visitor.page.evaluate("told") == go
-        visitor.guided("Done.")
+        visitor.page.locator("#verdict").wait_for()
         assert visitor.page.evaluate("told") == [*go, "vibration 3", "tone 988", "tone 659"]
-        visitor.press("Cancel")
+        visitor.press("Back")
         visitor.press("Let me in")
         switch = visitor.page.get_by_role("button", name="Sound and vibration")
         assert switch.get_attribute("aria-pressed") == "true"
@@ -182,6 +215,14 @@ def test_nothing_moves_that_needn_t(server, visit):
         visitor.come()
         style = "getComputedStyle(document.getElementById('mark-path')).animationName"
         assert visitor.page.evaluate(style) == "none"
+        visitor.press("What is a motion?")
+        visitor.wait("A motion, from rest to rest")
+        heads = visitor.page.locator("#demo-head g")
+        assert heads.count() == 3  # at rest, a wink and a pout: a still drawing
+        drawn = heads.evaluate_all("heads => heads.map((head) => head.innerHTML)")
+        visitor.page.wait_for_timeout(300)
+        assert heads.evaluate_all("heads => heads.map((head) => head.innerHTML)") == drawn
+        visitor.press("Go on")
 
 
 def test_the_policy_stops_what_is_not_ours(server, visit):

@@ -146,8 +146,9 @@ def imported(script: str) -> set[str]:
 
 
 def test_nothing_leads_elsewhere_and_the_scripts_are_small():
-    """Whoever is let in every day loads 75 kB. What is shown now and then, such as two takes beside each other or a
-    drawing of a motion, is asked for when it is needed; all together it may have 95 kB."""
+    """Whoever is let in every day loads 78 kB. It was 75 kB before the page asked for consent, sounded at "Go" and
+    checked names. What is shown now and then, such as two takes beside each other or a drawing of a motion, is asked
+    for when it is needed; all together it may have 100 kB."""
     for path in STATIC.iterdir():
         assert not re.search(r"https?://", path.read_text("utf-8").replace("http://www.w3.org", "")), path.name
 
@@ -155,8 +156,8 @@ def test_nothing_leads_elsewhere_and_the_scripts_are_small():
         return sum((STATIC / name).stat().st_size for name in names)
 
     assert size(imported("home.js")) < 20_000  # before the first sight
-    assert size(imported("home.js") | imported("app.js")) < 75_000
-    assert size({path.name for path in STATIC.glob("*.js") if not path.name.startswith("admin")}) < 95_000
+    assert size(imported("home.js") | imported("app.js")) < 78_000
+    assert size({path.name for path in STATIC.glob("*.js") if not path.name.startswith("admin")}) < 100_000
 
 
 def test_nothing_is_asked_for_from_the_root_of_a_site():

@@ -4,6 +4,7 @@ import { Camera } from "./camera.js";
 import { agree, agreed, showTerms } from "./consent.js";
 import { $, choice } from "./elements.js";
 import { Cut, Refusal, erase, handedOver, nonce, sentBack } from "./link.js";
+import { recall, remember } from "./memory.js";
 import { inOnePiece, within } from "./one_piece.js";
 import { Session } from "./session.js";
 import { readySound } from "./sound.js";
@@ -19,8 +20,9 @@ import { forgetVisit, leaveVisit, openVisit, showVisit, visitNonce, visiting } f
 
 const READING = 2000; // ms to read what to do before a take that is the first of its kind
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
-const VIEWS = /** @type {const} */ (["home", "visit", "consent", "stage", "review", "verdict", "compare"]);
+const VIEWS = /** @type {const} */ (["home", "visit", "demo", "consent", "stage", "review", "verdict", "compare"]);
 const BEFORE_LEAVING = 1500; // ms to read that it went well, before the page goes back to a site
+const KNOWN = "known"; // where the browser remembers that its user knows what a motion is
 const AFTER_CUT = 1500; // ms before a session that was cut begins once more
 /** @typedef {typeof VIEWS[number]} View */
 
@@ -157,8 +159,27 @@ function home() {
   view(visiting() ? "visit" : "home");
 }
 
-/** Tell what the camera is for, once for each kind, and ask whether it may start. @param {Kind} kind @param {AbortSignal} signal */
+/** Show what a motion is. @param {AbortSignal} signal */
+async function demonstrate(signal) {
+  const { showDemo } = await import("./demo.js");
+  await showDemo(signal, () => view("demo"));
+  remember(KNOWN, "yes");
+}
+
+/** Show what a motion is, and nothing else. */
+export async function explain() {
+  stop.abort();
+  const attempt = (stop = new AbortController());
+  await demonstrate(attempt.signal).catch(() => {});
+  if (attempt === stop) home();
+}
+
+/**
+ * Before the camera: what a motion is, to whom has none yet; what is kept, once for each kind; and whether it may start.
+ * @param {Kind} kind @param {AbortSignal} signal
+ */
 async function mayStart(kind, signal) {
+  if (kind !== "verify" && !recall(KNOWN)) await demonstrate(signal);
   if (!agreed(kind)) {
     showTerms(kind, visiting()?.site ?? "");
     view("consent");
@@ -288,6 +309,7 @@ async function live(camera, signal, purpose, user, hint, ask) {
 function judged(accepted, user, onAgain) {
   const visit = visiting();
   if (visit && !accepted) visit.tries -= 1;
+  if (accepted) remember(KNOWN, "yes");
   if (accepted) verdict("good", WORDS.accepted, WORDS.acceptedText(user), { manage: user, again: WORDS.finish });
   else verdict("bad", WORDS.rejected, WORDS.rejectedText, { onAgain, newcomer: user });
 }
@@ -369,5 +391,5 @@ $("try-again").onclick = trial;
 $("compare-home").onclick = home;
 $("cancel").onclick = () => stop.abort();
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && ["consent", "stage", "review"].includes(shown)) stop.abort();
+  if (event.key === "Escape" && ["demo", "consent", "stage", "review"].includes(shown)) stop.abort();
 });

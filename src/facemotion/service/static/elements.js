@@ -7,6 +7,8 @@
  * "visit": HTMLElement, "visit-title": HTMLElement, "visit-text": HTMLElement, "visit-begin": HTMLButtonElement,
  * "visit-back": HTMLButtonElement, "name-trouble": HTMLElement, "consent": HTMLElement, "terms": HTMLElement,
  * "agree": HTMLButtonElement, "decline": HTMLButtonElement, "above": HTMLElement, "below": HTMLElement,
+ * "how": HTMLButtonElement, "demo": HTMLElement, "demo-head": SVGSVGElement, "demo-title": SVGTitleElement,
+ * "demo-steps": HTMLElement, "demo-on": HTMLButtonElement, "demo-again": HTMLButtonElement,
  * "review-next": HTMLElement, "newcomer": HTMLButtonElement,
  * "try": HTMLButtonElement, "stage": HTMLElement, "heading": HTMLElement, "dots": HTMLElement, "frame": HTMLElement,
  * "camera": HTMLVideoElement, "overlay": SVGSVGElement, "shade": SVGPathElement, "oval": SVGPathElement,
@@ -50,7 +52,7 @@ export function shape(name, attributes, text = "") {
 
 /**
  * The id of the button that is pressed, or the end.
- * @template {"next" | "watch" | "over" | "agree" | "decline"} Id
+ * @template {"next" | "watch" | "over" | "agree" | "decline" | "demo-on" | "demo-again"} Id
  * @param {AbortSignal} stopped @param {Id[]} buttons @returns {Promise<Id>}
  */
 export function choice(stopped, ...buttons) {

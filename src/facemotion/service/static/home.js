@@ -2,6 +2,7 @@
 
 import { $ } from "./elements.js";
 import { fillIn } from "./fill.js";
+import { recall } from "./memory.js";
 import { typedName } from "./names.js";
 import { PAGE } from "./strings.js";
 
@@ -15,12 +16,7 @@ const enrol = purpose === "enrol-again" ? "enrol-again" : "enrol"; // as the non
 if (purpose && handed.has("nonce")) { // which is good for nothing else
   for (const button of $("who").querySelectorAll("button")) button.hidden = (button.value === "verify") !== (purpose === "verify");
 }
-let token = handed.get("session") ?? "";
-try {
-  token ||= sessionStorage.getItem("session") ?? ""; // of this tab, which was loaded again
-} catch {
-  // frames may be allowed no storage
-}
+const token = handed.get("session") || recall("session", "sessionStorage"); // of this tab, which was loaded again
 document.body.dataset.view = "home";
 if (token) {
   $("home").hidden = true; // what a site asks for comes in its place
@@ -32,5 +28,6 @@ $("who").addEventListener("submit", async (event) => {
   const name = typedName();
   if (name) (await app()).begin(button?.value === "enrol" ? enrol : "verify", name);
 });
+$("how").onclick = async () => (await app()).explain();
 $("try").onclick = async () => (await app()).trial();
 requestAnimationFrame(() => setTimeout(() => app().catch(() => {}))); // a press of a button asks once more

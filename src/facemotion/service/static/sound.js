@@ -1,5 +1,7 @@
 // Sounds and vibration at "Go" and at the end of a take: made here, of no file. One switch turns both off.
 
+import { recall, remember } from "./memory.js";
+
 const KEPT = "quiet"; // where the browser remembers that they are off
 const GO = [[659, 0, 0.1], [988, 0.11, 0.18]]; // Hz, and seconds from when and for how long: upwards
 const END = [[988, 0, 0.1], [659, 0.11, 0.22]]; // downwards
@@ -8,12 +10,7 @@ const EDGE = 0.015; // s in which a tone comes and goes, so that it doesn't clic
 
 /** @type {AudioContext | null} */
 let audio = null;
-let quiet = false;
-try {
-  quiet = localStorage.getItem(KEPT) === "yes";
-} catch {
-  // frames may be allowed no storage; then it is remembered until the page is left
-}
+let quiet = Boolean(recall(KEPT));
 
 /** Browsers allow sounds that a press of a button made ready. */
 export function readySound() {
@@ -56,12 +53,7 @@ for (const one of switches) {
   one.onclick = () => {
     quiet = !quiet;
     show();
-    try {
-      if (quiet) localStorage.setItem(KEPT, "yes");
-      else localStorage.removeItem(KEPT);
-    } catch {
-      // as above
-    }
+    remember(KEPT, quiet ? "yes" : "");
     readySound();
     soundGo(); // to hear what was turned on
   };

@@ -11,7 +11,7 @@ export const GUIDANCE = {
 };
 
 /** In place of GO, where the face moves already. */
-export const RESTLESS = "Rest your face and wait for \u201cGo!\u201d";
+export const RESTLESS = "Rest your face, don't move yet";
 
 /** Steps by the name that the service gives; left and right are the user's own. */
 export const STEPS = {
@@ -42,6 +42,13 @@ export const PAGE = {
   done: "Done",
   cameraLabel: "Your camera, mirrored",
   takeLabel: "Your take",
+  how: "What is a motion?",
+  demoTitle: "A motion, from rest to rest",
+  demoLabel: "A drawn head looks straight ahead, shuts its left eye twice, pouts to the left and rests again",
+  demoRest: "Look at the camera and hold still.",
+  demoMove: "At \u201cGo!\u201d make a motion of your own. Here: two winks and a pout to the left.",
+  demoBack: "Come back to rest before the ring is full.",
+  demoAgain: "Show it again",
   consentTitle: "Before the camera starts",
   agree: "I agree, start the camera",
   decline: "Not now",
@@ -88,6 +95,8 @@ export const WORDS = {
   afterTake: (/** @type {number} */ left) => `Next: the same motion ${["", "once", "twice"][left] ?? `${left} times`} more.`,
   afterLast: "Next: save these takes. Nothing was kept so far.",
   afterOther: "Next: the same motion as before.",
+  skip: "Skip",
+  goOn: "Go on",
   once: "Once more",
   onceMore: (/** @type {string} */ why) => `${why}: once more.`,
   sizes: ["Small", "Fair", "Large"],

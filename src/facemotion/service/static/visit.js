@@ -2,6 +2,7 @@
 
 import { $ } from "./elements.js";
 import { post } from "./link.js";
+import { remember } from "./memory.js";
 import { WORDS } from "./strings.js";
 
 /**
@@ -26,7 +27,7 @@ export async function openVisit(token) {
   history.replaceState(null, "", location.pathname); // the address is good once
   const opened = /** @type {PageSession} */ (await ask("open", token));
   visit = opened;
-  keep(opened.token);
+  remember(KEPT, opened.token, "sessionStorage");
   return opened;
 }
 
@@ -61,15 +62,5 @@ export async function leaveVisit(of) {
 
 export function forgetVisit() {
   visit = null;
-  keep("");
-}
-
-/** @param {string} token */
-function keep(token) {
-  try {
-    if (token) sessionStorage.setItem(KEPT, token);
-    else sessionStorage.removeItem(KEPT);
-  } catch {
-    // frames may be allowed no storage; then a page that is loaded again doesn't go on
-  }
+  remember(KEPT, "", "sessionStorage");
 }
