@@ -227,6 +227,12 @@ def test_the_median_face_keeps_the_precision_of_its_frames() -> None:
         np.testing.assert_array_equal(middle, [1, 4])
 
 
+@pytest.mark.parametrize("frames", [1, 2, 7, 8])
+def test_the_median_face_is_the_median_of_each_value(frames: int) -> None:
+    values = np.random.default_rng(frames).normal(size=(frames, 5, 2))
+    np.testing.assert_array_equal(median_face(values), np.median(values, axis=0))
+
+
 def test_the_largest_motion_is_that_of_the_liveliest_part_in_hundredths() -> None:
     away = np.zeros((21, 4))
     away[:, 0] = away[:, 1] = 0.01 * np.arange(21)

