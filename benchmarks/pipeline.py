@@ -4,9 +4,9 @@
 
 Without a clip, a 640 x 480 video is made of the package's own sample. The floor of a network is its multiply-adds over
 the multiply-add rate that one large matrix product reaches on this machine in the same run: no implementation on this
-machine can be faster without doing less arithmetic; channels of zeros that fill up blocks count. Medians over the
-frames, in processor time: other load on the machine moves it less than the clock, but read figures as ratios within one
-run all the same.
+machine can be faster without doing less arithmetic; channels of zeros that fill up blocks count. Medians of
+five runs through the clip, in processor time: other load on the machine moves it less than the clock, but read figures
+as ratios within one run all the same.
 
 With --race the same frames go, in turns, through this package and through those of mediapipe, uniface and deepface that
 are installed for another Python, such as `theirs/bin/python`; MediaPipe needs the bundle of its landmarker. They are
@@ -26,8 +26,6 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from fractions import Fraction
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -113,7 +111,7 @@ def video(frames: list[np.ndarray], size: tuple[int, int], seconds: float, rate:
 
 
 def stages(data: bytes, threads: int) -> dict[str, float]:
-    """Median milliseconds a frame of each stage, and frames/s end to end by the clock.
+    """Milliseconds a frame of each stage, the median of five means over the clip, and frames/s by the clock.
 
     Args:
         data: a video.
@@ -128,30 +126,23 @@ def stages(data: bytes, threads: int) -> dict[str, float]:
     ends, worked = [], []
     for _ in range(5):
         session = Acquirer(frontend)
-        totals = [session.milliseconds]
         start, working = perf_counter(), process_time()
         clock = process_time if threads == 1 else perf_counter
         with patch.object(chain, "perf_counter", clock), patch.object(look, "perf_counter", clock):
-            session.push_all(read_frames(data, settings.media), partial(note_total, session, totals))
+            session.push_all(read_frames(data, settings.media))
         sequence = session.sequence()
         begin = process_time()
         encoder(sequence)
         spent.setdefault("encode (whole clip)", []).append(1000 * (process_time() - begin))
         ends.append(len(sequence) / (perf_counter() - start))
         worked.append(1000 * (process_time() - working) / len(sequence))
-        for before, now in pairwise(totals):
-            for stage, value in now.items():
-                spent.setdefault(stage, []).append(value - before[stage])
+        for stage, value in session.milliseconds.items():  # with what only some frames need
+            spent.setdefault(stage, []).append(value / len(sequence))
     spent["detect: BlazeFace alone"] = network_alone("blazeface", models)
     spent["extract: face mesh alone"] = network_alone("face-mesh", models)
     spent["extract: SFE-L alone"] = network_alone("sfe-l", models)
     medians = {stage: float(np.median(values)) for stage, values in spent.items()}
     return medians | {PROCESSOR: float(np.median(worked)), "frames/s": float(np.median(ends))}
-
-
-def note_total(session: Acquirer, totals: list[dict[str, float]], *_: object) -> None:
-    """Keep what each stage took up to this frame."""
-    totals.append(session.milliseconds)
 
 
 def network_alone(name: str, models: Models, runs: int = 200) -> list[float]:
@@ -251,7 +242,7 @@ def main() -> None:
         result[f"floor {name}, ms"] = 1000 * work / rate
         print(f"{name:18} {work / 1e6:15.1f} {1000 * work / rate:11.2f}")
     for threads in (1, 2):
-        print(f"\n640 x 480, 25 frames/s, 3 s, {threads} thread{'s' if threads > 1 else ''}: median ms a frame")
+        print(f"\n640 x 480, 25 frames/s, 3 s, {threads} thread{'s' if threads > 1 else ''}: ms a frame")
         result[f"{threads} threads"] = measured = stages(data, threads)
         for stage, value in measured.items():
             print(f"  {stage:20} {value:8.2f}")
@@ -282,7 +273,7 @@ def section(result: dict[str, Any]) -> str:
     """The table of docs/results/speed.md."""
     one = result["1 threads"]
     lines = [
-        "Median milliseconds of processor time a frame of a 640 x 480 clip at 25 frames/s, one thread, on the machine "
+        "Milliseconds of processor time a frame of a 640 x 480 clip at 25 frames/s, one thread, on the machine "
         f"of the last run ({result['processor']}; `benchmarks/pipeline.py --write`):",
         "",
         "| stage | ms | floor by arithmetic |",

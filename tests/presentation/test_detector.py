@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from facemotion.frontend import Acquirer, Frontend
 from facemotion.models import Models
 from facemotion.presentation import PresentationDetector, TraceTaker
 from facemotion.presentation.signs import SIGNS, read_signs
+from facemotion.presentation.traces import COLUMNS, ROWS, _row_means
 from facemotion.store import open_store
 from facemotion.verifier import Verifier
 
@@ -55,6 +57,16 @@ def test_bands_that_run_are_seen_and_a_lamp_that_dims_is_not():
     bands = [frame * (1 + 0.04 * np.cos(2 * np.pi * (7 * down / 240 + 0.3 * k))) for k, frame in enumerate(PLAIN)]
     dimmed = [frame * (1 - 0.02 * k) for k, frame in enumerate(PLAIN)]
     assert signs_of(bands, STILL)["bands"] > signs_of(dimmed, STILL)["bands"] + 1
+
+
+@pytest.mark.parametrize("shape", [(240, 320), (481, 640), (288, 360)])
+def test_rows_are_averaged_as_areas_are(shape):
+    """OpenCV's own average: a mean just between two levels may be rounded the other way."""
+    luma = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+    wanted = cv2.resize(luma, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    differ = np.abs(_row_means(luma) - wanted)
+    assert differ.max() <= 1
+    assert differ.mean() < 0.01
 
 
 def test_a_held_picture_moves_its_surroundings_and_not_the_room():

@@ -75,13 +75,15 @@ def sample(frame: Frame, matrix: Matrix, size: int) -> NDArray[np.float32]:
     centred = local.copy()  # OpenCV counts from pixel centres
     centred[:, 2] += local[:, :2] @ [0.5, 0.5] - 0.5
     # Floats are interpolated at the very place; of bytes OpenCV may take the nearest of 32 places between two pixels.
-    crop = cv2.warpAffine(
-        part.astype(np.float32),
+    # Pixels of four channels take half the time of pixels of three.
+    padded = cv2.warpAffine(
+        cv2.cvtColor(part, cv2.COLOR_RGB2RGBA).astype(np.float32),
         centred,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    crop = cv2.cvtColor(padded, cv2.COLOR_RGBA2RGB)
     if min(lowest) < 0 or highest[0] > width or highest[1] > height:
         inside = cv2.warpAffine(
             np.full((down, across), 255, np.uint8),

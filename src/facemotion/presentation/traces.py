@@ -56,7 +56,7 @@ class Traces:
 
 
 class TraceTaker:
-    """Takes the traces of a clip, frame by frame; 0.8 ms a frame of 320 x 240, 1.3 ms of 640 x 480."""
+    """Takes the traces of a clip, frame by frame; 1.4 ms for every second frame of 640 x 480."""
 
     def __init__(self) -> None:
         self._seconds = -np.inf
@@ -82,7 +82,7 @@ class TraceTaker:
         scale = SMALL / max(height, width)
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
         small = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
-        rows = np.log1p(cv2.resize(luma, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32))
+        rows = np.log1p(_row_means(luma))
         places = points.astype(np.float64)
         before, rows_before, points_before = self._before or (small[:0], rows, places)
         if before.shape == small.shape:
@@ -103,6 +103,20 @@ class TraceTaker:
             bands=np.array(self._bands, np.float64).reshape(-1, WAVES),
             spectrum=self._power / max(1, self._squares),
         )
+
+
+def _row_means(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(ROWS, COLUMNS) means of areas of a frame (H, W), rounded to whole levels.
+
+    OpenCV's own average of areas takes 15 times as long where it divides a pixel among rows. So rows of pixels are
+    added up first, which divides none.
+    """
+    height, width = luma.shape
+    if width % COLUMNS:
+        return cv2.resize(luma, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    across = width // COLUMNS
+    sums = cv2.reduce(luma.reshape(-1, across), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).reshape(height, COLUMNS)
+    return np.asarray(np.rint(cv2.resize(sums / across, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)), np.float32)
 
 
 def _flows(
