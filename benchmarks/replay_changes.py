@@ -16,6 +16,10 @@ from transformations import with_matrix
 
 MIRROR = (-1, 0, 0, 1)
 TICK = Fraction(1, 90000)
+FRAME_SECONDS = 0.04
+"""Of a camera of 25 frames/s, which GRID's was."""
+NOISE = 2
+"""By which the light of a pixel changes at most where a frame is shown again."""
 VPX = {"deadline": "realtime", "cpu-used": "8", "b": "400k", "threads": "1"}
 X265 = {"crf": "28", "preset": "fast", "x265-params": "log-level=none:pools=none:frame-threads=1"}
 AV1 = {"crf": "35", "preset": "10", "svtav1-params": "lp=1"}
@@ -39,6 +43,9 @@ class Change:
         rate: frames/s, by the nearest frame; 0 leaves all frames as they are.
         pace: factor on all times.
         first, last: shares of the frames cut off at the beginning and at the end.
+        pauses: seconds of each pause, and after which shares of the frames there is one; the three frames before are
+            shown again and again, with the noise of a camera.
+        without: from which share of the frames up to which they are left out.
         laid: stored mirrored, with a display matrix that mirrors it back (mp4). flipped: left and right change places.
     """
 
@@ -57,6 +64,8 @@ class Change:
     pace: float = 1.0
     first: float = 0.0
     last: float = 0.0
+    pauses: tuple[float, tuple[float, ...]] = (0.0, ())
+    without: tuple[float, float] = (0.0, 0.0)
     laid: bool = False
     flipped: bool = False
 
@@ -101,6 +110,15 @@ CHANGES: dict[str, Change] = {
     "slower by 5%": Change(pace=1.05),
     "faster by 5%": Change(pace=1 / 1.05),
     "slower by 2.5%": Change(pace=1.025),
+    "slower by 15%": Change(pace=1.15),
+    "faster by 15%": Change(pace=1 / 1.15),
+    "a pause of 0.5 s": Change(pauses=(0.5, (0.5,))),
+    "two pauses of 0.4 s": Change(pauses=(0.4, (0.35, 0.65))),
+    "two pauses of 0.8 s": Change(pauses=(0.8, (0.4, 0.6))),
+    "two pauses of 0.4 s, crf 28": Change(pauses=(0.4, (0.35, 0.65)), options=_x264(28)),
+    "four pauses of 0.6 s": Change(pauses=(0.6, (0.2, 0.4, 0.6, 0.8))),
+    "without a tenth in the middle": Change(without=(0.45, 0.55)),
+    "without a fifth in the middle": Change(without=(0.4, 0.6)),
     "several at once": Change(
         options=_x264(30), size=0.7, crop=(0.1, 0.05, 0.05, 0), gain=0.85, lift=0.1, rate=20, pace=1.04, first=0.1
     ),
@@ -128,6 +146,35 @@ class Shown:
         chosen = (self.times >= begin) & (self.times <= end)
         return Shown(self.frames[chosen], self.times[chosen] - self.times[chosen][0])
 
+    def followed(self, other: Shown) -> Shown:
+        """These frames, and then those of another."""
+        later = other.times - other.times[0] + self.times[-1] + FRAME_SECONDS
+        return Shown(np.concatenate([self.frames, other.frames]), np.concatenate([self.times, later]))
+
+    def paused(self, seconds: float, places: tuple[float, ...]) -> Shown:
+        """With pauses; see Change."""
+        random, pictures, times, clock = np.random.default_rng(0), [], [], 0.0
+        begins = {int(place * len(self.frames)) for place in places}
+        steps = np.append(np.diff(self.times), FRAME_SECONDS)
+        for number, (frame, step) in enumerate(zip(self.frames, steps, strict=True)):
+            held = round(seconds / FRAME_SECONDS) if number in begins else 0
+            for again in range(held):
+                noise = random.integers(-NOISE, NOISE + 1, frame.shape)
+                shown = self.frames[max(0, number - 1 - again % 3)].astype(np.int16) + noise
+                pictures.append(shown.clip(0, 255).astype(np.uint8))
+                times.append(clock)
+                clock += FRAME_SECONDS
+            pictures.append(frame)
+            times.append(clock)
+            clock += float(step)
+        return Shown(np.stack(pictures), np.array(times))
+
+    def without(self, begin: float, end: float) -> Shown:
+        """Without the frames from one share of them up to another."""
+        first, last = (round(share * len(self.frames)) for share in (begin, end))
+        kept = Shown(self.frames[:first], self.times[:first])
+        return kept.followed(Shown(self.frames[last:], self.times[last:]))
+
 
 def changed(shown: Shown, change: Change) -> bytes:
     """A file of the recording as the thief sends it."""
@@ -135,6 +182,10 @@ def changed(shown: Shown, change: Change) -> bytes:
     count = len(frames)
     kept = slice(round(change.first * count), count - round(change.last * count))
     frames, times = frames[kept], times[kept] - times[kept][0]
+    if change.pauses[1]:
+        frames, times = (paused := Shown(frames, times).paused(*change.pauses)).frames, paused.times
+    if change.without[1]:
+        frames, times = (left := Shown(frames, times).without(*change.without)).frames, left.times
     if change.rate:
         moments = np.arange(0, times[-1] + 1e-6, 1 / change.rate)
         nearest = np.abs(times[None] - moments[:, None]).argmin(axis=1)

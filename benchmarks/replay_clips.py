@@ -42,9 +42,15 @@ class Take:
 
     path: Path
     span: tuple[float, float] | None = None
+    then: Take | None = None
 
     def shown(self) -> Shown:
+        """Its frames; where another take follows, the first half of this one and the second half of that."""
         whole = Shown.read(self.path)
+        if self.then:
+            other = Shown.read(self.then.path)
+            half = Shown(other.frames[len(other.frames) // 2 :], other.times[len(other.frames) // 2 :])
+            return Shown(whole.frames[: len(whole.frames) // 2], whole.times[: len(whole.frames) // 2]).followed(half)
         return whole.between(*self.span) if self.span else whole
 
 
@@ -103,6 +109,8 @@ class ReplayClips:
         # Without a change the file is what was sent first; seconds out of a file are encoded with care.
         how = change or (CHANGES["crf 18"] if take.span else None)
         about = f"{file_sha256(take.path)} {take.span} {how} {self.frontend_id}"
+        if take.then:
+            about += f" then {file_sha256(take.then.path)}"
         path = self._cache / f"{hashlib.sha256(about.encode()).hexdigest()}.npz"
         if path.exists():
             with np.load(path) as stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,15 @@ from tools.replay_directions import CODED, COUNT, fit
 from facemotion.data.series.grid33 import NAMES
 from facemotion.data.series.importing import read_series
 from facemotion.features.mesh import POINTS
-from facemotion.service.guard.likeness import CORNERS, LEAST_FRAMES, filtered, likenesses
+from facemotion.service.guard.likeness import (
+    CORNERS,
+    LEAST_FRAMES,
+    SHORT_PIECE,
+    agreements,
+    filtered,
+    likenesses,
+    movement,
+)
 from facemotion.signals import resample
 from facemotion.types import FloatArray
 
@@ -35,12 +44,15 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
         if len(course) > LEAST_FRAMES:
             phrases.setdefault((series.subject, series.motion), []).append(course)
     speakers: dict[str, list[NDArray[np.float64]]] = {}
+    by_pieces: dict[str, list[NDArray[np.float64]]] = {}
     for (subject, _), takes in phrases.items():
         for number in range(1, min(len(takes), COMPARED)):
-            speakers.setdefault(subject, []).append(likenesses(takes[number], takes[:number]))
-    joined = {subject: np.concatenate(values) for subject, values in speakers.items()}
-    pairs = np.concatenate(list(joined.values()))
-    far = np.concatenate([(z - z.mean()) / z.std() for z in map(np.arctanh, joined.values())])
+            course, before = takes[number], takes[:number]
+            speakers.setdefault(subject, []).append(likenesses(course, before))
+            agreed = agreements(course, before, SHORT_PIECE) @ movement(course)
+            by_pieces.setdefault(subject, []).append(agreed.astype(np.float64))
+    pairs = np.concatenate([value for values in speakers.values() for value in values])
+    far, pieces_far = (_deviations(values) for values in (speakers, by_pieces))
     replayed = [
         likenesses(_course(clips.seen(phrase[3], PROBED)) @ directions, [_course(clips.seen(phrase[3])) @ directions])[
             0
@@ -48,7 +60,7 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
         for phrase in clips.report
     ]
     return {
-        "speakers": len(joined),
+        "speakers": len(speakers),
         "pairs": len(pairs),
         "median": round(float(np.median(pairs)), 3),
         "99.9%": round(float(np.quantile(pairs, 0.999)), 3),
@@ -56,9 +68,18 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
         "beyond 3": round(float((far > 3).mean()), 6),
         "beyond 4": round(float((far > 4).mean()), 7),
         "largest, standard deviations": round(float(far.max()), 2),
+        "pieces beyond 3": round(float((pieces_far > 3).mean()), 6),
+        "pieces beyond 4": round(float((pieces_far > 4).mean()), 7),
+        "pieces, largest, standard deviations": round(float(pieces_far.max()), 2),
         "replays, least": round(float(min(replayed)), 3),
         "replays, median": round(float(np.median(replayed)), 3),
     }
+
+
+def _deviations(speakers: Mapping[str, Sequence[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Fisher's z of all pairs, in standard deviations of their speaker from the mean of the speaker."""
+    z = [np.arctanh(np.concatenate(values)) for values in speakers.values()]
+    return np.concatenate([(values - values.mean()) / values.std() for values in z])
 
 
 def _directions(clips: ReplayClips) -> FloatArray:

@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ from numpy.typing import NDArray
 from replay_changes import CHANGES
 from replay_clips import FIT_TAKES, ReplayClips, Seen, Take
 from replay_lips import lips_figures
+from replay_sentences import pieces_table, sentence_replays
 from sections import write_section
 
 from facemotion.config import Settings
 from facemotion.encoder import Encoder
 from facemotion.models import Models
-from facemotion.service.guard.likeness import Directions, likenesses
+from facemotion.service.guard.likeness import Comparison, Directions, compare
 from facemotion.service.settings import ReplaySettings
 from facemotion.thresholds import for_takes, operating_points, template_score
 from facemotion.types import FloatArray
@@ -53,43 +55,69 @@ CHOSEN_ON = ("crf 35", "size 0.5, crf 28", "several at once", "mirrored", "witho
 Scores = NDArray[np.float64]
 
 
-class Likeness:
-    """The service's rule on what the front end saw."""
+class Rule:
+    """The service's rule on what the front end saw; its comparison of features has no part in it.
 
-    def __init__(self, frontend_id: str) -> None:
+    Args:
+        settings: of replays.
+    """
+
+    def __init__(self, frontend_id: str, settings: ReplaySettings) -> None:
         directions = Directions.packaged(frontend_id)
         if directions is None:
             raise SystemExit("There are no directions for this front end; run tools/replay_directions.py.")
         self._directions = directions
+        self._settings = settings
 
-    def course(self, seen: Seen | None) -> FloatArray | None:
-        """Of a take; None where no face was found."""
-        return None if seen is None else self._directions.course(seen.points, seen.features.times)
+    def courses(self, seen: Seen) -> tuple[FloatArray, FloatArray]:
+        """Of a take, as its picture is and mirrored."""
+        return self._directions.courses(seen.points, seen.features.times)
 
-    def likeness(self, replay: Seen, original: FloatArray) -> float:
-        """Of a replay with the course of its original."""
-        courses = self._directions.course, self._directions.mirrored_course
-        return max(float(likenesses(course(replay.points, replay.features.times), [original])[0]) for course in courses)
+    def compared(self, seen: Seen, before: Sequence[Seen]) -> Comparison:
+        """A recording with earlier ones."""
+        return compare(self.courses(seen), [self.courses(earlier)[0] for earlier in before])
 
-    def unmirrored(self, seen: Seen) -> FloatArray:
-        """Of a take whose picture may have been mirrored."""
-        return self._directions.mirrored_course(seen.points, seen.features.times)
+    def by_pieces(self, found: Comparison) -> bool:
+        """Whether a recording counts as a replay by its pieces."""
+        return found.pieces.max() >= self._settings.piece_likeness or found.share >= self._settings.found_share
+
+    def is_replay(self, found: Comparison) -> bool:
+        """Whether a recording counts as a replay, whole or by its pieces."""
+        return found.whole.max() >= self._settings.likeness or self.by_pieces(found)
 
 
-def genuine(clips: ReplayClips, rule: Likeness, groups: Sequence[Sequence[Take]]) -> tuple[Scores, Scores]:
-    """Likenesses of all pairs of takes within a group, and of each take the largest with an earlier one: an attempt is
-    compared with what came before it."""
-    pairs, largest = [], []
+@dataclass(frozen=True, eq=False)
+class Genuine:
+    """What came of takes of people, each compared with the earlier ones of its phrase.
+
+    Attributes:
+        pairs: (P,) likenesses of pairs. largest: (T,) of each take the largest of these.
+        pieces: (T,) of each take the largest agreement by pieces. shares: (T,) of its movement that earlier takes hold.
+        by_pieces, called: how many takes count as replays by their pieces, and in all.
+    """
+
+    pairs: Scores
+    largest: Scores
+    pieces: Scores
+    shares: Scores
+    by_pieces: int
+    called: int
+
+
+def genuine(clips: ReplayClips, rule: Rule, groups: Sequence[Sequence[Take]]) -> Genuine:
+    """All takes within a group: an attempt is compared with what came before it."""
+    found = []
     for takes in groups:
         sightings = [seen for take in takes if (seen := clips.seen(take)) is not None]
-        courses = [course for seen in sightings if (course := rule.course(seen)) is not None]
-        for number, seen in enumerate(sightings):
-            if number:
-                before = courses[:number]
-                best = np.maximum(likenesses(courses[number], before), likenesses(rule.unmirrored(seen), before))
-                pairs.append(best)
-                largest.append(best.max(keepdims=True))
-    return np.concatenate(pairs), np.concatenate(largest)
+        found += [rule.compared(seen, sightings[:number]) for number, seen in enumerate(sightings) if number]
+    return Genuine(
+        np.concatenate([one.whole for one in found]),
+        np.array([one.whole.max() for one in found]),
+        np.array([one.pieces.max() for one in found], np.float64),
+        np.array([one.share for one in found]),
+        sum(map(rule.by_pieces, found)),
+        sum(map(rule.is_replay, found)),
+    )
 
 
 class Gate:
@@ -107,19 +135,21 @@ class Gate:
         return self._point.accepts(template_score(np.array(cosines, np.float32)))
 
 
-def replays(clips: ReplayClips, rule: Likeness, threshold: float) -> dict[str, dict[str, Any]]:
+def replays(clips: ReplayClips, rule: Rule) -> dict[str, dict[str, Any]]:
     """Of each change: likenesses with the original, and how many replays aren't recognised or are let in."""
     gate, found = Gate(), {}
     for name, change in CHANGES.items():
-        values, missed, let_in = [], 0, 0
+        values, pieces, missed, let_in = [], [], 0, 0
         jobs = [(phrase, phrase[number]) for phrase in clips.report for number in REPLAYED]
         jobs += [([], take) for take in clips.report_people]
         for phrase, take in jobs:
-            original, replay = rule.course(clips.seen(take)), clips.seen(take, name)
+            original, replay = clips.seen(take), clips.seen(take, name)
             if original is None or replay is None:
                 continue  # without a face nobody is let in
-            values.append(rule.likeness(replay, original))
-            if values[-1] < threshold:
+            one = rule.compared(replay, [original])
+            values.append(float(one.whole[0]))
+            pieces.append(float(one.pieces[0]))
+            if not rule.is_replay(one):
                 missed += 1
                 # Of the other people there is one take each: a replay of theirs counts as let in.
                 let_in += not phrase or gate.lets_in([clips.seen(phrase[place]) for place in TEMPLATE], replay)
@@ -130,27 +160,29 @@ def replays(clips: ReplayClips, rule: Likeness, threshold: float) -> dict[str, d
             "let in": let_in,
             "least": round(min(values), 3),
             "median": round(float(np.median(values)), 3),
+            "by pieces, least": round(min(pieces), 3),
             "likenesses": [round(value, 4) for value in sorted(values)],
         }
         print(f"{name}: {missed} of {len(values)} not recognised, {let_in} let in, least {min(values):.3f}", flush=True)
     return found
 
 
-def choose(clips: ReplayClips, rule: Likeness) -> None:
-    """Show what the threshold was chosen on: phrases that were neither fitted nor are reported."""
-    pairs, largest = genuine(clips, rule, clips.choose)
-    mean, deviation = spread(pairs)
+def choose(clips: ReplayClips, rule: Rule) -> None:
+    """Show what the thresholds were chosen on: phrases that were neither fitted nor are reported."""
+    found = genuine(clips, rule, clips.choose)
+    mean, deviation = spread(found.pairs)
     print(
-        f"{len(pairs)} pairs of takes: largest {pairs.max():.3f}, four standard deviations "
-        f"{np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(largest)} takes {np.quantile(largest, 0.995):.3f}"
+        f"{len(found.pairs)} pairs of takes: largest {found.pairs.max():.3f}, four standard deviations "
+        f"{np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(found.largest)} takes "
+        f"{np.quantile(found.largest, 0.995):.3f}, by pieces {np.quantile(found.pieces, 0.995):.3f}, largest share "
+        f"of movement found {found.shares.max():.3f}"
     )
     for name in CHOSEN_ON:
-        values = []
-        for phrase in clips.choose:
-            original, replay = rule.course(clips.seen(phrase[FIT_TAKES - 1])), clips.seen(phrase[FIT_TAKES - 1], name)
-            if original is not None and replay is not None:
-                values.append(rule.likeness(replay, original))
-        print(f"{name}: least of {len(values)} {min(values):.3f}")
+        takes = [phrase[FIT_TAKES - 1] for phrase in clips.choose]
+        both = [(clips.seen(take), clips.seen(take, name)) for take in takes]
+        ones = [rule.compared(replay, [original]) for original, replay in both if original and replay]
+        whole, pieces = min(float(one.whole[0]) for one in ones), min(float(one.pieces[0]) for one in ones)
+        print(f"{name}: least of {len(ones)} {whole:.3f}, by pieces {pieces:.3f}")
 
 
 def pooled(found: dict[str, dict[str, Any]], marked: bool) -> Scores:
@@ -170,8 +202,8 @@ def milliseconds(remembered: int = 200, frames: int = 100) -> float:
     courses = [20 * random.normal(size=(frames, 6)).cumsum(axis=0).astype(np.float32) for _ in range(remembered)]
     begin = time.process_time()
     for course in courses[:4]:
-        likenesses(course, courses)
-    return round(1000 * (time.process_time() - begin) / 2 / remembered, 3)
+        compare((course, course), courses)
+    return round(1000 * (time.process_time() - begin) / 4 / remembered, 3)
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -183,19 +215,23 @@ def tables(results: dict[str, Any]) -> str:
             f"| {words} | {row['replays']} | {row['least']:.2f}, {row['median']:.2f} | {row['not recognised']} "
             f"({row['not recognised'] / row['replays']:.1%}) | {row['let in']} ({row['let in'] / row['replays']:.1%}) |"
         )
+    lines += [*pieces_table(results["sentences"])]
     lines += [
         "",
-        "| genuine | pairs of takes | median, 99%, largest likeness | pairs called replays | takes called replays |",
+        "| genuine | pairs of takes | median, 99%, largest likeness | largest by pieces, largest share found | "
+        "pairs called replays | takes called replays, of these by pieces alone |",
+        "|---|---|---|---|---|---|",
     ]
-    lines += ["|---|---|---|---|---|"]
     for name, row in results["genuine"].items():
         lines.append(
             f"| {name} | {row['pairs']} | {row['median']:.2f}, {row['99%']:.2f}, {row['largest']:.2f} | "
-            f"{row['pairs called']} | {row['takes called']} of {row['takes']} |"
+            f"{row['pieces']:.2f}, {row['share']:.2f} | {row['pairs called']} | {row['takes called']} of "
+            f"{row['takes']}, {row['by pieces alone']} |"
         )
     lines += [
         "",
-        "| threshold | pairs of takes called replays | takes called replays | bold rows missed | others missed |",
+        "| threshold of the whole alone | pairs of takes called replays | takes called replays | bold rows missed | "
+        "others missed |",
     ]
     lines += ["|---|---|---|---|---|"]
     for row in results["DET"]:
@@ -207,7 +243,8 @@ def tables(results: dict[str, Any]) -> str:
         f"By the lips alone, without the head, {lips['pairs']} pairs of takes of one phrase by {lips['speakers']} "
         f"speakers of grid33: median {lips['median']:.2f}, 99.9% {lips['99.9%']:.2f}, largest {lips['largest']:.2f}. "
         f"{lips['beyond 3']:.3%} of them lie more than three standard deviations of Fisher's z above the mean of their "
-        f"speaker, and {lips['beyond 4']:.4%} more than four. In a normal distribution it would be 0.135% and 0.0032%.",
+        f"speaker, and {lips['beyond 4']:.4%} more than four. In a normal distribution it would be 0.135% and 0.0032%. "
+        f"By pieces it is {lips['pieces beyond 3']:.3%} and {lips['pieces beyond 4']:.4%}.",
     ]
     return "\n".join(lines)
 
@@ -220,8 +257,8 @@ def main() -> int:
     parser.add_argument("--choose", action="store_true", help="only show what `likeness` was chosen on")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    clips, threshold = ReplayClips(given.data, given.cache), ReplaySettings().likeness
-    rule = Likeness(clips.frontend_id)
+    clips, settings = ReplayClips(given.data, given.cache), ReplaySettings()
+    rule, threshold = Rule(clips.frontend_id, settings), settings.likeness
     if given.choose:
         choose(clips, rule)
         return 0
@@ -229,26 +266,30 @@ def main() -> int:
         f"s1, {len(clips.report)} phrases of about a second": genuine(clips, rule, clips.report),
         "s2 and s4, sentences of 3 s that begin alike": genuine(clips, rule, clips.sentences),
     }
-    found = replays(clips, rule, threshold)
+    found = replays(clips, rule)
     marked, others = pooled(found, True), pooled(found, False)
-    pairs, largest = next(iter(takes.values()))
+    pairs, largest = (first := next(iter(takes.values()))).pairs, first.largest
     results: dict[str, Any] = {
         "threshold": threshold,
         "replays": found,
+        "sentences": sentence_replays(clips, rule),
         "genuine": {
             name: {
-                "pairs": len(both),
-                "takes": len(most),
-                "median": round(float(np.median(both)), 3),
-                "99%": round(float(np.quantile(both, 0.99)), 3),
-                "largest": round(float(both.max()), 3),
-                "pairs called": int((both >= threshold).sum()),
-                "takes called": int((most >= threshold).sum()),
+                "pairs": len(all_of.pairs),
+                "takes": len(all_of.largest),
+                "median": round(float(np.median(all_of.pairs)), 3),
+                "99%": round(float(np.quantile(all_of.pairs, 0.99)), 3),
+                "largest": round(float(all_of.pairs.max()), 3),
+                "pieces": round(float(all_of.pieces.max()), 3),
+                "share": round(float(all_of.shares.max()), 3),
+                "pairs called": int((all_of.pairs >= threshold).sum()),
+                "takes called": all_of.called,
+                "by pieces alone": all_of.called - int((all_of.largest >= threshold).sum()),
                 "standard deviations to the threshold": round(
-                    (np.arctanh(threshold) - spread(both)[0]) / spread(both)[1], 2
+                    (np.arctanh(threshold) - spread(all_of.pairs)[0]) / spread(all_of.pairs)[1], 2
                 ),
             }
-            for name, (both, most) in takes.items()
+            for name, all_of in takes.items()
         },
         "DET": [
             {

@@ -18,7 +18,16 @@ from PIL import Image
 import facemotion as fm
 from facemotion.media import load_clip
 from facemotion.service.guard import replay
-from facemotion.service.guard.likeness import REACH, Directions, likenesses, placed
+from facemotion.service.guard.likeness import (
+    REACH,
+    Directions,
+    agreements,
+    compare,
+    likenesses,
+    movement,
+    placed,
+    whitening,
+)
 from facemotion.service.guard.recording import Recording, record
 from facemotion.service.guard.replay import NONCE_BYTES, RecordingMemory, Secret
 from facemotion.service.migrate import open_database
@@ -28,8 +37,8 @@ from facemotion.types import FeatureSequence
 
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
-BY_LIKENESS = ReplaySettings(motion_ratio=0.0)
-BY_MOTION = ReplaySettings(likeness=1.0)
+BY_LIKENESS = ReplaySettings(motion_ratio=0.0, piece_likeness=1.0, found_share=1.0)
+BY_MOTION = ReplaySettings(likeness=1.0, piece_likeness=1.0, found_share=1.0)
 
 
 def part(name: str, changed: bool = False) -> bytes:
@@ -65,6 +74,19 @@ def taken() -> dict[str, Recording]:
     return {name: record(frontend, clip, SECRET.digest_key, False, 60) for name, clip in clips.items()}
 
 
+def arranged(parts: list[tuple[Recording, list[int]]]) -> Recording:
+    """Frames of recordings put one after another at 25 a second, as the front end sees them: landmarks tremble."""
+    random = np.random.default_rng(0)
+    points = np.concatenate([recording.points[frames] for recording, frames in parts])
+    values = np.concatenate([recording.acquisition.features.values[frames] for recording, frames in parts])
+    times = np.arange(len(points)) / 25
+    first = parts[0][0]
+    features = FeatureSequence(values, times, first.acquisition.features.frontend_id)
+    trembling = (points + random.normal(0, 0.1, points.shape)).astype(np.float32)
+    acquisition = replace(first.acquisition, features=features)
+    return replace(first, acquisition=acquisition, frame_digests=(), times=times, points=trembling)
+
+
 @contextmanager
 def remembered(folder: Path, settings: ReplaySettings, recording: Recording) -> Iterator[RecordingMemory]:
     """The memory of a service that has seen one attempt of alice."""
@@ -81,6 +103,35 @@ def test_a_recording_is_known_again_whatever_was_done_to_it(tmp_path, taken):
         assert not memory.look("alice", taken["another take"]).seen
         assert memory.same(taken["original"], taken["changed"])
         assert not memory.same(taken["original"], taken["another take"])
+
+
+def test_pauses_and_cuts_hide_no_recording(tmp_path, taken):
+    """The fault before: a pause of half a second moves the rest away from where the whole would fit."""
+    original, other = taken["original"], taken["another take"]
+    count = len(original.points)
+    third, half, held = count // 3, count // 2, [-1, -2, -3] * 4
+    begin, middle, end = range(third), range(third, 2 * third), range(2 * third, count)
+    paused = [*begin, *(third + step for step in held), *middle, *(2 * third + step for step in held), *end]
+    cut = [*range(half - 2), *range(half + 2, count)]
+    with remembered(tmp_path, ReplaySettings(), original) as memory:
+        for frames in (paused, cut):
+            assert memory.look("alice", arranged([(original, frames)])).seen
+            assert not memory.look("alice", arranged([(other, [min(f, len(other.points) - 1) for f in frames])])).seen
+
+
+def test_a_recording_put_together_of_two_is_known(tmp_path, taken):
+    """Neither of them holds most of it, and one of them may only come while the other is looked at."""
+    recordings = (taken["original"], taken["another take"])
+    there, back = [*range(24)], [*reversed(range(24))]
+    first, second = (arranged([(recording, there + back)]) for recording in recordings)
+    spliced = arranged([(first, [*range(24)]), (second, [*range(24, 48)])])
+    with remembered(tmp_path, ReplaySettings(piece_likeness=1.0, found_share=0.75), first) as memory:
+        before = memory.look("alice", spliced)
+        assert not before.seen
+        with open_database(tmp_path / "store.db") as database, database.write() as connection:
+            memory.keep(connection, "alice", "attempt", second)
+        assert memory.look("alice", spliced, before).seen
+        assert memory.look("alice", spliced).seen
 
 
 def test_what_was_changed_so_much_is_known_by_its_likeness_alone(tmp_path, taken):
@@ -160,6 +211,42 @@ def test_a_large_simple_motion_is_not_all_that_counts():
     assert table.max() < ReplaySettings().likeness
     again = (takes[0] + random.normal(size=(50, 6))).astype(np.float32)  # what coding does
     assert likenesses(again, takes[:1])[0] > ReplaySettings().likeness
+
+
+def test_agreement_is_the_best_of_each_piece_wherever_it_lies():
+    """Held to a plain loop; a recording of another length comes before and after."""
+    random = np.random.default_rng(4)
+    course, other, third = ((9 * random.normal(size=(n, 3))).cumsum(axis=0).astype(np.float32) for n in (30, 26, 12))
+    mixed = whitening(course)
+    found = agreements(course, [third, other, third[:5]], 8)
+    expected = np.zeros((3, 30))
+    for number, earlier in enumerate((third, other)):
+        for place in range(23):
+            mine = course[place : place + 8] @ mixed
+            mine = mine - mine.mean(axis=0)
+            for start in range(len(earlier) - 7):
+                theirs = earlier[start : start + 8] @ mixed
+                theirs = theirs - theirs.mean(axis=0)
+                agreed = 2 * (mine * theirs).sum() / ((mine**2).sum() + (theirs**2).sum())
+                expected[number, place : place + 8] = np.maximum(expected[number, place : place + 8], agreed)
+    assert np.allclose(found, expected, atol=1e-4)
+    assert agreements(course, [course], 8).min() == pytest.approx(1, abs=1e-4)
+
+
+def test_rest_is_no_part_of_the_movement():
+    """Two faces at rest tremble alike; only what moves is looked for."""
+    random = np.random.default_rng(5)
+    course = random.normal(0, 0.5, (60, 6)).astype(np.float32)
+    course[20:30] += (40 * random.normal(size=(10, 6))).cumsum(axis=0)
+    course[30:] += course[29]
+    share = movement(course)
+    assert share.sum() == pytest.approx(1, abs=1e-4)
+    assert share[18:32].sum() > 0.99
+    assert movement(np.zeros((20, 6), np.float32)).sum() == 0
+    still = [random.normal(0, 0.5, (60, 6)).astype(np.float32) for _ in range(3)]
+    rest = compare((still[0], still[1]), [still[2]])
+    assert rest.share == 0
+    assert rest.pieces.max() < 0.8
 
 
 def test_what_stands_still_or_is_short_is_like_nothing():

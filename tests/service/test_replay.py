@@ -12,8 +12,8 @@ import pytest
 
 import facemotion as fm
 from facemotion.media import load_clip
-from facemotion.service.guard.recording import Recording, record
-from facemotion.service.guard.replay import RecordingMemory, Secret, looped
+from facemotion.service.guard.recording import Recording, looped, record
+from facemotion.service.guard.replay import RecordingMemory, Secret
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample

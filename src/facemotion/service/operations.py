@@ -30,9 +30,17 @@ from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Tick
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
-from facemotion.service.guard.recording import Recorder, Recording, record
+from facemotion.service.guard.recording import (
+    PRESENTATION_ATTACK,
+    STEP_MISSED,
+    AttackDetector,
+    LiveCheck,
+    Recorder,
+    Recording,
+    record,
+)
 from facemotion.service.guard.renewals import Renewals
-from facemotion.service.guard.replay import PRESENTATION_ATTACK, STEP_MISSED, AttackDetector, LiveCheck, RecordingMemory
+from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.guard.sessions import Reason, Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings

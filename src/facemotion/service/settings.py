@@ -109,6 +109,20 @@ class ReplaySettings:
         minimum=0,
         maximum=1,
     )
+    piece_likeness: float = option(
+        0.92,
+        "two attempts count as the same recording from this mean agreement on of short pieces of one, each compared "
+        "where in the other it fits best",
+        minimum=0,
+        maximum=1,
+    )
+    found_share: float = option(
+        0.3,
+        "an attempt counts as a replay if this share of its movement lies in longer pieces that earlier recordings of "
+        "the user hold, one or several",
+        minimum=0.01,
+        maximum=1,
+    )
     motion_ratio: float = option(
         0.6,
         "two attempts count as the same recording if their courses differ by less than this share of their own change",

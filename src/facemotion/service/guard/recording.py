@@ -1,10 +1,14 @@
-"""One attempt as the service sees it: the acquired motion, and what tells it from an earlier recording."""
+"""One attempt as the service sees it: the acquired motion, and what tells it from an earlier recording.
+
+Some attempts show no living person: a picture that stands still, a loop, what a detector calls an attack.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +17,39 @@ from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
 from facemotion.frontend.sighting import moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
+from facemotion.service.settings import ReplaySettings
+from facemotion.signals import RATE, resample
+from facemotion.types import FeatureSequence, FloatArray
 
 DIGEST_BYTES = 8
 """Bytes of the keyed digest of a frame."""
 PICTURES = 16
 """At most this many frames are held for a presentation-attack detector."""
+SHORTEST_PERIOD_SECONDS = 0.6
+"""Shortest period of a loop; quicker repetition is a person's own, such as blinking."""
+LONGEST_PERIOD_SHARE = 0.6
+"""Longest period of a loop, as a share of the clip: at least two fifths of it must be seen twice."""
+STEP_MISSED = "step missed"
+"""Outcome of an attempt after which the step that was asked for wasn't shown."""
+PRESENTATION_ATTACK = "presentation attack"
+"""Outcome of an attempt that shows something else than a living person."""
+
+
+class AttackDetector(Protocol):
+    """What a presentation-attack detector of an integrator must do; give one to `create_app`.
+
+    The detector that ships (`facemotion.presentation`) looks at every frame as it passes the front end; this one is
+    asked besides.
+    """
+
+    def is_attack(self, pictures: tuple[NDArray[np.uint8], ...], features: FeatureSequence) -> bool:
+        """Whether an attempt shows something else than a living person before the camera.
+
+        Args:
+            pictures: up to 16 frames (H, W, 3) uint8 RGB, unmirrored, evenly over the attempt.
+            features: of the whole attempt.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,3 +146,65 @@ def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, 
     """
     recorder = Recorder(frontend, secret, keep_pictures)
     return recorder.finish(recorder.push_all(read_frames(clip, frontend.settings.media, None, max_wall_seconds)))
+
+
+class LiveCheck:
+    """What is held against a recording before it is compared with anything.
+
+    Args:
+        settings: of replays.
+        refuse: whether what looks like a screen is refused (setting `presentation` of [verifier]).
+        detector: an integrator's, asked besides.
+    """
+
+    def __init__(self, settings: ReplaySettings, refuse: bool, detector: AttackDetector | None) -> None:
+        self._settings = settings
+        self._refuse = refuse
+        self._detector = detector
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether recordings must hold frames for the integrator's detector."""
+        return self._detector is not None
+
+    def attack(self, recording: Recording) -> str:
+        """The outcome of an attempt that shows no living person; "" for one that may."""
+        if frozen(recording, self._settings):
+            return "frozen"
+        features = recording.acquisition.features
+        if looped(features, self._settings):
+            return "loop"
+        if self._refuse and recording.acquisition.quality.suspicion:
+            return PRESENTATION_ATTACK
+        if self._detector is not None and self._detector.is_attack(recording.pictures, features):
+            return PRESENTATION_ATTACK
+        return ""
+
+
+def frozen(recording: Recording, settings: ReplaySettings) -> bool:
+    """Whether the picture stands still, to the last pixel, for longer than a camera's hiccup."""
+    start = 0
+    for number in range(1, len(recording.frame_digests)):
+        if recording.frame_digests[number] != recording.frame_digests[number - 1]:
+            start = number
+        elif recording.times[number] - recording.times[start] > settings.frozen_seconds:
+            return True
+    return False
+
+
+def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:
+    """Whether the face one period later differs less than between neighbouring frames: a video that repeats.
+
+    A person who repeats a motion misses by more than the motion of a 25th of a second.
+    """
+    values = resample(features.values, features.times)
+    change = _change(values, 1)
+    shortest = round(SHORTEST_PERIOD_SECONDS * RATE)
+    for lag in range(shortest, int(LONGEST_PERIOD_SHARE * len(values)) + 1):
+        if change > 0 and _change(values, lag) < settings.loop_ratio * change:
+            return True
+    return False
+
+
+def _change(values: FloatArray, lag: int) -> float:
+    return float(np.mean(np.linalg.norm(values[lag:] - values[:-lag], axis=1)))

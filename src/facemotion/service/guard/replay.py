@@ -1,4 +1,4 @@
-"""Replays: a recording that was seen before, a frozen picture, a loop; and the place for a detector of other attacks.
+"""Replays: a recording that was seen before, whole or in pieces.
 
 Three things are remembered of a recording: keyed digests of its frames; the course of its motion in a few random
 directions; and the course of its landmarks in the picture along the directions of `likeness`, turned. Both courses are
@@ -13,7 +13,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -24,19 +23,15 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
 from facemotion.service.guard.history import checked_recordings, seal_recordings
-from facemotion.service.guard.likeness import Directions, likenesses
+from facemotion.service.guard.likeness import Directions, compare
 from facemotion.service.guard.recording import DIGEST_BYTES, Recording
 from facemotion.service.settings import ReplaySettings
 from facemotion.service.sql_tables import memories
 from facemotion.service.sql_tables import recordings as table
-from facemotion.signals import RATE, resample
+from facemotion.signals import resample
 from facemotion.store.database import Database
-from facemotion.types import FeatureSequence, FloatArray
+from facemotion.types import FloatArray
 
-SHORTEST_PERIOD_SECONDS = 0.6
-"""Shortest period of a loop; quicker repetition is a person's own, such as blinking."""
-LONGEST_PERIOD_SHARE = 0.6
-"""Longest period of a loop, as a share of the clip: at least two fifths of it must be seen twice."""
 LEAST_FRAMES = 10
 LEAST_OVERLAP = 0.6
 """Recordings are compared where they share this many frames at RATE, and this share of the shorter one."""
@@ -51,29 +46,6 @@ ID_BYTES, KEY_BYTES = 8, 32
 """Lengths of the parts of a Secret."""
 NONCE_BYTES = 12
 """Of AES-GCM."""
-
-
-STEP_MISSED = "step missed"
-"""Outcome of an attempt after which the step that was asked for wasn't shown."""
-PRESENTATION_ATTACK = "presentation attack"
-"""Outcome of an attempt that shows something else than a living person."""
-
-
-class AttackDetector(Protocol):
-    """What a presentation-attack detector of an integrator must do; give one to `create_app`.
-
-    The detector that ships (`facemotion.presentation`) looks at every frame as it passes the front end; this one is
-    asked besides.
-    """
-
-    def is_attack(self, pictures: tuple[NDArray[np.uint8], ...], features: FeatureSequence) -> bool:
-        """Whether an attempt shows something else than a living person before the camera.
-
-        Args:
-            pictures: up to 16 frames (H, W, 3) uint8 RGB, unmirrored, evenly over the attempt.
-            features: of the whole attempt.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -106,10 +78,13 @@ class Look:
     Attributes:
         seen: whether it is one of them.
         compared: those that it was compared with, by the nonces of their encryption.
+        found: (2, L) bool, which frames at RATE lie in a long piece of one of these, as the picture is and mirrored;
+            None where nothing was looked at by pieces.
     """
 
     seen: bool
     compared: frozenset[bytes]
+    found: NDArray[np.bool_] | None = None
 
 
 NOTHING = Look(False, frozenset())
@@ -177,26 +152,38 @@ class RecordingMemory:
         known = set(recording.frame_digests)
         seen = any(shared(known, _split(row.frames)) >= self._settings.frame_share for row in rows)
         least = LEAST_COMPARISONS if before is NOTHING else 0
+        found = before.found
         if not seen and (rows or least):
             opened = [_open(row.motion, user, secret, recording) for row in rows]
-            seen = self._alike(_course(recording, secret), opened, least)
-        return Look(seen, frozenset(marks))
+            seen, found = self._alike(_course(recording, secret), opened, least, found)
+        return Look(seen, frozenset(marks), found)
 
     def same(self, first: Recording, second: Recording) -> bool:
         """Whether two recordings are one. Two real takes share no frame, and nobody repeats a motion so exactly."""
         share, secret = shared(set(first.frame_digests), second.frame_digests), self.secret
-        return share >= self._settings.frame_share or self._alike(_course(first, secret), [_course(second, secret)])
+        return share >= self._settings.frame_share or self._alike(_course(first, secret), [_course(second, secret)])[0]
 
-    def _alike(self, course: Course, others: Sequence[Course], filled: int = 0) -> bool:
-        """Whether a course is one of others; filled: the number of comparisons that are made at least."""
-        placed = [other.placed for other in others if other.placed.shape[1] == course.placed.shape[1] > 0]
-        asked = len(placed)
+    def _alike(
+        self, course: Course, others: Sequence[Course], filled: int = 0, found: NDArray[np.bool_] | None = None
+    ) -> tuple[bool, NDArray[np.bool_] | None]:
+        """Whether a course is one of others, or put together of pieces of them.
+
+        Args:
+            course: of the recording. others: of earlier ones.
+            filled: the number of comparisons that are made at least.
+            found: see Look, of the others that it was compared with before.
+        Returns:
+            Whether it is, and `found` with these others too.
+        """
+        settings = self._settings
         if course.unmirrored is not None:
-            placed += [course.placed] * (filled - asked)
-            best = [likenesses(own, placed)[:asked] for own in (course.placed, course.unmirrored)]
-            if np.max(best, initial=-1.0) >= self._settings.likeness:
-                return True
-        return any(distance(course.motion, other.motion) < self._settings.motion_ratio for other in others)
+            placed = [other.placed for other in others if other.placed.shape[1] == course.placed.shape[1] > 0]
+            now = compare((course.placed, course.unmirrored), placed, found, filled)
+            found = now.found
+            seen = np.max(now.whole, initial=-1.0) >= settings.likeness or now.share >= settings.found_share
+            if seen or np.max(now.pieces, initial=0.0) >= settings.piece_likeness:
+                return True, found
+        return any(distance(course.motion, other.motion) < settings.motion_ratio for other in others), found
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording, until enough others of its kind came after; enrolling again forgets none.
@@ -312,68 +299,6 @@ def distance(course: FloatArray, other: FloatArray) -> float:
         if change > 0:
             best = min(best, float(diagonal.sum() / length / change))
     return best
-
-
-class LiveCheck:
-    """What is held against a recording before it is compared with anything.
-
-    Args:
-        settings: of replays.
-        refuse: whether what looks like a screen is refused (setting `presentation` of [verifier]).
-        detector: an integrator's, asked besides.
-    """
-
-    def __init__(self, settings: ReplaySettings, refuse: bool, detector: AttackDetector | None) -> None:
-        self._settings = settings
-        self._refuse = refuse
-        self._detector = detector
-
-    @property
-    def keeps_pictures(self) -> bool:
-        """Whether recordings must hold frames for the integrator's detector."""
-        return self._detector is not None
-
-    def attack(self, recording: Recording) -> str:
-        """The outcome of an attempt that shows no living person; "" for one that may."""
-        if frozen(recording, self._settings):
-            return "frozen"
-        features = recording.acquisition.features
-        if looped(features, self._settings):
-            return "loop"
-        if self._refuse and recording.acquisition.quality.suspicion:
-            return PRESENTATION_ATTACK
-        if self._detector is not None and self._detector.is_attack(recording.pictures, features):
-            return PRESENTATION_ATTACK
-        return ""
-
-
-def frozen(recording: Recording, settings: ReplaySettings) -> bool:
-    """Whether the picture stands still, to the last pixel, for longer than a camera's hiccup."""
-    start = 0
-    for number in range(1, len(recording.frame_digests)):
-        if recording.frame_digests[number] != recording.frame_digests[number - 1]:
-            start = number
-        elif recording.times[number] - recording.times[start] > settings.frozen_seconds:
-            return True
-    return False
-
-
-def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:
-    """Whether the face one period later differs less than between neighbouring frames: a video that repeats.
-
-    A person who repeats a motion misses by more than the motion of a 25th of a second.
-    """
-    values = resample(features.values, features.times)
-    change = _change(values, 1)
-    shortest = round(SHORTEST_PERIOD_SECONDS * RATE)
-    for lag in range(shortest, int(LONGEST_PERIOD_SHARE * len(values)) + 1):
-        if change > 0 and _change(values, lag) < settings.loop_ratio * change:
-            return True
-    return False
-
-
-def _change(values: FloatArray, lag: int) -> float:
-    return float(np.mean(np.linalg.norm(values[lag:] - values[:-lag], axis=1)))
 
 
 def _split(joined: bytes) -> tuple[bytes, ...]:

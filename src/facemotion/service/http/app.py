@@ -22,7 +22,8 @@ from facemotion.errors import AuditError, FacemotionError, FormError, StoreError
 from facemotion.service import migrate
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
-from facemotion.service.guard.replay import AttackDetector, RecordingMemory
+from facemotion.service.guard.recording import AttackDetector
+from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.http.access_log import AccessLog
 from facemotion.service.http.docs_page import docs
 from facemotion.service.http.page import page
