@@ -67,6 +67,7 @@ def remember(database, user: str) -> None:
     with database.write() as connection:
         connection.execute(insert(recordings).values(user=user, **row))
         seal_recordings(database, connection, user)
+        audit.append(database, "k", "verify", user, "rejected")
 
 
 @pytest.fixture
@@ -79,7 +80,9 @@ def served(store_url) -> dict[str, Any]:
         store.index()
         keys, attempts = ApiKeys(store.database), Attempts(store.database, AttemptSettings())
         good, gone = keys.add("door", "verify"), keys.add("old", "admin")
-        keys.revoke(gone.split("_")[1])
+        with store.database.write():
+            keys.revoke(gone.split("_")[1])
+            audit.append(store.database, audit.COMMAND_LINE, "revoke key", "", "done")
         attempts.begin("bob", "verify", "k", attempts.issue("bob", "verify", "k"))
         remember(store.database, "alice")
         known = {"good": good, "gone": gone, "nonce": attempts.issue("bob", "verify", "k")}
@@ -89,7 +92,7 @@ def served(store_url) -> dict[str, Any]:
 
 def test_what_is_restored_is_what_was_backed_up_under_seals_that_hold(served, store_url, elsewhere, tmp_path):
     made = write_backup(store_url, tmp_path / "backup.db")
-    assert (made.users, made.trail, made.head) == (2, 2, served["head"])
+    assert (made.users, made.trail, made.head) == (2, 4, served["head"])
     assert stat.S_IMODE((tmp_path / "backup.db").stat().st_mode) == 0o600
     there = elsewhere()
     done = restore(tmp_path / "backup.db", there, expected=served["head"])
@@ -102,8 +105,9 @@ def test_what_is_restored_is_what_was_backed_up_under_seals_that_hold(served, st
         probe = Embedding(face.vectors[0].copy(), face.model_id)
         assert [user for user, _ in store.search("appearance", probe)] == ["alice"]
         assert len(served["state"]["codes"]) == 1
-        assert audit.check(database, served["head"]).rows == 3
-        assert [row.action for row in audit.read(database)] == ["enrol", "enrol", "restore"]
+        assert audit.check(database, served["head"]).rows == 5
+        actions = [row.action for row in audit.read(database)]
+        assert actions == ["enrol", "enrol", "revoke key", "verify", "restore"]
         assert ApiKeys(database).authenticate(served["good"]).name == "door"
         with pytest.raises(AuthenticationError):
             ApiKeys(database).authenticate(served["gone"])
@@ -123,7 +127,7 @@ def test_a_store_moves_to_the_other_kind_of_database_and_back(served, store_url,
     restore(tmp_path / "one.db", there)
     with migrate.open_database(there) as database:
         assert state_of(database, *KEPT) == served["state"]
-        assert audit.check(database, served["head"]).rows == 3
+        assert audit.check(database, served["head"]).rows == 5
     write_backup(there, tmp_path / "two.db")
     restore(tmp_path / "two.db", tmp_path / "back.db", expected=served["head"])
     with migrate.open_database(tmp_path / "back.db") as database:
@@ -310,6 +314,7 @@ def test_what_is_no_whole_backup_is_refused(how, tmp_path):
 
 def test_who_was_altered_before_a_backup_is_named_and_stays_refused(served, store_url, elsewhere, tmp_path):
     with migrate.open_served(store_url) as store:
+        audit.keep_journal(store)
         before = state_of(store.database, "templates")
         store.put(make_template("bob", seed=3))
         put_back(store.database, before)

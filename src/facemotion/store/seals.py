@@ -69,9 +69,12 @@ class Sealer:
         statement = dialect.insert(where).values(**sealed)
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sealed))
 
-    def renew(self, connection: Connection, user: str) -> None:
-        """Seal what is stored of a user after a change, under a later generation; does nothing if the user was
-        deleted.
+    def renew(self, connection: Connection, user: str, *, later: bool = True) -> None:
+        """Seal what is stored of a user after a change; does nothing if the user was deleted.
+
+        Args:
+            connection: of the transaction. user: whose rows changed.
+            later: under a later generation. A rotation needs none: no seal of before holds under the new key.
         """
         name = name_forms(user)[0]
         before = connection.execute(select(table).where(table.c.user == name)).mappings().one_or_none()
@@ -79,7 +82,8 @@ class Sealer:
         if content is None:
             connection.execute(delete(table).where(table.c.user == name))
             return
-        row = {"user": name, "generation": later_than(before["generation"] if before else 0), "content": content}
+        generation = before["generation"] if before else 0
+        row = {"user": name, "generation": later_than(generation) if later else generation, "content": content}
         self.write(connection, table, row)
 
     def check_user(self, connection: Connection, user: str) -> int:

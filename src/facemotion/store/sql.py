@@ -302,7 +302,7 @@ class SqlStore:
             self.sealer.reseal(connection, key_id)
             connection.execute(update(stores).values(key_id=key_id, transform_id=transform_id))
             for user in sound:  # what was put back stays refused
-                self.sealer.renew(connection, user)
+                self.sealer.renew(connection, user, later=False)
             if self.journal is not None:
                 self.journal(connection, "rotate", "")
         self.database.scrub()

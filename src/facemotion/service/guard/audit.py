@@ -23,7 +23,9 @@ from sqlalchemy import Connection, delete, func, insert, inspect, select
 from facemotion.errors import AuditError
 from facemotion.service.guard.history import (
     MARKS,
+    NOBODY,
     TrailStart,
+    check_coverage,
     check_end,
     end_of_trail,
     hold_trail,
@@ -50,6 +52,10 @@ LEAST_NUMBER = -(2**31)
 """PostgreSQL's least integer: a row that was slipped in before the first one is a row too."""
 FRESH = ("enrol", "enrol again", "seal")
 """Deeds after which what is stored of a user is the newest, whatever was noted before."""
+CHANGING = ("renew", "revoke")
+"""Deeds that change templates of a user who stays enrolled. Other rows keep the generation that was noted before: where
+somebody put the trail back, no later attempt hides it.
+"""
 COMMAND_LINE = "command line"
 """Who did what was done by a command."""
 
@@ -111,8 +117,7 @@ def append(
         hold_trail(connection)
         number, previous = end_of_trail(connection)
         check_end(database, connection, number, previous)
-        fresh = outcome == "done" and action in FRESH
-        words = (detail or {}) | _marks(connection, user, fresh)
+        words = (detail or {}) | _marks(connection, user, action if outcome == "done" else "")
         row = AuditRow(
             number=number + 1,
             at=round(time.time(), 6),  # microseconds: JSON keeps all digits of it
@@ -129,12 +134,12 @@ def append(
         seal_end(database, connection, number + 1, digest)
 
 
-def _marks(connection: Connection, user: str, fresh: bool) -> dict[str, int]:
+def _marks(connection: Connection, user: str, deed: str) -> dict[str, int]:
     """Marks for a new row: those of now, or later ones of earlier rows. Of a user who is gone they grow, so that
     nothing of them that is put back is taken for the newest.
 
     Args:
-        fresh: the user was enrolled in this transaction, so what is stored now is the newest.
+        deed: what was done in this transaction; "" where it failed.
     """
     before = marks_of(connection, user)
     now = {
@@ -144,7 +149,14 @@ def _marks(connection: Connection, user: str, fresh: bool) -> dict[str, int]:
     found = {}
     for name, value in now.items():
         earlier = before.get(name, 0)
-        found[name] = (value if fresh else max(value, earlier)) if value else earlier and earlier + 1
+        if not value:
+            found[name] = earlier and earlier + 1
+        elif deed in FRESH:
+            found[name] = value
+        elif name == "generation" and earlier and deed not in CHANGING:
+            found[name] = earlier
+        else:
+            found[name] = max(value, earlier)
     return {name: value for name, value in found.items() if value}
 
 
@@ -162,7 +174,8 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
         hold_trail(connection)
         seal_end(store.database, connection, *end_of_trail(connection))
         append(store.database, COMMAND_LINE, "seal", "", "done", {"keys": list(keys_let_in)})
-        for user in connection.scalars(select(users.c.user)).all():
+        named = select(users.c.user).union(select(memories.c.user).where(memories.c.user != NOBODY))
+        for user in connection.scalars(named).all():
             append(store.database, COMMAND_LINE, "seal", user, "done")
 
 
@@ -193,7 +206,8 @@ def check(database: Database, expected: str = "") -> AuditReport:
     Args:
         expected: digest of a row noted earlier; the trail must lead through it.
     Raises:
-        AuditError: the first row that doesn't hold is named; or the trail doesn't end as it was left.
+        AuditError: the first row that doesn't hold is named; or the trail doesn't end as it was left; or something is
+            stored that is newer than the trail knows.
     """
     while True:
         with database.read() as connection:
@@ -213,6 +227,7 @@ def _check(database: Database, start: TrailStart, expected: str) -> AuditReport:
         hold_trail(connection)
         walk.over(_all(database, walk.number or LEAST_NUMBER))
         check_end(database, connection, walk.number, walk.previous)
+        check_coverage(database, connection)
     if not walk.met:
         pruned = ", or that row was pruned" if start.number else ""
         raise AuditError(

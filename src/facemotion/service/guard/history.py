@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, func, select, text
 
 from facemotion.errors import AuditError, StoreCorruptError
 from facemotion.service.sql_tables import audit as trail
 from facemotion.service.sql_tables import heads, keys, memories, recordings, starts
 from facemotion.store.database import Database
 from facemotion.store.seals import READINGS, digest_of, later_than
+from facemotion.store.tables import users
 
 MARKS = ("generation", "kept")
 START = "0" * 64
@@ -123,6 +124,41 @@ def check_history(database: Database, connection: Connection, user: str) -> None
         raise StoreCorruptError(
             f"What is stored of user {user!r} was put back to an earlier state; delete the user and enrol again."
         )
+
+
+def check_coverage(database: Database, connection: Connection) -> None:
+    """Check that the trail knows all that is stored: nothing may be newer than its newest marks.
+
+    Somebody who puts the trail back to an earlier state, but not all the rest, leaves users of whom later changes are
+    stored than the trail tells.
+
+    Args:
+        database: whose sealer is used. connection: of the transaction.
+    Raises:
+        AuditError: something is newer than the trail, or where the trail begins was altered.
+    """
+    newest = select(trail.c.at).order_by(trail.c.number.desc()).limit(1)
+    end = connection.scalar(newest)
+    if end is None or connection.execute(select(heads.c.one)).first() is None:
+        return  # nothing was noted yet, or only by an earlier version
+    last_rows = select(func.max(trail.c.number)).group_by(trail.c.user)
+    query = select(trail.c.user, trail.c.detail).where(trail.c.number.in_(last_rows))
+    noted = {row.user: json.loads(row.detail) for row in connection.execute(query)}
+    stored = {
+        "generation": connection.execute(select(users.c.user, users.c.generation)).all(),
+        "kept": connection.execute(select(memories.c.user, memories.c.kept)).all(),
+    }
+    # Of whom nothing was noted, something may have been stored before there was a trail, and nothing after its end.
+    latest = int(end * 1e6)
+    for name, rows in stored.items():
+        for user, value in rows:
+            if value > noted.get(user, {}).get(name, latest):
+                whom = f"of user {user!r}" if user else "of the API keys"
+                raise AuditError(
+                    f"What is stored {whom} is newer than the audit trail knows: an earlier trail was put back, or "
+                    "templates were written past the service and its commands. Restore the database from a backup; "
+                    "`facemotion store seal` takes what is there for right."
+                )
 
 
 def hold_trail(connection: Connection) -> None:

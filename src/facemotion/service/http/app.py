@@ -22,6 +22,7 @@ from facemotion.errors import AuditError, FacemotionError, FormError, StoreError
 from facemotion.service import migrate
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
+from facemotion.service.guard.history import check_coverage
 from facemotion.service.guard.recording import AttackDetector
 from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.http.access_log import AccessLog
@@ -116,6 +117,8 @@ def _lifespan(
         verifier = Verifier.load(inference)
         with SqlStore(Database.open(store_url), store_key) as store:
             migrate.upgrade(store.database)
+            with store.database.read() as connection:
+                check_coverage(store.database, connection)
             memory = RecordingMemory(store.database, store.transform_secret, settings.replay)
             operations = Operations(verifier, store, memory, settings, Metrics(metrics_folder), detector)
             operations.tidy()

@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from facemotion.config import to_toml
 from facemotion.errors import SettingsError, WriteError
 from facemotion.service.guard.auth import ApiKeys
+from facemotion.service.guard.history import check_coverage
 from facemotion.service.http.access_log import logging_config
 from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol
 from facemotion.service.http.webhooks import read_secret
@@ -69,10 +70,13 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
     Raises:
         SettingsError: the address can't be listened on, or not without TLS and a key; the webhook's secret is no use.
         WriteError: there is no folder for temporary files.
+        AuditError: something is stored that is newer than the audit trail knows.
     """
     if settings.sessions.webhook:
         read_secret(settings.sessions.webhook_secret)  # a mistake in it is told now, not by every worker
     with open_database(store) as database:
+        with database.read() as connection:
+            check_coverage(database, connection)  # told here by name; every worker looks again
         keys = ApiKeys(database)
         check_exposure(settings.server, keys.count_valid())
         if strange := [key.id for key in keys.list() if not key.sealed]:
