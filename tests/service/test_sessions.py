@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from facemotion.config import from_table
-from facemotion.errors import SettingsError
+from facemotion.errors import SessionError, SettingsError
 from facemotion.service.guard.attempts import Attempts
-from facemotion.service.guard.auth import Caller
+from facemotion.service.guard.auth import ApiKeys, Caller
 from facemotion.service.guard.sessions import Sessions
 from facemotion.service.http import webhooks
 from facemotion.service.migrate import open_database
@@ -321,6 +321,29 @@ def test_a_session_that_somebody_wrote_into_the_database_is_none(tmp_path):
             sessions.read(DOOR, session, "")
         with pytest.raises(Exception, match="unknown, was opened"):
             sessions.open(token)
+
+
+def test_a_session_of_a_revoked_key_gives_no_nonce(tmp_path):
+    with open_database(f"{tmp_path}/store.db") as database:
+        keys, attempts = ApiKeys(database), Attempts(database, AttemptSettings())
+        sessions = Sessions(database, SessionSettings(), attempts)
+        caller = keys.authenticate(keys.add("door", "verify"))
+        _, token = sessions.open(sessions.make(caller, "alice", "verify", "", "", "")[1])
+        assert sessions.nonce(token)[1] == "verify"
+        keys.revoke(caller.key_id)
+        with pytest.raises(SessionError, match="make a new session"):
+            sessions.nonce(token)
+
+
+def test_a_made_up_secret_waits_for_no_writer(tmp_path):
+    """It took the one place of SQLite's writers, before anybody counted it."""
+    with open_database(f"{tmp_path}/store.db") as database, open_database(f"{tmp_path}/store.db") as other:
+        sessions = Sessions(database, SessionSettings(), Attempts(database, AttemptSettings()))
+        with other.write() as connection:
+            connection.exec_driver_sql("DELETE FROM facemotion_service_failures")
+            for ask in (sessions.open, sessions.nonce, sessions.end):
+                with pytest.raises(SessionError):
+                    ask("made up")
 
 
 @pytest.mark.parametrize(

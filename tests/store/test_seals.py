@@ -134,6 +134,7 @@ def test_a_key_that_was_put_in_or_changed_opens_nothing(store_url):
             put_back(database, {"service_keys": [late["service_keys"][0] | change]})
             with pytest.raises(AuthenticationError):
                 keys.authenticate(text_of_it)
+            assert keys.count_valid() == 0
         put_back(database, late)
         other = keys.add("other", "verify")
         assert keys.authenticate(other).name == "other"

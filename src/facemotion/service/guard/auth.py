@@ -147,7 +147,12 @@ class ApiKeys:
         ]
 
     def count_valid(self) -> int:
-        """How many keys aren't revoked, nor of somebody else's making."""
+        """How many keys let somebody in: not revoked, nor of somebody else's making; none where the revoked ones aren't
+        those that were sealed last.
+        """
+        with self._database.read() as connection:
+            if not revocations_hold(self._database, connection):
+                return 0
         return sum(key.sealed and key.revoked is None for key in self.list())
 
     def revoke(self, key_id: str) -> ApiKey:

@@ -23,10 +23,18 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
 
-from facemotion.errors import CodeError, LockedError, RateError, ReturnAddressError, RightsError, SessionError
+from facemotion.errors import (
+    AuthenticationError,
+    CodeError,
+    LockedError,
+    RateError,
+    ReturnAddressError,
+    RightsError,
+    SessionError,
+)
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose
-from facemotion.service.guard.auth import Caller
+from facemotion.service.guard.auth import ApiKeys, Caller
 from facemotion.service.settings import SessionSettings
 from facemotion.service.sql_tables import secret_digest
 from facemotion.service.sql_tables import sessions as table
@@ -108,6 +116,7 @@ class Sessions:
         self._database = database
         self._settings = settings
         self._attempts = attempts
+        self._keys = ApiKeys(database)
 
     def make(
         self, caller: Caller, user: str, purpose: Purpose, return_to: str, frame_origin: str, state: str
@@ -169,6 +178,7 @@ class Sessions:
             SessionError: neither.
         """
         now = time.time()
+        self._read(token, now)
         with self._database.write() as connection:
             row = self._of_token(connection, token, now)
             if row["opened"] is None:
@@ -181,14 +191,16 @@ class Sessions:
         """A nonce for the next attempt of a session that is open, and what it is for.
 
         Raises:
-            SessionError: it isn't.
+            SessionError: it isn't, or the key that made it was revoked since.
             LockedError, RateError: see Attempts.issue.
         """
-        now = time.time()
-        with self._database.read() as connection:
-            row = self._of_token(connection, token, now, hold=False)
+        row = self._read(token, time.time())
         if row["opened"] is None or row["ended"] is not None:
             raise SessionError(GONE)
+        try:
+            self._keys.caller_of(row["key_id"])
+        except AuthenticationError as error:
+            raise SessionError(GONE) from error
         purpose = cast(Purpose, row["purpose"])
         try:
             return self._attempts.issue(row["user"], purpose, row["key_id"], session=row["id"]), purpose
@@ -233,6 +245,7 @@ class Sessions:
             SessionError: it isn't open, or its result was given already.
         """
         now, code = time.time(), ""
+        self._read(token, now)
         with self._database.write() as connection:
             row = self._of_token(connection, token, now)
             if row["opened"] is None or row["collected"] is not None:
@@ -328,6 +341,11 @@ class Sessions:
 
     def _audit(self, actor: str, user: str, outcome: str, detail: dict[str, Any]) -> None:
         audit.append(self._database, actor, "session", user, outcome, detail)
+
+    def _read(self, token: str, now: float) -> RowMapping:
+        """As _of_token, before a transaction that writes: a made-up token keeps no writer waiting."""
+        with self._database.read() as connection:
+            return self._of_token(connection, token, now, hold=False)
 
     def _of_token(self, connection: Connection, token: str, now: float, hold: bool = True) -> RowMapping:
         """
