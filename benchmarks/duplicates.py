@@ -177,7 +177,7 @@ def speed(folder: Path, people: int) -> str:
                 rows.append(["PostgreSQL", *pool.submit(searched, url, source, people).result(), "-"])
             finally:
                 server.remove()
-    head = ["store", "a face that is there", "a new face", "peak memory, of it by the search", "file"]
+    head = ["store", "a face that is there", "a new face", "peak memory, and the part that the search added", "file"]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
