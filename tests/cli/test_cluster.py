@@ -112,7 +112,7 @@ def test_folds_of_a_cluster_are_those_of_one_machine(nodes, world, tmp_path):
 
 @needs_ray
 @pytest.mark.slow
-def test_tasks_of_a_cluster_come_as_they_are_done(nodes):
+def test_each_task_of_a_cluster_is_done_once_in_any_order(nodes):
     code = f"""
 from facemotion.system.cluster import Cluster
 from facemotion.system.processes import nothing, run_tasks

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from facemotion.errors import ModelMismatchError, StoreCorruptError, StoreKeyError, UnknownUserError
 from facemotion.store import open_store
 from facemotion.store.keys import new_key
-from facemotion.store.protect import turn, turn_back
+from facemotion.store.protect import turn_back_each, turn_each, turning
 from facemotion.store.tables import templates as table
 from facemotion.types import Embedding
 
@@ -29,12 +29,14 @@ def unit(seed, dimension=128):
 @given(secret=st.binary(min_size=32, max_size=32), dimension=st.integers(1, 200), seed=st.integers(0, 1000))
 def test_the_transform_keeps_every_cosine_and_can_be_undone(secret, dimension, seed):
     a, b = unit(seed, dimension), unit(seed + 1, dimension)
-    assert turn(a, secret) @ turn(b, secret) == pytest.approx(a.astype(float) @ b.astype(float), abs=1e-12)
-    np.testing.assert_allclose(turn_back(turn(a, secret), secret), a, atol=1e-12)
+    turned = turn_each(np.stack([a, b]), [secret] * 2)
+    assert turned[0] @ turned[1] == pytest.approx(a.astype(float) @ b.astype(float), abs=1e-12)
+    np.testing.assert_allclose(turn_back_each(turned, [secret] * 2), [a, b], atol=1e-12)
+    np.testing.assert_allclose(turned[0], turning(secret, dimension) @ a, atol=1e-12)
 
 
 def test_the_matrices_are_uniform_over_all_orthogonal_ones():
-    matrices = np.array([[turn(axis, bytes([n, 7] * 16)) for axis in np.eye(4)] for n in range(256)])
+    matrices = np.array([turn_each(np.eye(4), [bytes([n, 7] * 16)] * 4) for n in range(256)])
     np.testing.assert_allclose(
         matrices @ matrices.transpose(0, 2, 1), np.broadcast_to(np.eye(4), (256, 4, 4)), atol=1e-12
     )
@@ -46,7 +48,7 @@ def test_the_matrices_are_uniform_over_all_orthogonal_ones():
 
 def test_the_transform_is_the_same_on_every_machine_for_ever():
     # Stored vectors depend on it: these figures must never change.
-    got = turn(np.array([1, 0, 0], np.float32), b"a fixed secret of 32 bytes......")
+    (got,) = turn_each(np.array([[1, 0, 0]], np.float32), [b"a fixed secret of 32 bytes......"])
     np.testing.assert_allclose(got, [0.42273065247771946, 0.046514238440651556, -0.9050608935745972], atol=1e-12)
 
 

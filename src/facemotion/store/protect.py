@@ -198,33 +198,14 @@ def derive(master: bytes, salt: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt, b"facemotion " + purpose.encode()).derive(master)
 
 
-def turn(vector: FloatArray, secret: bytes) -> NDArray[np.float64]:
-    """A vector times the orthogonal matrix of a secret.
-
-    Args:
-        vector: (E,) float.
-        secret: 32 bytes.
-    Returns:
-        (E,) float64 of the same norm; the matrix is uniform (Haar) over all orthogonal E x E matrices.
-    """
-    turned: NDArray[np.float64] = turn_each(vector[None], [secret])[0]
-    return turned
-
-
-def turn_back(vector: NDArray[np.float64], secret: bytes) -> NDArray[np.float64]:
-    """The inverse of `turn`, to rounding (1e-12)."""
-    back: NDArray[np.float64] = turn_back_each(vector[None], [secret])[0]
-    return back
-
-
 def turn_each(vectors: FloatArray, seeds: Sequence[bytes]) -> NDArray[np.float64]:
-    """Vectors, each times the matrix of a secret of its own: side by side, which takes 0.6 of the time.
+    """Vectors, each times the orthogonal matrix of a secret of its own: side by side, which takes 0.6 of the time.
 
     Args:
         vectors: (N, E) float, or (1, E) for one vector by N matrices.
         seeds: N secrets of 32 bytes.
     Returns:
-        (N, E) float64; see turn.
+        (N, E) float64 of the same norms; a matrix is uniform (Haar) over all orthogonal E x E matrices.
     """
     dimension = vectors.shape[1]
     turned = np.repeat(vectors.astype(np.float64), len(seeds) // len(vectors), axis=0)
@@ -237,7 +218,7 @@ def turn_each(vectors: FloatArray, seeds: Sequence[bytes]) -> NDArray[np.float64
 
 
 def turn_back_each(vectors: NDArray[np.float64], seeds: Sequence[bytes]) -> NDArray[np.float64]:
-    """The inverse of `turn_each`, for (N, E) vectors."""
+    """The inverse of `turn_each`, for (N, E) vectors, to rounding (1e-12)."""
     dimension = vectors.shape[1]
     back = vectors.astype(np.float64)
     for part in _blocks(len(seeds), dimension):
@@ -249,7 +230,7 @@ def turn_back_each(vectors: NDArray[np.float64], seeds: Sequence[bytes]) -> NDAr
 
 
 def turning(secret: bytes, dimension: int) -> NDArray[np.float64]:
-    """The (E, E) float64 matrix of a secret: `turning(secret, E) @ vector` is `turn(vector, secret)`."""
+    """The (E, E) float64 matrix of a secret, by which `turn_each` multiplies."""
     reflectors, signs = _reflections([secret], dimension)
     matrix = np.eye(dimension)
     for number, reflector in enumerate(reflectors[0]):
