@@ -12,7 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.service.conftest import running
 
-from facemotion.errors import AuthenticationError, CodeError, LockedError, NonceError, SessionError, StoreError
+from facemotion.errors import (
+    AuthenticationError,
+    CodeError,
+    LockedError,
+    NonceError,
+    RateError,
+    SessionError,
+    StoreError,
+)
 from facemotion.service import migrate
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, Ticket
@@ -65,6 +73,29 @@ def test_nonces_and_failures_hold_with_many_at_once(attempts):
         list(pool.map(attempt, nonces * 2))
     assert len(passed) == len(set(passed)) == 5
     assert attempts.state("alice").failures == 5
+
+
+def test_no_user_has_more_open_nonces_and_sessions_than_the_settings_let_however_many_ask_at_once(store_url):
+    with migrate.open_served(store_url) as store:
+        attempts = Attempts(store.database, AttemptSettings(open_nonces=3))
+        sessions, door = (
+            Sessions(store.database, SessionSettings(open_sessions=3), attempts),
+            Caller("k", "door", "enrol"),
+        )
+        refused: list[str] = []
+
+        def ask(number: int) -> None:
+            try:
+                if number % 2:
+                    attempts.issue("alice", "verify", "k")
+                else:
+                    sessions.make(door, "alice", "verify", "", "", "")
+            except RateError as error:
+                refused.append("nonces" if "nonces" in str(error) else "sessions")
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(ask, range(24)))
+    assert {what: 12 - refused.count(what) for what in ("nonces", "sessions")} == {"nonces": 3, "sessions": 3}
 
 
 def test_an_unlocked_user_has_no_failures(attempts):

@@ -110,6 +110,7 @@ class Attempts:
         """
         nonce, now = secrets.token_urlsafe(NONCE_BYTES), time.time()
         with self._database.write() as connection:
+            hold_user(connection, user)  # else each of several at once would count what was there before all of them
             self._mend(connection, now, failures.c.user == user)
             state = self._state(connection, user, now) if purpose == "verify" else FREE
             if state.open:

@@ -39,6 +39,7 @@ from facemotion.service.settings import SessionSettings
 from facemotion.service.sql_tables import secret_digest
 from facemotion.service.sql_tables import sessions as table
 from facemotion.store.database import Database
+from facemotion.store.sql import hold_user
 
 Reason = Literal["accepted", "rejected", "unusable", "locked", "cancelled", "expired"]
 """Why a session ended as it did: no more than whoever may verify learns anyhow."""
@@ -158,6 +159,7 @@ class Sessions:
             "hook_due": now + self._settings.session_seconds + CLOCK_SKEW_SECONDS if self._settings.webhook else None,
         }
         with self._database.write() as connection:
+            hold_user(connection, user)  # so that several at once are counted one after the other
             here = (table.c.user == user) & table.c.ended.is_(None) & ~self._stale(now)
             held = connection.scalar(select(func.count()).select_from(table).where(here)) or 0
             if held >= self._settings.open_sessions:
