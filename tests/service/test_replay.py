@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 
 import facemotion as fm
 from facemotion.media import load_clip
-from facemotion.service.guard.recording import Recording, looped, record
+from facemotion.service.guard.recording import PRESENTATION_ATTACK, LiveCheck, Recording, looped, record
 from facemotion.service.guard.replay import RecordingMemory, Secret
+from facemotion.service.metrics import Metrics
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
@@ -145,6 +147,16 @@ def remembered(tmp_path, recording) -> Iterator[tuple[RecordingMemory, Database,
 
 def test_few_pictures_are_held_for_a_detector(recording):
     assert 1 < len(recording.pictures) <= 16
+
+
+def test_what_looks_like_a_screen_is_counted_whether_or_not_it_is_refused(recording):
+    quality = replace(recording.acquisition.quality, suspicion="There are fine stripes over the face.")
+    suspected = replace(recording, acquisition=replace(recording.acquisition, quality=quality))
+    metrics = Metrics()
+    for refuse, outcome in ((False, ""), (True, PRESENTATION_ATTACK)):
+        check = LiveCheck(ReplaySettings(), refuse, None, metrics)
+        assert [check.attack(one) for one in (recording, suspected)] == ["", outcome]
+    assert "\nfacemotion_suspicions_total 2\n" in metrics.text({})
 
 
 def test_takes_and_the_last_attempts_of_each_kind_are_remembered(remembered):

@@ -20,6 +20,7 @@ _HELP = {
     "facemotion_requests_total": "HTTP requests by route and status.",
     "facemotion_request_seconds": "Time from the head of a request to its answer, by route.",
     "facemotion_attempts_total": "Attempts by action and outcome, as the audit trail names them.",
+    "facemotion_suspicions_total": "Attempts and takes that looked like a film of a screen, refused or not.",
     "facemotion_live_frames_total": "Frames of live sessions by what became of them.",
     "facemotion_trail_faults_total": "Times that the audit trail was checked and didn't hold.",
 }

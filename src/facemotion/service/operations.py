@@ -11,12 +11,9 @@ from sqlalchemy import Connection
 
 from facemotion.enrolment import Enrolment
 from facemotion.errors import (
-    AcquisitionError,
     ChallengeError,
     DuplicateFaceError,
-    EnrolmentError,
     FacemotionError,
-    MediaError,
     ModelMismatchError,
     PresentationAttackError,
     StoreError,
@@ -31,13 +28,14 @@ from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.recording import (
-    PRESENTATION_ATTACK,
+    ATTACKS,
     STEP_MISSED,
     AttackDetector,
     LiveCheck,
     Recorder,
     Recording,
     record,
+    record_takes,
 )
 from facemotion.service.guard.renewals import Renewals
 from facemotion.service.guard.replay import RecordingMemory
@@ -51,8 +49,6 @@ from facemotion.verifier import Verifier
 
 log = logging.getLogger(__name__)
 ATTEMPTS = ("verify", "enrol", "enrol again")
-ATTACKS = ("replay", "frozen", "loop", PRESENTATION_ATTACK)
-"""Outcomes of recordings that aren't live."""
 AGAIN = 'to replace their motion use "purpose": "enrol-again", and PUT for takes (replace=True in Python).'
 ANEW = 'to enrol them use "purpose": "enrol", and POST for takes (replace=False in Python).'
 OUTDATED = "must enrol again"
@@ -96,7 +92,8 @@ class Operations:
         if self.asks_steps:
             check_extractor(verifier.settings.verifier.extractor)
         self._analysis_seconds = settings.limits.analysis_seconds
-        self._live = LiveCheck(settings.replay, verifier.settings.verifier.presentation == "refuse", detector)
+        refuse = verifier.settings.verifier.presentation == "refuse"
+        self._live = LiveCheck(settings.replay, refuse, detector, metrics)
         # Counted from 0, so that the first one shows as an increase.
         for outcome in ("accepted", "rejected", "unknown user", OUTDATED, STEP_MISSED, *ATTACKS):
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
@@ -214,16 +211,7 @@ class Operations:
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """A call that reads these clips, for `enrol`."""
 
-        def record_all() -> list[Recording]:
-            recordings = []
-            for number, take in enumerate(takes, 1):
-                try:
-                    recordings.append(self._record(take))
-                except (MediaError, AcquisitionError) as error:
-                    raise type(error)(f"Take {number}: {error}") from error
-            return recordings
-
-        return record_all
+        return lambda: record_takes(takes, self._record)
 
     def enrol(
         self, caller: Caller, user: str, acquire: Callable[[], list[Recording]], replace: bool, ticket: Ticket
@@ -246,14 +234,7 @@ class Operations:
         try:
             self.check_presence(user, replace)
             recordings = acquire()
-            for number, recording in enumerate(recordings):
-                if attack := self._live.attack(recording):
-                    raise EnrolmentError(f"Take {number + 1} isn't a live recording ({attack}); record it again.")
-                for other in range(number):
-                    if self.memory.same(recording, recordings[other]):
-                        raise EnrolmentError(
-                            f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
-                        )
+            self._live.check_takes(recordings, self.memory.same)
             takes = [recording.acquisition for recording in recordings]
             enrolment = self.verifier.prepare(self.store, user, takes)
             rests_on = evidence(self.verifier, [asdict(take.quality) for take in takes])

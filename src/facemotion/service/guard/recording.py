@@ -6,17 +6,19 @@ Some attempts show no living person: a picture that stands still, a loop, what a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.errors import AcquisitionError, EnrolmentError, MediaError
 from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
 from facemotion.frontend.sighting import moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
+from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import RATE, resample
 from facemotion.types import FeatureSequence, FloatArray
@@ -33,6 +35,9 @@ STEP_MISSED = "step missed"
 """Outcome of an attempt after which the step that was asked for wasn't shown."""
 PRESENTATION_ATTACK = "presentation attack"
 """Outcome of an attempt that shows something else than a living person."""
+ATTACKS = ("replay", "frozen", "loop", PRESENTATION_ATTACK)
+"""Outcomes of recordings that aren't live."""
+SUSPICIONS = "facemotion_suspicions_total"
 
 
 class AttackDetector(Protocol):
@@ -148,6 +153,23 @@ def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, 
     return recorder.finish(recorder.push_all(read_frames(clip, frontend.settings.media, None, max_wall_seconds)))
 
 
+def record_takes(takes: Sequence[bytes], one: Callable[[bytes], Recording]) -> list[Recording]:
+    """Take the clips of an enrolment through the front end.
+
+    Args:
+        takes: bytes of videos. one: does so with a clip.
+    Raises:
+        MediaError, AcquisitionError and their kinds: see Frontend.acquire; they name the take.
+    """
+    recordings = []
+    for number, take in enumerate(takes, 1):
+        try:
+            recordings.append(one(take))
+        except (MediaError, AcquisitionError) as error:
+            raise type(error)(f"Take {number}: {error}") from error
+    return recordings
+
+
 class LiveCheck:
     """What is held against a recording before it is compared with anything.
 
@@ -155,12 +177,17 @@ class LiveCheck:
         settings: of replays.
         refuse: whether what looks like a screen is refused (setting `presentation` of [verifier]).
         detector: an integrator's, asked besides.
+        metrics: where recordings are counted that look like a film of a screen, refused or not.
     """
 
-    def __init__(self, settings: ReplaySettings, refuse: bool, detector: AttackDetector | None) -> None:
+    def __init__(
+        self, settings: ReplaySettings, refuse: bool, detector: AttackDetector | None, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._refuse = refuse
         self._detector = detector
+        self._metrics = metrics
+        metrics.count(SUSPICIONS, 0)
 
     @property
     def keeps_pictures(self) -> bool:
@@ -169,6 +196,8 @@ class LiveCheck:
 
     def attack(self, recording: Recording) -> str:
         """The outcome of an attempt that shows no living person; "" for one that may."""
+        if recording.acquisition.quality.suspicion:
+            self._metrics.count(SUSPICIONS)
         if frozen(recording, self._settings):
             return "frozen"
         features = recording.acquisition.features
@@ -179,6 +208,23 @@ class LiveCheck:
         if self._detector is not None and self._detector.is_attack(recording.pictures, features):
             return PRESENTATION_ATTACK
         return ""
+
+    def check_takes(self, recordings: Sequence[Recording], same: Callable[[Recording, Recording], bool]) -> None:
+        """Refuse takes of an enrolment that aren't live, each a recording of its own.
+
+        Args:
+            recordings: the takes, in order. same: whether two recordings are one.
+        Raises:
+            EnrolmentError: the first such take is named.
+        """
+        for number, recording in enumerate(recordings):
+            if attack := self.attack(recording):
+                raise EnrolmentError(f"Take {number + 1} isn't a live recording ({attack}); record it again.")
+            for other in range(number):
+                if same(recording, recordings[other]):
+                    raise EnrolmentError(
+                        f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
+                    )
 
 
 def frozen(recording: Recording, settings: ReplaySettings) -> bool:
