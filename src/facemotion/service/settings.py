@@ -111,8 +111,8 @@ class ReplaySettings:
     )
     piece_likeness: float = option(
         0.92,
-        "two attempts count as the same recording from this mean agreement on of short pieces of one, each compared "
-        "where in the other it fits best",
+        "two attempts count as the same recording if short pieces of one, each where it fits best in the other, have "
+        "this mean agreement or more",
         minimum=0,
         maximum=1,
     )
