@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 
 from facemotion.store.base import UserSummary, name_forms
 from facemotion.store.database import Database
@@ -61,7 +61,7 @@ def user_page(
         database: of a store.
         after: `next` of the page before; "" for the first page.
         limit: most users, 1 or more.
-        find: text that a name must contain, in capital or small letters; "": any.
+        find: text that a name must contain, in capital or small letters, of which SQLite knows only a to z; "": any.
         lacking: networks by factor; only users who lack a template of one of them. None: everybody.
     Raises:
         StoreUnavailableError: the database doesn't answer.
@@ -69,7 +69,7 @@ def user_page(
     # By the order of the primary key, which the database can follow without sorting everybody for each page.
     names = select(table.c.user).where(table.c.user > after).group_by(table.c.user).order_by(table.c.user)
     if find:
-        names = names.where(table.c.user.icontains(find, autoescape=True))
+        names = names.where(or_(*(table.c.user.icontains(form, autoescape=True) for form in name_forms(find))))
     if lacking is not None:
         names = names.having(_fitting(lacking) < len(lacking))
     with database.read() as connection:
