@@ -90,13 +90,17 @@ def test_a_webhook_that_never_takes_a_result_is_given_up_and_the_trail_says_so(s
     assert json.loads(last.detail) == {"session": session, "tries": 3, "problem": "status 500"}
 
 
-def test_a_webhook_that_is_not_there_is_given_up_too(sessions, settings, database, hook):
-    gone = replace(settings, webhook="http://127.0.0.1:9/hook", webhook_tries=1)
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [("http://127.0.0.1:9/hook", "ConnectError"), ("https://256.256.256.256/hook", "InvalidURL")],
+)
+def test_a_webhook_that_is_not_there_is_given_up_too(address, problem, settings, database, hook):
+    gone = replace(settings, webhook=address, webhook_tries=1)
     ended(Sessions(database, gone, Attempts(database, AttemptSettings())))
     unreached = Sessions(database, gone, Attempts(database, AttemptSettings()))
     delivered(unreached, gone, hook, times=0)
     last = audit.read(database, 0, 100, True)[-1]
-    assert (last.outcome, json.loads(last.detail)["problem"]) == ("not delivered", "ConnectError")
+    assert (last.outcome, json.loads(last.detail)["problem"]) == ("not delivered", problem)
 
 
 def test_an_expired_session_is_sent_to_the_webhook_once_whatever_the_clocks_of_servers_say(database, monkeypatch):

@@ -84,7 +84,8 @@ class Webhooks:
                 problem = f"status {status}"
         except (TimeoutError, httpx.TimeoutException):
             problem = "no answer in time"
-        except (OSError, ValueError, httpx.HTTPError) as error:  # no connection, no TLS, or an answer not of HTTP
+        # No connection, no TLS, an answer that isn't of HTTP, or the address of no host.
+        except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
             problem = type(error).__name__
         if problem:
             log.warning("The webhook didn't take a result: %s", problem)
