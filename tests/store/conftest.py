@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.service.conftest import film, session_environment, talk  # noqa: F401 - fixtures that the tests here take by name
+from typer.testing import CliRunner
+
+from facemotion.cli import app
 
 from . import pgbouncer
 from .postgres import Postgres, missing
@@ -44,6 +49,16 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'store.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.database()
+
+
+@pytest.fixture
+def command(store_url: str) -> Callable[..., Any]:
+    def run(*words: str):
+        result = CliRunner().invoke(app, [*words, "--store", store_url, "--json"])
+        assert result.exit_code == 0, f"{result.output} {result.exception!r}"
+        return json.loads(result.stdout)
+
+    return run
 
 
 @pytest.fixture

@@ -174,6 +174,10 @@ class ApiKeys:
             seal_revocations(self._database, connection)
         return key
 
+    def is_good(self, key_id: str) -> bool:
+        """Whether a key that was checked before still lets somebody in; "" is a caller without a key."""
+        return not key_id or self._row(key_id) is not None
+
     def caller_of(self, key_id: str) -> Caller:
         """Who holds the key of an id that was checked before; "" is a caller without a key.
 

@@ -24,7 +24,6 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
 
 from facemotion.errors import (
-    AuthenticationError,
     CodeError,
     LockedError,
     RateError,
@@ -197,12 +196,8 @@ class Sessions:
             LockedError, RateError: see Attempts.issue.
         """
         row = self._read(token, time.time())
-        if row["opened"] is None or row["ended"] is not None:
+        if row["opened"] is None or row["ended"] is not None or not self._keys.is_good(row["key_id"]):
             raise SessionError(GONE)
-        try:
-            self._keys.caller_of(row["key_id"])
-        except AuthenticationError as error:
-            raise SessionError(GONE) from error
         purpose = cast(Purpose, row["purpose"])
         try:
             return self._attempts.issue(row["user"], purpose, row["key_id"], session=row["id"]), purpose
