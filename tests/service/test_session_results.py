@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from facemotion.service.guard.auth import Caller
 from facemotion.service.guard.recording import Recording
 from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.guard.sessions import Session
@@ -19,7 +18,6 @@ from facemotion.verifier import Verifier
 from .conftest import RenamedEncoder
 
 pytestmark = pytest.mark.long  # clips that are decoded and embedded
-DOOR = Caller("k", "door", "enrol")
 
 
 def operations_of(store, verifier: Verifier, settings: ServiceSettings | None = None) -> Operations:
@@ -30,7 +28,8 @@ def operations_of(store, verifier: Verifier, settings: ServiceSettings | None = 
 
 def attempt(operations: Operations, acquisition, user: str = "alice") -> tuple[str, Session]:
     """One attempt of a new session: its outcome, and how the session stands then."""
-    session, token = operations.sessions.make(DOOR, user, "verify", "", "", "")
+    door = operations.keys.authenticate(operations.keys.add("door", "enrol"))
+    session, token = operations.sessions.make(door, user, "verify", "", "", "")
     _, own = operations.sessions.open(token)
     nonce, _ = operations.sessions.nonce(own)
     ticket = operations.attempts.begin(user, "verify", None, nonce)
@@ -41,8 +40,8 @@ def attempt(operations: Operations, acquisition, user: str = "alice") -> tuple[s
         np.arange(frames) / 25,
         random.normal(size=(frames, 277, 2)).astype(np.float32),
     )
-    outcome = operations.judge(DOOR, user, ticket, lambda: recording).outcome
-    return outcome, operations.sessions.read(DOOR, session, "")[0]
+    outcome = operations.judge(door, user, ticket, lambda: recording).outcome
+    return outcome, operations.sessions.read(door, session, "")[0]
 
 
 def evidence(session: Session) -> tuple[str, str]:
