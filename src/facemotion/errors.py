@@ -313,6 +313,10 @@ class ProofError(ServiceError):
     """A caller without a key wants to replace or delete templates, and hasn't made their motion first."""
 
 
+class StudyStorageError(ServiceError):
+    """The clip of somebody in a study can't be kept: the disk is full, or the folder can't be written to."""
+
+
 class SessionError(ServiceError):
     """The session, or the address of its page, is unknown, used or expired, or another key made it."""
 

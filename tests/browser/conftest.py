@@ -16,7 +16,7 @@ import pytest
 from tests.service.conftest import Server, running
 
 from facemotion.media.write import write_video
-from facemotion.service.settings import AttemptSettings, ServiceSettings, SessionSettings
+from facemotion.service.settings import AttemptSettings, ServiceSettings, SessionSettings, StudySettings
 from facemotion.store import open_store
 from facemotion.verifier import Verifier
 
@@ -314,8 +314,15 @@ def site_address() -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, site_address: str) -> Iterator[Server]:
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where clips of a study are kept."""
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, site_address: str, studied: Path) -> Iterator[Server]:
     settings = ServiceSettings(
+        study=StudySettings(folder=str(studied), motions=("any motion",), takes=1),
         attempts=AttemptSettings(free_failures=2, wait_seconds=120),
         sessions=SessionSettings(return_addresses=(f"{site_address}/back",), frame_origins=(site_address,)),
     )

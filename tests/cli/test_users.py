@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from facemotion.cli import app
+from facemotion.data.manifest import read_manifest
 from facemotion.errors import StoreError, UnknownUserError, UsageError
+from facemotion.recorder.recorded_clips import RecordedClips
+from facemotion.recorder.recording_plan import PlannedMotion
 from facemotion.store import open_store
 from facemotion.types import Template
 
@@ -84,3 +87,20 @@ def test_a_store_that_is_only_read_is_not_made(tmp_path, words):
         f"There is no store {typo}; enrol makes one, or name another with --store or FACEMOTION_STORE."
     )
     assert list(tmp_path.iterdir()) == []  # no file, no key
+
+
+def test_forget_deletes_the_clips_of_a_person_and_not_the_store(store, tmp_path):
+    clips = RecordedClips(tmp_path)
+    for person in ("alice", "bob"):
+        clips.draft.write_bytes(person.encode())
+        clips.keep(PlannedMotion(person, "wink"))
+    where = ("--clips", str(tmp_path))
+    assert run("forget", "alice", *where, answer="n\n").exit_code == 2
+    assert (tmp_path / "alice").is_dir()
+    answer = {"user": "alice", "clips": 1, "forgotten": True}
+    assert json.loads(run("forget", "alice", *where, "--json", "--yes").stdout) == answer
+    assert not (tmp_path / "alice").exists()
+    assert [one.subject for one in read_manifest(clips.manifest).records] == ["bob"]
+    assert run("forget", "bob", *where, answer="y\n").stdout.endswith("1 clips of bob are deleted.\n")
+    assert isinstance(run("forget", "bob", *where, "--yes").exception, UnknownUserError)
+    assert names(store) == ["alice"]

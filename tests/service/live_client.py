@@ -36,12 +36,20 @@ def messages(clip: bytes) -> list[bytes]:
 class Socket:
     """One live session of a client."""
 
-    def __init__(self, server: Server, user: str, purpose: str = "verify", nonce: str = "", role: str = "verify"):
+    def __init__(
+        self,
+        server: Server,
+        user: str,
+        purpose: str = "verify",
+        nonce: str = "",
+        role: str = "verify",
+        hello: dict[str, Any] | None = None,
+    ) -> None:
         nonce = nonce or server.nonce(user, purpose, role)
         self._open = ExitStack()
         self.socket = self._open.enter_context(connect(server.url.replace("http", "ws") + "/v1/live"))
         with suppress(ConnectionClosed):  # a full service closes at once; why is still to be heard
-            self.socket.send(json.dumps({"user": user, "nonce": nonce, "purpose": purpose}))
+            self.socket.send(json.dumps(hello or {"user": user, "nonce": nonce, "purpose": purpose}))
 
     def take(self, frames: list[bytes], patient: bool = True) -> list[dict]:
         """Send a take; a patient client waits for the answer to each frame."""

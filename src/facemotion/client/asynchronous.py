@@ -9,7 +9,17 @@ from typing import Any, Self
 
 from facemotion.client import calls
 from facemotion.client.blocking import ANSWER_SECONDS
-from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T, UserPage
+from facemotion.client.calls import (
+    ClipSource,
+    Enrolled,
+    Purpose,
+    Session,
+    SessionPurpose,
+    SessionResult,
+    Steps,
+    T,
+    UserPage,
+)
 
 
 class AsyncClient:
@@ -49,7 +59,13 @@ class AsyncClient:
         return await self._run(calls.verify(user, clip, nonce))
 
     async def start_session(
-        self, user: str, purpose: Purpose = "verify", *, return_to: str = "", frame_origin: str = "", state: str = ""
+        self,
+        user: str,
+        purpose: SessionPurpose = "verify",
+        *,
+        return_to: str = "",
+        frame_origin: str = "",
+        state: str = "",
     ) -> Session:
         """See Client.start_session."""
         return await self._run(calls.start_session(user, purpose, return_to, frame_origin, state))

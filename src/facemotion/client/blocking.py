@@ -8,7 +8,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from facemotion.client import calls
-from facemotion.client.calls import ClipSource, Enrolled, Purpose, Session, SessionResult, Steps, T, UserPage
+from facemotion.client.calls import (
+    ClipSource,
+    Enrolled,
+    Purpose,
+    Session,
+    SessionPurpose,
+    SessionResult,
+    Steps,
+    T,
+    UserPage,
+)
 
 ANSWER_SECONDS = 120.0
 """How long to wait for an answer: an enrolment of several takes may wait for its turn."""
@@ -78,7 +88,13 @@ class Client:
         return self._run(calls.verify(user, clip, nonce))
 
     def start_session(
-        self, user: str, purpose: Purpose = "verify", *, return_to: str = "", frame_origin: str = "", state: str = ""
+        self,
+        user: str,
+        purpose: SessionPurpose = "verify",
+        *,
+        return_to: str = "",
+        frame_origin: str = "",
+        state: str = "",
     ) -> Session:
         """Make a session: send the user's browser to its address.
 

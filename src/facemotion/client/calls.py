@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ClipSource = Path | str | bytes
 Purpose = Literal["verify", "enrol", "enrol-again"]
+SessionPurpose = Literal["verify", "enrol", "enrol-again", "study"]
 RETRY_SECONDS = 2.0
 """When to try again where the service can't be reached, in seconds."""
 T = TypeVar("T")
@@ -172,7 +173,7 @@ def models() -> Steps[dict[str, Any]]:
     return (yield Call("GET", "/v1/models"))
 
 
-def start_session(user: str, purpose: Purpose, return_to: str, frame_origin: str, state: str) -> Steps[Session]:
+def start_session(user: str, purpose: SessionPurpose, return_to: str, frame_origin: str, state: str) -> Steps[Session]:
     """See Client.start_session."""
     body = {"user": user, "purpose": purpose, "return_to": return_to, "frame_origin": frame_origin, "state": state}
     answer = yield Call("POST", "/v1/sessions", {"json": body})

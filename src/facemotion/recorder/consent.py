@@ -86,6 +86,17 @@ class Consents:
         """Whether somebody agreed to this very text."""
         return any(row["subject"] == subject and row["text_sha256"] == text.sha256 for row in self._rows)
 
+    def remove(self, subject: str) -> None:
+        """Forget that somebody agreed.
+
+        Raises:
+            WriteError: the disk is full, or the folder can't be written to.
+        """
+        self._rows = [row for row in self._rows if row["subject"] != subject]
+        if self._path.exists():
+            with room_for(self._path):
+                write_whole(self._path, self._text(self._rows))
+
     def add(self, subject: str, text: ConsentText, given: str) -> None:
         """Keep that somebody agreed now.
 
@@ -96,11 +107,15 @@ class Consents:
         """
         date = datetime.now(UTC).isoformat(timespec="seconds")
         row = {"subject": subject, "date": date, "text_sha256": text.sha256, "given": given}
+        with room_for(self._path):
+            write_whole(self._path.with_name(f"consent-{text.sha256[:12]}.txt"), text.text)
+            write_whole(self._path, self._text([*self._rows, row]))
+        self._rows.append(row)
+
+    @staticmethod
+    def _text(rows: list[dict[str, str]]) -> str:
         lines = io.StringIO()
         writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        writer.writerows([*self._rows, row])
-        with room_for(self._path):
-            write_whole(self._path.with_name(f"consent-{text.sha256[:12]}.txt"), text.text)
-            write_whole(self._path, lines.getvalue())
-        self._rows.append(row)
+        writer.writerows(rows)
+        return lines.getvalue()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +12,10 @@ from pathlib import Path
 
 from facemotion.data.manifest import append_record, find_kind_problems, read_manifest, read_row
 from facemotion.data.take_folders import MANIFEST
-from facemotion.errors import RecordingBusyError, RecordingPlanError
-from facemotion.recorder.recording_plan import PlannedMotion
-from facemotion.system.files import room_for
+from facemotion.errors import RecordingBusyError, RecordingPlanError, UnknownUserError
+from facemotion.recorder.consent import Consents
+from facemotion.recorder.recording_plan import PlannedMotion, check_name
+from facemotion.system.files import room_for, write_whole
 from facemotion.types import ClipRecord
 
 DRAFT = ".take.mp4"
@@ -39,6 +43,55 @@ def recording_alone(folder: Path) -> Iterator[None]:
                 f"Another process records into {folder}; wait until it ends, or choose another folder."
             ) from error
         yield
+
+
+def forget_clips(folder: Path, subject: str) -> int:
+    """Delete the clips of one person, their rows of the manifest, and their consent.
+
+    Args:
+        folder: of recordings. subject: name of the person.
+    Returns:
+        How many clips there were.
+    Raises:
+        UnknownUserError: no clip and no consent is of that name.
+        RecordingPlanError: the name can't be that of a folder.
+        RecordingBusyError: another process records into the folder.
+        ManifestError, ConsentError: what is there can't be read.
+        WriteError: the folder can't be written to.
+    """
+    check_name("subject", subject)
+    if not (folder / MANIFEST).exists() and not (folder / subject).exists():
+        raise UnknownUserError(f"There is no recording of {subject!r} in {folder}.")
+    with recording_alone(folder):
+        count = _remove_rows(folder / MANIFEST, subject)  # first: what is left after a kill is found by the next call
+        Consents(folder).remove(subject)
+        clips = sum(1 for _ in (folder / subject).rglob("*.mp4"))
+        if not count and not clips:
+            raise UnknownUserError(f"There is no recording of {subject!r} in {folder}.")
+        with room_for(folder / subject):
+            if (folder / subject).exists():
+                shutil.rmtree(folder / subject)
+    return clips
+
+
+def _remove_rows(manifest: Path, subject: str) -> int:
+    """Write a manifest without the rows of somebody; further columns stay."""
+    if not manifest.exists():
+        return 0
+    read_manifest(manifest)  # names what is wrong with it
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    kept = [row for row in rows if row["subject"] != subject]
+    if not kept:
+        manifest.unlink()  # one that names no clip can't be read
+    elif len(kept) < len(rows):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        with room_for(manifest):
+            write_whole(manifest, text.getvalue())
+    return len(rows) - len(kept)
 
 
 def _lock(descriptor: int) -> None:

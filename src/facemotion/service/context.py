@@ -6,6 +6,7 @@ from facemotion.service.guard.admission import Admission
 from facemotion.service.guard.limits import AnalysisQueue
 from facemotion.service.operations import Operations
 from facemotion.service.settings import ServiceSettings
+from facemotion.service.studies import Studies
 
 
 class ServiceContext:
@@ -21,6 +22,7 @@ class ServiceContext:
         metrics: where requests, attempts and frames are counted.
         analysis: the threads that analyse clips and frames, and the requests that wait for them.
         admission: who a request comes from.
+        studies: clips of people who take part in one.
     """
 
     def __init__(self, operations: Operations, settings: ServiceSettings) -> None:
@@ -29,3 +31,4 @@ class ServiceContext:
         self.metrics = operations.metrics
         self.analysis = AnalysisQueue(settings.limits)
         self.admission = Admission(operations.keys, settings)
+        self.studies = Studies(operations.database, operations.sessions, settings.study)

@@ -47,6 +47,7 @@ STATUS: tuple[tuple[type[errors.FacemotionError], int], ...] = (
     (errors.BusyError, 503),
     (errors.StoreUnavailableError, 503),
     (errors.StoreFullError, 503),
+    (errors.StudyStorageError, 503),
     (errors.StoreError, 500),
     (errors.ModelError, 500),
     (errors.UsageError, 422),

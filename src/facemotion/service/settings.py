@@ -228,6 +228,20 @@ class SessionSettings:
 
 
 @dataclass(frozen=True)
+class StudySettings:
+    """Whether the page records clips of people who take part in a study, and what it asks of them."""
+
+    folder: str = option("", "folder that clips of a study are kept in; no studies where it is empty")
+    consent: str = option("", "file with the text that people agree to; a short one of ours where it is empty")
+    motions: tuple[str, ...] = option(("own",), "names of the motions that each person makes, in their order")
+    takes: int = option(3, "takes of each motion", minimum=1, maximum=99)
+
+    def __post_init__(self) -> None:
+        if not self.motions or len(set(self.motions)) < len(self.motions):
+            raise ValueError("motions of [study] must hold one name at least, and none of them twice")
+
+
+@dataclass(frozen=True)
 class ServiceSettings:
     """All settings of the service."""
 
@@ -239,6 +253,7 @@ class ServiceSettings:
     renewal: RenewalSettings = field(default_factory=RenewalSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    study: StudySettings = field(default_factory=StudySettings)
 
 
 WITHOUT_ZEROS = r"^[^\x00]*$"

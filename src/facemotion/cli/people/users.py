@@ -82,9 +82,26 @@ def _model_ids(config: Path | None) -> dict[Factor, str]:
     return found | {"appearance": models.card(wanted.recogniser).model_id} if wanted.recogniser else found
 
 
+def _forget_clips(user: str, folder: Path, yes: bool, json: bool) -> None:
+    from facemotion.recorder.recorded_clips import forget_clips
+
+    if not yes and not agreed(f"Delete all clips of {user} in {folder}?"):
+        print("Nothing was deleted.")
+        raise typer.Exit(2)
+    count = forget_clips(folder, user)
+    if json:
+        print_json({"user": user, "clips": count, "forgotten": True})
+    else:
+        print(f"{count} clips of {user} are deleted.")
+
+
 def forget(
     user: Annotated[str, typer.Argument(help="Name of an enrolled user.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    clips: Annotated[
+        Path | None,
+        typer.Option("--clips", help="Delete their clips and consent in this folder instead."),
+    ] = None,
     store: StoreOption = "",
     json: JsonOption = False,
 ) -> None:
@@ -93,9 +110,12 @@ def forget(
     from facemotion.service.guard.audit import keep_journal
     from facemotion.store import check_user, open_store
 
-    user = check_user(user)
     if json and not yes:
         raise UsageError(f"Give --yes to delete {user}; with --json nothing is asked.")
+    if clips is not None:
+        _forget_clips(user, clips, yes, json)
+        return
+    user = check_user(user)
     with open_store(store or default_store(), make=False) as opened:
         keep_journal(opened)
         # Who isn't there is told at once by `delete`; nobody should have to agree to that first.

@@ -28,7 +28,7 @@ from facemotion.service.sql_tables import charges, failures, nonces, secret_dige
 from facemotion.store.database import Database
 from facemotion.store.sql import hold_user
 
-Purpose = Literal["verify", "enrol", "enrol-again"]
+Purpose = Literal["verify", "enrol", "enrol-again", "study"]
 """A nonce to enrol is good for a new user alone: whoever is enrolled stays as they are unless that was asked for."""
 PROOF: Literal["proof"] = "proof"
 """Stands in the place of a purpose where a nonce was used up and is a proof by now (`proofs.py`)."""

@@ -128,7 +128,7 @@ class Sessions:
         Raises:
             ReturnAddressError: the settings don't list the address or the origin.
             RateError: the user has too many unfinished ones.
-            RightsError: a caller without a key wants an enrolled user's motion to be replaced.
+            RightsError: a caller without a key wants an enrolled user's motion to be replaced, or clips to be kept.
         """
         if return_to and return_to not in self._settings.return_addresses:
             raise ReturnAddressError(
@@ -137,8 +137,9 @@ class Sessions:
             )
         if frame_origin and frame_origin not in self._settings.frame_origins:
             raise ReturnAddressError("The frame origin isn't among frame_origins in the settings of the service.")
-        if purpose == "enrol-again" and not caller.key_id:
-            raise RightsError("A session to enrol somebody again needs an API key with the role enrol.")
+        if purpose in ("enrol-again", "study") and not caller.key_id:
+            what = "for a study" if purpose == "study" else "to enrol somebody again"
+            raise RightsError(f"A session {what} needs an API key with the role enrol.")
         now, token = time.time(), secrets.token_urlsafe(TOKEN_BYTES)
         row = {
             "id": secrets.token_urlsafe(ID_BYTES),

@@ -32,7 +32,7 @@ class Nonce(Message):
     """Good for one attempt."""
 
     nonce: str = Field(description="Send it with the attempt.")
-    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="As it was asked for.")
+    purpose: Literal["verify", "enrol", "enrol-again", "study"] = Field(description="As it was asked for.")
     expires_seconds: float = Field(description="How long it is good for, from now.")
 
 
@@ -103,7 +103,7 @@ class SessionRequest(Message):
     """What a user is to do on the page, and where they go from there."""
 
     user: str = Field(pattern=USER_PATTERN, description="Name of the user.")
-    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="The one thing that the page does.")
+    purpose: Literal["verify", "enrol", "enrol-again", "study"] = Field(description="The one thing that the page does.")
     return_to: str = Field(
         "",
         max_length=2048,
@@ -150,7 +150,7 @@ class SessionResult(Message):
 
     session: str = Field(description="Its id.")
     user: str = Field(description="Name of the user.")
-    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="As it was made for.")
+    purpose: Literal["verify", "enrol", "enrol-again", "study"] = Field(description="As it was made for.")
     state: str = Field(description="As it was made with.")
     status: Literal["waiting", "opened", "ended", "expired"] = Field(
         description="Waiting until a browser opens the page."
@@ -194,10 +194,12 @@ class PageSession(Message):
 
     token: str = Field(description="The page's own secret from now on; that of the address is used up.")
     user: str = Field(description="Name of the user.")
-    purpose: Literal["verify", "enrol", "enrol-again"] = Field(description="The one thing to do.")
+    purpose: Literal["verify", "enrol", "enrol-again", "study"] = Field(description="The one thing to do.")
     site: str = Field(description='Host that the user goes back to; "" for none.')
     tries: int = Field(description="Verifications that may still be rejected.")
     ended: bool = Field(description="Whether all that is left to do is to go back.")
+    consent: str = Field("", description='Text that people in a study agree to; "" for another purpose.')
+    consent_sha256: str = Field("", description="Of that text, for StudyHello.")
 
 
 class PageReturn(Message):

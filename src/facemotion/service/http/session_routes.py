@@ -64,7 +64,9 @@ def create_session(request: Request, caller: RequestCaller, body: SessionBody) -
     """Make a session: send the user's browser to its address, and ask for the result afterwards."""
     caller.require(role_for(body.purpose))
     context = context_of(request)
-    if body.purpose != "verify":  # the role to enrol may know who is enrolled
+    if body.purpose == "study":
+        context.studies.check(body.user)
+    elif body.purpose != "verify":  # the role to enrol may know who is enrolled
         context.operations.check_presence(body.user, body.purpose == "enrol-again")
     session, token = context.operations.sessions.make(
         caller, body.user, body.purpose, body.return_to, body.frame_origin, body.state
@@ -99,6 +101,7 @@ def open_page(request: Request, body: PageBody) -> messages.PageSession:
     """For the page: use up the address of a session, or take up one that this page opened before."""
     with _of_page(request) as sessions:
         session, token = sessions.open(body.token)
+    consent = context_of(request).studies.consent if session.purpose == "study" else None
     return messages.PageSession(
         token=token,
         user=session.user,
@@ -106,6 +109,8 @@ def open_page(request: Request, body: PageBody) -> messages.PageSession:
         site=urlsplit(session.return_to or session.frame_origin).netloc,
         tries=session.tries,
         ended=session.status == "ended",
+        consent=consent.text if consent else "",
+        consent_sha256=consent.sha256 if consent else "",
     )
 
 

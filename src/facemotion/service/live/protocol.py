@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from facemotion.errors import FormError
 from facemotion.service.problems import Message
 from facemotion.service.settings import USER_PATTERN
+from facemotion.service.studies import Progress
 from facemotion.signals import RATE
 
 
@@ -37,6 +38,17 @@ class TryHello(FromClient):
     """The first message of a session that compares two takes and forgets them; needs no nonce."""
 
     purpose: Literal["try"] = Field(description="No user is named and nothing is stored.")
+
+
+class StudyHello(FromClient):
+    """The first message of somebody who takes part in a study, and agreed to its text. Its nonce is from pageNonce."""
+
+    user: str = Field(pattern=USER_PATTERN, description="Name of the user.")
+    nonce: str = Field(max_length=256, pattern=r"^[\x00-\x7f]*$", description="From pageNonce, for a study.")
+    purpose: Literal["study"] = Field(description="Takes of one motion are recorded and kept.")
+    consent: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the text that the user agreed to.")
+    kept: int = Field(0, ge=0, le=100_000, description="Takes of this study that were kept before.")
+    sitting: int = Field(0, ge=0, le=1_000_000_000, description="As the last StudyTake says; 0 for a new one.")
 
 
 class Go(FromClient):
@@ -86,6 +98,28 @@ class StepAsked(Message):
     )
     message: str = Field(description="What to tell the user, in English.")
     seconds: float = Field(description="How long it may take.")
+
+
+class StudyTake(Message):
+    """What somebody in a study does next: at the beginning, and once a take was kept."""
+
+    motion: str = Field(description="Name of the motion; empty where all takes are kept.")
+    take: int = Field(description="Number of its next take, from 1.")
+    takes: int = Field(description="How many takes of each motion there are.")
+    kept: int = Field(description="Takes of the study that were kept so far.")
+    of: int = Field(description="All takes of the study.")
+    sitting: int = Field(description="Number of the session in the manifest; 0 before the first take.")
+
+    @classmethod
+    def of_progress(cls, progress: Progress, sitting: int) -> StudyTake:
+        """Where somebody is in a study.
+
+        Args:
+            progress: of theirs. sitting: number of the session in the manifest.
+        """
+        motion, takes = progress.motion, progress.motions[0].takes
+        name = motion.motion if motion else ""
+        return cls(motion=name, take=progress.take, takes=takes, kept=progress.kept, of=progress.of, sitting=sitting)
 
 
 class LiveVerdict(Message):
@@ -153,11 +187,11 @@ class Comparison(Message):
 
 
 Kind = TypeVar("Kind")
-FIRST = TypeAdapter[Hello | TryHello](Hello | TryHello)
+FIRST = TypeAdapter[Hello | TryHello | StudyHello](Hello | TryHello | StudyHello)
 COMMAND = TypeAdapter[Go | Done | Store](Go | Done | Store)
 
 
-def read_first(text: str) -> Hello | TryHello:
+def read_first(text: str) -> Hello | TryHello | StudyHello:
     """The first message of a session.
 
     Args:

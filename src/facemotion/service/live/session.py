@@ -1,4 +1,5 @@
-"""One session of the live socket: one verification, the takes of one enrolment, or two takes to compare.
+"""One session of the live socket: one verification, the takes of one enrolment, two takes to compare, or those of one
+motion of a study.
 
 The nonce says who may do this: it was given to an API key, for one user and purpose. A session that can't keep up drops
 frames, oldest first, and never lags; frames that still wait when the take ends are dropped, too.
@@ -11,6 +12,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -21,7 +23,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from facemotion.config import MediaSettings
 from facemotion.enrolment import Review
-from facemotion.errors import EnrolmentError, FacemotionError, UploadTimeoutError
+from facemotion.errors import (
+    AcquisitionError,
+    EnrolmentError,
+    FacemotionError,
+    UploadTimeoutError,
+)
 from facemotion.frontend import FrameAnswer
 from facemotion.presentation.steps import WORDS, Seen, Step, step_is_shown
 from facemotion.service.answers import outcome_of
@@ -29,7 +36,7 @@ from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
 from facemotion.service.guard.recording import Recorder, Recording
-from facemotion.service.live.frames import read_frame
+from facemotion.service.live.frames import WholeClip, read_clip, read_frame
 from facemotion.service.live.protocol import (
     Done,
     FirstTake,
@@ -40,6 +47,8 @@ from facemotion.service.live.protocol import (
     LiveVerdict,
     StepAsked,
     Store,
+    StudyHello,
+    StudyTake,
     TakeKept,
     TakeLimits,
     TakeRefused,
@@ -98,8 +107,9 @@ class SocketSession:
         self._recorder: Recorder | None = None  # of this take; None until one is made, and again after "go"
         self._takes: list[Recording] = []
         self._set_aside: Recording | None = None  # the take that was left out last
+        self._clip: WholeClip | None = None  # of this take, where clips are kept
 
-    async def receive_first(self) -> Hello | TryHello:
+    async def receive_first(self) -> Hello | TryHello | StudyHello:
         """The first message.
 
         Raises:
@@ -109,7 +119,7 @@ class SocketSession:
         """
         return read_first((await self._receive()).get("text") or "")
 
-    async def run(self, first: Hello | TryHello) -> None:
+    async def run(self, first: Hello | TryHello | StudyHello) -> None:
         """Everything after the first message.
 
         Args:
@@ -124,7 +134,9 @@ class SocketSession:
                 return
             enter = self._context.operations.enter
             caller, ticket = await run_in_threadpool(enter, first.user, first.purpose, first.nonce)
-            if first.purpose == "verify":
+            if isinstance(first, StudyHello):
+                await self._study(caller, first, ticket)
+            elif first.purpose == "verify":
                 await self._verify(caller, first.user, ticket)
             else:
                 await self._enrol(caller, first.user, first.purpose == "enrol-again", ticket)
@@ -219,6 +231,37 @@ class SocketSession:
         verifier = self._context.operations.verifier
         await self._send(await self._run(lambda: side_by_side(verifier, first, second)))
 
+    async def _study(self, caller: Caller, hello: StudyHello, ticket: Ticket) -> None:
+        """Takes of one motion, each kept before the next one begins; for another motion there is another socket."""
+        studies, kept, sitting = self._context.studies, 0, hello.sitting
+        media = self._context.operations.verifier.settings.media
+
+        async def note(outcome: str) -> None:
+            await run_in_threadpool(studies.note, caller, hello.user, outcome, ticket, kept)
+
+        try:
+            clip = self._clip = WholeClip(self._context.settings.limits.body_mebibytes)
+            progress = await self._run(lambda: studies.begin(hello.user, hello.consent, hello.kept))
+            motion, asked = progress.motion, -1
+            while motion is not None and progress.motion is motion:
+                if asked != progress.kept:  # a Problem asks for the same take again
+                    await self._send(StudyTake.of_progress(progress, sitting))
+                asked = progress.kept
+                recorder, _ = await self._take()
+                try:
+                    await self._run(recorder.finish)  # what couldn't be verified is of no use to a study either
+                except AcquisitionError as error:
+                    await self._send(problem_of(error))
+                    continue
+                keep = partial(studies.keep, motion, sitting, read_clip(clip.messages, media))
+                sitting, kept = await run_in_threadpool(keep), kept + 1
+                progress = replace(progress, kept=progress.kept + 1)
+        except (Exception, asyncio.CancelledError) as error:
+            await note("cut off" if isinstance(error, CUT_OFF) else outcome_of(error))
+            raise
+        await note("part" if progress.motion else "done")
+        await self._send(StudyTake.of_progress(progress, sitting))
+
     async def _take(self) -> tuple[Recorder, Done | Store]:
         """One take: read and look at frames side by side until the client ends it."""
         self._start_over()
@@ -242,6 +285,8 @@ class SocketSession:
                         return command
                     self._start_over()
                     continue
+                if self._clip is not None:
+                    self._clip.push(frame)
                 if len(self._pending) >= PENDING:
                     self._drop_oldest(1)
                 self._pending.append(frame)
@@ -260,6 +305,8 @@ class SocketSession:
         """Forget the frames so far: they showed somebody finding their place."""
         self._pending.clear()
         self._recorder = None
+        if self._clip is not None:
+            self._clip.clear()
 
     async def _look(self) -> Recorder:
         """Look at frames until the take ends; gives what recorded them."""

@@ -81,7 +81,7 @@ export const ADMIN = {
   },
   actions: {
     verify: "attempt", enrol: "enrolment", "enrol again": "new enrolment", renew: "template renewed", delete: "deletion",
-    unlock: "unlocking", session: "session", "add key": "new API key", "revoke key": "end of an API key",
+    unlock: "unlocking", session: "session", study: "clips for a study", "add key": "new API key", "revoke key": "end of an API key",
     restore: "backup restored", prune: "old rows removed", "carry over": "newest state noted anew",
     rotate: "new key of the store", revoke: "templates turned anew", seal: "seals taken for right",
   },

@@ -3,7 +3,7 @@
 import { Camera } from "./camera.js";
 import { agree, agreed, showTerms } from "./consent.js";
 import { $, choice } from "./elements.js";
-import { Cut, Refusal, erase, handedOver, nonce, sentBack } from "./link.js";
+import { Cut, Refusal, erase, handedOver, nonce, onceMore, sentBack } from "./link.js";
 import { recall, remember } from "./memory.js";
 import { inOnePiece, within } from "./one_piece.js";
 import { Session } from "./session.js";
@@ -124,7 +124,7 @@ export async function openSession(token, fresh) {
     const visit = await openVisit(token);
     if (visit.ended) await goBack();
     else {
-      showVisit(visit, () => begin(visit.purpose, visit.user), goBack);
+      showVisit(visit, () => (visit.purpose === "study" ? takePart(visit) : begin(visit.purpose, visit.user)), goBack);
       view("visit");
     }
   } catch (error) {
@@ -146,13 +146,6 @@ function failed(error, onAgain, user = "") {
   const exists = name === "UserExistsError"; // who wants another motion says so
   const [title, text] = known && !(name === "LockedError" && forGood) ? known : [WORDS.problem, message];
   verdict("note", title, text, forGood || exists ? { again: WORDS.back, manage: exists ? user : "" } : { onAgain, wait });
-}
-
-/** What to say of a take that was refused; anything else ends the session. @param {unknown} error @param {Session} session */
-function onceMore(error, session) {
-  if (!(error instanceof Refusal) || session.state.name === "over") throw error;
-  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error.name];
-  return known ? WORDS.onceMore(known[0]) : error.message;
 }
 
 function home() {
@@ -181,7 +174,7 @@ export async function explain() {
 async function mayStart(kind, signal) {
   if (kind !== "verify" && !recall(KNOWN)) await demonstrate(signal);
   if (!agreed(kind)) {
-    showTerms(kind, visiting()?.site ?? "");
+    showTerms(kind, visiting());
     view("consent");
     if ((await choice(signal, "agree", "decline")) === "decline") return false;
     agree(kind);
@@ -247,6 +240,15 @@ export function begin(purpose, user) {
   }, again, user);
 }
 
+/** Takes of a study. @param {import("./visit.js").PageSession} visit */
+function takePart(visit) {
+  return filmed("study", WORDS.visitTitles.study, async (camera, signal) => {
+    const { recordStudy } = await import("./study.js");
+    const kept = await recordStudy(camera, stage, signal, visit);
+    verdict("good", WORDS.studyDone, WORDS.studyDoneText(kept));
+  }, () => takePart(visit));
+}
+
 /**
  * A live session; where it is cut it begins once more, and then clips go up in one piece.
  * @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user @param {string} hint
@@ -289,9 +291,9 @@ async function attempt(camera, signal, purpose, user, hint) {
 async function live(camera, signal, purpose, user, hint, ask) {
   const session = new Session(camera, stage, signal);
   try {
-    await session.open({ user, nonce: await ask(), purpose });
+    const limits = await session.open({ user, nonce: await ask(), purpose });
     if (purpose !== "verify") {
-      await enrol(session);
+      await enrol(session, within(limits));
       return true;
     }
     stage.title(WORDS.verifying(user));
@@ -319,10 +321,9 @@ function enrolled(user) {
   verdict("good", WORDS.enrolled, WORDS.enrolledText, { again: WORDS.verifyNow, onAgain: () => begin("verify", user), manage: user });
 }
 
-/** @param {Session} session */
-async function enrol(session) {
+/** @param {Session} session @param {number} of takes that are asked for */
+async function enrol(session, of) {
   const { review } = await import("./review.js");
-  const of = within(session.limits);
   let done = 0;
   let note = "";
   while (done < of) {
@@ -333,7 +334,7 @@ async function enrol(session) {
     try {
       taken = await session.take(done && !note ? 0 : READING);
     } catch (error) {
-      note = onceMore(error, session);
+      note = onceMore(error, session.state.name === "over");
       continue;
     }
     const answer = /** @type {TakeKept | TakeRefused} */ (taken.answer);
@@ -361,7 +362,7 @@ export function trial() {
         try {
           taken = await session.take(READING);
         } catch (error) {
-          note = onceMore(error, session);
+          note = onceMore(error, session.state.name === "over");
           continue;
         }
         note = "";

@@ -3,22 +3,28 @@
 import { $ } from "./elements.js";
 import { TERMS } from "./strings.js";
 
-/** @typedef {"verify" | "enrol" | "try"} Kind what the camera is for */
+/** @typedef {"verify" | "enrol" | "try" | "study"} Kind what the camera is for */
 
 /** What was agreed to while this page is open. @type {Set<Kind>} */
 const given = new Set();
 
-/** Whether the user agreed before. Who agreed that something is kept to compare with agreed to an attempt. @param {Kind} kind */
-export const agreed = (kind) => given.has(kind) || (kind !== "enrol" && given.has("enrol"));
+/** Whether the user agreed before. Who agreed to an enrolment agreed to an attempt, of which less is kept. @param {Kind} kind */
+export const agreed = (kind) => given.has(kind) || (["verify", "try"].includes(kind) && given.has("enrol"));
 
 /** @param {Kind} kind */
 export const agree = (kind) => given.add(kind);
 
-/** Say what happens. @param {Kind} kind @param {string} site that learns the answer; "" for none */
-export function showTerms(kind, site) {
+/** Say what happens. @param {Kind} kind @param {import("./visit.js").PageSession | null} visit of a site, if there is one */
+export function showTerms(kind, visit) {
+  $("terms").hidden = kind === "study";
+  $("study-text").hidden = kind !== "study";
+  if (kind === "study") {
+    $("study-text").textContent = (visit?.consent ?? "").trim().replace(/([^\n])\n(?!\n)/g, "$1 "); // lines of a file
+    return;
+  }
   const faces = document.querySelector("[data-words=faceToo]"); // the service says so in its page
   const { kept, long } = kind === "enrol" ? { ...TERMS.enrol, kept: TERMS.enrol.kept(faces ? TERMS.both : TERMS.motion) } : TERMS[kind];
-  const texts = [TERMS.filmed, kept, long, site ? TERMS.whoOf(site) : TERMS.who];
+  const texts = [TERMS.filmed, kept, long, visit?.site ? TERMS.whoOf(visit.site) : TERMS.who];
   $("terms").replaceChildren(...texts.map((text, k) => {
     const [group, title, body] = ["div", "dt", "dd"].map((name) => document.createElement(name));
     title.textContent = TERMS.titles[k];

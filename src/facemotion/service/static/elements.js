@@ -5,7 +5,7 @@
  * @typedef {{
  * "brand": HTMLElement, "home": HTMLElement, "who": HTMLFormElement, "user": HTMLInputElement,
  * "visit": HTMLElement, "visit-title": HTMLElement, "visit-text": HTMLElement, "visit-begin": HTMLButtonElement,
- * "visit-back": HTMLButtonElement, "name-trouble": HTMLElement, "consent": HTMLElement, "terms": HTMLElement,
+ * "visit-back": HTMLButtonElement, "visit-note": HTMLElement, "study-text": HTMLElement, "name-trouble": HTMLElement, "consent": HTMLElement, "terms": HTMLElement,
  * "agree": HTMLButtonElement, "decline": HTMLButtonElement, "above": HTMLElement, "below": HTMLElement,
  * "how": HTMLButtonElement, "demo": HTMLElement, "demo-head": SVGSVGElement, "demo-title": SVGTitleElement,
  * "demo-steps": HTMLElement, "demo-on": HTMLButtonElement, "demo-again": HTMLButtonElement,

@@ -1,5 +1,7 @@
 // The service as the page sees it: REST, and the live socket (docs/reference/service.md).
 
+import { FAULTS, WORDS } from "./strings.js";
+
 /**
  * Messages of live sessions; docs/reference/service.md says what their fields hold.
  * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, moving: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
@@ -12,10 +14,12 @@
  * @typedef {{takes: 1, dropped: number}} FirstTake
  * @typedef {{match: boolean, score: number, threshold: number, curves: [number[], number[]], pairs: [number, number, number][]}} Comparison
  * @typedef {{error: string, message: string, retry_seconds: number | null}} Problem
- * @typedef {LiveVerdict | TakeLimits | TakeKept | TakeRefused | LiveEnrolled | FirstTake | Comparison} Answer
+ * @typedef {{motion: string, take: number, takes: number, kept: number, of: number, sitting: number}} StudyTake
+ * @typedef {LiveVerdict | StudyTake | TakeLimits | TakeKept | TakeRefused | LiveEnrolled | FirstTake | Comparison} Answer
  */
 
 /** @typedef {"verify" | "enrol" | "enrol-again"} Purpose what a nonce is for; enrol is for new users alone */
+/** @typedef {Purpose | "study"} VisitPurpose what a site may ask for */
 
 /** A refusal of the service, in its own words. */
 export class Refusal extends Error {
@@ -105,6 +109,13 @@ export async function upload(user, purpose, given, clips) {
   for (const clip of clips) form.append(purpose === "verify" ? "clip" : "takes", clip, "take.webm");
   const method = purpose === "enrol-again" ? "PUT" : "POST";
   return call(`${of(user)}/${purpose === "verify" ? "verify" : "enrolment"}`, { method, body: form });
+}
+
+/** What to say of a take that was refused; anything else ends the session. @param {unknown} error @param {boolean} over */
+export function onceMore(error, over) {
+  if (!(error instanceof Refusal) || over) throw error;
+  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error.name];
+  return known ? WORDS.onceMore(known[0]) : error.message;
 }
 
 const CONNECTING = 5000; // ms until a socket that doesn't open counts as none

@@ -66,21 +66,23 @@ export class Session {
     this.paced = 0; // when the rate was looked at
     /** @type {Shot[]} */
     this.shots = [];
-    /** @type {import("./link.js").TakeLimits} of an enrolment */
-    this.limits = { min_takes: 1, max_takes: 1 };
     stopped.addEventListener("abort", () => this.fail(new DOMException("", "AbortError")));
     this.awake = setInterval(() => {
       if (["opening", "idle"].includes(this.state.name)) this.link.say({ go: true });
     }, RESTART);
   }
 
-  /** @param {{purpose: string, user?: string, nonce?: string}} hello first message to the service */
+  /**
+   * @param {{purpose: string, [more: string]: string | number}} hello first message to the service
+   * @returns {Promise<any>} what it answers before any take; undefined for nothing
+   */
   async open(hello) {
     this.stopped.throwIfAborted();
     await this.link.open(hello);
-    if (hello.purpose.startsWith("enrol")) this.limits = await this.next();
+    const answer = /^enrol|^study/.test(hello.purpose) ? await this.next() : undefined;
     this.stopped.throwIfAborted();
     this.camera.run((shot) => this.see(shot), () => this.turn());
+    return answer;
   }
 
   /**

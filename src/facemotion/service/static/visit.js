@@ -3,11 +3,11 @@
 import { $ } from "./elements.js";
 import { post } from "./link.js";
 import { remember } from "./memory.js";
-import { WORDS } from "./strings.js";
+import { PAGE, WORDS } from "./strings.js";
 
 /**
  * Messages of REST.
- * @typedef {{token: string, user: string, purpose: import("./link.js").Purpose, site: string, tries: number, ended: boolean}} PageSession
+ * @typedef {{token: string, user: string, purpose: import("./link.js").VisitPurpose, site: string, tries: number, ended: boolean, consent: string, consent_sha256: string}} PageSession
  * @typedef {{address: string, frame_origin: string, session: string, code: string, state: string}} PageReturn
  */
 
@@ -37,7 +37,9 @@ export const visitNonce = async (of) => (await ask("nonce", of.token)).nonce;
 /** Say what is asked for, and by whom. @param {PageSession} of @param {() => void} begin @param {() => void} back */
 export function showVisit(of, begin, back) {
   $("visit-title").textContent = WORDS.visitTitles[of.purpose];
-  $("visit-text").textContent = of.site ? WORDS.visitFrom(of.site, of.user) : WORDS.visitOf(of.user);
+  const study = of.purpose === "study";
+  $("visit-note").textContent = study ? WORDS.studyNote : PAGE.privacy;
+  $("visit-text").textContent = study ? WORDS.studyText(of.user) : of.site ? WORDS.visitFrom(of.site, of.user) : WORDS.visitOf(of.user);
   $("visit-begin").textContent = WORDS.visitBegin[of.purpose];
   $("visit-begin").onclick = begin;
   $("visit-back").textContent = WORDS.visitBack(of.site);

@@ -1,0 +1,149 @@
+"""A study: the page's clips become a folder of recordings, with consent, and nothing is kept without either."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facemotion.data.manifest import find_problems, read_manifest
+from facemotion.errors import UnknownUserError
+from facemotion.media import load_clip
+from facemotion.recorder.recorded_clips import forget_clips
+from facemotion.service.settings import ServiceSettings, StudySettings
+
+from .conftest import Server, running
+from .live_client import Socket, jpeg, messages
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("study") / "clips"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, session_environment, folder) -> Iterator[Server]:
+    settings = ServiceSettings(study=StudySettings(folder=str(folder), motions=("talk", "own"), takes=1))
+    with running(tmp_path_factory.mktemp("store") / "store.db", settings) as one:
+        yield one
+
+
+def invite(server: Server, user: str) -> tuple[str, dict]:
+    """The id of a session, and what the page is told when it is opened."""
+    made = server.call("POST", "/v1/sessions", "enrol", json={"user": user, "purpose": "study"})
+    assert made.status_code == 201, made.text
+    token = made.json()["address"].partition("#session=")[2]
+    return made.json()["session"], server.call("POST", "/v1/page/open", "", json={"token": token}).json()
+
+
+class Part(Socket):
+    """One motion of a study, as the page records it."""
+
+    def __init__(self, server: Server, page: dict, **more: int | str) -> None:
+        nonce = server.call("POST", "/v1/page/nonce", "", json={"token": page["token"]}).json()["nonce"]
+        hello = {"user": page["user"], "nonce": nonce, "purpose": "study", "consent": page["consent_sha256"]} | more
+        super().__init__(server, page["user"], "study", nonce, hello=hello)
+
+
+def test_takes_of_a_study_become_a_folder_that_calibrate_takes(study, folder, film):
+    nobody = [jpeg(np.full((240, 320, 3), 90, np.uint8), 100 + k / 25) for k in range(15)]
+    session, page = invite(study, "p01")
+    assert (page["purpose"], "The clips show your face" in page["consent"]) == ("study", True)
+    with Part(study, page) as socket:
+        first = socket.hear()
+        assert first == {"motion": "talk", "take": 1, "takes": 1, "kept": 0, "of": 2, "sitting": 0}
+        socket.take(nobody)  # the take is made again
+        socket.say("done")
+        assert socket.hear()["error"] == "NoFaceError"
+        socket.take(messages(film("talk", 40)))
+        socket.say("done")
+        assert socket.until("motion", "error") == first | {"motion": "own", "kept": 1, "sitting": 1}
+    assert study.call("GET", f"/v1/sessions/{session}", "enrol").json()["result"] is None
+    with Part(study, page, kept=1, sitting=1) as socket:
+        assert socket.hear()["motion"] == "own"
+        socket.take(messages(film("brow", 41)))
+        socket.say("done")
+        assert socket.until("kept", "error")["motion"] == ""
+    assert study.call("GET", f"/v1/sessions/{session}", "enrol").json()["result"]["reason"] == "accepted"
+    manifest = read_manifest(folder / "manifest.csv")
+    assert [(one.subject, one.motion, one.session) for one in manifest.records] == [
+        ("p01", "talk", 1),
+        ("p01", "own", 1),
+    ]
+    assert list(find_problems(manifest, labelled=False)) == []
+    for one in manifest.records:
+        assert len(load_clip(folder / one.path).frames) >= 17
+    with (folder / "consent.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["subject"], row["text_sha256"], row["given"]) == ("p01", page["consent_sha256"], "asked")
+    parts = [
+        (row["outcome"], json.loads(row["detail"])["clips"]) for row in study.trail("p01") if row["action"] == "study"
+    ]
+    assert parts == [("part", 1), ("done", 1)]
+    assert not study.call("GET", "/v1/users/p01").json()["enrolled"]
+
+
+def test_where_a_clip_can_t_be_kept_that_is_said_by_name_and_those_before_stay(study, folder, film):
+    session, page = invite(study, "p02")
+    with Part(study, page) as socket:
+        socket.hear()
+        socket.take(messages(film("talk", 42)))
+        socket.say("done")
+        assert socket.until("kept", "error")["kept"] == 1
+    (folder / "p02" / "own").touch()  # in the place of a folder
+    with Part(study, page, kept=1, sitting=2) as socket:
+        socket.hear()
+        socket.take(messages(film("brow", 43)))
+        socket.say("done")
+        problem = socket.until("error")
+    assert problem["error"] == "StudyStorageError"
+    assert str(folder) not in problem["message"]
+    mine = [one for one in read_manifest(folder / "manifest.csv").records if one.subject == "p02"]
+    assert [one.motion for one in mine] == ["talk"]
+    assert (folder / mine[0].path).is_file()
+    assert not (folder / ".take.mp4").exists()
+    assert study.trail("p02")[-1]["outcome"] == "StudyStorageError"
+    assert study.call("GET", f"/v1/sessions/{session}", "enrol").json()["status"] == "opened"  # they may try again
+
+
+def test_nobody_is_filmed_who_read_another_text(study, folder):
+    _, page = invite(study, "p03")
+    with Part(study, page, consent="0" * 64) as socket:
+        assert socket.hear()["error"] == "ConsentError"
+    assert not (folder / "p03").exists()
+    assert study.trail("p03")[-1]["outcome"] == "ConsentError"
+
+
+def test_only_a_key_that_may_enrol_invites_to_a_study_and_only_where_there_is_one(study, server):
+    body = {"user": "p04", "purpose": "study"}
+    for role in ("verify", ""):
+        assert study.call("POST", "/v1/sessions", role, json=body).json()["error"] == "RightsError"
+    refused = server.call("POST", "/v1/sessions", "admin", json=body)
+    assert (refused.status_code, refused.json()["error"]) == (403, "RightsError")
+    assert "[study]" in refused.json()["message"]
+    unfit = study.call("POST", "/v1/sessions", "enrol", json=body | {"user": "p04."})
+    assert unfit.json()["error"] == "RecordingPlanError"  # no folder can be called that on every system
+    nonce = study.call("POST", "/v1/users/p04/nonces", "admin", json={"purpose": "study"})
+    assert nonce.status_code == 422  # by a session alone
+
+
+def test_the_clips_of_one_person_are_deleted_and_those_of_others_stay(study, folder, film):
+    for user in ("p05", "p06"):
+        _, page = invite(study, user)
+        with Part(study, page) as socket:
+            socket.hear()
+            socket.take(messages(film("talk", 44)))
+            socket.say("done")
+            assert socket.until("kept", "error")["kept"] == 1
+    assert forget_clips(folder, "p05") == 1
+    assert not (folder / "p05").exists()
+    left = {one.subject for one in read_manifest(folder / "manifest.csv").records}
+    assert ("p05" in left, "p06" in left) == (False, True)
+    consents = (folder / "consent.csv").read_text()
+    assert ("p05" in consents, "p06" in consents) == (False, True)
+    with pytest.raises(UnknownUserError):
+        forget_clips(folder, "p05")
