@@ -79,11 +79,12 @@ class Rule:
 
     def by_pieces(self, found: Comparison) -> bool:
         """Whether a recording counts as a replay by its pieces."""
-        return found.pieces.max() >= self._settings.piece_likeness or found.share >= self._settings.found_share
+        agree = bool(found.pieces.max() >= self._settings.piece_likeness)
+        return agree or found.share >= self._settings.found_share
 
     def is_replay(self, found: Comparison) -> bool:
         """Whether a recording counts as a replay, whole or by its pieces."""
-        return found.whole.max() >= self._settings.likeness or self.by_pieces(found)
+        return bool(found.whole.max() >= self._settings.likeness) or self.by_pieces(found)
 
 
 @dataclass(frozen=True, eq=False)

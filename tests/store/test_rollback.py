@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from facemotion.errors import AuditError
@@ -11,7 +9,7 @@ from facemotion.service import migrate
 from facemotion.service.backup import restore, write_backup
 from facemotion.service.guard import audit
 from facemotion.service.guard.auth import ApiKeys
-from facemotion.service.http.app import create_app
+from facemotion.service.http.server import serve
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import open_store
 
@@ -54,13 +52,6 @@ def rolled_back(command, store_url: str) -> tuple[str, State]:
     return key, late
 
 
-async def started(store_url: str) -> None:
-    """Start a service and stop it."""
-    serving = create_app(store_url, ServiceSettings())
-    async with serving.router.lifespan_context(serving):
-        pass
-
-
 def test_a_trail_put_back_with_a_part_of_the_rest_is_found_out(command, store_url, tmp_path):
     """It ended as it was left, and what everybody has was newer than it knows: nobody looked."""
     key, late = rolled_back(command, store_url)
@@ -73,7 +64,7 @@ def test_a_trail_put_back_with_a_part_of_the_rest_is_found_out(command, store_ur
         with pytest.raises(AuditError, match="newer than the audit trail knows.*store seal"):
             audit.check(database)
     with pytest.raises(AuditError, match="newer than the audit trail knows"):
-        asyncio.run(started(store_url))
+        serve(store_url, ServiceSettings(), print)
     write_backup(store_url, tmp_path / "b.db")
     with pytest.raises(AuditError, match="newer than the audit trail knows"):
         restore(tmp_path / "b.db", tmp_path / "restored.db")
