@@ -303,17 +303,27 @@ class _Stored:
         there = np.where(enough, offsets[None], 0)
         count, rows = last - first, np.arange(len(self._lengths))[:, None]
         sums, squares = _running(probe[None])
-        mine = sums[0][last] - sums[0][first]
-        other = self._sums[rows, last + there] - self._sums[rows, first + there]
-        energy = squares[0][last] - squares[0][first] - np.square(mine).sum(axis=2) / count
-        energy *= (
-            self._squares[rows, last + there]
-            - self._squares[rows, first + there]
-            - np.square(other).sum(axis=2) / count
-        )
-        shared = products - (mine * other).sum(axis=2) / count
+        mine = _between(sums[0], first, last)
+        begin = rows * self._sums.shape[1] + there + first
+        end = begin + count
+        flat, flat_squares = self._sums.reshape(-1, mine.shape[2]), self._squares.ravel()
+        other = _between(flat, begin, end)
+        energy = squares[0][last] - squares[0][first] - _dot(mine, mine) / count
+        energy *= flat_squares[end] - flat_squares[begin] - _dot(other, other) / count
+        shared = products - _dot(mine, other) / count
         moves = enough & (energy > NOTHING_MOVES)
         return np.where(moves, shared / np.sqrt(np.where(moves, energy, 1.0)), -1.0)
+
+
+def _between(sums: NDArray[np.float64], first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(N, S, K) of frames first to last - 1, both (N, S), from running sums (R, K)."""
+    found = np.take(sums, last, axis=0)
+    return np.asarray(np.subtract(found, np.take(sums, first, axis=0), out=found), np.float64)
+
+
+def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, S) products of vectors (N, S, K), without an array of all parts."""
+    return np.asarray(np.einsum("nsk,nsk->ns", one, other), np.float64)
 
 
 def _running(courses: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
