@@ -169,6 +169,30 @@ def test_go_and_the_end_are_heard_and_felt_until_that_is_turned_off(server, visi
         assert visitor.page.evaluate("told") == []
 
 
+def test_the_oval_is_green_for_a_face_at_rest_alone_and_whoever_moves_on_is_told_to_rest(server, visit):
+    with visit(server, None) as visitor:
+        told = visitor.come().page.evaluate(
+            """async () => {
+              const { Stage } = await import("/static/stage.js");
+              const [stage, told] = [new Stage(), []];
+              for (const [guidance, moving, restless] of [
+                ["GO", false, false], ["GO", true, false], ["GO", true, true], ["CLOSER", true, true],
+              ]) {
+                await new Promise((resolve) => setTimeout(resolve, 510));
+                stage.guide({ box: null, guidance, message: "", moving }, restless);
+                told.push([document.getElementById("frame").dataset.mood, stage.said]);
+              }
+              return told;
+            }"""
+        )
+    assert told == [
+        ["ready", "Hold still \u2026"],
+        ["", "Hold still \u2026"],  # a blink, perhaps
+        ["", "Rest your face, don't move yet"],
+        ["", "Come closer"],
+    ]
+
+
 SHIFTS = """
 window.shifted = [];
 const where = (rect) => [rect.x, rect.y, rect.width, rect.height].map(Math.round).join(" ");

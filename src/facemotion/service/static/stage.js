@@ -114,15 +114,14 @@ export class Stage {
   }
 
   /**
+   * The oval is green for a face at rest alone. Words wait a little, since everybody blinks.
    * @param {import("./link.js").FrameGuidance} answer of the service to a frame
-   * @param {boolean} restless whether the face moves though its motion isn't asked for yet
+   * @param {boolean} restless whether the face moves on though its motion isn't asked for yet
    */
-  guide({ box, guidance, message }, restless) {
-    const ready = guidance === "GO" && !restless;
+  guide({ box, guidance, message, moving }, restless) {
     this.place(box);
-    this.mood(ready ? "ready" : "");
-    const text = GUIDANCE[guidance] ?? message;
-    this.say(guidance !== "GO" || ready ? text : RESTLESS, this.said === GUIDANCE.GO && restless); // never praise who moves
+    this.mood(guidance === "GO" && !moving ? "ready" : "");
+    this.say(guidance === "GO" && restless ? RESTLESS : (GUIDANCE[guidance] ?? message), false);
   }
 
   /** @param {number} rate frames a second that go up @param {string} slow what to do where they are too few */

@@ -7,7 +7,7 @@ export const GUIDANCE = {
   CLOSER: "Come closer",
   TOO_DARK: "More light, please",
   HOLD_STILL: "Hold your head still",
-  GO: "Good, hold still \u2026",
+  GO: "Hold still \u2026",
 };
 
 /** In place of GO, where the face moves already. */
@@ -33,7 +33,7 @@ export const PAGE = {
   tryIt: "Try it without an account",
   privacy: "Your camera's pictures are looked at by this server while you move and are never kept.",
   cancel: "Cancel",
-  size: "How large your motion is",
+  size: "Size of your motion",
   watch: "Watch this take",
   over: "Start over with another motion",
   change: "Change my motion",
