@@ -25,6 +25,7 @@ from . import films
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+LANDSCAPE = {"width": 844, "height": 390}
 WINDOW = DESKTOP if os.environ.get("FACEMOTION_SCREENSHOTS") else {"width": 640, "height": 560}
 """Where a camera films and a test asks for no other. Without a graphics card a desktop would cost twice as much."""
 ANNA = tuple(
@@ -153,8 +154,8 @@ class Visitor:
         if not folder:
             return
         own = self.page.viewport_size
-        for kind, size in {"desktop": DESKTOP, "phone": PHONE}.items():
-            if size != own and not both:
+        for kind, size in {"desktop": DESKTOP, "phone": PHONE, "landscape": LANDSCAPE}.items():
+            if size != own and (not both or size == LANDSCAPE):
                 continue
             self.page.set_viewport_size(size)
             for scheme in ("light", "dark"):
