@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from . import films
-from .conftest import ANNA_AGAIN, PHONE, WINDOW, axe
+from .conftest import ANNA_AGAIN, PHONE, axe
 
 ROOT = Path(__file__).parents[2]
 VIEWS = ("home", "visit", "demo", "consent", "stage", "review", "verdict", "compare")
@@ -65,20 +65,14 @@ def test_by_keyboard_alone(server, visit, filmed):
         keyboard.press("Tab")
         assert visitor.page.evaluate(focused) == "agree"
         keyboard.press("Enter")
-        visitor.guided("Look at the camera")
+        guidance = visitor.page.get_by_role("status").filter(has_text="Look at the camera")
+        guidance.wait_for()
+        assert guidance.get_attribute("aria-live") == "polite"  # told to screen readers
         assert visitor.page.evaluate(focused) == "heading"
         keyboard.press("Tab")
         assert visitor.page.evaluate(focused) == "cancel"
         keyboard.press("Enter")
         visitor.wait("A motion only you know")
-
-
-def test_guidance_is_told_to_screen_readers(server, visit, filmed):
-    with visit(server, filmed(ANNA_AGAIN)) as visitor:
-        visitor.come().name("nobody")
-        told = visitor.page.get_by_role("status").filter(has_text="Look at the camera")
-        told.wait_for()
-        assert told.get_attribute("aria-live") == "polite"
 
 
 def test_no_camera_starts_before_the_user_agreed_and_who_did_isn_t_asked_again(server, visit, filmed):
@@ -158,27 +152,6 @@ OscillatorNode.prototype.start = function (when) {
 """
 
 
-def test_go_and_the_end_are_heard_and_felt_until_that_is_turned_off(server, visit, always):
-    with visit(server, always) as visitor:
-        visitor.page.add_init_script(SIGNALS)
-        visitor.come().name("nobody")
-        visitor.guided("Go!")
-        go = ["vibration 1", "tone 659", "tone 988"]
-        assert visitor.page.evaluate("told") == go
-        visitor.page.locator("#verdict").wait_for()
-        assert visitor.page.evaluate("told") == [*go, "vibration 3", "tone 988", "tone 659"]
-        visitor.press("Back")
-        visitor.press("Let me in")
-        switch = visitor.page.get_by_role("button", name="Sound and vibration")
-        assert switch.get_attribute("aria-pressed") == "true"
-        switch.click()
-        assert switch.get_attribute("aria-pressed") == "false"
-        visitor.come().name("nobody")  # it is remembered
-        visitor.guided("Go!")
-        assert switch.get_attribute("aria-pressed") == "false"
-        assert visitor.page.evaluate("told") == []
-
-
 def test_the_oval_is_green_for_a_face_at_rest_alone_and_whoever_moves_on_is_told_to_rest(server, visit):
     with visit(server, None) as visitor:
         told = visitor.come().page.evaluate(
@@ -214,21 +187,37 @@ new PerformanceObserver((list) => {
 """
 
 
-@pytest.mark.parametrize("size", [WINDOW, PHONE], ids=["desktop", "phone"])
-def test_nothing_jumps_while_somebody_is_filmed(server, visit, always, size):
-    with visit(server, always, size) as visitor:
-        visitor.page.add_init_script(SHIFTS)
+def test_a_take_on_a_phone_is_heard_and_felt_and_nothing_jumps(server, visit, always):
+    with visit(server, always, PHONE) as visitor:
+        visitor.page.add_init_script(SIGNALS + SHIFTS)
         visitor.come().name("nobody")
         visitor.guided("Go!")
-        if size is PHONE:
-            frame, above, cancel = (
-                visitor.page.locator(name).bounding_box() for name in ("#frame", "#above", "#cancel")
-            )
-            assert (frame["x"], frame["y"], frame["width"]) == (0, 0, size["width"])  # the camera takes the screen
-            assert above["y"] == 0  # where the lens is
-            assert cancel["y"] > 0.75 * size["height"]  # where the thumb is
+        go = ["vibration 1", "tone 659", "tone 988"]
+        assert visitor.page.evaluate("told") == go
+        frame, above, cancel = (visitor.page.locator(name).bounding_box() for name in ("#frame", "#above", "#cancel"))
+        assert (frame["x"], frame["y"], frame["width"]) == (0, 0, PHONE["width"])  # the camera takes the screen
+        assert above["y"] == 0  # where the lens is
+        assert cancel["y"] > 0.75 * PHONE["height"]  # where the thumb is
         visitor.page.locator("#verdict").wait_for()
+        assert visitor.page.evaluate("told") == [*go, "vibration 3", "tone 988", "tone 659"]
         assert visitor.page.evaluate("shifted") == []
+
+
+def test_sound_and_vibration_stay_off_once_they_are_turned_off(server, visit):
+    play = "import('/static/sound.js').then((sound) => { sound.readySound(); sound.soundGo(); return told; })"
+    with visit(server, None) as visitor:
+        visitor.page.add_init_script(SIGNALS)
+        visitor.come().page.get_by_label("Your user name").fill("nobody")
+        visitor.press("Let me in")
+        switch = visitor.page.get_by_role("button", name="Sound and vibration")
+        assert switch.get_attribute("aria-pressed") == "true"
+        switch.click()
+        assert switch.get_attribute("aria-pressed") == "false"
+        assert visitor.page.evaluate(play) == []
+        visitor.come().page.get_by_label("Your user name").fill("nobody")  # it is remembered
+        visitor.press("Let me in")
+        assert switch.get_attribute("aria-pressed") == "false"
+        assert visitor.page.evaluate(play) == []
 
 
 def test_on_the_smallest_phone_nothing_is_cut_off(server, visit):
