@@ -117,7 +117,7 @@ class ReplaySettings:
         maximum=1,
     )
     found_share: float = option(
-        0.3,
+        0.5,
         "an attempt counts as a replay if this share of its movement lies in longer pieces that earlier recordings of "
         "the user hold, one or several",
         minimum=0.01,

@@ -38,7 +38,7 @@ COARSEST = 0.75
 RIDGE = 10.0
 """Variance below which a direction counts less, in that of coding: see whitening."""
 NOTHING_MOVES = 1e-9
-SHORT_PIECE = 8
+SHORT_PIECE = 10
 """Frames at RATE of a piece between two changes of time. Each fits somewhere; their mean tells replays from takes."""
 LONG_PIECE = 15
 """Frames at RATE of a piece that doesn't fit into another take by chance."""
