@@ -105,6 +105,8 @@ class Database:
         try:
             with named_errors(name):
                 schema.upgrade(engine, name)
+                with engine.connect() as connection:
+                    schema.refuse_strangers(connection, name)
         except BaseException:
             engine.dispose()
             raise
@@ -151,6 +153,8 @@ class Database:
             return
         self._check_open()
         with named_errors(self.name), self.engine.execution_options(writes=True).begin() as connection:
+            if not self.is_sqlite:  # SQLite asks whenever it makes a statement ready, see `schema.authorise`
+                schema.refuse_strangers(connection, self.name)
             self._local.connection, self._local.scrub = connection, None
             try:
                 yield connection
@@ -322,6 +326,7 @@ def _set_pragmas(pragmas: tuple[str, ...], connection: sqlite3.Connection, _reco
     try:
         for pragma in pragmas:
             connection.execute(pragma).fetchall()
+        connection.set_authorizer(schema.authorise)
     except BaseException:
         # Earlier versions of SQLAlchemy leave it to the garbage collector, and until then it locks the file.
         connection.close()

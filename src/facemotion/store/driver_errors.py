@@ -94,7 +94,12 @@ def _sqlite_error(cause: sqlite3.Error, name: str) -> StoreError:
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
         return StoreUnavailableError(f"Another process holds the store {name}; try again shortly.")
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+    if code == sqlite3.SQLITE_AUTH:
+        return StoreCorruptError(
+            f"{name} holds a trigger or a view that facemotion didn't make and that would change its rows. Find out "
+            "who made it, remove it, and run `facemotion audit check`."
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return StoreError(f"Can't open the store {name}: {cause}; check the permissions of the file and its folder.")
     if code == sqlite3.SQLITE_NOMEM:
         return StoreUnavailableError(f"There is no memory left for the store {name}; try again shortly.")

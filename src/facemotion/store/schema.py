@@ -1,9 +1,10 @@
-"""The version of tables, and the way from any earlier one to this one, by the revisions in a `migrations` folder; and
-the tables of the store.
+"""The version of tables, and the way from any earlier one to this one, by the revisions in a `migrations` folder; the
+tables of the store; and what must not stand beside them.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,35 @@ from facemotion.store.tables import metadata
 VERSION_TABLE = "facemotion_version"
 APPLICATION_ID = 0x464D5354
 """Stands in the header of an SQLite store ("FMST")."""
+
+_AUDIT = "facemotion_service_audit"
+_GUARDS = {f"{_AUDIT}_update", f"{_AUDIT}_delete"}
+"""Our own triggers on SQLite, which keep the audit trail as it is: all they do is to read and to refuse."""
+_BODIES = {
+    f"{_AUDIT}_refuse": "BEGIN RAISE EXCEPTION 'the audit trail is only added to'; END",
+    f"{_AUDIT}_keep": (
+        "BEGIN IF OLD.number > coalesce((SELECT max(number) FROM facemotion_service_start), 0) THEN RAISE EXCEPTION "
+        "'the audit trail is only added to'; END IF; RETURN OLD; END"
+    ),
+}
+"""Functions of our own triggers on PostgreSQL, and what they do."""
+_STRANGERS = {
+    "sqlite": (
+        "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('trigger', 'view') "
+        "AND (name LIKE 'facemotion!_%' ESCAPE '!' OR tbl_name LIKE 'facemotion!_%' ESCAPE '!')"
+    ),
+    "postgresql": """
+WITH ours AS (
+  SELECT oid, relname FROM pg_class WHERE relname LIKE 'facemotion!_%' ESCAPE '!' AND pg_table_is_visible(oid)
+)
+SELECT 'trigger ' || t.tgname, p.proname, p.prosrc
+  FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal
+UNION ALL
+SELECT 'rule ' || r.rulename || ' of ' || ours.relname, '', '' FROM ours JOIN pg_rewrite r ON r.ev_class = ours.oid
+UNION ALL
+SELECT 'policy ' || p.polname, '', '' FROM ours JOIN pg_policy p ON p.polrelid = ours.oid
+""",
+}
 
 _one_at_a_time = threading.Lock()  # alembic's `op` is one for the whole process
 
@@ -118,3 +148,34 @@ def upgrade(engine: Engine, name: str) -> None:
         STORE.upgrade(connection, name)
         if sqlite:
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def refuse_strangers(connection: Connection, name: str) -> None:
+    """See that nothing of anybody else's acts on our tables: what a trigger, a rule or a view does happens within our
+    own transactions, so that we'd take it for our own doing and seal it.
+
+    Args:
+        connection: of the database. name: of it, for messages.
+    Raises:
+        StoreCorruptError: something does.
+    """
+    found = connection.execute(text(_STRANGERS[connection.dialect.name])).all()
+    if connection.dialect.name == "sqlite":
+        strangers = [what for (what,) in found if what.removeprefix("trigger ") not in _GUARDS]
+    else:
+        strangers = [what for what, function, body in found if _BODIES.get(function) != " ".join(body.split())]
+    if strangers:
+        raise StoreCorruptError(
+            f"{name} holds what facemotion didn't make and what would change its rows: {', '.join(sorted(strangers))}. "
+            "Find out who made it, remove it, and run `facemotion audit check`."
+        )
+
+
+def authorise(action: int, _first: str | None, _second: str | None, _database: str | None, actor: str | None) -> int:
+    """Whether SQLite may do something for a trigger or a view: our own triggers read and refuse, and we have no views.
+
+    Args:
+        action: number of what is to be done. actor: the trigger or view that does it; None for our own statements.
+    """
+    harmless = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION)
+    return sqlite3.SQLITE_OK if actor is None or (actor in _GUARDS and harmless) else sqlite3.SQLITE_DENY
