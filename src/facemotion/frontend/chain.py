@@ -268,6 +268,10 @@ class Acquirer:
         self._latest = FrameAnswer(guidance, face.box, True, self._rest.push(observed.values, seconds))
         return self._latest
 
+    def newest(self, frames: int) -> NDArray[np.float32]:
+        """(T, D) features of the newest frames that gave some, at most `frames`."""
+        return np.array(self._values[-frames:])
+
     def sighting(self) -> Sighting:
         """What was seen so far, whether or not it is fit to be compared."""
         extractor = self._frontend.extractor

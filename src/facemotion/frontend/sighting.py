@@ -201,17 +201,13 @@ def check_motion(features: FeatureSequence, extractor: FeatureExtractor, setting
     return energy
 
 
-def moves_now(sighting: Sighting, extractor: FeatureExtractor, settings: Settings) -> bool:
-    """Whether the face itself moves in the newest frames, more than a head that sways or a camera's noise makes of it.
+def moves_now(newest: FloatArray, extractor: FeatureExtractor, settings: Settings) -> bool:
+    """Whether the face itself moves, more than a head that sways or a camera's noise makes of it.
 
     Args:
-        sighting: what `extractor` and its detector saw so far.
-        extractor: says how much moves.
+        newest: (T, D) features of the frames of the last NOW_SECONDS.
+        extractor: that made them; says how much moves.
         settings: `min_motion_energy` is the unit; where that is 0, nothing counts as moving.
     """
-    times = sighting.times[sighting.used]
     least = CLEAR_MOTION * settings.quality.min_motion_energy
-    if not least or len(times) < 2:
-        return False
-    recent = sighting.values[times > times[-1] - NOW_SECONDS]
-    return extractor.motion_energy(recent) > least
+    return bool(least) and len(newest) > 1 and extractor.motion_energy(newest) > least

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facemotion.errors import AcquisitionError, EnrolmentError, MediaError
 from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
-from facemotion.frontend.sighting import moves_now
+from facemotion.frontend.sighting import NOW_SECONDS, moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
 from facemotion.service.metrics import Metrics
@@ -25,6 +25,8 @@ from facemotion.types import FeatureSequence, FloatArray
 
 DIGEST_BYTES = 8
 """Bytes of the keyed digest of a frame."""
+MOST_NEWEST, LOOK_EVERY = 30, 3
+"""Frames that are looked at for whether the face moves now, and in which one of how many that is done."""
 PICTURES = 16
 """At most this many frames are held for a presentation-attack detector."""
 SHORTEST_PERIOD_SECONDS = 0.6
@@ -96,6 +98,7 @@ class Recorder:
         self._times: list[float] = []
         self._pictures: list[NDArray[np.uint8]] = []
         self._every = 1
+        self._moves = False
         self.size = (0, 0)
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
@@ -125,8 +128,14 @@ class Recorder:
         return Seen(sighting.points, sighting.times[sighting.used])
 
     def moves_now(self) -> bool:
-        """Whether the face itself moves in the newest frames."""
-        return moves_now(self._acquirer.sighting(), self._frontend.extractor, self._frontend.settings)
+        """Whether the face itself moves in the newest frames; looked at in every third one, which is enough for a
+        sentence on a screen."""
+        if len(self._times) % LOOK_EVERY:
+            return self._moves
+        frames = sum(self._times[-1] - seconds < NOW_SECONDS for seconds in self._times[-MOST_NEWEST:])
+        newest = self._acquirer.newest(frames) if frames else np.zeros((0, 1), np.float32)
+        self._moves = moves_now(newest, self._frontend.extractor, self._frontend.settings)
+        return self._moves
 
     @property
     def frame_count(self) -> int:
