@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 import numpy as np
 import pytest
 
-from facemotion.errors import BusyError, MediaLimitError, RateError
+from facemotion.errors import BusyError, MediaLimitError, RateError, UnreadableMediaError
 from facemotion.service.guard.limits import AnalysisQueue, Places, RateLimiter
 from facemotion.service.settings import LimitSettings, ServiceSettings
 
@@ -107,6 +107,32 @@ def test_clips_that_take_too_long_are_refused_and_who_sends_them_is_slowed_down(
         assert (answer.status_code, answer.json()["error"]) == (429, "RateError")
         assert server.verify("alice", b"no clip", "admin").status_code == 422  # another key
         assert server.verify("bob", b"no clip", "verify").status_code == 422  # another user
+
+
+def test_made_up_names_give_nobody_more_time_for_clips_that_cant_be_read():
+    """Each name was charged for itself, and a new one each time never was."""
+
+    async def story() -> None:
+        queue = AnalysisQueue(LimitSettings(wasted_seconds=0.1))
+
+        async def waste(sender: str, user: str) -> None:
+            def work() -> None:
+                time.sleep(0.11)
+                raise UnreadableMediaError("no clip")
+
+            async with queue.place(sender, user) as place:
+                await queue.run(place, work)
+
+        for number in range(3):
+            with pytest.raises(UnreadableMediaError):
+                await waste("eve", f"user{number}")
+        with pytest.raises(RateError, match="clips that can't be read"):
+            await waste("eve", "user3")
+        with pytest.raises(UnreadableMediaError):
+            await waste("ann", "user3")
+        queue.close()
+
+    asyncio.run(story())
 
 
 def slow_body(server: Server, path: str, role: str) -> socket.socket:

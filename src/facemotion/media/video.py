@@ -33,6 +33,25 @@ USUAL_RATE = 25.0
 encoders has no part in."""
 START_OF_SCAN = b"\xff\xda"
 """Begins a pass of a JPEG; inside of one, every 0xff is followed by zero."""
+SPLITTERS = {
+    "av1": "av1_frame_split",
+    "libdav1d": "av1_frame_split",
+    "vp9": "vp9_superframe_split",
+    "libvpx-vp9": "vp9_superframe_split",
+}
+"""Filters that take a packet apart, by the decoder: one packet may hold thousands of frames that are never shown."""
+QUICK = frozenset(
+    [
+        *("h264", "hevc", "vp8", "libvpx", "vp9", "libvpx-vp9", "av1", "libdav1d"),
+        *("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4", "h263", "h263p", "flv", "theora"),
+        *("wmv1", "wmv2", "wmv3", "vc1", "svq1", "svq3", "dvvideo", "gif", "rawvideo"),
+    ]
+)
+"""Decoders, as FFmpeg calls them, of what cameras, browsers and players write."""
+PASSES = {"prores": 3, "dnxhd": 3, "huffyuv": 3, "ffvhuff": 3, "utvideo": 3, "ffv1": 4, "png": 4}
+SLOW = 20
+"""Passes over the picture that a frame counts as, by its decoder, and any other: JPEG 2000 takes thirty times as long
+as H.264."""
 HELD_FRAMES = 8
 """Frames that may wait for Python's collector. One whose side data were looked at refers to itself and stays in memory
 until then, 3 MiB each of a clip of 1920 x 1080."""
@@ -129,22 +148,47 @@ def _decoded(
     """Every packet with the frames that come out after it, None where the decoder refuses it; at the end those left."""
     import av
 
+    codec = video.codec_context
+    take_apart = _splitter(video)
     for packet in container.demux(video):
         if packet.size == 0:  # a frame that AVI left out, or the end
             continue
-        codec = video.codec_context
-        allowance.ask(codec.width, codec.height, _passes(packet) if codec.name == "mjpeg" else 1)
+        frames: list[VideoFrame] = []
         try:
-            frames: list[VideoFrame] | None = codec.decode(packet)
+            for part in take_apart(packet):
+                allowance.ask(codec.width, codec.height, _passes(codec.name, part))
+                frames += codec.decode(part)
         except av.error.InvalidDataError:
-            frames = None
-        yield packet, frames
-    yield None, video.codec_context.decode(None)
+            yield packet, None
+        else:
+            yield packet, frames
+    yield None, codec.decode(None)
 
 
-def _passes(packet: Packet[Any]) -> int:
-    """How often the decoder goes over the picture of a JPEG."""
-    return max(1, bytes(packet).count(START_OF_SCAN))
+def _splitter(video: VideoStream) -> Callable[[Packet[Any]], list[Packet[Any]]]:
+    """What gives the parts of a packet that hold one frame each; the packet stays as it is."""
+    from av import Packet
+    from av.bitstream import BitStreamFilterContext
+
+    name = SPLITTERS.get(video.codec_context.name)
+    if name is None:
+        return lambda packet: [packet]
+    splitter = BitStreamFilterContext(name, video)
+
+    def take_apart(packet: Packet[Any]) -> list[Packet[Any]]:
+        copy = Packet(bytes(packet))  # the filter empties what it is given
+        copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+        copy.is_keyframe = packet.is_keyframe
+        return splitter.filter(copy)
+
+    return take_apart
+
+
+def _passes(decoder: str, packet: Packet[Any]) -> int:
+    """How many passes over the picture a frame counts as; in a JPEG they are told."""
+    if decoder == "mjpeg":
+        return max(1, bytes(packet).count(START_OF_SCAN))
+    return 1 if decoder in QUICK else PASSES.get(decoder, SLOW)
 
 
 def _clock(container: InputContainer, video: VideoStream, rate: float | None) -> Clock:

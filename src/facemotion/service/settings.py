@@ -64,10 +64,10 @@ class LimitSettings:
     concurrency: int = option(2, "threads that analyse clips and live frames, a worker", minimum=1, maximum=256)
     queue: int = option(8, "requests that may wait for such a thread, a worker; more get 503", minimum=0, maximum=10000)
     queue_seconds: float = option(10.0, "longest time that a request waits for its turn", unit="s", minimum=0.01)
-    analysis_seconds: float = option(30.0, "reading and analysing one clip may take", unit="s", minimum=0.1)
+    analysis_seconds: float = option(15.0, "reading and analysing one clip may take", unit="s", minimum=0.1)
     wasted_seconds: float = option(
         20.0,
-        "time a minute that one key may spend on unreadable clips of one user, a worker; more get 429",
+        "time a minute that one key may spend on unreadable clips of one user, a worker, thrice on all; more get 429",
         unit="s",
         minimum=0.1,
     )

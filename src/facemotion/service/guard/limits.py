@@ -17,6 +17,8 @@ T = TypeVar("T")
 MOST_CALLERS = 10_000
 RETRY_SECONDS = 2.0
 """When a busy service says to try again, in seconds."""
+USERS_WASTE = 3
+"""How many users' share of time for clips that can't be read one sender has: the names may be made up."""
 FAIR_LEAD = 2
 """Who holds this many places more than a newcomer gives one up to them."""
 
@@ -130,6 +132,7 @@ class AnalysisQueue:
         self._turns = asyncio.Semaphore(limits.concurrency)
         self._threads = ThreadPoolExecutor(limits.concurrency, "analysis")
         self._waste = RateLimiter(limits.wasted_seconds, "seconds of clips that can't be read")
+        self._waste_of_all = RateLimiter(USERS_WASTE * limits.wasted_seconds, "seconds of clips that can't be read")
 
     @property
     def taken(self) -> int:
@@ -143,13 +146,15 @@ class AnalysisQueue:
         Args:
             sender: who the request comes from.
             user: for whom. Clips that can't be read are charged to the sender for that user, so that nobody makes a
-                whole back end wait, whose users all come by one key.
+                whole back end wait, whose users all come by one key; and to the sender alone, who may have made up the
+                names.
         Raises:
             BusyError: see Places.hold.
             RateError: too much time went into such clips.
         """
         payer = f"{sender} {user}"
         self._waste.check(payer)
+        self._waste_of_all.check(sender)
         async with self._places.hold(sender) as place:
             place.payer = payer
             yield place
@@ -172,7 +177,9 @@ class AnalysisQueue:
         try:
             return await self.run_at_once(work)
         except MediaError:
-            self._waste.charge(place.payer, time.monotonic() - begin)
+            spent = time.monotonic() - begin
+            self._waste.charge(place.payer, spent)
+            self._waste_of_all.charge(place.holder, spent)
             raise
         finally:
             self._turns.release()
