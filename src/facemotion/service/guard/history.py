@@ -127,7 +127,8 @@ def check_history(database: Database, connection: Connection, user: str) -> None
 
 
 def check_coverage(database: Database, connection: Connection) -> None:
-    """Check that the trail knows all that is stored: nothing may be newer than its newest marks.
+    """Check that the trail knows all that is stored: nothing may be newer than its newest marks, and of whom it has
+    none, nothing may be newer than its first row.
 
     Somebody who puts the trail back to an earlier state, but not all the rest, leaves users of whom later changes are
     stored than the trail tells.
@@ -137,9 +138,8 @@ def check_coverage(database: Database, connection: Connection) -> None:
     Raises:
         AuditError: something is newer than the trail, or where the trail begins was altered.
     """
-    newest = select(trail.c.at).order_by(trail.c.number.desc()).limit(1)
-    end = connection.scalar(newest)
-    if end is None or connection.execute(select(heads.c.one)).first() is None:
+    begin = connection.scalar(select(trail.c.at).order_by(trail.c.number).limit(1))
+    if begin is None or connection.execute(select(heads.c.one)).first() is None:
         return  # nothing was noted yet, or only by an earlier version
     last_rows = select(func.max(trail.c.number)).group_by(trail.c.user)
     query = select(trail.c.user, trail.c.detail).where(trail.c.number.in_(last_rows))
@@ -148,8 +148,9 @@ def check_coverage(database: Database, connection: Connection) -> None:
         "generation": connection.execute(select(users.c.user, users.c.generation)).all(),
         "kept": connection.execute(select(memories.c.user, memories.c.kept)).all(),
     }
-    # Of whom nothing was noted, something may have been stored before there was a trail, and nothing after its end.
-    latest = int(end * 1e6)
+    # Of whom nothing was noted, something may have been stored before there was a trail, or was noted in rows that were
+    # pruned since. Held to its end, whoever put it back would only have to wait for its next row.
+    latest = int(begin * 1e6)
     for name, rows in stored.items():
         for user, value in rows:
             if value > noted.get(user, {}).get(name, latest):
