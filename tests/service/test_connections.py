@@ -8,24 +8,29 @@ import socket
 import struct
 import time
 from contextlib import ExitStack, suppress
+from typing import Any
 
+import numpy as np
 import pytest
 from tests.service.conftest import Server, running
+from tests.service.live_client import jpeg
 
 from facemotion.service.settings import LimitSettings, ServiceSettings
 
 
-def socket_to(server: Server, *, buffer: int = 0) -> socket.socket:
+def socket_to(server: Server, *, buffer: int = 0, source: str = "") -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
     one = socket.socket()
     if buffer:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    if source:
+        one.bind((source, 0))
     one.settimeout(10)
     one.connect((host, int(port)))
     return one
 
 
-def live(server: Server, **more: int) -> socket.socket:
+def live(server: Server, **more: Any) -> socket.socket:
     """A live session over which nothing was said."""
     one = socket_to(server, **more)
     key = base64.b64encode(os.urandom(16)).decode()
@@ -33,7 +38,10 @@ def live(server: Server, **more: int) -> socket.socket:
         "GET /v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
-    assert one.recv(12) == b"HTTP/1.1 101"
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += one.recv(1)
+    assert head.startswith(b"HTTP/1.1 101")
     return one
 
 
@@ -43,7 +51,7 @@ def frame(opcode: int, body: bytes) -> bytes:
     return bytes([0x80 | opcode]) + length + bytes(4) + body
 
 
-PING, TEXT = 9, 1
+PING, TEXT, BINARY = 9, 1, 2
 
 
 def test_a_socket_that_only_pings_and_never_reads_is_cut_off(server):
@@ -110,6 +118,34 @@ def test_idle_connections_starve_nobody(tmp_path, session_environment, kind):
             one.settimeout(0.2)
         assert closed(idle[0])  # the oldest
         assert not closed(idle[-1])
+
+
+def test_refused_live_sessions_whose_clients_answer_no_close_starve_nobody(tmp_path, session_environment):
+    """Those of one address, by made-up nonces, kept everybody out: each held its place for 10 s."""
+    settings = ServiceSettings(limits=LimitSettings(connections=2))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        refused = [stack.enter_context(live(server)) for _ in range(2)]
+        for one in refused:
+            one.sendall(frame(TEXT, b'{"user": "a", "nonce": "made up", "purpose": "verify"}'))
+            heard = b""
+            while b"NonceError" not in heard or not heard.endswith(b"\x88\x02\x03\xe8"):  # a close, code 1000
+                heard += one.recv(1000)
+        assert server.call("GET", "/health", "").status_code == 200
+        for one in refused:
+            one.settimeout(5)
+            assert closed(one)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/net"), reason="only Linux has all of 127.0.0.0/8")
+def test_live_sessions_under_way_are_not_given_up_for_a_newcomer(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(connections=2))
+    picture = jpeg(np.zeros((240, 320, 3), np.uint8), 0.0)
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        for _ in range(2):
+            one = stack.enter_context(live(server, source="127.0.0.2"))
+            one.sendall(frame(TEXT, b'{"purpose": "try"}') + frame(BINARY, picture))
+            assert one.recv(1000)
+        assert server.call("GET", "/health", "").status_code == 503
 
 
 def test_a_body_under_way_is_not_given_up_for_a_client_of_the_same_address(tmp_path, session_environment):

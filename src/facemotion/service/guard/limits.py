@@ -21,6 +21,8 @@ USERS_WASTE = 3
 """How many users' share of time for clips that can't be read one sender has: the names may be made up."""
 FAIR_LEAD = 2
 """Who holds this many places more than a newcomer gives one up to them."""
+IN_SESSION = "in_session"
+"""In the state of a connection: whether a live session has a place over it. One without gives way to newcomers."""
 
 
 class Place:

@@ -11,11 +11,12 @@ from collections import Counter
 from typing import ClassVar, cast
 
 import h11
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from facemotion.errors import BusyError
-from facemotion.service.guard.limits import FAIR_LEAD, RETRY_SECONDS
+from facemotion.service.guard.limits import FAIR_LEAD, IN_SESSION, RETRY_SECONDS
 from facemotion.service.http.responses import respond
 from facemotion.service.problems import problem_of
 from facemotion.service.settings import LimitSettings
@@ -30,7 +31,8 @@ PINGS_PER_SECOND = 1.0
 libraries one in 20 s."""
 PARTING_SECONDS = 1.0
 """How long a connection beyond the limit stays open after its answer. Closed at once, with a request on its way, it
-would be reset, and the client would lose the answer. It may take as long to say what it asks."""
+would be reset, and the client would lose the answer. It may take as long to say what it asks. A client of a live
+session has as long to answer the close."""
 PARTING_LEAST = 8
 """As many connections may be parting at a time, or as many as the limit allows, if that is more; the next is closed at
 once and may be reset before it has read its answer."""
@@ -61,7 +63,7 @@ class WriteDeadline(asyncio.Protocol):
 
     @property
     def receiving(self) -> bool:
-        """Whether a body is under way that nothing was done with yet."""
+        """Whether what was sent so far, such as half a body, led to nothing yet."""
         return False
 
     def pause_writing(self) -> None:
@@ -87,10 +89,11 @@ class WriteDeadline(asyncio.Protocol):
 
 
 class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
-    """A WebSocket whose client can't make answers pile up, by pings or by not reading."""
+    """A WebSocket whose client can't make answers pile up, by pings or by not reading, nor stay without a session."""
 
     _heard = False
     _pings = 0
+    _leaving: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The WebSocket took over."""
@@ -99,8 +102,13 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
 
     @property
     def idle(self) -> bool:
-        """Whether the client has said nothing yet."""
-        return not self._heard
+        """Whether the client has said nothing yet, or its session ended."""
+        return not self._heard or self.close_sent or self.transport.is_closing()
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the client said something and has no session: it may have made up its nonce."""
+        return self._heard and not self.scope["state"].get(IN_SESSION, False)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; what they make us answer may not pile up."""
@@ -121,14 +129,27 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
         self._heard = True
         super().send_receive_event_to_app()
 
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message. After a close the connection ends soon, whether or not the client answers it."""
+        await super().send(message)
+        if self.close_sent and self._leaving is None and not self.disconnected:
+            self._leaving = self.loop.call_later(PARTING_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, and so must its timer be."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        super().connection_lost(exc)
+
 
 class ImpatientProtocol(WriteDeadline, H11Protocol):
     """HTTP/1.1 with time limits. It closes a connection that doesn't complete the head of a request in time, that goes
     on sending a body after the answer, or that doesn't read.
 
     Beyond the limit of connections the oldest idle one of the address with the most is closed. If none is idle, the
-    oldest whose body is under way is closed, if its address has more than the newcomer's. If there is none either, the
-    newcomer is refused. The limits come from the application, by its lifespan state.
+    oldest whose body is under way, or that asks for a live session, is closed, if its address has more than the
+    newcomer's. If there is none either, the newcomer is refused. The limits come from the application, by its lifespan
+    state.
     """
 
     _parting: ClassVar[set[ImpatientProtocol]] = set()

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from facemotion.errors import FacemotionError, UploadTimeoutError
 from facemotion.service.context import ServiceContext
-from facemotion.service.guard.limits import Places
+from facemotion.service.guard.limits import IN_SESSION, Places
 from facemotion.service.live.protocol import TryHello
 from facemotion.service.live.session import SocketSession, send
 from facemotion.service.problems import ERROR_IN_SCOPE, FAULT, Problem, problem_of
@@ -71,6 +71,8 @@ class Live:
                 key_id = await run_in_threadpool(given_to, first.user, first.purpose, nonce=first.nonce)
                 holder = f"key {key_id}" if key_id else address
             await stack.enter_async_context(self._sessions.hold(holder))
+            setattr(socket.state, IN_SESSION, True)
+            stack.callback(setattr, socket.state, IN_SESSION, False)
             await session.run(first)
 
 
