@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import os
+import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facemotion.config import MediaSettings
 from facemotion.data.manifest import find_problems, read_manifest
-from facemotion.errors import UnknownUserError
+from facemotion.errors import MediaLimitError, TimestampError, TooShortError, UnknownUserError
 from facemotion.media import load_clip
-from facemotion.recorder.recorded_clips import forget_clips
+from facemotion.recorder.recorded_clips import forget_clips, recording_alone
+from facemotion.service.live.frames import read_clip
 from facemotion.service.settings import ServiceSettings, StudySettings
+from facemotion.service.studies import DRAFT_SECONDS
 
 from .conftest import Server, running
 from .live_client import Socket, jpeg, messages
@@ -55,15 +62,15 @@ def test_takes_of_a_study_become_a_folder_that_calibrate_takes(study, folder, fi
     assert (page["purpose"], "The clips show your face" in page["consent"]) == ("study", True)
     with Part(study, page) as socket:
         first = socket.hear()
-        assert first == {"motion": "talk", "take": 1, "takes": 1, "kept": 0, "of": 2, "sitting": 0}
+        assert first == {"motion": "talk", "take": 1, "takes": 1, "kept": 0, "of": 2}
         socket.take(nobody)  # the take is made again
         socket.say("done")
         assert socket.hear()["error"] == "NoFaceError"
         socket.take(messages(film("talk", 40)))
         socket.say("done")
-        assert socket.until("motion", "error") == first | {"motion": "own", "kept": 1, "sitting": 1}
+        assert socket.until("motion", "error") == first | {"motion": "own", "kept": 1}
     assert study.call("GET", f"/v1/sessions/{session}", "enrol").json()["result"] is None
-    with Part(study, page, kept=1, sitting=1) as socket:
+    with Part(study, page) as socket:
         assert socket.hear()["motion"] == "own"
         socket.take(messages(film("brow", 41)))
         socket.say("done")
@@ -95,7 +102,7 @@ def test_where_a_clip_can_t_be_kept_that_is_said_by_name_and_those_before_stay(s
         socket.say("done")
         assert socket.until("kept", "error")["kept"] == 1
     (folder / "p02" / "own").touch()  # in the place of a folder
-    with Part(study, page, kept=1, sitting=2) as socket:
+    with Part(study, page) as socket:
         socket.hear()
         socket.take(messages(film("brow", 43)))
         socket.say("done")
@@ -147,3 +154,88 @@ def test_the_clips_of_one_person_are_deleted_and_those_of_others_stay(study, fol
     assert ("p05" in consents, "p06" in consents) == (False, True)
     with pytest.raises(UnknownUserError):
         forget_clips(folder, "p05")
+
+
+def test_the_server_counts_the_takes_and_keeps_none_past_the_last(study, folder, film):
+    session, page = invite(study, "p07")
+    for told in ({"kept": 2}, {"sitting": 777}):
+        with Part(study, page, **told) as socket:
+            assert socket.hear()["error"] == "FormError"
+    with Part(study, page) as late:  # another window of the session, for the same take
+        late.hear()
+        with Part(study, page) as socket:
+            assert socket.hear()["motion"] == "talk"
+            socket.take(messages(film("talk", 45)))
+            socket.say("done")
+            assert socket.until("kept", "error")["kept"] == 1
+        late.take(messages(film("talk", 46)))
+        late.say("done")
+        assert late.until("kept", "error")["error"] == "BusyError"
+    spare = Part(study, page)  # its nonce outlives the session
+    with spare, Part(study, page) as socket:
+        assert socket.hear()["motion"] == spare.hear()["motion"] == "own"
+        socket.take(messages(film("talk", 47)))
+        socket.say("done")
+        assert socket.until("kept", "error")["motion"] == ""
+        spare.take(messages(film("talk", 48)))
+        spare.say("done")
+        assert spare.until("kept", "error")["error"] == "BusyError"
+    mine = [one for one in read_manifest(folder / "manifest.csv").records if one.subject == "p07"]
+    assert [one.motion for one in mine] == ["talk", "own"]
+    assert len(list((folder / "p07").rglob("*.mp4"))) == 2
+    assert list(folder.glob(".take*")) == []
+    result = study.call("GET", f"/v1/sessions/{session}", "enrol").json()["result"]
+    assert (result["reason"], "sitting" in result) == ("accepted", False)
+
+
+def test_a_clip_is_written_before_the_folder_is_locked(study, folder, film):
+    """The draft of a take that can't be kept is gone, and so is that of a process that was killed."""
+    left = folder / ".take-0.mp4"
+    left.touch()
+    os.utime(left, (0, time.time() - DRAFT_SECONDS - 60))
+    _, page = invite(study, "p08")
+    with Part(study, page) as socket:
+        socket.hear()
+        socket.take(messages(film("talk", 49)))
+        with recording_alone(folder):
+            socket.say("done")
+            until = time.monotonic() + 10
+            while not (drafts := [one for one in folder.glob(".take-*.mp4") if one != left]):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+        assert socket.until("kept", "error")["kept"] == 1
+    assert not any(one.exists() for one in [left, *drafts])
+
+
+@pytest.mark.parametrize(
+    ("times", "error"),
+    [
+        ([0.0, 0.5, 1e300], MediaLimitError),
+        ([0.0, 1e300, 0.5], TimestampError),
+        ([0.0, math.nan, 0.5], TimestampError),
+        ([0.5, 0.1, 0.7], TimestampError),
+        ([0.0, 5.0, 11.0], MediaLimitError),
+        ([0.0, 0.1, 0.2], TooShortError),
+    ],
+)
+def test_times_of_frames_that_nobody_looked_at_are_those_of_a_clip(times, error):
+    picture = np.full((64, 64, 3), 90, np.uint8)
+    with pytest.raises(error):
+        list(read_clip([jpeg(picture, seconds) for seconds in times], MediaSettings()))
+
+
+def test_a_flood_of_frames_that_nobody_looked_at_is_thinned_and_the_camera_may_turn():
+    body = jpeg(np.full((64, 48, 3), 90, np.uint8), 0.0)[8:]
+    wide = jpeg(np.full((48, 64, 3), 90, np.uint8), 0.0)
+    flood = [struct.pack("<d", 20 + k / 8000) + body for k in range(8000)]
+    times = [seconds for _, seconds in read_clip([wide, *flood], MediaSettings())]
+    assert times[0] == 0
+    assert 28 <= len(times) <= 36
+    assert np.diff(times).min() > 0.02
+
+
+def test_a_clip_of_more_pixels_than_may_be_decoded_is_refused():
+    picture = np.full((512, 512, 3), 90, np.uint8)
+    clip = [jpeg(picture, k / 25) for k in range(20)]
+    with pytest.raises(MediaLimitError):
+        list(read_clip(clip, MediaSettings(max_decoded_megapixels=4)))

@@ -152,6 +152,14 @@ class RecordedClips:
             number += 1
         return number
 
+    def count(self, subject: str, session: int) -> int:
+        """Takes that the manifest has of somebody in one session.
+
+        Args:
+            subject: name of the person. session: its number.
+        """
+        return sum((record.subject, record.session) == (subject, session) for record in self._records)
+
     def keep(self, motion: PlannedMotion) -> ClipRecord:
         """Give the draft its place and its row in the manifest.
 

@@ -48,6 +48,8 @@ TOKEN_BYTES = 32
 MOST_HOOKS = 20
 """Results that one worker sends at a time."""
 GONE = "The address of this session is unknown, was opened already or has expired; the site must make a new session."
+SITTING = "sitting"
+"""What a study keeps in `detail`: the number of the session in its manifest, which is no part of a result."""
 UNKNOWN = "There is no such session of this key; it may have been cleared up. Make a new one."
 UNKNOWN_CODE = "The code is unknown, used or expired, or of another session; begin a new session."
 
@@ -387,7 +389,7 @@ class Sessions:
             frame_origin=row["frame_origin"],
             tries=row["tries"],
             reason=row["reason"],
-            detail=json.loads(row["detail"]),
+            detail={name: value for name, value in json.loads(row["detail"]).items() if name != SITTING},
             ended=row["ended"] or 0.0,
         )
 

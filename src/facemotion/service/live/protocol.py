@@ -47,8 +47,6 @@ class StudyHello(FromClient):
     nonce: str = Field(max_length=256, pattern=r"^[\x00-\x7f]*$", description="From pageNonce, for a study.")
     purpose: Literal["study"] = Field(description="Takes of one motion are recorded and kept.")
     consent: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the text that the user agreed to.")
-    kept: int = Field(0, ge=0, le=100_000, description="Takes of this study that were kept before.")
-    sitting: int = Field(0, ge=0, le=1_000_000_000, description="As the last StudyTake says; 0 for a new one.")
 
 
 class Go(FromClient):
@@ -106,20 +104,19 @@ class StudyTake(Message):
     motion: str = Field(description="Name of the motion; empty where all takes are kept.")
     take: int = Field(description="Number of its next take, from 1.")
     takes: int = Field(description="How many takes of each motion there are.")
-    kept: int = Field(description="Takes of the study that were kept so far.")
+    kept: int = Field(description="Takes that this session kept so far.")
     of: int = Field(description="All takes of the study.")
-    sitting: int = Field(description="Number of the session in the manifest; 0 before the first take.")
 
     @classmethod
-    def of_progress(cls, progress: Progress, sitting: int) -> StudyTake:
+    def of_progress(cls, progress: Progress) -> StudyTake:
         """Where somebody is in a study.
 
         Args:
-            progress: of theirs. sitting: number of the session in the manifest.
+            progress: of theirs.
         """
         motion, takes = progress.motion, progress.motions[0].takes
         name = motion.motion if motion else ""
-        return cls(motion=name, take=progress.take, takes=takes, kept=progress.kept, of=progress.of, sitting=sitting)
+        return cls(motion=name, take=progress.take, takes=takes, kept=progress.kept, of=progress.of)
 
 
 class LiveVerdict(Message):

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -233,7 +232,7 @@ class SocketSession:
 
     async def _study(self, caller: Caller, hello: StudyHello, ticket: Ticket) -> None:
         """Takes of one motion, each kept before the next one begins; for another motion there is another socket."""
-        studies, kept, sitting = self._context.studies, 0, hello.sitting
+        studies, kept = self._context.studies, 0
         media = self._context.operations.verifier.settings.media
 
         async def note(outcome: str) -> None:
@@ -241,11 +240,11 @@ class SocketSession:
 
         try:
             clip = self._clip = WholeClip(self._context.settings.limits.body_mebibytes)
-            progress = await self._run(lambda: studies.begin(hello.user, hello.consent, hello.kept))
+            progress = await self._run(lambda: studies.begin(hello.user, hello.consent, ticket.session))
             motion, asked = progress.motion, -1
             while motion is not None and progress.motion is motion:
                 if asked != progress.kept:  # a Problem asks for the same take again
-                    await self._send(StudyTake.of_progress(progress, sitting))
+                    await self._send(StudyTake.of_progress(progress))
                 asked = progress.kept
                 recorder, _ = await self._take()
                 try:
@@ -253,14 +252,13 @@ class SocketSession:
                 except AcquisitionError as error:
                     await self._send(problem_of(error))
                     continue
-                keep = partial(studies.keep, motion, sitting, read_clip(clip.messages, media))
-                sitting, kept = await run_in_threadpool(keep), kept + 1
-                progress = replace(progress, kept=progress.kept + 1)
+                keep = partial(studies.keep, progress, ticket.session, read_clip(clip.messages, media))
+                progress, kept = await run_in_threadpool(keep), kept + 1
         except (Exception, asyncio.CancelledError) as error:
             await note("cut off" if isinstance(error, CUT_OFF) else outcome_of(error))
             raise
         await note("part" if progress.motion else "done")
-        await self._send(StudyTake.of_progress(progress, sitting))
+        await self._send(StudyTake.of_progress(progress))
 
     async def _take(self) -> tuple[Recorder, Done | Store]:
         """One take: read and look at frames side by side until the client ends it."""

@@ -14,7 +14,7 @@ import { FAULTS, WORDS } from "./strings.js";
  * @typedef {{takes: 1, dropped: number}} FirstTake
  * @typedef {{match: boolean, score: number, threshold: number, curves: [number[], number[]], pairs: [number, number, number][]}} Comparison
  * @typedef {{error: string, message: string, retry_seconds: number | null}} Problem
- * @typedef {{motion: string, take: number, takes: number, kept: number, of: number, sitting: number}} StudyTake
+ * @typedef {{motion: string, take: number, takes: number, kept: number, of: number}} StudyTake
  * @typedef {LiveVerdict | StudyTake | TakeLimits | TakeKept | TakeRefused | LiveEnrolled | FirstTake | Comparison} Answer
  */
 

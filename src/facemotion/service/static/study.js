@@ -6,7 +6,6 @@ import { WORDS } from "./strings.js";
 import { visitNonce } from "./visit.js";
 
 const READING = 2500; // ms to read which motion is asked for
-const progress = { of: "", kept: 0, sitting: 0 }; // takes that were kept while this page is open, and whose
 
 /**
  * Record what is left of a study.
@@ -15,23 +14,23 @@ const progress = { of: "", kept: 0, sitting: 0 }; // takes that were kept while 
  * @returns {Promise<number>} how many takes are kept
  */
 export async function recordStudy(camera, stage, signal, visit) {
-  if (progress.of !== visit.token) Object.assign(progress, { of: visit.token, kept: 0, sitting: 0 });
-  while (await recordMotion(camera, stage, signal, visit));
-  return progress.kept;
+  for (;;) {
+    const { kept, motion } = await recordMotion(camera, stage, signal, visit);
+    if (!motion) return kept;
+  }
 }
 
 /**
  * All takes of one motion.
  * @param {import("./camera.js").Camera} camera @param {import("./stage.js").Stage} stage @param {AbortSignal} signal
  * @param {import("./visit.js").PageSession} visit
- * @returns {Promise<boolean>} whether another one follows
+ * @returns {Promise<import("./link.js").StudyTake>} what follows
  */
 async function recordMotion(camera, stage, signal, visit) {
   const session = new Session(camera, stage, signal);
   try {
-    const { kept, sitting } = progress;
     let next = /** @type {import("./link.js").StudyTake} */ (await session.open({
-      user: visit.user, nonce: await visitNonce(visit), purpose: "study", consent: visit.consent_sha256, kept, sitting,
+      user: visit.user, nonce: await visitNonce(visit), purpose: "study", consent: visit.consent_sha256,
     }));
     const { motion } = next;
     let note = "";
@@ -45,9 +44,8 @@ async function recordMotion(camera, stage, signal, visit) {
         continue;
       }
       note = "";
-      Object.assign(progress, { kept: next.kept, sitting: next.sitting });
     }
-    return Boolean(next.motion);
+    return next;
   } finally {
     session.close();
   }
