@@ -75,7 +75,7 @@ def test_train_then_evaluate(world: Path) -> None:
 
 
 def test_a_training_that_stopped_in_time_says_so_and_has_ended(world: Path, tmp_path: Path) -> None:
-    stopping = {"stopping.people": 0.5, "stopping.every": 1, "stopping.patience": 1}
+    stopping = {"stopping.every": 1, "stopping.patience": 1, "stopping.people": 0.5}
     nothing_gained = {"sources.0.split": "", "optimiser.steps": 30, "optimiser.learning_rate": 1e-7}
     config = save(tiny(world), tmp_path / "watched.toml", stopping | nothing_gained)
     told = run("train", "encoder", config, "--run", tmp_path / "run")

@@ -170,7 +170,7 @@ def test_whoever_makes_other_motions_in_a_second_sitting_has_no_pair_of_two_to_t
 def test_tables_say_how_long_each_run_was_trained_where_people_are_watched(
     settings: TableSettings, tmp_path: Path
 ) -> None:
-    watching = {"recipe.stopping.people": 0.5, "recipe.stopping.every": 1, "recipe.stopping.patience": 1}
+    watching = {"recipe.stopping.every": 1, "recipe.stopping.patience": 1, "recipe.stopping.people": 0.5}
     out = tmp_path / "out"
     told = json.loads(tables(changed(settings, watching), out, "--only", MAIN, "--json"))
     [row] = told["stopped"]
