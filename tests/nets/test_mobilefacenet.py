@@ -1,4 +1,4 @@
-"""MobileFaceNet against the published counts."""
+"""MobileFaceNet against the published counts, and what it has in common with MobileViT."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from facemotion.nets.mobilefacenet import ChannelPReLU, MobileFaceNet, multiply_adds
+from facemotion.nets.mobilevit import MobileViT
 
 
 def test_parameters_and_multiply_adds_are_the_published_ones():
@@ -14,11 +15,12 @@ def test_parameters_and_multiply_adds_are_the_published_ones():
     assert multiply_adds(network) == pytest.approx(221e6, rel=0.01)
 
 
-def test_shapes():
-    network = MobileFaceNet(7).eval()
+@pytest.mark.parametrize(("kind", "features"), [(MobileFaceNet, 512), (MobileViT, 320)])
+def test_shapes(kind, features):
+    network = kind(7).eval()
     faces = torch.rand(2, 3, 112, 112)
     with torch.inference_mode():
-        assert network.features(faces).shape == (2, 512)
+        assert network.features(faces).shape == (2, features)
         assert network(faces).shape == (2, 7)
         # The global convolution sees where a feature stands; average pooling wouldn't.
         assert not torch.allclose(network.features(faces), network.features(faces.flip(-1)), atol=1e-3)
@@ -33,8 +35,9 @@ def test_narrow_versions_are_smaller(width, features):
         assert narrow.eval()(torch.zeros(1, 3, 112, 112)).shape == (1, 136)
 
 
-def test_gradients_reach_every_parameter():
-    network = MobileFaceNet(136, 0.25)
+@pytest.mark.parametrize("kind", [MobileFaceNet, MobileViT])
+def test_gradients_reach_every_parameter(kind):
+    network = kind(136, 0.25)
     network(torch.rand(4, 3, 112, 112)).square().mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
 

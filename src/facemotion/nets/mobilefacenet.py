@@ -6,6 +6,8 @@ the spatial feature extractor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -61,8 +63,48 @@ class Bottleneck(nn.Module):
         return x + y if self.residual else y
 
 
-class MobileFaceNet(nn.Module):
-    """The network for 112 x 112 faces.
+class FaceNet(nn.Module):
+    """A network for 112 x 112 faces: a stem, blocks that end in a map of 7 x 7, MobileFaceNet's global depthwise
+    convolution over it, which knows where in the face something is, and a linear head.
+
+    Attributes:
+        dimension: number of features.
+    """
+
+    stem: nn.Module
+
+    def _end(self, blocks: Sequence[nn.Module], channels: int, dimension: int, outputs: int) -> None:
+        """Add what comes after the stem, and draw the weights.
+
+        Args:
+            blocks: the trunk, which gives (B, channels, 7, 7).
+            channels: of its output.
+            dimension: number of features.
+            outputs: length of the head's output.
+        """
+        self.trunk = nn.Sequential(*blocks)
+        self.dimension = dimension
+        self.spread = ConvBlock(channels, dimension)
+        self.pool = ConvBlock(dimension, dimension, 7, groups=dimension, linear=True)
+        self.head = nn.Linear(dimension, outputs)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)  # by fan-in: right for depthwise convolutions too
+
+    def features(self, faces: Tensor) -> Tensor:
+        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, dimension), the flattened global depthwise output."""
+        # Centred here, so that every caller, and the exported file, takes plain [0, 1].
+        x = self.spread(self.trunk(self.stem(faces * 2 - 1)))
+        return torch.flatten(self.pool(x), 1)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, outputs)."""
+        output: Tensor = self.head(self.features(faces))
+        return output
+
+
+class MobileFaceNet(FaceNet):
+    """The network of the reference.
 
     Args:
         outputs: length of the output, 136 for the 68 landmarks, 7 for emotions.
@@ -82,25 +124,7 @@ class MobileFaceNet(nn.Module):
             for _ in range(repetitions):
                 blocks.append(Bottleneck(channels, scaled(wide), scaled(narrow), stride))
                 channels = scaled(narrow)
-        self.trunk = nn.Sequential(*blocks)
-        self.dimension = scaled(FEATURES)
-        self.spread = ConvBlock(channels, self.dimension)
-        self.pool = ConvBlock(self.dimension, self.dimension, 7, groups=self.dimension, linear=True)
-        self.head = nn.Linear(self.dimension, outputs)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)  # by fan-in: right for depthwise convolutions too
-
-    def features(self, faces: Tensor) -> Tensor:
-        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, 512 x width), the flattened global depthwise output."""
-        # Centred here, so that every caller, and the exported file, takes plain [0, 1].
-        x = self.spread(self.trunk(self.stem(faces * 2 - 1)))
-        return torch.flatten(self.pool(x), 1)
-
-    def forward(self, faces: Tensor) -> Tensor:
-        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, outputs)."""
-        output: Tensor = self.head(self.features(faces))
-        return output
+        self._end(blocks, channels, scaled(FEATURES), outputs)
 
 
 def multiply_adds(network: nn.Module, size: int = 112) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from facemotion.nets.blocks import TransformerLayer
-from facemotion.nets.mobilefacenet import Bottleneck, ConvBlock
+from facemotion.nets.mobilefacenet import Bottleneck, ConvBlock, FaceNet
 
 # (channels, stride, repetitions) of the bottlenecks before the first attention; then (channels, stride, width of
 # attention, its layers, side of a patch in pixels of the map) of each stage with attention.
@@ -50,8 +50,8 @@ class PatchAttention(nn.Module):
         return joined
 
 
-class MobileViT(nn.Module):
-    """The network for 112 x 112 faces, with the interface of `MobileFaceNet`.
+class MobileViT(FaceNet):
+    """The network of the reference, changed as told above.
 
     Args:
         outputs: length of the output, 136 for the 68 landmarks, 7 for emotions.
@@ -61,8 +61,8 @@ class MobileViT(nn.Module):
     def __init__(self, outputs: int = 136, width: float = 1.0) -> None:
         super().__init__()
 
-        def scaled(channels: int, least: int = 8) -> int:
-            return max(least, round(channels * width))
+        def scaled(channels: int) -> int:
+            return max(8, round(channels * width))
 
         channels = scaled(16)
         self.stem = ConvBlock(3, channels, 3, 2)
@@ -75,21 +75,4 @@ class MobileViT(nn.Module):
             blocks.append(Bottleneck(channels, EXPANSION * channels, scaled(narrow), stride))
             channels = scaled(narrow)
             blocks.append(PatchAttention(channels, HEADS * max(2, round(attended * width / HEADS)), layers, patch))
-        self.trunk = nn.Sequential(*blocks)
-        self.dimension = scaled(FEATURES)
-        self.spread = ConvBlock(channels, self.dimension)
-        self.pool = ConvBlock(self.dimension, self.dimension, 7, groups=self.dimension, linear=True)
-        self.head = nn.Linear(self.dimension, outputs)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-
-    def features(self, faces: Tensor) -> Tensor:
-        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, 320 x width)."""
-        x = self.spread(self.trunk(self.stem(faces * 2 - 1)))
-        return torch.flatten(self.pool(x), 1)
-
-    def forward(self, faces: Tensor) -> Tensor:
-        """Faces (B, 3, 112, 112) float32 RGB in [0, 1] -> (B, outputs)."""
-        output: Tensor = self.head(self.features(faces))
-        return output
+        self._end(blocks, channels, scaled(FEATURES), outputs)

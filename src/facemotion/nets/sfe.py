@@ -11,7 +11,7 @@ from facemotion.nets.mobilevit import MobileViT
 LANDMARKS = 136
 EMOTIONS = 7
 TASKS = ("landmarks", "emotions", "both")
-TRUNKS: dict[str, type[MobileFaceNet] | type[MobileViT]] = {"mobilefacenet": MobileFaceNet, "mobilevit": MobileViT}
+TRUNKS: dict[str, type[MobileFaceNet | MobileViT]] = {"mobilefacenet": MobileFaceNet, "mobilevit": MobileViT}
 
 
 class SpatialExtractor(nn.Module):
