@@ -46,8 +46,6 @@ def units(packet: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 def with_hidden_frames(count: int) -> bytes:
     """A film in AV1 one packet of which holds a frame that is never shown so many times."""
-    if "libsvtav1" not in av.codecs_available:
-        pytest.skip("this FFmpeg writes no AV1")
     with av.open(io.BytesIO(encode(drifting(40), "matroska", "libsvtav1", options=AV1))) as source:
         packets = [bytes(packet) for packet in source.demux(video=0) if packet.size]
     for number, packet in enumerate(packets):
@@ -60,7 +58,7 @@ def with_hidden_frames(count: int) -> bytes:
             packets[number] = packet.replace(hidden[-1], hidden[-1] * count, 1)
             break
     else:
-        pytest.skip("this encoder hides no frame")
+        raise AssertionError("the encoder hid no frame")
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as target:
         stream = target.add_stream("libsvtav1", rate=25, options=AV1)
@@ -86,8 +84,6 @@ def test_frames_that_are_never_shown_count_before_they_are_decoded():
 
 @pytest.mark.parametrize("codec", ["libvpx-vp9", "libsvtav1"])
 def test_packets_that_are_taken_apart_give_every_frame_at_its_time(codec):
-    if codec not in av.codecs_available:
-        pytest.skip(f"this FFmpeg writes no {codec}")
     options = AV1 if codec == "libsvtav1" else {"auto-alt-ref": "1", "lag-in-frames": "12", "deadline": "realtime"}
     film = drifting(40)
     clip = load_clip(encode(film, "matroska", codec, options=options), MediaSettings(min_seconds=0.1))
