@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import h11
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -20,6 +19,9 @@ from facemotion.service.guard.limits import FAIR_LEAD, IN_SESSION, RETRY_SECONDS
 from facemotion.service.http.responses import respond
 from facemotion.service.problems import problem_of
 from facemotion.service.settings import LimitSettings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 UNREAD_SECONDS = 30.0
 """A client that takes none of its answer for so long is cut off."""
