@@ -24,7 +24,7 @@ from facemotion.errors import (
 from facemotion.service import migrate
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts, Ticket
-from facemotion.service.guard.auth import ApiKeys, Caller
+from facemotion.service.guard.auth import KEYLESS, ApiKeys, Caller
 from facemotion.service.guard.sessions import Sessions
 from facemotion.service.settings import AttemptSettings, SessionSettings
 from facemotion.service.sql_tables import metadata
@@ -90,12 +90,45 @@ def test_no_user_has_more_open_nonces_and_sessions_than_the_settings_let_however
                     attempts.issue("alice", "verify", "k")
                 else:
                     sessions.make(door, "alice", "verify", "", "", "")
-            except RateError as error:
-                refused.append("nonces" if "nonces" in str(error) else "sessions")
+            except RateError:
+                refused.append("nonces" if number % 2 else "sessions")
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(ask, range(24)))
     assert {what: 12 - refused.count(what) for what in ("nonces", "sessions")} == {"nonces": 3, "sessions": 3}
+
+
+def test_a_key_that_hoards_a_users_nonces_and_sessions_keeps_neither_other_keys_nor_their_sessions_out(store_url):
+    with migrate.open_served(store_url) as store:
+        attempts = Attempts(store.database, AttemptSettings(open_nonces=2))
+        sessions = Sessions(store.database, SessionSettings(open_sessions=2), attempts)
+        site, hoarder = KEYLESS, Caller("hoarder", "hoarder", "enrol")
+        _, address = sessions.make(site, "alice", "verify", "", "", "")
+        _, page = sessions.open(address)
+        for _ in range(2):
+            attempts.issue("alice", "verify", hoarder.key_id)
+            sessions.make(hoarder, "alice", "verify", "", "", "")
+        with pytest.raises(RateError):
+            attempts.issue("alice", "verify", hoarder.key_id)
+        with pytest.raises(RateError):
+            sessions.make(hoarder, "alice", "verify", "", "", "")
+        attempts.issue("alice", "verify", site.key_id)
+        sessions.make(site, "alice", "verify", "", "", "")
+        first, _ = sessions.nonce(page)
+        latest = [sessions.nonce(page)[0] for _ in range(3)][-1]  # a session has one: nobody hoards by its page
+        with pytest.raises(NonceError):
+            attempts.begin("alice", "verify", None, first)
+        assert attempts.begin("alice", "verify", None, latest).session
+
+
+def test_all_keys_together_have_ten_times_the_nonces_of_one(store_url):
+    with migrate.open_database(store_url) as database:
+        attempts = Attempts(database, AttemptSettings(open_nonces=1))
+        for number in range(10):
+            attempts.issue("alice", "verify", f"k{number}")
+        with pytest.raises(RateError):
+            attempts.issue("alice", "verify", "another")
+        attempts.issue("bob", "verify", "another")
 
 
 def test_an_unlocked_user_has_no_failures(attempts):

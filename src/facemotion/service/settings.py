@@ -86,7 +86,7 @@ class AttemptSettings:
     """Nonces and the lock that failures close."""
 
     nonce_seconds: float = option(120.0, "a nonce is good for", unit="s", minimum=1, maximum=86400)
-    open_nonces: int = option(20, "unused nonces of one user at a time; more get 429", minimum=1, maximum=10000)
+    open_nonces: int = option(20, "unused nonces that a key has of one user; more get 429", minimum=1, maximum=10000)
     free_failures: int = option(5, "failures before the first wait", minimum=1, maximum=1000)
     wait_seconds: float = option(30.0, "first wait; it doubles with every further failure", unit="s", minimum=0.01)
     longest_wait_seconds: float = option(3600.0, "no wait is longer", unit="s", minimum=0.01)
@@ -198,7 +198,7 @@ class SessionSettings:
     frame_origins: tuple[str, ...] = option((), "origins that may frame the page, such as https://shop.example.com")
     session_seconds: float = option(600.0, "a session is good for", unit="s", minimum=1, maximum=86400)
     tries: int = option(3, "rejected verifications after which a session ends", minimum=1, maximum=100)
-    open_sessions: int = option(20, "unfinished sessions of one user at a time; more get 429", minimum=1, maximum=10000)
+    open_sessions: int = option(20, "unfinished sessions a key has of one user; more get 429", minimum=1, maximum=10000)
     code_seconds: float = option(120.0, "a code is good for", unit="s", minimum=1, maximum=3600)
     result_seconds: float = option(
         3600.0, "a session is kept after its end, or after it expired", unit="s", minimum=1, maximum=30 * 86400

@@ -32,6 +32,9 @@ Purpose = Literal["verify", "enrol", "enrol-again", "study"]
 """A nonce to enrol is good for a new user alone: whoever is enrolled stays as they are unless that was asked for."""
 PROOF: Literal["proof"] = "proof"
 """Stands in the place of a purpose where a nonce was used up and is a proof by now (`proofs.py`)."""
+HOLDERS = 10
+"""Keys that may have as many unused nonces and sessions of one user as the settings give to one key. So no key alone
+keeps the others out, and all of them together fill no table."""
 NONCE_BYTES = 24
 CHARGE_BYTES = 16
 UNDER_WAY_SECONDS = 3600.0
@@ -105,7 +108,8 @@ class Attempts:
             user, purpose, key_id: for whom and what, and who asks for it.
             session: id of the session that the attempt belongs to; "" for none.
         Raises:
-            RateError: the user has too many unused ones.
+            RateError: the key has too many unused ones of the user, or all keys together have. A session has one: the
+                newest, so that whoever began one takes none from the others.
             LockedError: attempts of that user are locked; only for the purpose "verify".
         """
         nonce, now = secrets.token_urlsafe(NONCE_BYTES), time.time()
@@ -121,12 +125,11 @@ class Attempts:
 
     def _give(self, connection: Connection, row: dict[str, Any], nonce: str, now: float) -> None:
         of_user = (nonces.c.user == row["user"]) & (nonces.c.purpose != PROOF)
-        held = connection.scalar(select(func.count()).select_from(nonces).where(of_user)) or 0
-        if held >= self._settings.open_nonces:
-            raise RateError(
-                f"This user has {held} unused nonces; use one, or wait {self._settings.nonce_seconds:g} s.",
-                retry_seconds=self._settings.nonce_seconds,
-            )
+        if row["session"]:
+            connection.execute(delete(nonces).where(of_user & (nonces.c.session == row["session"])))
+        else:
+            here, of_key = of_user & nonces.c.session.is_(None), nonces.c.key_id == row["key_id"]
+            refuse_hoard(connection, here, of_key, self._settings.open_nonces, self._settings.nonce_seconds)
         expires = now + self._settings.nonce_seconds
         self._database.sealer.write(connection, nonces, row | {"digest": secret_digest(nonce), "expires": expires})
 
@@ -323,6 +326,28 @@ class Attempts:
         charge = secrets.token_hex(CHARGE_BYTES)
         connection.execute(insert(charges).values(id=charge, user=user, at=now))
         return replace(ticket, charge=charge, charged=now, before=before or 0.0)
+
+
+def refuse_hoard(
+    connection: Connection, of_user: ColumnElement[bool], of_key: ColumnElement[bool], most: int, seconds: float
+) -> None:
+    """Let no key have too many unused nonces, or unfinished sessions, of a user.
+
+    Args:
+        connection: of a transaction that holds the user.
+        of_user: the user's rows that count. of_key: which of them are those of the key that asks for another one.
+        most: rows that one key may have; all keys together may have HOLDERS times as many.
+        seconds: how long a row counts.
+    Raises:
+        RateError: there are as many.
+    """
+    for here, bound in ((of_user & of_key, most), (of_user, most * HOLDERS)):
+        held = connection.scalar(select(func.count()).where(here)) or 0
+        if held >= bound:
+            raise RateError(
+                f"There are {held} unused nonces or sessions of this user; use one, or wait {seconds:g} s.",
+                retry_seconds=seconds,
+            )
 
 
 def _unknown_nonce() -> NonceError:

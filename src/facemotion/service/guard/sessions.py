@@ -21,18 +21,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select
 
 from facemotion.errors import (
     CodeError,
     LockedError,
-    RateError,
     ReturnAddressError,
     RightsError,
     SessionError,
 )
 from facemotion.service.guard import audit
-from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose
+from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose, refuse_hoard
 from facemotion.service.guard.auth import ApiKeys, Caller
 from facemotion.service.settings import SessionSettings
 from facemotion.service.sql_tables import secret_digest
@@ -129,7 +128,7 @@ class Sessions:
             its id, and the secret that its address takes.
         Raises:
             ReturnAddressError: the settings don't list the address or the origin.
-            RateError: the user has too many unfinished ones.
+            RateError: the key has too many unfinished ones of the user, or all keys together have.
             RightsError: a caller without a key wants an enrolled user's motion to be replaced, or clips to be kept.
         """
         if return_to and return_to not in self._settings.return_addresses:
@@ -163,12 +162,8 @@ class Sessions:
         with self._database.write() as connection:
             hold_user(connection, user)  # so that several at once are counted one after the other
             here = (table.c.user == user) & table.c.ended.is_(None) & ~self._stale(now)
-            held = connection.scalar(select(func.count()).select_from(table).where(here)) or 0
-            if held >= self._settings.open_sessions:
-                raise RateError(
-                    f"This user has {held} unfinished sessions; use one, or wait.",
-                    retry_seconds=self._settings.session_seconds,
-                )
+            settings, mine = self._settings, table.c.key_id == caller.key_id
+            refuse_hoard(connection, here, mine, settings.open_sessions, settings.session_seconds)
             self._database.sealer.write(connection, table, row)
             self._audit(caller.label, user, "made", {"session": row["id"], "purpose": purpose})
         return str(row["id"]), token
