@@ -77,14 +77,21 @@ LONG_FIXTURES = {"server", "visit", "postgres", "assets_folder", "data_folder", 
 leaves out the tests that need one."""
 
 
+SHARED_FIXTURES = {"data_folder", "published_assets", "captures_folder"}
+"""What no clone holds: recordings of people, and what was published elsewhere."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `long` what needs a fixture of LONG_FIXTURES, so that no test of that kind can be forgotten, and put the
-    rooms of FIRST before the others."""
+    """Mark as `long` what needs a fixture of LONG_FIXTURES, and as `shared` what needs one of SHARED_FIXTURES, so that
+    no test of that kind can be forgotten, and put the rooms of FIRST before the others."""
     for item in items:
+        fixtures = {*getattr(item, "fixturenames", ())}
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if LONG_FIXTURES & {*getattr(item, "fixturenames", ())} or "postgresql" in map(str, given):
+        if LONG_FIXTURES & fixtures or "postgresql" in map(str, given):
             item.add_marker(pytest.mark.long)
+        if SHARED_FIXTURES & fixtures:
+            item.add_marker(pytest.mark.shared)
     order = {room: number for number, room in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(_room(item.nodeid), len(FIRST)))
 

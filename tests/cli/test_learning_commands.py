@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.settings_by_code import save
 from typer.testing import CliRunner
 
@@ -278,23 +280,30 @@ def test_nothing_is_extracted_from_a_bad_manifest(world: Path, tmp_path: Path) -
         run("features", tmp_path / "bad.csv", "--cache", tmp_path / "features")
 
 
-@pytest.mark.shared
-def test_recordings_without_a_second_take_can_be_extracted(data_folder: Path, tmp_path: Path) -> None:
-    every = read_manifest(data_folder / "grid_s1" / "manifest.csv").records
-    (tmp_path / every[0].path).parent.mkdir(parents=True)
-    (tmp_path / every[0].path).write_bytes((data_folder / "grid_s1" / every[0].path).read_bytes())
-    write_manifest(tmp_path / "manifest.csv", every[:1])
+@pytest.fixture
+def films(
+    talking: Callable[..., NDArray[np.uint8]], encode: Callable[..., bytes], tmp_path: Path
+) -> tuple[Path, list[ClipRecord]]:
+    """A folder of films, and their rows: two takes of each of two words that a drawn face says. It has no manifest."""
+    records = []
+    for word, gapes in (("ooh", (14, 13)), ("eh", (9, 8))):
+        for take, gape in enumerate(gapes):
+            record = ClipRecord(f"ann/{word}-{take}.mp4", "ann", f"ann-{word}", ClipKind.LIP, take, 1)
+            (tmp_path / "ann").mkdir(exist_ok=True)
+            (tmp_path / record.path).write_bytes(encode(talking(15, gape, 240), np.arange(15) / 12.5))
+            records.append(record)
+    return tmp_path, records
+
+
+def test_recordings_without_a_second_take_can_be_extracted(films: tuple[Path, list[ClipRecord]]) -> None:
+    tmp_path, records = films
+    write_manifest(tmp_path / "manifest.csv", records[:1])
     told = json.loads(run("features", tmp_path / "manifest.csv", "--cache", tmp_path / "features", "--json"))
     assert (told["clips"], told["failures"]) == (1, {})
 
 
-@pytest.mark.shared
-def test_real_clips_from_manifest_to_failures(data_folder: Path, world: Path, tmp_path: Path) -> None:
-    every = read_manifest(data_folder / "grid_s1" / "manifest.csv").records
-    records = [r for r in every if r.motion in ("bin_blue_by", "set_red_with") and r.repetition < 2]
-    for record in records:
-        (tmp_path / record.path).parent.mkdir(exist_ok=True)
-        (tmp_path / record.path).write_bytes((data_folder / "grid_s1" / record.path).read_bytes())
+def test_films_from_manifest_to_failures(films: tuple[Path, list[ClipRecord]], world: Path) -> None:
+    tmp_path, records = films
     manifest, cache = tmp_path / "manifest.csv", tmp_path / "features"
     write_manifest(manifest, records)
     with pytest.raises(ManifestError, match="no clip of kind facial"):

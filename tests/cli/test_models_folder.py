@@ -102,7 +102,6 @@ def test_tables_open_a_model_of_the_configured_folder(recipe: TrainingSettings, 
     assert [row["run"] for row in found["features"]] == ["landmarks"]
 
 
-@pytest.mark.shared
 def test_synth_extracts_with_a_model_of_the_configured_folder(
     models: Models, assets_folder: Path, fits: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

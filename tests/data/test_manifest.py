@@ -182,7 +182,6 @@ def test_subjects_and_motions_are_left_out_by_name(tmp_path):
         manifest.leave_out(subjects=["anna"], motions=["a"])
 
 
-@pytest.mark.shared
 def test_where_a_motion_lies_in_its_recording_is_read_back(tmp_path: Path) -> None:
     marked = replace(take("s1", "wink", 0), span=(0.5, 1.75))
     path = tmp_path / "manifest.csv"

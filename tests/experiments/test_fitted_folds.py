@@ -44,7 +44,6 @@ def record(folder: Path, cache: FeatureCache, size: int, seed: int) -> list[Feat
     return sequences
 
 
-@pytest.mark.shared
 def test_evaluate_of_a_fold_says_whom_its_response_was_fitted_on(
     assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

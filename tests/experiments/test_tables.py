@@ -92,7 +92,6 @@ def run(*arguments: object) -> str:
     return result.stdout
 
 
-@pytest.mark.shared
 def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told = json.loads(tables(settings, out, "--json"))
@@ -166,7 +165,6 @@ def test_whoever_makes_other_motions_in_a_second_sitting_has_no_pair_of_two_to_t
     assert row["sittings"] == {}  # and one sitting has no two takes
 
 
-@pytest.mark.shared
 def test_tables_say_how_long_each_run_was_trained_where_people_are_watched(
     settings: TableSettings, tmp_path: Path
 ) -> None:
@@ -185,7 +183,6 @@ def test_tables_say_how_long_each_run_was_trained_where_people_are_watched(
     assert json.loads(tables(changed(settings, watching), out, "--only", MAIN, "--json")) == told
 
 
-@pytest.mark.shared
 def test_clips_of_another_set_are_refused_before_anything_is_trained(settings: TableSettings, tmp_path: Path) -> None:
     folder = tmp_path / "others"
     folder.mkdir()
@@ -200,7 +197,6 @@ def test_clips_of_another_set_are_refused_before_anything_is_trained(settings: T
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.shared
 def test_what_a_set_has_no_clips_for_is_left_out(people: Path, settings: TableSettings) -> None:
     manifest, runs = read_manifest(people / "manifest.csv"), plan_runs(settings, Models.shipped())
     assert choose_runs(runs, manifest) == runs
@@ -212,14 +208,12 @@ def test_what_a_set_has_no_clips_for_is_left_out(people: Path, settings: TableSe
         choose_runs([run for run in runs if run.tested == (ClipKind.LIP,)], manifest.select(kinds=(ClipKind.FACIAL,)))
 
 
-@pytest.mark.shared
 def test_one_run_after_the_other_fills_the_tables(settings: TableSettings, tmp_path: Path) -> None:
     tables(settings, tmp_path / "out", "--only", "landmarks", "--json")
     told = json.loads(tables(settings, tmp_path / "out", "--only", "mesh", "--json"))
     assert [row["run"] for row in told["features"]] == ["landmarks", "mesh"]
 
 
-@pytest.mark.shared
 def test_figures_of_other_folds_or_other_clips_are_not_taken_up(
     people: Path, settings: TableSettings, tmp_path: Path
 ) -> None:
@@ -249,7 +243,6 @@ def test_figures_of_other_folds_or_other_clips_are_not_taken_up(
         clip.write_text(records[0].path)
 
 
-@pytest.mark.shared
 @pytest.mark.parametrize("other", ["manifest", "split", "further source"])
 def test_recipes_are_compared_on_the_same_clips(
     people: Path, settings: TableSettings, tmp_path: Path, other: str
@@ -264,13 +257,11 @@ def test_recipes_are_compared_on_the_same_clips(
         tables(changed(settings, {"ours.0.sources": sources}), tmp_path / "out", "--only", "ours")
 
 
-@pytest.mark.shared
 def test_a_recipe_of_the_tables_begins_with_no_run(settings: TableSettings, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="can't begin with runs/subclips"):
         tables(changed(settings, {"recipe.begin": "runs/subclips"}), tmp_path / "out")
 
 
-@pytest.mark.shared
 def test_folds_side_by_side_are_the_same_folds(settings: TableSettings, tmp_path: Path) -> None:
     for jobs in (1, 2):
         tables(settings, tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")
@@ -281,7 +272,6 @@ def test_folds_side_by_side_are_the_same_folds(settings: TableSettings, tmp_path
             np.testing.assert_allclose(one["encoder"], other["encoder"], atol=1e-6)
 
 
-@pytest.mark.shared
 def test_simulated_people_are_trained_on_and_stand_in_no_table(
     settings: TableSettings, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,14 +286,12 @@ def test_simulated_people_are_trained_on_and_stand_in_no_table(
         assert np.abs(one["encoder"] - other["encoder"]).max() > 1e-3
 
 
-@pytest.mark.shared
 def test_simulated_people_have_no_features_of_another_extractor(settings: TableSettings, tmp_path: Path) -> None:
     other = changed(settings, {"recipe.simulation": SIMULATED, "landmarks": "sfe-l-landmarks"})
     with pytest.raises(DataError, match="no features of sfe-l-landmarks; leave .simulation. out"):
         tables(other, tmp_path / "out", "--only", "landmarks")
 
 
-@pytest.mark.shared
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -320,13 +308,11 @@ def test_what_can_not_be_trained_is_refused_before_anything_is(
     assert not list(tmp_path.glob("out/*"))
 
 
-@pytest.mark.shared
 def test_a_run_that_no_table_has_is_refused(settings: TableSettings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No run begins with nets; choose among sfe-e, contrastive, trimmed"):
         tables(settings, tmp_path / "out", "--only", "nets")
 
 
-@pytest.mark.shared
 def test_an_extractor_needs_features_of_the_kinds_that_its_runs_ask_about(
     people: Path, settings: TableSettings, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ import time
 import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
 import av
 import numpy as np
@@ -316,13 +315,6 @@ def test_damaged_clips_give_named_errors_or_a_clip(data, talking_frames, encode)
     except (MediaError, TooShortError):
         return
     assert clip.frames.dtype == np.uint8
-
-
-@pytest.mark.shared
-def test_real_recordings(data_folder: Path):
-    clip = load_clip(data_folder / "grid_people" / "bbaf2n.mpg")
-    assert clip.frames.shape == (75, 288, 360, 3)
-    np.testing.assert_allclose(np.diff(clip.times), 0.04, atol=1e-6)
 
 
 def test_a_title_that_is_not_utf8_is_no_obstacle(encode, talking_frames):

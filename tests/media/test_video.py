@@ -183,3 +183,23 @@ def test_reading_a_clip_starts_no_thread():
     command = [sys.executable, "-c", THREADS_AFTER_TWO_FRAMES, str(SAMPLE)]
     alone = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     assert int(subprocess.check_output(command, env=alone, text=True)) == 1
+
+
+def test_a_film_of_mpeg_1_with_sound_keeps_its_25_frames_a_second():
+    """The kind of file that the GRID corpus is published as."""
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="mpeg") as out:
+        video, sound = out.add_stream("mpeg1video", rate=25), out.add_stream("mp2", rate=44100)
+        video.width, video.height, video.pix_fmt = 360, 288, "yuv420p"
+        for number in range(75):
+            grey = np.full((288, 360, 3), 3 * number, np.uint8)
+            out.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 1764), np.int16), format="s16", layout="stereo")
+            silence.sample_rate = 44100
+            out.mux(sound.encode(silence))
+        out.mux(video.encode(None))
+        out.mux(sound.encode(None))
+    clip = load_clip(stream.getvalue())
+    assert clip.frames.shape == (75, 288, 360, 3)
+    np.testing.assert_allclose(np.diff(clip.times), 0.04, atol=1e-6)
+    np.testing.assert_allclose(clip.frames[:, 100, 100, 0], 3 * np.arange(75), atol=4)

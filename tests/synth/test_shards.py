@@ -29,7 +29,6 @@ def test_expressions_are_possible_and_named_by_shares():
     assert 40 < named < 110
 
 
-@pytest.mark.shared
 def test_a_person_becomes_a_shard(head, person, tmp_path):
     random = np.random.default_rng(1)
     shard = shoot_person(StillRenderer(head, person), "a", 3, BlazeFace(Models.shipped()), random)
@@ -48,7 +47,6 @@ def test_a_person_becomes_a_shard(head, person, tmp_path):
     assert -90 < stills.persons["a"].tone < 90
 
 
-@pytest.mark.shared
 def test_shards_resume_and_are_a_set_to_train_on(tmp_path, monkeypatch, assets, fits, fits_file):
     monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)
@@ -70,7 +68,6 @@ def test_shards_resume_and_are_a_set_to_train_on(tmp_path, monkeypatch, assets, 
     assert len(Stills(tmp_path / "whole", "train").boxes) == 4
 
 
-@pytest.mark.shared
 def test_who_is_never_detected_is_left_out(tmp_path, monkeypatch, assets, fits, fits_file):
     monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
     monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)

@@ -26,7 +26,6 @@ def performances(people: DatasetSettings) -> list[Moments]:
     return [perform(people, clip, performers[clip.record.subject])[1] for clip in make_plan(people)]
 
 
-@pytest.mark.shared
 def test_simulated_people_look_like_mesh_features(assets_folder: Path) -> None:
     records, sequences = simulate(SMALL, None, Assets(assets_folder), "front")
     assert len(records) == len(sequences) == 2 * (2 + 1 + 1) * 2
@@ -43,7 +42,6 @@ def test_simulated_people_look_like_mesh_features(assets_folder: Path) -> None:
     np.testing.assert_array_equal(sequences[3].values, again[3].values)
 
 
-@pytest.mark.shared
 def test_noise_is_one_error_of_all_points_and_one_of_each(assets_folder: Path) -> None:
     assets = Assets(assets_folder)
 
@@ -61,7 +59,6 @@ def test_noise_is_one_error_of_all_points_and_one_of_each(assets_folder: Path) -
     assert np.corrcoef(shared[1:, 0, 1], shared[:-1, 0, 1])[0, 1] > 0.4  # it comes and goes, frame by frame
 
 
-@pytest.mark.shared
 def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) -> None:
     assets, talk = (
         Assets(assets_folder),
@@ -73,7 +70,6 @@ def test_lip_movements_can_be_cut_to_where_the_lips_move(assets_folder: Path) ->
         assert other.times[-1] < one.times[-1]
 
 
-@pytest.mark.shared
 def test_people_move_as_a_response_shows_them(assets_folder: Path, tmp_path: Path) -> None:
     assets, size = Assets(assets_folder), 3 * len(POINTS)
     plain = dataclasses.replace(SMALL, noise=0.0, alignment=0.0)
@@ -115,7 +111,6 @@ def test_people_move_as_a_response_shows_them(assets_folder: Path, tmp_path: Pat
     assert np.concatenate([s.values - s.values.mean(axis=0) for s in noisy]).std() == pytest.approx(0.02, rel=0.1)
 
 
-@pytest.mark.shared
 def test_a_share_of_the_clips_responds(assets_folder: Path, tmp_path: Path) -> None:
     size = 3 * len(POINTS)
     still = np.zeros((CAUSES, size), np.float32)

@@ -176,7 +176,6 @@ mimics = 0
 """
 
 
-@pytest.mark.shared
 def test_simulated_people_are_in_no_fold_in_one_process_or_in_two(
     tmp_path: Path, assets_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
