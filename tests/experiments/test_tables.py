@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from tables_page import write_page
 from tests.settings_by_code import changed, save
 from typer.testing import CliRunner
 
@@ -179,8 +182,27 @@ def test_tables_say_how_long_each_run_was_trained_where_people_are_watched(
     assert 0 <= row["best"] <= 1
     page = (out / "tables.md").read_text()
     assert "How long each was trained" in page
+    (cost,) = told["cost"]
+    assert cost["run"] == MAIN
+    assert all(0 < seconds < 600 for seconds in cost["cpu_seconds"])
+    assert f"| {MAIN} | {statistics.median(cost['cpu_seconds']) / 60:.1f} |" in page
+    assert "| lips | lip | not trained |  |  |  |  |  | 0.819 | 0.742 |" in page  # the paper's row, for all that
+    write_page(out, tmp_path / "results" / "page.md")
+    shown = (tmp_path / "results" / "page.md").read_text()
+    assert f"| {MAIN} | {row_of(told)} |" in shown
+    assert "20 principal components of the features (layers: 1, heads: 7" in shown
+    assert f"| {MAIN} | facial | {row_of(told)[:5]} | 0.400 | 0.405 | 0.158 |" in shown  # beside version 1
+    picture = (tmp_path / "images" / "results" / "page.svg").read_text()
+    assert "../images/results/page.svg" in shown
+    assert picture.count("<use ") > 2  # a mark at the best look of each fold
     # Read again from what the folds keep, the figures are the same.
     assert json.loads(tables(changed(settings, watching), out, "--only", MAIN, "--json")) == told
+
+
+def row_of(tables: dict[str, Any]) -> str:
+    """The first cell of the main row's figures on a page."""
+    mean, deviation = (tables["table 1"][0]["within-subject"][name] for name in ("mean", "deviation"))
+    return f"{mean['average_precision']:.3f} ± {deviation['average_precision']:.3f}"
 
 
 def test_clips_of_another_set_are_refused_before_anything_is_trained(settings: TableSettings, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from facemotion.types import FloatArray
 
 SCORES = "scores"  # in the file, of a system without vectors
 LOOKS = "looks"
+SECONDS = "seconds"
+KEPT_ABOUT = ("places", "clips", LOOKS, SECONDS)  # in the file; whatever else is there are vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +32,14 @@ class HeldOut:
             system that makes none.
         scores: of such a system, (M, M) float32, NaN between two people; None for all others.
         looks: steps and average precisions of the people who said when to stop; empty where nobody did.
+        seconds: of processor time that the training took; None where that wasn't kept, or nothing was trained.
     """
 
     places: NDArray[np.int64]
     vectors: Mapping[str, FloatArray]
     scores: FloatArray | None = None
     looks: tuple[tuple[int, float], ...] = ()
+    seconds: float | None = None
 
     @property
     def steps(self) -> int:
@@ -54,6 +58,8 @@ def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
         arrays[SCORES] = held_out.scores
     if held_out.looks:
         arrays[LOOKS] = np.array(held_out.looks)
+    if held_out.seconds is not None:
+        arrays[SECONDS] = np.array(held_out.seconds)
     folder.path.mkdir(parents=True, exist_ok=True)
     with whole(folder.path / "vectors.npz") as draft, draft.open("wb") as file:
         np.savez(file, places=held_out.places, clips=np.array(clips), **arrays)
@@ -82,11 +88,12 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
                 )
             if settings is None:
                 return HeldOut(file["places"], {}, file[SCORES])
-            vectors = {name: file[name] for name in file.files if name not in ("places", "clips", LOOKS)}
+            vectors = {name: file[name] for name in file.files if name not in KEPT_ABOUT}
             looks = file[LOOKS].tolist() if LOOKS in file.files else []
             if any(len(own) != len(file["places"]) or not np.isfinite(own).all() for own in vectors.values()):
                 raise ValueError("its vectors aren't those of its clips")
             read = tuple((int(step), float(precision)) for step, precision in looks)
-            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors}, looks=read)
+            seconds = float(file[SECONDS]) if SECONDS in file.files else None
+            return HeldOut(file["places"], {"": vectors.pop("encoder"), **vectors}, looks=read, seconds=seconds)
     except (OSError, *DAMAGE) as error:
         raise TrainingError(f"{path} is damaged ({error}); remove its folder to train that fold again.") from error

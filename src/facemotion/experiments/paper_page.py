@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from facemotion.experiments.paper_plan import CONTROLS
-from facemotion.experiments.paper_tables import FMR, Json
-from facemotion.types import IMPOSTOR_KINDS
+from facemotion.experiments.paper_plan import CONTROLS, DTW
+from facemotion.experiments.paper_tables import FMR, TABLE_1, TABLE_2, Json
+from facemotion.types import IMPOSTOR_KINDS, ClipKind
+
+PaperRows = Mapping[tuple[str, str], tuple[float, float]]  # AP and peak F1, by the run and the kind of clips tested on
 
 
-def write_markdown(tables: Json, source: str) -> str:
+def write_markdown(tables: Json, source: str, title: str = "Tables", head: Sequence[str] = ()) -> str:
     """The tables as Markdown text.
 
     Args:
-        tables: of `make_tables`. source: the data, in words.
+        tables: of `make_tables`.
+        source: the data, in words.
+        title: of the page.
+        head: lines between the title and what all tables have in common.
     """
     lines = [
-        "# Tables",
+        f"# {title}",
         "",
+        *head,
         f"{source}: {tables['subjects']} subjects, "
         + ", ".join(f"{n} {kind}" for kind, n in tables["clips"].items())
         + f" clips, of which {', '.join(f'{n} {kind}' for kind, n in tables['tested'].items())} could be acquired and "
@@ -36,14 +42,20 @@ def write_markdown(tables: Json, source: str) -> str:
         "networks": "Networks, and time warping",
         "ours": "Other recipes",
     }
-    for key, title in titles.items():
-        if tables[key]:
-            lines += ["", f"## {title}", "", *_rows(tables[key], lips=key in ("table 2", "ours"))]
+    papers: dict[str, PaperRows] = {
+        "table 1": {(name, ClipKind.FACIAL): told for name, told in TABLE_1.items()},
+        "table 2": TABLE_2,
+    }
+    for key, heading in titles.items():
+        if tables[key] or key in papers:
+            rows = _rows(tables[key], papers.get(key, {}), lips=key in ("table 2", "ours"))
+            lines += ["", f"## {heading}", "", *rows]
     if seated := [row for key in titles for row in tables[key] if row.get("sittings")]:
         lines += ["", "## One sitting, and two", "", *_sittings(seated)]
     lines += ["", "## At one threshold", "", *_thresholds([row for key in titles for row in tables[key]])]
     if tables.get("stopped"):
         lines += ["", "## How long each was trained", "", *_lengths(tables["stopped"])]
+    lines += ["", "## What each cost", "", *_costs(tables, [row["run"] for key in titles for row in tables[key]])]
     lines += ["", "## Impostors by kind", "", *_kinds(tables["impostors by kind"])]
     for name, rows in tables["enrolment takes"].items():
         if not rows:
@@ -56,29 +68,33 @@ def write_markdown(tables: Json, source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(rows: Sequence[Json], *, lips: bool) -> list[str]:
-    paper = any("paper" in row for row in rows)
+def _rows(rows: Sequence[Json], paper: PaperRows, *, lips: bool) -> list[str]:
+    """A table: the paper's rows in its order, whether they were trained or not, then whatever else there is."""
     head = ["run", *(["tested on"] if lips else []), "AP", "AP of all folds together", "peak F1", "EER"]
     head += ["prevalence", "AP, all pairs"]
     head += ["paper's AP", "paper's F1"] if paper else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        own, every = row["within-subject"], row.get("all")
-        mean, deviation, pooled = own["mean"], own["deviation"], own["pooled"]["average_precision"]
-        cells = [row["run"], *([row["tested on"]] if lips else [])]
-        cells += [
-            f"{mean['average_precision']:.3f} ± {deviation['average_precision']:.3f}",
-            f"{pooled['value']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f})",
-            f"{mean['peak_f1']:.3f}",
-            f"{mean['eer']:.3f}",
-            f"{mean['prevalence']:.3f}",
-            f"{every['mean']['average_precision']:.3f}" if every else "not measured",
-        ]
+    found = {(row["run"], row["tested on"]): row for row in rows}
+    for name, kind in dict.fromkeys([*paper, *found]):
+        row = found.get((name, kind))
+        cells = [name, *([kind] if lips else []), *(_figures(row) if row else ["not trained", *[""] * 5])]
         if paper:
-            told = row.get("paper")
-            cells += [f"{told['average_precision']:.3f}", f"{told['peak_f1']:.3f}"] if told else ["", ""]
+            cells += [f"{told:.3f}" for told in paper[name, kind]]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _figures(row: Json) -> list[str]:
+    own, every = row["within-subject"], row.get("all")
+    mean, deviation, pooled = own["mean"], own["deviation"], own["pooled"]["average_precision"]
+    return [
+        f"{mean['average_precision']:.3f} ± {deviation['average_precision']:.3f}",
+        f"{pooled['value']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f})",
+        f"{mean['peak_f1']:.3f}",
+        f"{mean['eer']:.3f}",
+        f"{mean['prevalence']:.3f}",
+        f"{every['mean']['average_precision']:.3f}" if every else "not measured",
+    ]
 
 
 def _sittings(rows: Sequence[Json]) -> list[str]:
@@ -125,6 +141,26 @@ def _lengths(rows: Sequence[Json]) -> list[str]:
         steps = row["steps"]
         cells = [f"{statistics.median(steps):.0f}", f"{min(steps)}", f"{max(steps)}", f"{row['best']:.3f}"]
         lines.append("| " + " | ".join([row["run"], *cells]) + " |")
+    return lines
+
+
+def _costs(tables: Json, names: Sequence[str]) -> list[str]:
+    lines = [
+        "Processor time of the trainings, all threads together. Features of the clips were there before.",
+        "",
+        "| run | a fold, median, minutes | least | most | all folds, minutes |",
+        "|---|---|---|---|---|",
+    ]
+    kept = {row["run"]: [seconds / 60 for seconds in row["cpu_seconds"]] for row in tables.get("cost", [])}
+    for name in dict.fromkeys(names):
+        if name == DTW:
+            cells = ["nothing is trained", "", "", ""]
+        elif name in kept:
+            minutes = kept[name]
+            cells = [f"{own:.1f}" for own in (statistics.median(minutes), min(minutes), max(minutes), sum(minutes))]
+        else:
+            cells = ["wasn't kept", "", "", ""]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return lines
 
 

@@ -211,7 +211,7 @@ def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
             vectors |= {name: embed(net, robbed) for name, robbed in zip(CONTROLS, changed, strict=True)}
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
-    held_out = HeldOut(places, vectors, scores, looks)
+    held_out = HeldOut(places, vectors, scores, looks, folder.cost)
     write_held_out(folder, held_out, worker.clips(run, fold))
     # At the paper's size a hundred megabytes a fold; the vectors are what the tables are made of.
     (folder.path / "checkpoint.safetensors").unlink(missing_ok=True)

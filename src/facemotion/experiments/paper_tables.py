@@ -82,6 +82,7 @@ def make_tables(held: Held, records: Sequence[ClipRecord], replicates: int, most
         "networks": rows({(name, ClipKind.FACIAL): None for name in NETWORKS}),
         "ours": rows({(name, kind): None for name in ours for kind in _kinds_of(held[name], records)}),
         "stopped": [row for name in held if (row := _stopped(name, held[name]))],
+        "cost": [row for name in held if (row := _cost(name, held[name]))],
         "impostors by kind": _by_kind(held, records, [MAIN, "gru", "tcn", "conformer", DTW, *ours]),
         "enrolment takes": {
             name: _enrolment(held[name], records, most_takes) for name in (MAIN, *ours) if name in held
@@ -171,6 +172,12 @@ def _stopped(name: str, folds: Sequence[HeldOut]) -> Json | None:
         "best": statistics.fmean(max(own for _, own in fold.looks) for fold in folds),
         "curve": [{"step": s, "average_precision": statistics.fmean(own), "folds": len(own)} for s, own in at.items()],
     }
+
+
+def _cost(name: str, folds: Sequence[HeldOut]) -> Json | None:
+    """Processor seconds of each fold's training; None where they weren't kept of every fold."""
+    seconds = [fold.seconds for fold in folds if fold.seconds is not None]
+    return {"run": name, "cpu_seconds": seconds} if len(seconds) == len(folds) else None
 
 
 def _sittings(folds: Sequence[HeldOut], records: Sequence[ClipRecord], kind: str) -> Json:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 PACKAGES = ("facemotion", "numpy", "torch", "safetensors", "onnx", "onnxruntime")
 MAY_CHANGE = "checkpoint_steps"  # the setting that may differ when a run is continued
+COST = "cost.csv"  # steps, and the processor seconds since the row before
 OPTIMISER = "optimiser"  # what its tensors are named after in a checkpoint
 
 
@@ -117,7 +118,7 @@ class RunFolder:
     """The files of one run.
 
     Attributes:
-        path: holds config.toml, versions.json, curve.csv and checkpoint.safetensors.
+        path: holds config.toml, versions.json, curve.csv, cost.csv and checkpoint.safetensors.
     """
 
     path: Path
@@ -261,6 +262,32 @@ class RunFolder:
             TrainingError: it can't be written.
         """
         self._rewrite(name, header, step - 1, [f"{step},{row}"])
+
+    def add_cost(self, step: int, seconds: float) -> None:
+        """Keep what the steps since the last such call cost.
+
+        Args:
+            step: batches trained on.
+            seconds: of processor time, those of all threads together.
+        Raises:
+            TrainingError: it can't be written.
+        """
+        self.append(COST, "cpu_seconds", step, f"{seconds:.2f}")
+
+    @property
+    def cost(self) -> float | None:
+        """Seconds of processor time that the run took so far, over all its pieces; None if they weren't kept.
+
+        Raises:
+            TrainingError: the table is damaged.
+        """
+        path = self.path / COST
+        if not path.is_file():
+            return None
+        try:
+            return sum(float(line.split(",")[1]) for line in path.read_text("utf-8").splitlines()[1:])
+        except (IndexError, ValueError) as error:
+            raise TrainingError(f"{path} isn't as it was written ({error}); remove it to go on.") from error
 
     def _rewrite(self, name: str, header: str, last: int, new: list[str]) -> None:
         """A table's rows up to the step `last`, then new ones."""

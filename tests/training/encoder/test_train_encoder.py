@@ -106,6 +106,22 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(data: TrainingSet, t
     assert broken.load().step == 5
     train_encoder(settings, data, broken)
     assert_same_run(whole, broken, 10, "curve.csv")
+    for run in (whole, broken):  # of the broken one, what was lost with it isn't counted
+        rows = [line.split(",") for line in (run.path / "cost.csv").read_text().splitlines()]
+        assert [row[0] for row in rows] == ["step", "5", "10"]
+        assert run.cost == pytest.approx(sum(float(row[1]) for row in rows[1:]))
+
+
+def test_the_cost_of_a_run_is_told_where_it_was_kept(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run.cost is None
+    run.add_cost(5, 1.5)
+    run.add_cost(10, 2.25)
+    run.add_cost(10, 2.5)  # the run was killed before its checkpoint of step 10, and went on from 5
+    assert run.cost == 4
+    (tmp_path / "cost.csv").write_text("step,cpu_seconds\n5\n")
+    with pytest.raises(TrainingError, match="cost.csv isn't as it was written"):
+        _ = run.cost
 
 
 def test_a_run_folder_tells_what_was_done(data: TrainingSet, tmp_path: Path) -> None:

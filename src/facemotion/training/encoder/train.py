@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def train_encoder(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    since = time.process_time()
     checkpoint = run.start(settings) if run else None
     clips_digest, seen = (data.digest, data.fingerprints) if run else ("", frozenset())
     with torch.random.fork_rng():
@@ -110,6 +112,9 @@ def train_encoder(
                         "last checkpoint is kept."
                     )
                 run.write_curve(curve, step - len(curve))
+                now = time.process_time()
+                run.add_cost(step, now - since)
+                since = now
                 run.save(
                     Checkpoint.of(
                         kept,
