@@ -47,7 +47,7 @@ def live(server: Server, **more: Any) -> socket.socket:
 
 def frame(opcode: int, body: bytes) -> bytes:
     """A frame of a client (RFC 6455, 5.2), masked by zeros."""
-    length = bytes([0x80 | len(body)]) if len(body) < 126 else b"\xfe" + struct.pack("!H", len(body))
+    length = bytes([0x80 | len(body)]) if len(body) < 126 else b"\xff" + struct.pack("!Q", len(body))
     return bytes([0x80 | opcode]) + length + bytes(4) + body
 
 
@@ -63,6 +63,49 @@ def test_a_socket_that_only_pings_and_never_reads_is_cut_off(server):
             one.sendall(pings)
             sent += len(pings)
     assert sent < 20_000_000
+
+
+def test_a_first_message_that_grows_is_refused_and_those_behind_a_hello_are_not(server):
+    """Each held 1.8 MiB without a nonce. A frame may come in one piece with the first message."""
+    with live(server) as one:
+        one.sendall(frame(TEXT, bytes(0x2100))[:-1])
+        heard = one.recv(1000)
+        assert heard[:1] == b"\x88"  # a close
+        assert struct.unpack("!H", heard[2:4]) == (1009,)
+        assert closed(one)
+    with live(server) as one:
+        picture = jpeg(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8), 0.0)
+        assert len(picture) > 0x4000
+        one.sendall(frame(TEXT, b'{"purpose": "try"}') + frame(BINARY, picture))
+        assert b"guidance" in one.recv(1000)
+
+
+def test_what_comes_after_the_end_of_a_session_is_not_held(server):
+    with live(server) as one:
+        one.sendall(frame(TEXT, b"{}"))
+        while b"\x88\x02\x03\xe8" not in one.recv(1000):  # its close
+            pass
+        with suppress(ConnectionError):
+            one.sendall(frame(BINARY, bytes(2**20))[:-1])
+        begin = time.monotonic()
+        assert closed(one)
+        assert time.monotonic() < begin + 0.8  # sooner than a client that sends nothing more
+
+
+def test_made_up_nonces_of_one_address_are_slowed_down_together(tmp_path, session_environment):
+    settings = ServiceSettings(limits=LimitSettings(wrong_keys_per_minute=3))
+    with running(tmp_path / "store.db", settings) as server:
+        errors = []
+        for number in range(5):
+            with live(server) as one:
+                one.sendall(frame(TEXT, f'{{"user": "a", "nonce": "made up {number}", "purpose": "verify"}}'.encode()))
+                heard = one.recv(1000)
+                errors.append("Rate" if b"RateError" in heard else "Nonce" if b"NonceError" in heard else "none")
+        assert errors == ["Nonce"] * 3 + ["Rate"] * 2
+        good = server.nonce("a", "enrol")
+        with live(server) as one:  # a good one still begins a session
+            one.sendall(frame(TEXT, f'{{"user": "a", "nonce": "{good}", "purpose": "enrol"}}'.encode()))
+            assert b"min_takes" in one.recv(1000)
 
 
 def test_a_few_pings_are_answered(server):

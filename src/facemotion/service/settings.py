@@ -76,7 +76,7 @@ class LimitSettings:
         600.0, "requests of one key (or address without one), a worker; more get 429", unit="1/min", minimum=1
     )
     wrong_keys_per_minute: float = option(
-        30.0, "unknown keys of one address, a worker; more get 429", unit="1/min", minimum=1
+        30.0, "unknown keys and live nonces of one address, a worker; more get 429", unit="1/min", minimum=1
     )
     live_sessions: int = option(10, "live sessions at once, a worker; more get 503", minimum=1, maximum=1000)
 

@@ -24,7 +24,7 @@ class Admission:
     def __init__(self, keys: ApiKeys, settings: ServiceSettings) -> None:
         self._keys = keys
         self._rate_limiter = RateLimiter(settings.limits.requests_per_minute)
-        self._guesses = RateLimiter(settings.limits.wrong_keys_per_minute, "unknown keys")
+        self._guesses = RateLimiter(settings.limits.wrong_keys_per_minute, "unknown keys or nonces")
         self._settings = settings.server
 
     def caller(self, address: str, headers: Mapping[str, str], key: str | None) -> Caller:

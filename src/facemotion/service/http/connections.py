@@ -31,6 +31,12 @@ SPARE_PINGS = 20
 PINGS_PER_SECOND = 1.0
 """Pings of a client of a live session: so many at once, and so many a second from then on. Browsers send none,
 libraries one in 20 s."""
+MOST_FIRST_BYTES = 8 * 2**10
+"""What a client of a live session sends at most until its first message is whole: a Hello has some hundred bytes."""
+MOST_LATE_BYTES = 512 * 2**10
+"""What it sends at most after the service closed the session: frames that were on their way."""
+MESSAGE_TOO_BIG = 1009
+"""Code of RFC 6455 (7.4.1)."""
 PARTING_SECONDS = 1.0
 """How long a connection beyond the limit stays open after its answer. Closed at once, with a request on its way, it
 would be reset, and the client would lose the answer. It may take as long to say what it asks. A client of a live
@@ -94,6 +100,7 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
     """A WebSocket whose client can't make answers pile up, by pings or by not reading, nor stay without a session."""
 
     _heard = False
+    _unasked = 0
     _pings = 0
     _leaving: asyncio.TimerHandle | None = None
 
@@ -105,7 +112,7 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
     @property
     def idle(self) -> bool:
         """Whether the client has said nothing yet, or its session ended."""
-        return not self._heard or self.close_sent or self.transport.is_closing()
+        return not self._listens or self.transport.is_closing()
 
     @property
     def receiving(self) -> bool:
@@ -113,10 +120,23 @@ class BoundedSocket(WriteDeadline, WebSocketsSansIOProtocol):
         return self._heard and not self.scope["state"].get(IN_SESSION, False)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came; what they make us answer may not pile up."""
+        """Bytes came. What they make us answer may not pile up, nor may they themselves where they lead to nothing:
+        before the first message is whole, and once the session is closed.
+        """
+        unasked = self.handshake_initiated and not self._listens
         super().data_received(data)
-        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+        if unasked and not self._listens:
+            self._unasked += len(data)
+        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES or self._unasked > MOST_LATE_BYTES:
             self.transport.abort()
+        elif self._unasked > MOST_FIRST_BYTES and not self._heard and not self.close_sent:
+            self.conn.fail(MESSAGE_TOO_BIG, "The first message is a small JSON object.")
+            self.handle_parser_exception()
+
+    @property
+    def _listens(self) -> bool:
+        """Whether more messages are wanted."""
+        return self._heard and not self.close_sent
 
     def handle_ping(self) -> None:
         """Answer, unless it is one too many."""

@@ -13,7 +13,7 @@ from fastapi import WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
-from facemotion.errors import FacemotionError, UploadTimeoutError
+from facemotion.errors import FacemotionError, NonceError, UploadTimeoutError
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.limits import IN_SESSION, Places
 from facemotion.service.live.protocol import TryHello
@@ -68,7 +68,11 @@ class Live:
                 await stack.enter_async_context(self._visitors.hold(holder))
             else:
                 given_to = partial(self._context.operations.attempts.holder, key_id=None)
-                key_id = await run_in_threadpool(given_to, first.user, first.purpose, nonce=first.nonce)
+                try:
+                    key_id = await run_in_threadpool(given_to, first.user, first.purpose, nonce=first.nonce)
+                except NonceError:  # counted, so that nonces can't be guessed at any speed
+                    self._context.admission.count_guess(address)
+                    raise
                 holder = f"key {key_id}" if key_id else address
             await stack.enter_async_context(self._sessions.hold(holder))
             setattr(socket.state, IN_SESSION, True)
