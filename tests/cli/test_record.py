@@ -33,6 +33,7 @@ def talk(short_films) -> Path:
 def plan(tmp_path) -> Path:
     path = tmp_path / "plan.csv"
     path.write_text("subject,motion,takes,kind\nanna,hello,1,lip\nanna,hi,1,lip\n")
+    path.with_name("named.csv").write_text("subject,motion,films\nanna,hi,b.mp4\n")
     return path
 
 
@@ -80,6 +81,7 @@ def test_ctrl_c_at_a_question_keeps_the_takes_before(plan, talk, tmp_path, monke
     monkeypatch.setattr(recording_terminal, "ask", ask)
     done = record(tmp_path / "set", "--plan", plan, "--from", talk, "--from", talk)
     assert done.exit_code == 130
+    assert "No film names a person or a motion of the plan: they are taken in their order." in done.stderr
     assert "1 take kept" in done.stderr
     assert len(read_manifest(tmp_path / "set" / "manifest.csv")) == 1
 
@@ -109,6 +111,16 @@ def test_where_nobody_answers_nothing_is_recorded(plan, talk, tmp_path):
             ("set", "--plan", "plan.csv", "--yes", "--from", "a.mp4"),
             RecordingPlanError,
             "2 takes and there are",
+        ),
+        (
+            ("set", "--plan", "named.csv", "--yes"),
+            UsageError,
+            "named.csv names films; say where they lie: --from FOLDER",
+        ),
+        (
+            ("set", "--plan", "named.csv", "--yes", "--from", "a.mp4"),
+            RecordingPlanError,
+            "names 'b.mp4' as a take of hi",
         ),
         (("set", "--plan", "plan.csv", "--yes", "--consent", "absent.txt"), ConsentError, "Can't read the text"),
         (("set", "--plan", "plan.csv", "--yes", "--camera", "absent"), NoCameraError, "absent can't be opened"),

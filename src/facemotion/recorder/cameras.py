@@ -23,6 +23,8 @@ MOST_DEVICES = 10
 """Numbers of cameras that are tried where the system has no list of them."""
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 """Endings of the files of a folder that count as films."""
+DEEPEST = 2
+"""Folders of folders in which films are looked for: of people, and of their motions."""
 _LINUX_LIST = Path("/sys/class/video4linux")
 
 
@@ -53,11 +55,17 @@ class Film:
     Args:
         path: of a video.
         settings: limits; frames keep the size in which they were filmed.
+        called: what a plan calls it: the path below the folder that was given, with slashes. "": the file's name.
     """
 
     path: Path
     settings: MediaSettings
     waits: bool = True
+    called: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.called:
+            object.__setattr__(self, "called", self.path.name)
 
     @property
     def name(self) -> str:
@@ -72,17 +80,25 @@ class Film:
 def films_of(places: Iterable[Path], settings: MediaSettings) -> list[Film]:
     """Films in the order in which they are named; of a folder its videos in the order of their names, 2 before 10.
 
+    A folder that holds no video itself stands for those in its folders and in theirs, such as SUBJECT/MOTION/TAKE.
+
     Raises:
         NoVideoError: a folder holds no video.
     """
     films = []
     for place in places:
-        found = [place]
-        if place.is_dir():
-            found = [path for path in visible_files(place) if path.suffix.lower() in SUFFIXES]
-            if not found:
-                raise NoVideoError(f"The folder {place} holds no video ({', '.join(SUFFIXES)}); name the films.")
-        films += [Film(path, settings) for path in found]
+        if not place.is_dir():
+            films.append(Film(place, settings))
+            continue
+        found: list[Path] = []
+        folders, depth = [place], 0
+        while folders and not found and depth <= DEEPEST:
+            inside = [path for folder in folders for path in visible_files(folder)]
+            found = [path for path in inside if path.suffix.lower() in SUFFIXES and not path.is_dir()]
+            folders, depth = [path for path in inside if path.is_dir()], depth + 1
+        if not found:
+            raise NoVideoError(f"The folder {place} holds no video ({', '.join(SUFFIXES)}); name the films.")
+        films += [Film(path, settings, called=path.relative_to(place).as_posix()) for path in found]
     return films
 
 

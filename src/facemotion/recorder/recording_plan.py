@@ -13,7 +13,7 @@ from facemotion.data.manifest import names_near_miss
 from facemotion.errors import RecordingPlanError
 from facemotion.types import ClipKind
 
-COLUMNS = ("subject", "motion", "takes", "kind")
+COLUMNS = ("subject", "motion", "takes", "kind", "films")
 NEEDED = COLUMNS[:2]
 TAKES = 3
 """Takes of a motion where the plan says nothing: as many as an enrolment takes."""
@@ -31,6 +31,8 @@ class PlannedMotion:
         motion: name of the motion.
         takes: how many are recorded in this session.
         kind: what the clips show.
+        films: names of the films that stand for the takes, in their order; none where a camera films, or where the
+            names of the films say whose they are.
     Raises:
         RecordingPlanError: a name can't be that of a folder, the number of takes isn't 1 to MOST_TAKES, or the kind
             doesn't fit the motion's name.
@@ -40,6 +42,7 @@ class PlannedMotion:
     motion: str
     takes: int = TAKES
     kind: ClipKind = ClipKind.FACIAL
+    films: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name("subject", self.subject)
@@ -70,7 +73,8 @@ def check_name(what: str, name: str) -> None:
 
 
 def read_plan(path: Path) -> tuple[PlannedMotion, ...]:
-    """Read a plan: CSV with the columns subject, motion and perhaps takes (default 3) and kind (default facial).
+    """Read a plan: CSV with the columns subject, motion and perhaps takes (default 3, or as many as films are named),
+    kind (default facial) and films (names with semicolons between them).
 
     Raises:
         RecordingPlanError: no such file, an unknown or missing column, a bad row (its line is named), the same motion
@@ -110,12 +114,13 @@ def _planned(row: dict[str, str], where: str) -> PlannedMotion:
     if None in row:
         raise RecordingPlanError(f"{where}: more values than columns.")
     texts = {column: (row.get(column) or "").strip() for column in COLUMNS}
-    takes, kind = texts["takes"] or str(TAKES), texts["kind"] or ClipKind.FACIAL
+    films = tuple(name.strip() for name in texts["films"].split(";")) if texts["films"] else ()
+    takes, kind = texts["takes"] or str(len(films) or TAKES), texts["kind"] or ClipKind.FACIAL
     if not takes.isdecimal():
         raise RecordingPlanError(f"{where}: takes must be a whole number, got {takes!r}.")
     if kind not in set(ClipKind):
         raise RecordingPlanError(f"{where}: kind must be one of {', '.join(ClipKind)}, got {kind!r}.")
     try:
-        return PlannedMotion(texts["subject"], texts["motion"], int(takes), ClipKind(kind))
+        return PlannedMotion(texts["subject"], texts["motion"], int(takes), ClipKind(kind), films)
     except RecordingPlanError as error:
         raise RecordingPlanError(f"{where}: {error}") from error

@@ -34,10 +34,12 @@ class PlannedTake:
     Attributes:
         motion: of which it is one.
         number: in this session, from 1.
+        film: that stands in the camera's place; "" where a camera films.
     """
 
     motion: PlannedMotion
     number: int
+    film: str = ""
 
 
 class Attendant(Protocol):
@@ -130,7 +132,7 @@ class Sitting:
                 while number <= motion.takes:
                     if (reader := readers.next()) is None:
                         return self.outcome
-                    choice = self._take(PlannedTake(motion, number), reader, longest)
+                    choice = self._take(PlannedTake(motion, number, _film(reader)), reader, longest)
                     if choice is Choice.STOP:
                         return self.outcome
                     number += choice is Choice.KEEP or reader.camera.waits
@@ -180,6 +182,11 @@ class Sitting:
             if reader.camera.waits:
                 self.outcome.left_out.append(reader.camera.name)
         return choice
+
+
+def _film(reader: CameraReader) -> str:
+    """The path of the film, if a film is read."""
+    return reader.camera.name if reader.camera.waits else ""
 
 
 class _Readers:

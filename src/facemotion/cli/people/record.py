@@ -15,7 +15,6 @@ from facemotion.errors import (
     ConsentError,
     FacemotionError,
     NoCameraError,
-    RecordingPlanError,
     UsageError,
 )
 
@@ -35,11 +34,12 @@ def record(
     ] = None,
     *,
     plan: Annotated[
-        Path | None, typer.Option("--plan", help="CSV file: subject, motion, takes, kind; without it you are asked.")
+        Path | None,
+        typer.Option("--plan", help="CSV file: subject, motion, takes, kind, films; without it you are asked."),
     ] = None,
     films: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="A film instead of the camera, one for each take; or a folder of films."),
+        typer.Option("--from", help="Film instead of a camera, one a take, matched by name or order; or a folder."),
     ] = None,
     camera: Annotated[str, typer.Option("--camera", help="Number, path or address of the camera.")] = "0",
     size: Annotated[str, typer.Option("--size", help="Wanted width x height, such as 1280x720.")] = "",
@@ -70,6 +70,7 @@ def record(
     from facemotion.frontend import Frontend
     from facemotion.recorder.cameras import Device, films_of
     from facemotion.recorder.consent import Consents, read_text
+    from facemotion.recorder.match_films import match_films
     from facemotion.recorder.recorded_clips import RecordedClips, recording_alone
     from facemotion.recorder.recording_plan import read_plan
     from facemotion.recorder.sitting import Sitting
@@ -82,9 +83,16 @@ def record(
     if planned is None and yes:
         raise UsageError("With --yes nothing is asked: name the people and motions in a file with --plan.")
     device = Device(_which(camera), _size(size))
-    cameras: Sequence[Camera] = films_of(films, settings.media) if films else [device]
-    if planned is not None and films:
-        _check_films(len(cameras), sum(motion.takes for motion in planned))
+    cameras: Sequence[Camera] = [device]
+    if films:
+        cameras = found = films_of(films, settings.media)
+        if planned is not None:
+            matched = match_films(found, planned)
+            cameras = matched.films
+            if matched.by_order and not json:
+                print("No film names a person or a motion of the plan: they are taken in their order.", file=sys.stderr)
+    elif any(motion.films for motion in planned or ()):
+        raise UsageError(f"{plan} names films; say where they lie: --from FOLDER.")
     attendant = TerminalAttendant(asks=not yes, films=bool(films), quiet=json)
     with recording_alone(folder), attendant:
         clips, consents = RecordedClips(folder), Consents(folder)
@@ -107,13 +115,6 @@ def record(
         raise ConsentError("Nobody agreed to be recorded, so nothing was.")
     if outcome.refused:
         raise typer.Exit(AcquisitionError.exit_code)  # a film couldn't be used
-
-
-def _check_films(films: int, takes: int) -> None:
-    if films != takes:
-        raise RecordingPlanError(
-            f"The plan has {takes} takes and there are {films} films; give one film for each take, in the plan's order."
-        )
 
 
 def _which(camera: str) -> int | str:

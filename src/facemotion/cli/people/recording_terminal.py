@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -100,9 +101,9 @@ class TerminalAttendant:
     def choose(self, take: PlannedTake, filmed: FilmedTake, quality: QualityReport) -> Choice:
         """Show how the take is and ask whether to keep it."""
         self.end_line()
-        motion = take.motion
+        motion, film = take.motion, f" ({Path(take.film).name})" if take.film else ""
         self._told.print(
-            Text(f"  {motion.subject}, {motion.motion}, take {take.number}: can be used; {quality_line(quality)}")
+            Text(f"  {motion.subject}, {motion.motion}, take {take.number}{film}: can be used; {quality_line(quality)}")
         )
         if filmed.dropped:
             self._live.print(
