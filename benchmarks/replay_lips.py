@@ -49,7 +49,7 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
         for number in range(1, min(len(takes), COMPARED)):
             course, before = takes[number], takes[:number]
             speakers.setdefault(subject, []).append(likenesses(course, before))
-            agreed = agreements(course, before, SHORT_PIECE) @ movement(course)
+            agreed = agreements(course, before, SHORT_PIECE)[0] @ movement(course)
             by_pieces.setdefault(subject, []).append(agreed.astype(np.float64))
     pairs = np.concatenate([value for values in speakers.values() for value in values])
     far, pieces_far = (_deviations(values) for values in (speakers, by_pieces))

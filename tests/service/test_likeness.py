@@ -218,7 +218,7 @@ def test_agreement_is_the_best_of_each_piece_wherever_it_lies():
     random = np.random.default_rng(4)
     course, other, third = ((9 * random.normal(size=(n, 3))).cumsum(axis=0).astype(np.float32) for n in (30, 26, 12))
     mixed = whitening(course)
-    found = agreements(course, [third, other, third[:5]], 8)
+    [found] = agreements(course, [third, other, third[:5]], 8)
     expected = np.zeros((3, 30))
     for number, earlier in enumerate((third, other)):
         for place in range(23):
@@ -230,7 +230,7 @@ def test_agreement_is_the_best_of_each_piece_wherever_it_lies():
                 agreed = 2 * (mine * theirs).sum() / ((mine**2).sum() + (theirs**2).sum())
                 expected[number, place : place + 8] = np.maximum(expected[number, place : place + 8], agreed)
     assert np.allclose(found, expected, atol=1e-4)
-    assert agreements(course, [course], 8).min() == pytest.approx(1, abs=1e-4)
+    assert agreements(course, [course], 8)[0].min() == pytest.approx(1, abs=1e-4)
 
 
 def test_rest_is_no_part_of_the_movement():

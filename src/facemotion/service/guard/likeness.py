@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,8 +48,8 @@ PIECE_FOUND = 0.95
 no piece reached it (docs/results/security.md)."""
 SPAN = 2
 """Frames before and after one, between which its movement is measured."""
-BLOCK = 50
-"""Recordings whose pieces are compared at once, which bounds the memory it takes."""
+BLOCK = 10
+"""Recordings whose pieces are compared at once: what they take fits a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,19 +201,18 @@ def compare(
     """
     asked = len(others)
     others = [*others, *[turned[0]] * (filled - asked)]
-    whole = [likenesses(course, others)[:asked] for course in turned]
-    short = [agreements(course, others, SHORT_PIECE)[:asked] for course in turned]
-    long = [agreements(course, others, LONG_PIECE)[:asked] for course in turned]
-    moved = [movement(course) for course in turned]
-    there = np.array([agreed.max(axis=0, initial=0.0) >= PIECE_FOUND for agreed in long])
-    if found is not None:
-        there |= found
-    return Comparison(
-        np.max(whole, axis=0),
-        np.max([agreed @ share for agreed, share in zip(short, moved, strict=True)], axis=0),
-        there,
-        max(float(share[seen].sum()) for share, seen in zip(moved, there, strict=True)),
-    )
+
+    def fits(course: FloatArray) -> tuple[NDArray[np.float64], FloatArray, NDArray[np.bool_], FloatArray]:
+        short, long = agreements(course, others, SHORT_PIECE, LONG_PIECE)
+        moved = movement(course)
+        there = long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND
+        return likenesses(course, others)[:asked], short[:asked] @ moved, there, moved
+
+    with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
+        whole, pieces, there, moved = zip(*threads.map(fits, turned), strict=True)
+    seen = np.array(there) if found is None else np.array(there) | found
+    share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
+    return Comparison(np.max(whole, axis=0), np.max(pieces, axis=0), seen, share)
 
 
 def movement(course: FloatArray) -> FloatArray:
@@ -225,45 +225,75 @@ def movement(course: FloatArray) -> FloatArray:
     return np.asarray(energy / max(float(energy.sum()), NOTHING_MOVES), np.float32)
 
 
-def agreements(course: FloatArray, others: Sequence[FloatArray], length: int) -> FloatArray:
+def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int) -> list[FloatArray]:
     """How well a course agrees with others piece by piece, wherever in them each piece fits best.
 
     The agreement of two pieces about their means is twice their covariance by the sum of their variances. It is their
     correlation where they are equally large, and less elsewhere.
 
     Args:
-        course, others: (L, K) float32 at RATE. length: frames of a piece.
+        course, others: (L, K) float32 at RATE.
+        lengths: frames of a piece; all lengths share what takes the most time.
     Returns:
-        (N, L) float32, with each of the others, for each frame of the course the largest agreement of a piece that
-        holds it, 0..1; 0 where a recording is shorter than a piece.
+        For each length (N, L) float32, with each of the others, for each frame of the course the largest agreement of a
+        piece that holds it, 0..1; 0 where a recording is shorter than a piece.
     """
-    found = np.zeros((len(others), len(course)), np.float32)
-    fitting = [number for number, other in enumerate(others) if len(other) >= length]
-    if not fitting or len(course) < length:
+    found = [np.zeros((len(others), len(course)), np.float32) for _ in lengths]
+    fitting = [number for number, other in enumerate(others) if len(other) >= min(lengths)]
+    if not fitting:
         return found
     mixed = whitening(course)
-    own, energy = _pieces(course @ mixed, length)
-    for first in range(0, len(fitting), BLOCK):
-        block = fitting[first : first + BLOCK]
-        lengths = np.array([len(others[number]) for number in block])
-        ends = np.cumsum(lengths)
-        theirs, other_energy = _pieces(np.concatenate([others[number] for number in block]) @ mixed, length)
-        across = (ends[:-1, None] - np.arange(1, length)).ravel()  # begin in one recording and end in the next
-        other_energy[across] = np.inf
-        table = theirs @ own.T
-        table /= (other_energy[:, None] + energy + np.float32(NOTHING_MOVES)) / 2
-        best = np.maximum.reduceat(table, ends - lengths, axis=0)
-        for place in range(length):
-            part = found[block, place : place + len(energy)]
-            found[block, place : place + len(energy)] = np.maximum(part, best)
+    own = course @ mixed
+    # One recording after the other. Pieces may begin at each frame: those of the last one end in frames of nothing.
+    nothing = np.zeros((max(lengths) - 1, course.shape[1]), np.float32)
+    theirs = np.concatenate([*[others[number] for number in fitting], nothing]) @ mixed
+    sizes = np.array([len(others[number]) for number in fitting])
+    ends = np.cumsum(sizes)
+    pieces = [(_pieces(own, length), _pieces(theirs, length)) for length in lengths]
+    for length, (_, (_, energy)) in zip(lengths, pieces, strict=True):
+        across = (ends[:, None] - np.arange(1, length)).ravel()  # begin in one recording and end in the next
+        energy[across[across >= 0]] = np.inf
+    for start in range(0, len(fitting), BLOCK):
+        block = slice(start, start + BLOCK)
+        first, last = int(ends[start] - sizes[start]), int(ends[block][-1])
+        doubled = _doubled(np.asarray(own @ theirs[first : last + len(nothing)].T, np.float32), max(lengths))
+        for agreed, length, ((sums, energy), (other_sums, other_energy)) in zip(found, lengths, pieces, strict=True):
+            if len(course) < length:
+                continue
+            table = _along(doubled, length, (len(sums), last - first))
+            table -= sums @ (other_sums[first:last].T / np.float32(length))
+            table /= other_energy[first:last] + energy[:, None]
+            best = 2 * np.maximum.reduceat(table, ends[block] - sizes[block] - first, axis=1).T
+            for place in range(length):
+                part = agreed[fitting[block], place : place + len(sums)]
+                agreed[fitting[block], place : place + len(sums)] = np.maximum(part, best)
     return found
 
 
 def _pieces(course: FloatArray, length: int) -> tuple[FloatArray, FloatArray]:
-    """All pieces (S, length * K) of a course about their means, and the energy (S,) of each."""
-    windows = np.lib.stride_tricks.sliding_window_view(course, length, axis=0)
-    pieces = np.asarray(windows - windows.mean(axis=2, keepdims=True), np.float32).reshape(len(windows), -1)
-    return pieces, np.square(pieces).sum(axis=1)
+    """Of all pieces of a course (L, K): the sums (S, K) of their frames, and their energies (S,) about their means."""
+    sums, squares = (running[0, length:] - running[0, :-length] for running in _running(course[None]))
+    energy = squares - np.square(sums).sum(axis=1) / length
+    return np.asarray(sums, np.float32), np.asarray(energy.clip(NOTHING_MOVES), np.float32)
+
+
+def _doubled(products: FloatArray, longest: int) -> list[FloatArray]:
+    """Sums of 1, 2, 4, ... products down their diagonals, from a table (L, M) of products, up to `longest` of them."""
+    tables, width = [products], 1
+    while 2 * width <= longest:
+        tables.append(tables[-1][:-width, :-width] + tables[-1][width:, width:])
+        width *= 2
+    return tables
+
+
+def _along(doubled: Sequence[FloatArray], length: int, shape: tuple[int, int]) -> FloatArray:
+    """Sums of so many products down their diagonals, the first (S, M) of them: those of powers of two, put together."""
+    begin, parts = 0, []
+    for power, table in enumerate(doubled):
+        if length >> power & 1:
+            parts.append(table[begin : begin + shape[0], begin : begin + shape[1]])
+            begin += 1 << power
+    return sum(parts[2:], parts[0] + parts[1]) if len(parts) > 1 else parts[0].copy()
 
 
 def _paces(length: int) -> NDArray[np.float64]:
