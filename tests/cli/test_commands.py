@@ -72,7 +72,9 @@ def test_the_demo_says_everything_once():
         "anna-wink-pout-2 ",
         "anna-brows-smile-1 ",
         "decode",
+        "first pair",
         "Motion alone",
+        "The clips show a simulated person.",
     ):
         assert words.count(once) == 1, once
     assert words.count("≥ threshold") == words.count("< threshold") == 1

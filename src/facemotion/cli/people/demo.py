@@ -53,6 +53,8 @@ def demo(
         print_json({"same": decision_json(decisions[0]), "other": decision_json(decisions[1])})
     else:
         print_demo(paths, decisions)
+        if not clips:
+            print("The clips show a simulated person. To compare two of your own: facemotion verify CLIP CLIP")
     if png is not None:
         write_picture(png, paths, decisions)
         if not json:
@@ -82,7 +84,7 @@ def print_demo(clips: list[Path], decisions: list[Decision]) -> None:
             table.add_row(*row)
     for clip, report in zip(clips, (*first.quality, *second.quality[1:]), strict=True):
         table.add_row(Text(clip.stem), quality_line(report))
-    table.add_row("milliseconds", f"{spent_line(first.milliseconds)}, for two clips")
+    table.add_row("milliseconds", f"{spent_line(first.milliseconds)}, first pair")
     console.print(table)
     console.print(note(first))
 

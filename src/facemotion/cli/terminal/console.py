@@ -224,8 +224,8 @@ def evidence_rows(label: str, point: OperatingPoint) -> list[tuple[str, str]]:
     """What stands behind a threshold, as two rows of a table."""
     told = (
         f"{point.name}: FMR {point.fmr:.1%}, FNMR {point.fnmr:.1%}, measured on "
-        f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials of a probe with "
-        f"{point.takes} take{'s' if point.takes > 1 else ''}, "
+        f"{point.genuine_trials} genuine and {point.impostor_trials} impostor trials with "
+        f"{point.takes} take{'s' if point.takes > 1 else ''} enrolled, "
         f"{point.subjects} subject{'s' if point.subjects > 1 else ''}"
     )
     return [(label, told), ("", point.source)]
