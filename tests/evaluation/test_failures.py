@@ -2,7 +2,7 @@ import numpy as np
 
 from facemotion.errors import UnreadableMediaError
 from facemotion.evaluation.failure_page import failure_page
-from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
+from facemotion.evaluation.failures import count_categories, count_outcome, find_failures, worst
 from facemotion.evaluation.trials import score_pairs
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
@@ -62,6 +62,17 @@ def test_trials_are_those_of_every_other_command() -> None:
     assert all(0 in (f.first, f.second) or 1 in (f.first, f.second) for f in failures)
 
 
+def test_pairs_inside_a_person_are_other_trials_than_all_pairs() -> None:
+    records = [ClipRecord(f"{who}{i}", who, f"{who}{i // 2}", ClipKind.FACIAL, i, 1) for who in "ab" for i in range(4)]
+    vectors, sequences = np.ones((8, 1), np.float32), [clip(BUMP, 10 + i) for i in range(8)]
+    within, every = (count_outcome(vectors, records, 0.5, policy) for policy in ("within-subject", "all"))
+    assert (within.genuine, within.impostor, every.impostor) == (4, 8, 24)
+    failures = find_failures(vectors, records, sequences, 0.5, most=None, policy="within-subject")
+    assert len(failures) == 8
+    assert {records[f.first].subject == records[f.second].subject for f in failures} == {True}
+    assert worst(failures, 3) == failures[:3]
+
+
 def test_the_worst_come_first_and_right_decisions_not_at_all() -> None:
     rng = np.random.default_rng(0)
     records = [ClipRecord(str(i), "ann", f"m{i % 3}", ClipKind.FACIAL, i // 3, 1) for i in range(12)]
@@ -107,6 +118,12 @@ def test_the_page_shows_both_clips_and_needs_no_other_file() -> None:
     assert "<td>other false accept<td>1<td>no cue tells why" in page
     assert "<p>1 of 1 impostor trials.</p>" in page
     assert "<p>None of 0 genuine trials.</p>" in page
+
+    counts = {"alike motions": 3, "other false accept": 12}  # of all failures, shown or not
+    page = failure_page(failures, records, -0.5, outcome, strip, policy="within-subject", counts=counts)
+    assert "Every pair of different clips of one person among 2 is a trial" in page
+    assert "<td>alike motions<td>3<td>0<td>time warping" in page
+    assert "<td>other false accept<td>12<td>1<td>no cue tells why" in page
 
     def blind(record: ClipRecord) -> list[np.ndarray]:
         raise UnreadableMediaError(record.path)

@@ -18,7 +18,7 @@ from facemotion.cli import app
 from facemotion.config import read_toml
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import read_manifest, write_manifest
-from facemotion.errors import DataError, FacemotionError, FrozenSetError, TrainingError
+from facemotion.errors import DataError, FacemotionError, FrozenSetError, TrainingError, UsageError
 from facemotion.experiments.held_out import HeldOut
 from facemotion.experiments.paper_plan import DTW, MAIN, TableSettings, choose_runs, plan_runs
 from facemotion.experiments.paper_tables import make_tables
@@ -234,6 +234,33 @@ def test_one_run_after_the_other_fills_the_tables(settings: TableSettings, tmp_p
     tables(settings, tmp_path / "out", "--only", "landmarks", "--json")
     told = json.loads(tables(settings, tmp_path / "out", "--only", "mesh", "--json"))
     assert [row["run"] for row in told["features"]] == ["landmarks", "mesh"]
+
+
+def test_failures_of_a_row_are_those_of_its_folds(people: Path, settings: TableSettings, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tables(settings, out, "--only", "landmarks", "--only", DTW, "--json")
+    row, at = out / "runs" / "landmarks", ("--manifest", people / "manifest.csv", "--features", people / "features")
+    told = json.loads(run("failures", row, *at, "--every", "--most", 2, "--json"))
+    # Four people, each with two facial motions of three takes: pairs of two people aren't compared.
+    assert (told["genuine"], told["impostor"]) == (4 * 2 * 3, 4 * 9)
+    wrong = told["false_accepts"] + told["false_rejects"]
+    assert sum(told["all_categories"].values()) == wrong > len(told["failures"])
+    assert sum(told["categories"].values()) == len(told["failures"]) <= 4
+    threshold, vectors, records = told["threshold"], {}, read_manifest(people / "manifest.csv").records
+    for fold in (0, 1):
+        with np.load(row / f"fold-{fold}" / "vectors.npz") as kept:
+            vectors |= {records[place].path: own for place, own in zip(kept["places"], kept["encoder"], strict=True)}
+    for failure in told["failures"]:
+        score = float(vectors[failure["first"]] @ vectors[failure["second"]])
+        assert failure["score"] == pytest.approx(score, abs=1e-6)
+        assert failure["accepted"] is (score >= threshold)
+    with pytest.raises(UsageError, match="leave --split out"):
+        run("failures", row, *at, "--split", "test")
+    with pytest.raises(TrainingError, match="Nothing is trained in .*dtw"):
+        run("failures", out / "runs" / DTW, *at)
+    (row / "fold-1" / "vectors.npz").unlink()
+    with pytest.raises(TrainingError, match="1 of 2 folds of .*landmarks have ended"):
+        run("failures", row, *at)
 
 
 def test_figures_of_other_folds_or_other_clips_are_not_taken_up(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from facemotion.errors import MediaError
 from facemotion.evaluation.failures import CATEGORIES, Failure, Outcome, count_categories
+from facemotion.evaluation.trials import PairPolicy
 from facemotion.types import ClipRecord
 
 Strip = Callable[[ClipRecord], Sequence[NDArray[np.uint8]]]
@@ -27,7 +28,7 @@ img { display: block; width: 100%; margin: 3px 0; border-radius: 3px; }
 p { max-width: 75ch; }
 table { border-collapse: collapse; }
 td, th { padding: .15rem .9rem .15rem 0; text-align: left; vertical-align: top; }
-td:nth-child(2) { text-align: right; }
+td:not(:first-child):not(:last-child) { text-align: right; }
 small { color: #555; }
 @media (prefers-color-scheme: dark) { body { background: #161616; color: #eee; } small { color: #aaa; } }
 """
@@ -42,6 +43,8 @@ def failure_page(
     *,
     about: str = "",
     programs: Mapping[str, str] = MappingProxyType({}),
+    policy: PairPolicy = "all",
+    counts: Mapping[str, int] | None = None,
 ) -> str:
     """The page: counts per category, then each failure with strips of both clips and its cues.
 
@@ -54,6 +57,8 @@ def failure_page(
             MediaError, for example because there is no video, the clip is shown without frames.
         about: a sentence that says what failed on what.
         programs: what is performed, by the name of the motion, where it is known.
+        policy: which pairs were trials, as in `score_pairs`.
+        counts: of the categories among all failures; None if they weren't sorted.
     Returns:
         HTML text; the pictures are inside.
     """
@@ -65,23 +70,29 @@ def failure_page(
     ]
     if not failures:
         return "\n".join([*parts, f"<p>{html.escape(outcome.without_failures(threshold))}</p></html>\n"])
+    pairs = "Every pair of different clips" if policy == "all" else "Every pair of different clips of one person"
     parts.append(
-        f"<p>Every pair of different clips among {len(records)} is a trial, but for two that nobody enrols (near "
+        f"<p>{pairs} among {len(records)} is a trial, but for two that nobody enrols (near "
         "misses and mimics), accepted where its score, a cosine, reaches the threshold. Shown are the worst: impostor "
         "trials with the highest scores, genuine trials with the lowest.</p>"
     )
+    shown = count_categories(failures)
     rows = (
-        f"<tr><td>{html.escape(name)}<td>{count}<td>{html.escape(CATEGORIES[name])}"
-        for name, count in count_categories(failures).items()
+        f"<tr><td>{html.escape(name)}"
+        + (f"<td>{counts.get(name, 0)}" if counts is not None else "")
+        + f"<td>{shown.get(name, 0)}<td>{html.escape(told)}"
+        for name, told in CATEGORIES.items()
+        if name in shown or (counts is not None and name in counts)
     )
-    parts.append(f"<table><tr><th>category<th>shown<th>told by{''.join(rows)}</table>")
+    of_all = "<th>of all" if counts is not None else ""
+    parts.append(f"<table><tr><th>category{of_all}<th>shown<th>told by{''.join(rows)}</table>")
     for title, accepted, wrong, of in (
         ("False accepts", True, outcome.false_accepts, f"{outcome.impostor} impostor trials"),
         ("False rejects", False, outcome.false_rejects, f"{outcome.genuine} genuine trials"),
     ):
         chosen = [failure for failure in failures if failure.accepted is accepted]
-        shown = f", of which the worst {len(chosen)} are shown" if len(chosen) < wrong else ""
-        parts.append(f"<h2>{title}</h2><p>{wrong or 'None'} of {of}{shown}.</p>")
+        cut = f", of which the worst {len(chosen)} are shown" if len(chosen) < wrong else ""
+        parts.append(f"<h2>{title}</h2><p>{wrong or 'None'} of {of}{cut}.</p>")
         parts += [_section(failure, records, strip, programs) for failure in chosen]
     return "\n".join(parts) + "</html>\n"
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.evaluation.trials import pair_clips
+from facemotion.evaluation.trials import PairPolicy, pair_clips
 from facemotion.signals import Cues, dtw_scores, measure_cues, resample
 from facemotion.types import ClipRecord, FeatureSequence, FloatArray, TrialKind
 
@@ -86,9 +86,11 @@ class Outcome:
         return f"{text} To see what came nearest to failing, set another --threshold: {', '.join(hints)}."
 
 
-def count_outcome(vectors: FloatArray, records: Sequence[ClipRecord], threshold: float) -> Outcome:
+def count_outcome(
+    vectors: FloatArray, records: Sequence[ClipRecord], threshold: float, policy: PairPolicy = "all"
+) -> Outcome:
     """Count right and wrong decisions; the arguments are those of find_failures."""
-    _, _, genuine, scores = _pairs(vectors, records)
+    _, _, genuine, scores = _pairs(vectors, records, policy)
     accepted = scores >= threshold
     return Outcome(
         genuine=int(genuine.sum()),
@@ -101,10 +103,10 @@ def count_outcome(vectors: FloatArray, records: Sequence[ClipRecord], threshold:
 
 
 def _pairs(
-    vectors: FloatArray, records: Sequence[ClipRecord]
+    vectors: FloatArray, records: Sequence[ClipRecord], policy: PairPolicy
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], FloatArray]:
     """Of every trial of `score_pairs`: both positions, whether it is genuine, and its score."""
-    first, second, kinds = pair_clips(records)
+    first, second, kinds = pair_clips(records, policy)
     return first, second, kinds == TrialKind.GENUINE.code, (vectors @ vectors.T)[first, second]
 
 
@@ -113,7 +115,8 @@ def find_failures(
     records: Sequence[ClipRecord],
     sequences: Sequence[FeatureSequence],
     threshold: float,
-    most: int = 20,
+    most: int | None = 20,
+    policy: PairPolicy = "all",
 ) -> list[Failure]:
     """The worst false accepts and the worst false rejects at a threshold.
 
@@ -121,17 +124,28 @@ def find_failures(
         vectors: (N, E) embeddings, rows of norm 1.
         records, sequences: labels and features of the N clips.
         threshold: accepted = score >= threshold.
-        most: of each of the two sorts; the highest-scored impostor and the lowest-scored genuine trials come first.
+        most: of each of the two sorts, None for all, at about 10 ms each; the highest-scored impostor and the
+            lowest-scored genuine trials come first.
+        policy: which pairs are trials, as in `score_pairs`.
     """
-    first, second, genuine, values = _pairs(vectors, records)
+    first, second, genuine, values = _pairs(vectors, records, policy)
     accepted = values >= threshold
     accepts, rejects = np.flatnonzero(~genuine & accepted), np.flatnonzero(genuine & ~accepted)
     accepts = accepts[np.argsort(-values[accepts], kind="stable")][:most]
     rejects = rejects[np.argsort(values[rejects], kind="stable")][:most]
+    wrong = [*accepts, *rejects]
+    cues = {k: measure_cues(sequences[k]) for k in sorted({int(k) for i in wrong for k in (first[i], second[i])})}
     return [
-        _explain(int(first[i]), int(second[i]), float(values[i]), not genuine[i], records, sequences)
-        for i in (*accepts, *rejects)
+        _explain((int(first[i]), int(second[i])), float(values[i]), not genuine[i], records, sequences, cues)
+        for i in wrong
     ]
+
+
+def worst(failures: Sequence[Failure], most: int) -> list[Failure]:
+    """The first `most` false accepts and the first `most` false rejects, in the order of `find_failures`."""
+    accepts = [failure for failure in failures if failure.accepted]
+    rejects = [failure for failure in failures if not failure.accepted]
+    return [*accepts[:most], *rejects[:most]]
 
 
 def count_categories(failures: Sequence[Failure]) -> dict[str, int]:
@@ -141,15 +155,16 @@ def count_categories(failures: Sequence[Failure]) -> dict[str, int]:
 
 
 def _explain(
-    first: int,
-    second: int,
+    places: tuple[int, int],
     score: float,
     accepted: bool,
     records: Sequence[ClipRecord],
     sequences: Sequence[FeatureSequence],
+    cues_of: Mapping[int, Cues],
 ) -> Failure:
+    first, second = places
     pair = sequences[first], sequences[second]
-    cues = measure_cues(pair[0]), measure_cues(pair[1])
+    cues = cues_of[first], cues_of[second]
     low, high = sorted(c.intensity for c in cues)
     ratio = max(high, 1e-12) / max(low, 1e-12)  # a face that doesn't move at all has a ratio too, if a large one
     distance = -float(dtw_scores([resample(s.values, s.times) for s in pair])[0, 1])

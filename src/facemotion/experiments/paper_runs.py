@@ -124,6 +124,30 @@ def kept_runs(
     return found
 
 
+def kept_row(row: Path, models: Models, manifest: Manifest) -> tuple[TrainingSettings, list[HeldOut]]:
+    """One row of the tables, as its folder keeps it: the settings of its first fold, and all folds.
+
+    Args:
+        row: folder of the row, in `runs` of the folder of the tables.
+        models: the models of the deployment.
+        manifest: of the clips that it was measured on.
+    Raises:
+        TrainingError: a fold hasn't ended, or is of other settings or clips; nothing was trained.
+        SettingsError: there is no such row.
+    """
+    folds = len(list(row.glob("fold-*")))
+    if (row / "fold-0").is_dir() and not (row / "fold-0" / "config.toml").exists():
+        raise TrainingError(f"Nothing is trained in {row}, so it has no embeddings; choose another row.")
+    settings = RunFolder(row / "fold-0").read_settings(TrainingSettings)
+    run = Run(row.name, settings.sources[0].kinds, settings.extractor, settings)
+    worker = _make_worker(TableSettings(folds=folds, recipe=settings), models, (run,), row.parents[1], manifest)
+    kept = [worker.kept(run, fold) for fold in range(folds)]
+    ended = [own for own in kept if own]
+    if len(ended) < folds:
+        raise TrainingError(f"{len(ended)} of {folds} folds of {row} have ended; let `facemotion tables` go on first.")
+    return settings, ended
+
+
 @dataclass
 class _Worker:
     """What a process that trains folds has open: one extractor's features at a time, and the last simulated people."""

@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facemotion.cli.learning.runs import embed_run, make_folder
+from facemotion.cli.learning.runs import embed_run, held_out_clips, is_row, make_folder
 from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from facemotion.config import Settings
-    from facemotion.data.manifest import Manifest
-    from facemotion.types import ClipRecord, FeatureSequence
-
-STRIP_FRAMES, STRIP_PX = 8, 150
+    from facemotion.evaluation.trials import PairPolicy
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def failures(
-    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a training run, or of a row in `runs` of the tables.")],
     *,
     manifest: Annotated[Path, typer.Option(help="Clips to look for failures in.")],
     threshold: Annotated[
@@ -38,6 +29,16 @@ def failures(
     ] = None,
     features: Annotated[Path, typer.Option(help="Folder of the feature cache.")] = Path("features"),
     split: Annotated[str, typer.Option(help="Rows of this split of the manifest only.")] = "",
+    within_subject: Annotated[
+        bool,
+        typer.Option(
+            "--within-subject",
+            help="Pairs inside one subject only, as in the paper; a row of the tables has no others.",
+        ),
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--every", help="Also sort all failures, not the worst alone; about 10 ms each.")
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write failures.html with frames of both clips to this folder.")
     ] = None,
@@ -52,10 +53,11 @@ def failures(
     from rich.console import Console
     from rich.table import Table
 
+    from facemotion.cli.learning.strips import FaceStrips
     from facemotion.config import load_settings
     from facemotion.errors import UsageError
     from facemotion.evaluation.failure_page import failure_page
-    from facemotion.evaluation.failures import count_categories, count_outcome, find_failures
+    from facemotion.evaluation.failures import count_categories, count_outcome, find_failures, worst
     from facemotion.evaluation.measures import curve, equal_error_rate
     from facemotion.evaluation.trials import score_pairs
     from facemotion.system.files import room_for, write_whole
@@ -63,31 +65,53 @@ def failures(
     if threshold is not None and not math.isfinite(threshold):
         raise UsageError(f"The threshold must be a number, got {threshold}.")
     page = make_folder(html) / "failures.html" if html else None
-    vectors, acquired, sequences, caution = embed_run(run, manifest, features, split)
+    if is_row(run):
+        if split:
+            raise UsageError(f"{run} is a row of the tables, and holds out its own clips; leave --split out.")
+        vectors, acquired, sequences = held_out_clips(run, manifest, features)
+        caution, within_subject = "Each fold was embedded by a network that never saw its people.", True
+    else:
+        vectors, acquired, sequences, caution = embed_run(run, manifest, features, split)
+    policy: PairPolicy = "within-subject" if within_subject else "all"
     chosen = "that of the EER on these clips" if threshold is None else "the one asked for"
     if threshold is None:
-        threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records)))[1]
-    found = find_failures(vectors, acquired.records, sequences, threshold, most)
-    outcome = count_outcome(vectors, acquired.records, threshold)
+        threshold = equal_error_rate(curve(score_pairs(vectors, acquired.records, policy)))[1]
+    found = find_failures(vectors, acquired.records, sequences, threshold, None if every else most, policy)
+    counts = count_categories(found) if every else None
+    found = worst(found, most)
+    outcome = count_outcome(vectors, acquired.records, threshold, policy)
     if page:
-        strip = _strips(acquired, sequences, load_settings(config))
+        strip = FaceStrips(acquired, sequences, load_settings(config))
         about = f"{run} on {manifest}{f', split {split}' if split else ''}; the threshold is {chosen}. {caution}"
-        text = failure_page(found, acquired.records, threshold, outcome, strip, about=about, programs=acquired.programs)
+        text = failure_page(
+            found,
+            acquired.records,
+            threshold,
+            outcome,
+            strip,
+            about=about,
+            programs=acquired.programs,
+            policy=policy,
+            counts=counts,
+        )
         with room_for(page):
             write_whole(page, text)
     if json:
         records = acquired.records
         entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]
-        counts = {"false_accepts": outcome.false_accepts, "false_rejects": outcome.false_rejects}
-        print_json({"threshold": threshold, **counts, "categories": count_categories(found), "failures": entries})
+        told = {"false_accepts": outcome.false_accepts, "false_rejects": outcome.false_rejects}
+        told |= {"genuine": outcome.genuine, "impostor": outcome.impostor}
+        categories = {"categories": count_categories(found)} | ({"all_categories": counts} if every else {})
+        print_json({"threshold": threshold, **told, **categories, "failures": entries})
         return
     console = Console()
     if not found:
         console.print(outcome.without_failures(threshold), highlight=False)
         return
-    table = Table("category", "of the worst", box=box.SIMPLE, pad_edge=False)
-    for category, count in count_categories(found).items():
-        table.add_row(category, str(count))
+    table = Table("category", "of the worst", *(["of all"] if every else []), box=box.SIMPLE, pad_edge=False)
+    shown = count_categories(found)
+    for category, count in (counts or shown).items():
+        table.add_row(category, str(shown.get(category, 0)), *([str(count)] if every else []))
     console.print(table)
     console.print(
         f"{outcome.false_accepts} of {outcome.impostor} impostor trials accepted and {outcome.false_rejects} of "
@@ -96,43 +120,3 @@ def failures(
         highlight=False,
         markup=False,
     )
-
-
-def _strips(
-    manifest: Manifest, sequences: Sequence[FeatureSequence], settings: Settings
-) -> Callable[[ClipRecord], list[NDArray[np.uint8]]]:
-    """Gives STRIP_FRAMES squares round the face of a clip, evenly spread over its motion, with their seconds."""
-    import numpy as np
-    from PIL import Image, ImageDraw
-
-    from facemotion.face import BlazeFace
-    from facemotion.media import read_frames
-    from facemotion.models import Models
-    from facemotion.signals import active_span
-
-    detector = BlazeFace(Models.of(settings.runtime), settings.face)
-    spans = {}
-    for record, sequence in zip(manifest.records, sequences, strict=True):
-        first, last = active_span(sequence.values, sequence.times)
-        spans[record] = float(sequence.times[first]), float(sequence.times[last])
-
-    def strip(record: ClipRecord) -> list[NDArray[np.uint8]]:
-        frames, times = zip(*read_frames(manifest.file(record), settings.media), strict=True)
-        places = [int(np.abs(np.subtract(times, at)).argmin()) for at in np.linspace(*spans[record], STRIP_FRAMES)]
-        chosen = [frames[i] for i in places]
-        boxes = [found[0] for found in (detector.detect(frame).boxes for frame in chosen) if len(found)]
-        height, width = frames[0].shape[:2]
-        x0, y0, x1, y1 = np.median(boxes, axis=0) if boxes else (0, 0, width, height)
-        half = 0.6 * max(x1 - x0, y1 - y0)
-        area = ((x0 + x1) / 2 - half, (y0 + y1) / 2 - half, (x0 + x1) / 2 + half, (y0 + y1) / 2 + half)
-        side = (STRIP_PX, STRIP_PX)
-        shown = []
-        for place, frame in zip(places, chosen, strict=True):
-            picture = Image.fromarray(frame).crop(tuple(map(round, area))).resize(side)  # black past the border
-            ImageDraw.Draw(picture).text(
-                (4, 2), f"{times[place]:.1f} s", "white", font_size=13, stroke_width=1, stroke_fill="black"
-            )
-            shown.append(np.asarray(picture))
-        return shown
-
-    return strip

@@ -74,6 +74,49 @@ def embed_run(
     return vectors, acquired, sequences, caution
 
 
+def is_row(path: Path) -> bool:
+    """Whether a folder is that of a row of the tables, with a folder a fold, and no training run."""
+    return (path / "fold-0").is_dir()
+
+
+def held_out_clips(row: Path, manifest: Path, features: Path) -> tuple[FloatArray, Manifest, list[FeatureSequence]]:
+    """Clips of a row of the tables, each embedded by the network of the fold that held it out.
+
+    Embeddings of two folds come from two networks: compare those of one person alone.
+
+    Args:
+        row: folder of the row, in `runs` of the folder of the tables. manifest: of its clips. features: of the cache.
+    Returns:
+        (N, n) float32 unit vectors, the N clips, their features.
+    Raises:
+        MissingExtraError: torch isn't installed.
+        TrainingError, SettingsError: as in `kept_row`.
+        ManifestError, DataError: see `read_manifest` and `read_features`.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    from facemotion.errors import MissingExtraError
+
+    try:
+        from facemotion.experiments.paper_runs import kept_row
+    except ImportError as error:
+        raise MissingExtraError(INSTALL) from error
+    from facemotion.data.cache import FeatureCache, read_features
+    from facemotion.data.manifest import read_manifest
+    from facemotion.features import load_extractor
+    from facemotion.models import Models
+
+    clips, models = read_manifest(manifest), Models.configured()
+    settings, folds = kept_row(row, models, clips)
+    places = [int(place) for fold in folds for place in fold.places]
+    held = dataclasses.replace(clips, records=tuple(clips.records[place] for place in places))
+    cache = FeatureCache(features, load_extractor(settings.extractor, models).frontend_id)
+    acquired, sequences = read_features(cache, held)
+    return np.concatenate([fold.vectors[""] for fold in folds]), acquired, sequences
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder for results before the work that fills it.
 
