@@ -23,7 +23,7 @@ from facemotion.store import open_store
 from facemotion.store.database import Database
 from facemotion.types import FeatureSequence
 
-from .conftest import running
+from .conftest import form, running
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,15 @@ def test_a_take_or_an_attempt_shown_again_is_refused(enrolled, talk, encode):
     assert outcome(enrolled, "rita", talk[3]) == "accepted"  # another take is not
 
 
-def test_enrolling_again_forgets_no_recording(server, film):
+def test_enrolling_again_takes_no_recording_that_was_seen_and_forgets_none(server, film):
     """Old attempts and old takes passed once the user had enrolled anew, as everybody does when the encoder changes."""
     old, new = [film("talk", seed) for seed in (50, 51, 52)], [film("talk", seed) for seed in (53, 54, 55)]
     assert server.enrol("toni", old[:2]).status_code == 201
     assert outcome(server, "toni", old[2]) == "accepted"
+    for seen in (old[2], old[0]):  # an attempt's recording, and a take of the enrolment before
+        refused = server.enrol("toni", [new[0], seen], "PUT")
+        assert refused.status_code == 422
+        assert refused.json()["message"] == "Take 2 isn't a live recording (replay); record it again."
     assert server.enrol("toni", new[:2], "PUT").status_code == 200
     assert [outcome(server, "toni", clip) for clip in old] == ["replay"] * 3
     assert outcome(server, "toni", new[2]) == "accepted"
@@ -83,6 +87,16 @@ def test_one_recording_at_once_is_accepted_once(server, film):
     outcomes = sorted(answer.json()["evidence"]["outcome"] for answer in answers)
     assert outcomes == ["accepted", "replay", "replay", "replay"]
     assert server.call("GET", "/v1/users/vera").json()["failures"] <= 3
+
+
+def test_takes_sent_twice_at_once_enrol_once_again(server, film):
+    """Both requests looked before the takes of the other were remembered."""
+    assert server.enrol("wim", [film("talk", seed) for seed in (56, 57)]).status_code == 201
+    again, nonces = [film("talk", seed) for seed in (53, 54)], [server.nonce("wim", "enrol-again") for _ in range(2)]
+    path = "/v1/users/wim/enrolment"
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda nonce: server.call("PUT", path, **form(nonce, takes=again)), nonces))
+    assert sorted(answer.status_code for answer in answers) == [200, 422]
 
 
 def test_of_a_name_that_nobody_has_no_recording_is_kept(server, talk):

@@ -36,6 +36,7 @@ from facemotion.service.guard.recording import (
     Recording,
     record,
     record_takes,
+    refuse_seen,
 )
 from facemotion.service.guard.renewals import Renewals
 from facemotion.service.guard.replay import RecordingMemory
@@ -226,7 +227,7 @@ class Operations:
             ticket: of the nonce.
         Raises:
             UserExistsError, UnknownUserError: `replace` says otherwise.
-            EnrolmentError: the takes aren't fit to be a template, or aren't recordings of their own.
+            EnrolmentError: the takes aren't fit to be a template, or aren't new recordings of their own.
             DuplicateFaceError: the face is enrolled under another name.
             MediaError, AcquisitionError and their kinds: see Verifier.enrol.
         """
@@ -235,6 +236,8 @@ class Operations:
             self.check_presence(user, replace)
             recordings = acquire()
             self._live.check_takes(recordings, self.memory.same)
+            looks = [self.memory.look(user, take) for take in recordings] if replace else []
+            refuse_seen(look.seen for look in looks)
             takes = [recording.acquisition for recording in recordings]
             enrolment = self.verifier.prepare(self.store, user, takes)
             rests_on = evidence(self.verifier, [asdict(take.quality) for take in takes])
@@ -243,6 +246,8 @@ class Operations:
                 # Asked again here: somebody else may have enrolled or deleted that name while takes were looked at.
                 # The store joins this thread's transaction.
                 hold_user(connection, user)
+                again = zip(recordings, looks, strict=False)  # of a new user nothing was seen
+                refuse_seen(self.memory.look(user, take, look).seen for take, look in again)
                 self.store.put(*enrolment.templates.values(), whole=True, replace=replace)
                 self.attempts.forget_failures(connection, user)
                 for recording in recordings:

@@ -6,7 +6,7 @@ Some attempts show no living person: a picture that stands still, a loop, what a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -234,6 +234,19 @@ class LiveCheck:
                     raise EnrolmentError(
                         f"Take {number + 1} is the same recording as take {other + 1}; record each take anew."
                     )
+
+
+def refuse_seen(takes: Iterable[bool]) -> None:
+    """Refuse takes of an enrolment that the service saw before: whoever enrols again must be there.
+
+    Args:
+        takes: of each take in order, whether it was seen.
+    Raises:
+        EnrolmentError: the first such take is named.
+    """
+    for number, seen in enumerate(takes, 1):
+        if seen:
+            raise EnrolmentError(f"Take {number} isn't a live recording (replay); record it again.")
 
 
 def frozen(recording: Recording, settings: ReplaySettings) -> bool:
