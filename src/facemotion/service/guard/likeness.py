@@ -48,6 +48,8 @@ PIECE_FOUND = 0.95
 no piece reached it (docs/results/security.md)."""
 SPAN = 2
 """Frames before and after one, between which its movement is measured."""
+MOST_PRODUCTS = 250_000
+"""Multiply-adds of one product of matrices: for a few more, NumPy's library starts threads, which get in the way."""
 BLOCK = 10
 """Recordings whose pieces are compared at once: what they take fits a processor's cache."""
 
@@ -246,7 +248,7 @@ def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int) 
     own = course @ mixed
     # One recording after the other. Pieces may begin at each frame: those of the last one end in frames of nothing.
     nothing = np.zeros((max(lengths) - 1, course.shape[1]), np.float32)
-    theirs = np.concatenate([*[others[number] for number in fitting], nothing]) @ mixed
+    theirs = _product(np.concatenate([*[others[number] for number in fitting], nothing]), mixed.T)
     sizes = np.array([len(others[number]) for number in fitting])
     ends = np.cumsum(sizes)
     pieces = [(_pieces(own, length), _pieces(theirs, length)) for length in lengths]
@@ -256,18 +258,27 @@ def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int) 
     for start in range(0, len(fitting), BLOCK):
         block = slice(start, start + BLOCK)
         first, last = int(ends[start] - sizes[start]), int(ends[block][-1])
-        doubled = _doubled(np.asarray(own @ theirs[first : last + len(nothing)].T, np.float32), max(lengths))
+        doubled = _doubled(_product(theirs[first : last + len(nothing)], own).T, max(lengths))
         for agreed, length, ((sums, energy), (other_sums, other_energy)) in zip(found, lengths, pieces, strict=True):
             if len(course) < length:
                 continue
             table = _along(doubled, length, (len(sums), last - first))
-            table -= sums @ (other_sums[first:last].T / np.float32(length))
+            table -= _product(other_sums[first:last] / np.float32(length), sums).T
             table /= other_energy[first:last] + energy[:, None]
             best = 2 * np.maximum.reduceat(table, ends[block] - sizes[block] - first, axis=1).T
             for place in range(length):
                 part = agreed[fitting[block], place : place + len(sums)]
                 agreed[fitting[block], place : place + len(sums)] = np.maximum(part, best)
     return found
+
+
+def _product(one: FloatArray, other: FloatArray) -> FloatArray:
+    """one @ other.T of (M, K) and (N, K), rows by rows."""
+    rows = max(1, MOST_PRODUCTS // max(1, other.size))
+    product = np.empty((len(one), len(other)), np.float32, "F")
+    for first in range(0, len(one), rows):
+        product[first : first + rows] = one[first : first + rows] @ other.T
+    return product
 
 
 def _pieces(course: FloatArray, length: int) -> tuple[FloatArray, FloatArray]:
