@@ -330,6 +330,17 @@ def acquired(clips: Path) -> Callable[[str], Acquisition]:
     return cache(lambda name: frontend.acquire(clips / f"{name}.mp4"))
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 400 kB."""
+    from tests.full_disks import small_disk_at
+
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk_at(folder):
+        yield folder
+
+
 @pytest.fixture(autouse=True)
 def own_configuration_folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings and the key files of stores are looked for in a folder of the test, never in the user's own, nor in that

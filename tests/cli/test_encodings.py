@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.full_disks import ALWAYS_FULL, needs_full_device
 
 pytestmark = pytest.mark.long  # a process a test
 
@@ -51,10 +52,10 @@ def test_a_file_name_that_is_no_text_goes_out_as_it_came_in(tmp_path):
     assert os.fsdecode(name) in json.loads(told.stdout)["message"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@needs_full_device
 @pytest.mark.parametrize("arguments", [["--version"], ["models", "list", "--json"]])
 def test_output_that_cannot_be_written_is_told_in_one_sentence(arguments):
-    with open("/dev/full", "wb") as full:
+    with ALWAYS_FULL.open("wb") as full:
         result = subprocess.run(
             [sys.executable, "-m", "facemotion.cli", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
         )

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.full_disks import fill_disk
 from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.cli.people import recording_terminal
 from facemotion.cli.people.recording_terminal import TerminalAttendant
-from facemotion.data.manifest import read_manifest
-from facemotion.errors import ConsentError, NoCameraError, RecordingPlanError, UsageError
+from facemotion.data.manifest import find_problems, read_manifest
+from facemotion.errors import ConsentError, NoCameraError, RecordingPlanError, UsageError, WriteError
 from facemotion.recorder.film_take import View
 from facemotion.types import ClipKind
 
@@ -49,6 +50,29 @@ def test_films_and_a_plan_become_a_manifest_without_a_question(plan, talk, tmp_p
     (kept,) = read_manifest(Path(answer["manifest"])).records
     assert (kept.path, kept.kind) == (answer["kept"][0], ClipKind.LIP)
     assert "stated" in (tmp_path / "set" / "consent.csv").read_text()
+
+
+@pytest.mark.long
+def test_on_a_disk_that_fills_the_takes_before_stay_and_the_next_run_goes_on(talk, tmp_path, small_disk):
+    plan, films = tmp_path / "plan.csv", ("--from", talk, "--from", talk, "--from", talk)
+    plan.write_text("subject,motion,takes\nanna,hello,3\n")
+    assert record(small_disk / "one", "--plan", plan, *films, "--yes").exit_code == 0
+    clip = (small_disk / "one" / "anna" / "hello" / "session-1-take-0.mp4").stat().st_size
+    other = fill_disk(small_disk, 2 * clip + 24_000)  # for one take or two, the list and who agreed
+    done = record(small_disk / "two", "--plan", plan, *films, "--yes")
+    assert isinstance(done.exception, WriteError)
+    assert "No space left on device; make room and run the same command again" in str(done.exception)
+    manifest = read_manifest(small_disk / "two" / "manifest.csv")
+    kept = len(manifest)
+    assert f"{kept} take{'s' * (kept > 1)} kept" in done.stderr
+    assert 1 <= kept < 3
+    assert list(find_problems(manifest, labelled=False)) == []
+    clips = [path for path in (small_disk / "two").rglob("*.mp4*") if path.is_file()]
+    assert len(clips) == kept  # and no half of another one
+    other.unlink()
+    plan.write_text("subject,motion,takes\nanna,hello,1\n")
+    assert record(small_disk / "two", "--plan", plan, "--from", talk, "--yes").exit_code == 0
+    assert len(read_manifest(small_disk / "two" / "manifest.csv")) == kept + 1
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import resource
 import signal
 
 import pytest
+from tests.full_disks import make_full, needs_full_device
 
 from facemotion.config import MediaSettings
 from facemotion.data.manifest import read_manifest
@@ -121,6 +122,18 @@ def test_a_disk_that_fills_costs_the_take_at_hand_alone(begun, short_films, fron
             sitting.record([PlannedMotion("anna", "talk", 1)], films(short_films, "talk"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert content() == before
+
+
+@needs_full_device
+@pytest.mark.parametrize("full", [".take.mp4.part", "manifest.csv.part"], ids=["for the clip", "for its row"])
+def test_a_disk_without_room_costs_the_take_at_hand_alone(begun, short_films, frontend, full):
+    folder, content = begun
+    before = content()
+    make_full(folder / full)
+    sitting, _ = sit(folder, frontend, Answers())
+    with pytest.raises(WriteError, match="No space left on device; make room and run the same command again"):
+        sitting.record([PlannedMotion("anna", "talk", 1)], films(short_films, "talk"))
     assert content() == before
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.full_disks import fill_disk, make_full, needs_full_device, small_disk_at
 
 from facemotion.config import MediaSettings
 from facemotion.data.manifest import find_problems, read_manifest
@@ -22,6 +23,7 @@ from facemotion.recorder.recorded_clips import forget_clips, recording_alone
 from facemotion.service.live.frames import read_clip
 from facemotion.service.settings import ServiceSettings, StudySettings
 from facemotion.service.studies import DRAFT_SECONDS
+from facemotion.system.files import file_sha256
 
 from .conftest import Server, running
 from .live_client import Socket, jpeg, messages
@@ -115,6 +117,49 @@ def test_where_a_clip_can_t_be_kept_that_is_said_by_name_and_those_before_stay(s
     assert not (folder / ".take.mp4").exists()
     assert study.trail("p02")[-1]["outcome"] == "StudyStorageError"
     assert study.call("GET", f"/v1/sessions/{session}", "enrol").json()["status"] == "opened"  # they may try again
+
+
+def refused_for_want_of_room(study: Server, page: dict, take: bytes) -> None:
+    """A take that the server has no room for is refused by name; the session goes on."""
+    with Part(study, page) as socket:
+        socket.hear()
+        socket.take(messages(take))
+        socket.say("done")
+        assert socket.until("error", "kept")["error"] == "StudyStorageError"
+    assert study.call("GET", f"/v1/sessions/{page['session']}", "enrol").json()["status"] == "opened"
+
+
+@needs_full_device
+def test_a_disk_without_room_for_the_row_of_a_clip_costs_that_clip_alone(study, folder, film):
+    session, page = invite(study, "p16")
+    folder.mkdir(exist_ok=True)
+    make_full(folder / "manifest.csv.part")
+
+    def kept() -> dict[str, str]:
+        paths = [path for path in folder.rglob("*") if path.suffix == ".mp4" or path.name == "manifest.csv"]
+        return {str(path): file_sha256(path) for path in paths}
+
+    before = kept()
+    refused_for_want_of_room(study, page | {"session": session}, film("talk", 60))
+    assert kept() == before
+    assert not list(folder.glob("*.part*"))
+
+
+def test_on_a_disk_that_fills_the_takes_of_a_study_before_stay(study, folder, film):
+    session, page = invite(study, "p17")
+    folder.mkdir(exist_ok=True)
+    with small_disk_at(folder):
+        with Part(study, page) as socket:
+            socket.hear()
+            socket.take(messages(film("talk", 61)))
+            socket.say("done")
+            assert socket.until("kept", "error")["kept"] == 1
+        fill_disk(folder, 8_000)
+        refused_for_want_of_room(study, page | {"session": session}, film("brow", 62))
+        manifest = read_manifest(folder / "manifest.csv")
+        assert [(one.subject, one.motion) for one in manifest.records] == [("p17", "talk")]
+        assert list(find_problems(manifest, labelled=False)) == []
+        assert [path.name for path in folder.rglob("*.mp4*")] == ["session-1-take-0.mp4"]
 
 
 def test_nobody_is_filmed_who_read_another_text(study, folder):

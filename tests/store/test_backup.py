@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import sqlite3
 import stat
@@ -40,7 +41,7 @@ from facemotion.service.guard.history import seal_recordings
 from facemotion.service.settings import AttemptSettings
 from facemotion.service.sql_tables import recordings
 from facemotion.store import open_store
-from facemotion.system.files import whole
+from facemotion.system.files import file_sha256, whole
 from facemotion.types import Embedding
 
 from .samples import make_template, turn_back
@@ -246,6 +247,23 @@ def test_a_disk_without_room_for_a_backup_is_named_and_left_as_it_was(people, tm
     with pytest.raises(StoreFullError, match=r"backup\.db can't be written"):
         write_backup(tmp_path / "s.db", small_disk / "backup.db")
     assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [40_000, 150_000], ids=["for its tables", "for its rows"])
+def test_a_backup_that_may_not_grow_is_named_and_nothing_is_left_of_it(size, tmp_path):
+    with open_store(tmp_path / "s.db") as store:
+        store.put(*(make_template(f"user{number}", takes=20) for number in range(20)))
+    before = {path.name: file_sha256(path) for path in tmp_path.iterdir() if path.is_file()}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        done = CliRunner().invoke(app, ["backup", str(tmp_path / "backup.db"), "--store", str(tmp_path / "s.db")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert isinstance(done.exception, StoreFullError | WriteError)
+    assert "backup.db" in str(done.exception)
+    assert "make room" in str(done.exception)
+    assert {path.name: file_sha256(path) for path in tmp_path.iterdir() if path.is_file()} == before
 
 
 def test_a_disk_without_room_for_the_copy_that_is_restored_from_is_named(tmp_path, small_disk, monkeypatch):
