@@ -10,16 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from facemotion.errors import SettingsError
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Attempts
 from facemotion.service.guard.auth import Caller
-from facemotion.service.guard.sessions import Sessions
+from facemotion.service.guard.sessions import MOST_HOOKS, Sessions
 from facemotion.service.http import webhooks
 from facemotion.service.http.messages import SessionResult
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import AttemptSettings, SessionSettings
+from facemotion.service.sql_tables import sessions as table
 from facemotion.store.database import Database
 
 from .webhook_receiver import SECRET, Receiver
@@ -123,6 +125,17 @@ def test_an_expired_session_is_sent_to_the_webhook_once_whatever_the_clocks_of_s
     sessions.tidy()
     with pytest.raises(Exception, match="no such session"):
         sessions.read(DOOR, session, "")
+
+
+def test_sessions_that_somebody_wrote_into_the_database_hold_no_result_up(database, settings, sessions):
+    """They came first for ever, as many as are sent at a time."""
+    session = ended(sessions)
+    with database.write() as connection:
+        row = connection.execute(select(table).where(table.c.id == session)).mappings().one()
+        forged = [dict(row) | {"id": f"forged {number}", "hook_due": 1.0} for number in range(MOST_HOOKS)]
+        connection.execute(insert(table), forged)
+    claimed = [one.id for _ in range(2) for one in sessions.claim_hooks(60)]
+    assert claimed == [session]
 
 
 def test_a_secret_that_is_short_or_missing_is_refused(tmp_path):

@@ -45,7 +45,7 @@ from facemotion.system.files import file_sha256, whole
 from facemotion.types import Embedding
 
 from .samples import make_template, turn_back
-from .test_seals import put_back, state_of
+from .thief import put_back, state_of
 
 KEPT = ("templates", "codes", "users", "service_keys", "service_failures", "service_recordings", "service_memories")
 

@@ -27,7 +27,7 @@ from facemotion.store.sql import SqlStore
 
 from .samples import make_template
 from .test_backup import remember
-from .test_seals import put_back, state_of
+from .thief import put_back, state_of
 
 OF_USERS = ("templates", "users", "service_recordings", "service_memories")
 

@@ -14,7 +14,7 @@ from facemotion.service.settings import ServiceSettings
 from facemotion.store import open_store
 
 from .samples import make_template
-from .test_seals import State, put_back, state_of
+from .thief import State, put_back, state_of
 
 PART = ("service_audit", "service_head", "service_keys", "service_memories")
 """What somebody puts back who wants a revoked key to be good again, and leaves everybody else as they are."""

@@ -6,10 +6,9 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, Table, delete, insert, select, text
+from sqlalchemy import select, text
 from tests.service.conftest import Server, running
 from typer.testing import CliRunner
 
@@ -28,34 +27,12 @@ from facemotion.service.guard.attempts import Attempts
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.settings import AttemptSettings
 from facemotion.store import open_store
-from facemotion.store.database import Database
 from facemotion.store.seals import personal_tables
 from facemotion.store.sql import SqlStore
 
 from .postgres import Postgres
 from .samples import make_template
-
-State = dict[str, list[dict[str, Any]]]
-
-
-def state_of(database: Database, *names: str) -> State:
-    """All rows of tables, as a thief copies them."""
-    with database.read() as connection:
-        tables = {name: _table(name, connection) for name in names}
-        return {name: [*map(dict, connection.execute(select(where)).mappings())] for name, where in tables.items()}
-
-
-def put_back(database: Database, state: State) -> None:
-    with database.write() as connection:
-        for name, rows in state.items():
-            where = _table(name, connection)
-            connection.execute(delete(where))
-            if rows:
-                connection.execute(insert(where), rows)
-
-
-def _table(name: str, connection) -> Table:
-    return Table(f"facemotion_{name}", MetaData(), autoload_with=connection)
+from .thief import put_back, state_of
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
 from facemotion.errors import (
     BusyError,
@@ -40,6 +39,7 @@ from facemotion.recorder.recording_plan import PlannedMotion
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
+from facemotion.service.guard.history import session_row
 from facemotion.service.guard.sessions import GONE, SITTING, Reason, Sessions
 from facemotion.service.settings import StudySettings
 from facemotion.service.sql_tables import sessions as table
@@ -184,9 +184,8 @@ class Studies:
     def _sitting(self, session: str, new: int = 0) -> int:
         """Number that the takes of a session have in the manifest; 0 before the first one. `new` is kept as that."""
         with self._database.write() if new else self._database.read() as connection:
-            query = select(table).where(table.c.id == session)
-            row = connection.execute(query.with_for_update() if new else query).mappings().one_or_none()
-            if row is None or not self._database.sealer.holds(connection, table.name, row):
+            row = session_row(self._database, connection, table.c.id == session, hold=bool(new))
+            if row is None:
                 raise SessionError(GONE)
             detail = json.loads(row["detail"])
             if new:

@@ -1,20 +1,20 @@
-"""Seals of the recordings remembered of each user, and of the revoked keys. Without the store's key nothing can be
-removed or put back unnoticed.
+"""Seals of the recordings remembered of each user, and of the revoked keys; and how far the audit trail knows each
+session. Without the store's key nothing can be removed or put back unnoticed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, func, select, text
 
 from facemotion.errors import AuditError, StoreCorruptError
 from facemotion.service.sql_tables import audit as trail
-from facemotion.service.sql_tables import heads, keys, memories, recordings, starts
+from facemotion.service.sql_tables import heads, keys, memories, recordings, sessions, starts
 from facemotion.store.database import Database
 from facemotion.store.seals import READINGS, digest_of, later_than
 from facemotion.store.tables import users
@@ -22,6 +22,12 @@ from facemotion.store.tables import users
 MARKS = ("generation", "kept")
 START = "0" * 64
 """What the first row of the trail names as the digest before it."""
+NOTED = "noted"
+"""What a session keeps in `detail`: the number of the newest row of the trail that tells its state; no part of a
+result. A session of an earlier version has none.
+"""
+UNCHANGING = ("CodeError", "part")
+"""Outcomes in the trail that leave a session as it was."""
 NOBODY = ""
 """Stands in a user's place where API keys are meant."""
 
@@ -102,6 +108,42 @@ def marks_of(connection: Connection, user: str) -> dict[str, int]:
     query = select(trail.c.detail).where(trail.c.user == user).order_by(trail.c.number.desc()).limit(1)
     detail = json.loads(connection.scalar(query) or "{}")
     return {name: int(detail[name]) for name in MARKS if name in detail}
+
+
+def session_row(
+    database: Database, connection: Connection, here: ColumnElement[bool], *, hold: bool = True
+) -> RowMapping | None:
+    """The row of a session that the service itself wrote, and wrote last; None where there is none.
+
+    Args:
+        database: whose sealer is used. connection: of the transaction. here: which session.
+        hold: whether nobody else may change it until the transaction ends.
+    """
+    query = select(sessions).where(here)
+    for _ in range(READINGS):
+        row = connection.execute(query.with_for_update() if hold else query).mappings().one_or_none()
+        if row is None or not database.sealer.holds(connection, sessions.name, row):
+            return None
+        about = trail.c.detail.contains(f'"session": {json.dumps(row["id"])}', autoescape=True)
+        later = (trail.c.user == row["user"]) & trail.c.outcome.not_in(UNCHANGING) & about
+        noted = json.loads(row["detail"]).get(NOTED)
+        if noted is None:
+            return row
+        if connection.execute(select(trail.c.number).where(later & (trail.c.number > noted)).limit(1)).first() is None:
+            return row
+    return None  # an earlier row was put back
+
+
+def noted_detail(connection: Connection, detail: Mapping[str, Any], coming: int = 0) -> str:
+    """What a session keeps in `detail`, with the number of the newest row of the trail.
+
+    Args:
+        connection: of the transaction, in which nobody else adds to the trail from now on.
+        detail: what the session's result rests on.
+        coming: rows about the session that the transaction is still to add.
+    """
+    hold_trail(connection)
+    return json.dumps(dict(detail) | {NOTED: end_of_trail(connection)[0] + coming})
 
 
 def check_history(database: Database, connection: Connection, user: str) -> None:

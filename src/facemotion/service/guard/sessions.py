@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select, update
 
 from facemotion.errors import (
     CodeError,
@@ -33,6 +33,7 @@ from facemotion.errors import (
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose, refuse_hoard
 from facemotion.service.guard.auth import ApiKeys, Caller
+from facemotion.service.guard.history import NOTED, noted_detail, session_row
 from facemotion.service.settings import SessionSettings
 from facemotion.service.sql_tables import secret_digest
 from facemotion.service.sql_tables import sessions as table
@@ -155,7 +156,6 @@ class Sessions:
             "expires": now + self._settings.session_seconds,
             "tries": self._settings.tries,
             "reason": "",
-            "detail": "{}",
             "hook_tries": 0,
             "hook_due": now + self._settings.session_seconds + CLOCK_SKEW_SECONDS if self._settings.webhook else None,
         }
@@ -164,8 +164,8 @@ class Sessions:
             here = (table.c.user == user) & table.c.ended.is_(None) & ~self._stale(now)
             settings, mine = self._settings, table.c.key_id == caller.key_id
             refuse_hoard(connection, here, mine, settings.open_sessions, settings.session_seconds)
-            self._database.sealer.write(connection, table, row)
             self._audit(caller.label, user, "made", {"session": row["id"], "purpose": purpose})
+            self._database.sealer.write(connection, table, row | {"detail": noted_detail(connection, {})})
         return str(row["id"]), token
 
     def open(self, token: str) -> tuple[Session, str]:
@@ -182,8 +182,8 @@ class Sessions:
             row = self._of_token(connection, token, now)
             if row["opened"] is None:
                 token = secrets.token_urlsafe(TOKEN_BYTES)
-                row = self._change(connection, row, token=secret_digest(token), opened=now)
                 self._audit("page", row["user"], "opened", {"session": row["id"]})
+                row = self._step(connection, row, token=secret_digest(token), opened=now)
         return self._session(row, now), token
 
     def nonce(self, token: str) -> tuple[str, Purpose]:
@@ -201,7 +201,7 @@ class Sessions:
             return self._attempts.issue(row["user"], purpose, row["key_id"], session=row["id"]), purpose
         except LockedError:
             with self._database.write() as connection:
-                self.note(connection, row["id"], "locked", {})
+                self.note(connection, row["id"], "locked", {}, coming=0)
             raise
 
     def note(
@@ -212,6 +212,7 @@ class Sessions:
         detail: Mapping[str, Any],
         *,
         costs_a_try: bool = True,
+        coming: int = 1,
     ) -> None:
         """Keep the outcome of a session's attempt, in the transaction of the attempt. Nothing is kept if the attempt
         has no session, or its session ended or expired meanwhile.
@@ -222,16 +223,19 @@ class Sessions:
             reason: how it went.
             detail: the evidence; if it is empty, that of the attempt before stays.
             costs_a_try: whether a rejection uses up a try; it doesn't for a user who must enrol again.
+            coming: rows of the trail about the session that the transaction is still to add.
         """
         now = time.time()
         row = self._row(connection, table.c.id == session_id) if session_id else None
-        if row is None or row["ended"] is not None or self._session(row, now).status == "expired":
+        if row is None:
             return
-        tries = row["tries"] - (reason == "rejected" and costs_a_try)
-        changes = {"tries": tries, "reason": reason, "detail": json.dumps(detail or json.loads(row["detail"]))}
-        if reason == "accepted" or tries <= 0:
-            changes |= self._ending(row, reason, now)
-        self._change(connection, row, **changes)
+        changes: dict[str, Any] = {}
+        if row["ended"] is None and self._session(row, now).status != "expired":
+            tries = row["tries"] - (reason == "rejected" and costs_a_try)
+            changes = {"tries": tries, "reason": reason} | ({"detail": json.dumps(dict(detail))} if detail else {})
+            if reason == "accepted" or tries <= 0:
+                changes |= self._ending(row, reason, now)
+        self._step(connection, row, coming, **changes)
 
     def end(self, token: str) -> Return:
         """Leave the page: end the session where it hasn't ended, and give a new code, which replaces an earlier one.
@@ -252,7 +256,7 @@ class Sessions:
             if _returns(row):
                 code = secrets.token_urlsafe(TOKEN_BYTES)
                 changes |= {"code": secret_digest(code), "code_until": now + self._settings.code_seconds}
-            row = self._change(connection, row, **changes)
+            row = self._step(connection, row, **changes)
         return Return(self._session(row, now), code)
 
     def read(self, caller: Caller, session_id: str, code: str) -> tuple[Session, bool]:
@@ -281,10 +285,10 @@ class Sessions:
         """Use up a code; whether it was good."""
         same = hmac.compare_digest(secret_digest(code), bytes(row["code"] or b""))
         good = same and row["collected"] is None and now < row["code_until"]
-        if good:
-            self._change(connection, row, collected=now)
         outcome = "collected" if good else "CodeError"
         self._audit(caller.label, row["user"], outcome, {"session": row["id"]})
+        if good:
+            self._step(connection, row, collected=now)
         return good
 
     def claim_hooks(self, lease_seconds: float) -> list[Session]:
@@ -296,7 +300,9 @@ class Sessions:
         for session_id in ids:
             with self._database.write() as connection:
                 row = self._row(connection, table.c.id == session_id)
-                if row is not None and row["hook_due"] is not None and row["hook_due"] <= now:
+                if row is None:  # of somebody else: it would come first for ever
+                    connection.execute(update(table).where(table.c.id == session_id).values(hook_due=None))
+                elif row["hook_due"] is not None and row["hook_due"] <= now:
                     tries = row["hook_tries"] + 1
                     row = self._change(connection, row, hook_tries=tries, hook_due=now + lease_seconds)
                     found.append(self._session(row, now))
@@ -315,10 +321,10 @@ class Sessions:
             due = None
             if problem and row["hook_tries"] < self._settings.webhook_tries:
                 due = time.time() + self._settings.webhook_wait_seconds * 2.0 ** (row["hook_tries"] - 1)
-            self._change(connection, row, hook_due=due)
             if problem and due is None:
                 detail = {"session": session_id, "tries": row["hook_tries"], "problem": problem}
                 self._audit("webhook", row["user"], "not delivered", detail)
+            self._step(connection, row, hook_due=due)
 
     def tidy(self) -> None:
         """Forget sessions whose result was kept as long as the settings say."""
@@ -353,12 +359,12 @@ class Sessions:
         return row
 
     def _row(self, connection: Connection, here: ColumnElement[bool], hold: bool = True) -> RowMapping | None:
-        """The row of a session that the service itself made; nobody else changes it until a transaction that holds it
-        ends.
-        """
-        query = select(table).where(here)
-        row = connection.execute(query.with_for_update() if hold else query).mappings().one_or_none()
-        return row if row is not None and self._database.sealer.holds(connection, table.name, row) else None
+        return session_row(self._database, connection, here, hold=hold)
+
+    def _step(self, connection: Connection, row: Mapping[Any, Any], coming: int = 0, **changes: Any) -> RowMapping:
+        """Change a session, whose newest row of the trail was added, or is coming."""
+        detail = noted_detail(connection, json.loads(changes.get("detail", row["detail"])), coming)
+        return self._change(connection, row, **changes | {"detail": detail})
 
     def _change(self, connection: Connection, row: Mapping[Any, Any], **changes: Any) -> RowMapping:
         self._database.sealer.write(connection, table, dict(row) | changes)
@@ -384,7 +390,7 @@ class Sessions:
             frame_origin=row["frame_origin"],
             tries=row["tries"],
             reason=row["reason"],
-            detail={name: value for name, value in json.loads(row["detail"]).items() if name != SITTING},
+            detail={name: value for name, value in json.loads(row["detail"]).items() if name not in (SITTING, NOTED)},
             ended=row["ended"] or 0.0,
         )
 
