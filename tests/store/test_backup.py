@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,24 @@ def test_what_is_restored_is_what_was_backed_up_under_seals_that_hold(served, st
         put_back(database, before)  # as somebody who can write the database
         with pytest.raises(StoreCorruptError, match="put back"):
             store.get("bob", "motion")
+
+
+def test_of_two_backups_of_one_name_at_once_one_is_refused_and_the_other_is_whole(served, store_url, tmp_path):
+    """Both wrote into one draft, and what was there at the end was half of a backup."""
+    path, begin = tmp_path / "backup.db", threading.Barrier(2)
+
+    def make(_: int) -> str:
+        begin.wait()
+        try:
+            return write_backup(store_url, path).head
+        except BackupError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(make, range(2)))
+    assert sorted(end == served["head"] for end in ends) == [False, True]
+    assert any("is there already" in end for end in ends)
+    restore(path, tmp_path / "back.db", expected=served["head"])
 
 
 def test_a_store_moves_to_the_other_kind_of_database_and_back(served, store_url, tmp_path, postgres):

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,8 +125,6 @@ def write_backup(store: str | Path, path: Path) -> Backup:
         WriteError, StoreFullError: it can't be written.
         StoreError and its kinds: the store can't be read.
     """
-    if path.exists():
-        raise BackupError(f"{path} is there already; name a file that isn't.")
     with closing(Database.open(store, make=False)) as source, room_for(path), _draft(path) as draft:
         if _is_served(source):
             migrate.upgrade(source)
@@ -236,21 +234,37 @@ def _write_back(target: Database) -> None:
 
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """A file to write within, which takes its place at the end; what a killed process left of one is removed first."""
-    with whole(path) as draft:
-        beside = [draft.with_name(draft.name + end) for end in _BESIDE]
-        for left in (draft, *beside):
-            left.unlink(missing_ok=True)
-        try:
-            yield draft
-        finally:
-            for left in beside:
-                left.unlink(missing_ok=True)
+    """A file to write within, which takes its place at the end; what a killed process left of one is removed first.
+    Two at once would write into one draft: the second waits for the first.
+
+    Raises:
+        BackupError: there is such a file already.
+    """
     folder = os.open(path.parent, os.O_RDONLY)
     try:
+        with suppress(OSError):  # a file system without such locks
+            _hold(folder)
+        if path.exists():
+            raise BackupError(f"{path} is there already; name a file that isn't.")
+        with whole(path) as draft:
+            beside = [draft.with_name(draft.name + end) for end in _BESIDE]
+            for left in (draft, *beside):
+                left.unlink(missing_ok=True)
+            try:
+                yield draft
+            finally:
+                for left in beside:
+                    left.unlink(missing_ok=True)
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _hold(folder: int) -> None:
+    """Wait until no other process holds a folder, by its descriptor; the lock ends when that is closed."""
+    import fcntl
+
+    fcntl.flock(folder, fcntl.LOCK_EX)
 
 
 @contextmanager
