@@ -14,7 +14,9 @@ from .conftest import ANNA_AGAIN, PHONE, axe
 
 ROOT = Path(__file__).parents[2]
 VIEWS = ("home", "visit", "demo", "consent", "stage", "review", "verdict", "compare")
-FILL = """() => {
+FILL = """async () => {
+  // What is loaded only when it is needed puts in the words of its own view.
+  for (const name of ["demo", "review", "trial"]) await import(`/static/${name}.js`);
   for (const name of ["guidance", "hint", "heading", "review-title", "verdict-title", "verdict-text", "compare-title",
     "compare-text", "again", "home-again", "next", "demo-on", "erase", "size-word", "scale-title", "curves-title",
     "visit-title", "visit-text", "visit-begin", "visit-back", "slow", "rate", "name-trouble", "review-next"])

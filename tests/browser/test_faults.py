@@ -306,6 +306,16 @@ def test_where_no_socket_stays_up_enrolment_sends_its_takes_in_one_request(serve
         assert title == "That didn't work"
 
 
+def test_a_script_that_is_asked_for_only_now_and_can_t_be_had_is_asked_for_once_more(server, visit):
+    with visit(server, None) as visitor:
+        visitor.page.route("**/demo_strings.js", lambda route: route.abort())
+        visitor.come().press("What is a motion?")
+        visitor.wait("The server can't be reached")
+        visitor.page.unroute("**/demo_strings.js")
+        visitor.press("Try again")
+        visitor.wait("A motion, from rest to rest")
+
+
 def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
     def come(visitor) -> None:
         visitor.come().name("olga")

@@ -15,6 +15,8 @@ from .conftest import DESKTOP, LANDSCAPE, PHONE, axe
 
 ENTER = """async ([jpeg, width, height]) => {
   const { Stage } = await import("/static/stage.js");
+  const { TAKES } = await import("/static/takes_strings.js");
+  const { ENROL } = await import("/static/enrol_strings.js");
   const { WORDS } = await import("/static/strings.js");
   const bytes = Uint8Array.from(atob(jpeg), (one) => one.charCodeAt(0));
   const picture = await createImageBitmap(new Blob([bytes]));
@@ -36,8 +38,8 @@ ENTER = """async ([jpeg, width, height]) => {
   await video.play();
   const stage = (window.stage = new Stage());
   stage.quick = true;
-  stage.title(WORDS.enrolling(1, 3), 0, 3);
-  stage.hint(WORDS.hintFirst);
+  stage.title(TAKES.enrolling(1, 3), 0, 3);
+  stage.hint(ENROL.hintFirst);
   stage.fit(video);
   stage.rate(28, "");
   window.answer = { box: [0.5 - 78 * scale / width, 0.5 - 66 * scale / height, 0.5 + 78 * scale / width,

@@ -3,22 +3,16 @@
 import { Camera } from "./camera.js";
 import { agree, agreed, showTerms } from "./consent.js";
 import { $, choice } from "./elements.js";
-import { Cut, Refusal, erase, handedOver, nonce, onceMore, sentBack } from "./link.js";
+import { Cut, Refusal, erase, handedOver, later, nonce, sentBack } from "./link.js";
 import { recall, remember } from "./memory.js";
-import { inOnePiece, within } from "./one_piece.js";
 import { Session } from "./session.js";
 import { readySound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { FAULTS, WORDS } from "./strings.js";
-import { forgetVisit, leaveVisit, openVisit, showVisit, visitNonce, visiting } from "./visit.js";
+import { forgetVisit, visitNonce, visiting } from "./visiting.js";
 
-/** @typedef {import("./link.js").Purpose} Purpose */
-/** @typedef {import("./consent.js").Kind} Kind */
-/** @typedef {import("./camera.js").Shot} Shot */
-/** @typedef {import("./link.js").TakeKept} TakeKept */
-/** @typedef {import("./link.js").TakeRefused} TakeRefused */
+/** @import { Kind, LiveVerdict, Purpose } from "./types.js" */
 
-const READING = 2000; // ms to read what to do before a take that is the first of its kind
 const MARKS = { good: "M30 52l14 14 27-31", bad: "M35 35l30 30M65 35L35 65", note: "M50 28v26M50 69v.1" };
 const VIEWS = /** @type {const} */ (["home", "visit", "demo", "consent", "stage", "review", "verdict", "compare"]);
 const BEFORE_LEAVING = 1500; // ms to read that it went well, before the page goes back to a site
@@ -29,17 +23,26 @@ const AFTER_CUT = 1500; // ms before a session that was cut begins once more
 /** The user wants to make another motion, from the start. */
 class StartOver extends Error {}
 
-const stage = new Stage();
+// What not every login needs comes as soon as it is sure to be needed.
+const demo = () => later(import("./demo.js"));
+const enrolment = () => later(import("./enrolment.js"));
+const onePiece = () => later(import("./one_piece.js"));
+const trials = () => later(import("./trial.js"));
+const visits = () => later(import("./visit.js"));
+
+/** Ask for a module before it is waited for. @param {() => Promise<unknown>} load */
+const ahead = (load) => void load().catch(() => {}); // whoever waits for it hears of it
+
+export const stage = new Stage();
 let stop = new AbortController();
 let proven = { user: "", nonce: "" }; // whose motion was shown last; for a while they may change or delete it
 let ticking = 0;
 let leaving = 0;
-let going = false; // back to a site, as soon as the service says where
 /** @type {View} */
 let shown = "home";
 
 /** Show one view, and tell screen readers and keyboards where it begins. @param {View} name */
-function view(name) {
+export function view(name) {
   for (const other of VIEWS) $(other).hidden = other !== name;
   document.body.dataset.view = shown = name;
   $(name).querySelector("h1")?.focus();
@@ -51,7 +54,7 @@ function view(name) {
  * @param {{again?: string, onAgain?: () => void, manage?: string, newcomer?: string, wait?: number}} [more] without `onAgain`
  *   there is one way on; `manage` is a user who may change and delete, `newcomer` one who may not be enrolled
  */
-function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "", newcomer = "", wait = 0 } = {}) {
+export function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "", newcomer = "", wait = 0 } = {}) {
   if (sentBack()) { // whoever handed the nonce over must hand over another one
     if (mark !== "good" && text !== FAULTS.spent[1]) text = `${text} ${FAULTS.spent[1]}`;
     onAgain = undefined;
@@ -101,42 +104,17 @@ function verdict(mark, title, text, { again = WORDS.again, onAgain, manage = "",
 }
 
 /** Back to the site that sent the user here; the session ends. */
-async function goBack() {
+export async function goBack() {
   clearTimeout(leaving);
-  const visit = visiting();
-  if (!visit || going) return;
-  going = true;
   try {
-    if (!(await leaveVisit(visit))) verdict("good", WORDS.visitDone, WORDS.visitDoneText, { again: WORDS.finish });
+    await (await visits()).leave();
   } catch (error) {
     failed(error, goBack);
-  } finally {
-    going = false;
-  }
-}
-
-/**
- * Do what a site asks for, and nothing else.
- * @param {string} token of the session @param {boolean} fresh whether the address says so, not this tab's memory alone
- */
-export async function openSession(token, fresh) {
-  try {
-    const visit = await openVisit(token);
-    if (visit.ended) await goBack();
-    else {
-      showVisit(visit, () => (visit.purpose === "study" ? takePart(visit) : begin(visit.purpose, visit.user)), goBack);
-      view("visit");
-    }
-  } catch (error) {
-    const known = error instanceof Refusal && error.name === "SessionError"; // that of a tab may be over
-    if (known) forgetVisit();
-    if (known && !fresh) home();
-    else failed(error, () => openSession(token, fresh));
   }
 }
 
 /** @param {unknown} error @param {() => void} [onAgain] @param {string} [user] */
-function failed(error, onAgain, user = "") {
+export function failed(error, onAgain, user = "") {
   const { name, message } = /** @type {Error} */ (error);
   if (name === "SessionError") forgetVisit();
   if (name === "ProofError") proven = { user: "", nonce: "" }; // too old by now
@@ -148,13 +126,13 @@ function failed(error, onAgain, user = "") {
   verdict("note", title, text, forGood || exists ? { again: WORDS.back, manage: exists ? user : "" } : { onAgain, wait });
 }
 
-function home() {
+export function home() {
   view(visiting() ? "visit" : "home");
 }
 
 /** Show what a motion is. @param {AbortSignal} signal */
 async function demonstrate(signal) {
-  const { showDemo } = await import("./demo.js");
+  const { showDemo } = await demo();
   await showDemo(signal, () => view("demo"));
   remember(KNOWN, "yes");
 }
@@ -163,7 +141,11 @@ async function demonstrate(signal) {
 export async function explain() {
   stop.abort();
   const attempt = (stop = new AbortController());
-  await demonstrate(attempt.signal).catch(() => {});
+  try {
+    await demonstrate(attempt.signal);
+  } catch (error) {
+    if (!attempt.signal.aborted) return failed(error, explain);
+  }
   if (attempt === stop) home();
 }
 
@@ -172,9 +154,12 @@ export async function explain() {
  * @param {Kind} kind @param {AbortSignal} signal
  */
 async function mayStart(kind, signal) {
+  if (kind === "try") ahead(trials);
+  if (kind === "enrol") ahead(enrolment);
   if (kind !== "verify" && !recall(KNOWN)) await demonstrate(signal);
   if (!agreed(kind)) {
-    showTerms(kind, visiting());
+    await showTerms(kind, visiting());
+    signal.throwIfAborted();
     view("consent");
     if ((await choice(signal, "agree", "decline")) === "decline") return false;
     agree(kind);
@@ -188,10 +173,15 @@ async function mayStart(kind, signal) {
  * @param {Kind} kind @param {string} title @param {(camera: Camera, signal: AbortSignal) => Promise<void>} work
  * @param {() => void} again @param {string} [user]
  */
-async function filmed(kind, title, work, again, user = "") {
+export async function filmed(kind, title, work, again, user = "") {
   stop.abort();
   const attempt = (stop = new AbortController());
-  if (!(await mayStart(kind, attempt.signal).catch(() => false))) {
+  try {
+    if (!(await mayStart(kind, attempt.signal))) attempt.abort();
+  } catch (error) {
+    if (!attempt.signal.aborted) return failed(error, again, user);
+  }
+  if (attempt.signal.aborted) {
     if (attempt === stop) home();
     return;
   }
@@ -240,15 +230,6 @@ export function begin(purpose, user) {
   }, again, user);
 }
 
-/** Takes of a study. @param {import("./visit.js").PageSession} visit */
-function takePart(visit) {
-  return filmed("study", WORDS.visitTitles.study, async (camera, signal) => {
-    const { recordStudy } = await import("./study.js");
-    const kept = await recordStudy(camera, stage, signal, visit);
-    verdict("good", WORDS.studyDone, WORDS.studyDoneText(kept));
-  }, () => takePart(visit));
-}
-
 /**
  * A live session; where it is cut it begins once more, and then clips go up in one piece.
  * @param {Camera} camera @param {AbortSignal} signal @param {Purpose} purpose @param {string} user @param {string} hint
@@ -272,7 +253,9 @@ async function attempt(camera, signal, purpose, user, hint) {
       signal.throwIfAborted();
       if (tries === 1 && visit) throw error; // a clip in one piece needs a key
       view("stage");
+      if (!visit) ahead(onePiece);
       if (tries === 1) {
+        const { inOnePiece } = await onePiece();
         const { accepted = true } = await inOnePiece(camera, stage, signal, purpose, user, ask);
         if (accepted) proven = { user, nonce: given };
         return accepted;
@@ -293,15 +276,14 @@ async function live(camera, signal, purpose, user, hint, ask) {
   try {
     const limits = await session.open({ user, nonce: await ask(), purpose });
     if (purpose !== "verify") {
-      await enrol(session, within(limits));
+      const { enrol } = await enrolment();
+      if (!(await enrol(session, stage, limits, view))) throw new StartOver();
       return true;
     }
     stage.title(WORDS.verifying(user));
     stage.hint(hint);
     view("stage");
-    const taken = await session.take();
-    noteFigures(taken, session);
-    return /** @type {import("./link.js").LiveVerdict} */ (taken.answer).accepted;
+    return /** @type {LiveVerdict} */ ((await session.take()).answer).accepted;
   } finally {
     session.close();
   }
@@ -321,71 +303,13 @@ function enrolled(user) {
   verdict("good", WORDS.enrolled, WORDS.enrolledText, { again: WORDS.verifyNow, onAgain: () => begin("verify", user), manage: user });
 }
 
-/** @param {Session} session @param {number} of takes that are asked for */
-async function enrol(session, of) {
-  const { review } = await import("./review.js");
-  let done = 0;
-  let note = "";
-  while (done < of) {
-    stage.title(WORDS.enrolling(done + 1, of), done, of);
-    stage.hint(note || (done ? WORDS.hintSame : WORDS.hintFirst));
-    view("stage");
-    let taken;
-    try {
-      taken = await session.take(done && !note ? 0 : READING);
-    } catch (error) {
-      note = onceMore(error, session.state.name === "over");
-      continue;
-    }
-    const answer = /** @type {TakeKept | TakeRefused} */ (taken.answer);
-    note = answer.again ?? "";
-    done = answer.takes;
-    if (!(await review(answer, taken.shots, of, () => view("review"), session.stopped))) throw new StartOver();
-  }
-  await session.ask({ enrol: true });
-}
-
 /** Two takes of a visitor, beside each other. */
 export function trial() {
-  return filmed("try", WORDS.trying(1), async (camera, signal) => {
-    const { show } = await import("./compare.js");
-    const session = new Session(camera, stage, signal);
-    try {
-      await session.open({ purpose: "try" });
-      /** @type {Shot[][]} */
-      const takes = [];
-      let note = "";
-      for (;;) {
-        stage.title(WORDS.trying(takes.length + 1), takes.length, 2);
-        stage.hint(note || (takes.length ? WORDS.hintTrySame : WORDS.hintTry));
-        let taken;
-        try {
-          taken = await session.take(READING);
-        } catch (error) {
-          note = onceMore(error, session.state.name === "over");
-          continue;
-        }
-        note = "";
-        takes.push(taken.shots);
-        if (takes.length < 2) continue;
-        noteFigures(taken, session);
-        show(/** @type {import("./link.js").Comparison} */ (taken.answer), takes);
-        view("compare");
-        return;
-      }
-    } catch (error) {
-      throw error instanceof Cut ? new Cut("noTry") : error;
-    } finally {
-      session.close();
-    }
+  return filmed("try", WORDS.wait, async (camera, signal) => {
+    const { tryTwice } = await trials();
+    await tryTwice(camera, stage, signal);
+    view("compare");
   }, trial);
-}
-
-/** Figures of the last take, for benchmarks. @param {import("./session.js").Taken} taken @param {Session} session */
-function noteFigures({ milliseconds, guidancePerSecond }, session) {
-  document.body.dataset.verdictMs = milliseconds.toFixed(1);
-  document.body.dataset.guidancePerSecond = guidancePerSecond.toFixed(1);
-  document.body.dataset.framesLeftOut = String(session.link.left);
 }
 
 $("try-again").onclick = trial;

@@ -9,12 +9,7 @@ const SPACING = 28; // ms; 25 and 30 frames/s pass whole though cameras jitter, 
 
 let small = 0; // number of the width in use; what this machine can take stays the same from attempt to attempt
 
-/**
- * @typedef {object} Shot
- * @property {number} time capture time in seconds
- * @property {Blob} jpeg the picture, not mirrored
- * @property {ArrayBuffer} message what goes up: the time as float64, then the JPEG
- */
+/** @import { Shot } from "./types.js" */
 
 export class Camera {
   /** @param {HTMLVideoElement} video */
@@ -115,32 +110,6 @@ export class Camera {
   next(look) {
     if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(look);
     else requestAnimationFrame(look);
-  }
-
-  /**
-   * Records one clip; null where the camera was turned meanwhile.
-   * @param {number} milliseconds @returns {Promise<Blob | null>}
-   */
-  record(milliseconds) {
-    return new Promise((resolve, reject) => {
-      const recorder = new MediaRecorder(/** @type {MediaStream} */ (this.stream), { videoBitsPerSecond: 2_500_000 });
-      /** @type {Blob[]} */
-      const parts = [];
-      recorder.ondataavailable = (event) => parts.push(event.data);
-      recorder.onerror = reject;
-      let whole = true;
-      const turned = () => {
-        whole = false;
-        if (recorder.state !== "inactive") recorder.stop();
-      };
-      this.video.addEventListener("resize", turned);
-      recorder.onstop = () => {
-        this.video.removeEventListener("resize", turned);
-        resolve(whole ? new Blob(parts, { type: recorder.mimeType }) : null);
-      };
-      recorder.start();
-      setTimeout(() => recorder.state !== "inactive" && recorder.stop(), milliseconds);
-    });
   }
 
   close() {

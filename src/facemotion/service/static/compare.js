@@ -1,10 +1,9 @@
 // Two takes side by side: how alike, and where along time they part.
 
 import { $, shape } from "./elements.js";
-import { WORDS } from "./strings.js";
+import { TRIAL } from "./trial_strings.js";
 
-/** @typedef {import("./camera.js").Shot} Shot */
-/** @typedef {import("./link.js").Comparison} Comparison */
+/** @import { Comparison, Shot } from "./types.js" */
 
 const RATE = 25; // points a second of the curves
 const MOMENTS = 5;
@@ -14,10 +13,10 @@ const APART = 0.5; // of the larger motion
 const draw = (svg, parts) => svg.replaceChildren(/** @type {Element} */ (svg.querySelector("title")), ...parts);
 
 /** @param {Comparison} comparison @param {Shot[][]} takes frames of both */
-export function show(comparison, takes) {
-  $("compare-title").textContent = comparison.match ? WORDS.match : WORDS.differ;
+export function compareTakes(comparison, takes) {
+  $("compare-title").textContent = comparison.match ? TRIAL.match : TRIAL.differ;
   $("compare-title").className = comparison.match ? "good" : "bad";
-  $("compare-text").textContent = comparison.match ? WORDS.matchText : WORDS.differText;
+  $("compare-text").textContent = comparison.match ? TRIAL.matchText : TRIAL.differText;
   scale(comparison);
   curves(comparison);
   strips(comparison, takes);
@@ -26,14 +25,14 @@ export function show(comparison, takes) {
 /** @param {Comparison} comparison */
 function scale({ score, threshold, match }) {
   const x = (/** @type {number} */ value) => 20 + 560 * Math.min(Math.max(value, 0), 1);
-  $("scale-title").textContent = WORDS.scale(score.toFixed(2), threshold.toFixed(2));
+  $("scale-title").textContent = TRIAL.scale(score.toFixed(2), threshold.toFixed(2));
   draw($("scale"), [
     shape("rect", { class: "rail", x: 20, y: 32, width: 560, height: 8, rx: 4 }),
     shape("rect", { class: match ? "good" : "bad", x: 20, y: 32, width: Math.max(x(score) - 20, 8), height: 8, rx: 4 }),
     shape("line", { class: "needed", x1: x(threshold), x2: x(threshold), y1: 24, y2: 48 }),
     shape("circle", { class: match ? "good" : "bad", cx: x(score), cy: 36, r: 9 }),
-    shape("text", { x: x(threshold), y: 64, "text-anchor": "middle" }, `${WORDS.needed} ${threshold.toFixed(2)}`),
-    shape("text", { x: Math.min(Math.max(x(score), 75), 525), y: 16, "text-anchor": "middle" }, `${WORDS.alike} ${score.toFixed(2)}`),
+    shape("text", { x: x(threshold), y: 64, "text-anchor": "middle" }, `${TRIAL.needed} ${threshold.toFixed(2)}`),
+    shape("text", { x: Math.min(Math.max(x(score), 75), 525), y: 16, "text-anchor": "middle" }, `${TRIAL.alike} ${score.toFixed(2)}`),
   ]);
 }
 
@@ -46,14 +45,14 @@ function curves({ curves: [first, second], pairs }) {
   const line = (/** @type {number[]} */ values, /** @type {(value: number) => number} */ y) =>
     values.map((value, k) => `${k ? "L" : "M"}${x(k / RATE).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   const at = (/** @type {number[]} */ values, /** @type {number} */ time) => values[Math.min(Math.round(time * RATE), values.length - 1)];
-  $("curves-title").textContent = WORDS.curves;
-  $("curves-caption").textContent = WORDS.caption;
+  $("curves-title").textContent = TRIAL.curves;
+  $("curves-caption").textContent = TRIAL.caption;
   draw($("curves"), [
     ...pairs.filter((_, k) => k % 2 === 0).map(([a, b, apart]) => shape("line", {
       class: apart > APART ? "tie apart" : "tie", x1: x(a), y1: above(at(first, a)), x2: x(b), y2: below(at(second, b)),
     })),
-    shape("text", { x: 10, y: 18 }, WORDS.first),
-    shape("text", { x: 10, y: 206 }, WORDS.second),
+    shape("text", { x: 10, y: 18 }, TRIAL.first),
+    shape("text", { x: 10, y: 206 }, TRIAL.second),
     shape("path", { class: "curve", d: line(first, above) }),
     shape("path", { class: "curve", d: line(second, below) }),
   ]);
@@ -71,7 +70,7 @@ function strips({ pairs }, takes) {
     column.className = apart > APART ? "apart" : "";
     [a, b].forEach((time, k) => column.append(picture(takes[k], time)));
     const words = document.createElement("figcaption");
-    words.textContent = WORDS.moment(a.toFixed(1), apart > APART);
+    words.textContent = TRIAL.moment(a.toFixed(1), apart > APART);
     column.append(words);
     return column;
   }));
@@ -89,23 +88,4 @@ function picture(shots, time) {
     image.close();
   });
   return canvas;
-}
-
-/**
- * Play a take on a canvas, to its end or until it is stopped.
- * @param {Shot[]} shots @param {HTMLCanvasElement} canvas @param {AbortSignal} stopped
- */
-export async function play(shots, canvas, stopped) {
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const start = performance.now();
-  for (const shot of shots) {
-    const image = await createImageBitmap(shot.jpeg);
-    const wait = 1000 * (shot.time - shots[0].time) - (performance.now() - start);
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    if (stopped.aborted) return;
-    canvas.width = image.width;
-    canvas.height = image.height;
-    context.drawImage(image, 0, 0);
-    image.close();
-  }
 }

@@ -1,9 +1,10 @@
 // Before the camera starts: what is filmed, what is kept, for how long, and who gets it.
 
 import { $ } from "./elements.js";
+import { later } from "./link.js";
 import { TERMS } from "./strings.js";
 
-/** @typedef {"verify" | "enrol" | "try" | "study"} Kind what the camera is for */
+/** @import { Kind, PageSession } from "./types.js" */
 
 /** What was agreed to while this page is open. @type {Set<Kind>} */
 const given = new Set();
@@ -14,16 +15,24 @@ export const agreed = (kind) => given.has(kind) || (["verify", "try"].includes(k
 /** @param {Kind} kind */
 export const agree = (kind) => given.add(kind);
 
-/** Say what happens. @param {Kind} kind @param {import("./visit.js").PageSession | null} visit of a site, if there is one */
-export function showTerms(kind, visit) {
+/** What is kept, and for how long. @param {Kind} kind @returns {Promise<{kept: string, long: string}>} */
+async function termsOf(kind) {
+  if (kind === "verify") return TERMS.verify;
+  if (kind === "try") return (await later(import("./trial_strings.js"))).TRIAL_TERMS;
+  const { ENROL_TERMS: terms } = await later(import("./enrol_strings.js"));
+  const faces = document.querySelector("[data-words=faceToo]"); // the service says so in its page
+  return { ...terms, kept: terms.kept(faces ? terms.both : terms.motion) };
+}
+
+/** Say what happens. @param {Kind} kind @param {PageSession | null} visit of a site, if there is one */
+export async function showTerms(kind, visit) {
   $("terms").hidden = kind === "study";
   $("study-text").hidden = kind !== "study";
   if (kind === "study") {
     $("study-text").textContent = (visit?.consent ?? "").trim().replace(/([^\n])\n(?!\n)/g, "$1 "); // lines of a file
     return;
   }
-  const faces = document.querySelector("[data-words=faceToo]"); // the service says so in its page
-  const { kept, long } = kind === "enrol" ? { ...TERMS.enrol, kept: TERMS.enrol.kept(faces ? TERMS.both : TERMS.motion) } : TERMS[kind];
+  const { kept, long } = await termsOf(kind);
   const texts = [TERMS.filmed, kept, long, visit?.site ? TERMS.whoOf(visit.site) : TERMS.who];
   $("terms").replaceChildren(...texts.map((text, k) => {
     const [group, title, body] = ["div", "dt", "dd"].map((name) => document.createElement(name));

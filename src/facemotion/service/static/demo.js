@@ -1,8 +1,11 @@
 // What a motion is, drawn: the head at rest, two winks, a pout, and at rest again.
 
 import { EYES, PARTS } from "./demo_head.js";
+import { DEMO, DEMO_PAGE } from "./demo_strings.js";
 import { $, choice, shape } from "./elements.js";
-import { WORDS } from "./strings.js";
+import { fillIn } from "./fill.js";
+
+fillIn(DEMO_PAGE);
 
 const BEGIN = 1; // s at which the ring begins to fill
 const END = 4; // s at which it is full
@@ -107,12 +110,12 @@ export async function showDemo(stopped, show) {
       all[0].put(share(now, WINKS), share(now, POUTS));
       ring.setAttribute("stroke-dasharray", `${100 * Math.min(Math.max((now - BEGIN) / (END - BEGIN), 0), 1)} 100`);
       mark(now);
-      $("demo-on").textContent = now < LAST ? WORDS.skip : WORDS.goOn;
+      $("demo-on").textContent = now < LAST ? DEMO.skip : DEMO.goOn;
       if (now < LAST) requestAnimationFrame(draw);
     };
     draw();
   };
-  if (still) $("demo-on").textContent = WORDS.goOn;
+  if (still) $("demo-on").textContent = DEMO.goOn;
   else begin();
   try {
     while ((await choice(stopped, "demo-on", "demo-again")) === "demo-again") begin();

@@ -20,7 +20,7 @@ const token = handed.get("session") || recall("session", "sessionStorage"); // o
 document.body.dataset.view = "home";
 if (token) {
   $("home").hidden = true; // what a site asks for comes in its place
-  app().then((loaded) => loaded.openSession(token, handed.has("session")));
+  Promise.all([import("./visit.js"), app()]).then(([loaded]) => loaded.openSession(token, handed.has("session")));
 }
 $("who").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -28,6 +28,8 @@ $("who").addEventListener("submit", async (event) => {
   const name = typedName();
   if (name) (await app()).begin(button?.value === "enrol" ? enrol : "verify", name);
 });
+for (const one of [$("how"), $("try"), ...$("who").querySelectorAll("[value=enrol]")]) // each may begin with a drawing
+  one.addEventListener("pointerenter", () => import("./demo.js").catch(() => {}), { once: true });
 $("how").onclick = async () => (await app()).explain();
 $("try").onclick = async () => (await app()).trial();
 requestAnimationFrame(() => setTimeout(() => app().catch(() => {}))); // a press of a button asks once more

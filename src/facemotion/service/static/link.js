@@ -1,25 +1,6 @@
 // The service as the page sees it: REST, and the live socket (docs/reference/service.md).
 
-import { FAULTS, WORDS } from "./strings.js";
-
-/**
- * Messages of live sessions; docs/reference/service.md says what their fields hold.
- * @typedef {{guidance: keyof typeof import("./strings.js").GUIDANCE, message: string, box: number[] | null, resting: boolean, moving: boolean, frames: number, dropped: number, turned: boolean, min_rate: number}} FrameGuidance
- * @typedef {{challenge: keyof typeof import("./strings.js").STEPS, message: string, seconds: number}} StepAsked
- * @typedef {{accepted: boolean, dropped: number}} LiveVerdict
- * @typedef {{min_takes: number, max_takes: number}} TakeLimits
- * @typedef {{takes: number, size: number, warnings: string[], dropped: number, again?: undefined}} TakeKept
- * @typedef {{takes: number, again: string}} TakeRefused
- * @typedef {{enrolled: true, takes: number, warnings: string[]}} LiveEnrolled
- * @typedef {{takes: 1, dropped: number}} FirstTake
- * @typedef {{match: boolean, score: number, threshold: number, curves: [number[], number[]], pairs: [number, number, number][]}} Comparison
- * @typedef {{error: string, message: string, retry_seconds: number | null}} Problem
- * @typedef {{motion: string, take: number, takes: number, kept: number, of: number}} StudyTake
- * @typedef {LiveVerdict | StudyTake | TakeLimits | TakeKept | TakeRefused | LiveEnrolled | FirstTake | Comparison} Answer
- */
-
-/** @typedef {"verify" | "enrol" | "enrol-again"} Purpose what a nonce is for; enrol is for new users alone */
-/** @typedef {Purpose | "study"} VisitPurpose what a site may ask for */
+/** @import { Answer, CutReason, FrameGuidance, Problem, StepAsked } from "./types.js" */
 
 /** A refusal of the service, in its own words. */
 export class Refusal extends Error {
@@ -31,8 +12,6 @@ export class Refusal extends Error {
   }
 }
 
-/** @typedef {"offline" | "cut" | "noTry"} CutReason no answer; no live connection any more; none for a trial */
-
 /** The connection went away, or couldn't be had. */
 export class Cut extends Error {
   /** @param {CutReason} reason */
@@ -41,6 +20,15 @@ export class Cut extends Error {
     this.reason = reason;
   }
 }
+
+/**
+ * A module that is asked for only now. @template Module
+ * @param {Promise<Module>} coming @returns {Promise<Module>}
+ */
+export const later = (coming) =>
+  coming.catch(() => {
+    throw new Cut("offline");
+  });
 
 const ROOT = new URL("../", import.meta.url); // of the service; a proxy may serve it under a path
 
@@ -67,7 +55,7 @@ export async function call(path, more) {
 export const post = (path, message) =>
   call(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(message) });
 
-const of = (/** @type {string} */ user) => `v1/users/${encodeURIComponent(user)}`;
+export const ofUser = (/** @type {string} */ user) => `v1/users/${encodeURIComponent(user)}`;
 
 let spent = false;
 
@@ -90,33 +78,11 @@ export async function nonce(user, purpose, proof) {
     return handed;
   }
   if (spent) throw new Refusal({ error: "spent", message: "", retry_seconds: null });
-  return (await post(`${of(user)}/nonces`, { purpose, proof })).nonce;
+  return (await post(`${ofUser(user)}/nonces`, { purpose, proof })).nonce;
 }
-
-/** How many takes an enrolment may have. @returns {Promise<TakeLimits>} */
-export const limits = () => call("v1/models");
 
 /** @param {string} user @param {string} proof see nonce */
-export const erase = (user, proof) => call(`${of(user)}?proof=${encodeURIComponent(proof)}`, { method: "DELETE" });
-
-/**
- * A verification, or an enrolment, by clips sent in one piece.
- * @param {string} user @param {Purpose} purpose @param {string} given nonce @param {Blob[]} clips
- */
-export async function upload(user, purpose, given, clips) {
-  const form = new FormData();
-  form.append("nonce", given);
-  for (const clip of clips) form.append(purpose === "verify" ? "clip" : "takes", clip, "take.webm");
-  const method = purpose === "enrol-again" ? "PUT" : "POST";
-  return call(`${of(user)}/${purpose === "verify" ? "verify" : "enrolment"}`, { method, body: form });
-}
-
-/** What to say of a take that was refused; anything else ends the session. @param {unknown} error @param {boolean} over */
-export function onceMore(error, over) {
-  if (!(error instanceof Refusal) || over) throw error;
-  const known = /** @type {Record<string, string[]>} */ (FAULTS)[error.name];
-  return known ? WORDS.onceMore(known[0]) : error.message;
-}
+export const erase = (user, proof) => call(`${ofUser(user)}?proof=${encodeURIComponent(proof)}`, { method: "DELETE" });
 
 const CONNECTING = 5000; // ms until a socket that doesn't open counts as none
 const IN_FLIGHT = 4; // frames under way; more would only come late

@@ -18,32 +18,7 @@ const FALLS_BEHIND = 0.8; // share of the camera's frames below which it isn't t
 const STEP_SHARE = 0.7; // of the time that a step may take, after which the page says that it was shown
 const NEARLY = 0.75; // share of a take from which the user is told to come back to rest
 
-/** @typedef {import("./camera.js").Shot} Shot */
-/** @typedef {import("./link.js").Answer} Answer */
-/** @typedef {import("./link.js").FrameGuidance} FrameGuidance */
-
-/**
- * What a session does now; times are milliseconds of `performance.now`.
- * @typedef {{name: "opening"}} Opening before the first take
- * @typedef {{name: "idle"}} Idle between takes: frames aren't sent, and the service hears of us now and then
- * @typedef {{name: "placing", since: number, earliest: number, steady: number, stirred: number}} Placing the user finds their place;
- *   frames since `since` will be forgotten, "go" comes at the `earliest`, guidance is good from `steady` on and the face
- *   moves from `stirred` on (0: it isn't, or doesn't)
- * @typedef {{name: "moving", began: number, stirred: number}} Moving the motion is made; the face moved last at `stirred`
- * @typedef {{name: "judging", began: number, ended: number}} Judging the take is with the service
- * @typedef {{name: "showing", began: number, until: number}} Showing a step that the service asked for after the motion
- * @typedef {{name: "over", fault: Error}} Over it ended before its time, or was closed
- * @typedef {Opening | Idle | Placing | Moving | Judging | Showing | Over} State
- */
-
-/**
- * One take.
- * @typedef {object} Taken
- * @property {Answer} answer of the service
- * @property {Shot[]} shots its frames
- * @property {number} milliseconds from the last frame to the answer
- * @property {number} guidancePerSecond frames that the service answered
- */
+/** @import { Answer, FrameGuidance, Judging, Placing, Shot, State, StepAsked, Taken } from "./types.js" */
 
 export class Session {
   /**
@@ -101,12 +76,15 @@ export class Session {
     return this.taken(await this.next());
   }
 
-  /** @param {Answer} answer @returns {Taken} */
+  /** Beside the answer, figures of the take are noted for benchmarks. @param {Answer} answer @returns {Taken} */
   taken(answer) {
     const { began, ended } = /** @type {Judging} */ (this.state);
     this.state = { name: "idle" };
-    const guidancePerSecond = this.answers / ((ended - began) / 1000);
-    return { answer, shots: this.shots, milliseconds: performance.now() - ended, guidancePerSecond };
+    const { dataset } = document.body;
+    dataset.verdictMs = (performance.now() - ended).toFixed(1);
+    dataset.guidancePerSecond = (this.answers / ((ended - began) / 1000)).toFixed(1);
+    dataset.framesLeftOut = String(this.link.left);
+    return { answer, shots: this.shots };
   }
 
   /** @param {Error} error */
@@ -173,7 +151,7 @@ export class Session {
     soundEnd();
   }
 
-  /** @param {import("./link.js").StepAsked} asked what the service wants to see now */
+  /** @param {StepAsked} asked what the service wants to see now */
   show({ challenge, message, seconds }) {
     const began = performance.now();
     this.state = { name: "showing", began, until: began + STEP_SHARE * 1000 * seconds };
@@ -216,7 +194,7 @@ export class Session {
     }
   }
 
-  /** @param {FrameGuidance | import("./link.js").StepAsked | Answer} message */
+  /** @param {FrameGuidance | StepAsked | Answer} message */
   hear(message) {
     if ("challenge" in message) this.show(message);
     else if (!("guidance" in message)) this.answer(message);

@@ -115,7 +115,7 @@ export class Stage {
 
   /**
    * The oval is green for a face at rest alone. Words wait a little, since everybody blinks.
-   * @param {import("./link.js").FrameGuidance} answer of the service to a frame
+   * @param {import("./types.js").FrameGuidance} answer of the service to a frame
    * @param {boolean} restless whether the face moves on though its motion isn't asked for yet
    */
   guide({ box, guidance, message, moving }, restless) {

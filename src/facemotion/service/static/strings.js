@@ -1,4 +1,4 @@
-// Every word of the pages, to be translated in one place.
+// Words of the page: what a login needs. Those of all else lie in the files whose names end in _strings.js.
 
 /** Guidance by the name that the service gives. */
 export const GUIDANCE = {
@@ -21,7 +21,7 @@ export const STEPS = {
   "open-mouth": "Now open your mouth wide",
 };
 
-/** What stands still on the page; the HTML names these by data-words, data-label and data-hint. */
+/** What stands still on the page; the HTML names these by data-words and data-label. */
 export const PAGE = {
   homeTitle: "A motion only you know",
   motionAlone: "The motion is compared, and hardly your face: somebody who makes the same motion may pass for you.",
@@ -33,22 +33,10 @@ export const PAGE = {
   tryIt: "Try it without an account",
   privacy: "Your camera's pictures are looked at by this server while you move and are never kept.",
   cancel: "Cancel",
-  size: "Size of your motion",
-  watch: "Watch this take",
-  over: "Start over with another motion",
   change: "Change my motion",
-  tryMore: "Try another pair",
   secret: "The motion is a secret, like a PIN. Nobody else should see you make it.",
-  done: "Done",
   cameraLabel: "Your camera, mirrored",
-  takeLabel: "Your take",
   how: "What is a motion?",
-  demoTitle: "A motion, from rest to rest",
-  demoLabel: "A drawn head looks straight ahead, shuts its left eye twice, pouts to the left and rests again",
-  demoRest: "Look at the camera and hold still.",
-  demoMove: "At \u201cGo!\u201d make a motion of your own. Here: two winks and a pout to the left.",
-  demoBack: "Come back to rest before the ring is full.",
-  demoAgain: "Show it again",
   consentTitle: "Before the camera starts",
   agree: "I agree, start the camera",
   decline: "Not now",
@@ -63,13 +51,6 @@ export const TERMS = {
     kept: "No picture. Encrypted numbers about your motion, so that a recording of it is found out, and a line in the log: your name, the time and the answer.",
     long: "The numbers until newer attempts take their place, or until you are deleted. The log for as long as this server's operators say.",
   },
-  enrol: {
-    kept: (/** @type {string} */ what) => `No picture. Encrypted numbers that describe ${what}, to compare you with later, and a line in the log: your name, the time and what was done.`,
-    long: "The numbers until you delete them on this page or an administrator does. The log for as long as this server's operators say.",
-  },
-  try: { kept: "Nothing.", long: "Both takes are forgotten when you leave this page." },
-  motion: "your motion",
-  both: "your motion and your face",
   who: "The server of this page, and nobody else.",
   whoOf: (/** @type {string} */ site) => `The server of this page. ${site} learns your name and the answer, and nothing else.`,
 };
@@ -80,41 +61,11 @@ export const WORDS = {
   rest: "\u2026 and back to rest",
   judging: "Done. One moment \u2026",
   verifying: (/** @type {string} */ user) => `Hello ${user}`,
-  enrolling: (/** @type {number} */ number, /** @type {number} */ of) => `Take ${number} of ${of}`,
-  trying: (/** @type {number} */ number) => (number === 1 ? "First take" : "Second take"),
   hintVerify: "Next: when the page says Go and the ring starts to fill, make your secret motion.",
   hintDone: "Next: how it went.",
   hintBefore: "First your motion of until now, so that nobody else can change it.",
-  hintFirst: "Think of a motion that nobody would guess: two winks and a pout to the left, say.",
-  hintSame: "The same motion once more.",
-  hintTry: "Make any motion you like: wink, pout, raise a brow \u2026",
-  hintTrySame: "Now the same motion again, or another one, and see what happens.",
 
-  taken: (/** @type {number} */ number, /** @type {number} */ of) => `Take ${number} of ${of} is good`,
-  next: (/** @type {number} */ number, /** @type {number} */ of) => (number < of ? `On to take ${number + 1}` : "Save"),
-  afterTake: (/** @type {number} */ left) => `Next: the same motion ${["", "once", "twice"][left] ?? `${left} times`} more.`,
-  afterLast: "Next: save these takes. Nothing was kept so far.",
-  afterOther: "Next: the same motion as before.",
-  skip: "Skip",
-  goOn: "Go on",
-  once: "Once more",
-  onceMore: (/** @type {string} */ why) => `${why}: once more.`,
-  sizes: ["Small", "Fair", "Large"],
-
-  visitTitles: { verify: "Show that it's you", enrol: "Choose your motion", "enrol-again": "Choose a new motion", study: "Take part in a study" },
-  visitFrom: (/** @type {string} */ site, /** @type {string} */ user) => `${site} asks for the secret motion of ${user}. You go back there afterwards.`,
-  visitOf: (/** @type {string} */ user) => `Asked for is the secret motion of ${user}.`,
-  visitBegin: { verify: "Let me in", enrol: "Enrol", "enrol-again": "Enrol again", study: "Read what is kept" },
-  studyText: (/** @type {string} */ user) => `Clips of your motions are recorded under the name ${user}. Next: what you agree to.`,
-  studyNote: "Nothing is filmed before you agree, and you may stop at any time.",
-  studyTake: (/** @type {number} */ take, /** @type {number} */ takes) => `Take ${take} of ${takes}`,
-  studyFirst: (/** @type {string} */ motion) => `Next: make the motion \u201c${motion}\u201d when the ring starts to fill.`,
-  studyAgain: (/** @type {string} */ motion) => `That take is kept. Next: \u201c${motion}\u201d once more.`,
-  studyDone: "Thank you",
-  studyDoneText: (/** @type {number} */ clips) => `${clips} clips are kept. Whoever invited you deletes them if you ask.`,
   visitBack: (/** @type {string} */ site) => (site ? `Back to ${site}` : "Done"),
-  visitDone: "That was all here",
-  visitDoneText: "You may close this page.",
 
   accepted: "You're in",
   acceptedText: (/** @type {string} */ user) => `Your motion matched, ${user}.`,
@@ -131,19 +82,6 @@ export const WORDS = {
   finish: "Done",
   back: "Back",
 
-  match: "These two match",
-  differ: "These two don't match",
-  matchText: "Enrolled with the first, the second would let you in.",
-  differText: "Enrolled with the first, the second would be turned away.",
-  scale: (/** @type {string} */ score, /** @type {string} */ threshold) => `Alikeness ${score}; from ${threshold} on it is a match.`,
-  first: "first take",
-  second: "second take",
-  alike: "alikeness",
-  needed: "needed",
-  curves: "How far the face is from rest over time, first take above, second below",
-  caption: "How far your face is from rest, first take above, second below; lines join the moments that belong together, in red where they differ.",
-  moment: (/** @type {string} */ seconds, /** @type {boolean} */ apart) => (apart ? `${seconds} s: differs` : `${seconds} s: alike`),
-
   nameMissing: "Type your user name first.",
   nameWrong: (/** @type {string} */ wrong) => `No ${wrong}: letters, digits and . _ @ + - only.`,
   blank: "blank",
@@ -157,9 +95,6 @@ export const WORDS = {
   slowCamera: (/** @type {number} */ least) => `The camera films too slowly; at least ${least} frames a second are needed. Make more light, or use another camera.`,
   slowMachine: (/** @type {number} */ least) => `Too few frames get through; at least ${least} a second are needed. Close other tabs and programs, or use a faster connection.`,
   retrying: "The connection was cut: once more from the start.",
-  plain: "The live connection can't be had, so your clip is sent in one piece.",
-  count: (/** @type {number} */ seconds) => `Get ready: ${seconds}`,
-  sending: "Sending \u2026",
 };
 
 /** What stops a session before its end: a title, and the way on. Others show the service's own sentence. */

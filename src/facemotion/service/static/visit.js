@@ -1,56 +1,40 @@
-// A session that a site sent its user here for: one purpose, then back (docs/reference/service.md).
+// What a session of a site begins and ends with.
 
+import { begin, failed, goBack, home, verdict, view } from "./app.js";
 import { $ } from "./elements.js";
-import { post } from "./link.js";
-import { remember } from "./memory.js";
+import { Refusal } from "./link.js";
 import { PAGE, WORDS } from "./strings.js";
+import { takePart } from "./study.js";
+import { VISIT } from "./visit_strings.js";
+import { ask, beginVisit, forgetVisit, visiting } from "./visiting.js";
 
-/**
- * Messages of REST.
- * @typedef {{token: string, user: string, purpose: import("./link.js").VisitPurpose, site: string, tries: number, ended: boolean, consent: string, consent_sha256: string}} PageSession
- * @typedef {{address: string, frame_origin: string, session: string, code: string, state: string}} PageReturn
- */
-
-const KEPT = "session"; // where the tab keeps its secret, so that a page that is loaded again goes on
-
-/** @type {PageSession | null} */
-let visit = null;
-
-/** The session that this page was opened for; null where it is nobody's. */
-export const visiting = () => visit;
-
-/** @param {"open" | "nonce" | "end"} what @param {string} token @returns {Promise<any>} */
-const ask = (what, token) => post(`v1/page/${what}`, { token });
+/** @import { PageReturn, PageSession } from "./types.js" */
 
 /** Use up the address of a session, or take up the one of this tab. @param {string} token */
-export async function openVisit(token) {
+async function openVisit(token) {
   history.replaceState(null, "", location.pathname); // the address is good once
   const opened = /** @type {PageSession} */ (await ask("open", token));
-  visit = opened;
-  remember(KEPT, opened.token, "sessionStorage");
+  beginVisit(opened);
   return opened;
 }
 
-/** A nonce for the next attempt. @param {PageSession} of @returns {Promise<string>} */
-export const visitNonce = async (of) => (await ask("nonce", of.token)).nonce;
-
-/** Say what is asked for, and by whom. @param {PageSession} of @param {() => void} begin @param {() => void} back */
-export function showVisit(of, begin, back) {
-  $("visit-title").textContent = WORDS.visitTitles[of.purpose];
+/** Say what is asked for, and by whom. @param {PageSession} of */
+function showVisit(of) {
+  $("visit-title").textContent = VISIT.visitTitles[of.purpose];
   const study = of.purpose === "study";
-  $("visit-note").textContent = study ? WORDS.studyNote : PAGE.privacy;
-  $("visit-text").textContent = study ? WORDS.studyText(of.user) : of.site ? WORDS.visitFrom(of.site, of.user) : WORDS.visitOf(of.user);
-  $("visit-begin").textContent = WORDS.visitBegin[of.purpose];
-  $("visit-begin").onclick = begin;
+  $("visit-note").textContent = study ? VISIT.studyNote : PAGE.privacy;
+  $("visit-text").textContent = study ? VISIT.studyText(of.user) : of.site ? VISIT.visitFrom(of.site, of.user) : VISIT.visitOf(of.user);
+  $("visit-begin").textContent = VISIT.visitBegin[of.purpose];
+  $("visit-begin").onclick = () => (of.purpose === "study" ? takePart(of) : begin(of.purpose, of.user));
   $("visit-back").textContent = WORDS.visitBack(of.site);
-  $("visit-back").onclick = back;
+  $("visit-back").onclick = goBack;
 }
 
 /**
  * Hand over how it ended: to the page that frames this one, or by going to the address.
  * @param {PageSession} of @returns {Promise<boolean>} whether the browser leaves
  */
-export async function leaveVisit(of) {
+async function leaveVisit(of) {
   const left = /** @type {PageReturn} */ (await ask("end", of.token));
   forgetVisit();
   if (left.frame_origin && window.parent !== window) {
@@ -62,7 +46,36 @@ export async function leaveVisit(of) {
   return Boolean(left.address);
 }
 
-export function forgetVisit() {
-  visit = null;
-  remember(KEPT, "", "sessionStorage");
+/**
+ * Do what a site asks for, and nothing else.
+ * @param {string} token of the session @param {boolean} fresh whether the address says so, not this tab's memory alone
+ */
+export async function openSession(token, fresh) {
+  try {
+    const visit = await openVisit(token);
+    if (visit.ended) await goBack();
+    else {
+      showVisit(visit);
+      view("visit");
+    }
+  } catch (error) {
+    const known = error instanceof Refusal && error.name === "SessionError"; // that of a tab may be over
+    if (known) forgetVisit();
+    if (known && !fresh) home();
+    else failed(error, () => openSession(token, fresh));
+  }
+}
+
+let going = false; // back to a site, as soon as the service says where
+
+/** Back to the site, or say that all is done. */
+export async function leave() {
+  const visit = visiting();
+  if (!visit || going) return;
+  going = true;
+  try {
+    if (!(await leaveVisit(visit))) verdict("good", VISIT.visitDone, VISIT.visitDoneText, { again: WORDS.finish });
+  } finally {
+    going = false;
+  }
 }
