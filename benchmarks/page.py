@@ -4,8 +4,8 @@
 
 How long after the last frame the verdict is there, how often guidance comes, what the first visit costs; ten people
 before one server at once; and what a frame costs to send, as a JPEG or in a stream. Writes docs/results/page.md and
-page.json, with the load of the machine beside the figures. --scripts makes one attempt, counts anew the bytes of scripts
-that a login loads, and leaves all other figures as they are.
+page.json, with the load of the machine beside the figures. --scripts makes one attempt, counts anew the bytes of
+scripts that a login loads, and leaves all other figures as they are.
 """
 
 from __future__ import annotations
