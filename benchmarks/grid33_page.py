@@ -7,6 +7,7 @@ from typing import Any
 PAPER = {"AP": 0.819, "peak F1": 0.742}  # table 2 of the paper, lip movements
 NAMES = {
     "paper": "the paper's recipe (transformer, contrastive loss)",
+    "paper-n-pair": "the paper's recipe with its other loss (N-pair), not trimmed",
     "ours": "ours (configs/grid33.toml)",
     "time warping": "time warping, nothing learned",
 }

@@ -152,3 +152,12 @@ def test_the_page_says_which_folds_were_not_run():
     assert "1 of 10 folds by speaker was run" in text
     assert "| ours (configs/grid33.toml) | other person | 0.100 | 0.050 to 0.200 | 0.900 (0.184) | 0.250 |" in text
     assert "not supported" in text
+
+
+def test_the_papers_two_losses_are_one_recipe_otherwise(options):
+    split = grid33.make_splits(options)[0]
+    contrastive, n_pair = (grid33.recipe(name, split, 0) for name in ("paper", "paper-n-pair"))
+    assert (contrastive.loss.name, n_pair.loss.name) == ("contrastive", "n-pair")
+    assert (contrastive.augmentation.trimming, n_pair.augmentation.trimming) == (1, 0)
+    assert contrastive.encoder == n_pair.encoder
+    assert contrastive.optimiser == n_pair.optimiser
