@@ -131,7 +131,7 @@ def page(
         "section 4.1.1 motion spotting. The AP on [Synth-59 version 2](tables_v2.md) is that of the paper's recipe "
         "over the features (ten folds, within a person), the one on GRID that of a small encoder on [one "
         "speaker](extractors.md). Milliseconds are processor time of the network alone, one frame, one thread "
-        f"({_processor()}); a network of random weights costs the same. Written by `benchmarks/future_work.py`.",
+        f"({processor()}); a network of random weights costs the same. Written by `benchmarks/future_work.py`.",
         "",
         "| extractor | AP on version 2 | AP on GRID | ms a frame | parameters |",
         "|---|---|---|---|---|",
@@ -164,7 +164,7 @@ def _told(precision: float | None) -> str:
     return "not trained" if precision is None else f"{precision:.3f}"
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's maker, and how many cores may be used."""
     lines: Sequence[str] = []
     if Path("/proc/cpuinfo").is_file():

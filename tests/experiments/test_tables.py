@@ -183,7 +183,6 @@ def test_tables_say_how_long_each_run_was_trained_where_people_are_watched(
     page = (out / "tables.md").read_text()
     assert "How long each was trained" in page
     (cost,) = told["cost"]
-    assert all(0 < seconds < 600 for seconds in cost["cpu_seconds"])
     assert f"| {MAIN} | {statistics.median(cost['cpu_seconds']) / 60:.1f} |" in page
     assert "| lips | lip | not trained |  |  |  |  |  | 0.819 | 0.742 |" in page  # the paper's row, for all that
     write_page(out, tmp_path / "results" / "page.md")
@@ -307,14 +306,15 @@ def test_a_recipe_of_the_tables_begins_with_no_run(settings: TableSettings, tmp_
         tables(changed(settings, {"recipe.begin": "runs/subclips"}), tmp_path / "out")
 
 
-def test_folds_side_by_side_are_the_same_folds(settings: TableSettings, tmp_path: Path) -> None:
-    for jobs in (1, 2):
-        tables(settings, tmp_path / str(jobs), "--only", "landmarks", "--jobs", jobs, "--json")
-    for fold in (0, 1):
-        paths = [tmp_path / f"{jobs}/runs/landmarks/fold-{fold}/vectors.npz" for jobs in (1, 2)]
-        with np.load(paths[0]) as one, np.load(paths[1]) as other:
-            np.testing.assert_array_equal(one["places"], other["places"])
-            np.testing.assert_allclose(one["encoder"], other["encoder"], atol=1e-6)
+def test_folds_side_by_side_or_in_one_loop_are_the_same_folds(settings: TableSettings, tmp_path: Path) -> None:
+    still = changed(settings, {"recipe.encoder.dropout": 0.0})  # in one loop dropout draws other numbers
+    for name, how in (("one", ()), ("two", ("--jobs", 2)), ("loop", ("--together", 0, "--device", "cpu"))):
+        tables(still, tmp_path / name, "--only", "landmarks", *how, "--json")
+    for fold, other in ((0, "two"), (1, "two"), (0, "loop"), (1, "loop")):
+        paths = [tmp_path / f"{name}/runs/landmarks/fold-{fold}/vectors.npz" for name in ("one", other)]
+        with np.load(paths[0]) as one, np.load(paths[1]) as found:
+            np.testing.assert_array_equal(one["places"], found["places"])
+            np.testing.assert_allclose(one["encoder"], found["encoder"], atol=1e-4 if other == "loop" else 1e-6)
 
 
 def test_simulated_people_are_trained_on_and_stand_in_no_table(

@@ -22,6 +22,7 @@ from facemotion.experiments.held_out import HeldOut, read_held_out, write_held_o
 from facemotion.experiments.paper_plan import CONTROLS, SPOKEN_TOO, Run, TableSettings, load_clips
 from facemotion.features import load_extractor
 from facemotion.models import Models
+from facemotion.nets.sequence_encoder import SequenceEncoder
 from facemotion.signals import dtw_scores, resample
 from facemotion.synth.points.simulate import SimulationSettings, simulation_version
 from facemotion.system.files import file_sha256
@@ -35,10 +36,29 @@ from facemotion.training.encoder.material.sources import (
     refuse_fitted,
 )
 from facemotion.training.encoder.settings import TrainingSettings
+from facemotion.training.encoder.together import Training, can_be_stacked, train_together
 from facemotion.training.encoder.train import check_encoder, embed, train_encoder
 from facemotion.training.encoder.watch import read_looks
 from facemotion.training.run_folder import RunFolder
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence, FloatArray
+
+
+@dataclass(frozen=True)
+class Together:
+    """How the folds of a run are trained.
+
+    Attributes:
+        folds: in one loop, each with its own network; 0: all of a run.
+        device: where to train, one of `training.encoder.train.DEVICES`.
+        told: called with the new number of folds where memory is missing for as many.
+    """
+
+    folds: int = 1
+    device: str = "auto"
+    told: Callable[[int], None] | None = None
+
+
+ONE_BY_ONE = Together()
 
 
 def check_features(settings: TableSettings, models: Models, manifest: Manifest, runs: Sequence[Run]) -> None:
@@ -76,6 +96,7 @@ def train_runs(
     out: Path,
     *,
     jobs: Workers = 1,
+    together: Together = ONE_BY_ONE,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[HeldOut]]:
     """Train what isn't there yet, every fold of every run.
@@ -86,22 +107,28 @@ def train_runs(
         runs: the runs of `plan_runs`.
         out: the folder that keeps a folder per run and fold.
         jobs: trainings side by side, or a cluster; each uses the threads of its recipe.
+        together: where folds are trained, and how many in one loop.
         progress: called with the number of folds done and of all.
     Returns:
         Held-out clips of each fold, by the name of the run.
     Raises:
         TrainingError: as in `train_encoder`, or the folder holds runs of other settings.
     """
-    tasks = [(number, fold) for number in range(len(runs)) for fold in range(settings.folds)]
+    size = together.folds or settings.folds
+    tasks = [
+        (number, tuple(range(first, min(first + size, settings.folds))))
+        for number in range(len(runs))
+        for first in range(0, settings.folds, size)
+    ]
     found: dict[str, list[HeldOut]] = {run.name: [] for run in runs}
     if progress:
-        progress(0, len(tasks))
+        progress(0, len(runs) * settings.folds)
     with name_killed(TrainingError, "trained"):
-        results = run_tasks(_load, (settings, models, tuple(runs), out), _train_fold, tasks, jobs)
-        for done, ((number, _), held_out) in enumerate(zip(tasks, results, strict=True), 1):
-            found[runs[number].name].append(held_out)
+        results = run_tasks(_load, (settings, models, tuple(runs), out, together), _train_folds, tasks, jobs)
+        for (number, _), held_out in zip(tasks, results, strict=True):
+            found[runs[number].name] += held_out
             if progress:
-                progress(done, len(tasks))
+                progress(sum(map(len, found.values())), len(runs) * settings.folds)
     return found
 
 
@@ -115,7 +142,7 @@ def kept_runs(
     Raises:
         TrainingError: as in `train_runs`.
     """
-    worker = _make_worker(settings, models, tuple(runs), out, manifest)
+    worker = _make_worker(settings, models, tuple(runs), out, manifest=manifest)
     found = {}
     for run in runs:
         kept = [worker.kept(run, fold) for fold in range(settings.folds)]
@@ -140,7 +167,9 @@ def kept_row(row: Path, models: Models, manifest: Manifest) -> tuple[TrainingSet
         raise TrainingError(f"Nothing is trained in {row}, so it has no embeddings; choose another row.")
     settings = RunFolder(row / "fold-0").read_settings(TrainingSettings)
     run = Run(row.name, settings.sources[0].kinds, settings.extractor, settings)
-    worker = _make_worker(TableSettings(folds=folds, recipe=settings), models, (run,), row.parents[1], manifest)
+    worker = _make_worker(
+        TableSettings(folds=folds, recipe=settings), models, (run,), row.parents[1], manifest=manifest
+    )
     kept = [worker.kept(run, fold) for fold in range(folds)]
     ended = [own for own in kept if own]
     if len(ended) < folds:
@@ -158,6 +187,7 @@ class _Worker:
     out: Path
     manifest: Manifest
     folds: list[Fold]
+    together: Together = ONE_BY_ONE
     extractor: str = ""
     sequences: dict[int, FeatureSequence] = field(default_factory=dict)
     simulation: SimulationSettings | None = None
@@ -196,43 +226,74 @@ class _Worker:
             self.simulation = run.settings.simulation
 
 
-def _load(settings: TableSettings, models: Models, runs: tuple[Run, ...], out: Path) -> _Worker:
-    return _make_worker(settings, models, runs, out, load_clips(settings))
+def _load(settings: TableSettings, models: Models, runs: tuple[Run, ...], out: Path, together: Together) -> _Worker:
+    return _make_worker(settings, models, runs, out, manifest=load_clips(settings), together=together)
 
 
 def _make_worker(
-    settings: TableSettings, models: Models, runs: tuple[Run, ...], out: Path, manifest: Manifest
+    settings: TableSettings,
+    models: Models,
+    runs: tuple[Run, ...],
+    out: Path,
+    *,
+    manifest: Manifest,
+    together: Together = ONE_BY_ONE,
 ) -> _Worker:
     folds = subject_folds(manifest.records, settings.folds, settings.recipe.seed)
-    return _Worker(settings, models, runs, out, manifest, folds)
+    return _Worker(settings, models, runs, out, manifest, folds, together)
 
 
-def _train_fold(worker: _Worker, number: int, fold: int) -> HeldOut:
+def _train_folds(worker: _Worker, number: int, folds: tuple[int, ...]) -> list[HeldOut]:
+    """Some folds of a run, in one loop if they can be stacked."""
     run = worker.runs[number]
-    folder, own = worker.folder(run, fold), worker.fold_settings(run, fold)
-    kept = worker.kept(run, fold)
-    if kept is not None:
-        return kept
-    worker.open(run)
+    kept = {fold: own for fold in folds if (own := worker.kept(run, fold)) is not None}
+    missing = [fold for fold in folds if fold not in kept]
+    if missing:
+        worker.open(run)
+    device = worker.together.device
+    if run.settings is None or len(missing) == 1 or not can_be_stacked(run.settings):
+        for fold in missing:
+            net = None
+            if run.settings is not None:
+                one = _training(worker, run, fold)
+                net = train_encoder(one.settings, one.data, one.run, device=device)
+            kept[fold] = _finish(worker, run, fold, net)
+    elif missing:
+        trainings = [_training(worker, run, fold) for fold in missing]
+        nets = train_together(trainings, device, fewer=worker.together.told)
+        kept |= {fold: _finish(worker, run, fold, net) for fold, net in zip(missing, nets, strict=True)}
+    return [kept[fold] for fold in folds]
+
+
+def _training(worker: _Worker, run: Run, fold: int) -> Training:
+    """What a fold is trained on, and how."""
+    own = worker.fold_settings(run, fold)
+    if own is None:
+        raise TrainingError(f"Nothing is trained in {run.name}.")
     records, sequences = worker.manifest.records, worker.sequences
+    chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
+    source = TrainingSource([records[i] for i in chosen], [sequences[i] for i in chosen], own.sources[0].batch)
+    return Training(own, join_sources([source, *worker.simulated], own), worker.folder(run, fold))
+
+
+def _finish(worker: _Worker, run: Run, fold: int, net: SequenceEncoder | None) -> HeldOut:
+    """Embed the clips that a fold holds out, and keep what became of it."""
+    folder, records, sequences = worker.folder(run, fold), worker.manifest.records, worker.sequences
     held = _held_out(records, worker.folds[fold])
     places = np.array([i for i in held if i in sequences and records[i].kind in run.tested], np.int64)
     clips = [sequences[i] for i in places]
     vectors: dict[str, FloatArray] = {}
     scores: FloatArray | None = None
     looks: tuple[tuple[int, float], ...] = ()
-    if own is None:
+    if net is None:
         scores = _dtw_within(clips, [records[i].subject for i in places])
     else:
-        chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
-        train = [sequences[i] for i in chosen]
-        source = TrainingSource([records[i] for i in chosen], train, own.sources[0].batch)
-        net = train_encoder(own, join_sources([source, *worker.simulated], own), folder)
         vectors, looks = {"": embed(net, clips)}, tuple(read_looks(folder))
         if run.controls:
             shuffled = [shuffle_frames(clip, np.random.default_rng(i)) for i, clip in enumerate(clips)]
             changed = (shuffled, [last_frame(clip) for clip in clips], [peak_frame(clip) for clip in clips])
             vectors |= {name: embed(net, robbed) for name, robbed in zip(CONTROLS, changed, strict=True)}
+            train = [sequences[i] for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
             for how in ("maximum", "mean"):
                 vectors[f"{how} of features"] = pooled_vectors(clips, train, how)
     held_out = HeldOut(places, vectors, scores, looks, folder.cost)

@@ -18,7 +18,9 @@ CONFORMER_KERNEL = 15  # frames, 0.6 s at 25 frames/s
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, as in the paper."""
+    """Pre-norm self-attention and feed-forward, as in the paper. `stacked` as in `Dropout`."""
+
+    stacked = False
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
         super().__init__()
@@ -34,9 +36,9 @@ class TransformerLayer(nn.Module):
         """(B, L, m) in and out; mask (B, L) bool, true on the frames of each clip; weights (B, L) float, how much each
         frame is seen by the others, all alike if None."""
         rate = self.rate if self.training else 0.0
-        x = x + self.dropout(
-            self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate, weights=weights))
-        )
+        qkv = self.qkv(self.before_attention(x))
+        mixed = _attention(qkv, self.heads, mask, rate, weights=weights, stacked=self.stacked)
+        x = x + self.dropout(self.out(mixed))
         out: Tensor = x + self.dropout(self.feedforward(self.before_feedforward(x)))
         return out
 
@@ -91,10 +93,12 @@ class TcnLayer(nn.Module):
 
 class ConformerLayer(nn.Module):
     """What ships: half a feed-forward, self-attention, a convolution, half a feed-forward; LayerNorm within the
-    convolution, since batch statistics would mix people.
+    convolution, since batch statistics would mix people. `stacked` as in `Dropout`.
 
     Reference: Gulati et al., Conformer: Convolution-augmented transformer for speech recognition, 2020.
     """
+
+    stacked = False
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, number: int = 0) -> None:
         super().__init__()
@@ -120,9 +124,9 @@ class ConformerLayer(nn.Module):
         """See TransformerLayer."""
         rate = self.rate if self.training else 0.0
         x = x + 0.5 * self.dropout(self.first(x))
-        x = x + self.dropout(
-            self.out(_attention(self.qkv(self.before_attention(x)), self.heads, mask, rate, weights=weights))
-        )
+        qkv = self.qkv(self.before_attention(x))
+        mixed = _attention(qkv, self.heads, mask, rate, weights=weights, stacked=self.stacked)
+        x = x + self.dropout(self.out(mixed))
         gated = nn.functional.glu(self.gate(self.before_convolution(x)), dim=-1)
         x = x + self.dropout(self.after(_over_time(self.depthwise, gated, mask, weights)))
         out: Tensor = self.norm(x + 0.5 * self.dropout(self.last(x)))
@@ -165,14 +169,29 @@ def silence(layer: nn.Module) -> None:
             nn.init.zeros_(last.bias)
 
 
+def stack(net: nn.Module) -> None:
+    """Let a network be computed by `vmap`, several of its kind together, each with its own weights.
+
+    Args:
+        net: without recurrent layers, changed in place. Dropout then draws other numbers than without.
+    """
+    for module in net.modules():
+        if isinstance(module, (Dropout, TransformerLayer, ConformerLayer)):
+            module.stacked = True
+
+
 def _attention(
-    qkv: Tensor, heads: int, mask: Tensor | None, dropout: float, *, weights: Tensor | None = None
+    qkv: Tensor, heads: int, mask: Tensor | None, dropout: float, *, weights: Tensor | None, stacked: bool
 ) -> Tensor:
     """Queries, keys and values (B, L, 3m) -> what each frame takes from the frames of its clip (B, L, m)."""
     batch, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     query, key, value = qkv.reshape(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
     seen = _seen(mask, weights, qkv)
-    if dropout and qkv.device.type == "cpu":
+    if stacked:  # written out: `vmap` computes torch's own network by network
+        logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+        logits = logits if seen is None else logits + seen[:, None, None, :]
+        mixed = nn.functional.dropout(logits.softmax(-1), dropout) @ value
+    elif dropout and qkv.device.type == "cpu":
         mixed = _attend_with_dropout(query, key, value, seen, dropout)
     elif weights is not None and seen is not None:  # written out: the exporter can't decompose torch's own with weights
         logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + seen[:, None, None, :]

@@ -41,7 +41,12 @@ class Dropout(nn.Module):
 
     Args:
         rate: see `drop`.
+    Attributes:
+        stacked: whether the network is one of several that are computed together by torch's `vmap`, which knows torch's
+            own dropout alone.
     """
+
+    stacked = False
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -49,4 +54,6 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(...) in and out."""
+        if self.stacked:
+            return nn.functional.dropout(x, self.rate, self.training)
         return drop(x, self.rate) if self.training else x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from facemotion.data.manifest import Manifest
     from facemotion.types import FeatureSequence, FloatArray
 
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where to train: cpu, cuda (a GPU), or auto, which takes a GPU if there is one.")
+]
 INSTALL = "Training needs torch; install it with `pip install -c requirements/locked.txt '.[train]'` in the clone."
 
 

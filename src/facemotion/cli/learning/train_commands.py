@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from facemotion.cli.learning.runs import INSTALL
+from facemotion.cli.learning.runs import INSTALL, DeviceOption
 from facemotion.cli.terminal.console import JsonOption, check_place, print_json
 from facemotion.cli.terminal.interrupt import Interrupts
 from facemotion.cli.terminal.progress import Progress
@@ -36,6 +36,7 @@ def encoder(
     export: Annotated[
         Path | None, typer.Option(help="Also write the encoder to this ONNX file, its card beside it.")
     ] = None,
+    device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Train the sequence encoder over cached features; a run that was cut off is continued."""
@@ -45,7 +46,7 @@ def encoder(
         from facemotion.training.encoder.export import export_encoder, write_card
         from facemotion.training.encoder.material.sources import load_training_set
         from facemotion.training.encoder.settings import TrainingSettings
-        from facemotion.training.encoder.train import train_encoder
+        from facemotion.training.encoder.train import choose_device, train_encoder
         from facemotion.training.run_folder import RunFolder
     except ImportError as error:
         raise MissingExtraError(INSTALL) from error
@@ -55,6 +56,7 @@ def encoder(
 
     if export:
         check_place(export)
+    choose_device(device)
     settings = read_toml(TrainingSettings, config)
     frontend_id = frontend_of(settings.extractor, Models.configured())
     data = load_training_set(settings, frontend_id)
@@ -68,7 +70,7 @@ def encoder(
             progress(step, note=f"loss {loss:.3f}")
             interrupts.check()
 
-        net = train_encoder(settings, data, RunFolder(run), show)
+        net = train_encoder(settings, data, RunFolder(run), show, device)
     steps = RunFolder(run).load().step
     if export:
         export_encoder(net, export)

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from facemotion.nets.inputs import check_heard
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.signals import frames_to_encode, resample
 from facemotion.training.encoder.losses import batch_loss, gate_loss
-from facemotion.training.encoder.material.dataset import TrainingSet, draw_batch, pad
+from facemotion.training.encoder.material.dataset import Batch, TrainingSet, draw_batch, pad
 from facemotion.training.encoder.pretrain import draw_subclips
 from facemotion.training.encoder.settings import OptimiserSettings, TrainingSettings
 from facemotion.training.encoder.watch import Looks
@@ -30,12 +30,17 @@ from facemotion.types import FeatureSequence, FloatArray
 DRAWS = {"motions": draw_batch, "subclips": draw_subclips}  # by the settings' task
 AVERAGE = "average"  # name of the averaged network in a checkpoint, the result unless people are watched
 BEST = "best"  # name of the averaged network as it was when the watched people had the best figure
+DEVICES = ("auto", "cpu", "cuda")
 GROUPS = 8  # of clips of like length in a batch
 Progress = Callable[[int, float], None]  # steps done, loss
 
 
 def train_encoder(
-    settings: TrainingSettings, data: TrainingSet, run: RunFolder | None = None, progress: Progress | None = None
+    settings: TrainingSettings,
+    data: TrainingSet,
+    run: RunFolder | None = None,
+    progress: Progress | None = None,
+    device: str = "auto",
 ) -> SequenceEncoder:
     """Train an encoder, or continue a run that was cut off.
 
@@ -47,89 +52,177 @@ def train_encoder(
         data: clips with features, and the people who are watched.
         run: where to keep checkpoints and the curve; nothing is kept if not given.
         progress: called after every step; a KeyboardInterrupt that it raises ends the run after a checkpoint.
+        device: one of DEVICES.
     Returns:
         The trained network, on the CPU, in evaluation mode; where people are watched, the one that they fared best
         with.
     Raises:
-        TrainingError: the loss is no longer a number, the watched people can't be measured, or the run folder doesn't
-            fit.
+        TrainingError: the loss is no longer a number, the watched people can't be measured, the run folder doesn't
+            fit, or there is no such device.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    since = time.process_time()
-    checkpoint = run.start(settings) if run else None
-    clips_digest, seen = (data.digest, data.fingerprints) if run else ("", frozenset())
+    lap = Laps()
     with torch.random.fork_rng():
+        state = TrainingState(settings, data, run, choose_device(device))
+        while not state.is_over:
+            batch = state.draw()
+            embeddings, odds = encode_clips(state.net, batch.clips, state.device)
+            loss = state.loss(embeddings, batch)
+            if batch.moving is not None:
+                wanted = torch.from_numpy(np.concatenate(batch.moving)).to(state.device)
+                loss = loss + settings.loss.gate * gate_loss(torch.cat(odds), wanted)
+            state.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(state.net.parameters(), settings.optimiser.gradient_norm)
+            state.optimiser.step()
+            update_average(state.averaged.parameters(), state.net.parameters(), settings.optimiser.average)
+            state.seconds += lap()
+            if state.advance(loss.item(), progress):
+                raise KeyboardInterrupt
+    return state.result()
+
+
+def choose_device(name: str) -> torch.device:
+    """Where to train.
+
+    Args:
+        name: one of DEVICES; "auto" is a GPU where torch finds one.
+    Raises:
+        TrainingError: torch finds no GPU, or there is no such device.
+    """
+    if name not in DEVICES:
+        raise TrainingError(f"There is no device {name!r}; choose among {', '.join(DEVICES)}.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("This torch finds no GPU; choose the device cpu, or install a build of torch for it.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+class Laps:
+    """Processor seconds since the last call, those of all threads together."""
+
+    def __init__(self) -> None:
+        self._since = time.process_time()
+
+    def __call__(self) -> float:
+        """The seconds of this lap; the next one begins."""
+        now = time.process_time()
+        spent, self._since = now - self._since, now
+        return spent
+
+
+class TrainingState:
+    """All that a training holds between two steps, and the folder that keeps it.
+
+    Whoever makes one draws from torch's generator within `torch.random.fork_rng`, and does the step itself: `draw` a
+    batch, change `net` by the gradient of `loss`, and then `advance`.
+
+    Args:
+        settings, data, run: as in `train_encoder`. device: that the networks are on.
+    Raises:
+        TrainingError: as in `train_encoder`.
+    """
+
+    def __init__(
+        self, settings: TrainingSettings, data: TrainingSet, run: RunFolder | None, device: torch.device
+    ) -> None:
+        self.settings, self.data, self.run, self.device = settings, data, run, device
+        checkpoint = run.start(settings) if run else None
+        self._clips, self._seen = (data.digest, data.fingerprints) if run else ("", frozenset())
         torch.manual_seed(settings.seed)
         net = _new_network(settings, data)
         if settings.begin:
-            seen |= _load_start_weights(net, RunFolder(Path(settings.begin)), data)
-        net = net.to(device)
-        averaged = copy.deepcopy(net)
-        optimiser = _adamw(net, settings.optimiser)
-        kept = {"net": net, AVERAGE: averaged}
+            self._seen |= _load_start_weights(net, RunFolder(Path(settings.begin)), data)
+        self.net = net.to(device)
+        self.averaged = copy.deepcopy(self.net)
+        self.optimiser = _adamw(self.net, settings.optimiser)
+        self._kept = {"net": self.net, AVERAGE: self.averaged}
         if data.watched is not None:
-            kept[BEST] = copy.deepcopy(net)
-        step = _resume(checkpoint, kept, optimiser, data, clips_digest) if checkpoint else 0
-        looks = Looks(settings.stopping, data.watched, run, step)
-        curve: list[tuple[int, float, float]] = []
-        net.train()
-        while step < settings.optimiser.steps and not looks.are_over:
-            rng = np.random.default_rng([settings.seed, step])
-            torch.manual_seed(int(rng.integers(2**62)))
-            rate = learning_rate(step, settings.optimiser)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            self._kept[BEST] = copy.deepcopy(self.net)
+        self.step = _resume(checkpoint, self._kept, self.optimiser, data, self._clips) if checkpoint else 0
+        self._looks = Looks(settings.stopping, data.watched, run, self.step)
+        self._curve: list[tuple[int, float, float]] = []
+        self.seconds = 0.0  # of processor time since the last checkpoint
+        self.net.train()
 
-            batch = DRAWS[settings.task](data, settings, rng)
-            embeddings, odds = encode_clips(net, batch.clips, device)
-            loss = batch_loss(embeddings, batch.subjects.to(device), batch.motions.to(device), settings.loss)
-            if batch.moving is not None:
-                wanted = torch.from_numpy(np.concatenate(batch.moving)).to(device)
-                loss = loss + settings.loss.gate * gate_loss(torch.cat(odds), wanted)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"The loss is {loss.item()} at step {step}; start another run with a lower learning rate. The "
-                    "last checkpoint is kept."
-                )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), settings.optimiser.gradient_norm)
-            optimiser.step()
-            _update_average(averaged, net, settings.optimiser.average)
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left: all are done, or the watched people gain no more."""
+        return self.step >= self.settings.optimiser.steps or self._looks.are_over
 
-            step += 1
-            curve.append((step, loss.item(), rate))
-            due = looks.are_due(step)
-            if data.watched is not None and due and looks.add(step, embed(averaged, data.watched.sequences)):
-                kept[BEST].load_state_dict(averaged.state_dict())
-            stop = asks_to_stop(progress, step, loss.item())
-            if run and (stop or due or step % settings.checkpoint_steps == 0 or step == settings.optimiser.steps):
-                if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
-                    raise TrainingError(
-                        f"Weights are no numbers at step {step}; start another run with a lower learning rate. The "
-                        "last checkpoint is kept."
-                    )
-                run.write_curve(curve, step - len(curve))
-                now = time.process_time()
-                run.add_cost(step, now - since)
-                since = now
-                run.save(
-                    Checkpoint.of(
-                        kept,
-                        optimiser,
-                        step=step,
-                        made_for=data.frontend_id,
-                        dimension=data.dimension,
-                        clips=clips_digest,
-                        seen=seen,
-                    )
-                )
-                curve = []
-            if stop:
-                raise KeyboardInterrupt
-    return kept[BEST if data.watched is not None else AVERAGE].cpu().eval()
+    def draw(self) -> Batch:
+        """The batch of the next step; also seeds the step's dropout, and sets the optimiser's rate."""
+        rng = np.random.default_rng([self.settings.seed, self.step])
+        torch.manual_seed(int(rng.integers(2**62)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self.settings.optimiser)
+        return DRAWS[self.settings.task](self.data, self.settings, rng)
+
+    def loss(self, embeddings: Tensor, batch: Batch) -> Tensor:
+        """Loss of a batch.
+
+        Args:
+            embeddings: (B, n) unit vectors of its clips. batch: of `draw`.
+        """
+        subjects, motions = batch.subjects.to(self.device), batch.motions.to(self.device)
+        return batch_loss(embeddings, subjects, motions, self.settings.loss)
+
+    def advance(self, loss: float, progress: Progress | None = None) -> bool:
+        """Count the step that was made, look at the watched people and keep a checkpoint, if they are due.
+
+        Args:
+            loss: of the step. progress: as in `train_encoder`.
+        Returns:
+            Whether training must end here, because `progress` said so.
+        Raises:
+            TrainingError: the loss or weights are no numbers, or the folder can't be written.
+        """
+        settings, data = self.settings, self.data
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss is {loss} at step {self.step}; start another run with a lower learning rate. The last "
+                "checkpoint is kept."
+            )
+        rate = learning_rate(self.step, settings.optimiser)
+        self.step += 1
+        self._curve.append((self.step, loss, rate))
+        due = self._looks.are_due(self.step)
+        if (
+            data.watched is not None
+            and due
+            and self._looks.add(self.step, embed(self.averaged, data.watched.sequences))
+        ):
+            self._kept[BEST].load_state_dict(self.averaged.state_dict())
+        stop = asks_to_stop(progress, self.step, loss)
+        at_end = self.step == settings.optimiser.steps
+        if self.run and (stop or due or self.step % settings.checkpoint_steps == 0 or at_end):
+            self._save(self.run)
+        return stop
+
+    def result(self) -> SequenceEncoder:
+        """The trained network, see `train_encoder`."""
+        return self._kept[BEST if self.data.watched is not None else AVERAGE].cpu().eval()
+
+    def _save(self, run: RunFolder) -> None:
+        if not all(bool(torch.isfinite(p).all()) for p in self.net.parameters()):
+            raise TrainingError(
+                f"Weights are no numbers at step {self.step}; start another run with a lower learning rate. The last "
+                "checkpoint is kept."
+            )
+        run.write_curve(self._curve, self.step - len(self._curve))
+        run.add_cost(self.step, self.seconds)
+        run.save(
+            Checkpoint.of(
+                self._kept,
+                self.optimiser,
+                step=self.step,
+                made_for=self.data.frontend_id,
+                dimension=self.data.dimension,
+                clips=self._clips,
+                seen=self._seen,
+            )
+        )
+        self._curve, self.seconds = [], 0.0
 
 
 def load_encoder(run: RunFolder) -> tuple[SequenceEncoder, str]:
@@ -272,9 +365,10 @@ def _adamw(net: SequenceEncoder, settings: OptimiserSettings) -> torch.optim.Ada
 
 
 @torch.no_grad()
-def _update_average(averaged: SequenceEncoder, net: SequenceEncoder, decay: float) -> None:
-    for mean, now in zip(averaged.parameters(), net.parameters(), strict=True):
-        mean.lerp_(now, 1 - decay)
+def update_average(averaged: Iterable[Tensor], now: Iterable[Tensor], decay: float) -> None:
+    """Move averaged weights towards the present ones, in place."""
+    for mean, weight in zip(averaged, now, strict=True):
+        mean.lerp_(weight, 1 - decay)
 
 
 def _resume(
