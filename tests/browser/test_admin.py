@@ -55,7 +55,11 @@ def test_a_wrong_key_opens_nothing_and_the_right_one_is_forgotten_with_signing_o
         visitor.come("/admin")
         visitor.page.get_by_label("Key with the role admin").fill("fm_wrong")
         visitor.press("Open")
-        visitor.page.get_by_role("alert").filter(has_text="key").wait_for()
+        told = visitor.page.get_by_role("alert").filter(has_text="This key isn't known here")
+        told.wait_for()
+        form, words = visitor.page.locator("#door").bounding_box(), told.bounding_box()
+        assert words["y"] - form["y"] - form["height"] < 40  # px: it is read beside the form
+        visitor.shot("admin-door", both=True)
         assert not visitor.page.locator("#board").is_visible()
     with board() as visitor:
         visitor.press("Sign out")
@@ -110,6 +114,7 @@ def test_attempts_at_unknown_names_and_refused_recordings_are_counted_and_drawn_
         for kind, outcome in {"refused recordings": "replay", "of names that nobody has": "unknown user"}.items():
             figure = visitor.page.locator("#numbers div div", has_text=kind).locator("strong").inner_text()
             assert int(figure) == rows.count(outcome) > 0
+        assert visitor.page.locator("#entries").get_by_text("recording seen before").count() == rows.count("replay")
         drawn = "[...document.querySelectorAll('#histogram rect.replayed')].filter((r) => r.getAttribute('height') > 0)"
         assert visitor.page.evaluate(f"Math.max(...{drawn}.map((r) => Number(r.getAttribute('x'))))") > 500
 
@@ -135,6 +140,10 @@ def test_on_a_phone_no_table_is_cut_off(board):
         visitor.page.locator("#users tr").first.wait_for()
         cut = "[...document.querySelectorAll('.wide')].filter((table) => table.scrollWidth > table.clientWidth).length"
         assert visitor.page.evaluate(cut) == 0
+        # What a row is about stands above it; what it doesn't hold isn't named.
+        first = visitor.page.locator("#entries tr").first
+        assert first.locator("td").first.evaluate("cell => getComputedStyle(cell, '::before').content") == "none"
+        assert first.locator("td:empty:visible").count() == 0
         assert axe(visitor.page) == []
 
 

@@ -79,8 +79,9 @@ async function daring(work) {
   try {
     await work();
   } catch (error) {
-    $("trouble").textContent = /** @type {Error} */ (error).message;
-    if (/** @type {Error} */ (error).name === "AuthenticationError") leave();
+    const { name, message } = /** @type {Error} */ (error);
+    $("trouble").textContent = name === "AuthenticationError" ? ADMIN.wrongKey : message;
+    if (name === "AuthenticationError") leave();
   }
 }
 
@@ -109,7 +110,7 @@ async function open() {
     const style = entry.outcome === "accepted" ? "good" : entry.action === "verify" || error ? "bad" : "";
     return row([
       date(1000 * entry.at), entry.user, ADMIN.actions[entry.action] ?? entry.action,
-      element("span", error ? ADMIN.refused(entry.outcome) : entry.outcome, style),
+      element("span", error ? ADMIN.refused(entry.outcome) : /** @type {Record<string, string>} */ (ADMIN.outcomes)[entry.outcome] ?? entry.outcome, style),
       score === null ? "" : score.toFixed(2), entry.actor,
     ]);
   }));

@@ -39,7 +39,7 @@ export const ADMIN_PAGE = {
   takes: "Takes",
   failures: "Failures",
   state: "State",
-  do: "Do",
+  do: "Actions",
   more: "More",
   when: "When",
   user: "User",
@@ -54,11 +54,13 @@ export const ADMIN_PAGE = {
 export const ADMIN = {
   users: "users enrolled",
   earlierUsers: "of them with an earlier encoder",
-  attempts: "attempts, the last ones",
+  attempts: "newest attempts",
   kinds: {
     accepted: "accepted", rejected: "rejected", replayed: "refused recordings", unknown: "of names that nobody has",
     outdated: "must enrol again", unusable: "clips of no use",
   },
+  outcomes: { replay: "recording seen before", frozen: "picture that stood still", loop: "recording in a loop" },
+  wrongKey: "This key isn't known here, or was revoked.",
   refused: (/** @type {string} */ error) => `refused: ${error}`,
   histogram: "How many attempts had which score: accepted, rejected, and recordings that were refused, with the threshold",
   threshold: (/** @type {string} */ least, /** @type {string} */ largest) =>

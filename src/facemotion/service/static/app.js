@@ -133,7 +133,7 @@ export function home() {
 /** Show what a motion is. @param {AbortSignal} signal */
 async function demonstrate(signal) {
   const { showDemo } = await demo();
-  await showDemo(signal, () => view("demo"));
+  await showDemo(signal, () => view("demo"), visiting()?.purpose === "study");
   remember(KNOWN, "yes");
 }
 
@@ -156,7 +156,8 @@ export async function explain() {
 async function mayStart(kind, signal) {
   if (kind === "try") ahead(trials);
   if (kind === "enrol") ahead(enrolment);
-  if (kind !== "verify" && !recall(KNOWN)) await demonstrate(signal);
+  const drawn = kind !== "verify" && !recall(KNOWN);
+  if (drawn && kind !== "study") await demonstrate(signal);
   if (!agreed(kind)) {
     await showTerms(kind, visiting());
     signal.throwIfAborted();
@@ -164,6 +165,7 @@ async function mayStart(kind, signal) {
     if ((await choice(signal, "agree", "decline")) === "decline") return false;
     agree(kind);
   }
+  if (drawn && kind === "study") await demonstrate(signal); // first what it is for, as its page says
   readySound();
   return true;
 }

@@ -2,7 +2,7 @@
 
 import { $ } from "./elements.js";
 import { later } from "./link.js";
-import { TERMS } from "./strings.js";
+import { PAGE, TERMS } from "./strings.js";
 
 /** @import { Kind, PageSession } from "./types.js" */
 
@@ -28,6 +28,7 @@ async function termsOf(kind) {
 export async function showTerms(kind, visit) {
   $("terms").hidden = kind === "study";
   $("study-text").hidden = kind !== "study";
+  $("agree").textContent = kind === "study" ? TERMS.agree : PAGE.agree;
   if (kind === "study") {
     $("study-text").textContent = (visit?.consent ?? "").trim().replace(/([^\n])\n(?!\n)/g, "$1 "); // lines of a file
     return;

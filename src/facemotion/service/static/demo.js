@@ -84,9 +84,10 @@ function mark(now) {
 
 /**
  * Show it, once or as often as it is asked for, until the user goes on.
- * @param {AbortSignal} stopped @param {() => void} show the view
+ * @param {AbortSignal} stopped @param {() => void} show the view @param {boolean} asked whether somebody else names the motions
  */
-export async function showDemo(stopped, show) {
+export async function showDemo(stopped, show, asked) {
+  $("demo-steps").children[1].textContent = asked ? DEMO.moveAsked : DEMO_PAGE.demoMove;
   const drawing = $("demo-head");
   const title = /** @type {Element} */ (drawing.querySelector("title"));
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -11,6 +11,7 @@ export const DEMO_PAGE = {
 };
 
 export const DEMO = {
+  moveAsked: "At \u201cGo!\u201d make the motion that the page names. Here: two winks and a pout to the left.",
   skip: "Skip",
   goOn: "Go on",
 };

@@ -45,6 +45,7 @@ export const PAGE = {
 
 /** What is filmed, what is kept of it, for how long, and who gets it. */
 export const TERMS = {
+  agree: "I agree",
   titles: ["Filmed", "Kept", "For how long", "Who gets it"],
   filmed: "Your face, from the start of the camera until the answer. Without sound.",
   verify: {

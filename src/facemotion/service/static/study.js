@@ -34,7 +34,7 @@ async function recordMotion(camera, signal, visit) {
     const { motion } = next;
     let note = "";
     while (next.motion && next.motion === motion) {
-      stage.title(STUDY.take(next.take, next.takes), next.take - 1, next.takes);
+      stage.title(STUDY.take(motion, next.take, next.takes), next.take - 1, next.takes);
       stage.hint(note || (next.take > 1 ? STUDY.again(motion) : STUDY.first(motion)));
       try {
         next = /** @type {StudyTake} */ ((await session.take(READING)).answer);

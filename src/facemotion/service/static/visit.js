@@ -18,15 +18,19 @@ async function openVisit(token) {
   return opened;
 }
 
+/** Whether the page says that motions are secret. @param {boolean} is */
+const secret = (is) => void (/** @type {HTMLElement} */ (document.querySelector("footer")).hidden = !is);
+
 /** Say what is asked for, and by whom. @param {PageSession} of */
 function showVisit(of) {
   $("visit-title").textContent = VISIT.visitTitles[of.purpose];
   const study = of.purpose === "study";
+  secret(!study); // nobody's motion is one there
   $("visit-note").textContent = study ? VISIT.studyNote : PAGE.privacy;
   $("visit-text").textContent = study ? VISIT.studyText(of.user) : of.site ? VISIT.visitFrom(of.site, of.user) : VISIT.visitOf(of.user);
   $("visit-begin").textContent = VISIT.visitBegin[of.purpose];
   $("visit-begin").onclick = () => (of.purpose === "study" ? takePart(of) : begin(of.purpose, of.user));
-  $("visit-back").textContent = WORDS.visitBack(of.site);
+  $("visit-back").textContent = of.site ? WORDS.visitBack(of.site) : VISIT.leave;
   $("visit-back").onclick = goBack;
 }
 
@@ -73,8 +77,12 @@ export async function leave() {
   const visit = visiting();
   if (!visit || going) return;
   going = true;
+  const done = !$("verdict").hidden && $("mark").getAttribute("class") === "good"; // that stays to be read
+  const [title, text] = done ? [$("verdict-title").textContent, $("verdict-text").textContent] : [VISIT.visitDone, ""];
   try {
-    if (!(await leaveVisit(visit))) verdict("good", VISIT.visitDone, VISIT.visitDoneText, { again: WORDS.finish });
+    if (await leaveVisit(visit)) return;
+    verdict("good", title ?? "", `${text} ${VISIT.visitDoneText}`.trim(), { again: WORDS.finish });
+    $("again").addEventListener("click", () => secret(true), { once: true });
   } finally {
     going = false;
   }

@@ -9,6 +9,7 @@ export const VISIT = {
   visitBegin: { verify: "Let me in", enrol: "Enrol", "enrol-again": "Enrol again", study: "Read what is kept" },
   studyText: (/** @type {string} */ user) => `Clips of your motions are recorded under the name ${user}. Next: what you agree to.`,
   studyNote: "Nothing is filmed before you agree, and you may stop at any time.",
+  leave: "Leave",
   visitDone: "That was all here",
   visitDoneText: "You may close this page.",
 };
