@@ -56,7 +56,7 @@ def vectors(nets: list[torch.nn.Module]) -> np.ndarray:
     return np.stack([embed(net, corpus(subjects=2, seed=20)[1]) for net in nets])
 
 
-@pytest.mark.parametrize("network", ["transformer", "conformer", "tcn"])
+@pytest.mark.parametrize("network", ["transformer", "conformer"])
 def test_networks_trained_together_are_those_trained_alone(network: str) -> None:
     settings = dataclasses.replace(STILL, encoder=dataclasses.replace(STILL.encoder, network=network))
     apart = vectors([alone(training) for training in folds(settings)])
@@ -138,10 +138,11 @@ def test_dropout_draws_other_numbers_and_learns_as_well() -> None:
         optimiser=OptimiserSettings(steps=30, learning_rate=1e-2, average=0.8),
     )
     records, sequences = corpus(seed=20)
-    for nets in (train_together(folds(settings, count=2)), [alone(training) for training in folds(settings, count=2)]):
-        for net in nets:
-            trials = score_pairs(embed(net, sequences), records, "within-subject")
-            assert average_precision(curve(trials)) > 0.9
+    apart = alone(folds(settings, count=1)[0])
+    nets = train_together(folds(settings, count=2))
+    assert np.abs(embed(nets[0], sequences) - embed(apart, sequences)).max() > 10 * CLOSE
+    for net in (apart, *nets):
+        assert average_precision(curve(score_pairs(embed(net, sequences), records, "within-subject"))) > 0.9
 
 
 @pytest.mark.parametrize("encoder", [{"network": "gru"}, {"gate": True}])
