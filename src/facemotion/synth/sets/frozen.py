@@ -152,14 +152,16 @@ def check_folder(folder: Path, frozen: FrozenSet, progress: Progress | None = No
         FrozenSetError: the engine makes something else; a clip isn't planned, or is another version's.
         ManifestError: there is no manifest, or no ground truth.
     """
-    check_engine(frozen)
     clips = read_manifest(folder / "manifest.csv").records
     plan = {_stem(clip.record.path): clip for clip in make_plan(frozen.settings)}
-    performers = make_performers(frozen.settings)
-    for number, record in enumerate(clips):
+    for record in clips:  # before what takes seconds
         clip = plan.get(_stem(record.path))
         if clip is None or replace(record, path=clip.record.path) != clip.record:
             raise FrozenSetError(f"{record.path} of {folder} is no clip of {frozen.title} (digest {frozen.digest}).")
+    check_engine(frozen)
+    performers = make_performers(frozen.settings)
+    for number, record in enumerate(clips):
+        clip = plan[_stem(record.path)]
         if not _is_take(folder, clip, performers, frozen):
             other = next((one for one in SETS.values() if one != frozen and _is_of(folder, clip, one)), None)
             told = f"is of {other.title} (digest {other.digest})" if other else "was altered"
