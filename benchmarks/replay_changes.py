@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,6 +19,9 @@ MIRROR = (-1, 0, 0, 1)
 TICK = Fraction(1, 90000)
 FRAME_SECONDS = 0.04
 """Of a camera of 25 frames/s, which GRID's was."""
+DRIFT_RATES = (0.5, 0.35, 0.6, 0.4, 0.5, 0.5, 0.4)
+DRIFT_PHASES = (0.3, 2.1, 4.4, 1.2, 5.0, 3.3, 0.9)
+"""Hertz, and radians at the beginning, of roll, zoom, sway (two), shear and lean (two)."""
 NOISE = 2
 """By which the light of a pixel changes at most where a frame is shown again."""
 VPX = {"deadline": "realtime", "cpu-used": "8", "b": "400k", "threads": "1"}
@@ -30,6 +34,41 @@ def _x264(crf: int) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """How the whole picture moves slowly, each part to and fro in its own time of two to four seconds.
+
+    Attributes:
+        sway: share of width and height by which it moves. roll: degrees by which it turns. zoom: share by which it
+            grows and shrinks. shear: by which its rows move, as a share of their distance from the middle.
+        lean: by which it tilts away, as a share of its distance, at its borders. begin: seconds that it moves already.
+    """
+
+    sway: float = 0.0
+    roll: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    lean: float = 0.0
+    begin: float = 0.0
+
+    def moved(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
+        """A frame as it is at a moment, grown so that little of its borders is missing."""
+        high, wide = frame.shape[:2]
+        turn, size, x, y, slant, across, down = (
+            float(np.sin(2 * np.pi * rate * (seconds + self.begin) + phase))
+            for rate, phase in zip(DRIFT_RATES, DRIFT_PHASES, strict=True)
+        )
+        angle = np.radians(self.roll * turn)
+        scale = 1.03 + self.sway + self.zoom * (1 + size) + 0.3 * np.radians(self.roll)
+        middle = np.array([[1, 0, -wide / 2], [0, 1, -high / 2], [0, 0, 1]])
+        sheared = np.array([[1, self.shear * slant, 0], [0, 1, 0], [0, 0, 1]])
+        turned = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1 / scale]])
+        tilted = np.array([[1, 0, 0], [0, 1, 0], [self.lean * across / wide, self.lean * down / high, 1]])
+        away = np.array([[1, 0, self.sway * x * wide], [0, 1, self.sway * y * high], [0, 0, 1]])
+        whole = away @ np.linalg.inv(middle) @ tilted @ turned @ sheared @ middle
+        return np.asarray(cv2.warpPerspective(frame, whole, (wide, high), flags=cv2.INTER_CUBIC), np.uint8)
+
+
+@dataclass(frozen=True)
 class Change:
     """One way to disguise a recording; the defaults leave it as it is, but for the encoder.
 
@@ -39,6 +78,7 @@ class Change:
         size: factor on width and height.
         crop: shares of width and height cut off left, top, right and bottom.
         wander: share of width and height by which the cut moves to and fro, over less than two seconds.
+        drift: how the picture moves; None where it stands.
         gain, lift, gamma: light is (gain * light + lift) ** gamma, of 0..1. grey: without colour.
         rate: frames/s, by the nearest frame; 0 leaves all frames as they are.
         pace: factor on all times.
@@ -56,6 +96,7 @@ class Change:
     size: float = 1.0
     crop: tuple[float, float, float, float] = (0, 0, 0, 0)
     wander: float = 0.0
+    drift: Drift | None = None
     gain: float = 1.0
     lift: float = 0.0
     gamma: float = 1.0
@@ -99,6 +140,15 @@ CHANGES: dict[str, Change] = {
     "cropped by a tenth on each side": Change(crop=(0.1, 0.1, 0.1, 0.1)),
     "cropped by a quarter on the left": Change(crop=(0.25, 0, 0, 0.05)),
     "cropped by a cut that wanders": Change(crop=(0.1, 0.1, 0.1, 0.1), wander=0.05),
+    "swaying by 1%": Change(drift=Drift(sway=0.01)),
+    "swaying by 2%": Change(drift=Drift(sway=0.02)),
+    "rolling by 3 degrees": Change(drift=Drift(roll=3)),
+    "zooming by 5%": Change(drift=Drift(zoom=0.05)),
+    "sheared by 6%": Change(drift=Drift(shear=0.06)),
+    "leaning by 15%": Change(drift=Drift(lean=0.15)),
+    "leaning by 20%, swaying by 1.5%": Change(drift=Drift(lean=0.2, sway=0.015)),
+    "all of these": Change(drift=Drift(0.015, 3, 0.05, 0.04, 0.15)),
+    "all of these, crf 28": Change(drift=Drift(0.015, 3, 0.05, 0.04, 0.15), options=_x264(28)),
     "brighter": Change(lift=0.15),
     "darker, more contrast": Change(gain=1.2, lift=-0.15, gamma=1.3),
     "grey": Change(grey=True),
@@ -124,6 +174,13 @@ CHANGES: dict[str, Change] = {
     ),
 }
 """By the words of the table."""
+FITTED: dict[str, Change] = {
+    "drift a": Change(drift=Drift(0.02, 4, 0.04, 0.05, 0.2, begin=11)),
+    "drift b": Change(drift=Drift(0.01, 2, 0.06, 0.03, 0.1, begin=23), options=_x264(28)),
+    "drift c": Change(drift=Drift(sway=0.03, begin=5)),
+    "drift d": Change(drift=Drift(lean=0.2, begin=17)),
+}
+"""Others, for fitting alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +247,8 @@ def changed(shown: Shown, change: Change) -> bytes:
         moments = np.arange(0, times[-1] + 1e-6, 1 / change.rate)
         nearest = np.abs(times[None] - moments[:, None]).argmin(axis=1)
         frames, times = frames[nearest], moments
+    if change.drift:
+        frames = np.stack([change.drift.moved(frame, seconds) for frame, seconds in zip(frames, times, strict=True)])
     frames = np.stack(
         [_picture(frame, _wandered(change, seconds)) for frame, seconds in zip(frames, times, strict=True)]
     )

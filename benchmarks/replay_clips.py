@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from replay_changes import CHANGES, Change, Shown, changed
+from replay_changes import CHANGES, FITTED, Change, Shown, changed
 
 from facemotion.data.manifest import read_manifest
 from facemotion.frontend import Frontend
@@ -87,13 +87,13 @@ class ReplayClips:
         return self._frontend.extractor.frontend_id
 
     def seen(self, take: Take, name: str = "") -> Seen | None:
-        """What the front end sees of a take, changed as CHANGES says; None where it finds no face.
+        """What the front end sees of a take, changed as CHANGES or FITTED says; None where it finds no face.
 
         A replay whose times alone are changed is the one of PLAIN with frames left out or times multiplied.
         """
         if not name:
             return self._look(take, None)
-        change = CHANGES[name]
+        change = (CHANGES | FITTED)[name]
         if not change.timing_alone:
             return self._look(take, change)
         plain = self._look(take, CHANGES[PLAIN])
