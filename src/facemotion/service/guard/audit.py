@@ -180,8 +180,8 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
 
 
 def keep_journal(store: TemplateStore) -> None:
-    """Note changes of a store in the audit trail of its service, if it has one. For commands and programs, whose changes
-    aren't made by a caller of the service.
+    """Note changes of a store in the audit trail of its service, if it has one. For commands and programs: their
+    changes aren't made by a caller of the service.
     """
     if not isinstance(store, SqlStore):
         return
