@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -254,8 +255,8 @@ def test_failures_of_a_row_are_those_of_its_folds(people: Path, settings: TableS
     with pytest.raises(TrainingError, match="Nothing is trained in .*dtw"):
         run("failures", row.with_name(DTW), *at)
     (row / "fold-1" / "vectors.npz").unlink()
-    with pytest.raises(TrainingError, match="1 of 2 folds of .*landmarks have ended"):
-        run("failures", row, *at)
+    with chdir(row.parent), pytest.raises(TrainingError, match="1 of 2 folds of .*landmarks have ended"):
+        run("failures", row.name, *at)
 
 
 def test_figures_of_other_folds_or_other_clips_are_not_taken_up(
@@ -272,10 +273,8 @@ def test_figures_of_other_folds_or_other_clips_are_not_taken_up(
             tables(settings, out, *mesh)
     finally:
         write_manifest(people / "manifest.csv", records)
-    clip, cache = (
-        people / records[0].path,
-        FeatureCache(people / "features", load_extractor("face-mesh", Models.shipped()).frontend_id),
-    )
+    clip = people / records[0].path
+    cache = FeatureCache(people / "features", load_extractor("face-mesh", Models.shipped()).frontend_id)
     kept = cache.read(file_sha256(clip))
     assert kept is not None
     clip.write_text("another film")

@@ -162,6 +162,7 @@ def kept_row(row: Path, models: Models, manifest: Manifest) -> tuple[TrainingSet
         TrainingError: a fold hasn't ended, or is of other settings or clips; nothing was trained.
         SettingsError: there is no such row.
     """
+    row = row.resolve()  # "." has a name and parents, too
     folds = len(list(row.glob("fold-*")))
     if (row / "fold-0").is_dir() and not (row / "fold-0" / "config.toml").exists():
         raise TrainingError(f"Nothing is trained in {row}, so it has no embeddings; choose another row.")
