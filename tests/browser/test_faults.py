@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image
 
 from . import films
@@ -314,6 +315,20 @@ def test_a_script_that_is_asked_for_only_now_and_can_t_be_had_is_asked_for_once_
         visitor.page.unroute("**/demo_strings.js")
         visitor.press("Try again")
         visitor.wait("A motion, from rest to rest")
+
+
+@pytest.mark.parametrize(("script", "path"), [("app", "/"), ("visit", "/#session=made-up")])
+def test_where_the_first_scripts_can_t_be_had_the_page_says_so_and_asks_once_more(server, visit, script, path):
+    """The button did nothing, and whoever came from a site saw an empty page."""
+    with visit(server, None) as visitor:
+        visitor.page.route(f"**/{script}.js", lambda route: route.abort())
+        visitor.come(path)
+        if script == "app":
+            visitor.press("What is a motion?")
+        visitor.wait("The server can't be reached", 10)
+        visitor.page.unroute(f"**/{script}.js")
+        visitor.press("Try again")
+        visitor.wait("A motion, from rest to rest" if script == "app" else "This address is used up")
 
 
 def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):

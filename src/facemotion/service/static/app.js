@@ -23,7 +23,7 @@ const AFTER_CUT = 1500; // ms before a session that was cut begins once more
 /** The user wants to make another motion, from the start. */
 class StartOver extends Error {}
 
-// What not every login needs comes as soon as it is sure to be needed.
+// What not every login needs.
 const demo = () => later(import("./demo.js"));
 const enrolment = () => later(import("./enrolment.js"));
 const onePiece = () => later(import("./one_piece.js"));

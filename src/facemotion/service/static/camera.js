@@ -1,4 +1,4 @@
-// Frames of the camera as JPEGs with their capture times; or, where they can't go up live, one recording.
+// Frames of the camera as JPEGs with their capture times.
 
 import { Rate } from "./rate.js";
 

@@ -4,9 +4,21 @@ import { $ } from "./elements.js";
 import { fillIn } from "./fill.js";
 import { recall } from "./memory.js";
 import { typedName } from "./names.js";
-import { PAGE } from "./strings.js";
+import { FAULTS, PAGE, WORDS } from "./strings.js";
 
 const app = () => import("./app.js"); // loaded once, however often it is asked for
+
+/** Do what needs more scripts, or say that they can't be had. @template T @param {() => Promise<T>} load @param {(loaded: T) => unknown} work */
+async function once(load, work) {
+  const loaded = await load().catch(() => null);
+  $("visit").hidden = Boolean(loaded);
+  $("visit-back").hidden = !loaded;
+  if (loaded) return work(loaded);
+  $("home").hidden = true;
+  [$("visit-title").textContent, $("visit-text").textContent] = FAULTS.offline;
+  $("visit-begin").textContent = WORDS.again;
+  $("visit-begin").onclick = () => once(load, work);
+}
 
 fillIn(PAGE);
 const handed = new URLSearchParams(location.hash.slice(1));
@@ -16,20 +28,21 @@ const enrol = purpose === "enrol-again" ? "enrol-again" : "enrol"; // as the non
 if (purpose && handed.has("nonce")) { // which is good for nothing else
   for (const button of $("who").querySelectorAll("button")) button.hidden = (button.value === "verify") !== (purpose === "verify");
 }
-const token = handed.get("session") || recall("session", "sessionStorage"); // of this tab, which was loaded again
+const token = handed.get("session") || recall("session", "sessionStorage"); // of this tab
 document.body.dataset.view = "home";
 if (token) {
   $("home").hidden = true; // what a site asks for comes in its place
-  Promise.all([import("./visit.js"), app()]).then(([loaded]) => loaded.openSession(token, handed.has("session")));
+  const scripts = () => Promise.all([import("./visit.js"), app()]);
+  once(scripts, ([{ openSession }]) => openSession(token, handed.has("session")));
 }
-$("who").addEventListener("submit", async (event) => {
+$("who").addEventListener("submit", (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
   const name = typedName();
-  if (name) (await app()).begin(button?.value === "enrol" ? enrol : "verify", name);
+  if (name) once(app, ({ begin }) => begin(button?.value === "enrol" ? enrol : "verify", name));
 });
 for (const one of [$("how"), $("try"), ...$("who").querySelectorAll("[value=enrol]")]) // each may begin with a drawing
   one.addEventListener("pointerenter", () => import("./demo.js").catch(() => {}), { once: true });
-$("how").onclick = async () => (await app()).explain();
-$("try").onclick = async () => (await app()).trial();
-requestAnimationFrame(() => setTimeout(() => app().catch(() => {}))); // a press of a button asks once more
+$("how").onclick = () => once(app, ({ explain }) => explain());
+$("try").onclick = () => once(app, ({ trial }) => trial());
+requestAnimationFrame(() => setTimeout(() => app().catch(() => {})));

@@ -21,10 +21,7 @@ export class Cut extends Error {
   }
 }
 
-/**
- * A module that is asked for only now. @template Module
- * @param {Promise<Module>} coming @returns {Promise<Module>}
- */
+/** A module that is asked for only now. @template T @param {Promise<T>} coming @returns {Promise<T>} */
 export const later = (coming) =>
   coming.catch(() => {
     throw new Cut("offline");

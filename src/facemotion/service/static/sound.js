@@ -1,4 +1,4 @@
-// Sounds and vibration at "Go" and at the end of a take: made here, of no file. One switch turns both off.
+// Sounds and vibration at "Go" and at the end of a take: made here, of no file.
 
 import { recall, remember } from "./memory.js";
 

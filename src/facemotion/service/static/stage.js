@@ -127,7 +127,7 @@ export class Stage {
   /** @param {number} rate frames a second that go up @param {string} slow what to do where they are too few */
   rate(rate, slow) {
     $("rate").textContent = WORDS.rate(Math.floor(rate));
-    if ($("slow").textContent !== slow) $("slow").textContent = slow; // told once
+    if ($("slow").textContent !== slow) $("slow").textContent = slow;
   }
 
   /** @param {string} text */

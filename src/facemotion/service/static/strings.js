@@ -1,4 +1,4 @@
-// Words of the page: what a login needs. Those of all else lie in the files whose names end in _strings.js.
+// Words that a login needs. All others are in the files whose names end in _strings.js.
 
 /** Guidance by the name that the service gives. */
 export const GUIDANCE = {
