@@ -23,6 +23,7 @@ from facemotion.service.guard.likeness import (
     Directions,
     agreements,
     compare,
+    filtered,
     likenesses,
     movement,
     placed,
@@ -247,6 +248,19 @@ def test_rest_is_no_part_of_the_movement():
     rest = compare((still[0], still[1]), [still[2]])
     assert rest.share == 0
     assert rest.pieces.max() < 0.8
+
+
+def test_a_picture_that_is_held_in_two_takes_is_no_piece_of_both():
+    """Their pieces have no energy, and the products of two no more than rounding: that isn't agreement."""
+    random, walks = np.random.default_rng(7), []
+    for _ in range(6):
+        walk = (3 * random.normal(size=(75, 6))).cumsum(axis=0)
+        walk[30:50] = walk[30]  # as of a camera that hangs for 0.8 s
+        walks.append(filtered(walk.astype(np.float32)))
+    seen = compare((walks[0], walks[1]), walks[2:])
+    assert seen.share == 0
+    assert seen.pieces.max() < 0.85
+    assert max(agreed.max() for agreed in agreements(walks[0], walks[2:], 10, 15)) < 0.95
 
 
 def test_what_stands_still_or_is_short_is_like_nothing():

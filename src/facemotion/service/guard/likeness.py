@@ -39,6 +39,9 @@ COARSEST = 0.75
 RIDGE = 10.0
 """Variance below which a direction counts less, in that of coding: see whitening."""
 NOTHING_MOVES = 1e-9
+LEAST_MOVED = 1e-5
+"""Least energy of a piece about its mean, as a share of its energy about 0. In a picture that is held the products of
+two pieces are no more than their rounding. Landmarks of a face at rest tremble by a thousand times as much."""
 SHORT_PIECE = 10
 """Frames at RATE of a piece between two changes of time. Each fits somewhere; their mean tells replays from takes."""
 LONG_PIECE = 15
@@ -285,7 +288,7 @@ def _pieces(course: FloatArray, length: int) -> tuple[FloatArray, FloatArray]:
     """Of all pieces of a course (L, K): the sums (S, K) of their frames, and their energies (S,) about their means."""
     sums, squares = (running[0, length:] - running[0, :-length] for running in _running(course[None]))
     energy = squares - np.square(sums).sum(axis=1) / length
-    return np.asarray(sums, np.float32), np.asarray(energy.clip(NOTHING_MOVES), np.float32)
+    return np.asarray(sums, np.float32), np.asarray(energy.clip(LEAST_MOVED * squares + NOTHING_MOVES), np.float32)
 
 
 def _doubled(products: FloatArray, longest: int) -> list[FloatArray]:
