@@ -19,6 +19,14 @@ def test_every_column_is_read_in_any_order(tmp_path):
     assert read_plan(tmp_path / "plan.csv") == (PlannedMotion("Änne", "wink~left", 2, ClipKind.NEAR_MISS),)
 
 
+def test_there_are_as_many_takes_as_films_and_a_semicolon_at_the_end_names_none(tmp_path):
+    (tmp_path / "plan.csv").write_text("subject,motion,films\nanna,wink, a.mp4 ;b.mp4;\nben,brows,;\n", "utf-8")
+    assert read_plan(tmp_path / "plan.csv") == (
+        PlannedMotion("anna", "wink", 2, films=("a.mp4", "b.mp4")),
+        PlannedMotion("ben", "brows", 3),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -66,7 +66,7 @@ def _films_named(films: Sequence[Film], planned: Sequence[PlannedMotion]) -> tup
                 "name one film for each take in every row, or none at all."
             )
         for name in motion.films:
-            own = [film for film in left if name in (film.called, film.path.name)]
+            own = [film for film in left if _one_form(name) in (_one_form(film.called), _one_form(film.path.name))]
             if len(own) != 1:
                 what = "several of the films are called so" if own else "no film that is left is called so"
                 raise RecordingPlanError(f"The plan names {name!r} as a take of {_title(motion)}, but {what}.")
@@ -138,8 +138,13 @@ def _words(film: Film) -> Words:
 
 
 def _split(text: str) -> Words:
-    """Words of a name, whatever stands between them; file systems keep letters with marks in two forms."""
-    return tuple(re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).casefold()))
+    """Words of a name, whatever stands between them."""
+    return tuple(re.findall(r"[^\W_]+", _one_form(text).casefold()))
+
+
+def _one_form(name: str) -> str:
+    """File systems keep letters with marks in two forms; this is one of them."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _title(motion: PlannedMotion) -> str:

@@ -114,7 +114,7 @@ def _planned(row: dict[str, str], where: str) -> PlannedMotion:
     if None in row:
         raise RecordingPlanError(f"{where}: more values than columns.")
     texts = {column: (row.get(column) or "").strip() for column in COLUMNS}
-    films = tuple(name.strip() for name in texts["films"].split(";")) if texts["films"] else ()
+    films = tuple(name for part in texts["films"].split(";") if (name := part.strip()))
     takes, kind = texts["takes"] or str(len(films) or TAKES), texts["kind"] or ClipKind.FACIAL
     if not takes.isdecimal():
         raise RecordingPlanError(f"{where}: takes must be a whole number, got {takes!r}.")
