@@ -15,7 +15,7 @@ from facemotion.errors import TrainingError
 from facemotion.evaluation.measures import average_precision, curve
 from facemotion.evaluation.trials import score_pairs
 from facemotion.training.encoder import together
-from facemotion.training.encoder.material.dataset import TrainingSource, make_training_set
+from facemotion.training.encoder.material.dataset import Batch, TrainingSource, make_training_set
 from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, StoppingSettings, TrainingSettings
 from facemotion.training.encoder.together import Training, train_together
@@ -113,14 +113,14 @@ def test_what_was_cut_off_goes_on_together_or_alone_to_the_same_end(tmp_path: Pa
 def test_where_memory_is_missing_fewer_are_trained_at_a_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    step, told, limit = together._Stack.step, [], 2
+    encode, told, limit = together._Stack._encode, [], 2
 
-    def full(self: together._Stack) -> list[float]:
+    def full(self: together._Stack, batches: list[Batch]) -> torch.Tensor:
         if len(self._states) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return step(self)
+        return encode(self, batches)
 
-    monkeypatch.setattr(together._Stack, "step", full)
+    monkeypatch.setattr(together._Stack, "_encode", full)
     nets = train_together(folds(STILL), fewer=told.append)
     assert told == [2]
     tell_fewer(*told)
@@ -129,6 +129,19 @@ def test_where_memory_is_missing_fewer_are_trained_at_a_time(
     limit = 0
     with pytest.raises(TrainingError, match="Memory is missing for one training alone"):
         train_together(folds(STILL))
+
+
+def test_a_step_that_was_made_in_part_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moments of the optimiser would have counted its gradients twice."""
+
+    def full(self: together._Stack, largest: float) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(together._Stack, "_clip_gradients", full)
+    told: list[int] = []
+    with pytest.raises(torch.OutOfMemoryError):
+        train_together(folds(STILL, count=2), fewer=told.append)
+    assert told == []
 
 
 def test_dropout_draws_other_numbers_and_learns_as_well() -> None:

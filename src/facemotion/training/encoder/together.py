@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,9 +83,7 @@ def train_together(
             group = waiting[:size]
             try:
                 _run(group, lap, lambda state: progress and progress(numbers[id(state)], state.step))
-            except RuntimeError as error:
-                if not any(words in str(error).lower() for words in FULL):
-                    raise
+            except _FullError as error:
                 if len(group) == 1:
                     raise TrainingError(
                         "Memory is missing for one training alone; take smaller batches, or another device."
@@ -151,16 +150,21 @@ class _Stack:
             self._join_moments(own, [net[number] for net in nets])
 
     def step(self) -> list[float]:
-        """One step of each training; their losses."""
+        """One step of each training; their losses.
+
+        Raises:
+            _FullError: memory is missing, and no weight was changed.
+        """
         batches = [state.draw() for state in self._states]
         for mine, group in zip(self._optimiser.param_groups, self._states[0].optimiser.param_groups, strict=True):
             mine["lr"] = group["lr"]
-        losses = [
-            state.loss(own[: len(batch.clips)], batch)
-            for state, own, batch in zip(self._states, self._encode(batches), batches, strict=True)
-        ]
-        self._optimiser.zero_grad()
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        with _no_step_yet():
+            losses = [
+                state.loss(own[: len(batch.clips)], batch)
+                for state, own, batch in zip(self._states, self._encode(batches), batches, strict=True)
+            ]
+            self._optimiser.zero_grad()
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         optimiser = self._states[0].settings.optimiser
         self._clip_gradients(optimiser.gradient_norm)
         self._optimiser.step()
@@ -210,6 +214,23 @@ class _Stack:
         self._optimiser.state[stacked] = {"step": count, **moments}
         for number, own in enumerate(known):
             own.update(step=count, **{name: moment[number] for name, moment in moments.items()})
+
+
+class _FullError(Exception):
+    """Memory is missing for a step that may be made anew by fewer."""
+
+
+@contextmanager
+def _no_step_yet() -> Iterator[None]:
+    """Tell missing memory from other errors. Where it is missing later on, some weights were changed already: the error
+    ends the trainings, which continue from their checkpoints.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if any(words in str(error).lower() for words in FULL):
+            raise _FullError from error
+        raise
 
 
 def _stacked(networks: Sequence[Sequence[Tensor]]) -> list[Tensor]:
