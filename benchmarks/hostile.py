@@ -40,7 +40,8 @@ from facemotion.models import Models
 from facemotion.models.pull import pull
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
-SETTINGS = f"[limits]\nrequests_per_minute = 1e6\nconnections = 100\n{STILL}"
+BACK = "https://shop.example.com/back"
+SETTINGS = f'[limits]\nrequests_per_minute = 1e6\nconnections = 100\n[sessions]\nreturn_addresses = ["{BACK}"]\n{STILL}'
 PINGING_SECONDS = 20.0
 
 
@@ -63,6 +64,18 @@ class Target:
         host, port = self.url.removeprefix("http://").split(":")
         one = socket.create_connection((host, int(port)))
         one.settimeout(10)
+        return one
+
+    def live(self) -> socket.socket:
+        """A live session over which nothing was said."""
+        one, key = self.connect(), base64.b64encode(os.urandom(16)).decode()
+        one.sendall(
+            "GET /v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):  # what comes with the head is lost
+            head += one.recv(1)
         return one
 
     def verify(self, user: str, clip: bytes, nonce: str = "") -> str:
@@ -125,12 +138,7 @@ def decoding(target: Target) -> str:
 def pinging(target: Target) -> str:
     """Memory while a socket pings and never reads."""
     before, sent = target.process.memory_info().rss, 0
-    with target.connect() as one, suppress(OSError):
-        key = base64.b64encode(os.urandom(16)).decode()
-        one.sendall(
-            "GET /v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
+    with target.live() as one, suppress(OSError):
         pings = (b"\x89\xfd" + bytes(4) + bytes(125)) * 500
         end = time.monotonic() + PINGING_SECONDS
         while time.monotonic() < end:
@@ -138,6 +146,79 @@ def pinging(target: Target) -> str:
             sent += len(pings)
     grown = (target.process.memory_info().rss - before) / 2**20
     return f"cut off after {sent / 1000:.0f} kB of pings; memory grew by {max(0, grown):.1f} MiB"
+
+
+def unfinished(target: Target) -> str:
+    """Memory while first messages of live sessions never end."""
+    before = target.process.memory_info().rss
+    with ExitStack() as stack:
+        for _ in range(90):
+            one = stack.enter_context(target.live())
+            with suppress(OSError):
+                one.sendall(b"\x02\xff" + (2 * 10**6).to_bytes(8, "big") + bytes(4) + bytes(1_800_000))
+        grown = (target.process.memory_info().rss - before) / 2**20
+    return f"90 sockets with 1.8 MB each: memory grew by {max(0, grown):.1f} MiB"
+
+
+def made_up_nonces(target: Target) -> str:
+    """Nonces of live sessions that nobody gave out."""
+    heard: Counter[str] = Counter()
+    for number in range(40):
+        with target.live() as one:
+            hello = f'{{"user": "a", "nonce": "made up {number:2}", "purpose": "verify"}}'.encode()
+            one.sendall(bytes([0x81, 0x80 | len(hello)]) + bytes(4) + hello)
+            answer = b""
+            while b"Error" not in answer and (more := one.recv(1000)):
+                answer += more
+            heard["RateError" if b"RateError" in answer else "NonceError"] += 1
+    return ", ".join(f"{name}: {count}" for name, count in sorted(heard.items()))
+
+
+def hoarded(target: Target) -> str:
+    """Nonces of a user, got by another caller until there are no more."""
+    codes: Counter[int] = Counter()
+    for _ in range(25):
+        ask = {"purpose": "verify"}
+        codes[httpx.post(f"{target.url}/v1/users/alice/nonces", json=ask, timeout=20).status_code] += 1
+    given = target.client.nonce("alice")
+    return f"{codes[201]} given, {codes[429]} refused; the key of another still gets {'one' if given else 'none'}"
+
+
+def seen_takes(target: Target) -> str:
+    """A take of the enrolment of now, and the recording of an attempt, to enrol again."""
+    target.verify("alice", take(22, 0.7))
+    errors = []
+    for seed in (20, 22):
+        nonce = target.client.nonce("alice", "enrol-again")
+        files = [("takes", ("a.mp4", take(number, 0.7))) for number in (23, seed)]
+        head, url = {"authorization": f"Bearer {target.key}"}, f"{target.url}/v1/users/alice/enrolment"
+        errors.append(httpx.put(url, headers=head, data={"nonce": nonce}, files=files, timeout=120).json()["error"])
+    target.client.unlock("alice")
+    return ", ".join(errors)
+
+
+def sessions_put_back(target: Target) -> str:
+    """The row of a session of before its code was used, and of before it ended."""
+    made = target.client.start_session("alice", return_to=BACK)
+
+    def page(what: str, token: str) -> dict[str, str]:
+        return httpx.post(f"{target.url}/v1/page/{what}", json={"token": token}, timeout=20).json()
+
+    def collected() -> str:
+        try:
+            return str(target.client.session_result(made.id, code).status)
+        except FacemotionError as error:
+            return type(error).__name__
+
+    token = page("open", made.address.partition("#session=")[2])["token"]
+    opened = target.tables("service_sessions")
+    code = page("end", token)["code"]
+    ended = target.tables("service_sessions")
+    first = collected()
+    target.put_back(ended)
+    again = collected()
+    target.put_back(opened)
+    return f"its result once: {first}; then {again}, {page('nonce', token).get('error', 'a nonce')}"
 
 
 def at_once(target: Target) -> str:
@@ -249,8 +330,13 @@ def cards(_: Target) -> str:
 
 ATTACKS = {
     "a socket that pings and never reads": pinging,
+    "first messages of live sessions that never end": unfinished,
+    "a session put back after its code was used, and as it was before it ended": sessions_put_back,
+    "40 made-up nonces of live sessions": made_up_nonces,
+    "all unused nonces of a user, got by somebody else": hoarded,
     "one recording by four nonces at once": at_once,
     "an attempt and two enrolment takes of before, after the user enrolled again": enrolled_again,
+    "a take and an attempt of before, as takes to enrol again": seen_takes,
     "a nonce to enrol, for an enrolled user, by PUT and POST": silent_replacement,
     "wrong attempts between others that come to nothing": guesses,
     "idle connections": idle,
