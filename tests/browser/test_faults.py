@@ -326,6 +326,7 @@ def test_where_the_first_scripts_can_t_be_had_the_page_says_so_and_asks_once_mor
         if script == "app":
             visitor.press("What is a motion?")
         visitor.wait("The server can't be reached", 10)
+        assert visitor.page.evaluate("document.activeElement.id") == "visit-title"  # screen readers begin there
         visitor.page.unroute(f"**/{script}.js")
         visitor.press("Try again")
         visitor.wait("A motion, from rest to rest" if script == "app" else "This address is used up")

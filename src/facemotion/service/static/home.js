@@ -6,7 +6,7 @@ import { recall } from "./memory.js";
 import { typedName } from "./names.js";
 import { FAULTS, PAGE, WORDS } from "./strings.js";
 
-const app = () => import("./app.js"); // loaded once, however often it is asked for
+const app = () => import("./app.js"); // loaded once
 
 /** Do what needs more scripts, or say that they can't be had. @template T @param {() => Promise<T>} load @param {(loaded: T) => unknown} work */
 async function once(load, work) {
@@ -18,6 +18,7 @@ async function once(load, work) {
   [$("visit-title").textContent, $("visit-text").textContent] = FAULTS.offline;
   $("visit-begin").textContent = WORDS.again;
   $("visit-begin").onclick = () => once(load, work);
+  $("visit-title").focus();
 }
 
 fillIn(PAGE);
