@@ -22,8 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/demo-ready
 	$(BIN)/facemotion demo
 
-# On two cores: of four processes two drive browsers, which wait for films most of the time. `make test COVERAGE=1` counts
-# the lines too, as .ci/run does; that takes a third longer.
+# On two cores: of four processes one drives a browser, which waits for films most of the time. `make test COVERAGE=1`
+# counts the lines too, as .ci/run does; that takes a third longer.
 COVERED := $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=95)
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest -q -n 4 $(COVERED)

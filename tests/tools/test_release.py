@@ -168,5 +168,7 @@ def test_the_readme_says_what_was_measured_of_the_shipped_encoder() -> None:
 
 def test_benchmarks_write_no_card_and_export_no_model() -> None:
     forbidden = re.compile(r"SHIPPED_CARDS|SHIPPED_FOLDER|export_encoder|export_sfe")
-    for path in (ROOT / "benchmarks").glob("*.py"):
-        assert not forbidden.search(path.read_text("utf-8")), path.name
+    found = {path.name for path in (ROOT / "benchmarks").glob("*.py") if forbidden.search(path.read_text("utf-8"))}
+    # It measures what a network of random weights costs, and keeps no file.
+    assert found == {"future_work.py"}
+    assert "tempfile.TemporaryDirectory" in (ROOT / "benchmarks" / "future_work.py").read_text("utf-8")
