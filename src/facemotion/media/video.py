@@ -246,8 +246,10 @@ class _Screen:
     """Gives frames the one size and the orientation that they are to be seen in."""
 
     def __init__(self, video: VideoStream, settings: MediaSettings) -> None:
+        from av.error import FFmpegError
         from av.video.reformatter import VideoReformatter
 
+        self._errors = FFmpegError
         self._video, self._settings = video, settings
         self._size: tuple[int, int] | None = None
         self._orientation: Orientation | None = None
@@ -283,7 +285,12 @@ class _Screen:
 
         def make() -> Picture:
             width, height = first
-            scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA", threads=1)
+            try:
+                scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA", threads=1)
+            except self._errors as error:
+                raise UnreadableMediaError(
+                    f"The video's colours are of an unknown kind ({error.strerror}); record or export it again."
+                ) from error
             return orientation.show(np.asarray(scaled.to_ndarray(), np.uint8))
 
         return make
