@@ -99,15 +99,31 @@ def judge(run: Path, manifest: Path, features: Path) -> Judged:
     row = best_row(run)
     vectors, clips, sequences = facial(*held_out_clips(run / "runs" / row, manifest, features))
     truths = [load_truth(truth_path(clips, place)) for place in range(len(clips))]
+    threshold = equal_error_rate(curve(score_pairs(vectors, clips.records, "within-subject")))[1]
+    return explain(row, vectors, clips, truths, sequences, threshold=threshold)
+
+
+def explain(
+    row: str,
+    vectors: FloatArray,
+    clips: Manifest,
+    truths: Sequence[Truth],
+    sequences: Sequence[FeatureSequence],
+    *,
+    threshold: float,
+) -> Judged:
+    """All pairs of N clips at a threshold; those that fail are sorted by features and by what was performed.
+
+    Args:
+        row: name of the row. vectors: (N, n) float32 unit vectors. clips: their records and motions.
+        truths: of each clip. sequences: features of each clip. threshold: cosine from which a pair is accepted.
+    """
     first, second, kinds = pair_clips(clips.records, "within-subject")
-    trials = score_pairs(vectors, clips.records, "within-subject")
-    threshold = equal_error_rate(curve(trials))[1]
     weights = [FeatureSequence(truth.weights, truth.times, "weights") for truth in truths]
     failures, performed = (
         find_failures(vectors, clips.records, own, threshold, most=None, policy="within-subject")
         for own in (sequences, weights)
     )
-    genuine = kinds == TrialKind.GENUINE.code
     return Judged(
         row=row,
         vectors=vectors,
@@ -116,8 +132,8 @@ def judge(run: Path, manifest: Path, features: Path) -> Judged:
         sequences=sequences,
         first=first,
         second=second,
-        genuine=genuine,
-        scores=trials.scores,
+        genuine=kinds == TrialKind.GENUINE.code,
+        scores=score_pairs(vectors, clips.records, "within-subject").scores,
         threshold=threshold,
         failures=failures,
         performed=performed,

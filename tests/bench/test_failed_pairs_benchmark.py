@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from failed_pairs import figures, parts_of
 from failed_pairs_page import page, strip_of
-from judged_pairs import Judged, best_row
+from judged_pairs import Judged, best_row, explain
 from paper_figures import WANTED, choose
 
 from facemotion.data.manifest import Manifest
 from facemotion.errors import DataError
-from facemotion.evaluation.failures import find_failures
-from facemotion.evaluation.trials import pair_clips, score_pairs
 from facemotion.synth.sets.truth import Truth
-from facemotion.types import ClipKind, ClipRecord, FeatureSequence, TrialKind
+from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
 FRAMES = 40
 TAKES = 3
@@ -52,25 +50,7 @@ def judged() -> Judged:
     # The features see one motion in every clip, so by them no pair differs.
     alike = truth(1.0, ()).weights
     sequences = [FeatureSequence(alike + 0.001 * k, truths[0].times, "front") for k in range(len(records))]
-    weights = [FeatureSequence(own.weights, own.times, "weights") for own in truths]
-    first, second, kinds = pair_clips(records, "within-subject")
-    failures, performed = (
-        find_failures(vectors, records, own, 0.9, None, "within-subject") for own in (sequences, weights)
-    )
-    return Judged(
-        row="sfe-l, contrastive, trimmed",
-        vectors=vectors,
-        clips=clips,
-        truths=truths,
-        sequences=sequences,
-        first=first,
-        second=second,
-        genuine=kinds == TrialKind.GENUINE.code,
-        scores=score_pairs(vectors, records, "within-subject").scores,
-        threshold=0.9,
-        failures=failures,
-        performed=performed,
-    )
+    return explain("sfe-l, contrastive, trimmed", vectors, clips, truths, sequences, threshold=0.9)
 
 
 def test_failed_pairs_are_counted_by_what_went_wrong_on_purpose(judged: Judged) -> None:

@@ -164,7 +164,7 @@ class _Stack:
                 for state, own, batch in zip(self._states, self._encode(batches), batches, strict=True)
             ]
             self._optimiser.zero_grad()
-            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(torch.stack(losses).sum())
         optimiser = self._states[0].settings.optimiser
         self._clip_gradients(optimiser.gradient_norm)
         self._optimiser.step()
