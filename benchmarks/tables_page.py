@@ -99,6 +99,9 @@ def introduction(run: Path, tables: Mapping[str, Any]) -> list[str]:
         f"{encoder.embedding}). {ended}",
         "",
     ]
+    own = {row["run"]: f"{row['run']}: over features of `{extractor_of(run, row['run'])}`" for row in tables["ours"]}
+    if own:
+        lines += [f"Our own recipe is the same in each of its rows. {'; '.join(own.values())}.", ""]
     if begun:
         lines += [f"Begun, and not ended in all folds: {'; '.join(begun)}.", ""]
     return lines
@@ -139,6 +142,11 @@ def settings_of(run: Path) -> TrainingSettings:
     if not folders:
         raise DataError(f"{run} has no trained fold; let `facemotion tables` end first.")
     return RunFolder(folders[0].parent).read_settings(TrainingSettings)
+
+
+def extractor_of(run: Path, name: str) -> str:
+    """Whose features a row was trained on."""
+    return RunFolder(folds_of(run, name)[0]).read_settings(TrainingSettings).extractor
 
 
 def folds_of(run: Path, name: str) -> list[Path]:

@@ -110,7 +110,7 @@ def test_every_table_from_one_command(settings: TableSettings, tmp_path: Path) -
         own = row["within-subject"]
         assert 0 <= own["pooled"]["average_precision"]["low"] <= own["pooled"]["average_precision"]["high"] <= 1
         assert own["mean"]["prevalence"] == pytest.approx(2 * 3 / 15)  # two motions of three takes
-    assert [row["run"] for row in told["features"]] == [MAIN, "landmarks", "frame differences", "mesh"]
+    assert [row["run"] for row in told["features"]] == [MAIN, "centred", "landmarks", "frame differences", "mesh"]
     assert [row["run"] for row in told["networks"]] == [MAIN, "gru", "tcn", "conformer", DTW]
     assert [(row["run"], row["tested on"]) for row in told["ours"]] == [
         (run, kind) for run in ("ours 1", "ours 2", "ours 3") for kind in ("facial", "lip")

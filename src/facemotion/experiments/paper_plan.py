@@ -99,6 +99,7 @@ def plan_runs(settings: TableSettings, models: Models) -> list[Run]:
     runs += [
         run("lips", settings.sfe_l, kinds=SPOKEN, tested=SPOKEN),
         run("facial and lips", settings.sfe_l, kinds=SPOKEN_TOO, tested=SPOKEN_TOO),
+        run("centred", settings.sfe_l, changes={"encoder": {"centre": True}}),
         run("landmarks", settings.landmarks),
         run("frame differences", settings.sfe_l, changes={"encoder": {"inputs": "difference"}}),
         run("mesh", settings.mesh, changes={"encoder": {"heads": heads_for(settings.recipe, settings.mesh, models)}}),

@@ -41,7 +41,7 @@ TABLE_2: dict[tuple[str, str], tuple[float, float]] = {
     ("facial and lips", ClipKind.FACIAL): (0.984, 0.951),
 }
 FMR = 0.01  # at which FNMR is reported
-FEATURES = (MAIN, "landmarks", "frame differences", "mesh")
+FEATURES = (MAIN, "centred", "landmarks", "frame differences", "mesh")
 NETWORKS = (MAIN, "gru", "tcn", "conformer", DTW)
 OF_TWO_PEOPLE = (TrialKind.OTHER_PERSON, TrialKind.MIMIC)
 # Clips that a kind of impostor trial needs beside facial motions.
