@@ -87,6 +87,12 @@ def test_every_refusal_is_a_problem(operations):
                 assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
+def test_whoever_is_looked_up_may_hear_that_the_database_is_away(operations):
+    """Keys are in the database, so any operation that takes one may be refused with 503."""
+    silent = [one["operationId"] for one in operations if one.get("security") and "503" not in one["responses"]]
+    assert silent == []
+
+
 def test_a_client_generator_learns_of_keys_and_uploads(description, operations):
     assert description["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     uploads = [operation for operation in operations if "multipart/form-data" in str(operation.get("requestBody"))]

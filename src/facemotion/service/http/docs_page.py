@@ -160,7 +160,7 @@ def render(description: Mapping[str, Any]) -> str:
         rows = [(f"`{one.name}`", _with_default(one), one.meaning) for one in fields]
         words = " ".join(schema.get("description", "").split())
         parts += [f'<section id="message-{name}"><h3>{name}</h3><p>{_marked(words)}</p>']
-        parts += [*_table(name, ("field", "type", "meaning"), rows), "</section>"]
+        parts += [*_table(f"{name}: fields", ("field", "type", "meaning"), rows), "</section>"]
     return PAGE.format(body=_linked("\n".join(parts), schemas))
 
 
@@ -230,7 +230,7 @@ def _section(one: Operation) -> Iterator[str]:
     yield f"<p><code>{one.name}</code>: {_marked(one.words)}{key}</p>"
     if one.fields:
         rows = [(f"`{f.name}`", f.where, _need(f), _with_default(f), f.meaning) for f in one.fields]
-        yield from _table(one.title, ("field", "in", "needed", "type", "meaning"), rows)
+        yield from _table(f"{one.title}: fields", ("field", "in", "needed", "type", "meaning"), rows)
     good = ", ".join(f"{status} with {_name(answer)}" for status, answer in one.answers.items())
     refused = f" Refused with {', '.join(one.refused)}." if one.refused else ""
     yield f"<p>Answers {good}.{refused}</p>"
@@ -250,7 +250,7 @@ def _with_default(one: FieldRow) -> str:
 
 def _table(label: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
     """A table that can be scrolled by itself where the screen is narrow."""
-    yield f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}: fields"><table><thead><tr>'
+    yield f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}"><table><thead><tr>'
     yield "".join(f'<th scope="col">{head}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for row in rows:

@@ -12,7 +12,7 @@ from facemotion.service.problems import Problem
 
 WORDS = {
     401: "No API key, or one that isn't known.",
-    403: "The key's role doesn't allow it.",
+    403: "The caller may not do this: the role of the key is too low, or a proof is missing.",
     404: "Nobody of that name is enrolled, or there is no such session.",
     405: "The address doesn't take this method; the head `Allow` names those that it takes.",
     408: "The body didn't arrive in time.",

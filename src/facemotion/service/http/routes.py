@@ -113,7 +113,7 @@ def routes() -> APIRouter:
     add("/v1/users", users, methods=["GET"], operation_id="listUsers",
         response_model=messages.UserList, responses=answers(422, 503))  # fmt: skip
     add("/v1/models", models, methods=["GET"], operation_id="listModels",
-        response_model=messages.Models, responses=answers())  # fmt: skip
+        response_model=messages.Models, responses=answers(503))  # fmt: skip
     add("/v1/audit", read_audit, methods=["GET"], operation_id="readAudit",
         response_model=messages.AuditPage, responses=answers(422, 503))  # fmt: skip
     add("/health", health, methods=["GET"], operation_id="health", response_model=messages.Health)
@@ -122,7 +122,7 @@ def routes() -> APIRouter:
     for path, answer in (("/health", health), ("/ready", ready)):  # load balancers ask so; one operation for generators
         add(path, answer, methods=["HEAD"], include_in_schema=False)
     add("/metrics", metrics, methods=["GET"], operation_id="metrics", response_class=Response,
-        responses=answers() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
+        responses=answers(503) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
     return router
 
 
