@@ -12,6 +12,7 @@ import pytest
 import facemotion.errors
 import facemotion.service
 from facemotion.service.http.docs_page import render
+from facemotion.service.http.messages import SessionOutcome
 from facemotion.service.live import protocol
 from facemotion.service.problems import Problem
 
@@ -206,6 +207,23 @@ def test_the_pages_have_no_words_of_their_own(page):
     body = re.sub(r"<(noscript|code)>.*?</\1>", "", html.partition("<body>")[2], flags=re.S)
     assert re.sub(r"<[^>]*>", " ", body).split() == ["facemotion"]
     assert not re.search(r'\s(aria-label|title|placeholder)="', body)
+
+
+LEARNT = {
+    "accepted": "the answer",
+    "reason": "the answer",
+    "quality": "how well you were seen",
+    "ended_at": "the answer",
+}
+"""What the page says of each field of a session's result that tells of a person; the others tell of the service."""
+
+
+def test_the_terms_say_all_that_a_site_learns():
+    fields = set(SessionOutcome.model_fields)
+    assert fields == set(LEARNT) | {"factors", "operating_point", "encoder"}
+    (terms,) = re.findall(r"whoOf: .*? => `(.*)`", (STATIC / "strings.js").read_text("utf-8"))
+    assert [words for words in LEARNT.values() if words not in terms] == []
+    assert "nothing else" not in terms
 
 
 def test_guidance_has_words_for_everything_the_service_says():

@@ -20,7 +20,7 @@ const KNOWN = "known"; // where the browser remembers that its user knows what a
 const AFTER_CUT = 1500; // ms before a session that was cut begins once more
 /** @typedef {typeof VIEWS[number]} View */
 
-/** The user wants to make another motion, from the start. */
+/** Another motion is wanted, from the start. */
 class StartOver extends Error {}
 
 // What not every login needs.
@@ -30,7 +30,7 @@ const onePiece = () => later(import("./one_piece.js"));
 const trials = () => later(import("./trial.js"));
 const visits = () => later(import("./visit.js"));
 
-/** Ask for a module before it is waited for. @param {() => Promise<unknown>} load */
+/** Ask for a module early. @param {() => Promise<unknown>} load */
 const ahead = (load) => void load().catch(() => {}); // whoever waits for it hears of it
 
 export const stage = new Stage();
@@ -137,7 +137,7 @@ async function demonstrate(signal) {
   remember(KNOWN, "yes");
 }
 
-/** Show what a motion is, and nothing else. */
+/** Show what a motion is. */
 export async function explain() {
   stop.abort();
   const attempt = (stop = new AbortController());

@@ -1,4 +1,4 @@
-// Before the camera starts: what is filmed, what is kept, for how long, and who gets it.
+// What is filmed and kept, before the camera starts.
 
 import { $ } from "./elements.js";
 import { later } from "./link.js";

@@ -1,4 +1,4 @@
-// What the browser remembers for the page. Frames may be allowed no storage: then it is forgotten with the page.
+// What the browser remembers. Frames may be allowed no storage: then the page forgets it.
 
 /** @typedef {"localStorage" | "sessionStorage"} Store of the browser, or of this tab alone */
 
@@ -17,6 +17,6 @@ export function remember(key, value, store = "localStorage") {
     if (value) window[store].setItem(key, value);
     else window[store].removeItem(key);
   } catch {
-    // as above
+    // forgotten
   }
 }

@@ -49,11 +49,11 @@ export const TERMS = {
   titles: ["Filmed", "Kept", "For how long", "Who gets it"],
   filmed: "Your face, from the start of the camera until the answer. Without sound.",
   verify: {
-    kept: "No picture. Encrypted numbers about your motion, so that a recording of it is found out, and a line in the log: your name, the time and the answer.",
+    kept: "No picture. Encrypted numbers about your motion, so that a recording of it is found out, and a line in the log: your name, the time, the answer, how near it was and how well you were seen.",
     long: "The numbers until newer attempts take their place, or until you are deleted. The log for as long as this server's operators say.",
   },
   who: "The server of this page, and nobody else.",
-  whoOf: (/** @type {string} */ site) => `The server of this page. ${site} learns your name and the answer, and nothing else.`,
+  whoOf: (/** @type {string} */ site) => `The server of this page. ${site} learns your name, the answer and how well you were seen.`,
 };
 
 export const WORDS = {
