@@ -63,9 +63,20 @@ def test_a_wrong_key_opens_nothing_and_the_right_one_is_forgotten_with_signing_o
         visitor.shot("admin-door", both=True)
         assert not visitor.page.locator("#board").is_visible()
     with board() as visitor:
+        assert visitor.page.evaluate("document.activeElement.closest('#board h1') !== null")  # the form had the focus
         visitor.press("Sign out")
         assert not visitor.page.locator("#board").is_visible()
+        assert visitor.page.evaluate("document.activeElement.id") == "key"
         assert visitor.page.evaluate("sessionStorage.getItem('key')") is None
+
+
+def test_a_service_that_is_away_is_told_in_words(server, visit):
+    with visit(server, None) as visitor:
+        visitor.page.route("**/v1/models", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+        visitor.come("/admin")
+        visitor.page.get_by_label("Key with the role admin").fill(server.keys["admin"])
+        visitor.press("Open")
+        visitor.page.get_by_role("alert").filter(has_text="The server can't be reached").wait_for()
 
 
 def test_an_administrator_unlocks_whoever_waits(board, server):
@@ -89,6 +100,7 @@ def test_an_administrator_deletes_a_user(board, server):
         visitor.page.on("dialog", lambda dialog: dialog.accept())
         visitor.press("Delete vera")
         visitor.page.get_by_text("Nobody of that name.").wait_for()
+        visitor.until("document.activeElement.id === 'find'")  # the button is gone that had the focus
     assert not server.call("GET", "/v1/users/vera").json()["enrolled"]
 
 

@@ -3,7 +3,7 @@
 import { ADMIN, ADMIN_PAGE } from "./admin_strings.js";
 import { $, shape } from "./elements.js";
 import { fillIn } from "./fill.js";
-import { call } from "./link.js";
+import { Cut, call } from "./link.js";
 
 const NEWEST = 1000; // entries that figures and the list rest on
 const SHOWN = 100; // entries in the list
@@ -80,7 +80,7 @@ async function daring(work) {
     await work();
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
-    $("trouble").textContent = name === "AuthenticationError" ? ADMIN.wrongKey : message;
+    $("trouble").textContent = name === "AuthenticationError" ? ADMIN.wrongKey : error instanceof Cut ? ADMIN.away : message;
     if (name === "AuthenticationError") leave();
   }
 }
@@ -90,14 +90,17 @@ function leave() {
   key = "";
   $("board").hidden = $("sign-out").hidden = true;
   $("door").hidden = false;
+  $("key").focus();
 }
 
 async function open() {
   /** @type {[Models, {entries: Entry[]}]} */
   const [models, trail] = await Promise.all([ask("v1/models"), ask(`v1/audit?newest=true&limit=${NEWEST}`)]);
   sessionStorage.setItem("key", key);
+  const enters = $("board").hidden;
   $("door").hidden = true;
   $("board").hidden = $("sign-out").hidden = false;
+  if (enters) $("board").querySelector("h1")?.focus(); // the form is gone that had the focus
   const { entries } = trail;
   const attempts = entries.filter((entry) => entry.action === "verify");
   numbers(attempts);
@@ -254,10 +257,13 @@ function button(text, user, work) {
   const made = document.createElement("button");
   made.textContent = text;
   made.type = "button";
-  made.setAttribute("aria-label", `${text} ${user}`);
+  const label = `${text} ${user}`;
+  made.setAttribute("aria-label", label);
   made.onclick = () => daring(async () => {
     await work();
     await open();
+    // The row was drawn anew: whoever uses the keyboard goes on from it or, where it is gone, from the search.
+    ([...$("users").querySelectorAll("button")].find((one) => one.ariaLabel === label) ?? $("find")).focus();
   });
   return made;
 }

@@ -61,6 +61,7 @@ export const ADMIN = {
   },
   outcomes: { replay: "recording seen before", frozen: "picture that stood still", loop: "recording in a loop" },
   wrongKey: "This key isn't known here, or was revoked.",
+  away: "The server can't be reached: check the connection and try again.",
   refused: (/** @type {string} */ error) => `refused: ${error}`,
   histogram: "How many attempts had which score: accepted, rejected, and recordings that were refused, with the threshold",
   threshold: (/** @type {string} */ least, /** @type {string} */ largest) =>

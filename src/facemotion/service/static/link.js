@@ -34,13 +34,13 @@ const ROOT = new URL("../", import.meta.url); // of the service; a proxy may ser
  * @param {string} path from the root of the service @param {RequestInit} [more] @returns {Promise<any>}
  */
 export async function call(path, more) {
-  let answer;
+  let answer, body;
   try {
     answer = await fetch(new URL(path, ROOT), more);
-  } catch {
+    body = answer.status === 204 ? null : await answer.json();
+  } catch { // nobody is there, or a proxy says so in words of its own
     throw new Cut("offline");
   }
-  const body = answer.status === 204 ? null : await answer.json();
   if (!answer.ok) throw new Refusal(body);
   return body;
 }
