@@ -332,13 +332,6 @@ def test_where_the_first_scripts_can_t_be_had_the_page_says_so_and_asks_once_mor
         visitor.wait("A motion, from rest to rest" if script == "app" else "This address is used up")
 
 
-def test_words_of_a_proxy_that_can_not_reach_the_service_are_not_shown(server, visit):
-    """The page said: Unexpected token '<'."""
-    with visit(server, None) as visitor:
-        visitor.page.route("**/v1/page/open", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
-        visitor.come("/#session=made-up").wait("The server can't be reached", 10)
-
-
 def test_reload_in_the_middle_of_a_take(server, visit, filmed, anna, clean):
     def come(visitor) -> None:
         visitor.come().name("olga")

@@ -112,3 +112,10 @@ def test_a_page_of_an_unlisted_origin_can_t_frame_the_page(server, visit):
         visitor.page.goto("http://evil.localhost/")
         assert visitor.page.frames[1].url.startswith("chrome-error:")
         assert f"{address}/" in visitor.requests  # it answered; the browser didn't show it
+
+
+def test_words_of_a_proxy_that_can_not_reach_the_service_are_not_shown(server, visit):
+    """The page said: Unexpected token '<'."""
+    with visit(server, None) as visitor:
+        visitor.page.route("**/v1/page/open", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+        visitor.come("/#session=made-up").wait("The server can't be reached", 10)
