@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -13,7 +14,8 @@ from transformations import Film, encode
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError
-from facemotion.media import load_clip
+from facemotion.media import load_clip, pictures
+from facemotion.media.source import check_tables
 
 SIDE = 256
 AV1 = {"preset": "12", "crf": "50", "svtav1-params": "lp=1"}
@@ -97,3 +99,99 @@ def test_a_frame_of_a_slow_decoder_counts_as_many():
     assert len(load_clip(encode(film, "mov", "mpeg4"), settings).frames) == 10
     with pytest.raises(MediaLimitError, match="more than 5 million pixels"):
         load_clip(encode(film, "mov", "jpeg2000"), settings)
+
+
+def sliced(container: str, packet_number: int, times: int) -> bytes:
+    """H.264 of a picture in two slices; in one packet, by its number, the second slice stands so many times. Players
+    decode the first packets to know the film.
+    """
+    options = {"x264-params": "slices=2:bframes=0:threads=1", "preset": "ultrafast"}
+    with av.open(io.BytesIO(encode(drifting(20), "mp4", options=options))) as source:
+        out = io.BytesIO()
+        with av.open(out, "w", format=container) as target:
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+                data = bytes(packet)
+                if number == packet_number:
+                    *_, last = lengthy_units(data)
+                    data += last * times
+                copy = av.Packet(data)
+                copy.stream, copy.time_base, copy.is_keyframe = stream, packet.time_base, packet.is_keyframe
+                copy.pts, copy.dts = packet.pts, packet.dts
+                target.mux(copy)
+    return out.getvalue()
+
+
+def lengthy_units(packet: bytes) -> Iterator[bytes]:
+    """The units of a packet of H.264, each with the four bytes of its length."""
+    place = 0
+    while place < len(packet):
+        end = place + 4 + int.from_bytes(packet[place : place + 4], "big")
+        yield packet[place:end]
+        place = end
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_a_picture_of_any_number_of_slices_is_refused_before_it_is_decoded(container):
+    """Each slice is half a picture in ten bytes. 100 kB held a thread for 40 s, out of reach of any time limit."""
+    settings = MediaSettings(min_seconds=0.1)
+    assert len(load_clip(sliced(container, 10, 0), settings).frames) == 20
+    for number in (0, 10):
+        with pytest.raises(MediaLimitError, match="too many parts"):
+            load_clip(sliced(container, number, 400), settings)
+
+
+@pytest.mark.parametrize(("codec", "options"), [("mpeg4", {}), ("libx264", {"x264-params": "slices=16"})])
+def test_parts_of_usual_pictures_are_few(codec, options):
+    noise = Film(np.random.default_rng(1).integers(0, 256, (6, SIDE, SIDE, 3), np.uint8), np.arange(6) / 25)
+    film = encode(noise, "matroska", codec, options=options)
+    assert len(load_clip(film, MediaSettings(min_seconds=0.1)).frames) == 6
+
+
+def box(kind: bytes, *content: bytes | int) -> bytes:
+    """A box of an MP4; numbers have four bytes."""
+    whole = b"".join(part if isinstance(part, bytes) else part.to_bytes(4, "big") for part in content)
+    return (8 + len(whole)).to_bytes(4, "big") + kind + whole
+
+
+MANY = 100_000_000
+FILE = box(b"ftyp", b"isom", 0) + box(b"mdat", b"stsz" * 4)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        box(b"stsz", 0, 1, MANY),
+        box(b"stz2", 0, 16, MANY),
+        box(b"stts", 0, 2, MANY // 2, 1, MANY // 2, 1),
+        box(b"ctts", 0, 1, MANY, 0),
+        box(b"trun", 0, MANY),
+        box(b"stsz", 0, 1, 1000) + box(b"elst", 0, 100_000),
+        box(b"cmov", 0, 0),
+    ],
+)
+def test_tables_that_name_any_number_of_samples_are_refused_before_there_are_entries(table):
+    """FFmpeg made an entry of 32 bytes for each, which filled the memory: 2 GiB for each track of 30 kB."""
+    for film in (FILE + box(b"moov", box(b"trak", table)), box(b"moof", table) + FILE, FILE + b"\0\0\0\0moov" + table):
+        with pytest.raises(MediaLimitError, match="tables"):
+            check_tables(io.BytesIO(film), MediaSettings())
+
+
+def test_tables_of_usual_films_are_within_their_bounds():
+    sound = box(b"stsz", 0, 2, 480_000) + box(b"stts", 0, 1, 480_000, 1) + box(b"elst", 0, 2, bytes(24))
+    picture = box(b"stsz", 0, 0, 300, bytes(1200)) + box(b"stts", 0, 1, 300, 1)
+    for film in (
+        FILE + box(b"moov", sound, picture),
+        FILE,
+        b"\x1a\x45\xdf\xa3\x9fB\x86\x81" + box(b"stsz", 0, 1, MANY),
+    ):
+        check_tables(stream := io.BytesIO(film), MediaSettings())
+        assert stream.tell() == 0
+
+
+def test_the_end_of_a_jpeg_is_found_without_looking_at_every_byte_in_turn():
+    """A picture of 40 MiB of 0xff took eleven seconds of the processor."""
+    stream = io.BytesIO(b"\xff\xd8\xff\xdb\0\2" + b"\xff" * 2**23)
+    begin = time.process_time()
+    list(pictures._jpegs(stream.getvalue()))
+    assert time.process_time() - begin < 1

@@ -164,7 +164,7 @@ def test_frames_that_were_read_are_let_go_before_the_collector_comes_by(film, di
     finally:
         gc.enable()
     assert number == 59
-    assert most <= 16
+    assert most <= 24  # some wait in the decoder itself, for others that may come late
 
 
 THREADS_AFTER_TWO_FRAMES = """

@@ -68,6 +68,13 @@ class Allowance:
             raise MediaLimitError(
                 f"The clip has more than {self._most_frames} frames; record a shorter one, or fewer frames a second."
             )
+        self.check_time()
+
+    def check_time(self) -> None:
+        """
+        Raises:
+            MediaLimitError: the time is over.
+        """
         if time.monotonic() > self._end:
             raise MediaLimitError(f"The clip takes longer than {self._seconds:g} s to read; record a smaller one.")
 

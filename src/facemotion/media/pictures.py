@@ -38,6 +38,8 @@ MOST_SCANS = 32
 MOST_SCANNED_MEGAPIXELS = 34.0
 """Pixels times passes of one JPEG: two over the largest picture, sixteen over one of 1920 x 1080. A pass over a million
 pixels takes some 2 ms."""
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+"""Begins a segment of a JPEG; the others are part of the picture, or without a length."""
 MOST_BETWEEN = 1024
 """Bytes between two JPEGs of one stream: padding, or the heads that network cameras send."""
 
@@ -275,16 +277,13 @@ def _jpegs(data: bytes) -> Iterator[bytes]:
 def _end_of_jpeg(data: bytes, start: int) -> int:
     """Where a JPEG ends; its segments are stepped over, since previews in them are JPEGs too."""
     place = start + 2
-    while (place := data.find(b"\xff", place)) >= 0:
-        kind = data[place + 1] if place + 1 < len(data) else 0
+    while marker := MARKER.search(data, place):
+        place, kind = marker.start(), data[marker.start() + 1]
         if kind == 0xD9:
             return place + 2
         if kind == 0xD8:  # the next one begins: this one was cut off
             return place
-        if kind in (0x00, 0x01, 0xFF) or 0xD0 <= kind <= 0xD7:  # part of the picture, or without a length
-            place += 1 if kind == 0xFF else 2
-        else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return len(data)
 
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from facemotion.config import MediaSettings
 from facemotion.errors import AcquisitionError, MediaError, MediaLimitError, UnreadableMediaError
 
 Source = Path | str | bytes
+MOST_SAMPLES_A_SECOND = 200_000
+"""Entries of an MP4's tables of samples: more than of sound, whose tables may count its single values."""
+TABLES = re.compile(rb"stsz|stz2|stts|ctts|trun|elst|cmov")
+"""Those by which a few bytes name any number of samples. Behind the name stand version and flags, then numbers."""
+MOST_BOXES = 10_000
+"""Of an MP4, one behind the other; a fragmented one has two for each frame."""
 
 
 @contextmanager
@@ -68,3 +77,64 @@ def _check_bytes(size: int, settings: MediaSettings) -> None:
         raise UnreadableMediaError("The file is empty; record the clip again.")
     if size > settings.max_mebibytes * 2**20:
         raise MediaLimitError(f"The file has {size / 2**20:.1f} MiB; at most {settings.max_mebibytes:g} are allowed.")
+
+
+def check_tables(stream: BinaryIO, settings: MediaSettings) -> None:
+    """Hold the tables of an MP4 file to the longest clip: FFmpeg makes an entry of 32 bytes for each sample that they
+    name, before anything else of the file is looked at, and 30 kB may name a hundred million.
+
+    Looked for in all of the file but the samples themselves, whatever boxes they lie in. The stream is at its beginning
+    before and after.
+
+    Raises:
+        MediaLimitError: they name too many samples, or are packed, so that nobody can say how many.
+    """
+    most, edits = settings.max_seconds * MOST_SAMPLES_A_SECOND, 1
+    samples = dict.fromkeys((b"stsz", b"stz2", b"stts", b"ctts", b"trun"), 0)
+    for part in _all_but_samples(stream):
+        for table in TABLES.finditer(part):
+            kind, rest = table[0], part[table.end() + 4 :][:8]
+            first, second = int.from_bytes(rest[:4], "big"), int.from_bytes(rest[4:], "big")
+            match kind:
+                case b"stsz" | b"stz2":
+                    samples[kind] += second
+                case b"trun":
+                    samples[kind] += first
+                case b"elst":
+                    edits = max(edits, first)
+                case b"stts" | b"ctts":  # pairs: of how many samples, and their time
+                    pairs = part[table.end() + 8 :][: 8 * first]
+                    samples[kind] += int(np.frombuffer(pairs, ">u4", len(pairs) // 8 * 2)[::2].sum(dtype=np.int64))
+                case _:
+                    raise MediaLimitError("The video's tables are packed; record or export the clip again.")
+    stream.seek(0)
+    if max(samples.values()) * edits > most:
+        raise MediaLimitError(
+            f"The video's tables name more than {most:.0f} samples, or cut them too often; record a shorter clip, or "
+            "export this one again."
+        )
+
+
+def _all_but_samples(stream: BinaryIO) -> Iterator[bytes]:
+    """The boxes of an MP4 file, but for the samples; nothing of other files.
+
+    Read as FFmpeg does it: from the first one on, by their lengths. What can't be read so is given whole.
+    """
+    end, place = stream.seek(0, io.SEEK_END), 0
+    for _ in range(MOST_BOXES):
+        stream.seek(place)
+        head = stream.read(16)
+        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if size == 1:
+            size = int.from_bytes(head[8:], "big")
+        if place == 0 and size > end and not kind.isalnum():
+            return
+        if not 8 <= size < end - place:
+            break
+        if kind != b"mdat":
+            stream.seek(place)
+            yield stream.read(size)
+        place += size
+    if kind != b"mdat":
+        stream.seek(place)
+        yield stream.read()

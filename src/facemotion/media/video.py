@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from facemotion.config import MediaSettings
-from facemotion.errors import MediaError, NoVideoError, UnreadableMediaError
+from facemotion.errors import MediaError, MediaLimitError, NoVideoError, UnreadableMediaError
 from facemotion.media.clock import Clock, Picture, Shot
 from facemotion.media.display import UPRIGHT, Orientation, analysis_size, square_size
 from facemotion.media.gate import FASTEST, Allowance, check_size
+from facemotion.media.source import check_tables
 
 if TYPE_CHECKING:
-    from av import Packet, VideoFrame
+    from av import Packet, VideoCodecContext, VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,ivf,ogg,flv,asf,gif,nut"
+PROBED = "mpeg1video,mpeg2video"
+"""Decoders that may run while the tracks of a file are looked for, where nothing counts what they cost. These read no
+more than heads then, without which later frames have wrong times."""
 BARE = ("h264", "hevc")
 """Formats without a container, whose frames have no times."""
 SLOWEST = 1.0
@@ -52,6 +56,17 @@ PASSES = {"prores": 3, "dnxhd": 3, "huffyuv": 3, "ffvhuff": 3, "utvideo": 3, "ff
 SLOW = 20
 """Passes over the picture that a frame counts as, by its decoder, and any other: JPEG 2000 takes thirty times as long
 as H.264."""
+MOST_ROWS = 136
+"""Rows of blocks of a picture of 4096 x 2176."""
+LENGTHS = {"h264": 4, "hevc": 21}
+"""Where the head of a stream says how many bytes the length of a unit has, by the decoder of units."""
+MARKS = {
+    **dict.fromkeys(("h264", "hevc"), (b"\0\0\1", MOST_ROWS)),
+    **dict.fromkeys(("mpeg1video", "mpeg2video"), (b"\0\0\1", 30 * MOST_ROWS)),
+    **dict.fromkeys(("mpeg4", "h263", "h263p", "flv"), (b"\0\0", 8 * MOST_ROWS)),
+}
+"""What stands before each part of a packet, and how many parts it may have, by the decoder. A part is at most a whole
+picture, and a row of MPEG-1 and MPEG-2."""
 HELD_FRAMES = 8
 """Frames that may wait for Python's collector. One whose side data were looked at refers to itself and stays in memory
 until then, 3 MiB each of a clip of 1920 x 1080."""
@@ -79,14 +94,19 @@ def video_shots(
     """
     import av
 
+    check_tables(stream, settings)
     try:
         with av.open(
             stream,
             mode="r",
             # Not `options`, which go to every stream, too: of streams that turn up later, as in MPEG-PS, PyAV until 17
             # reads beyond the end of its list.
-            container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
-            timeout=allowance.seconds_left,  # looking for tracks decodes, too
+            container_options={
+                "format_whitelist": CONTAINERS,
+                "protocol_whitelist": "none",
+                "codec_whitelist": PROBED,
+            },
+            timeout=allowance.seconds_left,
             **_lenient_about_titles(av.__version__),
         ) as container:
             video = _default_track(container)
@@ -97,6 +117,8 @@ def video_shots(
             codec.thread_count = settings.decoder_threads
             # Also of frames that are never shown, which no check sees.
             codec.options = {"max_pixels": str(settings.max_side_px**2)}
+            if codec.name == "h264":  # waits for as many frames as may come late, and doesn't guess how many will
+                codec.options |= {"strict": "strict"}
             screen, damage, clock = _Screen(video, settings), _Damage(), _clock(container, video, rate)
             for packet, frames in _decoded(container, video, allowance):
                 if packet is not None:
@@ -149,10 +171,12 @@ def _decoded(
     import av
 
     codec = video.codec_context
-    take_apart = _splitter(video)
-    for packet in container.demux(video):
-        if packet.size == 0:  # a frame that AVI left out, or the end
+    take_apart, parts = _splitter(video), _Parts(codec)
+    for packet in container.demux():  # of all tracks: PyAV itself would pass over the others for as long as it takes
+        allowance.check_time()
+        if packet.size == 0 or packet.stream_index != video.index:  # a frame that AVI left out, or the end
             continue
+        parts.check(packet)
         frames: list[VideoFrame] = []
         try:
             for part in take_apart(packet):
@@ -182,6 +206,51 @@ def _splitter(video: VideoStream) -> Callable[[Packet[Any]], list[Packet[Any]]]:
         return splitter.filter(copy)
 
     return take_apart
+
+
+class _Parts:
+    """Refuses packets of too many parts. Each may stand for a whole picture in ten bytes, and time limits don't reach
+    into a packet: the decoder comes back from it once it is through.
+    """
+
+    def __init__(self, codec: VideoCodecContext) -> None:
+        self._decoder = codec.name
+        self._lengths = self._lengths_of(codec.extradata or b"")
+
+    def check(self, packet: Packet[Any]) -> None:
+        """
+        Raises:
+            MediaLimitError: it has too many.
+        """
+        if self._decoder not in MARKS:
+            return
+        data, (mark, most) = bytes(packet), MARKS[self._decoder]
+        # A head may come with any packet, beside it or in its place.
+        beside = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else b""
+        self._lengths |= self._lengths_of(bytes(beside)) | self._lengths_of(data[:32])
+        units = max((_units(data, length, most + 1) for length in self._lengths), default=0)
+        if data.count(mark) + units > most:
+            raise MediaLimitError("A frame of the clip has too many parts; record or export the clip again.")
+
+    def _lengths_of(self, head: bytes) -> set[int]:
+        """How many bytes the lengths of units have, as a head says; empty where marks stand between units."""
+        place = LENGTHS.get(self._decoder)
+        if place is None or len(head) <= place or head[0] != 1:
+            return set()
+        return {(head[place] & 3) + 1}
+
+
+def _units(data: bytes, length: int, most: int) -> int:
+    """How many units a packet has whose lengths stand before them.
+
+    Args:
+        data: the packet. length: bytes of each length. most: where counting ends.
+    """
+    place = count = 0
+    while place < len(data) and count < most:
+        place += length + int.from_bytes(data[place : place + length], "big")
+        count += 1
+    return count
 
 
 def _passes(decoder: str, packet: Packet[Any]) -> int:
@@ -266,7 +335,9 @@ class _Screen:
             UnreadableMediaError: another shape than the frames before.
         """
         check_size(frame.width, frame.height, self._settings)
-        shown = square_size(frame.width, frame.height, self._video.sample_aspect_ratio)
+        # The container says how wide pixels are, or else the decoder.
+        ratio = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
+        shown = square_size(frame.width, frame.height, ratio)
         size = analysis_size(*shown, self._settings.analysis_side_px)
         first = self._size = self._size or size
         before, orientation = self._orientation, self._orientation or UPRIGHT
