@@ -135,11 +135,37 @@ def test_a_table_of_points_is_read_by_its_columns(tmp_path):
     assert take.frontend_id == series().frontend_id
 
 
+@pytest.mark.parametrize("axes", ["xy", "yx"])
+def test_a_table_of_points_may_have_its_columns_in_any_order(tmp_path, axes):
+    values, names = mouth(3), series().names
+    columns = [(point, "xy".index(axis)) for axis in axes for point in range(len(names))]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*(f"{names[point]}.{'xy'[axis]}" for point, axis in columns), "unit", "seconds"])
+        for frame, row in enumerate(values):
+            writer.writerow([*(row[point, axis] for point, axis in columns), "pixel", frame / 25])
+    write_list(tmp_path, ("a.csv", "anna", "wink", 0))
+    [take] = read_series("series", tmp_path)
+    assert take.values[:, [take.names.index(name) for name in names]] == pytest.approx(values, abs=1e-4)
+
+
+def test_a_table_of_coefficients_may_have_dots_in_its_names(tmp_path):
+    rows = [f"{n / 25},coefficient,{n / 10},{1 - n / 10}" for n in range(5)]
+    (tmp_path / "a.csv").write_text("\n".join(["seconds,unit,jaw.open,brow.left", *rows]))
+    write_list(tmp_path, ("a.csv", "anna", "wink", 0))
+    [take] = read_series("series", tmp_path)
+    assert take.names == ("jaw.open", "brow.left")
+    assert take.values[:, :, 0] == pytest.approx(np.array([[n / 10, 1 - n / 10] for n in range(5)]))
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("seconds,unit,a.x,a.y,a.x\n0,pixel,1,2,3\n", "the column 'a.x' twice"),
         ("seconds,unit,a.x,a.y\n0,pixel,1\n", "row 2: 3 values for 4 columns"),
         ("seconds,unit,a.x,a.y\n0,pixel,one,2\n", "a.x is 'one', no number"),
+        ("seconds,unit,a.x,a.z\n0,pixel,1,2\n", "no point has its coordinates"),
+        ("seconds,unit\n0,pixel\n", "no point has its coordinates"),
         ("seconds,a.x,a.y\n0,1,2\n", "lacks the column 'unit'"),
         ("seconds,unit,a.x,a.y,b.x\n0,pixel,1,2,3\n", "b has other coordinates"),
         ("seconds,unit,a.x,a.y\n0,pixel,1,2\n1,millimetre,1,2\n", "several units"),

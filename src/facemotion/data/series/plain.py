@@ -14,6 +14,7 @@ from facemotion.errors import SeriesFormatError, SeriesUnitError
 from facemotion.types import ClipKind, ClipRecord, FloatArray
 
 AXES = ("x", "y", "z")
+COORDINATES = ([""], ["x", "y"], ["x", "y", "z"])  # that every column of a table has: coefficients, or points
 ARRAYS = ("values", "times", "names", "unit", "subject", "motion", "kind")
 
 
@@ -112,20 +113,21 @@ def _columns(path: Path) -> tuple[FloatArray, NDArray[np.float64], tuple[str, ..
     units = {unit.strip() for unit in columns["unit"]}
     if len(units) > 1:
         raise SeriesUnitError(f"{path}: rows of several units ({', '.join(sorted(units))}); write one.")
-    names: dict[str, list[str]] = {}
+    coordinates: dict[str, dict[str, str]] = {}  # of each point, its columns by their axes; "" of a coefficient
     for column in columns:
+        if column in ("seconds", "unit"):
+            continue
         name, dot, axis = column.rpartition(".")
-        if column not in ("seconds", "unit"):
-            names.setdefault(name if dot and axis in AXES else column, []).append(axis if dot else "")
-    axes = next(iter(names.values()), [])
-    other = next((name for name, own in names.items() if own != axes), None)
-    if not axes or other is not None:
+        name, axis = (name, axis) if dot and axis in AXES else (column, "")
+        coordinates.setdefault(name, {})[axis] = column
+    axes = sorted(next(iter(coordinates.values()), {}))
+    other = next((name for name, own in coordinates.items() if sorted(own) != axes), None)
+    if other is not None or axes not in COORDINATES:
+        fault = f"{other} has other coordinates than the first point" if other else "no point has its coordinates"
         raise SeriesFormatError(
-            f"{path}: {other or 'no point'} has other coordinates than the first point; write NAME.x, NAME.y (and "
-            "NAME.z) of every point, or NAME alone of every coefficient."
+            f"{path}: {fault}; write NAME.x, NAME.y (and NAME.z) of every point, or NAME alone of every coefficient."
         )
-    values = np.stack(
-        [numbers(path, column, columns[column]) for column in columns if column not in ("seconds", "unit")], axis=1
-    )
-    shaped = np.asarray(values.reshape(len(values), len(names), len(axes)), np.float32)
-    return shaped, numbers(path, "seconds", columns["seconds"]), tuple(names), units.pop()
+    # By name and axis, not by the order of the columns: a table may have every x before every y.
+    ordered = [numbers(path, own[axis], columns[own[axis]]) for own in coordinates.values() for axis in axes]
+    shaped = np.stack(ordered, axis=1).reshape(-1, len(coordinates), len(axes))
+    return shaped.astype(np.float32), numbers(path, "seconds", columns["seconds"]), tuple(coordinates), units.pop()

@@ -38,7 +38,7 @@ def read_columns(path: Path, *wanted: str) -> dict[str, list[str]]:
     """The columns of a CSV file as texts, by their names without blanks around them.
 
     Raises:
-        SeriesFormatError: it can't be read, has no row, rows of other lengths, or lacks a column.
+        SeriesFormatError: it can't be read, has no row, rows of other lengths or a name twice, or lacks a column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -50,6 +50,8 @@ def read_columns(path: Path, *wanted: str) -> dict[str, list[str]]:
     if len(rows) < 2:
         raise SeriesFormatError(f"{path} holds no frame; it needs a line of names and one row per frame.")
     names = [name.strip() for name in rows[0]]
+    if twice := next((name for name in names if name and names.count(name) > 1), ""):
+        raise SeriesFormatError(f"{path} has the column {twice!r} twice, and which one counts isn't known; keep one.")
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(names):
             raise SeriesFormatError(f"{path}, row {number}: {len(row)} values for {len(names)} columns.")
