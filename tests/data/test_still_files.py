@@ -71,6 +71,10 @@ def test_half_a_shard(folder: Path) -> None:
     with pytest.raises(DataError, match="damaged or half of it is missing"):
         Stills(folder, "train")
     (folder / "a.npy").write_bytes(images)
+    labels = (folder / "a.npz").read_bytes()
+    (folder / "a.npz").write_bytes(labels[: len(labels) // 2])
+    with pytest.raises(DataError, match="damaged or half of it is missing"):
+        Stills(folder, "train")
     np.savez(folder / "a.npz", people=np.array(["ann"]))
     with pytest.raises(DataError, match="lacks a part"):
         Stills(folder, "train")

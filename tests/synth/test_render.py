@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facemotion.data.npz import pack
 from facemotion.errors import AssetError, NoFaceError, WriteError
 from facemotion.models import Models
 from facemotion.synth.drawing.raster import Canvas, draw_coloured
@@ -23,6 +24,7 @@ from facemotion.synth.performance.motion import parse_program
 from facemotion.synth.sets.truth import angles
 
 SIZE = 160
+HALF_AN_ARCHIVE = pack(numbers=np.arange(1000))[:300]  # as a copy that was broken off leaves it
 
 
 def state(person, head, weights=None, turn=(0.0, 0.0, 0.0)):
@@ -180,9 +182,10 @@ def test_missing_and_wrong_assets_are_named(tmp_path, monkeypatch, assets_folder
         Assets.find()
     with pytest.raises(AssetError, match="ict_facekit"):
         Assets.find(tmp_path)
-    (tmp_path / "fits.npz").write_bytes(b"no")
-    with pytest.raises(AssetError, match="synth fit"):
-        load_fits(tmp_path / "fits.npz")
+    for content in (b"no", HALF_AN_ARCHIVE):
+        (tmp_path / "fits.npz").write_bytes(content)
+        with pytest.raises(AssetError, match="synth fit"):
+            load_fits(tmp_path / "fits.npz")
     with pytest.raises(AssetError, match="nobody"):
         PortraitFitter(Assets(assets_folder))("nobody")
 
@@ -209,7 +212,7 @@ def test_a_portrait_that_is_no_picture_is_named(few, tmp_path):
         fit_portraits(few, tmp_path / "fits.npz")
 
 
-@pytest.mark.parametrize("content", [b"", b"no npz", "other arrays"])
+@pytest.mark.parametrize("content", [b"", b"no npz", HALF_AN_ARCHIVE, "other arrays"])
 def test_a_head_that_is_none_is_named(few, tmp_path, content):
     head = few.head
     head.unlink()

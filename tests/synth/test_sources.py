@@ -191,6 +191,13 @@ def test_a_folder_is_built_once_and_its_digest_tells_changes(tmp_path, monkeypat
     assert digest_of(Assets.find(out)) != digest
 
 
+def test_a_head_that_was_copied_in_part_is_named(tmp_path):
+    np.savez(tmp_path / HEAD, neutral=np.zeros((100, 3)))
+    (tmp_path / HEAD).write_bytes((tmp_path / HEAD).read_bytes()[:400])
+    with pytest.raises(AssetError, match="build it again"):
+        digest_of(Assets(tmp_path))
+
+
 def test_without_copies_the_command_says_how_to_get_them(tmp_path):
     answer = CliRunner().invoke(app, ["synth", "assets", str(tmp_path / "out")])
     assert isinstance(answer.exception, AssetError)

@@ -18,7 +18,7 @@ import numpy as np
 
 from facemotion.config import Settings
 from facemotion.data.manifest import Manifest
-from facemotion.data.npz import DAMAGE
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import AcquisitionError, DataError, FacemotionError, ModelMismatchError
 from facemotion.frontend.sighting import Sighting
 from facemotion.system.files import file_sha256
@@ -47,7 +47,7 @@ class FeatureCache:
     def read(self, digest: str) -> FeatureSequence | None:
         """The sequence kept for a clip; None if there is none, or if its file is damaged."""
         try:
-            with np.load(io.BytesIO(self.path(digest).read_bytes()), allow_pickle=False) as file:
+            with open_npz(self.path(digest)) as file:
                 return FeatureSequence(file["values"], file["times"], str(file["frontend_id"]))
         except (FileNotFoundError, *DAMAGE):
             return None
@@ -145,7 +145,7 @@ class SightingCache:
         """
         path = self.path(_digest(clip))
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            with open_npz(path) as file:
                 return Sighting(**{name: file[name] for name in _ARRAYS}, frontend_id=self.frontend_id)
         except (FileNotFoundError, *DAMAGE):
             pass

@@ -6,9 +6,13 @@ import io
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 DAMAGE = (
@@ -27,6 +31,18 @@ DAMAGE = (
     zlib.error,
 )
 """What numpy raises on a damaged npz file, besides OSError."""
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[NpzFile]:
+    """The arrays of an npz file, each read when it is asked for. `np.load` of a path would leave a damaged file open.
+
+    Raises:
+        OSError: it can't be read.
+        DAMAGE: it isn't an npz file of plain arrays, or only a part of one.
+    """
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        yield file
 
 
 def pack(**arrays: NDArray[Any]) -> bytes:

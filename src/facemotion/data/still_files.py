@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.npz import pack
+from facemotion.data.npz import DAMAGE, open_npz, pack
 from facemotion.errors import DataError
 from facemotion.system.files import room_for, write_whole
 
@@ -231,11 +231,11 @@ def read_people(folder: Path) -> list[StillPerson]:
 def _read_shard(folder: Path, name: str) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.generic]]]:
     try:
         images = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+        with open_npz(folder / f"{name}.npz") as file:
             labels = {field: file[field] for field in LABELS}
     except KeyError as error:
         raise DataError(f"{folder / name}.npz lacks a part ({error}); write the shard again.") from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise DataError(f"The shard {folder / name} is damaged or half of it is missing; write it again.") from error
     Shard(images, **labels)
     return images, labels

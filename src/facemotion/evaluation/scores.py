@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.data.npz import DAMAGE
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import DataError
 from facemotion.system.files import whole
 from facemotion.types import TRIAL_KINDS, ScoredTrials, TrialKind
@@ -88,7 +88,7 @@ def _check_sides(trials: ScoredTrials) -> None:
 
 
 def _read_npz(path: Path) -> ScoredTrials:
-    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+    with open_npz(path) as file:
         kinds = file["kinds"]
         return ScoredTrials(file["scores"], kinds == TrialKind.GENUINE.code, kinds, file["subjects"], file["motions"])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.npz import DAMAGE
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import TrainingError
 from facemotion.system.files import whole
 from facemotion.training.encoder.settings import TrainingSettings
@@ -80,7 +80,7 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
     if settings is not None:
         folder.check_settings(settings)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             if str(file["clips"]) != clips:
                 raise TrainingError(
                     f"{folder.path} is of another manifest, other clips, another extractor or other folds; choose "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.npz import DAMAGE
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import SeriesFormatError
 
 
@@ -20,7 +20,7 @@ def read_arrays(path: Path, *wanted: str) -> dict[str, NDArray[Any]]:
         SeriesFormatError: it can't be read, or lacks an array.
     """
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with open_npz(path) as file:
             arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise SeriesFormatError(f"Can't read {path}: {error.strerror or error}.") from error

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import AssetError, NoFaceError
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.head import IDENTITIES, INDEX, SHAPES, FloatArray, HeadModel, load_head
@@ -272,7 +273,7 @@ def load_fits(path: Path) -> dict[str, Fit]:
         AssetError: there is no such file, or `save_fits` didn't write it.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with open_npz(path) as data:
             table = {key: data[key] for key in data.files}
         return {
             str(name): Fit(
@@ -288,5 +289,5 @@ def load_fits(path: Path) -> dict[str, Fit]:
             )
             for i, name in enumerate(table["name"])
         }
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise AssetError(f"{path} holds no fitted portraits; run `facemotion synth fit` first.") from error

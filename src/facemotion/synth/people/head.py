@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import AssetError
 from facemotion.synth.people.assets import Assets
 
@@ -91,9 +92,9 @@ def load_head(assets: Assets) -> HeadModel:
 @lru_cache(maxsize=2)
 def _load(path: Path) -> HeadModel:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with open_npz(path) as data:
             return _build(dict(data))
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise AssetError(f"{path} isn't the head model: {error}.") from error
 
 

@@ -7,7 +7,6 @@ encoder more if they move as the mesh would show them (docs/explanation/synth.md
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.cache import FeatureCache, fingerprint_clip, read_features
 from facemotion.data.manifest import read_manifest
-from facemotion.data.npz import DAMAGE, pack
+from facemotion.data.npz import DAMAGE, open_npz, pack
 from facemotion.errors import DataError
 from facemotion.synth.people.head import SHAPES
 from facemotion.synth.sets.plan import truth_path
@@ -132,7 +131,7 @@ def load_response(path: Path, frontend_id: str) -> MeshResponse:
         DataError: there is no such file, it holds something else, or it was fitted on another front end.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
+        with open_npz(path) as data:
             floats = {name: data[name].astype(np.float32) for name in _FLOATS}
             fitted_id, fingerprints, seconds = (
                 str(data["frontend_id"]),

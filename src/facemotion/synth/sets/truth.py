@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.data.npz import DAMAGE, pack
+from facemotion.data.npz import DAMAGE, open_npz, pack
 from facemotion.errors import ManifestError
 from facemotion.synth.drawing.vertices import blend_shapes
 from facemotion.synth.filming.camera import slant
@@ -70,7 +69,7 @@ def load_truth(path: Path) -> Truth:
         ManifestError: there is no such file, or `Truth.save` didn't write it.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
+        with open_npz(path) as data:
             flags = str(data["flags"])
             return Truth(
                 times=data["milliseconds"] / 1000,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import AssetError
 from facemotion.synth.people.assets import CLAY_HEAD, FITS, HEAD, PORTRAIT_LIST, PORTRAITS, Assets
 from facemotion.synth.people.cast import parents
@@ -131,14 +132,14 @@ def digest_of(assets: Assets) -> str:
     """
     total = hashlib.sha256()
     try:
-        with np.load(assets.head, allow_pickle=False) as head:
+        with open_npz(assets.head) as head:
             for name in sorted(head.files):
                 values = np.ascontiguousarray(head[name])
                 total.update(f"{name} {values.dtype.str} {values.shape}\n".encode() + values.tobytes())
         total.update(assets.file(PORTRAIT_LIST).read_bytes())
         for name in assets.portrait_names():
             total.update(name.encode() + assets.portrait(name).read_bytes())
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise AssetError(
             f"{assets.folder} can't be read: {error}; build it again with `facemotion synth assets`."
         ) from error
