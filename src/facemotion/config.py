@@ -325,8 +325,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _check_range(spec: dataclasses.Field[Any], value: Any, where: str) -> None:
     unit = f" {spec.metadata['unit']}" if spec.metadata.get("unit") else ""
     low, high, choices = (spec.metadata.get(name) for name in ("minimum", "maximum", "choices"))
-    if isinstance(value, float) and math.isnan(value):
-        raise SettingsError(f"{where} must be a number.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{where} must be a finite number, got {value}.")
     if low is not None and value < low:
         raise SettingsError(f"{where} must be at least {low}{unit}, got {value}.")
     if high is not None and value > high:
