@@ -274,7 +274,9 @@ def _training(worker: _Worker, run: Run, fold: int) -> Training:
     records, sequences = worker.manifest.records, worker.sequences
     chosen = [i for i in worker.folds[fold].train if records[i].kind in run.kinds and i in sequences]
     source = TrainingSource([records[i] for i in chosen], [sequences[i] for i in chosen], own.sources[0].batch)
-    return Training(own, join_sources([source, *worker.simulated], own), worker.folder(run, fold))
+    # Two recipes may have the same simulated people and other batches of them.
+    simulated = [dataclasses.replace(people, batch=own.simulation_batch) for people in worker.simulated]
+    return Training(own, join_sources([source, *simulated], own), worker.folder(run, fold))
 
 
 def _finish(worker: _Worker, run: Run, fold: int, net: SequenceEncoder | None) -> HeldOut:
