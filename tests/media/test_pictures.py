@@ -120,6 +120,18 @@ def test_a_hot_pixel_does_not_darken_a_deep_sequence(film, tmp_path):
     assert (spoiled != clean).any(axis=-1).sum() <= 1
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("pixels", [1, 4800])
+def test_an_image_with_pixels_that_are_no_numbers_is_named(film, tmp_path, value, pixels):
+    for number in range(6):
+        shares = film.frames[number, :, :, 0].astype(np.float32) / 255
+        if number == 4:
+            shares.ravel()[:pixels] = value
+        Image.fromarray(shares).save(tmp_path / f"{number}.tif")
+    with pytest.raises(UnreadableMediaError, match=r"4\.tif isn't an image .* pixels are no numbers"):
+        load_clip(tmp_path, rate=10)
+
+
 def test_white_is_the_full_scale_of_the_fewest_bits_that_hold_the_brightest():
     values = {0.7: 1, 1: 1, 200: 255, 255: 255, 256: 1023, 4095: 4095, 4096: 16383, 65535: 65535}
     assert {brightest: white_level(brightest) for brightest in values} == values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -193,6 +194,8 @@ class _Album:
         if self._white is None:
             self._white = white_level(max(map(self._brightest, self._paths)))
         values = np.asarray(image).astype(np.float32) * (255 / self._white)
+        if not np.isfinite(values).all():
+            raise ValueError("some of its pixels are no numbers")
         return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
     def _brightest(self, path: Path) -> float:
@@ -210,9 +213,12 @@ class _Album:
 
 
 def _bright(values: NDArray[np.generic]) -> float:
-    """The largest value but for HOT_SHARE of the pixels: those of a sensor that are stuck say nothing of its scale."""
+    """The largest value but for HOT_SHARE of the pixels: those of a sensor that are stuck say nothing of its scale. 0
+    where that is no number, which `read` tells.
+    """
     rank = values.size - 1 - int(values.size * HOT_SHARE)
-    return float(np.partition(values, rank, axis=None)[rank])
+    brightest = float(np.partition(values, rank, axis=None)[rank])
+    return brightest if math.isfinite(brightest) else 0.0
 
 
 def white_level(brightest: float) -> float:
