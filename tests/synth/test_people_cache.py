@@ -9,8 +9,9 @@ import pytest
 
 from facemotion.errors import AssetError, WriteError
 from facemotion.synth.people.assets import PORTRAIT_LIST, PORTRAITS, Assets
-from facemotion.synth.people.cast import fit_portraits
+from facemotion.synth.people.cast import Recruit, fit_portraits
 from facemotion.synth.people.fit import load_fits
+from facemotion.synth.people.head import IDENTITIES
 
 
 def test_only_what_is_not_kept_is_fitted(tmp_path, assets, fits, fits_file):
@@ -36,6 +37,13 @@ def test_only_what_is_not_kept_is_fitted(tmp_path, assets, fits, fits_file):
     (folder / PORTRAIT_LIST).write_text("file\nfemale_11.jpg\n")
     with pytest.raises(WriteError, match="choose another place"):
         fit_portraits(few, folder / PORTRAIT_LIST / "fits.npz")
+
+
+def test_a_person_of_a_portrait_that_is_not_there_is_named(builder):
+    recruit = Recruit("s001", "female_99", "", 0.0, np.zeros(IDENTITIES, np.float32), 0)
+    for build in (lambda: builder.portrait("female_99"), lambda: builder.build(recruit)):
+        with pytest.raises(AssetError, match="no portrait female_99.*`facemotion synth assets`"):
+            build()
 
 
 def test_assets_must_be_named(monkeypatch):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
+
 import numpy as np
 import pytest
 
 from facemotion.data.still_files import EMOTIONS, StillPerson, Stills, read_people, write_people, write_shard
+from facemotion.errors import DataError
 from facemotion.face import BlazeFace
 from facemotion.models import Models
 from facemotion.synth.people import cast
@@ -78,3 +81,14 @@ def test_who_is_never_detected_is_left_out(tmp_path, monkeypatch, assets, fits, 
         (1, "train-3-s001")
     ]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_is_killed_is_named(tmp_path, monkeypatch, assets, fits, fits_file):
+    def killed(*_: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(cast, "parents", lambda: {part: tuple(fits) for part in cast.PARTS})
+    monkeypatch.setattr(shards, "fit_portraits", lambda assets, cache: fits)
+    monkeypatch.setattr(shards, "run_tasks", killed)
+    with pytest.raises(DataError, match="A process that drew stills was killed"):
+        list(make_shards(tmp_path, assets, fits_file, people=1, each=1, part="train", seed=3))

@@ -132,7 +132,7 @@ class PersonBuilder:
         """
         likeness = Likeness(
             name=recruit.name,
-            fit=self._fits[recruit.first],
+            fit=self._fit(recruit.first),
             shape_noise=recruit.noise,
             other=self._fits.get(recruit.second),
             share=recruit.share,
@@ -146,7 +146,15 @@ class PersonBuilder:
         Raises:
             AssetError: the portrait is missing.
         """
-        return make_person(self._head, self._assets, self._bias, Likeness(name, self._fits[name]))
+        return make_person(self._head, self._assets, self._bias, Likeness(name, self._fit(name)))
+
+    def _fit(self, name: str) -> Fit:
+        if name not in self._fits:
+            raise AssetError(
+                f"{self._assets.folder} has no portrait {name}, from which people are made; build the folder with "
+                "`facemotion synth assets`."
+            )
+        return self._fits[name]
 
 
 def default_cache(assets: Assets) -> Path:

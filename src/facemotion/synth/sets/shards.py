@@ -26,6 +26,7 @@ from facemotion.data.still_files import (
     write_people,
     write_shard,
 )
+from facemotion.errors import DataError
 from facemotion.face import BlazeFace
 from facemotion.models import Models
 from facemotion.synth.filming.render import Renderer
@@ -39,7 +40,7 @@ from facemotion.synth.performance.lips import lexicon, spell
 from facemotion.synth.performance.motion import invent_program
 from facemotion.synth.sets.stills import emotion_weights
 from facemotion.synth.sets.truth import angles
-from facemotion.system.processes import Workers, run_tasks
+from facemotion.system.processes import Workers, name_killed, run_tasks
 
 SIDE = 160
 FACE = 108  # detector's box, about, in pixels of the still
@@ -288,6 +289,7 @@ def make_shards(
         rarely, or "".
     Raises:
         AssetError: an asset is missing.
+        DataError: a process was killed.
         WriteError: a file can't be written.
     """
     fit_portraits(assets, cache)  # once, and not by each process
@@ -296,14 +298,15 @@ def make_shards(
     done = len(everyone) - len(jobs)
     if done:
         yield done, ""
-    shots = run_tasks(_load, (assets.folder, cache), _shoot, [(job,) for job in jobs], workers)
-    for number, (job, (row, shard)) in enumerate(zip(jobs, shots, strict=True), done + 1):
-        if shard is not None:
-            known = read_people(out) if (out / PEOPLE).exists() else []
-            # Before the shard: a shard of somebody who isn't in the list would be a fault, the reverse is none.
-            write_people(out, [*(person for person in known if person.name != row.name), row])
-            write_shard(out, row.name, shard)
-        yield number, "" if shard is not None else job.name
+    with name_killed(DataError, "drew stills"):
+        shots = run_tasks(_load, (assets.folder, cache), _shoot, [(job,) for job in jobs], workers)
+        for number, (job, (row, shard)) in enumerate(zip(jobs, shots, strict=True), done + 1):
+            if shard is not None:
+                known = read_people(out) if (out / PEOPLE).exists() else []
+                # Before the shard: a shard of somebody who isn't in the list would be a fault, the reverse is none.
+                write_people(out, [*(person for person in known if person.name != row.name), row])
+                write_shard(out, row.name, shard)
+            yield number, "" if shard is not None else job.name
 
 
 def _load(folder: Path, cache: Path) -> tuple[Assets, HeadModel, PersonBuilder]:

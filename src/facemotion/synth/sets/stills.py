@@ -145,6 +145,7 @@ def make_stills(
         The number of people done.
     Raises:
         AssetError: an asset is missing.
+        DataError: a process was killed.
         WriteError: a file can't be written.
     """
     fit_portraits(assets, cache)  # once, and not by each process
@@ -187,7 +188,7 @@ def _one_person(_nothing: None, job: _Job) -> None:
         moments = Moments(
             np.zeros(1), shown[None].astype(np.float32), turn[None].astype(np.float32), np.full(1, 2, np.uint8)
         )
-        shot = film(replace(moments, times=np.array([0.0])), person, head, session, scene, random)
+        shot = film(moments, person, head, session, scene, random)
         truth = surveyor.survey(shot, session, ())
         zoom, _ = framing(person, head, session, scene)
         camera = Camera(session, scene.width, scene.height, int(random.integers(2**31)))
