@@ -95,6 +95,7 @@ def test_columns_that_facemotion_does_not_know_are_left_alone(tmp_path: Path) ->
         (HEADER + "a.mp4,ann,wink,facial,0,1,\nb.mp4,ann,wink,grimace,0,1,\n", "line 3: kind must be one of"),
         (HEADER + "a.mp4,ann,wink,facial,x,1,\n", "repetition must be a whole number, got 'x'"),
         (HEADER + "a.mp4,ann,wink,facial,0,,\n", "session must be a whole number"),
+        (HEADER + f"a.mp4,ann,wink,facial,{'1' * 5000},1,\n", "repetition must be a whole number, got '1111"),
         (HEADER + "a.mp4,ann,wink,facial,0,1,dev\n", "split must be"),
     ],
 )

@@ -31,6 +31,7 @@ COLUMNS = (*_REQUIRED, "split")
 SPAN = ("onset", "offset")
 ORDER = "order"  # variant of a near miss that makes the steps of its motion in another order
 _MARK = "~"  # parts the name of a near miss into that of its motion and the variant
+MOST_DIGITS = 9  # of the number of a take or session; Python itself refuses thousands
 _SPLITS = ("train", "validation", "test", "")
 
 
@@ -267,8 +268,8 @@ def read_row(row: Mapping[str, str], where: str) -> ClipRecord:
         raise ManifestError(f"{where}: split must be train, validation, test or empty, got {texts['split']!r}.")
     numbers = {}
     for name in ("repetition", "session"):
-        if not texts[name].isdecimal():
-            raise ManifestError(f"{where}: {name} must be a whole number, got {texts[name]!r}.")
+        if not texts[name].isdecimal() or len(texts[name]) > MOST_DIGITS:
+            raise ManifestError(f"{where}: {name} must be a whole number, got {texts[name][:40]!r}.")
         numbers[name] = int(texts[name])
     return ClipRecord(
         path=texts["path"],
