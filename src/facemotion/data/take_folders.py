@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from facemotion.data.manifest import Manifest, read_manifest
 from facemotion.errors import ManifestError
+from facemotion.system.files import natural_order
 from facemotion.types import ClipKind, ClipRecord
 
 MANIFEST = "manifest.csv"
@@ -45,9 +45,6 @@ def _records(folder: Path) -> Iterator[ClipRecord]:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """Files and folders in a folder, numbers in names counted as numbers; hidden files are a system's."""
-
-    def order(path: Path) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
-
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=order)
+    """Files and folders in a folder, in the order of `natural_order`; hidden files are a system's."""
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(visible, key=lambda path: natural_order(path.name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import struct
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +19,7 @@ from facemotion.media.clock import Shot
 from facemotion.media.display import analysis_size
 from facemotion.media.gate import Allowance, check_size
 from facemotion.media.video import START_OF_SCAN, check_rate
+from facemotion.system.files import natural_order
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,7 +58,7 @@ def folder_shots(folder: Path, rate: float, settings: MediaSettings, allowance: 
     """
     check_rate(rate)
     names = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    paths = sorted(names, key=_natural_order)
+    paths = sorted(names, key=lambda path: natural_order(path.name))
     if not paths:
         raise NoVideoError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
     album = _Album(paths, settings, allowance)
@@ -298,7 +298,3 @@ def _is_multipart(stream: BinaryIO) -> bool:
     stream.seek(0)
     head = stream.read(MOST_BETWEEN)
     return head.lstrip().startswith(b"--") and b"image/jpeg" in head.lower() and b"\xff\xd8\xff" in head
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,3 +100,12 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names as people do: the numbers in them count as numbers.
+
+    >>> sorted(["take10", "take2"], key=natural_order)
+    ['take2', 'take10']
+    """
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

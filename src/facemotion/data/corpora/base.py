@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from facemotion.system.files import natural_order
 from facemotion.types import ClipKind
 
 
@@ -67,14 +68,12 @@ def files(folder: Path, *patterns: str) -> list[Path]:
 
 
 def in_order(parts: Iterable[str]) -> list[list[tuple[int, str]]]:
-    """A key by which names are sorted, numbers in them as numbers.
+    """A key by which paths are sorted: `natural_order` of each of their names.
 
     Args:
         parts: names, the folder's first.
     """
-    return [
-        [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", part)] for part in parts
-    ]
+    return [natural_order(part) for part in parts]
 
 
 def named_part(path: Path, pattern: str) -> str:
