@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facemotion.errors import EvidenceError
-from facemotion.evaluation.bootstrap import bootstrap
+from facemotion.evaluation.bootstrap import bootstrap, bootstrap_several
 from facemotion.evaluation.measures import average_precision, equal_error_rate, prevalence
 from facemotion.evaluation.trials import score_pairs
 from facemotion.types import ClipKind, ClipRecord, ScoredTrials
@@ -54,6 +54,12 @@ def test_a_seed_repeats_itself() -> None:
     trials = simulated(6)
     assert bootstrap(trials, average_precision, 50, seed=1) == bootstrap(trials, average_precision, 50, seed=1)
     assert bootstrap(trials, average_precision, 50, seed=1) != bootstrap(trials, average_precision, 50, seed=2)
+
+
+def test_several_metrics_have_the_intervals_that_each_has_alone() -> None:
+    trials, metrics = simulated(6), {"AP": average_precision, "prevalence": prevalence}
+    alone = {name: bootstrap(trials, metric, 50) for name, metric in metrics.items()}
+    assert bootstrap_several(trials, metrics, 50) == alone
 
 
 def test_one_class_has_no_interval() -> None:

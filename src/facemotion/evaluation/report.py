@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from facemotion.errors import EvidenceError
-from facemotion.evaluation.bootstrap import Interval, bootstrap
+from facemotion.evaluation.bootstrap import Interval, Metric, bootstrap_several
 from facemotion.evaluation.measures import (
-    Curve,
     average_precision,
     curve,
     equal_error_rate,
@@ -22,7 +20,7 @@ from facemotion.evaluation.trials import against_kind
 from facemotion.thresholds import independent_impostors
 from facemotion.types import IMPOSTOR_KINDS, ScoredTrials, TrialKind
 
-FIGURES: dict[str, Callable[[Curve], float]] = {
+FIGURES: dict[str, Metric] = {
     "average precision": average_precision,
     "peak F1": lambda accepted: peak_f1(accepted)[0],
     "EER": lambda accepted: equal_error_rate(accepted)[0],
@@ -105,7 +103,7 @@ def make_report(trials: ScoredTrials, fmrs: tuple[float, ...] = (0.01, 0.001), r
         independent=independent_impostors(trials),
         subjects=len(np.unique(trials.subjects)),
         prevalence=prevalence(curve(trials)),
-        figures={name: bootstrap(trials, metric, replicates) for name, metric in FIGURES.items()},
+        figures=bootstrap_several(trials, FIGURES, replicates),
         rates=tuple(_fixed_rate(trials, fmr) for fmr in fmrs),
         kinds=kinds,
         unmeasured=unmeasured,

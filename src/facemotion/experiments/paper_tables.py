@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from facemotion.errors import EvidenceError
-from facemotion.evaluation.bootstrap import bootstrap
+from facemotion.evaluation.bootstrap import Metric, bootstrap_several
 from facemotion.evaluation.enrolment_takes import enrolment_trials
 from facemotion.evaluation.measures import average_precision, curve, equal_error_rate, fnmr_at_fmr, prevalence
 from facemotion.evaluation.report import kind_figures
@@ -43,6 +43,10 @@ TABLE_2: dict[tuple[str, str], tuple[float, float]] = {
 FMR = 0.01  # at which FNMR is reported
 FEATURES = (MAIN, "centred", "landmarks", "frame differences", "mesh")
 NETWORKS = (MAIN, "gru", "tcn", "conformer", DTW)
+INTERVALS: dict[str, Metric] = {
+    "average_precision": average_precision,
+    "eer": lambda accepted: equal_error_rate(accepted)[0],
+}
 OF_TWO_PEOPLE = (TrialKind.OTHER_PERSON, TrialKind.MIMIC)
 # Clips that a kind of impostor trial needs beside facial motions.
 ATTACKS = {
@@ -144,10 +148,7 @@ def _row(
         parts = fold_trials(folds, records, [kind], "", policy)
         figures = [dataclasses.asdict(own) for own in fold_figures(parts)]
         pooled = join_trials(parts)
-        intervals = {
-            "average_precision": bootstrap(pooled, average_precision, replicates),
-            "eer": bootstrap(pooled, lambda accepted: equal_error_rate(accepted)[0], replicates),
-        }
+        intervals = bootstrap_several(pooled, INTERVALS, replicates)
         row[policy] = {
             "mean": {key: statistics.fmean(own[key] for own in figures) for key in figures[0]},
             "deviation": {key: statistics.stdev(own[key] for own in figures) for key in figures[0]},
