@@ -1,7 +1,8 @@
-"""A fold knows whom the response of its simulated people was fitted on."""
+"""Folds that train on simulated people: whom their response was fitted on, and the batches that recipes draw."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from facemotion.cli import app
 from facemotion.config import to_toml
 from facemotion.data.cache import FeatureCache, fingerprint_clip
 from facemotion.data.manifest import write_manifest
+from facemotion.experiments.paper_plan import TableSettings, plan_runs
+from facemotion.experiments.paper_runs import train_runs
 from facemotion.features import load_extractor
 from facemotion.models import Models
 from facemotion.nets.sequence_encoder import EncoderSettings
@@ -19,6 +22,7 @@ from facemotion.synth.points.response import CAUSES, MeshResponse
 from facemotion.synth.points.simulate import SimulationSettings
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.system.files import file_sha256
+from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, SourceSettings, TrainingSettings
 from facemotion.types import ClipKind, ClipRecord, FeatureSequence
 
@@ -44,6 +48,33 @@ def record(folder: Path, cache: FeatureCache, size: int, seed: int) -> list[Feat
     return sequences
 
 
+def recipe(folder: Path, simulation: SimulationSettings) -> TrainingSettings:
+    """One step of a tiny encoder on the clips that were recorded in `held`."""
+    return TrainingSettings(
+        threads=1,
+        features=str(folder / "features"),
+        sources=(SourceSettings(str(folder / "held/manifest.csv"), kinds=("facial",)),),
+        simulation=simulation,
+        encoder=EncoderSettings(width=8, layers=1, heads=2, feedforward=8, embedding=8),
+        optimiser=OptimiserSettings(steps=1),
+    )
+
+
+def test_each_recipe_of_the_tables_draws_simulated_people_in_its_own_batches(
+    assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
+    extractor, models = load_extractor("face-mesh", Models.shipped()), Models.shipped()
+    cache = FeatureCache(tmp_path / "features", extractor.frontend_id)
+    record(tmp_path / "held", cache, extractor.dimension, seed=0)
+    plain = recipe(tmp_path, SimulationSettings(PEOPLE))
+    spliced = replace(plain, simulation_batch=SamplerSettings(splices=3))
+    settings = TableSettings(folds=2, recipe=plain, ours=(plain, spliced), sfe_l="", sfe_e="", landmarks="", mesh="")
+    found = train_runs(settings, models, plan_runs(settings, models), tmp_path / "out")
+    first, second = (found[name][0].vectors[""] for name in ("ours 1", "ours 2"))
+    assert np.abs(first - second).max() > 1e-5
+
+
 def test_evaluate_of_a_fold_says_whom_its_response_was_fitted_on(
     assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,14 +89,7 @@ def test_evaluate_of_a_fold_says_whom_its_response_was_fitted_on(
     MeshResponse(extractor.frontend_id, fingerprints, still, own, still[:2], still[0], 0.1).save(
         tmp_path / "response.npz"
     )
-    settings = TrainingSettings(
-        threads=1,
-        features=str(tmp_path / "features"),
-        sources=(SourceSettings(str(tmp_path / "held/manifest.csv"), kinds=("facial",)),),
-        simulation=SimulationSettings(PEOPLE, response=str(tmp_path / "response.npz")),
-        encoder=EncoderSettings(width=8, layers=1, heads=2, feedforward=8, embedding=8),
-        optimiser=OptimiserSettings(steps=1),
-    )
+    settings = recipe(tmp_path, SimulationSettings(PEOPLE, response=str(tmp_path / "response.npz")))
     (tmp_path / "train.toml").write_text(to_toml(settings), "utf-8")
 
     def run(*arguments: object) -> str:

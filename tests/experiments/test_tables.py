@@ -22,7 +22,6 @@ from facemotion.data.manifest import read_manifest, write_manifest
 from facemotion.errors import DataError, FacemotionError, FrozenSetError, TrainingError, UsageError
 from facemotion.experiments.held_out import HeldOut
 from facemotion.experiments.paper_plan import DTW, MAIN, TableSettings, choose_runs, plan_runs
-from facemotion.experiments.paper_runs import train_runs
 from facemotion.experiments.paper_tables import make_tables
 from facemotion.features import load_extractor
 from facemotion.models import Models
@@ -30,7 +29,6 @@ from facemotion.synth.people.assets import Assets
 from facemotion.synth.points.simulate import SimulationSettings, simulate
 from facemotion.synth.sets.plan import DatasetSettings
 from facemotion.system.files import file_sha256
-from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import SourceSettings
 from facemotion.types import TRIAL_KINDS, ClipKind, ClipRecord, FeatureSequence
 
@@ -330,18 +328,6 @@ def test_simulated_people_are_trained_on_and_stand_in_no_table(
     with np.load(paths[0]) as one, np.load(paths[1]) as other:
         np.testing.assert_array_equal(one["places"], other["places"])
         assert np.abs(one["encoder"] - other["encoder"]).max() > 1e-3
-
-
-def test_each_recipe_draws_simulated_people_in_its_own_batches(
-    settings: TableSettings, assets_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FACEMOTION_ASSETS", str(assets_folder))
-    plain = changed(settings, {"ours.0.simulation": SIMULATED}).ours[0]
-    spliced = dataclasses.replace(plain, simulation_batch=SamplerSettings(splices=3))
-    both, models = dataclasses.replace(settings, ours=(plain, spliced)), Models.shipped()
-    runs = [run for run in plan_runs(both, models) if run.name.startswith("ours")]
-    first, second = (folds[0] for folds in train_runs(both, models, runs, tmp_path).values())
-    assert np.abs(first.vectors[""] - second.vectors[""]).max() > 1e-3
 
 
 def test_simulated_people_have_no_features_of_another_extractor(settings: TableSettings, tmp_path: Path) -> None:
