@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import ssl
 import struct
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from tests.service.conftest import Server, running
 from tests.service.live_client import jpeg
+from tests.service.test_client import certificate
+from websockets.sync.client import connect
 
 from facemotion.service.http import connections
-from facemotion.service.settings import LimitSettings, ServiceSettings
+from facemotion.service.settings import LimitSettings, ServerSettings, ServiceSettings
 
 
 def socket_to(server: Server, *, buffer: int = 0, source: str = "") -> socket.socket:
@@ -231,3 +235,51 @@ def test_made_up_keys_of_one_address_are_slowed_down_together(tmp_path, session_
             codes.append(server.call("GET", "/v1/models", "", headers=head).status_code)
         assert codes == [401] * 5 + [429] * 3
         assert server.call("GET", "/v1/models", "verify").status_code == 200
+
+
+def still_open(clients: list[socket.socket]) -> int:
+    """How many of connections the server hasn't closed; waits until no more are closed."""
+    before = -1
+    while True:
+        time.sleep(0.3)
+        count = 0
+        for client in clients:
+            client.setblocking(False)
+            try:
+                count += bool(client.recv(1))
+            except BlockingIOError:
+                count += 1
+            except ConnectionError:
+                pass
+        if count == before:
+            return count
+        before = count
+
+
+def test_connections_that_come_all_at_once_take_no_more_places(tmp_path, session_environment):
+    """Each of them was let in for the same oldest one, which was closed once: a service held 1,500 of 200."""
+    settings = ServiceSettings(limits=LimitSettings(connections=3))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(60)]
+        host, port = server.url.removeprefix("http://").split(":")
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex((host, int(port)))
+        assert still_open(clients) <= 3
+
+
+def test_who_agrees_on_no_tls_keeps_nobody_out(tmp_path, session_environment):
+    """Before that, connections had no part in any limit, and a minute."""
+    chain, key = certificate(tmp_path)
+    server_settings, limits = ServerSettings(tls_certificate=chain, tls_key=key), LimitSettings(connections=3)
+    settings = ServiceSettings(server=server_settings, limits=limits)
+    trusted = ssl.create_default_context(cafile=chain)
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        host, port = server.url.removeprefix("https://").split(":")
+        clients = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(30)]
+        with httpx.Client(base_url=server.url, verify=trusted) as honest:
+            assert honest.get("/health").status_code == 200
+        with connect(server.url.replace("https", "wss") + "/v1/live", ssl=trusted) as live_socket:
+            live_socket.send("{}")
+            assert "FormError" in live_socket.recv(timeout=20)
+        assert still_open(clients) <= 3

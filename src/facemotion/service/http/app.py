@@ -26,6 +26,7 @@ from facemotion.service.guard.history import check_coverage
 from facemotion.service.guard.recording import AttackDetector
 from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.http.access_log import AccessLog
+from facemotion.service.http.connections import tls_context
 from facemotion.service.http.docs_page import docs
 from facemotion.service.http.page import page
 from facemotion.service.http.responses import fault_words, respond
@@ -131,7 +132,7 @@ def _lifespan(
 
                 work.append(Webhooks(operations.sessions, settings.sessions).run())
             chores = [asyncio.create_task(one) for one in work]
-            yield {"limits": settings.limits}
+            yield {"limits": settings.limits, "tls": tls_context(settings.server)}
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import Counter
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from facemotion.errors import BusyError
+from facemotion.errors import BusyError, SettingsError
 from facemotion.service.guard.limits import FAIR_LEAD, IN_SESSION, RETRY_SECONDS
 from facemotion.service.http.responses import respond
 from facemotion.service.problems import problem_of
-from facemotion.service.settings import LimitSettings
+from facemotion.service.settings import LimitSettings, ServerSettings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -51,12 +55,14 @@ class WriteDeadline(asyncio.Protocol):
 
     Attributes:
         since: when it was made or became idle, on the loop's clock.
+        given_up: whether it was closed for another; it leaves the loop's books a moment later.
     """
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
     client: tuple[str, int] | None
     since = 0.0
+    given_up = False
     _deaf: asyncio.TimerHandle | None = None
 
     @property
@@ -185,7 +191,7 @@ class ImpatientProtocol(WriteDeadline, H11Protocol):
         super().connection_made(cast(asyncio.Transport, transport))
         self.since = self.loop.time()
         limits: LimitSettings = self.app_state["limits"]
-        if len(self.connections) > limits.connections and not self._find_room():
+        if len(self.connections) > limits.connections and not _find_room(self, self.connections):
             self._part(max(limits.connections, PARTING_LEAST))
             return
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: else who never reads keeps a connection for ever
@@ -233,19 +239,6 @@ class ImpatientProtocol(WriteDeadline, H11Protocol):
         """Whether a body is under way and no answer."""
         return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and not self.cycle.response_started
 
-    def _find_room(self) -> bool:
-        """Close another connection in favour of this one; False where there is none to close."""
-        others = [other for other in self.connections if other is not self and isinstance(other, WriteDeadline)]
-        counts = Counter(other.address for other in others)
-        enough = counts[self.address] + FAIR_LEAD
-        idle = [other for other in others if other.idle]
-        rich = [other for other in others if other.receiving and counts[other.address] >= enough]
-        for group in (idle, rich):
-            if group:
-                min(group, key=lambda other: (-counts[other.address], other.since)).transport.abort()
-                return True
-        return False
-
     def _part(self, most: int) -> None:
         """Have the connection closed once it was answered, or at once where `most` are parting."""
         self.connections.discard(self)  # its place is free for the next one
@@ -283,6 +276,118 @@ class ImpatientProtocol(WriteDeadline, H11Protocol):
 
     def _answered_early(self) -> bool:
         return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
+
+
+class TlsOpening(WriteDeadline):
+    """A connection whose TLS isn't agreed on yet. It counts as idle, and has as long as the head of a request.
+
+    uvicorn's own has no part in the limit of connections until then, so whoever opened thousands and said nothing kept
+    everybody out. The context comes from the application, by its lifespan state.
+
+    Args:
+        config, server_state, app_state, _loop: of the protocol that takes over, see uvicorn.
+    """
+
+    def __init__(
+        self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        self.loop = _loop or asyncio.get_running_loop()
+        self._make = partial(ImpatientProtocol, config, server_state, app_state, _loop)
+        self._connections = server_state.connections
+        self._context: ssl.SSLContext = app_state["tls"]
+        self._limits: LimitSettings = app_state["limits"]
+        self._early = bytearray()
+        self._opening: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client came: first TLS, itself over this connection, then it may speak."""
+        if self._opening is not None:  # over TLS: the task goes on
+            return
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.pause_reading()
+        self.client, self.since = get_remote_addr(self.transport), self.loop.time()
+        self._connections.add(self)
+        if len(self._connections) > self._limits.connections and not _find_room(self, self._connections):
+            self.shutdown()
+            return
+        self._opening = self.loop.create_task(self._open())
+
+    def data_received(self, data: bytes) -> None:
+        """The first bytes over TLS came with its last ones."""
+        self._early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, or was closed for another."""
+        self._connections.discard(self)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing was asked yet."""
+        return True
+
+    def shutdown(self) -> None:
+        """Close it at once."""
+        self._connections.discard(self)
+        self.transport.abort()
+
+    async def _open(self) -> None:
+        seconds = self._limits.head_seconds
+        try:
+            over = await self.loop.start_tls(
+                self.transport, self, self._context, server_side=True, ssl_handshake_timeout=seconds
+            )
+        except (OSError, TimeoutError):  # of TLS as well; the connection is closed by then
+            return
+        finally:
+            self._connections.discard(self)
+        if over is None or over.is_closing():  # the client went away meanwhile
+            return
+        inner = self._make()
+        over.set_protocol(inner)
+        inner.connection_made(over)
+        if self._early:
+            inner.data_received(bytes(self._early))
+
+
+def tls_context(server: ServerSettings) -> ssl.SSLContext | None:
+    """By which connections are encrypted; None where they aren't.
+
+    Raises:
+        SettingsError: the certificate or its key can't be read.
+    """
+    if not (server.tls_certificate and server.tls_key):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(server.tls_certificate, server.tls_key)
+    except OSError as error:  # of TLS as well
+        raise SettingsError(
+            f"tls_certificate or tls_key can't be used ({error.strerror or error}); give PEM files that belong "
+            "together."
+        ) from error
+    return context
+
+
+def _find_room(newcomer: WriteDeadline, connections: Iterable[object]) -> bool:
+    """Close another connection in favour of a new one; False where there is none to close. Many may come before the
+    first is gone: each of them needs another one's place.
+    """
+    others = [
+        other
+        for other in connections
+        if other is not newcomer and isinstance(other, WriteDeadline) and not other.given_up
+    ]
+    counts = Counter(other.address for other in others)
+    enough = counts[newcomer.address] + FAIR_LEAD
+    idle = [other for other in others if other.idle]
+    rich = [other for other in others if other.receiving and counts[other.address] >= enough]
+    for group in (idle, rich):
+        if group:
+            oldest = min(group, key=lambda other: (-counts[other.address], other.since))
+            oldest.given_up = True
+            oldest.transport.abort()
+            return True
+    return False
 
 
 def _busy_answer(headers: list[tuple[bytes, bytes]], *, body: bool) -> bytes:

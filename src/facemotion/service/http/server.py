@@ -18,7 +18,7 @@ from facemotion.errors import SettingsError, WriteError
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.guard.history import check_coverage
 from facemotion.service.http.access_log import logging_config
-from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol
+from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol, TlsOpening, tls_context
 from facemotion.service.http.webhooks import read_secret
 from facemotion.service.migrate import open_database
 from facemotion.service.settings import ServiceSettings, check_exposure
@@ -27,6 +27,8 @@ log = logging.getLogger("facemotion.service")
 
 APP = "facemotion.service.http.app:from_environment"
 
+BACKLOG = 512
+"""Connections that the system holds for the service; as many are taken at a time, before any can be closed."""
 GRACEFUL_SECONDS = 10
 """How long a server that is stopped waits for answers under way."""
 MOST_MESSAGE_BYTES = 2 * 2**20
@@ -47,7 +49,8 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         port=server.port,
         root_path=server.root_path,
         workers=server.workers,
-        http=ImpatientProtocol,
+        backlog=BACKLOG,
+        http=TlsOpening if server.tls_certificate else ImpatientProtocol,
         ws=BoundedSocket,
         ws_max_size=MOST_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # JPEGs don't get smaller
@@ -56,8 +59,6 @@ def uvicorn_config(app: Any, settings: ServiceSettings, *, factory: bool = False
         server_header=False,
         access_log=False,
         log_config=logging_config(server.log),
-        ssl_certfile=server.tls_certificate or None,
-        ssl_keyfile=server.tls_key or None,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
 
@@ -68,12 +69,14 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
     Args:
         store: path or URL. settings: all of the service. announce: called with the address once the port is taken.
     Raises:
-        SettingsError: the address can't be listened on, or not without TLS and a key; the webhook's secret is no use.
+        SettingsError: the address can't be listened on, or not without TLS and a key; the certificate or the webhook's
+            secret is no use.
         WriteError: there is no folder for temporary files.
         AuditError: something is stored that is newer than the audit trail knows.
     """
     if settings.sessions.webhook:
         read_secret(settings.sessions.webhook_secret)  # a mistake in it is told now, not by every worker
+    tls_context(settings.server)  # what is wrong with it is told here too
     with open_database(store) as database:
         with database.read() as connection:
             check_coverage(database, connection)  # told here by name; every worker looks again
