@@ -71,6 +71,8 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading():
     texts = {path.resolve(): path.read_text("utf-8") for path in pages}
     followed = 0
     for path, text in texts.items():
+        broken = re.findall(r"\]\([^()\s\"]+\n[^()]*\)", text)
+        assert broken == [], f"{path.name} breaks a link between two lines, which leads nowhere then"
         for target, heading in re.findall(r"\]\((?![a-z]+:)([^)\s#]*)(?:#([^)\s]+))?\)", text):
             there = (path.parent / target).resolve() if target else path
             assert there.exists(), f"{path.name} links to {target}"
