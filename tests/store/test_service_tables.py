@@ -29,6 +29,9 @@ from facemotion.service.guard.sessions import Sessions
 from facemotion.service.settings import AttemptSettings, SessionSettings
 from facemotion.service.sql_tables import metadata
 from facemotion.store.database import Database
+from facemotion.store.scrub import PERSONAL
+from facemotion.store.seals import KEPT
+from facemotion.store.tables import metadata as store_metadata
 
 
 def test_the_tables_are_those_of_the_code_and_made_once(store_url):
@@ -45,6 +48,17 @@ def test_the_tables_are_those_of_the_code_and_made_once(store_url):
         }
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
+
+
+def test_every_table_with_rows_of_persons_is_written_anew_once_one_is_deleted():
+    """Vectors that waited for a renewal, and names, stayed in the files of PostgreSQL."""
+    ours = [*store_metadata.sorted_tables, *metadata.sorted_tables]
+    assert {where.name for where in ours if "user" in where.c} - set(KEPT) == set(PERSONAL)
+
+
+def test_what_is_written_anew_is_there_and_has_a_key_to_be_ordered_by(store_url):
+    with migrate.open_served(store_url) as store:
+        assert store.database.scrub(rewrite=True)
 
 
 @pytest.fixture

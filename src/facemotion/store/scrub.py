@@ -15,11 +15,17 @@ MOST_REWRITTEN_BYTES = 256 * 2**20
 """Larger tables of PostgreSQL aren't written anew at each deletion: nobody could read them meanwhile."""
 PERSONAL = (
     "facemotion_templates",
-    "facemotion_service_recordings",
-    "facemotion_service_nonces",
     "facemotion_codes",
+    "facemotion_users",
+    "facemotion_service_recordings",
+    "facemotion_service_memories",
+    "facemotion_service_renewals",
+    "facemotion_service_sessions",
+    "facemotion_service_nonces",
+    "facemotion_service_failures",
+    "facemotion_service_charges",
 )
-"""Tables that hold something of a person; those of the service are there where it ran."""
+"""Tables with rows of persons, the audit trail left out; those of the service are there where it ran."""
 _LOOK_AGAIN_SECONDS = 0.1
 _OLDER_READERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "

@@ -29,13 +29,14 @@ from facemotion.store.database import Database
 from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
 from facemotion.store.listing import PLAIN, summaries
 from facemotion.store.protect import Protector
-from facemotion.store.scrub import PERSONAL
 from facemotion.store.seals import Sealer, personal_tables
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates as table
 from facemotion.types import Embedding, Factor, FloatArray, Template
 
 DECOY_TAKES = 3
+STORED = (table.name, "facemotion_service_recordings")
+"""Tables whose rows make a name that of a user; failures and nonces are kept of names that nobody has, too."""
 SEARCHED_AT_ONCE = 256
 """Rows that a search reads at a time: those of everybody may not fit in memory."""
 
@@ -254,7 +255,7 @@ class SqlStore:
             gone = 0
             for where in personal_tables(connection):
                 count = connection.execute(delete(where).where(where.c.user.in_(name_forms(user)))).rowcount
-                gone += count if where.name in PERSONAL[:2] else 0
+                gone += count if where.name in STORED else 0
             if not gone:
                 raise UnknownUserError(f"There is no user {user!r}; `facemotion users` lists them.")
             self._changed(connection, "delete", user)
