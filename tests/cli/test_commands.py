@@ -15,6 +15,7 @@ import facemotion as fm
 from facemotion.cli import app, main
 from facemotion.cli.terminal.console import quality_line
 from facemotion.errors import EnrolmentError, FacemotionError
+from facemotion.service.http import server
 from facemotion.types import QualityReport
 
 pytestmark = pytest.mark.long  # clips that are decoded and embedded
@@ -233,3 +234,12 @@ def test_main_in_this_process(monkeypatch, capsys):
         main()
     assert stop.value.code == 2
     assert "absent-a.mp4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--port", "-5"), ("--port", "70000"), ("--workers", "0"), ("--workers", "-1")])
+def test_a_port_or_a_number_of_workers_that_can_not_be_is_refused(tmp_path, monkeypatch, words):
+    """Some were taken for none given: the service ran on the port of the settings."""
+    monkeypatch.setattr(server, "serve", lambda *_: pytest.fail("it serves"))
+    code, _, message = facemotion("serve", *words, store=tmp_path / "store.db")
+    assert code == 2
+    assert message.startswith(f"options and [server]: {words[0].removeprefix('--')} ")

@@ -19,14 +19,13 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on; default: this machine alone.")] = "",
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: as in the settings (this machine alone).")
+    ] = None,
     port: Annotated[
-        int,
-        typer.Option(help="Port; 0 takes a free one; default: that of the settings.", show_default=False),
-    ] = -1,
-    workers: Annotated[
-        int, typer.Option(help="Server processes; default: that of the settings.", show_default=False)
-    ] = 0,
+        int | None, typer.Option(help="Port; 0 takes a free one; default: as in the settings (8470).")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Server processes; default: as in the settings (1).")] = None,
     service: Annotated[
         Path | None, typer.Option("--service", envvar="FACEMOTION_SERVICE", help="Settings file of the service (TOML).")
     ] = None,
@@ -50,11 +49,9 @@ def serve(
         raise MissingExtraError(INSTALL) from error
 
     settings = read_toml(ServiceSettings, service) if service else ServiceSettings()
-    given = {"host": host, "port": port if port >= 0 else "", "workers": workers}
-    table = dataclasses.asdict(settings.server) | {name: value for name, value in given.items() if value not in ("", 0)}
-    if port == 0:
-        table["port"] = 0
-    settings = dataclasses.replace(settings, server=from_table(ServerSettings, table))
+    given = {"host": host, "port": port, "workers": workers}
+    table = dataclasses.asdict(settings.server) | {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(settings, server=from_table(ServerSettings, table, "options and [server]"))
     load_settings(config)  # a mistake in them is told now, not by every worker
     if config is not None:
         os.environ["FACEMOTION_CONFIG"] = str(config)
