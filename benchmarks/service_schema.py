@@ -30,6 +30,7 @@ SETTINGS = """[server]
 keyless_on_loopback = false
 [limits]
 requests_per_minute = 1e6
+wrong_keys_per_minute = 1e6
 wasted_seconds = 1e6
 [attempts]
 open_nonces = 10000
