@@ -1,7 +1,7 @@
 """The command line: `facemotion COMMAND`. Each command group is a file here; heavy imports stand inside the commands.
 
 Exit codes: 0 accepted or done, 1 rejected, 2 usage or unreadable input, 3 no usable face motion could be acquired,
-130 stopped by Ctrl-C.
+70 a fault of facemotion itself, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

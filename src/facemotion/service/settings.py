@@ -67,7 +67,8 @@ class LimitSettings:
     analysis_seconds: float = option(15.0, "reading and analysing one clip may take", unit="s", minimum=0.1)
     wasted_seconds: float = option(
         20.0,
-        "time a minute that one key may spend on unreadable clips of one user, a worker, thrice on all; more get 429",
+        "time a minute that one key may spend on unreadable clips of one user, a worker; on those of all its users "
+        "three times as much; more get 429",
         unit="s",
         minimum=0.1,
     )
@@ -259,12 +260,12 @@ class ServiceSettings:
 WITHOUT_ZEROS = r"^[^\x00]*$"
 """Text that every database takes: PostgreSQL keeps no zero character, and SQLite ends a search there."""
 USER_PATTERN = r"^[A-Za-z0-9_@+-][A-Za-z0-9._@+-]{0,127}$"
+"""Names of users that the service takes; the store takes more."""
 USER_RULE = (
     "A user name has 1 to 128 letters a to z and A to Z, digits and . _ @ + - and doesn't begin with a dot; give an id "
     "of these."
 )
 """What USER_PATTERN says, for people."""
-"""Names of users that the service takes; the store takes more."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
@@ -294,7 +295,8 @@ def check_exposure(settings: ServerSettings, keys: int) -> None:
     """Refuse to listen beyond this machine without TLS and a key.
 
     Args:
-        settings: as the server will run. keys: number of API keys that aren't revoked.
+        settings: as the server will run.
+        keys: number of API keys that aren't revoked.
     Raises:
         SettingsError: TLS or a key is missing, or only half of TLS is given.
     """

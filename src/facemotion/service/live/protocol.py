@@ -199,8 +199,8 @@ def read_first(text: str) -> Hello | TryHello | StudyHello:
     return _read(
         FIRST,
         text,
-        "The first message is a JSON object of user, nonce, and verify, enrol or enrol-again as purpose, or of try as "
-        "purpose alone; see docs/reference/service.md.",
+        "The first message is a JSON object of user, nonce, and verify, enrol or enrol-again as purpose (study with "
+        "consent, too), or of try as purpose alone; see docs/reference/service.md.",
     )
 
 

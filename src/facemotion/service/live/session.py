@@ -86,7 +86,7 @@ class SessionState(Enum):
 
 
 class SocketSession:
-    """One socket: one verification, the takes of one enrolment, or two takes to compare.
+    """One socket; what it is for is said by its first message.
 
     Args:
         context: of the app.

@@ -30,7 +30,6 @@ class Live:
 
     Args:
         context: of the app.
-
     """
 
     def __init__(self, context: ServiceContext) -> None:
