@@ -44,7 +44,8 @@ class Row:
     """One interpreter with one choice of packages.
 
     Attributes:
-        python: version, such as 3.12. packages: a key of PINS.
+        python: version, such as 3.12.
+        packages: a key of PINS.
         versions: of Python and of PACKAGES, as installed.
         seconds: processor seconds of each step that passed.
         failed: name of the step that failed; empty if none did.

@@ -28,7 +28,9 @@ def draw(judged: Judged, strips: FaceStrips, folder: Path) -> dict[str, list[tup
     false rejects.
 
     Args:
-        judged: the pairs. strips: of their clips. folder: to write to.
+        judged: the pairs.
+        strips: of their clips.
+        folder: to write to.
     Returns:
         What is on each sheet, in order: category and pair.
     """
@@ -65,7 +67,10 @@ def strip_of(judged: Judged, strips: FaceStrips, place: int, frames: int) -> NDA
     """The first frame, the liveliest of each equal part of the motion, and the last, side by side.
 
     Args:
-        judged: the pairs. strips: of their clips. place: of the clip. frames: shown, 3 or more.
+        judged: the pairs.
+        strips: of their clips.
+        place: of the clip.
+        frames: shown, 3 or more.
     Returns:
         (side, frames * side, 3) uint8 RGB.
     """
@@ -81,7 +86,8 @@ def page(results: dict[str, Any], shown: dict[str, list[tuple[str, Failure]]]) -
     """The page as Markdown.
 
     Args:
-        results: of `figures`. shown: what `draw` has drawn.
+        results: of `figures`.
+        shown: what `draw` has drawn.
     """
     return "\n".join([*_head(results), *_categories(results, shown), *_faults(results), *_parts(results)]) + "\n"
 

@@ -40,7 +40,8 @@ class Row:
     """An extractor of the table.
 
     Attributes:
-        name: in words. network: card of the model; empty for one that doesn't ship.
+        name: in words.
+        network: card of the model; empty for one that doesn't ship.
         run: name of its row in the tables of version 2; empty where there is none.
         on_grid: its name in the results on GRID.
     """
@@ -121,8 +122,10 @@ def page(
     """The page as Markdown.
 
     Args:
-        version_2: AP by the name of the run. on_grid: AP by the name of the system.
-        costs: parameters and milliseconds by the name of the row. spotting: of order.json.
+        version_2: AP by the name of the run.
+        on_grid: AP by the name of the system.
+        costs: parameters and milliseconds by the name of the row.
+        spotting: of order.json.
     """
     lines = [
         "# What the paper names as future work",

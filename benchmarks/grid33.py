@@ -98,7 +98,9 @@ class Split:
     """What one network is trained on and what it is tested on.
 
     Attributes:
-        name: of its run folders. train, test: phrases. ends: further motions of the people trained on.
+        name: of its run folders.
+        train, test: phrases.
+        ends: further motions of the people trained on.
     """
 
     name: str

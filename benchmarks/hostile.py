@@ -50,7 +50,10 @@ class Target:
     """A service under attack.
 
     Attributes:
-        client: an administrator's. url, key: of it. process: of the server. store: the file of its database.
+        client: an administrator's.
+        url, key: of it.
+        process: of the server.
+        store: the file of its database.
     """
 
     client: fm.Client

@@ -49,7 +49,8 @@ class Input:
     """What a network gets of one frame.
 
     Attributes:
-        tensor: its input. points: from its answers, and those of the shipped network, to (N, 2) pixels of the frame.
+        tensor: its input.
+        points: from its answers, and those of the shipped network, to (N, 2) pixels of the frame.
         size: distance between the eyes, or side of the face's box, pixels.
     """
 
@@ -124,7 +125,8 @@ def open_network(path: Path, copy: Path | None = None) -> onnxruntime.InferenceS
     """Open a network on one thread.
 
     Args:
-        path: of the graph. copy: where to write it with weights in single precision, which the quantiser reads.
+        path: of the graph.
+        copy: where to write it with weights in single precision, which the quantiser reads.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -146,7 +148,8 @@ def compare(graphs: dict[str, Path], inputs: list[Input], folder: Path) -> None:
 
     Args:
         graphs: by what they are called; the first is the one that ships.
-        inputs: of frames in turns: for calibration, for measuring. folder: for files made under way.
+        inputs: of frames in turns: for calibration, for measuring.
+        folder: for files made under way.
     """
     files = {"single precision, as it ships": next(iter(graphs.values()))}
     for number, (label, path) in enumerate(graphs.items()):

@@ -35,9 +35,12 @@ class Judged:
     Attributes:
         row: name of the row of the tables.
         vectors: (N, E) float32 unit vectors.
-        clips: the N clips, with the programs of their motions. truths: what the engine knows of each.
+        clips: the N clips, with the programs of their motions.
+        truths: what the engine knows of each.
         sequences: their features.
-        first, second: (P,) positions of both clips of a pair. genuine, accepted: (P,) bool. scores: (P,) cosines.
+        first, second: (P,) positions of both clips of a pair.
+        genuine, accepted: (P,) bool.
+        scores: (P,) cosines.
         threshold: that of the EER of these pairs.
         failures: every pair that was judged wrongly, explained by its features.
         performed: the same pairs in the same order, explained by the engine's own weights of each frame.
@@ -92,7 +95,9 @@ def judge(run: Path, manifest: Path, features: Path) -> Judged:
     """Judge all pairs of the best row, and explain those that fail.
 
     Args:
-        run: folder of the tables. manifest: of the clips. features: folder of the cache.
+        run: folder of the tables.
+        manifest: of the clips.
+        features: folder of the cache.
     Raises:
         DataError, TrainingError: as in `best_row` and `held_out_clips`.
     """
@@ -115,8 +120,12 @@ def explain(
     """All pairs of N clips at a threshold; those that fail are sorted by features and by what was performed.
 
     Args:
-        row: name of the row. vectors: (N, n) float32 unit vectors. clips: their records and motions.
-        truths: of each clip. sequences: features of each clip. threshold: cosine from which a pair is accepted.
+        row: name of the row.
+        vectors: (N, n) float32 unit vectors.
+        clips: their records and motions.
+        truths: of each clip.
+        sequences: features of each clip.
+        threshold: cosine from which a pair is accepted.
     """
     first, second, kinds = pair_clips(clips.records, "within-subject")
     weights = [FeatureSequence(truth.weights, truth.times, "weights") for truth in truths]

@@ -27,7 +27,8 @@ class Wanted:
     """An example that the paper shows.
 
     Attributes:
-        number: of the paper's figure. title, paper: its heading, and what the paper says of it.
+        number: of the paper's figure.
+        title, paper: its heading, and what the paper says of it.
         flag: what goes wrong on purpose in a take of that sort.
         highest: whether the pair with the highest score is shown, or the one with the lowest.
     """
@@ -75,7 +76,10 @@ def write(judged: Judged, results: dict[str, Any], strips: FaceStrips, folder: P
     """Draw the figures, and the page that shows them.
 
     Args:
-        judged: all pairs. results: of `figures`. strips: of the clips. folder: for the pictures.
+        judged: all pairs.
+        results: of `figures`.
+        strips: of the clips.
+        folder: for the pictures.
     Returns:
         The page, as Markdown.
     """

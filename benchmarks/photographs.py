@@ -60,7 +60,9 @@ def film(portrait: Image.Image, way: str, seed: int, seconds: float = 3.0) -> by
     """An MP4 of a portrait (H, W) that is moved in one of WAYS.
 
     Args:
-        portrait: RGB. way: key of WAYS. seed: decides the course, the camera's noise and the wall behind.
+        portrait: RGB.
+        way: key of WAYS.
+        seed: decides the course, the camera's noise and the wall behind.
     """
     random = np.random.default_rng(seed)
     times = np.arange(round(seconds * RATE) + 1) / RATE

@@ -38,9 +38,12 @@ class Drift:
     """How the whole picture moves slowly, each part to and fro in its own time of two to four seconds.
 
     Attributes:
-        sway: share of width and height by which it moves. roll: degrees by which it turns. zoom: share by which it
-            grows and shrinks. shear: by which its rows move, as a share of their distance from the middle.
-        lean: by which it tilts away, as a share of its distance, at its borders. begin: seconds that it moves already.
+        sway: share of width and height by which it moves.
+        roll: degrees by which it turns.
+        zoom: share by which it grows and shrinks.
+        shear: by which its rows move, as a share of their distance from the middle.
+        lean: by which it tilts away, as a share of its distance, at its borders.
+        begin: seconds that it moves already.
     """
 
     sway: float = 0.0
@@ -74,19 +77,22 @@ class Change:
 
     Attributes:
         marked: whether issue 24 sets a mark for it: crf 18 to 35 and sizes of half to double.
-        codec, container: names of FFmpeg. options: of the codec.
+        codec, container: names of FFmpeg.
+        options: of the codec.
         size: factor on width and height.
         crop: shares of width and height cut off left, top, right and bottom.
         wander: share of width and height by which the cut moves to and fro, over less than two seconds.
         drift: how the picture moves; None where it stands.
-        gain, lift, gamma: light is (gain * light + lift) ** gamma, of 0..1. grey: without colour.
+        gain, lift, gamma: light is (gain * light + lift) ** gamma, of 0..1.
+        grey: without colour.
         rate: frames/s, by the nearest frame; 0 leaves all frames as they are.
         pace: factor on all times.
         first, last: shares of the frames cut off at the beginning and at the end.
         pauses: seconds of each pause, and after which shares of the frames there is one; the three frames before are
             shown again and again, with the noise of a camera.
         without: from which share of the frames up to which they are left out.
-        laid: stored mirrored, with a display matrix that mirrors it back (mp4). flipped: left and right change places.
+        laid: stored mirrored, with a display matrix that mirrors it back (mp4).
+        flipped: left and right change places.
     """
 
     marked: bool = False

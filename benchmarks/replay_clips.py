@@ -58,11 +58,13 @@ class ReplayClips:
     """Clips of the data folder, by what they are for.
 
     Args:
-        data: with grid_s1, grid_people and grid_faces. cache: where sightings are kept.
+        data: with grid_s1, grid_people and grid_faces.
+        cache: where sightings are kept.
 
     Attributes:
         fit, choose, report: takes of s1's phrases, phrase by phrase.
-        fit_people, report_people: one take of each person. sentences: of s2 and of s4.
+        fit_people, report_people: one take of each person.
+        sentences: of s2 and of s4.
     """
 
     def __init__(self, data: Path, cache: Path) -> None:

@@ -35,7 +35,8 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
     """How alike genuine takes are by lips alone, and how far out their tail goes.
 
     Args:
-        clips: to fit directions of nine points on, as those of all landmarks were. folder: of grid33.
+        clips: to fit directions of nine points on, as those of all landmarks were.
+        folder: of grid33.
     """
     directions = _directions(clips)
     phrases: dict[tuple[str, str], list[FloatArray]] = {}

@@ -92,8 +92,10 @@ class Genuine:
     """What came of takes of people, each compared with the earlier ones of its phrase.
 
     Attributes:
-        pairs: (P,) likenesses of pairs. largest: (T,) of each take the largest of these.
-        pieces: (T,) of each take the largest agreement by pieces. shares: (T,) of its movement that earlier takes hold.
+        pairs: (P,) likenesses of pairs.
+        largest: (T,) of each take the largest of these.
+        pieces: (T,) of each take the largest agreement by pieces.
+        shares: (T,) of its movement that earlier takes hold.
         by_pieces, called: how many takes count as replays by their pieces, and in all.
     """
 

@@ -72,7 +72,9 @@ class Tally:
     """What one name was told.
 
     Attributes:
-        nonces: sent with an attempt. judged: answers that a comparison came to. lost: requests without an answer.
+        nonces: sent with an attempt.
+        judged: answers that a comparison came to.
+        lost: requests without an answer.
         taken: of the nonces that were sent twice, how often each was judged.
     """
 
@@ -86,7 +88,10 @@ class Load:
     """Everybody who uses the services, until the end.
 
     Args:
-        front: address of nginx. services: addresses of both. key: of an administrator. end: of the monotonic clock.
+        front: address of nginx.
+        services: addresses of both.
+        key: of an administrator.
+        end: of the monotonic clock.
     """
 
     def __init__(self, front: str, services: list[str], key: str, end: float) -> None:
@@ -205,7 +210,8 @@ class Replicas:
     """Two services on one store.
 
     Args:
-        folder: for settings and logs. store: URL.
+        folder: for settings and logs.
+        store: URL.
     """
 
     def __init__(self, folder: Path, store: str) -> None:

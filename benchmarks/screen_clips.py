@@ -49,8 +49,12 @@ class Noted:
     """What was noted of one film.
 
     Attributes:
-        source: of the clip. family: one of GENUINE or ATTACKS. traces: of the film.
-        points: (T, N, 2) landmarks. times: (T,) seconds. face_share: of frames with a face.
+        source: of the clip.
+        family: one of GENUINE or ATTACKS.
+        traces: of the film.
+        points: (T, N, 2) landmarks.
+        times: (T,) seconds.
+        face_share: of frames with a face.
     """
 
     source: SourceClip
@@ -91,11 +95,13 @@ class ScreenClips:
     """Films of clips and what was noted of them.
 
     Args:
-        data: with grid_s1, grid_faces and grid_people. rendered: a folder of folders of clips of rendered people.
+        data: with grid_s1, grid_faces and grid_people.
+        rendered: a folder of folders of clips of rendered people.
         cache: where notes are kept.
 
     Attributes:
-        sources: all clips. frontend: that looks, and doesn't judge.
+        sources: all clips.
+        frontend: that looks, and doesn't judge.
     """
 
     def __init__(self, data: Path, rendered: Path, cache: Path) -> None:

@@ -53,7 +53,8 @@ class Draws:
     """Parameters of one film.
 
     Args:
-        seed: decides them all. reach: how far from the middle of each range they are drawn, next to the ranges given.
+        seed: decides them all.
+        reach: how far from the middle of each range they are drawn, next to the ranges given.
     """
 
     def __init__(self, seed: int, reach: float) -> None:

@@ -57,7 +57,9 @@ class Attacker:
     """Somebody with a key of the role verify.
 
     Attributes:
-        url, key: of the service, and theirs. over: set when they are to stop. answers: what they were told.
+        url, key: of the service, and theirs.
+        over: set when they are to stop.
+        answers: what they were told.
     """
 
     url: str

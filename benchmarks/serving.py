@@ -50,7 +50,9 @@ def prepare(folder: Path, store: str, settings: str = "") -> tuple[str, dict[str
     """A store with an administrator's API key, and files of settings.
 
     Args:
-        folder: for the store's key and the settings. store: path or URL. settings: of the service, TOML.
+        folder: for the store's key and the settings.
+        store: path or URL.
+        settings: of the service, TOML.
     Returns:
         the API key, and the environment of a service.
     """
@@ -97,7 +99,9 @@ def take(seed: int, length: float = 1.0, side: int = 320) -> bytes:
     """A take of the drawing opening its mouth, with a camera's noise.
 
     Args:
-        seed: decides noise, tempo, size and place. length: seconds. side: pixels of the width, 3/4 of them the height.
+        seed: decides noise, tempo, size and place.
+        length: seconds.
+        side: pixels of the width, 3/4 of them the height.
     """
     random = np.random.default_rng(seed)
     with np.load(FACES) as stored:

@@ -111,7 +111,8 @@ def beside_field(tables: Mapping[str, Any], field: Mapping[str, Any]) -> list[st
     """The rows that both versions of the benchmark have, as lines of Markdown.
 
     Args:
-        tables: of this run. field: those of version 1. The last of our own recipes is the same in both.
+        tables: of this run.
+        field: those of version 1. The last of our own recipes is the same in both.
     """
 
     def figures(own: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, float]]:

@@ -112,7 +112,9 @@ def encode(
     """A film as a file, without loss by the default codec.
 
     Args:
-        film: what is seen. container, codec: names of FFmpeg. pixel: width over height of a pixel, for the container.
+        film: what is seen.
+        container, codec: names of FFmpeg.
+        pixel: width over height of a pixel, for the container.
         more: `start` seconds of the first frame; `options` of the codec; `muxing` options of the container; `base` the
             unit of time stamps; `cover` and `decoy` put a track before, one of a single picture or one of noise.
     """

@@ -51,7 +51,8 @@ class Stored:
     """How a value of the original is kept: (1, width, h, w), of which the first channels are its own times `scale`.
 
     Attributes:
-        name: in the new graph. scale: (C,), never 0.
+        name: in the new graph.
+        scale: (C,), never 0.
         width: channels, C filled up with zeros.
         slopes: (C,) where the value is a PReLU, kept as relu(x) in the first half of the channels, then relu(-x).
     """

@@ -22,7 +22,8 @@ class Section:
     """One part of the page.
 
     Attributes:
-        name: a word or two. facts: by name; up to where the fault was met.
+        name: a word or two.
+        facts: by name; up to where the fault was met.
         fault: the first thing that is wrong in this part; None if nothing is.
     """
 

@@ -82,7 +82,8 @@ def decoder(facts: Facts, media: MediaSettings) -> None:
     """The video decoder's version, what it decodes, and that it decodes a sample.
 
     Args:
-        facts: filled in. media: the user's limits.
+        facts: filled in.
+        media: the user's limits.
     Raises:
         InstallationError: it is missing or broken, or can't decode what phones and browsers record.
         SettingsError: the limits refuse the sample, and so whatever users record.

@@ -81,7 +81,9 @@ def step_is_shown(step: Step, motion: Seen, after: Seen) -> bool:
     """Whether a step was shown, by the same face at once after its motion, and more of it than of any other step.
 
     Args:
-        step: that was asked for. motion: at its end the face is at rest. after: what followed.
+        step: that was asked for.
+        motion: at its end the face is at rest.
+        after: what followed.
     """
     if min(len(motion.times), len(after.times)) < ENDS or not _follows(motion, after):
         return False

@@ -71,8 +71,10 @@ class TraceTaker:
         """Take in a frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, of one size through the clip. box: (4,) of the face, pixels.
-            points: (N, 2) its landmarks, pixels. seconds: its time.
+            frame: (H, W, 3) uint8 RGB, of one size through the clip.
+            box: (4,) of the face, pixels.
+            points: (N, 2) its landmarks, pixels.
+            seconds: its time.
         """
         if seconds - self._seconds < STEP_SECONDS:
             return

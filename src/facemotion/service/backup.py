@@ -119,7 +119,8 @@ def write_backup(store: str | Path, path: Path) -> Backup:
     """Write all that a store holds at one moment into a new file, while others go on using it. Needs no key.
 
     Args:
-        store: path or URL. path: of the file, readable by its owner alone; it is there once it is whole.
+        store: path or URL.
+        path: of the file, readable by its owner alone; it is there once it is whole.
     Raises:
         BackupError: there is such a file already.
         WriteError, StoreFullError: it can't be written.
@@ -297,7 +298,8 @@ def _told(copy: Path, path: Path) -> Backup:
     """What a backup says of itself, held to what is in it.
 
     Args:
-        copy: the file. path: what to call it.
+        copy: the file.
+        path: what to call it.
     """
     damaged = f"{path} is damaged, or isn't what `facemotion backup` wrote; take another backup."
     try:

@@ -309,7 +309,9 @@ class Operations:
         """Remove everything kept of a user but the rows of the audit trail.
 
         Args:
-            caller: who asks for it. user: name. proof: needed by a caller without a key, see Proofs.
+            caller: who asks for it.
+            user: name.
+            proof: needed by a caller without a key, see Proofs.
         Raises:
             ProofError: see Proofs.require.
             UnknownUserError: nobody of that name is enrolled.

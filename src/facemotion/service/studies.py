@@ -64,7 +64,8 @@ class Progress:
     """Where somebody is in a study.
 
     Attributes:
-        motions: all that they make. kept: takes that were kept so far.
+        motions: all that they make.
+        kept: takes that were kept so far.
     """
 
     motions: Sequence[PlannedMotion]
@@ -90,7 +91,9 @@ class Studies:
     """What a service keeps of people who take part in a study.
 
     Args:
-        database: with the audit trail. sessions: that people are invited by. settings: of studies.
+        database: with the audit trail.
+        sessions: that people are invited by.
+        settings: of studies.
 
     Attributes:
         consent: the text that people agree to.
@@ -123,7 +126,9 @@ class Studies:
         """Keep that somebody agreed, unless they did before.
 
         Args:
-            user: who. consent_sha256: of the text that they read. session: id of the session that invited them.
+            user: who.
+            consent_sha256: of the text that they read.
+            session: id of the session that invited them.
         Returns:
             Where they are, as the manifest says.
         Raises:
@@ -147,7 +152,8 @@ class Studies:
         The clip is written before the folder is locked, so that nobody waits for a long one.
 
         Args:
-            progress: where they are; not at the end. session: id of the session that invited them.
+            progress: where they are; not at the end.
+            session: id of the session that invited them.
             frames: (H, W, 3) uint8 RGB of one size, and their seconds, rising.
         Returns:
             Where they are now.
@@ -212,8 +218,11 @@ class Studies:
         """Keep in the audit trail, and in the session, how a part of a study went.
 
         Args:
-            caller: whose key made the session. user: who took part. outcome: "done" where all takes are kept, "part"
-                where others follow, or why it ended. ticket: of the nonce. clips: that were kept now.
+            caller: whose key made the session.
+            user: who took part.
+            outcome: "done" where all takes are kept, "part" where others follow, or why it ended.
+            ticket: of the nonce.
+            clips: that were kept now.
         """
         detail: dict[str, Any] = {"clips": clips} | ({"session": ticket.session} if ticket.session else {})
         with self._database.write() as connection:

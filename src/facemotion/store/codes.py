@@ -52,7 +52,8 @@ class Writing(NamedTuple):
     """How rows are written now.
 
     Attributes:
-        key_id, transform_id: ids of the keys that encrypt and that turn. indexed: whether faces get search codes.
+        key_id, transform_id: ids of the keys that encrypt and that turn.
+        indexed: whether faces get search codes.
     """
 
     key_id: str
@@ -78,7 +79,8 @@ class SearchCodes:
 
         Args:
             connection: of the transaction that wrote the template.
-            template: what was written. row_id: of its row.
+            template: what was written.
+            row_id: of its row.
             writing: the keys that the store writes with.
         """
         if not writing.indexed or template.factor not in CODED:
@@ -208,7 +210,8 @@ def highest(codes: Sequence[bytes], probe: FloatArray) -> FloatArray:
     """The highest product that a probe can have with vectors of which the codes are known.
 
     Args:
-        codes: N, see rounded. probe: (E,) float32, turned like them.
+        codes: N, see rounded.
+        probe: (E,) float32, turned like them.
     Returns:
         (N,) float32; the products lie below by (sum of the magnitudes of the probe) x scale at most.
     """

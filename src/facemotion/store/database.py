@@ -61,7 +61,9 @@ class Database:
     """A pool of connections to one store, at the schema of this version.
 
     Attributes:
-        engine: gives connections. name: for messages. closed: whether `close` was called.
+        engine: gives connections.
+        name: for messages.
+        closed: whether `close` was called.
         unscrubbed: whether bytes of deleted rows may still lie in its files; `scrub` removes them.
     """
 

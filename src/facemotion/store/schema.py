@@ -59,8 +59,10 @@ class VersionedTables:
     """Tables that have a version of their own.
 
     Attributes:
-        what: they are, for messages: "The store". metadata: as this version of the code uses them.
-        folder: with `migrations` in it. version_table: where their revision stands.
+        what: they are, for messages: "The store".
+        metadata: as this version of the code uses them.
+        folder: with `migrations` in it.
+        version_table: where their revision stands.
         lock: number of the advisory lock under which PostgreSQL changes them.
     """
 
@@ -132,7 +134,8 @@ def upgrade(engine: Engine, name: str) -> None:
     version before.
 
     Args:
-        engine: of the store. name: of the store, for messages.
+        engine: of the store.
+        name: of the store, for messages.
     Raises:
         StoreError: the store was made by a later version of facemotion.
         StoreCorruptError: an SQLite database that holds something else.
@@ -155,7 +158,8 @@ def refuse_strangers(connection: Connection, name: str) -> None:
     own transactions, so that we'd take it for our own doing and seal it.
 
     Args:
-        connection: of the database. name: of it, for messages.
+        connection: of the database.
+        name: of it, for messages.
     Raises:
         StoreCorruptError: something does.
     """
@@ -175,7 +179,8 @@ def authorise(action: int, _first: str | None, _second: str | None, _database: s
     """Whether SQLite may do something for a trigger or a view: our own triggers read and refuse, and we have no views.
 
     Args:
-        action: number of what is to be done. actor: the trigger or view that does it; None for our own statements.
+        action: number of what is to be done.
+        actor: the trigger or view that does it; None for our own statements.
     """
     harmless = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION)
     return sqlite3.SQLITE_OK if actor is None or (actor in _GUARDS and harmless) else sqlite3.SQLITE_DENY

@@ -37,7 +37,8 @@ def cut_log(engine: Engine, patience_seconds: float) -> str:
     """Write SQLite's log back and cut it to nothing.
 
     Args:
-        engine: of the database. patience_seconds: what its connections otherwise wait for others.
+        engine: of the database.
+        patience_seconds: what its connections otherwise wait for others.
     Returns:
         Why it couldn't be, empty if it was.
     """
@@ -67,7 +68,8 @@ def rewrite(engine: Engine, *, large: bool) -> str:
     By CLUSTER, which does what VACUUM FULL does, but in a transaction: behind a pooler its time-out stays its own.
 
     Args:
-        engine: of the database. large: tables above MOST_REWRITTEN_BYTES, too.
+        engine: of the database.
+        large: tables above MOST_REWRITTEN_BYTES, too.
     Returns:
         Why it failed; empty if it succeeded. A warning names tables that are too large.
     """

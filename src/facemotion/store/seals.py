@@ -50,7 +50,8 @@ class Sealer:
         """The seal of a row under the key that the store writes with now.
 
         Args:
-            connection: of the transaction. table_name: where the row stands.
+            connection: of the transaction.
+            table_name: where the row stands.
             row: by column; its own seal doesn't count.
         """
         return self._mac(self._current(connection), table_name, row)
@@ -73,7 +74,8 @@ class Sealer:
         """Seal what is stored of a user after a change; does nothing if the user was deleted.
 
         Args:
-            connection: of the transaction. user: whose rows changed.
+            connection: of the transaction.
+            user: whose rows changed.
             later: under a later generation. A rotation needs none: no seal of before holds under the new key.
         """
         name = name_forms(user)[0]
@@ -112,7 +114,8 @@ class Sealer:
         """Seal every sealed row of the database under another key; those whose seal doesn't hold stay without one.
 
         Args:
-            connection: of the transaction, in which the store still names the key before. key_id: of the new key.
+            connection: of the transaction, in which the store still names the key before.
+            key_id: of the new key.
         """
         for where in sealed_tables(connection):
             for row in connection.execute(select(where)).mappings().all():

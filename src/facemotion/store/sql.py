@@ -52,7 +52,9 @@ class SqlStore:
 
     Attributes:
         database: see above.
-        protector: turns and encrypts. sealer: seals rows. codes: of faces that are searched.
+        protector: turns and encrypts.
+        sealer: seals rows.
+        codes: of faces that are searched.
         journal: called in the transaction of every change with the connection, what was done and to whom ("": all);
             None: nobody is.
     """
@@ -129,7 +131,8 @@ class SqlStore:
         """Bring the rows that an earlier version kept under another form of a name under this one.
 
         Args:
-            writing: the keys to seal with. gone: factors whose rows are replaced or removed all the same.
+            writing: the keys to seal with.
+            gone: factors whose rows are replaced or removed all the same.
         """
         others = name_forms(user)[1:]
         rows = connection.execute(select(table).where(table.c.user.in_(others))).mappings().all() if others else []

@@ -23,7 +23,10 @@ def embed_run(
     """Embed clips with the encoder of a run; says on standard error where the run hasn't ended, or has seen them.
 
     Args:
-        path: run folder. manifest: clips. features: folder of the cache. split: rows of this split alone, "" for all.
+        path: run folder.
+        manifest: clips.
+        features: folder of the cache.
+        split: rows of this split alone, "" for all.
     Returns:
         (N, n) float32 unit vectors, the N clips that could be acquired, their features, and what to say of the figures
         where the run has seen the clips, else nothing.
@@ -88,7 +91,9 @@ def held_out_clips(row: Path, manifest: Path, features: Path) -> tuple[FloatArra
     Embeddings of two folds come from two networks: compare those of one person alone.
 
     Args:
-        row: folder of the row, in `runs` of the folder of the tables. manifest: of its clips. features: of the cache.
+        row: folder of the row, in `runs` of the folder of the tables.
+        manifest: of its clips.
+        features: of the cache.
     Returns:
         (N, n) float32 unit vectors, the N clips, their features.
     Raises:

@@ -51,7 +51,8 @@ class FaceStrips:
         """The frames nearest to some moments.
 
         Args:
-            record: one of the clips. moments: K times, seconds.
+            record: one of the clips.
+            moments: K times, seconds.
         Returns:
             K (side, side, 3) uint8 RGB.
         Raises:

@@ -65,7 +65,8 @@ def print_demo(clips: list[Path], decisions: list[Decision]) -> None:
     """Both verdicts, then what they share, once: evidence of the thresholds, quality of each clip, milliseconds.
 
     Args:
-        clips: one, and the two that it was compared with. decisions: one for each of those two.
+        clips: one, and the two that it was compared with.
+        decisions: one for each of those two.
     """
     from rich import box
     from rich.console import Console

@@ -21,7 +21,9 @@ class Progress:
     Lines come every EVERY seconds, whether anything was finished in between or not: one fold can take minutes.
 
     Args:
-        what: is counted, in the plural. quiet: say nothing, as with --json. total: of all, where it is known.
+        what: is counted, in the plural.
+        quiet: say nothing, as with --json.
+        total: of all, where it is known.
     """
 
     def __init__(self, what: str, *, quiet: bool, total: int | None = None) -> None:

@@ -55,7 +55,8 @@ class Admission:
         """Count a request of the page of a session against its rate limit.
 
         Args:
-            address: of the client. token: of the page.
+            address: of the client.
+            token: of the page.
         Raises:
             RateError: it asks too often.
         """
@@ -73,7 +74,8 @@ class Admission:
         """A caller without a key: somebody on this machine, if the settings let them in.
 
         Args:
-            address: of the client. headers: of the request.
+            address: of the client.
+            headers: of the request.
         Raises:
             AuthenticationError, RightsError: see caller.
         """
@@ -94,7 +96,8 @@ class Admission:
         """Let somebody in who compares two takes of their own, without an account.
 
         Args:
-            address: of the client. headers: of the request.
+            address: of the client.
+            headers: of the request.
         Raises:
             AuthenticationError, RightsError: the settings let no visitor in from there.
         """

@@ -335,7 +335,8 @@ def refuse_hoard(
 
     Args:
         connection: of a transaction that holds the user.
-        of_user: the user's rows that count. of_key: which of them are those of the key that asks for another one.
+        of_user: the user's rows that count.
+        of_key: which of them are those of the key that asks for another one.
         most: rows that one key may have; all keys together may have HOLDERS times as many.
         seconds: how long a row counts.
     Raises:

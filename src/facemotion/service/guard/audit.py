@@ -72,7 +72,8 @@ class AuditRow:
         user: whom it concerned.
         outcome: such as "accepted", "rejected", "replay", or the name of an error.
         detail: JSON object of plain values: scores, quality.
-        previous: digest of the row before. digest: of this one.
+        previous: digest of the row before.
+        digest: of this one.
     """
 
     number: int
@@ -96,7 +97,8 @@ class AuditReport:
     """A trail that holds.
 
     Attributes:
-        rows: how many. pruned: how many were removed from its beginning.
+        rows: how many.
+        pruned: how many were removed from its beginning.
         head: digest of the newest row, to be noted elsewhere.
     """
 
@@ -164,7 +166,8 @@ def adopt(store: SqlStore, keys_let_in: Sequence[str]) -> None:
     """Seal what the database of a service holds now as unaltered, and note that in the trail.
 
     Args:
-        store: with the service's tables. keys_let_in: ids of API keys without a seal, for the trail.
+        store: with the service's tables.
+        keys_let_in: ids of API keys without a seal, for the trail.
     """
     with store.database.write() as connection:
         store.sealer.adopt(connection)
@@ -257,7 +260,8 @@ def prune(database: Database, before: float, actor: str = COMMAND_LINE) -> int:
     largest mark stays, without a name: it reveals anything of theirs that is put back.
 
     Args:
-        before: seconds since 1970. actor: who does it.
+        before: seconds since 1970.
+        actor: who does it.
     Returns:
         How many rows went. They are gone from the file of SQLite too.
     Raises:

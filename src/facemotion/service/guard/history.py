@@ -50,7 +50,9 @@ def seal_recordings(database: Database, connection: Connection, user: str) -> No
     """Seal what is remembered of a user now, under the next number.
 
     Args:
-        database: whose sealer is used. connection: of the transaction. user: whose recordings.
+        database: whose sealer is used.
+        connection: of the transaction.
+        user: whose recordings.
     """
     before = connection.scalar(select(memories.c.kept).where(memories.c.user == user)) or 0
     content = digest_of(_mark(row) for row in _rows(connection, user))
@@ -116,7 +118,9 @@ def session_row(
     """The row of a session that the service itself wrote, and wrote last; None where there is none.
 
     Args:
-        database: whose sealer is used. connection: of the transaction. here: which session.
+        database: whose sealer is used.
+        connection: of the transaction.
+        here: which session.
         hold: whether nobody else may change it until the transaction ends.
     """
     query = select(sessions).where(here)
@@ -150,7 +154,9 @@ def check_history(database: Database, connection: Connection, user: str) -> None
     """Check what is stored of a user against the marks in the audit trail.
 
     Args:
-        database: whose sealer is used. connection: of the transaction. user: whose templates and recordings.
+        database: whose sealer is used.
+        connection: of the transaction.
+        user: whose templates and recordings.
     Raises:
         StoreCorruptError: templates or recordings were altered, removed, or put back to an earlier state.
     """
@@ -176,7 +182,8 @@ def check_coverage(database: Database, connection: Connection) -> None:
     stored than the trail tells.
 
     Args:
-        database: whose sealer is used. connection: of the transaction.
+        database: whose sealer is used.
+        connection: of the transaction.
     Raises:
         AuditError: something is newer than the trail, or where the trail begins was altered.
     """
@@ -245,7 +252,8 @@ def check_end(database: Database, connection: Connection, number: int, digest: s
     """Check the end of the audit trail against its seal.
 
     Args:
-        database: whose sealer is used. connection: of the transaction.
+        database: whose sealer is used.
+        connection: of the transaction.
         number, digest: of the newest row, see end_of_trail.
     Raises:
         AuditError: the trail should end elsewhere.

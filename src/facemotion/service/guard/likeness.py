@@ -80,7 +80,8 @@ class Directions:
         """The course of a recording.
 
         Args:
-            points: (T, N, 2) float32 landmarks in pixels, T >= 2. times: (T,) seconds.
+            points: (T, N, 2) float32 landmarks in pixels, T >= 2.
+            times: (T,) seconds.
         Returns:
             (L, K) float32 at RATE, about its mean, noise of single frames smoothed: see filtered.
         """
@@ -100,7 +101,8 @@ def mirror(matrix: FloatArray, places: FloatArray) -> FloatArray:
     """Directions of mirrored pictures.
 
     Args:
-        matrix: (2N, K) directions. places: (N, 2) means of what `placed` gives.
+        matrix: (2N, K) directions.
+        places: (N, 2) means of what `placed` gives.
     Returns:
         (2N, K): each landmark takes the part of the one that lies nearest to its mirror image.
     """
@@ -200,7 +202,8 @@ def compare(
     """Compare a recording with earlier ones, whole and by pieces.
 
     Args:
-        turned: two courses (L, K) of the recording, as its picture is and mirrored. others: (L, K) of the earlier ones.
+        turned: two courses (L, K) of the recording, as its picture is and mirrored.
+        others: (L, K) of the earlier ones.
         found: what was found of it in others before.
         filled: the number of comparisons that are made at least, whose outcome doesn't count.
     """

@@ -29,7 +29,8 @@ class Place:
     """A place that somebody holds.
 
     Attributes:
-        holder: who holds it. payer: who is charged for its costs.
+        holder: who holds it.
+        payer: who is charged for its costs.
     """
 
     def __init__(self, holder: str, timer: asyncio.Timeout) -> None:
@@ -165,7 +166,8 @@ class AnalysisQueue:
         """Run work in a thread when it is this request's turn. A clip that can't be read is charged to who sent it.
 
         Args:
-            place: of the request. work: what to run.
+            place: of the request.
+            work: what to run.
         Raises:
             BusyError: the turn didn't come in time. Whatever the work raises.
         """

@@ -24,7 +24,9 @@ class Proofs:
     """The proofs in a service's database.
 
     Args:
-        database: with the service's tables. settings: of attempts. attempts: which know the nonces that are good.
+        database: with the service's tables.
+        settings: of attempts.
+        attempts: which know the nonces that are good.
     """
 
     def __init__(self, database: Database, settings: AttemptSettings, attempts: Attempts) -> None:

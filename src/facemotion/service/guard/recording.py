@@ -83,7 +83,8 @@ class Recorder:
     """An Acquirer that also takes the digests of its frames.
 
     Args:
-        frontend: shared. secret: keys the digests, so that nobody else can test a picture against them.
+        frontend: shared.
+        secret: keys the digests, so that nobody else can test a picture against them.
         keep_pictures: whether frames are held for a presentation-attack detector.
 
     Attributes:
@@ -153,7 +154,9 @@ def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, 
     """Take a clip through the front end, one frame in memory at a time.
 
     Args:
-        frontend: shared. clip: bytes of a video. secret, keep_pictures: see Recorder.
+        frontend: shared.
+        clip: bytes of a video.
+        secret, keep_pictures: see Recorder.
         max_wall_seconds: how long that may take.
     Raises:
         MediaError, AcquisitionError and their kinds: see Frontend.acquire.
@@ -166,7 +169,8 @@ def record_takes(takes: Sequence[bytes], one: Callable[[bytes], Recording]) -> l
     """Take the clips of an enrolment through the front end.
 
     Args:
-        takes: bytes of videos. one: does so with a clip.
+        takes: bytes of videos.
+        one: does so with a clip.
     Raises:
         MediaError, AcquisitionError and their kinds: see Frontend.acquire; they name the take.
     """
@@ -222,7 +226,8 @@ class LiveCheck:
         """Refuse takes of an enrolment that aren't live, each a recording of its own.
 
         Args:
-            recordings: the takes, in order. same: whether two recordings are one.
+            recordings: the takes, in order.
+            same: whether two recordings are one.
         Raises:
             EnrolmentError: the first such take is named.
         """

@@ -135,7 +135,8 @@ class RecordingMemory:
         """Look whether an earlier recording of the user is this one, by its pixels or by its motion.
 
         Args:
-            user: whose recordings. recording: the one of now.
+            user: whose recordings.
+            recording: the one of now.
             before: an earlier look for the same recording, whose comparisons aren't repeated. In the transaction that
                 keeps a recording, only rows that came meanwhile are left to compare.
         Raises:
@@ -169,7 +170,8 @@ class RecordingMemory:
         """Whether a course is one of others, or put together of pieces of them.
 
         Args:
-            course: of the recording. others: of earlier ones.
+            course: of the recording.
+            others: of earlier ones.
             filled: the number of comparisons that are made at least.
             found: see Look, of the others that it was compared with before.
         Returns:
@@ -189,7 +191,8 @@ class RecordingMemory:
         """Remember a recording, until enough others of its kind came after; enrolling again forgets none.
 
         Args:
-            connection: of the transaction. user: whose it is.
+            connection: of the transaction.
+            user: whose it is.
             kind: "take" of an enrolment, "accepted" or "attempt"; each kind has its own number.
             recording: what to remember.
         """

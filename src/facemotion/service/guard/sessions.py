@@ -23,13 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select, update
 
-from facemotion.errors import (
-    CodeError,
-    LockedError,
-    ReturnAddressError,
-    RightsError,
-    SessionError,
-)
+from facemotion.errors import CodeError, LockedError, ReturnAddressError, RightsError, SessionError
 from facemotion.service.guard import audit
 from facemotion.service.guard.attempts import CLOCK_SKEW_SECONDS, Attempts, Purpose, refuse_hoard
 from facemotion.service.guard.auth import ApiKeys, Caller
@@ -59,7 +53,8 @@ class Session:
     """How a session stands.
 
     Attributes:
-        id: public name. user, purpose: as it was made.
+        id: public name.
+        user, purpose: as it was made.
         status: waiting for the page to be opened, opened, ended, or expired.
         state: text of the back end's own, given back as it came.
         return_to: address that the page returns to; "" for none.
@@ -93,7 +88,8 @@ class Return:
     """What the page gives back in the end.
 
     Attributes:
-        session: that ended. code: for whoever made it; "" where it returns nowhere.
+        session: that ended.
+        code: for whoever made it; "" where it returns nowhere.
     """
 
     session: Session
@@ -111,7 +107,9 @@ class Sessions:
     """The sessions in a service's database; holds across processes.
 
     Args:
-        database: with the service's tables. settings: of sessions. attempts: which nonces come from.
+        database: with the service's tables.
+        settings: of sessions.
+        attempts: which nonces come from.
     """
 
     def __init__(self, database: Database, settings: SessionSettings, attempts: Attempts) -> None:

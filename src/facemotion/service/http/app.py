@@ -65,7 +65,8 @@ def create_app(
 
     Args:
         store: path or URL, see `facemotion.open_store`; the service's own tables go into the same database.
-        settings: of the service. inference: of the verifier; default: `load_settings()`.
+        settings: of the service.
+        inference: of the verifier; default: `load_settings()`.
         store_key: where the store's key is, see `facemotion.open_store`.
         detector: of presentation attacks, asked about every attempt and take.
         metrics_folder: shared by the workers of one server.

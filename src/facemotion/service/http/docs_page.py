@@ -39,8 +39,10 @@ class FieldRow:
     """One field that an operation takes, or that a message has.
 
     Attributes:
-        name: of the field. where: "path", "query", "form" or "JSON"; "" in a message.
-        type: in words, values and messages in backquotes, with bounds. default: its JSON; "" where there is none.
+        name: of the field.
+        where: "path", "query", "form" or "JSON"; "" in a message.
+        type: in words, values and messages in backquotes, with bounds.
+        default: its JSON; "" where there is none.
         needed: whether it must be there; False in a message.
         meaning: a sentence.
     """
@@ -58,8 +60,11 @@ class Operation:
     """One operation.
 
     Attributes:
-        title: method and path. name: for client generators. words: what it does.
-        keyless: whether it needs no API key. fields: what it takes.
+        title: method and path.
+        name: for client generators.
+        words: what it does.
+        keyless: whether it needs no API key.
+        fields: what it takes.
         answers: by status, a message, the kind of another content, or "nothing".
         refused: statuses of its Problems.
     """

@@ -164,7 +164,8 @@ class SessionResult(Message):
         """Of a session.
 
         Args:
-            session: as it stands. told: whether its result may be told.
+            session: as it stands.
+            told: whether its result may be told.
         """
         expired = session.status == "expired"
         result = {

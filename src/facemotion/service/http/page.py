@@ -69,7 +69,8 @@ def styled(html: str, policy: str) -> Response:
     by their digests.
 
     Args:
-        html: whose styles are links to files of ours. policy: with {styles} in the place of their names.
+        html: whose styles are links to files of ours.
+        policy: with {styles} in the place of their names.
     """
     digests = ["'self'"]
 

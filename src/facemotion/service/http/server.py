@@ -67,7 +67,9 @@ def serve(store: str, settings: ServiceSettings, announce: Callable[[str], None]
     """Listen until stopped.
 
     Args:
-        store: path or URL. settings: all of the service. announce: called with the address once the port is taken.
+        store: path or URL.
+        settings: all of the service.
+        announce: called with the address once the port is taken.
     Raises:
         SettingsError: the address can't be listened on, or not without TLS and a key; the certificate or the webhook's
             secret is no use.

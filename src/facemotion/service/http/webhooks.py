@@ -34,7 +34,8 @@ class Webhooks:
     """Sends results of sessions; it belongs to one event loop.
 
     Args:
-        sessions: whose results are sent. settings: with a webhook.
+        sessions: whose results are sent.
+        settings: with a webhook.
     Raises:
         SettingsError: the secret can't be read, or is too short.
     """
@@ -96,7 +97,9 @@ def sign(body: bytes, secret: bytes, at: int) -> str:
     """The value of the head `Facemotion-Signature`: `t=TIME,v1=HMAC`, the HMAC-SHA256 of time, full stop and body.
 
     Args:
-        body: of the request. secret: shared with whoever checks it. at: seconds since 1970, UTC.
+        body: of the request.
+        secret: shared with whoever checks it.
+        at: seconds since 1970, UTC.
     """
     digest = hmac.new(secret, b"%d.%s" % (at, body), hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
