@@ -45,6 +45,18 @@ def test_sessions_of_one_key_make_room_for_another(tmp_path, takes, session_envi
         wait_for_failures(server, "user0", 0)  # who was turned out is charged nothing
 
 
+def test_sessions_of_one_user_make_room_for_another_of_the_same_key(tmp_path, takes, session_environment):
+    """All users of a site come by its key: one of them could keep out the others."""
+    settings = ServiceSettings(limits=LimitSettings(live_sessions=2))
+    with running(tmp_path / "store.db", settings) as server, ExitStack() as stack:
+        much = [stack.enter_context(Socket(server, "greedy", role="enrol", purpose="enrol")) for _ in range(2)]
+        for socket in much:
+            assert "min_takes" in socket.hear()
+        with Socket(server, "lea", role="enrol") as other:
+            assert "guidance" in other.take(takes[0][:1])[0]
+            assert much[0].hear()["error"] == "BusyError"
+
+
 def test_a_full_house_leaves_the_nonce_good(tmp_path, takes, session_environment):
     settings = ServiceSettings(limits=LimitSettings(live_sessions=1))
     with running(tmp_path / "store.db", settings) as server:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -30,11 +30,13 @@ class Place:
 
     Attributes:
         holder: who holds it.
+        part: for whom, among those that share a holder.
         payer: who is charged for its costs.
     """
 
-    def __init__(self, holder: str, timer: asyncio.Timeout) -> None:
+    def __init__(self, holder: str, part: str, timer: asyncio.Timeout) -> None:
         self.holder = self.payer = holder
+        self.part = part
         self._timer: asyncio.Timeout | None = timer
         self.lost = False
 
@@ -59,7 +61,8 @@ class Places:
     """A number of places that are shared fairly: nobody is kept out by a holder of more than their share.
 
     If all are taken, a newcomer gets the oldest place of the holder with the most, if that holder has FAIR_LEAD more
-    than the newcomer. A single holder may have all places. The object belongs to one event loop.
+    than the newcomer. Among the places of one holder the same is true of its parts, such as the users of a back end,
+    who all come by its key. A single part may have all places. The object belongs to one event loop.
 
     Args:
         count: how many there are.
@@ -80,20 +83,21 @@ class Places:
         return len(self._held)
 
     @asynccontextmanager
-    async def hold(self, holder: str) -> AsyncIterator[Place]:
+    async def hold(self, holder: str, part: str = "") -> AsyncIterator[Place]:
         """Hold a place.
 
         Args:
             holder: who; those of one name share.
+            part: for whom, see above.
         Raises:
             BusyError: all are taken, or this one went to somebody who had fewer.
         """
         if len(self._held) >= self._count:
-            self._make_room(holder)
+            self._make_room(holder, part)
         place: Place | None = None
         try:
             async with asyncio.timeout(None) as timer:
-                place = Place(holder, timer)
+                place = Place(holder, part, timer)
                 self._held.append(place)
                 yield place
         except TimeoutError as error:
@@ -108,15 +112,31 @@ class Places:
         """What to raise where there is no place."""
         return BusyError(self._words, retry_seconds=RETRY_SECONDS)
 
-    def _make_room(self, holder: str) -> None:
+    def _make_room(self, holder: str, part: str) -> None:
         counts = Counter(place.holder for place in self._held)
         most = max(counts.values(), default=0)
-        rich = {name for name, count in counts.items() if count == most}
-        oldest = next((place for place in self._held if place.holder in rich and place.can_be_lost), None)
-        if oldest is None or most < counts[holder] + FAIR_LEAD:
+        others = [place for place in self._held if counts[place.holder] == most]
+        own = [place for place in self._held if place.holder == holder]
+        fair = most >= counts[holder] + FAIR_LEAD
+        oldest = _oldest_of_richest(others, 0) if fair else None
+        least = FAIR_LEAD + sum(place.part == part for place in own)
+        oldest = oldest or _oldest_of_richest(own, least)
+        if oldest is None:
             raise self.busy()
         self._held.remove(oldest)
         oldest.give_up()
+
+
+def _oldest_of_richest(places: Sequence[Place], least: int) -> Place | None:
+    """The oldest place, which can be lost, of the part with the most.
+
+    Args:
+        places: the oldest first.
+        least: how many the part must have.
+    """
+    counts = Counter((place.holder, place.part) for place in places)
+    found = [place for place in places if place.can_be_lost and counts[place.holder, place.part] >= least]
+    return max(found, key=lambda place: counts[place.holder, place.part], default=None)
 
 
 class AnalysisQueue:

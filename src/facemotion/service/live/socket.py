@@ -63,7 +63,7 @@ class Live:
         async with AsyncExitStack() as stack:
             if isinstance(first, TryHello):
                 self._context.admission.admit_visitor(address, socket.headers)
-                holder = f"visitor {address}"
+                holder, part = f"visitor {address}", ""
                 await stack.enter_async_context(self._visitors.hold(holder))
             else:
                 given_to = partial(self._context.operations.attempts.holder, key_id=None)
@@ -72,8 +72,8 @@ class Live:
                 except NonceError:  # counted, so that nonces can't be guessed at any speed
                     self._context.admission.count_guess(address)
                     raise
-                holder = f"key {key_id}" if key_id else address
-            await stack.enter_async_context(self._sessions.hold(holder))
+                holder, part = f"key {key_id}" if key_id else address, first.user
+            await stack.enter_async_context(self._sessions.hold(holder, part))
             setattr(socket.state, IN_SESSION, True)
             stack.callback(setattr, socket.state, IN_SESSION, False)
             await session.run(first)
