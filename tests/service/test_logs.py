@@ -10,7 +10,11 @@ import time
 import pytest
 from websockets.sync.client import connect
 
+from facemotion.service.guard.sessions import Sessions
 from facemotion.service.http.access_log import JsonLines, WithRequestId, logging_config
+from facemotion.service.settings import ServiceSettings, SessionSettings
+
+from .conftest import running
 
 
 @pytest.fixture
@@ -39,6 +43,22 @@ def logged(lines: list[dict], **wanted: object) -> dict:
                 return line
         time.sleep(0.01)
     raise AssertionError(f"no line has {wanted}: {lines}")
+
+
+def test_work_beside_the_requests_that_ends_by_a_fault_is_logged(tmp_path, session_environment, monkeypatch, capfd):
+    """Results of sessions were no longer sent, and nothing said so."""
+    (tmp_path / "secret").write_text(32 * "s", "utf-8")
+    hook = SessionSettings(webhook="http://localhost:9/hook", webhook_secret=str(tmp_path / "secret"))
+    monkeypatch.setattr(Sessions, "claim_hooks", lambda *_: 1 / 0)
+    with running(tmp_path / "store.db", ServiceSettings(sessions=hook)):
+        said = ""
+        for _ in range(300):
+            said += capfd.readouterr().err
+            if "restart the service" in said:
+                break
+            time.sleep(0.01)
+    assert "ended by a fault; restart the service" in said
+    assert "ZeroDivisionError" in said
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select
 
 from facemotion.errors import SettingsError
 from facemotion.service.guard import audit
+from facemotion.service.guard import sessions as guard_sessions
 from facemotion.service.guard.attempts import Attempts
 from facemotion.service.guard.auth import Caller
 from facemotion.service.guard.sessions import MOST_HOOKS, Sessions
@@ -103,6 +104,19 @@ def test_a_webhook_that_is_not_there_is_given_up_too(address, problem, settings,
     delivered(unreached, gone, hook, times=0)
     last = audit.read(database, 0, 100, True)[-1]
     assert (last.outcome, json.loads(last.detail)["problem"]) == ("not delivered", problem)
+
+
+def test_a_result_that_can_not_be_told_keeps_no_other_back(sessions, settings, hook, database, monkeypatch):
+    """Nothing was sent any more until the service was started again, and then until it came to that session."""
+    monkeypatch.setattr(guard_sessions, "MOST_HOOKS", 1)  # one after the other
+    strange = ended(sessions)
+    with database.write() as connection:
+        sessions.note(connection, strange, "accepted", {})
+        row = connection.execute(select(table).where(table.c.id == strange)).mappings().one()
+        detail = json.dumps(json.loads(row["detail"]) | {"factors": ["of another version"]})
+        database.sealer.write(connection, table, dict(row) | {"detail": detail})
+    other = ended(sessions)
+    assert delivered(sessions, settings, hook, times=1) == [other]
 
 
 def test_an_expired_session_is_sent_to_the_webhook_once_whatever_the_clocks_of_servers_say(database, monkeypatch):

@@ -133,6 +133,8 @@ def _lifespan(
 
                 work.append(Webhooks(operations.sessions, settings.sessions).run())
             chores = [asyncio.create_task(one) for one in work]
+            for chore in chores:
+                chore.add_done_callback(_report_fault)
             yield {"limits": settings.limits, "tls": tls_context(settings.server)}
             for chore in chores:
                 chore.cancel()
@@ -140,6 +142,12 @@ def _lifespan(
             context.analysis.close()
 
     return lifespan
+
+
+def _report_fault(chore: asyncio.Task[None]) -> None:
+    """Say in the log that work beside the requests ended by a fault: no caller would hear of it."""
+    if not chore.cancelled() and (fault := chore.exception()) is not None:
+        log.error("Work beside the requests ended by a fault; restart the service", exc_info=fault)
 
 
 async def _finish_deletions(database: Database) -> None:

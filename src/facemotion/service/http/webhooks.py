@@ -71,9 +71,9 @@ class Webhooks:
         await asyncio.gather(*(self._send(client, session) for session in due))
 
     async def _send(self, client: httpx.AsyncClient, session: Session) -> None:
-        body = messages.SessionResult.of(session, told=True).model_dump_json().encode()
         problem = ""
         try:
+            body = messages.SessionResult.of(session, told=True).model_dump_json().encode()
             async with asyncio.timeout(self._seconds):
                 signature = sign(body, self._secret, int(time.time()))
                 # Streamed, as nothing of the answer is wanted but its status.
@@ -85,7 +85,7 @@ class Webhooks:
                 problem = f"status {status}"
         except (TimeoutError, httpx.TimeoutException):
             problem = "no answer in time"
-        # No connection, no TLS, an answer that isn't of HTTP, or the address of no host.
+        # No connection, no TLS, an answer that isn't of HTTP, the address of no host, or no result that can be told.
         except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
             problem = type(error).__name__
         if problem:
