@@ -152,6 +152,15 @@ def test_frames_that_are_left_out_give_no_portrait(frontend, talking_frames):
     np.testing.assert_array_equal(joined.portraits, alone.portraits)
 
 
+def test_a_face_that_the_border_cuts_in_every_third_frame_has_a_portrait(frontend, talking_frames):
+    """Every third frame is looked at for portraits, and those of cut faces aren't used."""
+    frames, (_, y0, _, y1) = talking_frames.copy(), _place(frontend, talking_frames[0])[0].astype(int)
+    frames[::3] = np.roll(np.pad(frames[::3], ((0, 0), (0, 240), (0, 0), (0, 0))), (y0 - y1) // 6 - y0, axis=1)[:, :240]
+    acquired = frontend.acquire((frames, np.arange(len(frames)) / 25))
+    assert len(acquired.features) == len(frames) * 2 // 3
+    assert len(acquired.portraits)
+
+
 def test_whoever_was_out_of_view_for_long_is_told_so(frontend, talking_frames):
     """Five such clips in a row had been errors of the server, and locked the user out."""
     frames, times = talking_frames.copy(), np.arange(len(talking_frames)) / 25

@@ -53,6 +53,9 @@ class Portraits:
         self._heap: list[tuple[float, int, NDArray[np.uint8]]] = []
         self._count = 0
 
+    def __len__(self) -> int:
+        return len(self._heap)
+
     def push(self, frame: NDArray[np.uint8], keypoints: NDArray[np.float32], sharpness: float) -> None:
         """Consider one frame.
 

@@ -362,10 +362,12 @@ class Acquirer:
         return whole.best() if mostly_whole(self._inside) else whole.best(cut)
 
     def _look(self, frame: NDArray[np.uint8], face: TrackedFace) -> FaceLook:
-        """How well the face can be seen, measured now and then; what is measured may also be a portrait."""
-        if (len(self._values) - 1) % LOOK_EVERY == 0:
+        """How well the face can be seen, measured now and then; what is measured may also be a portrait. The first
+        whole face is measured in any case: else a clip whose face is cut now and then might have no portrait."""
+        portraits = self._portraits[self._inside[-1] >= CUT]
+        if (len(self._values) - 1) % LOOK_EVERY == 0 or not len(portraits):
             self._looks.append(look_at(frame, face.box))
-            self._portraits[self._inside[-1] >= CUT].push(frame, face.keypoints, self._looks[-1].sharpness)
+            portraits.push(frame, face.keypoints, self._looks[-1].sharpness)
         return self._looks[-1]
 
     def _guide(self, frame: NDArray[np.uint8], face: TrackedFace, look: FaceLook, seconds: float) -> Guidance:
