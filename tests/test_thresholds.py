@@ -68,6 +68,11 @@ def test_a_rate_beyond_the_evidence_is_refused_and_says_what_would_do():
         find_operating_points(trials, [0.03, 0.01], "x")
 
 
+def test_without_an_impostor_trial_no_rate_is_claimed():
+    with pytest.raises(EvidenceError, match="0 independent impostor trials.*record more motions, 3 in all"):
+        find_operating_points(make_trials([0.9, 0.8], []), [1.0], "x")
+
+
 @given(st.integers(4, 5000))
 def test_the_rate_that_a_refusal_names_is_then_accepted(independent):
     trials = make_trials([0.9], np.linspace(-0.5, 0.5, independent))

@@ -109,12 +109,13 @@ def find_operating_points(
     impostor = np.sort(trials.scores[~trials.labels])
     if not len(genuine):
         raise EvidenceError("A threshold needs genuine trials too; give at least two takes of one motion.")
-    points = []
     for fmr in fmrs:
         check_evidence(trials, fmr)
-        # Only scores that occurred: between two of them the evidence is silent.
-        candidates = np.unique(trials.scores)
-        accepted = (len(impostor) - np.searchsorted(impostor, candidates, side="left")) / len(impostor)
+    # Only scores that occurred: between two of them the evidence is silent.
+    candidates = np.unique(trials.scores)
+    accepted = (len(impostor) - np.searchsorted(impostor, candidates, side="left")) / len(impostor)
+    points = []
+    for fmr in fmrs:
         chosen = lowest_threshold(candidates, accepted, fmr)
         threshold = candidates[chosen]
         points.append(
@@ -188,14 +189,14 @@ def check_evidence(trials: ScoredTrials, fmr: float) -> None:
     """Refuse an FMR that the trials can't support.
 
     Raises:
-        EvidenceError: `fmr` is no share, or below 3 over the number of independent impostor trials.
+        EvidenceError: `fmr` is no share, or below 3 over the number of independent impostor trials, or there is none.
     Reference: rule of 3, ISO/IEC 19795-1, annex B.
     """
     if not 0 < fmr <= 1:
         raise EvidenceError(f"An FMR is a share above 0, of 1 at most; got {fmr:g}.")
     independent = independent_impostors(trials)
     lowest = lowest_supported_fmr(independent)
-    if fmr < lowest:
+    if not independent or fmr < lowest:
         asked = f"ask for {_rounded_up(lowest):g} or more, or record" if lowest < 1 else "record"
         raise EvidenceError(
             f"An FMR of {fmr:g} can't be told from {independent} independent impostor trials (different pairs of "
