@@ -277,7 +277,7 @@ def _recipe(settings: DatasetSettings, clip: PlannedClip) -> str:
 
 
 def _extract(cache: FeatureCache, frontend: Frontend, recipe: Path, frames: Iterator[Frame], shot: Shot) -> None:
-    session = Acquirer(frontend)
+    session = Acquirer(frontend, attacks=False)
     try:
         for frame, seconds in zip(frames, shot.times, strict=True):
             session.push(frame, float(seconds))
