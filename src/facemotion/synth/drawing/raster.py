@@ -116,6 +116,13 @@ def pack(picture: NDArray[np.uint8]) -> Texture:
     return np.ascontiguousarray(wide[..., 0] | (wide[..., 1] << _FIELD) | (wide[..., 2] << (2 * _FIELD)))
 
 
+def grid_triangles(rows: int, columns: int) -> IntArray:
+    """Triangles (N, 3) int32 of a grid of points, two a cell; points are numbered row by row."""
+    index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
+    return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+
+
 @compiled
 def _place(points: FloatArray, corners: tuple[int, int, int], cull: bool, width: int, height: int) -> Place:
     """Where the triangle of these vertices lies; nowhere, if it has no area or is culled."""

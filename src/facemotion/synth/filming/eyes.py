@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.synth.drawing.raster import ALPHA, ATTRIBUTES, BLUE, RED, Ramp
+from facemotion.synth.drawing.raster import ALPHA, ATTRIBUTES, BLUE, RED, Ramp, grid_triangles
 from facemotion.synth.drawing.vertices import darken_along
 from facemotion.synth.people.head import FloatArray, HeadModel, IntArray
 from facemotion.synth.people.layers import LOWER, UPPER
@@ -42,13 +42,6 @@ def ball() -> tuple[FloatArray, IntArray]:
     yaw, pitch = np.meshgrid(steps, steps)
     points = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], -1).reshape(-1, 3)
     return points.astype(np.float32), grid_triangles(BALL_STEPS, BALL_STEPS)
-
-
-def grid_triangles(rows: int, columns: int) -> IntArray:
-    """Triangles (N, 3) int32 of a grid of points, two a cell; points are numbered row by row."""
-    index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
-    return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
 
 
 def lid_shadow(head: HeadModel, person: Person, side: int, points: FloatArray, turned: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facemotion.synth.drawing.raster import grid_triangles
 from facemotion.synth.drawing.vertices import carry
 from facemotion.synth.people.head import FloatArray, IntArray
 
@@ -93,13 +94,10 @@ def make_sheet(moving: Controls, size: tuple[int, int]) -> Sheet:
     system = np.block([[kernel - RIDGE * np.eye(len(controls)), ones], [ones.T, np.zeros((1, 1))]])
     right = np.concatenate([-_distances(grid / height, controls), np.ones((len(grid), 1))], axis=1)
     follow = np.linalg.solve(system, right.T).T[:, : len(controls)]
-    index = np.arange((CELLS + 1) ** 2).reshape(CELLS + 1, CELLS + 1)
-    a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
-    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
     moves = np.concatenate([np.ones(len(moving.places)), moving.share, np.zeros(len(still))])
     return Sheet(
         places=grid.astype(np.float32),
-        triangles=triangles,
+        triangles=grid_triangles(CELLS + 1, CELLS + 1),
         follow=follow.astype(np.float32),
         vertices=moving.vertices,
         shell=moving.shell,
