@@ -81,6 +81,9 @@ PHOTOGRAPHED = {"jaw": 1.65, "right brow": 1.3, "left brow": 1.3, "nose": 1.15, 
 """How far the parts seem to move in photographs that are tilted, waved and moved, next to lips and eyes: see
 benchmarks/photographs.py."""
 POINTS = np.array([point for group in MOVING.values() for point in group])
+_ENDS = np.cumsum([len(group) for group in MOVING.values()]).tolist()
+PARTS = {name: slice(end - len(MOVING[name]), end) for name, end in zip(MOVING, _ENDS, strict=True)}
+"""Where the points of each part stand in POINTS."""
 SEEN = np.concatenate([POINTS, [33, 263], np.arange(0, 468, 3)])
 """Points kept of each frame to tell a face from a photograph: the moving ones, outer eye corners, a third of all."""
 
@@ -106,10 +109,9 @@ class FaceMesh:
 
     def own_motion(self, points: FloatArray, times: NDArray[np.float64]) -> float:
         """See FeatureExtractor."""
-        starts = np.cumsum([len(group) for group in MOVING.values()])
-        groups = np.split(np.arange(starts[-1]), starts[:-1])
-        parts = [Part(group, PHOTOGRAPHED.get(name, 1.0)) for name, group in zip(MOVING, groups, strict=True)]
-        return own_motion(points, times, parts, (int(starts[-1]), int(starts[-1]) + 1))
+        kept = np.arange(len(POINTS))
+        parts = [Part(kept[part], PHOTOGRAPHED.get(name, 1.0)) for name, part in PARTS.items()]
+        return own_motion(points, times, parts, (len(POINTS), len(POINTS) + 1))  # eye corners follow in SEEN
 
     def landmarks(self, frame: NDArray[np.uint8], box: FloatArray, keypoints: FloatArray) -> FloatArray:
         """All points of the mesh on one face.
@@ -138,9 +140,7 @@ class FaceMesh:
     def motion_energy(self, values: FloatArray) -> float:
         """See FeatureExtractor."""
         points = values.reshape(len(values), -1, 3)
-        ends = np.cumsum([len(group) for group in MOVING.values()])
-        parts = [slice(end - len(group), end) for end, group in zip(ends, MOVING.values(), strict=True)]
-        return largest_motion(np.linalg.norm(points - median_face(points), axis=2), parts)
+        return largest_motion(np.linalg.norm(points - median_face(points), axis=2), list(PARTS.values()))
 
 
 def align(landmarks: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ def select_parts(extractor: str, parts: Sequence[str], depth: bool = True) -> ND
     """Features of some parts of the face.
 
     Args:
-        extractor: name in `EXTRACTORS`.
+        extractor: "face-mesh", or the name of an extractor of landmarks, such as "sfe-l-landmarks".
         parts: names such as "lips", "jaw", "left brow"; empty for every point.
         depth: take the third coordinate too, where there is one.
     Returns:
@@ -24,11 +24,9 @@ def select_parts(extractor: str, parts: Sequence[str], depth: bool = True) -> ND
         SettingsError: features of this extractor are no points, or it knows no such part (those that it knows are
             named).
     """
-    groups: Mapping[str, Sequence[int]]
+    groups: Mapping[str, slice | Sequence[int]]
     if extractor == MESH:
-        starts = np.cumsum([0] + [len(group) for group in mesh.MOVING.values()])
-        groups = {name: range(starts[i], starts[i + 1]) for i, name in enumerate(mesh.MOVING)}
-        points, coordinates = len(mesh.POINTS), 3
+        groups, points, coordinates = mesh.PARTS, len(mesh.POINTS), 3
     elif extractor.endswith(OF_LANDMARKS):
         groups, points, coordinates = landmarks68.MOVING, 68, 2
     else:
@@ -37,7 +35,8 @@ def select_parts(extractor: str, parts: Sequence[str], depth: bool = True) -> ND
     for part in parts or ("",):
         if part and part not in groups:
             raise SettingsError(f"{extractor!r} knows no part {part!r}; choose among {', '.join(groups)}.")
-        taken[list(groups[part]) if part else slice(None)] = True
+        group = groups[part] if part else slice(None)
+        taken[group if isinstance(group, slice) else list(group)] = True
     if not depth:
         taken[:, 2:] = False
     return taken.ravel()
