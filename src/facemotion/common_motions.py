@@ -17,13 +17,13 @@ PACKAGED = SHIPPED_FOLDER / "common_motions.npz"
 """Made by tools/common_motions.py: features, so that they outlive a new encoder."""
 
 
-def packaged_motions(frontend_id: str, path: Path = PACKAGED) -> list[tuple[str, FeatureSequence]]:
+def packaged_motions(frontend_id: str) -> list[tuple[str, FeatureSequence]]:
     """Name and features of every packaged take: a plain smile, a blink, an open mouth and so on, by several people.
 
     Args:
         frontend_id: of the extractor in use; nothing is packaged for another one than the default.
     """
-    with np.load(path) as stored:
+    with np.load(PACKAGED) as stored:
         if str(stored["frontend_id"]) != frontend_id:
             return []
         takes = {name: stored[name].astype(np.float32) for name in stored.files if name != "frontend_id"}

@@ -33,7 +33,7 @@ def subject_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0)
         count: number of folds, at least 2.
         seed: of the order in which subjects are dealt out.
     Raises:
-        DataError: fewer subjects than folds.
+        DataError: fewer than two folds, or fewer subjects than folds.
     """
     owners = _owners(records)
 
@@ -51,8 +51,10 @@ def motion_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0) 
     on. Figures measured this way flatter a system whose users are new to it; `subject_folds` doesn't. Near misses and
     mimics of a motion go with it.
 
+    Args:
+        records, count, seed: as in `subject_folds`.
     Raises:
-        DataError: fewer motions than folds.
+        DataError: fewer than two folds, or fewer motions than folds.
     """
     owners = _owners(records)
 
@@ -63,7 +65,10 @@ def motion_folds(records: Sequence[ClipRecord], count: int = 10, seed: int = 0) 
     return _folds(records, motion, motion, count, seed, "motions")
 
 
-FOLD_POLICIES: dict[str, Callable[..., list[Fold]]] = {"subject": subject_folds, "paper": motion_folds}
+FOLD_POLICIES: dict[str, Callable[[Sequence[ClipRecord], int, int], list[Fold]]] = {
+    "subject": subject_folds,
+    "paper": motion_folds,
+}
 
 
 def _owners(records: Sequence[ClipRecord]) -> dict[str, tuple[str, str]]:

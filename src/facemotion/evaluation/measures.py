@@ -61,7 +61,7 @@ def curve(trials: ScoredTrials, weights: Array | None = None) -> Curve:
 
     Args:
         trials: with at least one genuine and one impostor trial.
-        weights: (N,) weight of each trial, for the bootstrap; 1 each if not given.
+        weights: (N,) weight of each trial; 1 each if not given.
     Raises:
         EvidenceError: no genuine or no impostor trial, or none of a weight above 0.
     """
@@ -91,7 +91,7 @@ def prevalence(accepted: Curve) -> float:
 def average_precision(accepted: Curve) -> float:
     """Mean of the precision over the genuine trials, without interpolation; trials of one score count together.
 
-    Scores .9 (genuine), .8 (impostor), .7 (genuine): precision 1 at the first, 2/3 at the second.
+    Scores 0.9 (genuine), 0.8 (impostor), 0.7 (genuine): precision 1 at the first, 2/3 at the second.
 
     >>> round(average_precision(Curve(np.array([0.9, 0.8, 0.7]), np.array([1.0, 1, 2]), np.array([0.0, 1, 1]))), 4)
     0.8333

@@ -10,15 +10,15 @@ from facemotion.types import FloatArray
 
 Array = NDArray[np.float64]
 
+PERPLEXITY = 15.0  # neighbours that count; fewer where there are few vectors
 
-def tsne(vectors: FloatArray, perplexity: float = 15.0, steps: int = 500, seed: int = 0) -> Array:
+
+def tsne(vectors: FloatArray, steps: int = 500) -> Array:
     """Places in the plane for unit vectors.
 
     Args:
         vectors: (N, E), N >= 4.
-        perplexity: number of neighbours that count; lowered to (N - 1) / 3 for few vectors.
         steps: of gradient descent.
-        seed: of the first places.
     Returns:
         (N, 2) float64; only nearness means something, distances between groups don't.
     Raises:
@@ -29,9 +29,9 @@ def tsne(vectors: FloatArray, perplexity: float = 15.0, steps: int = 500, seed: 
     if count < 4:
         raise EvidenceError(f"A map of embeddings needs four clips or more, got {count}.")
     distances = (2 - 2 * vectors.astype(np.float64) @ vectors.T).clip(0)
-    near = _neighbourhoods(distances, min(perplexity, (count - 1) / 3))
+    near = _neighbourhoods(distances, min(PERPLEXITY, (count - 1) / 3))
     near = ((near + near.T) / (2 * count)).clip(1e-12)
-    places = 1e-2 * np.random.default_rng(seed).standard_normal((count, 2))
+    places = 1e-2 * np.random.default_rng(0).standard_normal((count, 2))
     speed, gains = np.zeros_like(places), np.ones_like(places)
     rate = max(count / 12, 20.0)
     for step in range(steps):

@@ -127,8 +127,8 @@ class MobileFaceNet(FaceNet):
         self._end(blocks, channels, scaled(FEATURES), outputs)
 
 
-def multiply_adds(network: nn.Module, size: int = 112) -> int:
-    """Multiply-adds of one face through convolutions and linear layers, counted while it runs."""
+def multiply_adds(network: nn.Module) -> int:
+    """Multiply-adds of one face of 112 x 112 through convolutions and linear layers, counted while it runs."""
     total = 0
 
     def count(module: nn.Module, _: object, output: Tensor) -> None:
@@ -141,7 +141,7 @@ def multiply_adds(network: nn.Module, size: int = 112) -> int:
     hooks = [module.register_forward_hook(count) for module in network.modules()]
     network.eval()
     with torch.inference_mode():
-        network(torch.zeros(1, 3, size, size))
+        network(torch.zeros(1, 3, 112, 112))
     for hook in hooks:
         hook.remove()
     return total

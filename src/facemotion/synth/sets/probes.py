@@ -16,11 +16,8 @@ from facemotion.synth.sets.plan import truth_path
 from facemotion.synth.sets.truth import load_truth
 
 # The 68 points on the face mesh (own reading of both schemes): eyelids, inner lips, and a few rigid points.
-MESH_LIDS = (
-    (386, 374, 263, 362),
-    (159, 145, 33, 133),
-)  # upper, lower, outer and inner corner; subject's left eye first
-MARK_LIDS = (((43, 44), (46, 47), 45, 42), ((37, 38), (40, 41), 36, 39))
+MESH_LIDS = ((386, 374), (159, 145))  # upper and lower lid; subject's left eye first
+MARK_LIDS = (((43, 44), (46, 47)), ((37, 38), (40, 41)))
 MESH_LIPS = (13, 14)
 MARK_LIPS = (62, 66)
 MESH_OF_MARK = {30: 1, 36: 33, 39: 133, 42: 362, 45: 263, 48: 61, 54: 291, 51: 0, 57: 17, 8: 152, 27: 168}
@@ -53,7 +50,7 @@ class ProbeReport:
 def probe(
     manifest: Path, clips: int, models: Models, progress: Callable[[int, int], None] | None = None
 ) -> ProbeReport:
-    """Look at `clips` clips, evenly spread over a simulated data set.
+    """Look at clips that are evenly spread over a simulated data set.
 
     Args:
         manifest: file of the data set's manifest.
@@ -116,7 +113,7 @@ def _median(values: list[float]) -> float:
 def _mesh_curves(points: NDArray[np.float32]) -> tuple[float, float, float]:
     """Opening of the left eye, the right eye and the lips, in distances between the outer eye corners."""
     unit = float(np.linalg.norm(points[263] - points[33]))
-    lids = [float(np.linalg.norm(points[upper] - points[lower])) / unit for upper, lower, _, _ in MESH_LIDS]
+    lids = [float(np.linalg.norm(points[upper] - points[lower])) / unit for upper, lower in MESH_LIDS]
     return lids[0], lids[1], float(np.linalg.norm(points[MESH_LIPS[0]] - points[MESH_LIPS[1]])) / unit
 
 
@@ -124,6 +121,6 @@ def _mark_curves(marks: NDArray[np.float32]) -> tuple[float, float, float]:
     unit = float(np.linalg.norm(marks[45] - marks[36]))
     lids = [
         float(np.linalg.norm(marks[list(upper)].mean(0) - marks[list(lower)].mean(0))) / unit
-        for upper, lower, _, _ in MARK_LIDS
+        for upper, lower in MARK_LIDS
     ]
     return lids[0], lids[1], float(np.linalg.norm(marks[MARK_LIPS[0]] - marks[MARK_LIPS[1]])) / unit

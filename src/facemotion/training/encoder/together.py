@@ -45,7 +45,6 @@ class Training:
 def train_together(
     trainings: Sequence[Training],
     device: str = "auto",
-    most: int = 0,
     progress: Callable[[int, int], None] | None = None,
     fewer: Callable[[int], None] | None = None,
 ) -> list[SequenceEncoder]:
@@ -58,9 +57,8 @@ def train_together(
     Args:
         trainings: of one recipe.
         device: as in `train_encoder`.
-        most: trainings at a time; 0: all of them.
         progress: called after every step with the number of the training and its step.
-        fewer: called with the new number where memory is missing for as many at a time.
+        fewer: called with the new number of trainings at a time where memory is missing for as many.
     Returns:
         The trained networks, in order, as `train_encoder` gives them.
     Raises:
@@ -78,7 +76,7 @@ def train_together(
         states = [TrainingState(own.settings, own.data, own.run, place) for own in trainings]
         _share(states, lap())
         numbers = {id(state): number for number, state in enumerate(states)}
-        size, waiting = most or len(states), states
+        size, waiting = len(states), states
         while waiting := [state for state in waiting if not state.is_over]:
             group = waiting[:size]
             try:

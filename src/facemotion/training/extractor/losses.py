@@ -8,38 +8,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+WIDTH = 0.05  # crop sides: errors below it are in the curved part of a loss
+CURVATURE = 0.01  # crop sides, of the logarithmic part of the wing loss; smaller is steeper near 0
 
-def wing_loss(
-    found: Tensor,
-    wanted: Tensor,
-    known: Tensor,
-    tolerance: Tensor | None = None,
-    width: float = 0.05,
-    curvature: float = 0.01,
-) -> Tensor:
+
+def wing_loss(found: Tensor, wanted: Tensor, known: Tensor, tolerance: Tensor | None = None) -> Tensor:
     """Logarithmic for small errors, so that they keep their weight, and linear for large ones.
 
     Args:
         found, wanted: (B, 68, 2) crop sides. known: (B, 68) 1 where a point counts, else 0.
         tolerance: (B, 68) crop sides; the part of an error within it costs nothing, since weak labels are inexact.
             None: 0 everywhere.
-        width: errors below it are in the logarithmic part. curvature: of that part; smaller is steeper near 0.
     Returns:
-        Scalar: mean over known coordinates, in units of `width`; a differentiable 0 where none is known.
+        Scalar: mean over known coordinates, in units of WIDTH; a differentiable 0 where none is known.
     Reference: Feng et al., Wing Loss for Robust Facial Landmark Localisation, CVPR 2018, equation 5.
     """
     error = _beyond((found - wanted).abs(), tolerance)
-    offset = width - width * math.log(1 + width / curvature)
-    loss = torch.where(error < width, width * torch.log1p(error / curvature), error - offset)
-    return _mean_known(loss / width, known)
+    offset = WIDTH - WIDTH * math.log(1 + WIDTH / CURVATURE)
+    loss = torch.where(error < WIDTH, WIDTH * torch.log1p(error / CURVATURE), error - offset)
+    return _mean_known(loss / WIDTH, known)
 
 
-def smooth_l1_loss(
-    found: Tensor, wanted: Tensor, known: Tensor, tolerance: Tensor | None = None, width: float = 0.05
-) -> Tensor:
-    """Quadratic below `width`, linear above; arguments and result as in wing_loss. Girshick, Fast R-CNN, 2015."""
+def smooth_l1_loss(found: Tensor, wanted: Tensor, known: Tensor, tolerance: Tensor | None = None) -> Tensor:
+    """Quadratic below WIDTH, linear above; arguments and result as in wing_loss. Girshick, Fast R-CNN, 2015."""
     error = _beyond((found - wanted).abs(), tolerance)
-    return _mean_known(F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=width) / width, known)
+    return _mean_known(F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=WIDTH) / WIDTH, known)
 
 
 def emotion_loss(logits: Tensor, shares: Tensor) -> Tensor:

@@ -12,15 +12,18 @@ from facemotion.media.warp import crop_matrix
 from facemotion.nets.sfe import SpatialExtractor
 from facemotion.training.extractor.photometric import SIDE, to_crop
 
+RIDGE = 1e-3  # penalty on the weights, relative to the mean variance of a feature
+
 
 @torch.no_grad()
-def fit_readout(net: SpatialExtractor, stills: Stills, most: int = 1500, ridge: float = 1e-3) -> tuple[Tensor, Tensor]:
+def fit_readout(net: SpatialExtractor, stills: Stills, most: int = 1500) -> tuple[Tensor, Tensor]:
     """Landmarks as a linear function of features, by ridge regression. With it a network without landmarks (SFE-E) can
     tell how far a face moved in a clip.
 
     Args:
-        net: in evaluation mode. stills: with landmarks. most: stills used, evenly spread.
-        ridge: penalty on the weights, relative to the mean variance of a feature.
+        net: in evaluation mode.
+        stills: with landmarks.
+        most: stills used, evenly spread.
     Returns:
         Weight (136, D) and bias (136,): landmarks in crop sides.
     """
@@ -34,6 +37,6 @@ def fit_readout(net: SpatialExtractor, stills: Stills, most: int = 1500, ridge: 
     centre, middle = x.mean(dim=0), y.mean(dim=0)
     x, y = x - centre, y - middle
     gram = x.T @ x
-    gram += ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
     weight = torch.linalg.solve(gram, x.T @ y).T
     return weight.float(), (middle - weight @ centre).float()

@@ -16,6 +16,7 @@ from facemotion.nets.sfe import SpatialExtractor
 from facemotion.training.extractor.photometric import SIDE, to_crop
 
 JAW = 17  # the first points of the 68 are the jaw line; the inner 51 are what expressions move
+BATCH = 32  # stills that the network sees at once
 CORNERS = (36, 45)  # outer eye corners, subject's right first
 
 
@@ -41,7 +42,7 @@ class Validation:
 
 
 @torch.no_grad()
-def validate(net: SpatialExtractor, stills: Stills, most: int, batch: int = 32) -> Validation:
+def validate(net: SpatialExtractor, stills: Stills, most: int) -> Validation:
     """Figures over at most `most` stills, evenly spread, cropped as at run time; points of weak labels
     count like all others."""
     device = next(net.parameters()).device
@@ -49,8 +50,8 @@ def validate(net: SpatialExtractor, stills: Stills, most: int, batch: int = 32) 
     net.eval()
     chosen = np.unique(np.linspace(0, len(stills) - 1, min(most, len(stills))).astype(int))
     points, logits = [], []
-    for start in range(0, len(chosen), batch):
-        faces = np.stack([crop_face(stills.image(i), stills.boxes[i], SIDE) for i in chosen[start : start + batch]])
+    for start in range(0, len(chosen), BATCH):
+        faces = np.stack([crop_face(stills.image(i), stills.boxes[i], SIDE) for i in chosen[start : start + BATCH]])
         tensor = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255
         _, found, emotions = net(tensor.to(device))
         points.append(found.cpu().numpy())
