@@ -360,7 +360,9 @@ def find_duplicates(store: TemplateStore, face: Template, points: OperatingPoint
     """Names of others whose enrolled face passes for this one, likest first.
 
     Args:
-        operating_points: the threshold above which two names have one face, by number of takes.
+        store: where they are enrolled.
+        face: template of the new face.
+        points: the threshold above which two names have one face, by number of takes.
     """
     mean = face.vectors.mean(axis=0)
     size = float(np.linalg.norm(mean))

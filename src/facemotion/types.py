@@ -1,4 +1,4 @@
-"""The nouns of facemotion: frozen dataclasses that check themselves when made.
+"""The nouns of facemotion: frozen dataclasses that check themselves when made, and raise ValueError (Clip: UsageError).
 
 Pixels: x to the right, y down, in pixels of the frame, the centre of the top-left pixel at (0.5, 0.5).
 Colour: RGB, uint8. Frames are never mirrored: the subject's left is on the right of the frame.

@@ -142,9 +142,10 @@ class Stills:
         """
         if split not in SPLITS:
             raise DataError(f"The split must be one of {', '.join(SPLITS)}, got {split!r}.")
-        self.persons = {person.name: person for person in read_people(folder) if person.split == split}
+        people = read_people(folder)
+        self.persons = {person.name: person for person in people if person.split == split}
         names = sorted(path.stem for path in folder.glob("*.npz"))
-        everyone = {person.name for person in read_people(folder)}
+        everyone = {person.name for person in people}
         self._images: list[NDArray[np.uint8]] = []
         self._places: list[tuple[int, int]] = []
         kept: list[dict[str, NDArray[np.generic]]] = []

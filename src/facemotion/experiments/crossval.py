@@ -228,6 +228,7 @@ def summarise(
         Nested dicts of plain values, and the pooled trials.
     Raises:
         EvidenceError: a fold without genuine or impostor trials.
+        DataError: a single fold.
     """
     figures = [dataclasses.asdict(own) for own in fold_figures(parts)]
     pooled = join_trials(parts)

@@ -10,7 +10,7 @@ def drop(x: Tensor, rate: float) -> Tensor:
     """Zero a share of the entries at random and scale the others up, so that the mean stays.
 
     Args:
-        x: (...) float. rate: 0 to .99, the share; on a CPU rounded to a 256th, and `x` scaled to fit.
+        x: (...) float. rate: 0 to 0.99, the share; on a CPU rounded to a 256th, and `x` scaled to fit.
     Returns:
         As x, from torch's global generator.
     """

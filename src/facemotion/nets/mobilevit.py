@@ -51,7 +51,7 @@ class PatchAttention(nn.Module):
 
 
 class MobileViT(FaceNet):
-    """The network of the reference, changed as told above.
+    """The network of the reference, with the three changes that the module lists.
 
     Args:
         outputs: length of the output, 136 for the 68 landmarks, 7 for emotions.

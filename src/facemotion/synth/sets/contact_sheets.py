@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facemotion.errors import SettingsError, WriteError
+from facemotion.errors import MotionProgramError, SettingsError, WriteError
 from facemotion.synth.filming.camera import Frame
 from facemotion.synth.filming.scene import SceneSettings, Session, Shot, make_session
 from facemotion.synth.people.cast import PersonBuilder, Recruit, cast
 from facemotion.synth.people.head import HeadModel
 from facemotion.synth.people.person import Person
 from facemotion.synth.performance.habits import make_habits
+from facemotion.synth.performance.lips import lexicon, spell
 from facemotion.synth.performance.motion import Program, parse_program
 from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.plan import DatasetSettings, Performer, PlannedClip
@@ -95,9 +96,6 @@ def as_motion(text: str) -> Program | str:
     Raises:
         MotionProgramError: the text is neither; the message is the program's, or the dictionary's for plain words.
     """
-    from facemotion.errors import MotionProgramError
-    from facemotion.synth.performance.lips import lexicon, spell
-
     words = text.lower().split()
     if words and all(word in lexicon() for word in words):
         return text

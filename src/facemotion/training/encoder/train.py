@@ -57,8 +57,9 @@ def train_encoder(
         The trained network, on the CPU, in evaluation mode; where people are watched, the one that they fared best
         with.
     Raises:
-        TrainingError: the loss is no longer a number, the watched people can't be measured, the run folder doesn't
-            fit, or there is no such device.
+        TrainingError: the loss is no longer a number, the watched people can't be measured, the run folder or the run
+            to begin with doesn't fit, or there is no such device.
+        ModelMismatchError: either of these was trained on features of another front end.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -120,7 +121,7 @@ class TrainingState:
     Args:
         settings, data, run: as in `train_encoder`. device: that the networks are on.
     Raises:
-        TrainingError: as in `train_encoder`.
+        TrainingError, ModelMismatchError: as in `train_encoder`.
     """
 
     def __init__(

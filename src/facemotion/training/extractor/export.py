@@ -30,6 +30,8 @@ def export_sfe(net: SpatialExtractor, path: Path, readout: tuple[Tensor, Tensor]
     Batch norms are folded into the convolutions and the weights kept in half precision, cast where they are used.
 
     Args:
+        net: trained; it stays as it is.
+        path: of the file.
         readout: weight and bias of a network without landmarks, see `training.extractor.readout`.
     Returns:
         The largest difference that half precision makes to the landmarks, in crop sides, or to the features of a

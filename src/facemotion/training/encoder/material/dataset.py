@@ -18,8 +18,8 @@ from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.signals import RATE, Times, active_span, frames_to_encode, resample
 from facemotion.training.encoder.material.augment import Span, augment
 from facemotion.training.encoder.material.rest import (
+    MANY_CLIPS,
     MARGIN,
-    MOST_CLIPS,
     StillFaces,
     add_rest,
     ends_at_rest,
@@ -98,7 +98,7 @@ class TrainingSet:
         if self.resting:
             return StillFaces.fit([rest for recording in self.resting for rest in ends_at_rest(recording)])
         rests = []
-        for position in range(0, len(self.sequences), max(1, len(self.sequences) // MOST_CLIPS)):
+        for position in range(0, len(self.sequences), max(1, len(self.sequences) // MANY_CLIPS)):
             (onset, offset), values = self.span(position), self.sequences[position].values
             rests += [values[: max(onset - MARGIN, 0)], values[offset + MARGIN + 1 :]]
         return StillFaces.fit(rests)

@@ -16,7 +16,7 @@ from facemotion.types import FeatureSequence, FloatArray
 
 DIRECTIONS = 12  # in which a still face seems to move most; what is left is noise of single points
 MARGIN = 2  # frames next to the motion of a clip that aren't called still
-MOST_CLIPS = 600  # of which still faces are taken
+MANY_CLIPS = 600  # still faces are taken of at least so many where there are as many, and of fewer than twice as many
 STILL_SECONDS = (0.1, 0.8)  # after which a tremor of the mesh, and a drift of the head, have changed
 HELD = 0.2  # share of rests that are the first or last frame held, as a frozen camera or a padded recording gives them
 BREATHS = 0.3  # share of rests in which the face moves a little and comes back
