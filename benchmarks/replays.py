@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from replay_changes import CHANGES
 from replay_clips import FIT_TAKES, ReplayClips, Seen, Take
+from replay_crowd import replays_in_a_crowd
 from replay_lips import lips_figures
 from replay_sentences import pieces_table, sentence_replays
 from sections import write_section
@@ -219,6 +220,13 @@ def tables(results: dict[str, Any]) -> str:
             f"({row['not recognised'] / row['replays']:.1%}) | {row['let in']} ({row['let in'] / row['replays']:.1%}) |"
         )
     lines += [*pieces_table(results["sentences"])]
+    crowd = results["crowd"]
+    lines += [
+        "",
+        f"Few recordings are looked at frame by frame, those that come closest. Of {crowd['replays']} replays that are "
+        f"recognised where only their original is remembered, {crowd['lost']} are lost among {crowd['remembered']} "
+        "takes of the speaker.",
+    ]
     lines += [
         "",
         "| genuine | pairs of takes | median, 99%, largest likeness | largest by pieces, largest share found | "
@@ -276,6 +284,7 @@ def main() -> int:
         "threshold": threshold,
         "replays": found,
         "sentences": sentence_replays(clips, rule),
+        "crowd": replays_in_a_crowd(clips, rule, REPLAYED),
         "genuine": {
             name: {
                 "pairs": len(all_of.pairs),

@@ -214,6 +214,18 @@ def test_a_large_simple_motion_is_not_all_that_counts():
     assert likenesses(again, takes[:1])[0] > ReplaySettings().likeness
 
 
+def test_pieces_of_a_replay_are_found_among_many_other_recordings():
+    """Only the closest recordings are looked at frame by frame; pieces that begin anywhere show which these are."""
+    random = np.random.default_rng(5)
+    ones = [(9 * random.normal(size=(90, 3))).cumsum(axis=0).astype(np.float32) for _ in range(60)]
+    held = np.repeat(ones[41][37:38], 12, axis=0)
+    paused = filtered(np.concatenate([ones[41][4:37], held, ones[41][37:80]]))
+    found = compare((paused, paused), [filtered(one) for one in ones])
+    assert found.pieces.argmax() == 41
+    assert found.pieces[41] == pytest.approx(compare((paused, paused), [filtered(ones[41])]).pieces[0], abs=1e-5)
+    assert found.share > 0.8
+
+
 def test_agreement_is_the_best_of_each_piece_wherever_it_lies():
     """Held to a plain loop; a recording of another length comes before and after."""
     random = np.random.default_rng(4)

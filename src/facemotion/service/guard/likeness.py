@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from facemotion.features.mesh import POINTS
@@ -34,7 +35,7 @@ LEAST_OVERLAP = 0.75
 """Recordings are compared where they share this many frames at RATE, and this share of the shorter one."""
 REACH = 0.05
 """Share by which a replay may be faster or slower than its original."""
-COARSEST = 0.75
+COARSEST = 1.5
 """Frames by which a pace between two tried ones may miss the end of a recording, counted from its middle."""
 RIDGE = 10.0
 """Variance below which a direction counts less, in that of coding: see whitening."""
@@ -51,9 +52,13 @@ PIECE_FOUND = 0.95
 no piece reached it (docs/results/security.md)."""
 SPAN = 2
 """Frames before and after one, between which its movement is measured."""
-MOST_PRODUCTS = 250_000
-"""Multiply-adds of one product of matrices: for a few more, NumPy's library starts threads, which get in the way."""
-BLOCK = 10
+CLOSEST = 10
+"""Recordings that come closest by pieces that begin at every STRIDE-th frame, in which pieces of all frames are looked
+for. Few pieces of a replay fit badly, so it comes among them."""
+STRIDE = SHORT_PIECE // 2
+PRODUCT_ROWS = 16
+"""Rows of one product of matrices: for a few more, NumPy's library starts threads, which get in the way."""
+BLOCK = 20
 """Recordings whose pieces are compared at once: what they take fits a processor's cache."""
 
 
@@ -211,8 +216,12 @@ def compare(
     others = [*others, *[turned[0]] * (filled - asked)]
 
     def fits(course: FloatArray) -> tuple[NDArray[np.float64], FloatArray, NDArray[np.bool_], FloatArray]:
-        short, long = agreements(course, others, SHORT_PIECE, LONG_PIECE)
-        moved = movement(course)
+        moved, lengths = movement(course), (SHORT_PIECE, LONG_PIECE)
+        short, long = agreements(course, others, *lengths, stride=STRIDE)
+        # What only fills up comes last.
+        ranks = [np.argsort(-values[:asked], kind="stable") for values in (short @ moved, long.max(axis=1))]
+        closest = np.unique([[*rank, *range(asked, len(others))][:CLOSEST] for rank in ranks])
+        short[closest], long[closest] = agreements(course, [others[number] for number in closest], *lengths)
         there = long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND
         return likenesses(course, others)[:asked], short[:asked] @ moved, there, moved
 
@@ -233,7 +242,7 @@ def movement(course: FloatArray) -> FloatArray:
     return np.asarray(energy / max(float(energy.sum()), NOTHING_MOVES), np.float32)
 
 
-def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int) -> list[FloatArray]:
+def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int, stride: int = 1) -> list[FloatArray]:
     """How well a course agrees with others piece by piece, wherever in them each piece fits best.
 
     The agreement of two pieces about their means is twice their covariance by the sum of their variances. It is their
@@ -241,7 +250,8 @@ def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int) 
 
     Args:
         course, others: (L, K) float32 at RATE.
-        lengths: frames of a piece; all lengths share what takes the most time.
+        lengths: frames of a piece.
+        stride: frames from one piece of the course to the next; in the others a piece may begin at each frame.
     Returns:
         For each length (N, L) float32, with each of the others, for each frame of the course the largest agreement of a
         piece that holds it, 0..1; 0 where a recording is shorter than a piece.
@@ -252,65 +262,61 @@ def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int) 
         return found
     mixed = whitening(course)
     own = course @ mixed
-    # One recording after the other. Pieces may begin at each frame: those of the last one end in frames of nothing.
-    nothing = np.zeros((max(lengths) - 1, course.shape[1]), np.float32)
-    theirs = _product(np.concatenate([*[others[number] for number in fitting], nothing]), mixed.T)
-    sizes = np.array([len(others[number]) for number in fitting])
-    ends = np.cumsum(sizes)
-    pieces = [(_pieces(own, length), _pieces(theirs, length)) for length in lengths]
-    for length, (_, (_, energy)) in zip(lengths, pieces, strict=True):
+    # One recording after the other, and nothing at the end: in them a piece may begin at each frame.
+    ends = np.cumsum([len(others[number]) for number in fitting])
+    rows = -(-int(ends[-1]) // PRODUCT_ROWS) * PRODUCT_ROWS
+    theirs = np.zeros((rows + max(lengths) * PRODUCT_ROWS, course.shape[1]), np.float32)
+    np.concatenate([others[number] for number in fitting], out=theirs[: ends[-1]])
+    mixed_theirs = (theirs.reshape(-1, PRODUCT_ROWS, course.shape[1]) @ mixed).reshape(theirs.shape)
+    for length, agreed in zip(lengths, found, strict=True):
+        if len(course) < length:
+            continue
+        begins = np.unique(np.append(np.arange(0, len(course) - length, stride), len(course) - length))
+        windows = sliding_window_view(own, length, axis=0)[begins].transpose(0, 2, 1)
+        about = ((windows - windows.mean(axis=1, keepdims=True)) @ mixed.T).reshape(len(begins), -1)
+        energy, other_energy = _energies(own, length)[begins], _energies(mixed_theirs, length)
         across = (ends[:, None] - np.arange(1, length)).ravel()  # begin in one recording and end in the next
-        energy[across[across >= 0]] = np.inf
-    for start in range(0, len(fitting), BLOCK):
-        block = slice(start, start + BLOCK)
-        first, last = int(ends[start] - sizes[start]), int(ends[block][-1])
-        doubled = _doubled(_product(theirs[first : last + len(nothing)], own).T, max(lengths))
-        for agreed, length, ((sums, energy), (other_sums, other_energy)) in zip(found, lengths, pieces, strict=True):
-            if len(course) < length:
-                continue
-            table = _along(doubled, length, (len(sums), last - first))
-            table -= _product(other_sums[first:last] / np.float32(length), sums).T
-            table /= other_energy[first:last] + energy[:, None]
-            best = 2 * np.maximum.reduceat(table, ends[block] - sizes[block] - first, axis=1).T
-            for place in range(length):
-                part = agreed[fitting[block], place : place + len(sums)]
-                agreed[fitting[block], place : place + len(sums)] = np.maximum(part, best)
+        other_energy[across[across >= 0]] = np.inf
+        best = _best_fits(about, theirs[: rows + length - 1], ends, (energy, other_energy[:rows]))
+        parts = np.zeros((len(fitting), len(course)), np.float32)
+        for place, fits in zip(begins, best.T, strict=True):
+            np.maximum(part := parts[:, place : place + length], fits[:, None], out=part)
+        agreed[fitting] = parts
     return found
 
 
-def _product(one: FloatArray, other: FloatArray) -> FloatArray:
-    """one @ other.T of (M, K) and (N, K), rows by rows."""
-    rows = max(1, MOST_PRODUCTS // max(1, other.size))
-    product = np.empty((len(one), len(other)), np.float32, "F")
-    for first in range(0, len(one), rows):
-        product[first : first + rows] = one[first : first + rows] @ other.T
-    return product
+def _best_fits(
+    pieces: FloatArray, theirs: FloatArray, ends: NDArray[np.intp], energies: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """The largest agreement of each piece with each recording.
+
+    Args:
+        pieces: (S, P * K) about their means.
+        theirs: (M + P - 1, K) frames of the recordings, M a multiple of PRODUCT_ROWS.
+        ends: (N,) where each recording ends.
+        energies: (S,) of the pieces, (M,) of those that begin at each frame.
+    Returns:
+        (N, S), 0..1.
+    """
+    count = theirs.shape[1]
+    windows = sliding_window_view(theirs.ravel(), pieces.shape[1])[::count]
+    best = np.zeros((len(ends), len(pieces)), np.float32)
+    for start in range(0, len(ends), BLOCK):
+        first = int(ends[start - 1]) // PRODUCT_ROWS * PRODUCT_ROWS if start else 0
+        last = -(-int(ends[start : start + BLOCK][-1]) // PRODUCT_ROWS) * PRODUCT_ROWS
+        copied = np.ascontiguousarray(windows[first:last]).reshape(-1, PRODUCT_ROWS, pieces.shape[1])
+        table = (copied @ pieces.T).reshape(last - first, len(pieces))
+        table /= energies[1][first:last, None] + energies[0]
+        bounds = np.concatenate([ends[start - 1 : start] if start else [0], ends[start : start + BLOCK]]) - first
+        best[start : start + BLOCK] = np.maximum.reduceat(table[: bounds[-1]], bounds[:-1], axis=0)
+    return 2 * best.clip(0)
 
 
-def _pieces(course: FloatArray, length: int) -> tuple[FloatArray, FloatArray]:
-    """Of all pieces of a course (L, K): the sums (S, K) of their frames, and their energies (S,) about their means."""
+def _energies(course: FloatArray, length: int) -> FloatArray:
+    """(S,) of all pieces of a course (L, K), about their means, never nothing."""
     sums, squares = (running[0, length:] - running[0, :-length] for running in _running(course[None]))
     energy = squares - np.square(sums).sum(axis=1) / length
-    return np.asarray(sums, np.float32), np.asarray(energy.clip(LEAST_MOVED * squares + NOTHING_MOVES), np.float32)
-
-
-def _doubled(products: FloatArray, longest: int) -> list[FloatArray]:
-    """Sums of 1, 2, 4, ... products down their diagonals, from a table (L, M) of products, up to `longest` of them."""
-    tables, width = [products], 1
-    while 2 * width <= longest:
-        tables.append(tables[-1][:-width, :-width] + tables[-1][width:, width:])
-        width *= 2
-    return tables
-
-
-def _along(doubled: Sequence[FloatArray], length: int, shape: tuple[int, int]) -> FloatArray:
-    """Sums of so many products down their diagonals, the first (S, M) of them: those of powers of two, put together."""
-    begin, parts = 0, []
-    for power, table in enumerate(doubled):
-        if length >> power & 1:
-            parts.append(table[begin : begin + shape[0], begin : begin + shape[1]])
-            begin += 1 << power
-    return sum(parts[2:], parts[0] + parts[1]) if len(parts) > 1 else parts[0].copy()
+    return np.asarray(energy.clip(LEAST_MOVED * squares + NOTHING_MOVES), np.float32)
 
 
 def _paces(length: int) -> NDArray[np.float64]:
@@ -342,24 +348,19 @@ class _Stored:
         least = np.maximum(LEAST_FRAMES, np.ceil(LEAST_OVERLAP * np.minimum(len(probe), self._lengths))).astype(np.intp)
         offsets = np.arange(least.min() - len(probe), (self._lengths - least).max() + 1)
         products = np.fft.irfft(spectra, self._size, axis=1)[:, offsets % self._size]
-        # Frames first to last of the probe lie on first + offset to last + offset of a stored course.
-        first = np.maximum(0, -offsets)[None] + np.zeros_like(self._lengths)[:, None]
-        last = np.minimum(len(probe), self._lengths[:, None] - offsets[None])
+        # Frames first to last of the probe lie on begin to end of a stored course. Beyond its end running sums stay.
+        first, begin = np.maximum(0, -offsets), np.maximum(0, offsets)
+        last = np.minimum(len(probe), self._lengths[:, None] - offsets)
+        end = np.minimum(len(probe) + offsets, self._sums.shape[1] - 1)
         enough = last - first >= least[:, None]
-        first, last = np.where(enough, first, 0), np.where(enough, last, 1)
-        there = np.where(enough, offsets[None], 0)
-        count, rows = last - first, np.arange(len(self._lengths))[:, None]
-        sums, squares = _running(probe[None])
-        mine = _between(sums[0], first, last)
-        begin = rows * self._sums.shape[1] + there + first
-        end = begin + count
-        flat, flat_squares = self._sums.reshape(-1, mine.shape[2]), self._squares.ravel()
-        other = _between(flat, begin, end)
-        energy = squares[0][last] - squares[0][first] - _dot(mine, mine) / count
-        energy *= flat_squares[end] - flat_squares[begin] - _dot(other, other) / count
-        shared = products - _dot(mine, other) / count
+        count = np.where(enough, last - first, 1).astype(np.float32)
+        sums, squares = (running[0] for running in _running(probe[None]))
+        mine = np.take(sums, last := last.clip(0), axis=0) - sums[first]
+        other = self._sums[:, end] - self._sums[:, begin]
+        energy = squares[last] - squares[first] - _dot(mine, mine) / count
+        energy *= self._squares[:, end] - self._squares[:, begin] - _dot(other, other) / count
         moves = enough & (energy > NOTHING_MOVES)
-        return np.where(moves, shared / np.sqrt(np.where(moves, energy, 1.0)), -1.0)
+        return np.where(moves, (products - _dot(mine, other) / count) / np.sqrt(np.where(moves, energy, 1.0)), -1.0)
 
 
 def _quick_size(least: int) -> int:
@@ -370,22 +371,16 @@ def _quick_size(least: int) -> int:
     return size
 
 
-def _between(sums: NDArray[np.float64], first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(N, S, K) of frames first to last - 1, both (N, S), from running sums (R, K)."""
-    found = np.take(sums, last, axis=0)
-    return np.asarray(np.subtract(found, np.take(sums, first, axis=0), out=found), np.float64)
-
-
-def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def _dot(one: FloatArray, other: FloatArray) -> FloatArray:
     """(N, S) products of vectors (N, S, K), without an array of all parts."""
-    return np.asarray(np.einsum("nsk,nsk->ns", one, other), np.float64)
+    return np.asarray(np.einsum("nsk,nsk->ns", one, other), np.float32)
 
 
-def _running(courses: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums (N, L + 1, K) and sums of squares (N, L + 1) of the frames before each."""
+def _running(courses: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
+    """Sums (N, L + 1, K) float32 and sums of squares (N, L + 1) float64 of the frames before each."""
     wide = courses.astype(np.float64)
-    nothing = np.zeros((len(wide), 1, wide.shape[2]))
-    squares = np.cumsum(np.square(wide).sum(axis=2), axis=1)
-    return np.concatenate([nothing, np.cumsum(wide, axis=1)], axis=1), np.concatenate(
-        [nothing[:, :, 0], squares], axis=1
-    )
+    sums = np.zeros((len(wide), wide.shape[1] + 1, wide.shape[2]), np.float32)
+    squares = np.zeros(sums.shape[:2])
+    sums[:, 1:] = np.cumsum(wide, axis=1)
+    squares[:, 1:] = np.cumsum(np.square(wide).sum(axis=2), axis=1)
+    return sums, squares
