@@ -7,7 +7,7 @@ import pytest
 
 from facemotion.data.manifest import read_manifest
 from facemotion.data.series.expressions import NAMES, POINTS, read_expressions
-from facemotion.data.series.importing import import_series
+from facemotion.data.series.importing import import_series, read_series
 from facemotion.errors import SeriesFormatError
 
 RATE = 30.0
@@ -72,6 +72,14 @@ def test_frames_that_come_late_or_twice_keep_their_order_and_one_rate(tmp_path):
 
 def test_a_take_with_a_hole_is_left_out(tmp_path):
     assert len(read_expressions(record(tmp_path / "gfe", hole=100))) == 2
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+def test_a_recording_of_fewer_than_two_frames_holds_no_take(tmp_path, frames):
+    (tmp_path / "a_smile_datapoints.txt").write_text("heading\n" + ("0 " + "1 " * 300 + "\n") * frames)
+    (tmp_path / "a_smile_targets.txt").write_text("1\n" * frames)
+    with pytest.raises(SeriesFormatError, match="no series to import|each frame needs a time"):
+        read_series("expressions", tmp_path)
 
 
 def test_both_people_are_imported(tmp_path):

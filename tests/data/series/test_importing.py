@@ -94,8 +94,11 @@ def test_the_same_import_writes_the_same_bytes(tmp_path):
         ({"first": np.array([0, 30, 64, 96])}, SeriesFormatError, "clip0 aren't those of its clip"),
         ({"words": np.array([("bin", "blue", "", "", "", "", "", "")] * 4)}, SeriesFormatError, "fewer words"),
         ({"clip": np.array(["one"])}, SeriesFormatError, "aren't of one length"),
+        ({"frames": np.array(24)}, SeriesFormatError, "aren't of one length"),
+        ({"first": np.array([0, np.nan, 64, 96])}, SeriesFormatError, "first must be whole numbers, got float64"),
+        ({"words": np.zeros((4, 8))}, SeriesFormatError, "words must be texts, got float64"),
     ],
-    ids=["unit", "points", "frames", "words", "lengths"],
+    ids=["unit", "points", "frames", "words", "lengths", "one number", "no numbers", "no words"],
 )
 def test_a_damaged_speaker_is_named_before_anything_is_written(tmp_path, changes, error, told):
     write_speaker(tmp_path / "in", "s1", **changes)
@@ -219,6 +222,18 @@ def test_frames_of_zeros_are_frames_without_a_face(tmp_path):
     [take] = read_series("mediapipe", tmp_path)
     assert np.isnan(take.values[7]).all()
     assert np.isfinite(take.features().values).all()
+
+
+@pytest.mark.parametrize("name", ["landmarks", "seconds", "size"])
+def test_a_mesh_of_texts_is_named(tmp_path, name):
+    np.savez(
+        tmp_path / "a.npz",
+        **{"landmarks": face_mesh(), "seconds": np.arange(20) / 30, "size": np.array([640, 480])}
+        | {name: np.array("x")},
+    )
+    write_list(tmp_path, ("a.npz", "anna", "wink", 0))
+    with pytest.raises(SeriesFormatError, match=f"{name} must be numbers"):
+        read_series("mediapipe", tmp_path)
 
 
 def test_a_mesh_in_pixels_is_named(tmp_path):

@@ -10,6 +10,7 @@ Recognition with Machine Learning, FLAIRS 2014.
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,10 @@ def read_expressions(folder: Path) -> list[PointSeries]:
 def _takes(path: Path, subject: str, expression: str) -> list[PointSeries]:
     targets = path.with_name(path.name.replace("_datapoints", "_targets"))
     try:
-        rows = np.loadtxt(path, skiprows=1, ndmin=2)
-        shown = np.loadtxt(targets, ndmin=1) > 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, which is named below
+            rows = np.loadtxt(path, skiprows=1, ndmin=2)
+            shown = np.loadtxt(targets, ndmin=1) > 0
     except (OSError, ValueError) as error:
         raise SeriesFormatError(f"{path} and {targets.name} can't be read: {error}.") from error
     if rows.shape[1] != 1 + 3 * POINTS or len(rows) != len(shown):
@@ -63,6 +66,8 @@ def _takes(path: Path, subject: str, expression: str) -> list[PointSeries]:
     latest = np.maximum.accumulate(rows[:, 0])
     news = np.concatenate([[True], rows[1:, 0] > latest[:-1]])
     rows, shown = rows[news], shown[news]
+    if len(rows) < 2:
+        return []
     times = rows[:, 0] * (1e-3 if np.median(np.diff(rows[:, 0])) > MILLISECONDS else 1.0)
     values = _upright(rows[:, 1:].reshape(-1, POINTS, 3)[:, :, :2])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], shown.astype(int), [0]])))

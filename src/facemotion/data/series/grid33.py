@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.data.series.base import LEAST_FRAMES, PointSeries
-from facemotion.data.series.reading import read_arrays
+from facemotion.data.series.reading import TEXT, WHOLE, check_kinds, read_arrays
 from facemotion.errors import SeriesFormatError, SeriesUnitError
 from facemotion.types import ClipKind, FloatArray
 
@@ -52,14 +52,17 @@ def _read(folder: Path, part: slice) -> list[PointSeries]:
 
 def _speaker(path: Path, part: slice) -> Iterator[PointSeries]:
     arrays = read_arrays(path, "points", "clip", "first", "words", "frames")
-    points, first = arrays["points"], arrays["first"].astype(np.int64)
+    points, words = arrays["points"], arrays["words"]
     if points.dtype != np.int16:
         raise SeriesUnitError(f"{path}: points are {points.dtype}, not int16 in 1/{UNITS_A_PIXEL} pixel.")
     if points.ndim != 3 or points.shape[1:] != (len(NAMES), 2):
         raise SeriesFormatError(f"{path}: points are {points.shape}, not (F, {len(NAMES)}, 2).")
-    count = len(first)
-    if {len(arrays[name]) for name in ("clip", "words", "frames")} != {count} or not count:
+    check_kinds(path, arrays, ("first", "frames"), WHOLE)
+    check_kinds(path, arrays, ("clip", "words"), TEXT)
+    wanted = {"clip": words.shape[:1], "first": words.shape[:1], "frames": words.shape}
+    if words.ndim != 2 or not len(words) or any(arrays[name].shape != shape for name, shape in wanted.items()):
         raise SeriesFormatError(f"{path}: clip, first, words and frames aren't of one length, or empty.")
+    first = arrays["first"].astype(np.int64)
     lengths = np.diff(first, append=len(points))
     wrong = np.flatnonzero(lengths != arrays["frames"].sum(axis=1))
     if first[0] != 0 or len(wrong):
@@ -69,8 +72,8 @@ def _speaker(path: Path, part: slice) -> Iterator[PointSeries]:
         )
     scaled: FloatArray = np.asarray(points / UNITS_A_PIXEL, np.float32)
     taken: Counter[str] = Counter()
-    for clip, start, words, frames in zip(arrays["clip"], first, arrays["words"], arrays["frames"], strict=True):
-        said, begin, end = _part(words.tolist(), frames, part)
+    for clip, start, row, frames in zip(arrays["clip"], first, words, arrays["frames"], strict=True):
+        said, begin, end = _part(row.tolist(), frames, part)
         if not said:
             raise SeriesFormatError(f"{path}: {clip} has fewer words than a sentence of GRID.")
         if end - begin < LEAST_FRAMES:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.data.series.base import PointSeries
-from facemotion.data.series.reading import numbers, read_arrays, read_columns
+from facemotion.data.series.reading import check_kinds, numbers, read_arrays, read_columns
 from facemotion.errors import SeriesFormatError, SeriesUnitError
 from facemotion.types import ClipKind, ClipRecord, FloatArray
 
@@ -46,6 +46,7 @@ def read_described(path: Path) -> PointSeries:
         SeriesError: see PointSeries.
     """
     arrays = read_arrays(path, *ARRAYS)
+    check_kinds(path, arrays, ("values", "times"))
     texts = {name: str(arrays[name]) for name in ("unit", "subject", "motion", "kind")}
     try:
         return PointSeries(
@@ -61,7 +62,7 @@ def read_described(path: Path) -> PointSeries:
             split=str(arrays.get("split", "")),
             source=path.name,
         )
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise SeriesFormatError(f"{path}: {error}; see docs/reference/data.md for what each array holds.") from error
 
 
@@ -74,6 +75,7 @@ def read_listed(path: Path, record: ClipRecord) -> PointSeries:
     """
     if path.suffix == ".npz":
         arrays = read_arrays(path, "values", "times", "names", "unit")
+        check_kinds(path, arrays, ("values", "times"))
         names, unit = tuple(map(str, arrays["names"].tolist())), str(arrays["unit"])
         return labelled(record, arrays["values"], arrays["times"], names, unit)
     if path.suffix == ".csv":
@@ -89,13 +91,9 @@ def labelled(
     Raises:
         SeriesError: see PointSeries.
     """
-    try:
-        points, seconds = np.array(values, np.float32), np.array(times, np.float64)
-    except (TypeError, ValueError) as error:
-        raise SeriesFormatError(f"{record.path}: values and times must be numbers.") from error
     return PointSeries(
-        points,
-        seconds,
+        np.array(values, np.float32),
+        np.array(times, np.float64),
         names,
         unit,
         record.subject,

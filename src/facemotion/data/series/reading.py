@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import SeriesFormatError
+
+NUMBERS, WHOLE, TEXT = "iuf", "iu", "U"  # kinds of dtypes, as NumPy names them
 
 
 def read_arrays(path: Path, *wanted: str) -> dict[str, NDArray[Any]]:
@@ -32,6 +35,23 @@ def read_arrays(path: Path, *wanted: str) -> dict[str, NDArray[Any]]:
                 f"{path} lacks the array {name!r}; it needs {', '.join(wanted)} (docs/reference/data.md)."
             )
     return arrays
+
+
+def check_kinds(path: Path, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], kinds: str = NUMBERS) -> None:
+    """See that arrays hold what they should.
+
+    Args:
+        path: file that they come from, for messages.
+        arrays: by name.
+        names: of the arrays that are looked at.
+        kinds: NUMBERS, WHOLE or TEXT.
+    Raises:
+        SeriesFormatError: one holds something else.
+    """
+    for name in names:
+        if arrays[name].dtype.kind not in kinds:
+            what = {NUMBERS: "numbers", WHOLE: "whole numbers", TEXT: "texts"}[kinds]
+            raise SeriesFormatError(f"{path}: {name} must be {what}, got {arrays[name].dtype}; write it again.")
 
 
 def read_columns(path: Path, *wanted: str) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facemotion.data.series.base import PointSeries
 from facemotion.data.series.plain import labelled
-from facemotion.data.series.reading import numbers, read_arrays, read_columns
+from facemotion.data.series.reading import check_kinds, numbers, read_arrays, read_columns
 from facemotion.errors import SeriesFormatError, SeriesRateError, SeriesUnitError
 from facemotion.features.mesh import MOVING
 from facemotion.types import ClipRecord
@@ -36,6 +36,7 @@ def read_mediapipe(path: Path, record: ClipRecord) -> PointSeries:
     """
     if path.suffix == ".npz":
         arrays = read_arrays(path, "landmarks", "seconds", "size")
+        check_kinds(path, arrays, ("landmarks", "seconds", "size"))
         shares, seconds = np.array(arrays["landmarks"], np.float64), np.array(arrays["seconds"], np.float64)
         size = np.array(arrays["size"], np.float64).ravel()
     else:
