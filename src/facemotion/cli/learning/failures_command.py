@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,11 @@ from facemotion.cli.learning.runs import embed_run, held_out_clips, is_row, make
 from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facemotion.evaluation.failures import Failure, Outcome
     from facemotion.evaluation.trials import PairPolicy
+    from facemotion.types import ClipRecord
 
 
 def register(app: typer.Typer) -> None:
@@ -47,11 +51,7 @@ def failures(
     json: JsonOption = False,
 ) -> None:
     """The worst false accepts and false rejects of a run, sorted into the paper's categories by measured cues."""
-    from dataclasses import asdict
-
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     from facemotion.cli.learning.strips import FaceStrips
     from facemotion.config import load_settings
@@ -97,26 +97,46 @@ def failures(
         with room_for(page):
             write_whole(page, text)
     if json:
-        records = acquired.records
-        entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]
-        told = {"false_accepts": outcome.false_accepts, "false_rejects": outcome.false_rejects}
-        told |= {"genuine": outcome.genuine, "impostor": outcome.impostor}
-        categories = {"categories": count_categories(found)} | ({"all_categories": counts} if every else {})
-        print_json({"threshold": threshold, **told, **categories, "failures": entries})
-        return
-    console = Console()
-    if not found:
-        console.print(outcome.without_failures(threshold), highlight=False)
-        return
-    table = Table("category", "of the worst", *(["of all"] if every else []), box=box.SIMPLE, pad_edge=False)
+        print_json({"threshold": threshold} | _as_json(found, acquired.records, outcome, counts))
+    elif not found:
+        Console().print(outcome.without_failures(threshold), highlight=False)
+    else:
+        _print(found, counts)
+        Console().print(
+            f"{outcome.false_accepts} of {outcome.impostor} impostor trials accepted and {outcome.false_rejects} of "
+            f"{outcome.genuine} genuine trials rejected at threshold {threshold:.3f}"
+            + (f"; both clips of each of the worst are in {page}." if page else "."),
+            highlight=False,
+            markup=False,
+        )
+
+
+def _as_json(
+    found: Sequence[Failure], records: Sequence[ClipRecord], outcome: Outcome, counts: dict[str, int] | None
+) -> dict[str, Any]:
+    """The worst failures as plain values; `counts`: of all failures, where these were asked for."""
+    from dataclasses import asdict
+
+    from facemotion.evaluation.failures import count_categories
+
+    told: dict[str, Any] = {"false_accepts": outcome.false_accepts, "false_rejects": outcome.false_rejects}
+    told |= {"genuine": outcome.genuine, "impostor": outcome.impostor, "categories": count_categories(found)}
+    told |= {} if counts is None else {"all_categories": counts}
+    entries = [asdict(f) | {"first": records[f.first].path, "second": records[f.second].path} for f in found]
+    return told | {"failures": entries}
+
+
+def _print(found: Sequence[Failure], counts: dict[str, int] | None) -> None:
+    """A table of the categories: of the worst and, where `counts` has them, of all."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from facemotion.evaluation.failures import count_categories
+
+    of_all = [] if counts is None else ["of all"]
+    table = Table("category", "of the worst", *of_all, box=box.SIMPLE, pad_edge=False)
     shown = count_categories(found)
     for category, count in (counts or shown).items():
-        table.add_row(category, str(shown.get(category, 0)), *([str(count)] if every else []))
-    console.print(table)
-    console.print(
-        f"{outcome.false_accepts} of {outcome.impostor} impostor trials accepted and {outcome.false_rejects} of "
-        f"{outcome.genuine} genuine trials rejected at threshold {threshold:.3f}"
-        + (f"; both clips of each of the worst are in {page}." if page else "."),
-        highlight=False,
-        markup=False,
-    )
+        table.add_row(category, str(shown.get(category, 0)), *(str(count) for _ in of_all))
+    Console().print(table)

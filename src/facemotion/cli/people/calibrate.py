@@ -11,7 +11,10 @@ from facemotion.cli.terminal.console import ConfigOption, JsonOption, print_json
 from facemotion.cli.terminal.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facemotion.models import Models
+    from facemotion.types import OperatingPoint
 
 LOOSE = 0.1  # FMR above which a point is no protection
 
@@ -45,9 +48,6 @@ def calibrate(
     from dataclasses import asdict
 
     import numpy as np
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
 
     from facemotion.config import load_settings
     from facemotion.data.cache import FeatureCache
@@ -97,14 +97,7 @@ def calibrate(
         found = {"model_id": entry.model_id, "clips": len(records), "points": [asdict(p) for p in points]}
         print_json({**found, "kept": kept, "dropped": gone})
         return
-    table = Table(
-        "point", "takes", "threshold", "FMR", "FNMR", "genuine", "impostor", "subjects", box=box.SIMPLE, pad_edge=False
-    )
-    for point in points:
-        counts = (point.genuine_trials, point.impostor_trials, point.subjects)
-        rates = (f"{point.threshold:.3f}", f"{point.fmr:.2%}", f"{point.fnmr:.2%}")
-        table.add_row(point.name, str(point.takes), *rates, *map(str, counts))
-    Console().print(table)
+    _print(points)
     failed = len(read) - len(records)
     print(f"{len(records)} clips used" + (f"; from {failed} nothing could be acquired." if failed else "."))
     if any(point.fmr > LOOSE for point in points):
@@ -115,6 +108,22 @@ def calibrate(
         print(f'Kept in {path}. To use one: operating_point = "{OWN_POINT}{points[0].name}" under [verifier].')
     if gone:
         print(f"No longer kept, from an earlier calibration of this encoder: {', '.join(gone)}.")
+
+
+def _print(points: Sequence[OperatingPoint]) -> None:
+    """Operating points as a table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "point", "takes", "threshold", "FMR", "FNMR", "genuine", "impostor", "subjects", box=box.SIMPLE, pad_edge=False
+    )
+    for point in points:
+        counts = (point.genuine_trials, point.impostor_trials, point.subjects)
+        rates = (f"{point.threshold:.3f}", f"{point.fmr:.2%}", f"{point.fnmr:.2%}")
+        table.add_row(point.name, str(point.takes), *rates, *map(str, counts))
+    Console().print(table)
 
 
 def _own_names(models: Models, encoder: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from filecmp import cmp
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,11 @@ from facemotion.cli.terminal.console import (
     quality_line,
 )
 from facemotion.cli.terminal.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facemotion.enrolment import Enrolment
 
 
 def register(app: typer.Typer) -> None:
@@ -67,9 +72,6 @@ def enrol(
     """Store several takes of a user's motion as their template; an older one is replaced."""
     from dataclasses import asdict
 
-    from rich.console import Console
-    from rich.text import Text
-
     from facemotion.config import load_settings
     from facemotion.errors import DuplicateFaceError, EnrolmentError
     from facemotion.service.guard.audit import keep_journal
@@ -110,6 +112,18 @@ def enrol(
             }
         )
         return
+    _print_enrolment(user, clips, enrolment)
+    if replaced:
+        print("The template that was stored before is replaced.")
+    if verifier.appearance is None:
+        print(MOTION_ALONE_ENROLLED)
+
+
+def _print_enrolment(user: str, clips: Sequence[Path], enrolment: Enrolment) -> None:
+    """What was stored, how the takes agree, and what is to be said against the motion."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(soft_wrap=True)
     for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
         console.print(Text(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}"))
@@ -119,10 +133,6 @@ def enrol(
         console.print(Text(f"The face is that of {', '.join(enrolment.duplicates)}."))
     # Text, never markup: a name may hold brackets or colons, and must be shown as it is stored.
     console.print(Text("ENROLLED", "bold green") + Text(f"  {user} with {len(clips)} takes", ""))
-    if replaced:
-        console.print("The template that was stored before is replaced.")
-    if verifier.appearance is None:
-        console.print(MOTION_ALONE_ENROLLED)
 
 
 def check(
