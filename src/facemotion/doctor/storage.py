@@ -19,7 +19,11 @@ from facemotion.system.files import user_folder
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from facemotion.store.keys import KeySource
+
 SIDES = ("-wal", "-shm")
+MAIN, SECOND = "source", "second secret"
+"""What the page calls the sources of the keys that encrypt and that turn."""
 
 
 def store(facts: Facts, named: str) -> None:
@@ -78,7 +82,6 @@ def key(facts: Facts, named: str) -> None:
         return
     from sqlalchemy import select
 
-    from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
     from facemotion.store.tables import store as stores
 
     path = _place({}, named)
@@ -86,47 +89,64 @@ def key(facts: Facts, named: str) -> None:
     if path is not None and path.is_file():
         with _opened(path) as connection:
             row = None if _is_empty(connection, path) else connection.execute(select(stores)).one_or_none()
-    sources: dict[str, KeySource] = {}
-    if main := configured(ENVIRONMENT):
-        sources["source"] = KeySource(main)
-    elif row is not None:
-        sources["source"] = KeyFile(row.store_id)
-    elif path is None:
-        facts["source"] = "the key file of the store, which wasn't asked for its name"
-    else:
-        facts["source"] = "a key file, made with the store"
-        folder = user_folder("config")
-        if folder is None:
-            raise StoreKeyError("There is no home folder to keep the store's key in; set FACEMOTION_STORE_KEY.")
-        facts["folder"] = _writable(folder / "store-keys", "set FACEMOTION_STORE_KEY")
-    if second := configured(TRANSFORM_ENVIRONMENT):
-        sources["second secret"] = KeySource(second)
-    unread = {source.name for source in sources.values() if _may_wait(source.name)}
+    sources = _sources(facts, path, "" if row is None else row.store_id)
+    asked = {}
     for label, source in sources.items():
         # A command line may hold a password, and running it may ask a key service.
         if source.name.startswith("command:"):
             facts[label] = "a command, which wasn't run"
+        elif _may_wait(source.name):
+            facts[label] = f"{source.name}, a pipe or device, which wasn't read"
         else:
-            facts[label] = (
-                f"{source.name}, a pipe or device, which wasn't read" if source.name in unread else source.name
-            )
-    asked = {label: source for label, source in sources.items() if source.name not in unread}
+            facts[label] = source.name
+            asked[label] = source
     for source in asked.values():
         source.load()
-    if row is not None and "source" in asked:
-        asked["source"].find(row.key_id)
-    turning = "second secret" if second else "source"
+    if row is not None and MAIN in asked:
+        asked[MAIN].find(row.key_id)
+    turning = SECOND if SECOND in sources else MAIN
     if row is not None and turning in asked:
         asked[turning].find(row.transform_id)
     if asked:
         facts["readable"] = True
 
 
+def _sources(facts: Facts, path: Path | None, store_id: str) -> dict[str, KeySource]:
+    """The sources of the store's keys, by what the page calls them; what has none yet is said in the facts.
+
+    Args:
+        facts: filled in.
+        path: of an SQLite store; None for a database server.
+        store_id: of a store that is there; "" where there is none, or it wasn't asked.
+    Raises:
+        StoreKeyError: a source has a name that can't be, or there is no home folder to make a key file in.
+        WriteError: a key file couldn't be made.
+    """
+    from facemotion.store.keys import ENVIRONMENT, TRANSFORM_ENVIRONMENT, KeyFile, KeySource, configured
+
+    sources: dict[str, KeySource] = {}
+    if main := configured(ENVIRONMENT):
+        sources[MAIN] = KeySource(main)
+    elif store_id:
+        sources[MAIN] = KeyFile(store_id)
+    elif path is None:
+        facts[MAIN] = "the key file of the store, which wasn't asked for its name"
+    else:
+        facts[MAIN] = "a key file, made with the store"
+        folder = user_folder("config")
+        if folder is None:
+            raise StoreKeyError("There is no home folder to keep the store's key in; set FACEMOTION_STORE_KEY.")
+        facts["folder"] = _writable(folder / "store-keys", "set FACEMOTION_STORE_KEY")
+    if second := configured(TRANSFORM_ENVIRONMENT):
+        sources[SECOND] = KeySource(second)
+    return sources
+
+
 def _may_wait(name: str) -> bool:
-    """Whether reading a source of keys may run something, wait for somebody, or take what another is to read."""
+    """Whether reading a source of keys may wait for somebody, or take what another is to read."""
     kind, _, place = name.partition(":")
     if kind != "file":
-        return kind == "command"
+        return False
     try:
         mode = Path(place).expanduser().stat().st_mode
     except (OSError, RuntimeError):
