@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from future_work import processor
+from sections import processor
 
 from facemotion.config import read_toml
 from facemotion.experiments.paper_plan import TableSettings

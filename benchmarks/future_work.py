@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
@@ -23,6 +21,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from sections import processor
 
 from facemotion.experiments.paper_plan import MAIN
 from facemotion.models import Models
@@ -165,15 +164,6 @@ def page(
 
 def _told(precision: float | None) -> str:
     return "not trained" if precision is None else f"{precision:.3f}"
-
-
-def processor() -> str:
-    """The processor's maker, and how many cores may be used."""
-    lines: Sequence[str] = []
-    if Path("/proc/cpuinfo").is_file():
-        lines = [one for one in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if one.startswith("model name")]
-    name = " ".join(lines[0].partition(": ")[2].split()[:2]) if lines else "unknown processor"
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ import av
 import numpy as np
 import onnx
 from PIL import Image
-from sections import write_section
+from sections import processor, write_section
 
 from facemotion.config import RuntimeSettings, Settings
 from facemotion.encoder import Encoder
@@ -85,13 +84,6 @@ def machine_rate() -> float:
         a @ a
         best = min(best, process_time() - start)
     return 1024**3 / best
-
-
-def processor() -> str:
-    """Name of the processor and its number of cores."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def video(frames: list[np.ndarray], size: tuple[int, int], seconds: float, rate: int) -> bytes:

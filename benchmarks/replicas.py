@@ -41,7 +41,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import httpx
 import psutil
-from sections import write_section
+from sections import figure_table, write_section
 from serving import SETTINGS, prepare, start, take
 
 ROOT = Path(__file__).parents[1]
@@ -359,10 +359,10 @@ def main() -> int:
         "duration": f"{given.minutes:g} minutes",
         "kills with SIGKILL; away, start included": f"{len(replicas.kills)}; {away}",
     }
-    lines = ["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in (head | table).items())]
-    print("\n".join(lines), dict(load.answers), *broken, sep="\n")
+    text = figure_table(head | table)
+    print(text, dict(load.answers), *broken, sep="\n")
     if given.write and not broken:
-        write_section(PAGE, "replicas", "\n".join(lines))
+        write_section(PAGE, "replicas", text)
     return int(bool(broken))
 
 

@@ -1,7 +1,10 @@
-"""Sections of Markdown pages that scripts write."""
+"""Sections of Markdown pages that scripts write, and what several of them say."""
 
 from __future__ import annotations
 
+import os
+import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -17,3 +20,18 @@ def write_section(page: Path, name: str, text: str) -> None:
     if not mark or not closing:
         raise ValueError(f"{page} has no section {name}")
     page.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", "utf-8")
+
+
+def figure_table(rows: Mapping[str, str]) -> str:
+    """Figures as a table of Markdown, a row each, by what they are."""
+    return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def processor() -> str:
+    """The processor's maker and family, and how many cores may be used, such as "AMD EPYC, 2 cores"."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].split() for line in lines if line.startswith("model name")]
+    name = " ".join(names[0][:2]) if names else platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"

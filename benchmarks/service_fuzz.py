@@ -33,7 +33,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import httpx
 from PIL import Image
-from sections import write_section
+from sections import figure_table, write_section
 from serving import served, take
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
@@ -206,7 +206,7 @@ def main() -> int:
         if sizes
         else "too few uploads",
     }
-    table = "| figure | value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    table = figure_table(rows)
     print(table)
     print(*findings[:20], sep="\n")
     if given.write:

@@ -25,7 +25,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import psutil
-from sections import write_section
+from sections import figure_table, write_section
 from serving import served, take
 
 import facemotion as fm
@@ -107,7 +107,7 @@ def main() -> int:
         "memory after the first quarter, first and second half": f"{statistics.mean(settled[:half]):.0f} MiB, "
         f"{statistics.mean(settled[half:]):.0f} MiB",
     }
-    table = "| figure | value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    table = figure_table(rows)
     print(table)
     for name in outcomes:
         if name.startswith("unexpected"):

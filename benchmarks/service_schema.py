@@ -22,7 +22,7 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-from sections import write_section
+from sections import figure_table, write_section
 from serving import served
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
@@ -68,7 +68,7 @@ def main() -> int:
         "unexpected errors in the log": str(faults),
         "server alive at the end": "yes" if alive else "no",
     }
-    table = "| figure | value |\n|---|---|\n" + "\n".join(f"| {row} | {value} |" for row, value in rows.items())
+    table = figure_table(rows)
     print(table)
     if given.write:
         write_section(PAGE, "schema", table)

@@ -21,7 +21,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import numpy as np
-from sections import write_section
+from sections import figure_table, write_section
 from serving import STILL, served, take
 
 import facemotion as fm
@@ -67,7 +67,7 @@ def main() -> int:
         "median, nobody": f"{1000 * np.median(unknown):.1f} ms",
         "area under the ROC curve": f"{area(known, unknown):.2f} ({low:.2f} to {high:.2f})",
     }
-    table = "| figure | value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    table = figure_table(rows)
     print(table)
     if given.write:
         write_section(PAGE, "timing", table)
