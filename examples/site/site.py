@@ -33,10 +33,12 @@ class Site(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Begin to log in: make a session, and give this browser the state that it must come back with."""
-        form = parse_qs(self.rfile.read(min(int(self.headers["content-length"]), 4096)).decode())
+        size = int(self.headers.get("content-length", 0))
+        form = parse_qs(self.rfile.read(min(size, 4096)).decode())
         state = secrets.token_urlsafe()
         try:
-            made = service.start_session(form["user"][0], return_to=f"{SITE}/back", frame_origin=SITE, state=state)
+            user = form.get("user", [""])[0]
+            made = service.start_session(user, return_to=f"{SITE}/back", frame_origin=SITE, state=state)
         except FacemotionError as error:
             self.answer(400, str(error))
             return
@@ -65,7 +67,7 @@ class Site(BaseHTTPRequestHandler):
     def answer(self, status: int, text: str, kind: str = "text/plain", cookie: str = "", location: str = "") -> None:
         self.send_response(status)
         self.send_header("content-type", f"{kind}; charset=utf-8")
-        if cookie:
+        if cookie:  # on https add Secure
             self.send_header("set-cookie", f"browser={cookie}; HttpOnly; SameSite=Lax; Path=/")
         if location:
             self.send_header("location", location)

@@ -90,6 +90,13 @@ def test_a_name_that_can_t_be_one_is_refused_on_the_site(visit, server, site):
         visitor.page.get_by_role("alert").filter(has_text="user").wait_for()
 
 
+def test_a_form_without_a_name_is_answered_in_words(site):
+    """The connection was cut by the fault of a handler."""
+    answer = httpx.post(f"{site}/login")
+    assert answer.status_code == 400
+    assert "user" in answer.text
+
+
 def test_an_address_that_was_sent_to_another_browser_logs_nobody_in(server, site):
     """Whoever began a session can't have somebody else come back with its code."""
     with httpx.Client(base_url=site) as mine, httpx.Client(base_url=site) as another:
