@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from facemotion.cli import app
 from facemotion.cli.learning.data import CORPUS_NAMES
+from facemotion.data.corpora.acted import ravdess
 from facemotion.data.corpora.manifests import CORPORA, MANIFEST, import_corpus
+from facemotion.data.corpora.spoken import oulu
 from facemotion.data.manifest import check_manifest, read_manifest
 from facemotion.errors import DataError
 from facemotion.media import load_clip
@@ -180,6 +182,15 @@ def test_ravdess_counts_a_performance_once(tmp_path):
         ("Actor_12", "speech 1 strong angry", 1),
     ]
     assert [name[:2] for name in lying(tmp_path / "out")] == ["02", "02", "01", "01"]
+
+
+def test_files_whose_names_say_what_no_corpus_has_are_left_out(tmp_path):
+    spoken = [f"02-01-05-02-01-0{take}-12.mp4" for take in (1, 2)]
+    names = [*spoken, "02-03-05-02-01-01-12.mp4", "02-01-00-02-01-01-12.mp4", "02-01-09-02-01-01-12.mp4"]
+    assert [take.source.name for take in ravdess(plant(tmp_path / "rav", *names))] == spoken
+    assert [take.source.name for take in oulu(plant(tmp_path / "oulu", "s1_v1_u0.mp4", "s1_v1_u31.mp4"))] == [
+        "s1_v1_u31.mp4"
+    ]
 
 
 def test_mead_takes_the_frontal_view_at_three_levels(tmp_path):

@@ -40,7 +40,7 @@ def ravdess(folder: Path) -> list[Take]:
     """
     found: dict[tuple[int, ...], tuple[int, Path]] = {}
     for path in files(folder, "*.mp4"):
-        if not re.fullmatch(r"\d\d(-\d\d){6}", path.stem):
+        if not re.fullmatch(r"\d\d-0[12]-0[1-8]-\d\d-\d\d-\d\d-\d\d", path.stem):
             continue
         modality, *performance = (int(part) for part in path.stem.split("-"))
         known = found.get(tuple(performance))

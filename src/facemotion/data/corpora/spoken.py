@@ -87,7 +87,7 @@ def oulu(folder: Path) -> list[Take]:
     """
     takes = []
     for path in files(folder, "*.mp4"):
-        match = re.fullmatch(r"s(\d+)_v1_u(\d+)", path.stem)
+        match = re.fullmatch(r"s(\d+)_v1_u0*([1-9]\d*)", path.stem)
         if match is None:
             continue
         number = int(match[2])
