@@ -82,6 +82,16 @@ def test_an_import_gets_features_of_the_mesh_beside_its_own(tmp_path):
         assert mesh.values[:, COLUMNS[7]] - mesh.values[:, COLUMNS[7]].mean() == pytest.approx(moved / PIXELS, abs=0.02)
 
 
+def test_takes_of_other_points_are_refused_before_anything_is_written(tmp_path):
+    write_speaker(tmp_path / "in", "s1")
+    import_series("grid33", tmp_path / "in", tmp_path / "out")
+    path = sorted((tmp_path / "out" / "clips").rglob("*.npz"))[2]
+    path.write_bytes(pack_series(series(values=mouth(0)[:, :8], names=NAMES[:8])))
+    with pytest.raises(SeriesFormatError, match="has other points than .*; import them apart"):
+        complete_series(tmp_path / "out", filmed_faces(), FeatureCache(tmp_path / "mesh", "mesh@0"))
+    assert not (tmp_path / "mesh").exists()
+
+
 def test_lengths_in_eye_distances_are_kept(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(2):

@@ -123,17 +123,18 @@ def complete_series(
         progress: called with the number of takes written, and of all.
     Raises:
         ManifestError, SeriesError: the import can't be read.
-        SeriesFormatError: points that the mesh doesn't move.
+        SeriesFormatError: points that the mesh doesn't move, or takes of different points.
         DataError: the cache can't be written.
     """
     manifest = read_manifest(folder / MANIFEST)
     takes = [read_listed(manifest.file(record), record) for record in manifest.records]
+    other = next((take for take in takes if take.frontend_id != takes[0].frontend_id), None)
+    if other is not None:
+        raise SeriesFormatError(f"{other} has other points than {takes[0]}; import them apart.")
     completion = MeshCompletion.fit(filmed, takes[0].names, takes[0].values.shape[2])
     placed = [align(fill_missing(take), take.names) for take in takes]
     sizes = _sizes(takes, placed, completion)
     for number, (record, take, values) in enumerate(zip(manifest.records, takes, placed, strict=True), 1):
-        if take.names != completion.names:
-            raise SeriesFormatError(f"{take} has other points than {takes[0]}; import them apart.")
         features = completion(values, sizes[take.subject])
         cache.write(file_sha256(manifest.file(record)), FeatureSequence(features, take.times.copy(), cache.frontend_id))
         if progress:
