@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facemotion.errors import AssetError
-from facemotion.synth.people.assets import CAPTURE, Assets
+from facemotion.synth.people.assets import CAPTURE, EXPRESSIONS, Assets
 from facemotion.synth.performance.habits import COMPANIONS
 from facemotion.synth.performance.priors import measure, movements, of_samples, packaged_priors, priors_report
 from facemotion.synth.performance.spreads import Spreads
@@ -66,4 +66,11 @@ def test_a_folder_without_captures_gives_what_was_measured_before(tmp_path, monk
     monkeypatch.setenv("FACEMOTION_ASSETS", str(tmp_path))
     assert priors_report() == packaged_priors()
     with pytest.raises(AssetError, match="where it is published"):
+        priors_report(tmp_path)
+
+
+def test_a_capture_that_is_another_file_is_named(tmp_path):
+    for name in (CAPTURE, EXPRESSIONS):
+        np.savez(tmp_path / name, other=np.zeros(3))
+    with pytest.raises(AssetError, match="isn't what was published .*synth.md says where"):
         priors_report(tmp_path)

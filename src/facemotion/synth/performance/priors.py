@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.data.npz import DAMAGE, open_npz
 from facemotion.errors import AssetError
 from facemotion.synth.people.assets import CAPTURE, EXPRESSIONS, Assets
 from facemotion.synth.people.head import INDEX
@@ -87,13 +88,14 @@ def capture_priors(assets: Assets) -> CapturePriors:
         assets: where the capture is.
     Raises:
         AssetError: the capture is missing.
+        DAMAGE: it is of another form.
     """
     onsets: list[float] = []
     offsets: list[float] = []
     holds: list[float] = []
     tremors: list[float] = []
     rows: dict[int, list[Float64Array]] = {}
-    with np.load(assets.file(CAPTURE), allow_pickle=False) as data:
+    with open_npz(assets.file(CAPTURE)) as data:
         columns = [_shape_of(str(name)) for name in data["names"]]
         rate = float(data["fps"])
         takes = [np.asarray(data[key], np.float64) for key in ("take1", "take2")]
@@ -226,13 +228,14 @@ def repetition_priors(assets: Assets) -> RepetitionPriors:
     Args:
         assets: where the recordings are.
     Raises:
-        AssetError: the file is missing or of another form.
+        AssetError: the file is missing, or holds no recordings.
+        DAMAGE: it is of another form.
     """
     durations: list[float] = []
     sizes: list[float] = []
     angles: list[float] = []
     expressions = 0
-    with np.load(assets.file(EXPRESSIONS), allow_pickle=False) as data:
+    with open_npz(assets.file(EXPRESSIONS)) as data:
         names = sorted({key.rsplit("__", 1)[0] for key in data.files})
         if not names:
             raise AssetError(f"{assets.file(EXPRESSIONS)} holds no recordings.")
@@ -300,9 +303,15 @@ def measure(assets: Assets) -> dict[str, Any]:
         `onset`, `offset` and `hold` (median and sigma, s), `movements`, `tremor`, `repetitions` (the fields of
         `RepetitionPriors`) and `companions`: by two shapes, the weight of the second at the apex of the first.
     Raises:
-        AssetError: a capture is missing.
+        AssetError: a capture is missing, or isn't what was published.
     """
-    capture, repetition = capture_priors(assets), repetition_priors(assets)
+    try:
+        capture, repetition = capture_priors(assets), repetition_priors(assets)
+    except DAMAGE as error:
+        raise AssetError(
+            f"A capture of {assets.folder} isn't what was published ({error}); docs/explanation/synth.md says where "
+            "it is."
+        ) from error
     return {
         "onset": asdict(capture.onset),
         "offset": asdict(capture.offset),
