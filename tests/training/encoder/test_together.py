@@ -19,7 +19,7 @@ from facemotion.training.encoder.material.dataset import Batch, TrainingSource, 
 from facemotion.training.encoder.material.sampling import SamplerSettings
 from facemotion.training.encoder.settings import OptimiserSettings, StoppingSettings, TrainingSettings
 from facemotion.training.encoder.together import Training, train_together
-from facemotion.training.encoder.train import embed, load_encoder, train_encoder
+from facemotion.training.encoder.train import TrainingState, embed, load_encoder, train_encoder
 from facemotion.training.run_folder import RunFolder
 
 CLOSE = 2e-4  # largest difference of a number of a vector that rounding makes over six steps
@@ -174,3 +174,26 @@ def test_only_one_recipe_is_stacked_and_devices_are_known() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(TrainingError, match="finds no GPU; choose the device cpu"):
             train_encoder(one.settings, one.data, device="cuda")
+
+
+def test_a_training_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    """Of several in one loop one may lose its numbers; what it had before stays for a look at it."""
+    trainings, broken = folds(STILL, tmp_path, count=2), RunFolder(tmp_path / "1")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(number: int, step: int) -> None:
+        if (number, step) == (1, 4):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_together(trainings, progress=kill)
+    kept = broken.load()
+    for tensor in kept.tensors.values():
+        tensor.fill_(float("nan"))
+    broken.save(kept)
+    with pytest.raises(TrainingError, match=f"loss is nan at step 3 of {tmp_path / '1'}; .* last checkpoint is kept"):
+        train_together(trainings)
+    with pytest.raises(TrainingError, match=r"loss is nan at step 0; start another run with a lower learning rate\.$"):
+        TrainingState(STILL, trainings[0].data, None, torch.device("cpu")).advance(float("nan"))

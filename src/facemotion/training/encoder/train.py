@@ -180,10 +180,7 @@ class TrainingState:
         """
         settings, data = self.settings, self.data
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"The loss is {loss} at step {self.step}; start another run with a lower learning rate. The last "
-                "checkpoint is kept."
-            )
+            raise self._lost(f"The loss is {loss}")
         rate = learning_rate(self.step, settings.optimiser)
         self.step += 1
         self._curve.append((self.step, loss, rate))
@@ -204,12 +201,14 @@ class TrainingState:
         """The trained network, see `train_encoder`."""
         return self._kept[BEST if self.data.watched is not None else AVERAGE].cpu().eval()
 
+    def _lost(self, what: str) -> TrainingError:
+        """The error of a training that leads nowhere; of several in one loop it says which."""
+        place, kept = (f" of {self.run.path}", " The last checkpoint is kept.") if self.run else ("", "")
+        return TrainingError(f"{what} at step {self.step}{place}; start another run with a lower learning rate.{kept}")
+
     def _save(self, run: RunFolder) -> None:
         if not all(bool(torch.isfinite(p).all()) for p in self.net.parameters()):
-            raise TrainingError(
-                f"Weights are no numbers at step {self.step}; start another run with a lower learning rate. The last "
-                "checkpoint is kept."
-            )
+            raise self._lost("Weights are no numbers")
         run.write_curve(self._curve, self.step - len(self._curve))
         run.add_cost(self.step, self.seconds)
         run.save(
