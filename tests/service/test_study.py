@@ -9,6 +9,7 @@ import os
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from facemotion.service.studies import DRAFT_SECONDS
 from facemotion.system.files import file_sha256
 
 from .conftest import Server, running
-from .live_client import Socket, jpeg, messages
+from .live_client import Socket, jpeg, messages, visitor
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +252,18 @@ def test_a_clip_is_written_before_the_folder_is_locked(study, folder, film):
                 time.sleep(0.02)
         assert socket.until("kept", "error")["kept"] == 1
     assert not any(one.exists() for one in [left, *drafts])
+
+
+def test_whoever_waits_for_the_folder_keeps_no_frames_of_others_waiting(study, folder):
+    """Two of them held both threads of the analysis, for up to ten seconds."""
+    pages = [invite(study, user)[1] for user in ("p11", "p12")]
+    with visitor(study) as other, ExitStack() as stack:
+        with recording_alone(folder):
+            waiting = [stack.enter_context(Part(study, page)) for page in pages]
+            time.sleep(0.3)
+            other.send(jpeg(np.full((240, 320, 3), 90, np.uint8), 0.0))
+            assert json.loads(other.recv(timeout=3))["guidance"] == "NO_FACE"
+        assert [socket.hear()["kept"] for socket in waiting] == [0, 0]
 
 
 @pytest.mark.parametrize(

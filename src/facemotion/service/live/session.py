@@ -240,7 +240,8 @@ class SocketSession:
 
         try:
             clip = self._clip = WholeClip(self._context.settings.limits.body_mebibytes)
-            progress = await self._run(lambda: studies.begin(hello.user, hello.consent, ticket.session))
+            # Not in a thread of the analysis: it may wait for another process that keeps a clip.
+            progress = await run_in_threadpool(studies.begin, hello.user, hello.consent, ticket.session)
             motion, asked = progress.motion, -1
             while motion is not None and progress.motion is motion:
                 if asked != progress.kept:  # a Problem asks for the same take again
