@@ -141,29 +141,13 @@ def make_take(motion: Program | Speech | str, habits: Habits, spreads: Spreads, 
     """
     if isinstance(motion, str):
         motion = spell(motion)
-    flags: list[str] = []
-    for name, share in (
-        (FLASH, spreads.flash),
-        (OTHER_ENDING, spreads.other_ending),
-        (INTENSITY, spreads.other_intensity),
-        (INCONSISTENT, spreads.inconsistent),
-    ):
-        if random.random() < share:
-            flags.append(name)
-    varies = spreads.speech.tempo if isinstance(motion, Speech) else spreads.take_tempo
-    tempo = habits.tempo * float(np.exp(random.normal(0, varies)))
-    size = float(np.exp(random.normal(0, spreads.take_intensity)))
-    if INTENSITY in flags:
-        size *= WEAK if random.random() < WEAK_SHARE else STRONG
-    if FLASH in flags:
-        tempo *= FLASH_TEMPO
-    manner = _Manner(tempo, size, random.uniform(*LEAD_SECONDS), flags)
+    manner = _draw_manner(isinstance(motion, Speech), habits, spreads, random)
     if isinstance(motion, Speech):
         weights, phase, end = _speak(motion, habits, spreads, manner, random)
     else:
         weights, phase, end = _perform(motion, habits, spreads, manner, random)
-    tail = CUT_TAIL if OTHER_ENDING in flags else float(random.uniform(*TAIL_SECONDS))
-    if FLASH in flags:
+    tail = CUT_TAIL if OTHER_ENDING in manner.flags else float(random.uniform(*TAIL_SECONDS))
+    if FLASH in manner.flags:
         active = float((phase > NEUTRAL).sum()) * TICK
         tail = max(tail, active * FLASH_TAIL - manner.lead)
     length = max(int((end + tail) / TICK), int(LEAST_SECONDS / TICK)) + 1
@@ -188,8 +172,27 @@ def make_take(motion: Program | Speech | str, habits: Habits, spreads: Spreads, 
         weights=np.clip(weights, 0, MOST_WEIGHT).astype(np.float32),
         head=np.clip(head, -MOST_HEAD_DEGREES, MOST_HEAD_DEGREES).astype(np.float32),
         phase=phase,
-        flags=tuple(flags),
+        flags=tuple(manner.flags),
     )
+
+
+def _draw_manner(spoken: bool, habits: Habits, spreads: Spreads, random: np.random.Generator) -> _Manner:
+    flags: list[str] = []
+    for name, share in (
+        (FLASH, spreads.flash),
+        (OTHER_ENDING, spreads.other_ending),
+        (INTENSITY, spreads.other_intensity),
+        (INCONSISTENT, spreads.inconsistent),
+    ):
+        if random.random() < share:
+            flags.append(name)
+    tempo = habits.tempo * float(np.exp(random.normal(0, spreads.speech.tempo if spoken else spreads.take_tempo)))
+    size = float(np.exp(random.normal(0, spreads.take_intensity)))
+    if INTENSITY in flags:
+        size *= WEAK if random.random() < WEAK_SHARE else STRONG
+    if FLASH in flags:
+        tempo *= FLASH_TEMPO
+    return _Manner(tempo, size, random.uniform(*LEAD_SECONDS), flags)
 
 
 def _perform(
