@@ -23,7 +23,7 @@ from facemotion.synth.filming.scene import Moments, SceneSettings, film, framing
 from facemotion.synth.people.assets import Assets
 from facemotion.synth.people.cast import PersonBuilder, Recruit, cast, fit_portraits
 from facemotion.synth.people.head import INDEX, SHAPES, FloatArray, load_head
-from facemotion.synth.performance.habits import make_habits
+from facemotion.synth.performance.habits import Habits, make_habits
 from facemotion.synth.performance.motion import invent_program
 from facemotion.synth.performance.spreads import Spreads
 from facemotion.synth.sets.contact_sheets import save_picture
@@ -173,17 +173,7 @@ def _one_person(_nothing: None, job: _Job) -> None:
     rows, marks, weights = [], [], []
     for index in range(settings.each):
         session = make_session(random, scene)
-        emotion, intensity = "", 0.0
-        if random.random() < settings.posed:
-            emotion = EMOTIONS[int(random.integers(len(EMOTIONS)))]
-            intensity = float(random.uniform(0.35, 1.0))
-            shown = emotion_weights(emotion, intensity, random) * habits.reach
-        else:
-            step = invent_program(random, set()).steps[0]
-            shown = step.weights() * habits.reach * float(random.uniform(0.1, 1.1))
-        shown = np.clip(shown + habits.rest, 0, 1.2)
-        if random.random() < 0.05:
-            shown[[INDEX["eyeBlink_L"], INDEX["eyeBlink_R"]]] = random.uniform(0.3, 1)
+        emotion, intensity, shown = _draw_expression(settings.posed, habits, random)
         turn = np.clip(session.pose * 1.6 + random.normal(0, 3, 3), -scene.most_degrees, scene.most_degrees)
         moments = Moments(
             np.zeros(1), shown[None].astype(np.float32), turn[None].astype(np.float32), np.full(1, 2, np.uint8)
@@ -202,13 +192,33 @@ def _one_person(_nothing: None, job: _Job) -> None:
         rows.append([name, recruit.name, emotion, f"{intensity:.3f}", *(f"{v:.2f}" for v in truth.pose[0])])
         marks.append(truth.landmarks[0])
         weights.append(truth.weights[0])
+    points = out / "landmarks" / f"{recruit.name}.npz"
+    with room_for(out):
+        points.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(points, landmarks=np.stack(marks), weights=np.stack(weights))
+        _write_labels(out / "labels" / f"{recruit.name}.csv", rows)  # last: a person with labels is whole
+
+
+def _draw_expression(posed: float, habits: Habits, random: np.random.Generator) -> tuple[str, float, FloatArray]:
+    """An emotion ("" for a part of a motion), its intensity, and the weights (S,) that show it."""
+    emotion, intensity = "", 0.0
+    if random.random() < posed:
+        emotion = EMOTIONS[int(random.integers(len(EMOTIONS)))]
+        intensity = float(random.uniform(0.35, 1.0))
+        shown = emotion_weights(emotion, intensity, random) * habits.reach
+    else:
+        step = invent_program(random, set()).steps[0]
+        shown = step.weights() * habits.reach * float(random.uniform(0.1, 1.1))
+    shown = np.clip(shown + habits.rest, 0, 1.2)
+    if random.random() < 0.05:
+        shown[[INDEX["eyeBlink_L"], INDEX["eyeBlink_R"]]] = random.uniform(0.3, 1)
+    return emotion, intensity, shown
+
+
+def _write_labels(path: Path, rows: list[list[str]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "subject", "emotion", "intensity", "pitch", "yaw", "roll"])
     writer.writerows(rows)
-    points, labels = out / "landmarks" / f"{recruit.name}.npz", out / "labels" / f"{recruit.name}.csv"
-    with room_for(out):
-        for path in (points, labels):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(points, landmarks=np.stack(marks), weights=np.stack(weights))
-        write_whole(labels, text.getvalue())  # last: a person with labels is whole
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text.getvalue())
