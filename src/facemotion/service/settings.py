@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -313,3 +314,22 @@ def check_exposure(settings: ServerSettings, keys: int) -> None:
         raise SettingsError(
             f"Listening on {settings.host} needs an API key: make one with `facemotion keys add NAME --role verify`."
         )
+
+
+def tls_context(server: ServerSettings) -> ssl.SSLContext | None:
+    """By which connections are encrypted; None where they aren't.
+
+    Raises:
+        SettingsError: the certificate or its key can't be read.
+    """
+    if not (server.tls_certificate and server.tls_key):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(server.tls_certificate, server.tls_key)
+    except OSError as error:  # of TLS as well
+        raise SettingsError(
+            f"tls_certificate or tls_key can't be used ({error.strerror or error}); give PEM files that belong "
+            "together."
+        ) from error
+    return context

@@ -18,11 +18,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from facemotion.errors import BusyError, SettingsError
+from facemotion.errors import BusyError
 from facemotion.service.guard.limits import FAIR_LEAD, IN_SESSION, RETRY_SECONDS
 from facemotion.service.http.responses import respond
 from facemotion.service.problems import problem_of
-from facemotion.service.settings import LimitSettings, ServerSettings
+from facemotion.service.settings import LimitSettings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -347,25 +347,6 @@ class TlsOpening(WriteDeadline):
         inner.connection_made(over)
         if self._early:
             inner.data_received(bytes(self._early))
-
-
-def tls_context(server: ServerSettings) -> ssl.SSLContext | None:
-    """By which connections are encrypted; None where they aren't.
-
-    Raises:
-        SettingsError: the certificate or its key can't be read.
-    """
-    if not (server.tls_certificate and server.tls_key):
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(server.tls_certificate, server.tls_key)
-    except OSError as error:  # of TLS as well
-        raise SettingsError(
-            f"tls_certificate or tls_key can't be used ({error.strerror or error}); give PEM files that belong "
-            "together."
-        ) from error
-    return context
 
 
 def _find_room(newcomer: WriteDeadline, connections: Iterable[object]) -> bool:

@@ -18,10 +18,10 @@ from facemotion.errors import SettingsError, WriteError
 from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.guard.history import check_coverage
 from facemotion.service.http.access_log import logging_config
-from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol, TlsOpening, tls_context
+from facemotion.service.http.connections import BoundedSocket, ImpatientProtocol, TlsOpening
 from facemotion.service.http.webhooks import read_secret
 from facemotion.service.migrate import open_database
-from facemotion.service.settings import ServiceSettings, check_exposure
+from facemotion.service.settings import ServiceSettings, check_exposure, tls_context
 
 log = logging.getLogger("facemotion.service")
 
