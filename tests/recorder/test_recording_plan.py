@@ -39,6 +39,8 @@ def test_there_are_as_many_takes_as_films_and_a_semicolon_at_the_end_names_none(
         ("subject,motion,takes\nanna,wink,0\n", "line 2: takes must be 1 to 99"),
         ("subject,motion,kind\nanna,wink,smile\n", "line 2: kind must be one of facial"),
         ("subject,motion\nanna,../wink\n", "line 2: motion '../wink' can't be the name of a folder"),
+        ("subject,motion\nManifest.csv,wink\n", "line 2: subject 'Manifest.csv' is the name of a file"),
+        ("subject,motion\nconsent-abfbf033a20d.txt,wink\n", "is the name of a file beside the clips"),
         ("subject,motion\n,wink\n", "line 2: subject is empty"),
         ("subject,motion\nanna,wink~left\n", "line 2: The motion 'wink~left' is of kind facial"),
         ("subject,motion\nanna,wink\nanna,wink\n", "plans wink of anna twice"),

@@ -171,6 +171,24 @@ def test_nobody_is_filmed_who_read_another_text(study, folder):
     assert study.trail("p03")[-1]["outcome"] == "ConsentError"
 
 
+@pytest.mark.parametrize("user", ["manifest.csv", "consent.csv"])
+def test_nobody_in_a_study_has_the_name_of_its_files(study, user):
+    """Their folder stood in the place of the manifest, and nobody else could take part."""
+    asked = study.call("POST", "/v1/sessions", "enrol", json={"user": user, "purpose": "study"})
+    assert (asked.status_code, asked.json()["error"]) == (422, "RecordingPlanError")
+
+
+def test_a_damaged_manifest_is_told_without_its_place(tmp_path, session_environment):
+    (tmp_path / "clips" / "manifest.csv").mkdir(parents=True)
+    settings = ServiceSettings(study=StudySettings(folder=str(tmp_path / "clips")))
+    with running(tmp_path / "store.db", settings) as server:
+        _, page = invite(server, "p01")
+        with Part(server, page) as socket:
+            told = socket.hear()
+    assert told["error"] == "StudyStorageError"
+    assert str(tmp_path) not in told["message"]
+
+
 def test_only_a_key_that_may_enrol_invites_to_a_study_and_only_where_there_is_one(study, server):
     body = {"user": "p04", "purpose": "study"}
     for role in ("verify", ""):

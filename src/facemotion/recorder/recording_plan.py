@@ -21,6 +21,9 @@ MOST_TAKES = 99
 LONGEST_NAME = 64
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
+_OF_A_FILE = re.compile(r"(?:manifest\.csv|consent(?:-[0-9a-f]*)?\.(?:csv|txt))(?:\.part)?", re.IGNORECASE)
+"""Names of files that lie beside the folders of people."""
+
 
 @dataclass(frozen=True)
 class PlannedMotion:
@@ -60,7 +63,8 @@ def check_name(what: str, name: str) -> None:
     """Hold a name to what a folder can be called on every system.
 
     Raises:
-        RecordingPlanError: empty, too long, or with a sign that some systems refuse.
+        RecordingPlanError: empty, too long, with a sign that some systems refuse, or the name of a file in the same
+            place.
     """
     if not name:
         raise RecordingPlanError(f"{what} is empty; give a name.")
@@ -70,6 +74,8 @@ def check_name(what: str, name: str) -> None:
         raise RecordingPlanError(
             f"{what} {name!r} can't be the name of a folder: use letters, digits, blanks, hyphens and underscores."
         )
+    if _OF_A_FILE.fullmatch(name):
+        raise RecordingPlanError(f"{what} {name!r} is the name of a file beside the clips; give another one.")
 
 
 def read_plan(path: Path) -> tuple[PlannedMotion, ...]:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from facemotion.errors import (
     BusyError,
     ConsentError,
+    ManifestError,
     RecordingBusyError,
     RightsError,
     SessionError,
@@ -237,11 +238,11 @@ def _named() -> Iterator[None]:
     """Say that a clip can't be kept, without the place."""
     try:
         yield
-    except WriteError as error:
+    except (WriteError, ManifestError) as error:
         log.error("%s", error)  # names a place of this machine
+        why = "its list of clips is damaged" if isinstance(error, ManifestError) else "the server has no room for it"
         raise StudyStorageError(
-            "The clip can't be kept, since the server has no room for it; takes before it are kept. Tell whoever "
-            "invited you."
+            f"The clip can't be kept, since {why}; takes before it are kept. Tell whoever invited you."
         ) from error
 
 
