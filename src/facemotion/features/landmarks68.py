@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from facemotion.features.rigid import Part, own_motion
 from facemotion.signals import largest_motion, median_face
-
-FloatArray = NDArray[np.float32]
+from facemotion.types import FloatArray
 
 # Vertex of the face mesh at each point: the nearest one on average over 260 renders of 103 people (1.6% of the distance
 # between the outer eye corners over the inner 51 points), made symmetric.

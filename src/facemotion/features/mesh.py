@@ -14,8 +14,7 @@ from facemotion.features.rigid import Part, own_motion
 from facemotion.media.warp import apply, sample, square_matrix
 from facemotion.models import Models
 from facemotion.signals import largest_motion, median_face
-
-FloatArray = NDArray[np.float32]
+from facemotion.types import FloatArray
 
 SIDE = 256
 MARGIN = 1.5  # the square of the network's own pipeline, in box sides

@@ -13,8 +13,7 @@ from facemotion.features.base import Observation
 from facemotion.features.landmarks68 import align_68, motion_energy_68, own_motion_68
 from facemotion.media.warp import apply, crop_matrix, sample
 from facemotion.models import Models
-
-FloatArray = NDArray[np.float32]
+from facemotion.types import FloatArray
 
 SIDE = 112
 HEAD = ("head_weight", "head_bias")

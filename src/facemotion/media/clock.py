@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from facemotion.media.gate import Frame
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.video.stream import VideoStream
 
-Picture = NDArray[np.uint8]
 
 IN_DECODING_ORDER = ("avi", "asf")
 """Containers whose packets have times of decoding alone, whatever FFmpeg makes of them."""
@@ -38,7 +36,7 @@ class Shot:
     """
 
     seconds: float
-    make: Callable[[], Picture] | None
+    make: Callable[[], Frame] | None
 
 
 class Clock:
@@ -62,7 +60,7 @@ class Clock:
         self._step = 1 / rate
         self._deepest = DEEPEST_REORDERING + video.codec_context.thread_count
         self._decoded: deque[int] = deque()
-        self._doubted: list[tuple[float | None, Callable[[], Picture] | None]] = []
+        self._doubted: list[tuple[float | None, Callable[[], Frame] | None]] = []
         self._latest: float | None = None
 
     def expect(self, packet: Packet[Any]) -> None:
@@ -73,7 +71,7 @@ class Clock:
         if packet.dts is not None and not packet.is_discard:
             self._decoded.append(packet.dts)
 
-    def place(self, frame: VideoFrame, make: Callable[[], Picture] | None) -> Iterator[Shot]:
+    def place(self, frame: VideoFrame, make: Callable[[], Frame] | None) -> Iterator[Shot]:
         """Take in the next frame.
 
         Args:

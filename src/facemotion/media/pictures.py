@@ -18,14 +18,13 @@ from facemotion.config import MediaSettings
 from facemotion.errors import MediaLimitError, NoVideoError, TooShortError, UnreadableMediaError
 from facemotion.media.clock import Shot
 from facemotion.media.display import analysis_size
-from facemotion.media.gate import Allowance, check_size
+from facemotion.media.gate import Allowance, Frame, check_size
 from facemotion.media.video import START_OF_SCAN, check_rate
 from facemotion.system.files import natural_order
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Picture = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -124,7 +123,7 @@ def read_jpeg(
     settings: MediaSettings,
     size: tuple[int, int] | None = None,
     allowance: Allowance | None = None,
-) -> Picture:
+) -> Frame:
     """(H, W, 3) uint8 RGB of a JPEG, turned upright by its EXIF orientation.
 
     Args:
@@ -165,7 +164,7 @@ class _Album:
         self._size: tuple[int, int] | None = None
         self._white: float | None = None
 
-    def read(self, path: Path) -> Picture:
+    def read(self, path: Path) -> Frame:
         """(H, W, 3) uint8 RGB, upright.
 
         Raises:
@@ -263,7 +262,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _finish(image: Image.Image, settings: MediaSettings, size: tuple[int, int] | None) -> Picture:
+def _finish(image: Image.Image, settings: MediaSettings, size: tuple[int, int] | None) -> Frame:
     from PIL import Image
 
     size = size or analysis_size(image.width, image.height, settings.analysis_side_px)

@@ -14,9 +14,9 @@ import numpy as np
 
 from facemotion.config import MediaSettings
 from facemotion.errors import MediaError, MediaLimitError, NoVideoError, UnreadableMediaError
-from facemotion.media.clock import Clock, Picture, Shot
+from facemotion.media.clock import Clock, Shot
 from facemotion.media.display import UPRIGHT, Orientation, analysis_size, square_size
-from facemotion.media.gate import FASTEST, Allowance, check_size
+from facemotion.media.gate import FASTEST, Allowance, Frame, check_size
 from facemotion.media.source import check_tables
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ class _Screen:
         self._asked = 0  # frames whose side data were looked at
         self._after_key = False
 
-    def project(self, frame: VideoFrame) -> Callable[[], Picture]:
+    def project(self, frame: VideoFrame) -> Callable[[], Frame]:
         """What makes the RGB picture of a frame.
 
         Raises:
@@ -354,7 +354,7 @@ class _Screen:
             raise UnreadableMediaError("The picture changes its shape within the clip; record the clip again.")
         self._orientation = orientation
 
-        def make() -> Picture:
+        def make() -> Frame:
             width, height = first
             try:
                 scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA", threads=1)

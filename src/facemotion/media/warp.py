@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]
+from facemotion.media.gate import Frame
+
 Matrix = NDArray[np.float64]
 
 CROP_MARGIN = 1.1  # side of a face's crop over the longer side of its box
