@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from facemotion.config import MediaSettings, Settings
+from facemotion.config import MediaSettings, Settings, from_table
 from facemotion.data.cache import FeatureCache
 from facemotion.data.manifest import check_manifest, read_manifest
-from facemotion.errors import DataError, ManifestError
+from facemotion.errors import DataError, ManifestError, SettingsError
 from facemotion.frontend import Frontend
 from facemotion.media import load_clip
 from facemotion.media.write import write_video
@@ -215,3 +215,18 @@ def test_a_take_longer_than_the_front_end_takes_is_a_failure_of_its_own(tmp_path
         cache, frontend, recipe, (np.zeros((64, 64, 3), np.uint8) for _ in times), SimpleNamespace(times=times)
     )
     assert "longer than 1 s" in cache.read_failure(file_sha256(recipe))
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"scene": {"slowest": 30.0, "fastest": 15.0}}, "fastest must not lie below slowest"),
+        ({"scene": {"nearest": 0.3, "farthest": 0.6}}, "nearest must not lie below farthest"),
+        ({"motions": 0, "lips": 0, "near_misses": 0, "mimics": 0}, "holds no clip; set one of them above 0"),
+        ({"motions": 1}, "near_misses and mimics must not exceed motions"),
+        ({"subjects": 1}, "Mimics need at least two subjects"),
+    ],
+)
+def test_a_set_that_can_not_be_planned_is_named(table, told):
+    with pytest.raises(SettingsError, match=told):
+        make_plan(from_table(DatasetSettings, table))

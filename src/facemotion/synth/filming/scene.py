@@ -48,6 +48,12 @@ class SceneSettings:
     softness: float = option(0.5, "share of cameras that see fewer pixels than delivered", minimum=0, maximum=1)
     jpeg: float = option(0.5, "share of cameras that compress each frame as JPEG", minimum=0, maximum=1)
 
+    def __post_init__(self) -> None:
+        if self.nearest < self.farthest:
+            raise ValueError("nearest must not lie below farthest: the nearer face is the taller one")
+        if self.fastest < self.slowest:
+            raise ValueError("fastest must not lie below slowest")
+
 
 # What no setting says. Nothing measured is behind these numbers; they make sessions as varied as webcams look.
 LIGHT_SPREAD = (1.0, 0.7, 0.4)  # of the added direction of light along x, y and z, relative

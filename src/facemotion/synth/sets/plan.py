@@ -92,8 +92,11 @@ def make_plan(settings: DatasetSettings) -> list[PlannedClip]:
     Args:
         settings: what the data set holds.
     Raises:
-        SettingsError: there are more near misses or mimics than motions, or mimics of a single person.
+        SettingsError: there are neither motions nor lip movements, more near misses or mimics than motions, or mimics
+            of a single person.
     """
+    if not settings.motions and not settings.lips:
+        raise SettingsError("A data set of neither motions nor lips holds no clip; set one of them above 0.")
     if max(settings.near_misses, settings.mimics) > settings.motions:
         raise SettingsError("near_misses and mimics must not exceed motions.")
     if settings.mimics and settings.subjects < 2:
