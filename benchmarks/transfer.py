@@ -221,8 +221,8 @@ def warping(settings: TrainingSettings, people: Clips, grid: dict[str, Clips]) -
     """Time warping over inputs whose components are those of the simulated people."""
     own = settings.encoder
     streams = InputStreams(people[1][0].values.shape[1], own.inputs, own.scaling, own.centre, own.components)
-    heard = torch.from_numpy(select_parts(settings.extractor, own.parts, own.depth))
-    streams.fit([torch.from_numpy(resample(s.values, s.times)) for s in people[1]], heard)
+    selected = torch.from_numpy(select_parts(settings.extractor, own.parts, own.depth))
+    streams.fit([torch.from_numpy(resample(s.values, s.times)) for s in people[1]], selected)
 
     def inputs(clip: FeatureSequence) -> FloatArray:
         return streams(torch.from_numpy(resample(clip.values, clip.times))[None], None)[0].numpy()

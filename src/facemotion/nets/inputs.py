@@ -65,19 +65,19 @@ class InputStreams(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     @torch.no_grad()
-    def fit(self, clips: Sequence[Tensor], heard: Tensor | None = None) -> None:
+    def fit(self, clips: Sequence[Tensor], selected: Tensor | None = None) -> None:
         """Set components and scales from training clips.
 
         Args:
             clips: (L, D) float each.
-            heard: (D,) bool, the features that the components are made of; all if not given.
+            selected: (D,) bool, the features that the components are made of; all if not given.
         Raises:
-            ValueError: see `check_heard`.
+            ValueError: see `check_selected`.
         """
-        if heard is not None:
-            check_heard(heard, self.components)
+        if selected is not None:
+            check_selected(selected, self.components)
         if self.components:
-            self.basis.copy_(_principal(clips, heard, self.components))
+            self.basis.copy_(_principal(clips, selected, self.components))
         count, total, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
         for clip in clips:
             streams = self._streams(clip[None], None)[0].double()
@@ -103,19 +103,19 @@ class InputStreams(nn.Module):
         return change if self.inputs == "difference" else torch.cat([values, change], dim=-1)
 
 
-def check_heard(heard: Tensor, components: int) -> None:
+def check_selected(selected: Tensor, components: int) -> None:
     """Check that components can be made of some of the features alone.
 
     Args:
-        heard: (D,) bool, the features. components: their number, 0 for none.
+        selected: (D,) bool, the features. components: their number, 0 for none.
     Raises:
         ValueError: some features are left out though there are no components, or fewer features than components are
             left.
     """
-    if not components and not bool(heard.all()):
+    if not components and not bool(selected.all()):
         raise ValueError("parts are chosen through principal components; set components above 0")
-    if int(heard.sum()) < components:
-        raise ValueError(f"{int(heard.sum())} features have no {components} principal components")
+    if int(selected.sum()) < components:
+        raise ValueError(f"{int(selected.sum())} features have no {components} principal components")
 
 
 def mean_over_time(x: Tensor, weights: Tensor | None) -> Tensor:
@@ -126,11 +126,11 @@ def mean_over_time(x: Tensor, weights: Tensor | None) -> Tensor:
     return total / weights.sum(dim=1)[:, None, None]
 
 
-def _principal(clips: Sequence[Tensor], heard: Tensor | None, components: int) -> Tensor:
+def _principal(clips: Sequence[Tensor], selected: Tensor | None, components: int) -> Tensor:
     """(D, components) directions of largest variance within clips, each scaled so that its largest entry is positive;
     a face at rest, which differs between people, plays no part."""
     dimension = clips[0].shape[1]
-    chosen = torch.arange(dimension) if heard is None else heard.nonzero().flatten()
+    chosen = torch.arange(dimension) if selected is None else selected.nonzero().flatten()
     covariance = torch.zeros(len(chosen), len(chosen)).double()
     for clip in clips:
         moved = clip[:, chosen].double()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from facemotion.errors import ModelMismatchError, TrainingError
 from facemotion.features.parts import select_parts
 from facemotion.nets.blocks import silence
-from facemotion.nets.inputs import check_heard
+from facemotion.nets.inputs import check_selected
 from facemotion.nets.sequence_encoder import EncoderSettings, SequenceEncoder
 from facemotion.signals import frames_to_encode, resample
 from facemotion.training.encoder.losses import batch_loss, gate_loss
@@ -309,22 +309,22 @@ def check_encoder(settings: TrainingSettings, dimension: int) -> None:
 
 def _shape(settings: TrainingSettings, dimension: int) -> tuple[SequenceEncoder, Tensor | None]:
     """A network that has seen nothing, and the features that its components are made of (None: all)."""
-    chosen, heard = settings.encoder, None
+    chosen, selected = settings.encoder, None
     if chosen.parts or not chosen.depth:
-        heard = torch.from_numpy(select_parts(settings.extractor, chosen.parts, chosen.depth))
+        selected = torch.from_numpy(select_parts(settings.extractor, chosen.parts, chosen.depth))
     try:
-        if heard is not None:
-            check_heard(heard, chosen.components)
-        return SequenceEncoder(dimension, chosen), heard
+        if selected is not None:
+            check_selected(selected, chosen.components)
+        return SequenceEncoder(dimension, chosen), selected
     except ValueError as error:
         raise TrainingError(f"No such encoder: {error}; change the settings under [encoder].") from error
 
 
 def _new_network(settings: TrainingSettings, data: TrainingSet) -> SequenceEncoder:
-    net, heard = _shape(settings, data.dimension)
+    net, selected = _shape(settings, data.dimension)
     spotting = settings.encoder.spotting
     clips = [torch.from_numpy(resample(*frames_to_encode(s, spotting=spotting))) for s in data.sequences]
-    net.streams.fit(clips, heard)
+    net.streams.fit(clips, selected)
     if net.gate is not None:
         net.gate.fit(clips)
     if net.face is not None:

@@ -136,8 +136,8 @@ def add_rest(
         # The motion has a tremor of its own in most clips, and is never drowned in one.
         share = rng.uniform(0, 1)
         away = np.maximum(times[0] - longer_times, longer_times - times[-1]).clip(0)
-        heard = share + (1 - share) * (away / FADE).clip(0, 1)
-        longer = longer + heard[:, None] * still.draw(rng, longer_times)
+        tremor = share + (1 - share) * (away / FADE).clip(0, 1)
+        longer = longer + tremor[:, None] * still.draw(rng, longer_times)
     return np.asarray(longer, np.float32), longer_times
 
 
