@@ -26,6 +26,7 @@ from facemotion.errors import ManifestError
 from facemotion.system.files import file_sha256, write_whole
 from facemotion.types import ClipKind, ClipRecord
 
+MANIFEST = "manifest.csv"  # its name in a folder of clips
 _REQUIRED = ("path", "subject", "motion", "kind", "repetition", "session")
 COLUMNS = (*_REQUIRED, "split")
 SPAN = ("onset", "offset")

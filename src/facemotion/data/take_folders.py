@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facemotion.data.manifest import Manifest, read_manifest
+from facemotion.data.manifest import MANIFEST, Manifest, read_manifest
 from facemotion.errors import ManifestError
 from facemotion.system.files import natural_order
 from facemotion.types import ClipKind, ClipRecord
-
-MANIFEST = "manifest.csv"
 
 
 def read_clips(place: Path) -> Manifest:

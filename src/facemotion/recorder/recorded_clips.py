@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from facemotion.data.manifest import append_record, find_kind_problems, read_manifest, read_row
-from facemotion.data.take_folders import MANIFEST
+from facemotion.data.manifest import MANIFEST, append_record, find_kind_problems, read_manifest, read_row
 from facemotion.errors import RecordingBusyError, RecordingPlanError, UnknownUserError
 from facemotion.recorder.consent import Consents
 from facemotion.recorder.recording_plan import PlannedMotion, check_name

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from facemotion.cli import app
 from facemotion.cli.learning.data import CORPUS_NAMES
 from facemotion.data.corpora.acted import ravdess
-from facemotion.data.corpora.manifests import CORPORA, MANIFEST, import_corpus
+from facemotion.data.corpora.manifests import CORPORA, import_corpus
 from facemotion.data.corpora.spoken import oulu
-from facemotion.data.manifest import check_manifest, read_manifest
+from facemotion.data.manifest import MANIFEST, check_manifest, read_manifest
 from facemotion.errors import DataError
 from facemotion.media import load_clip
 from facemotion.media.write import write_video

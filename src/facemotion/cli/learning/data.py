@@ -102,7 +102,8 @@ def import_set(
             raise UsageError(f"{name} is filmed: leave out --features, and extract them with `facemotion features`.")
         _import_corpus(name, source, out, json=json)
         return
-    from facemotion.data.series.importing import MANIFEST, import_series
+    from facemotion.data.manifest import MANIFEST
+    from facemotion.data.series.importing import import_series
 
     with Progress("takes", quiet=json) as progress:
         done = import_series(name, source, out, progress, features=features)
@@ -120,7 +121,8 @@ def import_set(
 def _import_corpus(name: str, source: Path, out: Path, *, json: bool) -> None:
     from dataclasses import asdict
 
-    from facemotion.data.corpora.manifests import MANIFEST, import_corpus
+    from facemotion.data.corpora.manifests import import_corpus
+    from facemotion.data.manifest import MANIFEST
 
     with Progress("takes", quiet=json) as progress:
         done = import_corpus(name, source, out, progress)

@@ -19,7 +19,7 @@ from facemotion.config import MediaSettings
 from facemotion.data.corpora.acted import ACTED
 from facemotion.data.corpora.base import Corpus, Take, in_order
 from facemotion.data.corpora.spoken import SPOKEN
-from facemotion.data.manifest import write_manifest
+from facemotion.data.manifest import MANIFEST, write_manifest
 from facemotion.data.take_folders import read_clips
 from facemotion.errors import DataError
 from facemotion.media import read_frames
@@ -27,7 +27,7 @@ from facemotion.media.write import write_video
 from facemotion.system.files import room_for
 from facemotion.types import ClipRecord
 
-MANIFEST, CLIPS = "manifest.csv", "clips"
+CLIPS = "clips"  # folder of those that are made
 QUALITY = 16  # constant rate factor of clips that are made; their loss can't be seen
 
 

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import read_manifest
+from facemotion.data.manifest import MANIFEST, read_manifest
 from facemotion.data.series.base import PointSeries, align, fill_missing
-from facemotion.data.series.importing import MANIFEST
 from facemotion.data.series.plain import read_listed
 from facemotion.errors import SeriesFormatError
 from facemotion.features.mesh import POINTS

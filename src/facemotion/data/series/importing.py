@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import check_manifest, read_manifest, write_manifest
+from facemotion.data.manifest import MANIFEST, check_manifest, read_manifest, write_manifest
 from facemotion.data.series.base import PointSeries
 from facemotion.data.series.checks import check_series, check_set
 from facemotion.data.series.expressions import read_expressions
@@ -23,7 +23,7 @@ from facemotion.system.files import room_for, write_whole
 from facemotion.types import ClipRecord
 
 LIST = "clips.csv"  # of a folder, in the columns of a manifest
-MANIFEST, FEATURES, CLIPS, ABOUT = "manifest.csv", "features", "clips", "series.json"
+FEATURES, CLIPS, ABOUT = "features", "clips", "series.json"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemotion.data.manifest import read_manifest
+from facemotion.data.manifest import MANIFEST, read_manifest
 from facemotion.errors import FrozenSetError, SettingsError
 from facemotion.synth.filming.scene import SceneSettings
 from facemotion.synth.performance.lips import FIRST_SPEECH
@@ -152,7 +152,7 @@ def check_folder(folder: Path, frozen: FrozenSet, progress: Progress | None = No
         FrozenSetError: the engine makes something else; a clip isn't planned, or is another version's.
         ManifestError: there is no manifest, or no ground truth.
     """
-    clips = read_manifest(folder / "manifest.csv").records
+    clips = read_manifest(folder / MANIFEST).records
     plan = {_stem(clip.record.path): clip for clip in make_plan(frozen.settings)}
     for record in clips:  # before what takes seconds
         clip = plan.get(_stem(record.path))

@@ -14,7 +14,7 @@ import numpy as np
 
 from facemotion.config import Settings, read_toml, to_toml
 from facemotion.data.cache import FeatureCache
-from facemotion.data.manifest import write_manifest
+from facemotion.data.manifest import MANIFEST, write_manifest
 from facemotion.errors import AcquisitionError, DataError, MediaLimitError
 from facemotion.features import load_extractor
 from facemotion.frontend import Acquirer, Frontend
@@ -197,7 +197,7 @@ def produce(
         done += made
         if progress is not None:
             progress(done, todo)
-    write_manifest(out / "manifest.csv", [clip.record for clip in plan])
+    write_manifest(out / MANIFEST, [clip.record for clip in plan])
     _write_motions(out / "motions.csv", plan)
     return todo
 
