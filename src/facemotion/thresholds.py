@@ -185,6 +185,15 @@ def lowest_supported_fmr(independent: int) -> float:
     return 3 / independent if independent else 1.0
 
 
+def check_fmr(fmr: float) -> None:
+    """
+    Raises:
+        EvidenceError: `fmr` is no share that can be asked for.
+    """
+    if not 0 < fmr <= 1:
+        raise EvidenceError(f"An FMR is a share above 0, of 1 at most; got {fmr:g}.")
+
+
 def check_evidence(trials: ScoredTrials, fmr: float) -> None:
     """Refuse an FMR that the trials can't support.
 
@@ -192,8 +201,7 @@ def check_evidence(trials: ScoredTrials, fmr: float) -> None:
         EvidenceError: `fmr` is no share, or below 3 over the number of independent impostor trials, or there is none.
     Reference: rule of 3, ISO/IEC 19795-1, annex B.
     """
-    if not 0 < fmr <= 1:
-        raise EvidenceError(f"An FMR is a share above 0, of 1 at most; got {fmr:g}.")
+    check_fmr(fmr)
     independent = independent_impostors(trials)
     lowest = lowest_supported_fmr(independent)
     if not independent or fmr < lowest:

@@ -114,6 +114,11 @@ def test_a_rate_beyond_the_evidence_is_refused(world):
         run(world, "--fmr", "0.001")
 
 
+def test_a_rate_that_is_none_is_refused_before_anything_is_read(world):
+    with pytest.raises(EvidenceError, match="above 0, of 1 at most; got 2"):
+        run(world, "--fmr", "0.05", "--fmr", "2", manifest="absent.csv")
+
+
 def test_points_that_a_new_calibration_drops_are_listed(world):
     run(world, "--fmr", "0.05", "--fmr", "0.1", "--keep")
     told = run(world, "--fmr", "0.1", "--fmr", "0.2", "--keep")

@@ -216,3 +216,10 @@ def test_a_trail_with_a_hole_is_no_success(command, tmp_path):
 @pytest.mark.parametrize("words", [["keys", "revoke", "nobody"], ["keys", "add", "x", "--role", "king"]], ids=" ".join)
 def test_unknown_keys_and_roles_are_refused(command, words):
     assert isinstance(command(*words).exception, UsageError)
+
+
+def test_a_key_that_can_not_be_makes_no_store(tmp_path):
+    place = tmp_path / "store.db"
+    for words in (["x", "--role", "king"], ["", "--role", "verify"]):
+        assert isinstance(CliRunner().invoke(app, ["keys", "add", *words, "--store", str(place)]).exception, UsageError)
+    assert not place.exists()

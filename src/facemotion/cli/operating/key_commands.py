@@ -26,11 +26,12 @@ def add(
 ) -> None:
     """Make an API key and print it, this once; only a digest of it is stored."""
     from facemotion.service.guard import audit
-    from facemotion.service.guard.auth import ApiKeys
+    from facemotion.service.guard.auth import ApiKeys, check_key
     from facemotion.service.migrate import open_database
 
+    checked = check_key(name, role)  # before a store is made for nothing
     with open_database(store or default_store()) as database, database.write():
-        key = ApiKeys(database).add(name, role)  # type: ignore[arg-type]  # held to the roles there
+        key = ApiKeys(database).add(name, checked)
         made = {"key": key.split("_")[1], "name": name, "role": role}
         audit.append(database, audit.COMMAND_LINE, "add key", "", "done", made)
     if json:

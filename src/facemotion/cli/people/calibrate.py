@@ -58,8 +58,11 @@ def calibrate(
     from facemotion.evaluation.trials import most_takes, template_trials
     from facemotion.frontend import Frontend
     from facemotion.models import OWN_POINT, Models
-    from facemotion.thresholds import find_operating_points
+    from facemotion.thresholds import check_fmr, find_operating_points
 
+    rates = fmr or [0.01]
+    for rate in rates:
+        check_fmr(rate)  # now, and not after all clips were read
     settings = load_settings(config)
     frontend = Frontend.load(settings)
     models = Models.of(settings.runtime)
@@ -85,7 +88,7 @@ def calibrate(
         point
         for count in chosen
         for point in find_operating_points(
-            template_trials(np.stack(vectors), records, count), fmr or [0.01], words, count
+            template_trials(np.stack(vectors), records, count), rates, words, count
         )
     ]
     entry = models.card(settings.verifier.encoder)

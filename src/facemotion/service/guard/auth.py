@@ -83,6 +83,19 @@ def role_for(purpose: str) -> Role:
     return "verify" if purpose == "verify" else "enrol"
 
 
+def check_key(name: str, role: str) -> Role:
+    """The role, where a key of that name and role can be made.
+
+    Raises:
+        UsageError: a wrong name or role.
+    """
+    if role not in ROLES:
+        raise UsageError(f"The role must be one of {', '.join(ROLES)}, got {role!r}.")
+    if not 1 <= len(name) <= MOST_NAME or not name.isprintable():
+        raise UsageError(f"Give the key a name of 1 to {MOST_NAME} printable characters.")
+    return role
+
+
 @dataclass(frozen=True)
 class ApiKey:
     """A key as it is listed: without its secret; without a seal of this store it counts for nothing."""
@@ -114,10 +127,7 @@ class ApiKeys:
             UsageError: a wrong name or role.
             AuditError: the audit trail doesn't end as it was left.
         """
-        if role not in ROLES:
-            raise UsageError(f"The role must be one of {', '.join(ROLES)}, got {role!r}.")
-        if not 1 <= len(name) <= MOST_NAME or not name.isprintable():
-            raise UsageError(f"Give the key a name of 1 to {MOST_NAME} printable characters.")
+        role = check_key(name, role)
         key_id, secret = secrets.token_hex(KEY_ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         row = {"id": key_id, "name": name, "role": role, "digest": secret_digest(secret), "made": time.time()}
         with self._database.write() as connection:
