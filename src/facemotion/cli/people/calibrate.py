@@ -87,9 +87,7 @@ def calibrate(
     points = [
         point
         for count in chosen
-        for point in find_operating_points(
-            template_trials(np.stack(vectors), records, count), rates, words, count
-        )
+        for point in find_operating_points(template_trials(np.stack(vectors), records, count), rates, words, count)
     ]
     entry = models.card(settings.verifier.encoder)
     before = _own_names(models, entry.name) if keep else []
