@@ -98,6 +98,10 @@ LABELS = tuple(field.name for field in fields(Shard) if field.name != "images")
 def write_shard(folder: Path, name: str, shard: Shard) -> None:
     """Write one shard, its labels last; a kill at any moment leaves it whole or not there.
 
+    Args:
+        folder: of the data set, made if it isn't there.
+        name: of the files, without suffix.
+        shard: the stills.
     Raises:
         WriteError: it can't be written.
     """

@@ -70,7 +70,15 @@ def curve(trials: ScoredTrials, weights: Array | None = None) -> Curve:
 
 
 def sorted_curve(scores: NDArray[np.float32], labels: NDArray[np.bool_], weights: Array | None = None) -> Curve:
-    """As `curve`, for scores that already fall."""
+    """As `curve`, for scores that already fall.
+
+    Args:
+        scores: (N,) float32, falling.
+        labels: (N,) bool, true for genuine trials.
+        weights: (N,) of the trials; 1 each if not given.
+    Raises:
+        EvidenceError: see `curve`.
+    """
     weights = np.ones(len(scores)) if weights is None else weights
     genuine, impostor = np.cumsum(weights * labels), np.cumsum(weights * ~labels)
     if not len(scores) or genuine[-1] <= 0 or impostor[-1] <= 0:

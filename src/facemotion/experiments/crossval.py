@@ -182,6 +182,12 @@ def held_out_trials(
     """Trials within each held-out fold; subjects and motions are numbered alike in all of them.
 
     Embeddings of two folds come from two networks and never meet.
+
+    Args:
+        vectors: of each fold, (M, n) float32, rows of norm 1, as `cross_validate` gives them.
+        records: of all clips, which the positions of the folds point into.
+        folds: in the order of `vectors`.
+        policy: which pairs are trials, as in `score_pairs`.
     """
     return [
         score_pairs(own, [records[i] for i in fold.test], policy, among=records)

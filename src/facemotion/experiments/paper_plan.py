@@ -125,6 +125,10 @@ def plan_runs(settings: TableSettings, models: Models) -> list[Run]:
 def choose_runs(runs: Sequence[Run], manifest: Manifest, only: Sequence[str] = ()) -> list[Run]:
     """Those that a set has the clips for, and whose name begins as asked for, if anything is.
 
+    Args:
+        runs: of `plan_runs`.
+        manifest: of the set.
+        only: beginnings of names; empty for all.
     Raises:
         DataError: there is none.
     """

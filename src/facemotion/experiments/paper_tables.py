@@ -101,7 +101,17 @@ def fold_trials(
     system: str = "",
     policy: PairPolicy = "within-subject",
 ) -> list[ScoredTrials]:
-    """Trials of each fold between clips of some kinds; system "" is the run's own, others are its controls."""
+    """Trials of each fold between clips of some kinds.
+
+    Args:
+        folds: of one run.
+        records: of the whole manifest, by which subjects and motions are numbered.
+        kinds: of clips, both sides of a trial.
+        system: "" for the run's own vectors or scores, else a control of it.
+        policy: which pairs are trials, as in `score_pairs`.
+    Raises:
+        DataError: a fold has fewer than two such clips.
+    """
     parts = []
     for fold in folds:
         chosen = [k for k, place in enumerate(fold.places) if records[place].kind in kinds]

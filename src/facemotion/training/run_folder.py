@@ -258,6 +258,11 @@ class RunFolder:
     def append(self, name: str, header: str, step: int, row: str) -> None:
         """Append one row, the step before it, to a table of the run, after dropping rows of this step or later.
 
+        Args:
+            name: of the file in the run folder.
+            header: names of the columns after the step, with commas between them.
+            step: that the row is of.
+            row: values of these columns, with commas between them.
         Raises:
             TrainingError: it can't be written.
         """

@@ -51,7 +51,7 @@ def check_set(everything: Sequence[PointSeries]) -> None:
     """Hold takes to each other: the same points in the same unit at one rate, and every person under one name.
 
     Raises:
-        SeriesFormatError: other points or another unit in one of them.
+        SeriesFormatError: no series, other points or another unit in one of them, or one recording twice.
         SeriesRateError: two rates.
         PointOrderError: see `check_series`, over all takes of a subject.
         SharedSubjectError: two names for one person.
@@ -82,6 +82,7 @@ def check_subjects(everything: Iterable[PointSeries]) -> None:
 
     Raises:
         SharedSubjectError: two names that differ in case, blanks or Unicode form alone, or one recording under both.
+        SeriesFormatError: one recording twice under one name.
     """
     names: dict[str, PointSeries] = {}
     marks: dict[str, PointSeries] = {}

@@ -109,8 +109,12 @@ def _trace_recurrent(net: AnyEncoder, example: torch.Tensor, part: Path) -> onnx
 
 
 def check_parity(net: AnyEncoder, path: Path, lengths: tuple[int, ...] = (1, 2, 25, 300)) -> float:
-    """Largest difference between the file and the network over clips of these lengths.
+    """Largest difference between the file and the network over random clips.
 
+    Args:
+        net: on the CPU, in evaluation mode.
+        path: of its file.
+        lengths: of the clips, frames.
     Raises:
         TrainingError: it is above 1e-4.
     """

@@ -20,6 +20,10 @@ from facemotion.types import FloatArray
 def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
     """Two subclips of each of some clips, augmented independently; the number of the clip is used as its motion.
 
+    Args:
+        data: clips with or without labels.
+        settings: of the training.
+        rng: source of the draws.
     Returns:
         A batch of 2 x `subclips.clips`.
     """
@@ -33,7 +37,13 @@ def draw_subclips(data: TrainingSet, settings: TrainingSettings, rng: np.random.
 
 
 def cut_subclip(values: FloatArray, times: Times, shortest: float, rng: np.random.Generator) -> TimedValues:
-    """A piece of a clip, of a length drawn evenly from `shortest` to all of it, at any place."""
+    """A piece of a clip, of a length drawn evenly from `shortest` to all of it, at any place.
+
+    Args:
+        values: (T, D) float32. times: (T,) seconds.
+        shortest: share of the clip, 0..1.
+        rng: source of the draws.
+    """
     length = max(min(SHORTEST, len(values)), round(len(values) * rng.uniform(shortest, 1)))
     start = int(rng.integers(0, len(values) - length + 1))
     return values[start : start + length], times[start : start + length]

@@ -273,6 +273,10 @@ def encode_clips(
 def embed(net: SequenceEncoder, sequences: Sequence[FeatureSequence], batch: int = 64) -> FloatArray:
     """Encode clips; (N, n) float32, rows of norm 1, in the order given.
 
+    Args:
+        net: put in evaluation mode.
+        sequences: N clips, as recorded.
+        batch: clips that are computed together.
     Raises:
         ModelMismatchError: features of another size than the network takes.
     """

@@ -82,6 +82,10 @@ def check_sfe_parity(net: nn.Module, path: Path, faces: Tensor) -> float:
     """Largest difference between the file and the network over faces (B, 3, 112, 112), relative to the largest value
     of an output where that is above 1.
 
+    Args:
+        net: gives the outputs of the file, in their order.
+        path: of the file.
+        faces: float32 in [0, 1], one run each.
     Raises:
         TrainingError: it is above 1e-4.
     """

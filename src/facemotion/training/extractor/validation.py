@@ -43,8 +43,13 @@ class Validation:
 
 @torch.no_grad()
 def validate(net: SpatialExtractor, stills: Stills, most: int) -> Validation:
-    """Figures over at most `most` stills, evenly spread, cropped as at run time; points of weak labels
-    count like all others."""
+    """Figures over stills, cropped as at run time; points of weak labels count like all others.
+
+    Args:
+        net: looked at in evaluation mode, and left in the mode that it is in.
+        stills: of people that it never saw.
+        most: stills looked at, evenly spread.
+    """
     device = next(net.parameters()).device
     training = net.training
     net.eval()

@@ -206,7 +206,13 @@ class Batch:
 
 
 def draw_batch(data: TrainingSet, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
-    """One batch, augmented and brought to `signals.RATE`. Made-up motions have negative numbers."""
+    """One batch, augmented and brought to `signals.RATE`. Made-up motions have negative numbers.
+
+    Args:
+        data: clips and their samplers.
+        settings: of the training; spotting, augmentation and the gate count here.
+        rng: source of the draws.
+    """
     chosen = [sampler.draw(rng) for sampler in data.samplers]
     positions = np.concatenate(chosen)
     subjects, motions = data.labels.subjects[positions].tolist(), data.labels.motions[positions].tolist()

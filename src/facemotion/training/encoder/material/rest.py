@@ -107,6 +107,11 @@ def add_rest(
     """Rest before and after a motion, each of up to `rest_seconds`: held frames, or a resting face that trembles,
     drifts, sometimes breathes and goes over into the motion.
 
+    Args:
+        values: (T, D) float32, T >= 2. times: (T,) seconds.
+        settings: `rest_seconds` counts here.
+        still: how resting faces move.
+        rng: source of the draws.
     Returns:
         Values and times of the longer clip; the motion keeps its times.
     """
@@ -142,7 +147,13 @@ def add_rest(
 
 
 def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng: np.random.Generator) -> TimedValues:
-    """The clip as a slower camera sees it, with some jitter in the times."""
+    """The clip as a slower camera sees it, with some jitter in the times; as it is where it is too short for that.
+
+    Args:
+        values: (T, D) float32, T >= 2. times: (T,) seconds.
+        settings: `lowest_rate` and `highest_rate` count here.
+        rng: source of the draws.
+    """
     rate = rng.uniform(settings.lowest_rate, settings.highest_rate)
     count = int((times[-1] - times[0]) * rate)
     if count < SHORTEST:
