@@ -59,7 +59,8 @@ class Quality(Message):
     damaged_share: float = Field(description="Share of the file's frames that were damaged and left out, 0..1.")
     attack_score: float = Field(
         -1.0,
-        description="How far the clip is beyond genuine ones: at 0 or more a screen is suspected; -1: not looked for.",
+        description="How far the clip is beyond genuine ones, in their standard deviations: at 0 or more a screen is "
+        "suspected. Exactly -1 where nothing was looked for, or too little was seen.",
     )
     suspicion: str = Field("", description="What looks as if a screen was filmed; empty where nothing does.")
 
@@ -67,7 +68,9 @@ class Quality(Message):
 class Evidence(Message):
     """What an answer rests on; for administrators only."""
 
-    outcome: str = Field(description="accepted, rejected, unknown user, must enrol again, or a kind of replay.")
+    outcome: str = Field(
+        description="accepted, rejected, unknown user, must enrol again, replay, frozen, loop or presentation attack."
+    )
     factors: list[Factor] = Field(description="The comparison of each factor.")
     quality: list[Quality] = Field(description="Of the clip; empty where nothing could be compared.")
     milliseconds: dict[str, float] = Field(description="Time that each stage took.")
@@ -135,7 +138,9 @@ class SessionOutcome(Message):
     reason: Literal["accepted", "rejected", "unusable", "locked", "cancelled", "expired"] = Field(
         description="Class of the reason: unusable where no clip could be compared, or no takes stored."
     )
-    factors: list[Literal["motion", "appearance"]] = Field(description="What was asked for and compared.")
+    factors: list[Literal["motion", "appearance"]] = Field(
+        description="What is compared: the motion, and the face where a recogniser is set up."
+    )
     quality: list[Quality] = Field(description="Of the last attempt; of each take of an enrolment.")
     operating_point: str = Field(
         description='Name of the operating point that decided; "" where nothing was compared, and for a rejected '
@@ -153,7 +158,7 @@ class SessionResult(Message):
     purpose: Literal["verify", "enrol", "enrol-again", "study"] = Field(description="As it was made for.")
     state: str = Field(description="As it was made with.")
     status: Literal["waiting", "opened", "ended", "expired"] = Field(
-        description="Waiting until a browser opens the page."
+        description="waiting until a browser opens the page; expired where it didn't end in time."
     )
     result: SessionOutcome | None = Field(
         description="Null until the session ended. If the page returns somewhere, the result needs the code."
@@ -313,7 +318,7 @@ class AuditEntry(Message):
     action: str = Field(description="Such as verify, enrol, delete or unlock; see below, what the trail names.")
     user: str = Field(description="Name of the user concerned.")
     outcome: str = Field(description="Such as accepted, rejected, replay, or the name of an error.")
-    detail: str = Field(description="JSON object: scores, quality figures.")
+    detail: str = Field(description="JSON object, such as of scores and quality figures.")
     previous: str = Field(description="Digest of the entry before.")
     digest: str = Field(description="SHA-256 of this entry and the one before.")
 
