@@ -60,5 +60,5 @@ def _features(path: Path, frontend: Frontend) -> FeatureSequence:
     try:
         return frontend.acquire(path).features
     except (MediaError, AcquisitionError) as error:
-        # Not as it is: whoever enrols at that moment would take it for a fault of theirs.
+        # Not raised as it is: the user who enrols at that moment would take it for a fault of their own clip.
         raise SettingsError(f"{path} can't be used as a common motion, take it out of the folder: {error}") from error

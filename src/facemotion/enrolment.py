@@ -335,7 +335,7 @@ class Enroller:
 
 
 def _suspicions(acquisitions: Sequence[Acquisition]) -> tuple[str, ...]:
-    """Why clips may show a screen, a sentence each; what is said of several is said once."""
+    """Why clips may show a screen, a sentence each. A reason that several clips share is given once."""
     return tuple(dict.fromkeys(one.quality.suspicion for one in acquisitions if one.quality.suspicion))
 
 

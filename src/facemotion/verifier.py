@@ -107,7 +107,7 @@ class Verifier:
             raise SettingsError(f"earlier_encoders names an encoder twice, or the present one: {', '.join(ids)}.")
         verifier = cls(frontend, encoder, points, settings, _load_appearance(wanted, models), earlier=earlier)
         if wanted.common_motions not in ("off", "packaged"):
-            _ = verifier.enroller.common  # a fault in the administrator's clips is told now, not to whoever enrols
+            _ = verifier.enroller.common  # a fault in the administrator's clips is raised here, not when a user enrols
         return verifier
 
     @property

@@ -20,7 +20,7 @@ ROUNDS = 3
 """Times that the resting face is taken anew from the frames laid over it."""
 LIVELIEST_SECONDS = 1.0
 """A clip is looked at in spans of this length, each with its own middle: rest before and after a motion counts for
-nothing. A motion goes on through most of such a span; what passes, as blur does, is over."""
+nothing. A motion lasts for most of such a span, and blur is shorter."""
 SPAN_STEP = 0.2
 """Seconds from the begin of one span to that of the next."""
 MOVED_PERCENTILE = 80

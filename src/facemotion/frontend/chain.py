@@ -115,7 +115,7 @@ class Frontend:
             UsageError, MediaError and its kinds: as in acquire.
         """
         acquirer = Acquirer(self, attacks=False)
-        with suppress(TooShortError):  # whoever judges the sighting looks at its length
+        with suppress(TooShortError):  # the caller judges the length of the sighting
             acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
         return acquirer.sighting()
 

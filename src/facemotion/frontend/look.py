@@ -38,7 +38,7 @@ def look_at_frames(
 
     Args:
         frames: (H, W, 3) uint8 RGB with their seconds.
-        detect: the detector; None leaves it to whoever takes the frames.
+        detect: the detector; None where the caller detects faces.
     Raises:
         What `frames` raises.
     """

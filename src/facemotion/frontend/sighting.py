@@ -93,8 +93,8 @@ def mostly_whole(inside: Sequence[float] | FloatArray) -> bool:
 def leave_out_cut_faces(sighting: Sighting, inside: FloatArray) -> Sighting:
     """The same clip without the frames in which the face comes into the picture or goes out of it.
 
-    Where the border cuts a face, the network guesses the rest, and a guess reads as a motion: who got up at the end of
-    a take was turned away. Whoever sits so near that the face is never whole keeps all frames.
+    Where the border cuts a face, the network guesses the rest, and a guess reads as a motion. Users who got up at the
+    end of a take were rejected for it. Where the face is whole in few frames, all frames stay.
 
     Args:
         sighting: of the clip.

@@ -25,7 +25,7 @@ MOST_BOXES = 10_000
 
 @contextmanager
 def named(source: Source) -> Iterator[None]:
-    """Put the name of a clip before what is said of it, so that of several the one meant is known."""
+    """Put the name of a clip before the message of an error about it, so that among several clips it can be found."""
     try:
         yield
     except (MediaError, AcquisitionError) as error:

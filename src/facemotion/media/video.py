@@ -254,7 +254,7 @@ def _units(data: bytes, length: int, most: int) -> int:
 
 
 def _passes(decoder: str, packet: Packet[Any]) -> int:
-    """How many passes over the picture a frame counts as; in a JPEG they are told."""
+    """How many passes over the picture a frame counts as. A JPEG says it; else the decoder decides."""
     if decoder == "mjpeg":
         return max(1, bytes(packet).count(START_OF_SCAN))
     return 1 if decoder in QUICK else PASSES.get(decoder, SLOW)

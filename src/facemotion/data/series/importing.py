@@ -134,7 +134,7 @@ def import_series(
         kept[0].names,
     )
     cache = FeatureCache(features or out / FEATURES, about.frontend_id)
-    sequences = [series.features() for series in kept]  # what can't be filled in is told before anything is written
+    sequences = [series.features() for series in kept]  # before anything is written: points may be missing for long
     records = make_records(kept)
     with room_for(out):
         for number, (series, record, sequence) in enumerate(zip(kept, records, sequences, strict=True), 1):

@@ -11,7 +11,7 @@ from facemotion.errors import AssetError
 
 HEAD = "ict_facekit_light.npz"
 CLAY_HEAD = "clay_head.npz"
-FITS = "fits.npz"  # of portraits, where whoever drew them knows the head in each
+FITS = "fits.npz"  # of portraits that were drawn from a known head, as those of clay are
 CAPTURE = "arkit_range_of_motion.npz"
 EXPRESSIONS = "grammatical_facial_expressions.npz"
 PORTRAITS = "portraits"

@@ -115,8 +115,8 @@ class Laps:
 class TrainingState:
     """All that a training holds between two steps, and the folder that keeps it.
 
-    Whoever makes one draws from torch's generator within `torch.random.fork_rng`, and does the step itself: `draw` a
-    batch, change `net` by the gradient of `loss`, and then `advance`.
+    The caller makes it within `torch.random.fork_rng`, since torch's generator is drawn from. The caller also makes the
+    steps: `draw` a batch, change `net` by the gradient of `loss`, and then `advance`.
 
     Args:
         settings, data, run: as in `train_encoder`. device: that the networks are on.
