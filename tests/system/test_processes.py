@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from facemotion.system.processes import run_tasks, worker_pool
+from facemotion.system import processes
+from facemotion.system.processes import nothing, run_tasks, worker_pool
 
 PROGRAM = """
 import os, sys, time
@@ -43,6 +50,26 @@ def test_tasks_share_what_their_process_has_loaded(jobs: int, tasks: int, in_ord
     assert (totals if in_order else sorted(totals)) == [7 + number for number in range(tasks)]
     assert all(loaded == ran for _, loaded, ran in told)
     assert ({ran for _, _, ran in told} == {os.getpid()}) == (jobs == 1 or tasks == 1)
+
+
+class Bulky:
+    """A result that takes much memory."""
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_results_that_were_handed_on_are_forgotten(monkeypatch: pytest.MonkeyPatch, in_order: bool) -> None:
+    @contextmanager
+    def pool(workers: int, load: Callable[..., None], arguments: tuple[Any, ...]) -> Iterator[ThreadPoolExecutor]:
+        with ThreadPoolExecutor(workers, initializer=load, initargs=arguments) as threads:
+            yield threads
+
+    monkeypatch.setattr(processes, "worker_pool", pool)
+    results = run_tasks(nothing, (), lambda _: Bulky(), [()] * 4, 2, in_order=in_order)
+    first = weakref.ref(next(results))
+    next(results)
+    gc.collect()
+    assert first() is None
+    assert len(list(results)) == 2
 
 
 def stumble(reason: str) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -96,9 +97,16 @@ def run_tasks(
             yield task(shared, *members)
         return
     with worker_pool(min(jobs, len(tasks)), _load, (load, arguments)) as pool:
-        futures = [pool.submit(_run, task, *members) for members in tasks]
-        for future in futures if in_order else as_completed(futures):
+        left = deque(pool.submit(_run, task, *members) for members in tasks)
+        # Whatever was handed on is forgotten: all results together may be larger than the memory.
+        if in_order:
+            while left:
+                yield left.popleft().result()
+            return
+        for future in as_completed(set(left)):
+            left.remove(future)
             yield future.result()
+            del future
 
 
 def nothing() -> None:
