@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
 from facemotion.errors import StoreKeyError
+from facemotion.service import backup
 from facemotion.store import open_store
 from facemotion.store.keys import KeyFile, KeyRing, KeySource, new_key
 from facemotion.store.tables import templates as table
+from facemotion.system import files
 
 from .samples import make_template
 
@@ -40,6 +43,24 @@ def test_a_store_without_a_configured_key_gets_a_key_file_of_its_own(tmp_path):
     for file in files:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_where_the_system_opens_no_folders_a_store_gets_its_key_and_a_backup(tmp_path, monkeypatch):
+    """As on Windows: the key file was said not to be writable."""
+    opened = os.open
+
+    def no_folder(path, *more, **named):
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *more, **named)
+
+    monkeypatch.setattr(os, "open", no_folder)
+    for module in (files, backup):
+        monkeypatch.setattr(module, "sys", SimpleNamespace(platform="win32"))
+    with open_store(tmp_path / "store.db") as store:
+        store.put(make_template())
+    assert len(key_files()) == 1
+    assert backup.write_backup(tmp_path / "store.db", tmp_path / "backup.db").users == 1
 
 
 def test_without_its_key_a_store_is_a_locked_box(tmp_path):
@@ -182,6 +203,7 @@ def test_a_draft_of_a_key_file_never_takes_its_place_half_written(tmp_path):
 
 ROTATE_FOREVER = """
 import sys
+from facemotion.service import backup
 from facemotion.store import open_store
 with open_store(sys.argv[1]) as store:
     print("ready", flush=True)

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -54,7 +55,7 @@ from facemotion.store.sql import SqlStore
 from facemotion.store.tables import metadata as store_tables
 from facemotion.store.tables import store as stores
 from facemotion.store.tables import templates, users
-from facemotion.system.files import FULL, room_for, whole
+from facemotion.system.files import FULL, room_for, sync_folder, whole
 
 ROWS_AT_ONCE = 500
 PASSING = (nonces, sessions, charges)
@@ -241,10 +242,7 @@ def _draft(path: Path) -> Iterator[Path]:
     Raises:
         BackupError: there is such a file already.
     """
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without such locks
-            _hold(folder)
+    with _alone_in(path.parent):
         if path.exists():
             raise BackupError(f"{path} is there already; name a file that isn't.")
         with whole(path) as draft:
@@ -256,16 +254,24 @@ def _draft(path: Path) -> Iterator[Path]:
             finally:
                 for left in beside:
                     left.unlink(missing_ok=True)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        sync_folder(path.parent)
 
 
-def _hold(folder: int) -> None:
-    """Wait until no other process holds a folder, by its descriptor; the lock ends when that is closed."""
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """While no other process writes a backup into a folder. Windows locks no folders, nor do some file systems."""
+    if sys.platform == "win32":
+        yield
+        return
     import fcntl
 
-    fcntl.flock(folder, fcntl.LOCK_EX)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # ends the lock, too
 
 
 @contextmanager

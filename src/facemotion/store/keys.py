@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facemotion.errors import StoreKeyError
-from facemotion.system.files import user_folder
+from facemotion.system.files import sync_folder, user_folder
 
 log = logging.getLogger(__name__)
 
@@ -158,9 +158,7 @@ class KeyFile(KeySource):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+            sync_folder(self.path.parent)
         except OSError as error:
             raise StoreKeyError(
                 f"Can't write the key file {self.path}: {error.strerror}; set FACEMOTION_STORE_KEY."
