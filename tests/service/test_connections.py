@@ -283,3 +283,12 @@ def test_who_agrees_on_no_tls_keeps_nobody_out(tmp_path, session_environment):
             live_socket.send("{}")
             assert "FormError" in live_socket.recv(timeout=20)
         assert still_open(clients) <= 3
+
+
+def test_wrong_secrets_of_a_key_take_nothing_from_who_holds_it(tmp_path, session_environment):
+    """The id of a key is no secret: by ten requests a second it was out of use for its address."""
+    settings = ServiceSettings(limits=LimitSettings(requests_per_minute=3, wrong_keys_per_minute=100))
+    with running(tmp_path / "store.db", settings) as server:
+        wrong = {"Authorization": f"Bearer {server.keys['verify'][:12]}x"}
+        assert [server.http.get("/v1/models", headers=wrong).status_code for _ in range(5)] == [401] * 5
+        assert server.call("GET", "/v1/models", "verify").status_code == 200

@@ -42,14 +42,17 @@ class Admission:
         if key is None:
             self._rate_limiter.spend(address)
             return self.keyless(address, headers)
-        # Counted before the key is looked up, so that keys can't be guessed at any speed. Made-up keys count together:
-        # each looks like a caller of its own.
-        self._rate_limiter.spend(f"{address} {key[:RATE_PREFIX]}")
+        # Only who holds a key uses up what may be asked by it: its id is no secret, and behind a proxy all have one
+        # address. Made-up keys count together, so that none is guessed at any speed.
+        bucket = f"{address} {key[:RATE_PREFIX]}"
+        self._rate_limiter.check(bucket, 1)
         try:
-            return self._keys.authenticate(key)
+            caller = self._keys.authenticate(key)
         except AuthenticationError:
             self._guesses.spend(address)
             raise
+        self._rate_limiter.charge(bucket, 1)
+        return caller
 
     def admit_page(self, address: str, token: str) -> None:
         """Count a request of the page of a session against its rate limit.
