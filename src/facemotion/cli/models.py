@@ -52,7 +52,7 @@ def list_models(config: ConfigOption = None, json: JsonOption = False) -> None:
     table = Table("model", "role", "size", "licence", "state", box=box.SIMPLE, pad_edge=False)
     for each, entry in models.cards().items():
         table.add_row(each, entry.role, f"{entry.bytes / 1e6:.1f} MB", entry.licence, states[each])
-    Console().print(table)
+    Console().print(table, markup=False)
 
 
 def show(name: NameArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -80,7 +80,7 @@ def show(name: NameArgument, config: ConfigOption = None, json: JsonOption = Fal
     for point in points:
         rates = (f"{point['fmr']:.2%}", f"{point['fnmr']:.2%}")
         table.add_row(point["name"], str(point["takes"]), f"{point['threshold']:.3f}", *rates)
-    Console().print(table)
+    Console().print(table, markup=False)
     for source in dict.fromkeys(point["source"] for point in points):
         print(f"Measured on {source}.")
 

@@ -124,7 +124,7 @@ def _print(points: Sequence[OperatingPoint]) -> None:
         counts = (point.genuine_trials, point.impostor_trials, point.subjects)
         rates = (f"{point.threshold:.3f}", f"{point.fmr:.2%}", f"{point.fnmr:.2%}")
         table.add_row(point.name, str(point.takes), *rates, *map(str, counts))
-    Console().print(table)
+    Console().print(table, markup=False)
 
 
 def _own_names(models: Models, encoder: str) -> list[str]:

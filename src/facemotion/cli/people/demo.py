@@ -86,7 +86,7 @@ def print_demo(clips: list[Path], decisions: list[Decision]) -> None:
     for clip, report in zip(clips, (*first.quality, *second.quality[1:]), strict=True):
         table.add_row(Text(clip.stem), quality_line(report))
     table.add_row("milliseconds", f"{spent_line(first.milliseconds)}, first pair")
-    console.print(table)
+    console.print(table, markup=False)
     console.print(note(first))
 
 

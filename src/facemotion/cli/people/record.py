@@ -171,4 +171,4 @@ def _list(*, json: bool) -> None:
     for device in found:
         size = f"{device.width} x {device.height}"
         table.add_row(str(device.number), device.name, size, f"{device.rate:g}" if device.rate else "")
-    Console().print(table)
+    Console().print(table, markup=False)  # a camera's name may hold brackets

@@ -128,7 +128,7 @@ def _print_enrolment(user: str, clips: Sequence[Path], enrolment: Enrolment) -> 
     for clip, agreement, report in zip(clips, enrolment.agreement, enrolment.quality, strict=True):
         console.print(Text(f"  {clip.name}: agreement {agreement:.3f}; {quality_line(report)}"))
     for warning in enrolment.warnings:
-        console.print(f"[yellow]Note:[/] {warning}", highlight=False)
+        console.print(Text("Note:", "yellow") + Text(f" {warning}", ""))
     if enrolment.duplicates:
         console.print(Text(f"The face is that of {', '.join(enrolment.duplicates)}."))
     # Text, never markup: a name may hold brackets or colons, and must be shown as it is stored.

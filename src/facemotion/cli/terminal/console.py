@@ -197,7 +197,7 @@ def print_decision(decision: Decision) -> None:
         table.add_row(label, quality_line(report))
     table.add_row("milliseconds", spent_line(decision.milliseconds))
     console = Console()
-    console.print(table)
+    console.print(table, markup=False)  # names of operating points and of their clips may hold brackets
     for warning in decision.warnings:
         console.print(f"[yellow]Note:[/] {warning}", highlight=False)
     console.print(f"{verdict(decision)}  {note(decision)}")
