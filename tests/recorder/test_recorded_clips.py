@@ -6,7 +6,7 @@ import pytest
 
 from facemotion.data.manifest import read_manifest
 from facemotion.errors import ManifestError, RecordingBusyError, RecordingPlanError, WriteError
-from facemotion.recorder.recorded_clips import RecordedClips, recording_alone
+from facemotion.recorder.recorded_clips import RecordedClips, forget_clips, recording_alone
 from facemotion.recorder.recording_plan import PlannedMotion
 from facemotion.types import ClipKind
 
@@ -51,6 +51,17 @@ def test_rows_and_columns_of_a_manifest_stay_as_they_are(tmp_path):
     assert (tmp_path / "manifest.csv").read_text("utf-8") == (
         f"{before}\n,anna/wink/session-3-take-5.mp4,anna,wink,facial,5,3,,\n"
     )
+
+
+def test_rows_of_somebody_are_found_in_a_manifest_that_was_edited_by_hand(tmp_path):
+    clips = RecordedClips(tmp_path)
+    for who in ("anna", "bela"):
+        keep(clips, PlannedMotion(who, "wink"))
+    text = clips.manifest.read_text()
+    clips.manifest.write_text(text.replace(",anna,", ", anna ,").rstrip() + ",a note without a column\n\n")
+    assert forget_clips(tmp_path, "anna") == 1
+    assert "anna" not in clips.manifest.read_text()
+    assert [record.subject for record in read_manifest(clips.manifest).records] == ["bela"]
 
 
 def test_a_manifest_that_cannot_be_written_costs_the_take_and_no_other(tmp_path):

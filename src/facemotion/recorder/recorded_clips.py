@@ -79,15 +79,14 @@ def _remove_rows(manifest: Path, subject: str) -> int:
         return 0
     read_manifest(manifest)  # names what is wrong with it
     with manifest.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    kept = [row for row in rows if row["subject"] != subject]
+        columns, *rows = (row for row in csv.reader(file) if row)
+    at = columns.index("subject")
+    kept = [row for row in rows if row[at].strip() != subject]
     if not kept:
         manifest.unlink()  # one that names no clip can't be read
     elif len(kept) < len(rows):
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept)
+        csv.writer(text, lineterminator="\n").writerows([columns, *kept])
         with room_for(manifest):
             write_whole(manifest, text.getvalue())
     return len(rows) - len(kept)
