@@ -37,6 +37,7 @@ def test_there_are_as_many_takes_as_films_and_a_semicolon_at_the_end_names_none(
         ("subject,motion\nanna,wink,2\n", "line 2: more values than columns"),
         ("subject,motion,takes\nanna,wink,two\n", "line 2: takes must be a whole number, got 'two'"),
         ("subject,motion,takes\nanna,wink,0\n", "line 2: takes must be 1 to 99"),
+        (f"subject,motion,takes\nanna,wink,{'9' * 5000}\n", "line 2: takes must be a whole number"),
         ("subject,motion,kind\nanna,wink,smile\n", "line 2: kind must be one of facial"),
         ("subject,motion\nanna,../wink\n", "line 2: motion '../wink' can't be the name of a folder"),
         ("subject,motion\nManifest.csv,wink\n", "line 2: subject 'Manifest.csv' is the name of a file"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from facemotion.data.manifest import names_near_miss
+from facemotion.data.manifest import MOST_DIGITS, names_near_miss
 from facemotion.errors import RecordingPlanError
 from facemotion.types import ClipKind
 
@@ -122,8 +122,8 @@ def _planned(row: dict[str, str], where: str) -> PlannedMotion:
     texts = {column: (row.get(column) or "").strip() for column in COLUMNS}
     films = tuple(name for part in texts["films"].split(";") if (name := part.strip()))
     takes, kind = texts["takes"] or str(len(films) or TAKES), texts["kind"] or ClipKind.FACIAL
-    if not takes.isdecimal():
-        raise RecordingPlanError(f"{where}: takes must be a whole number, got {takes!r}.")
+    if not takes.isdecimal() or len(takes) > MOST_DIGITS:
+        raise RecordingPlanError(f"{where}: takes must be a whole number, got {takes[:40]!r}.")
     if kind not in set(ClipKind):
         raise RecordingPlanError(f"{where}: kind must be one of {', '.join(ClipKind)}, got {kind!r}.")
     try:
