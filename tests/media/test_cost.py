@@ -13,9 +13,10 @@ import pytest
 from transformations import Film, encode
 
 from facemotion.config import MediaSettings
-from facemotion.errors import MediaLimitError
+from facemotion.errors import MediaLimitError, UnreadableMediaError
 from facemotion.media import load_clip, pictures
 from facemotion.media.source import check_tables
+from facemotion.media.video import _Parts
 
 SIDE = 256
 AV1 = {"preset": "12", "crf": "50", "svtav1-params": "lp=1"}
@@ -141,6 +142,28 @@ def test_a_picture_of_any_number_of_slices_is_refused_before_it_is_decoded(conta
             load_clip(sliced(container, number, 400), settings)
 
 
+@pytest.mark.parametrize(
+    ("decoder", "head"),
+    [
+        ("h264", b"\1" + bytes(3) + b"\3" + bytes(3)),
+        ("h264", b"\1" + bytes(3) + b"\1" + bytes(3)),
+        ("hevc", b"\1" + bytes(20) + b"\3" + bytes(3)),
+        ("hevc", b"\2" + bytes(20) + b"\3" + bytes(3)),
+        ("hevc", b"\0\0\0\1" + bytes(30)),
+    ],
+)
+def test_parts_are_counted_however_a_head_says_that_they_are_told_apart(decoder, head):
+    """FFmpeg takes a head of HEVC for one whatever its version is."""
+    codec = av.CodecContext.create(decoder, "r")
+    codec.extradata = head
+    before = {"h264": 4, "hevc": 21}[decoder]
+    length = b"\0\0\1" if head[:3] == b"\0\0\0" else (5).to_bytes((head[before] & 3) + 1, "big")
+    parts = _Parts(codec)
+    parts.check(av.Packet((length + b"AAAAA") * 100))
+    with pytest.raises(MediaLimitError, match="too many parts"):
+        parts.check(av.Packet((length + b"AAAAA") * 200))
+
+
 @pytest.mark.parametrize(("codec", "options"), [("mpeg4", {}), ("libx264", {"x264-params": "slices=16"})])
 def test_parts_of_usual_pictures_are_few(codec, options):
     noise = Film(np.random.default_rng(1).integers(0, 256, (6, SIDE, SIDE, 3), np.uint8), np.arange(6) / 25)
@@ -195,3 +218,8 @@ def test_the_end_of_a_jpeg_is_found_without_looking_at_every_byte_in_turn():
     begin = time.process_time()
     list(pictures._jpegs(stream.getvalue()))
     assert time.process_time() - begin < 1
+
+
+def test_what_nobody_counts_the_parts_of_is_refused():
+    with pytest.raises(UnreadableMediaError, match="unknown kind"):
+        load_clip(encode(drifting(3), "matroska", "snow", options={"strict": "-2"}))

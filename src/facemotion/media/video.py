@@ -67,6 +67,9 @@ MARKS = {
 }
 """What stands before each part of a packet, and how many parts it may have, by the decoder. A part is at most a whole
 picture, and a row of MPEG-1 and MPEG-2."""
+BOUNDLESS = ("vvc", "cavs", "dirac", "snow")
+"""Decoders that go on through any number of pictures or slices of a packet, which nobody counts here; no camera needs
+them."""
 HELD_FRAMES = 8
 """Frames that may wait for Python's collector. One whose side data were looked at refers to itself and stays in memory
 until then, 3 MiB each of a clip of 1920 x 1080."""
@@ -111,7 +114,7 @@ def video_shots(
         ) as container:
             video = _default_track(container)
             codec = video.codec_context
-            if codec is None:  # the container names a codec that nobody knows
+            if codec is None or codec.name in BOUNDLESS:  # or the container names a codec that nobody knows
                 raise UnreadableMediaError("The video is of an unknown kind; record or export it again as H.264.")
             check_size(codec.width, codec.height, settings)
             codec.thread_count = settings.decoder_threads
@@ -225,9 +228,11 @@ class _Parts:
         if self._decoder not in MARKS:
             return
         data, (mark, most) = bytes(packet), MARKS[self._decoder]
-        # A head may come with any packet, beside it or in its place.
+        # A head may come with any packet, beside it or, of H.264, in its place.
         beside = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else b""
-        self._lengths |= self._lengths_of(bytes(beside)) | self._lengths_of(data[:32])
+        self._lengths |= self._lengths_of(bytes(beside))
+        if self._decoder == "h264":
+            self._lengths |= self._lengths_of(data[:32])
         units = max((_units(data, length, most + 1) for length in self._lengths), default=0)
         if data.count(mark) + units > most:
             raise MediaLimitError("A frame of the clip has too many parts; record or export the clip again.")
@@ -235,7 +240,10 @@ class _Parts:
     def _lengths_of(self, head: bytes) -> set[int]:
         """How many bytes the lengths of units have, as a head says; empty where marks stand between units."""
         place = LENGTHS.get(self._decoder)
-        if place is None or len(head) <= place or head[0] != 1:
+        if place is None or len(head) <= place:
+            return set()
+        # As FFmpeg tells them from units behind marks.
+        if head[0] != 1 if self._decoder == "h264" else head[:3] in (b"\0\0\0", b"\0\0\1"):
             return set()
         return {(head[place] & 3) + 1}
 
