@@ -123,6 +123,7 @@ def test_a_method_that_a_path_does_not_take_is_answered_by_those_that_it_takes(s
         assert answer.status_code == 405
         assert answer.headers["allow"] == allowed
         assert answer.json()["error"] == "FormError"
+        assert "the head Allow names those" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/docs", "/health", "/ready"])

@@ -87,6 +87,13 @@ def test_no_other_file_is_served(server, name):
     assert server.call("GET", f"/static/{name}", "").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/static/nothing.js", "/v1/users/alice/nothing"])
+def test_where_nothing_is_the_answer_says_what_there_is(server, path):
+    answer = server.call("GET", path, "")
+    assert answer.status_code == 404
+    assert answer.json()["message"] == "There is nothing at this address; the page at /docs lists all operations."
+
+
 @pytest.mark.parametrize(
     ("page", "scripts"),
     [

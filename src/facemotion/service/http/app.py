@@ -49,6 +49,11 @@ SCRUB_EVERY_SECONDS = 30.0
 """How often a deletion that couldn't be finished is tried again."""
 FORGET_EVERY_SECONDS = 300.0
 """How often sessions are looked for that were kept long enough."""
+NOT_THERE = {
+    404: "There is nothing at this address; the page at /docs lists all operations.",
+    405: "This address doesn't take that method; the head Allow names those that it takes.",
+}
+"""What to say by the status where no operation was reached."""
 
 
 def create_app(
@@ -209,7 +214,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 async def _http(request: Request, error: HTTPException) -> Response:
     request.scope[ERROR_IN_SCOPE] = FormError.__name__
-    problem = Problem(error="FormError", message=f"{error.detail}.", retry_seconds=None)
+    words = NOT_THERE.get(error.status_code, f"{error.detail}.")
+    problem = Problem(error="FormError", message=words, retry_seconds=None)
     return respond(error.status_code, problem, {"allow": _allowed(request)} if error.status_code == 405 else {})
 
 

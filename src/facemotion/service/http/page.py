@@ -88,7 +88,7 @@ def _read(name: str) -> bytes:
     served = files("facemotion.service").joinpath("static").iterdir()
     file = next((file for file in served if file.name == name), None)
     if file is None or name.rpartition(".")[2] not in KINDS:
-        raise HTTPException(404, "There is no such file")
+        raise HTTPException(404)
     return file.read_bytes()
 
 
