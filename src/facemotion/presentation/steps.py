@@ -78,7 +78,8 @@ def check_extractor(name: str) -> None:
 
 
 def step_is_shown(step: Step, motion: Seen, after: Seen) -> bool:
-    """Whether a step was shown, by the same face at once after its motion, and more of it than of any other step.
+    """Whether a step was shown, by a face of that size and place at once after its motion, and more of it than of any
+    other step.
 
     Args:
         step: that was asked for.
