@@ -25,7 +25,9 @@ def replays_in_a_crowd(clips: ReplayClips, rule: Rule, replayed: tuple[int, ...]
     """How many replays aren't recognised once the speaker's other takes are remembered, too.
 
     Args:
-        clips: of one speaker. rule: the service's. replayed: which takes of each phrase are replayed.
+        clips: of one speaker.
+        rule: the service's.
+        replayed: which takes of each phrase are replayed.
     Returns:
         "remembered" recordings, "replays" recognised where the original alone is remembered, and "lost" of these.
     """

@@ -60,7 +60,8 @@ class Portraits:
         """Consider one frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB. keypoints: (6, 2) of BlazeFace, pixels.
+            frame: (H, W, 3) uint8 RGB.
+            keypoints: (6, 2) of BlazeFace, pixels.
             sharpness: of the face, as `face.look_at` measures it.
         """
         worth = sharpness * frontality(keypoints)

@@ -94,7 +94,9 @@ class OddTake:
     """A take that doesn't go with the others.
 
     Attributes:
-        number: of the take, from 1. factor: in which it is unlike the others. agreement: its mean cosine with them.
+        number: of the take, from 1.
+        factor: in which it is unlike the others.
+        agreement: its mean cosine with them.
         least: the agreement that it must have.
     """
 

@@ -174,9 +174,11 @@ class OperatingPoint:
     """A threshold and the evidence behind it.
 
     Attributes:
-        name: such as "fmr-1e-2". threshold: cosine, -1..1; a probe is accepted where score >= threshold.
+        name: such as "fmr-1e-2".
+        threshold: cosine, -1..1; a probe is accepted where score >= threshold.
         fmr, fnmr: shares of impostor trials accepted and of genuine trials rejected at it on the evidence, 0..1.
-        genuine_trials, impostor_trials, subjects: numbers behind the two figures. source: the data they come from.
+        genuine_trials, impostor_trials, subjects: numbers behind the two figures.
+        source: the data they come from.
         takes: K, takes of each template in these trials; the score is the mean of K cosines. 1: clip against clip.
     """
 
@@ -193,8 +195,7 @@ class OperatingPoint:
     def __post_init__(self) -> None:
         _check(-1 <= self.threshold <= 1, f"threshold must be a cosine, got {self.threshold}")
         _check(0 <= self.fmr <= 1 and 0 <= self.fnmr <= 1, "fmr and fnmr must be within 0..1")
-        least = min(self.genuine_trials, self.impostor_trials, self.subjects, self.takes)
-        _check(least >= 1, "no evidence is empty, and no template without a take")
+        _check(min(self.genuine_trials, self.impostor_trials, self.subjects, self.takes) >= 1, "no evidence is empty")
 
     def accepts(self, score: float, raised: float = 0.0) -> bool:
         """The one rule of every decision, written once: score >= threshold.
@@ -211,7 +212,8 @@ class QualityReport:
     """How well the face could be seen in one clip.
 
     Attributes:
-        frames: looked at, without those skipped because of the highest rate. seconds: from the first to the last.
+        frames: looked at, without those skipped because of the highest rate.
+        seconds: from the first to the last.
         face_share: share of frames with a detected face, 0..1.
         face_px: median side of the face box, in pixels of the frame.
         brightness: median luma of the face, 0..255.
@@ -324,8 +326,7 @@ class ClipRecord:
         split: "train", "validation", "test" or "" where the data set fixes none.
         near_miss_of: name of the motion that a near miss comes near to; "" for clips of other kinds.
         reordered: whether a near miss makes the steps of that motion in another order.
-        span: when the motion begins and ends, in seconds from the clip's first frame, if somebody marked that; before
-            and after it the face rests.
+        span: begin and end of the motion, seconds from the first frame; the face rests round it. None: not marked.
     """
 
     path: str
@@ -374,8 +375,7 @@ class ScoredTrials:
         labels: (N,) bool, true for genuine trials.
         kinds: (N,) uint8 codes of `TrialKind`; 0 exactly where the label is true.
         subjects: (N, 2) int32 subject number of each side, for bootstrap over subjects.
-        motions: (N, 2) int32 motion number of each side; motions of two subjects have two numbers. Takes of the same
-            two motions are not independent trials of each other.
+        motions: (N, 2) int32 motion number of each side, unique over subjects; its takes are no independent trials.
     """
 
     scores: FloatArray

@@ -45,7 +45,8 @@ class Enrolled:
     """What became of an enrolment.
 
     Attributes:
-        takes: number of takes kept. warnings: sentences of the service about weaknesses of the motion.
+        takes: number of takes kept.
+        warnings: sentences of the service about weaknesses of the motion.
     """
 
     takes: int
@@ -59,8 +60,8 @@ class UserPage:
     Attributes:
         users: of each the fields of UserStatus in docs/reference/service.md.
         next: give it as `after` to get the next page; "" on the last page.
-        total: number of enrolled users. outdated: how many of them have a template of an earlier model. Both are None
-            after the first page.
+        total: number of enrolled users.
+        outdated: how many of them have a template of an earlier model. Both are None after the first page.
     """
 
     users: tuple[Mapping[str, Any], ...]
@@ -74,7 +75,8 @@ class Session:
     """A session that was made.
 
     Attributes:
-        id: ask for the result with it. address: of the page; send the user's browser there.
+        id: ask for the result with it.
+        address: of the page; send the user's browser there.
         expires_seconds: how long it is good for.
     """
 
@@ -88,7 +90,8 @@ class SessionResult:
     """How a session stands.
 
     Attributes:
-        id: of the session. user, purpose, state: as it was made with.
+        id: of the session.
+        user, purpose, state: as it was made with.
         status: "waiting" until a browser opens the page, "opened", "ended" or "expired".
         accepted: whether the user was verified, or enrolled. None where the service gives no result: it hasn't ended,
             or returns somewhere and wasn't asked for with its code.

@@ -74,7 +74,8 @@ class Manifest:
         """The records of other subjects and of other motions, in the same order.
 
         Args:
-            subjects: by name. motions: by name, whoever makes them.
+            subjects: by name.
+            motions: by name, whoever makes them.
         Raises:
             ManifestError: no record is left, or none has such a name.
         """

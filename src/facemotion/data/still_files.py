@@ -30,8 +30,11 @@ class StillPerson:
     """Who is on a still, for figures by group.
 
     Attributes:
-        name: unique in the data set. parents: portraits that they were made from, parted by spaces; never in two
-        splits. split: of SPLITS. sex: "female", "male" or "". age: years, 0 if unknown.
+        name: unique in the data set.
+        parents: portraits that they were made from, parted by spaces; never in two splits.
+        split: of SPLITS.
+        sex: "female", "male" or "".
+        age: years, 0 if unknown.
         tone: individual typology angle of the skin, degrees, lower is darker; Chardon et al. 1991.
     """
 
@@ -139,7 +142,8 @@ class Stills:
         """Open a data set.
 
         Args:
-            folder: written by write_shard and write_people. split: of SPLITS.
+            folder: written by write_shard and write_people.
+            split: of SPLITS.
         Raises:
             DataError: no such folder, no still of that split, a damaged or half-written shard, a person without a row
                 in people.csv, or a parent in two splits.

@@ -20,7 +20,8 @@ class Interval:
     """A figure with its 95% interval.
 
     Attributes:
-        value: on all trials. low, high: 2.5 and 97.5 percentiles over the replicates.
+        value: on all trials.
+        low, high: 2.5 and 97.5 percentiles over the replicates.
         unit: what was drawn: "subjects" or, where there is one subject, "motions".
     """
 

@@ -39,7 +39,8 @@ class Failure:
 
     Attributes:
         first, second: positions of the two clips.
-        score: their cosine. accepted: true for a false accept, false for a false reject.
+        score: their cosine.
+        accepted: true for a false accept, false for a false reject.
         cues: of both clips.
         intensity_ratio: of the larger motion to the smaller, at least 1.
         warp_residual: the difference that remains after time warping, over the mean intensity.
@@ -61,7 +62,8 @@ class Outcome:
     """The outcome of all trials at a threshold: of every pair of clips in which at least one clip may be enrolled.
 
     Attributes:
-        genuine, impostor: number of trials. false_accepts, false_rejects: wrong ones among them.
+        genuine, impostor: number of trials.
+        false_accepts, false_rejects: wrong ones among them.
         lowest_genuine, highest_impostor: scores; NaN where there is no such pair.
     """
 

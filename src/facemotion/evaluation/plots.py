@@ -69,7 +69,8 @@ def plot_embeddings(
     """t-SNE of the first subjects' first motions: a colour per motion, a mark per subject (Fig. 9 of the paper).
 
     Args:
-        vectors: (N, E) float32, rows of norm 1. records: labels of the N clips.
+        vectors: (N, E) float32, rows of norm 1.
+        records: labels of the N clips.
         path: picture to write.
         subjects, motions: how many are shown at most; where there is one subject, four times as many motions.
     Raises:

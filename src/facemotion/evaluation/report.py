@@ -42,7 +42,8 @@ class KindFigures:
     """One kind of impostor alone.
 
     Attributes:
-        trials: number of its impostor trials. prevalence: share of genuine trials, the AP of a guess.
+        trials: number of its impostor trials.
+        prevalence: share of genuine trials, the AP of a guess.
         average_precision, eer: of both.
     """
 
@@ -57,9 +58,12 @@ class Report:
     """What a set of trials says.
 
     Attributes:
-        genuine, impostor: number of trials. independent: different pairs of motions among the impostor trials.
-        subjects: number of people. prevalence: share of genuine trials, the AP of a guess.
-        figures: by name, with 95% intervals. rates: FNMR at fixed FMRs.
+        genuine, impostor: number of trials.
+        independent: different pairs of motions among the impostor trials.
+        subjects: number of people.
+        prevalence: share of genuine trials, the AP of a guess.
+        figures: by name, with 95% intervals.
+        rates: FNMR at fixed FMRs.
         kinds: per kind of impostor, figures of it alone against the genuine trials of the motions that it tries.
         unmeasured: kinds of impostor that have trials but no genuine trials to compare with, and the reason.
     """

@@ -57,7 +57,8 @@ def template_trials(
     probes. With K = 1 these are the trials of `score_pairs`.
 
     Args:
-        vectors, records, policy, among: as in `score_pairs`. takes: K, at least 1.
+        vectors, records, policy, among: as in `score_pairs`.
+        takes: K, at least 1.
     Raises:
         DataError: K is below 1, no motion has more than K takes, or as in `score_pairs`.
     """

@@ -100,8 +100,10 @@ def cross_validate_by_processes(
         settings: of every training; `threads` are those of one process.
         frontend_id: of the features in the cache.
         folds: positions in the source's clips that could be acquired.
-        runs: keeps a run folder per fold. jobs: number of processes, or a cluster.
-        progress: called with the number of folds done. beside: as in `cross_validate`.
+        runs: keeps a run folder per fold.
+        jobs: number of processes, or a cluster.
+        progress: called with the number of folds done.
+        beside: as in `cross_validate`.
     Raises:
         TrainingError: as in `train_encoder`, or a process was killed.
     """
@@ -154,7 +156,9 @@ def check_folds(records: Sequence[ClipRecord], folds: Sequence[Fold], kind: str 
     """See that every fold can be measured, before any is trained.
 
     Args:
-        records: N clips. folds: of them. kind: of the clips measured, all if empty.
+        records: N clips.
+        folds: of them.
+        kind: of the clips measured, all if empty.
     Raises:
         EvidenceError: a fold without genuine or impostor trials.
     """

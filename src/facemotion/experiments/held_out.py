@@ -51,7 +51,9 @@ def write_held_out(folder: RunFolder, held_out: HeldOut, clips: str) -> None:
     """Keep what became of a fold, whole or not at all.
 
     Args:
-        folder: of the fold, made if it isn't there. held_out: to keep. clips: digest of all that it comes from.
+        folder: of the fold, made if it isn't there.
+        held_out: to keep.
+        clips: digest of all that it comes from.
     """
     arrays: dict[str, Any] = {name or "encoder": array for name, array in held_out.vectors.items()}
     if held_out.scores is not None:
@@ -69,7 +71,8 @@ def read_held_out(folder: RunFolder, settings: TrainingSettings | None, clips: s
     """What `write_held_out` kept; None where nothing was.
 
     Args:
-        folder: of the fold. settings: that it should have been trained with; None for a system without training.
+        folder: of the fold.
+        settings: that it should have been trained with; None for a system without training.
         clips: digest that it should have been kept with.
     Raises:
         TrainingError: it is of other settings or clips, or the file is damaged.

@@ -55,7 +55,8 @@ class Run:
     """One recipe, trained once a fold.
 
     Attributes:
-        name: of its folder and in the tables. kinds: of clips that it is trained on.
+        name: of its folder and in the tables.
+        kinds: of clips that it is trained on.
         settings: of every training, without what the fold decides; None for a system without any.
         tested: kinds of held-out clips that the tables ask about; its extractor needs features of no others.
         controls: also embed clips robbed of their order, and pool features without a network.

@@ -95,7 +95,8 @@ def _shrink(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     Faces are found a quarter of a pixel elsewhere where the plain average is taken, and landmarks a tenth.
 
     Args:
-        frame: RGB. size: width and height wanted, pixels.
+        frame: RGB.
+        size: width and height wanted, pixels.
     """
     height, width = frame.shape[:2]
     halved = width // (2 * size[0]) == height // (2 * size[1]) == 2 and width % 2 == height % 2 == 0

@@ -36,7 +36,9 @@ class FarLook:
         """Look at the next parts of a frame in which the detector found no face.
 
         Args:
-            frame: (H, W, 3) uint8 RGB. seconds: its time. largest: side of a face box that counts as small, pixels.
+            frame: (H, W, 3) uint8 RGB.
+            seconds: its time.
+            largest: side of a face box that counts as small, pixels.
         Returns:
             Whether a small face was seen, now or within REMEMBERED_SECONDS.
         """

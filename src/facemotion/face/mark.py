@@ -21,7 +21,9 @@ def mark_face(
     """Draw a face's box and points.
 
     Args:
-        frame: (H, W, 3) uint8 RGB. box: (4,) x0 y0 x1 y1 pixels, or None. points: (P, 2) pixels, or None.
+        frame: (H, W, 3) uint8 RGB.
+        box: (4,) x0 y0 x1 y1 pixels, or None.
+        points: (P, 2) pixels, or None.
         radius: of a point's dot, pixels of the result.
     Returns:
         (H * k, W * k, 3) uint8, k the least whole number that brings the shorter side to 360 pixels.

@@ -31,7 +31,8 @@ def look_at(frame: NDArray[np.uint8], box: NDArray[np.float32]) -> FaceLook:
     """Measure one face.
 
     Args:
-        frame: (H, W, 3) uint8 RGB. box: (4,) x0 y0 x1 y1, pixels.
+        frame: (H, W, 3) uint8 RGB.
+        box: (4,) x0 y0 x1 y1, pixels.
     """
     luma = crop_face(frame, box) @ LUMA
     centre = luma[1:-1, 1:-1]

@@ -17,7 +17,8 @@ class TrackedFace:
     """The face of one frame.
 
     Attributes:
-        box: (4,) float32 pixels. keypoints: (6, 2) float32 pixels, in the order of Detections.
+        box: (4,) float32 pixels.
+        keypoints: (6, 2) float32 pixels, in the order of Detections.
         found: whether the detector fired here; else the last box stands in.
     """
 
@@ -42,7 +43,8 @@ class FaceTracker:
         """Choose the face of the next frame.
 
         Args:
-            detections: all faces of the frame. seconds: its time.
+            detections: all faces of the frame.
+            seconds: its time.
         Returns:
             The face; the last one again (`found` false) if a miss is short enough to fill; None before the first face
             and in a long gap.
@@ -70,7 +72,8 @@ class FaceTracker:
         """Take in the next frame without a look of the detector: whoever else was in view is still there.
 
         Args:
-            face: where its landmarks say that it is now. seconds: the frame's time.
+            face: where its landmarks say that it is now.
+            seconds: the frame's time.
         Returns:
             That face, which counts as found.
         """

@@ -58,7 +58,8 @@ class FeatureExtractor(Protocol):
         """How much of the face's motion no photograph could make; see features.rigid.
 
         Args:
-            points: (T, N, 2) landmarks of a clip's frames, as `observe` gives them. times: (T,) seconds.
+            points: (T, N, 2) landmarks of a clip's frames, as `observe` gives them.
+            times: (T,) seconds.
         Returns:
             In the unit of motion_energy. Of a photograph, however it is moved, only the landmarks' noise is left.
         """

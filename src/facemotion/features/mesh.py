@@ -116,7 +116,9 @@ class FaceMesh:
         """All points of the mesh on one face.
 
         Args:
-            frame: (H, W, 3) uint8 RGB. box: (4,) pixels. keypoints: (6, 2) pixels, in the order of Detections.
+            frame: (H, W, 3) uint8 RGB.
+            box: (4,) pixels.
+            keypoints: (6, 2) pixels, in the order of Detections.
         Returns:
             (478, 3) float32: x, y in pixels of the frame, z (away from the camera) in the same unit; 468 to 477 are
             the irises.

@@ -75,7 +75,8 @@ class Clock:
         """Take in the next frame.
 
         Args:
-            frame: what the decoder gives. make: see Shot.
+            frame: what the decoder gives.
+            make: see Shot.
         Yields:
             Those frames whose times are certain by now, none or several.
         """

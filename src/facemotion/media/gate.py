@@ -44,7 +44,8 @@ class Allowance:
         at all.
 
         Args:
-            width, height: of the frame. passes: over the picture that it takes, as those of a progressive JPEG.
+            width, height: of the frame.
+            passes: over the picture that it takes, as those of a progressive JPEG.
         Raises:
             MediaLimitError: past a limit, or past the end of the time.
         """

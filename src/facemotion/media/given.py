@@ -76,7 +76,8 @@ class Footage:
     """A clip as a caller gave it, ready to be read.
 
     Attributes:
-        source: where its frames come from. name: for messages; "" where it has none.
+        source: where its frames come from.
+        name: for messages; "" where it has none.
     """
 
     source: Path | bytes | HeldFrames
@@ -128,7 +129,8 @@ def footage_of_several(given: Any, settings: MediaSettings, passed: type[Passed]
     """Several takes, each as `footage_of` takes it; those without a name are named by their number, from 1.
 
     Args:
-        given: iterable. passed: a type whose instances are left as they are.
+        given: iterable.
+        passed: a type whose instances are left as they are.
     Raises:
         UsageError: one clip in place of several, or one that isn't taken. The others: see footage_of.
     """

@@ -50,7 +50,9 @@ def folder_shots(folder: Path, rate: float, settings: MediaSettings, allowance: 
 
     Args:
         folder: holds the images; other files are left out, and so are hidden ones such as the `._` files of macOS.
-        rate: frames/s. settings: limits. allowance: what reading the whole clip may cost.
+        rate: frames/s.
+        settings: limits.
+        allowance: what reading the whole clip may cost.
     Raises:
         MediaError: no such rate.
         NoVideoError: no image.
@@ -70,7 +72,9 @@ def jpeg_shots(stream: BinaryIO, rate: float, settings: MediaSettings, allowance
     """JPEGs one behind the other, without a container (raw MJPEG), all in the size of the first.
 
     Args:
-        stream: bytes of the file, from its beginning. rate: frames/s. settings: limits.
+        stream: bytes of the file, from its beginning.
+        rate: frames/s.
+        settings: limits.
         allowance: what reading the whole clip may cost.
     Yields:
         Shots; one that can't be decoded is damaged.
@@ -127,7 +131,9 @@ def read_jpeg(
     """(H, W, 3) uint8 RGB of a JPEG, turned upright by its EXIF orientation.
 
     Args:
-        data: the JPEG. settings: limits. size: width and height to give; else it is scaled down to the analysis size.
+        data: the JPEG.
+        settings: limits.
+        size: width and height to give; else it is scaled down to the analysis size.
         allowance: of the clip that it is a frame of; None where it is none.
     Raises:
         UnreadableMediaError: not a JPEG, or damaged.

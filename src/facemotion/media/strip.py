@@ -17,7 +17,8 @@ def frame_strip(clip: Clip, count: int = 8, height: int = 120) -> NDArray[np.uin
 
     Args:
         clip: T frames; where T < count some repeat.
-        count: frames shown, >= 1. height: of the strip, pixels.
+        count: frames shown, >= 1.
+        height: of the strip, pixels.
     Returns:
         (height, count * w, 3) uint8 RGB, w after the clip's shape.
     """

@@ -252,7 +252,9 @@ def _units(data: bytes, length: int, most: int) -> int:
     """How many units a packet has whose lengths stand before them.
 
     Args:
-        data: the packet. length: bytes of each length. most: where counting ends.
+        data: the packet.
+        length: bytes of each length.
+        most: where counting ends.
     """
     place = count = 0
     while place < len(data) and count < most:

@@ -19,7 +19,8 @@ def write_video(timed: Iterable[tuple[NDArray[np.uint8], float]], path: Path, qu
 
     Args:
         timed: frames (H, W, 3) uint8 RGB of one size and their seconds, rising. An odd side loses its last pixel.
-        path: ends in .mp4. quality: constant rate factor, 0 (lossless) to 51.
+        path: ends in .mp4.
+        quality: constant rate factor, 0 (lossless) to 51.
     Returns:
         Number of frames written.
     Raises:

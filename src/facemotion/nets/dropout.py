@@ -10,7 +10,8 @@ def drop(x: Tensor, rate: float) -> Tensor:
     """Zero a share of the entries at random and scale the others up, so that the mean stays.
 
     Args:
-        x: (...) float. rate: 0 to 0.99, the share; on a CPU rounded to a 256th, and `x` scaled to fit.
+        x: (...) float.
+        rate: 0 to 0.99, the share; on a CPU rounded to a 256th, and `x` scaled to fit.
     Returns:
         As x, from torch's global generator.
     """
@@ -26,7 +27,8 @@ def draw_kept(like: Tensor, rate: float) -> tuple[Tensor, float]:
     """Which entries of a tensor are kept on a CPU, and the factor that scales them up.
 
     Args:
-        like: (...) float. rate: above 0, below 1; rounded to a 256th.
+        like: (...) float.
+        rate: above 0, below 1; rounded to a 256th.
     Returns:
         1 where an entry is kept and 0 elsewhere, shape and type of `like`; and one over the share that is kept.
     """

@@ -24,7 +24,8 @@ class InputStreams(nn.Module):
 
     Args:
         dimension: D, features per frame.
-        inputs: one of INPUTS. scaling: one of SCALINGS.
+        inputs: one of INPUTS.
+        scaling: one of SCALINGS.
         centre: subtract the clip's mean over time from the positions.
         components: number of principal components, fitted by `fit`; 0 feeds the features themselves.
     """
@@ -107,7 +108,8 @@ def check_selected(selected: Tensor, components: int) -> None:
     """Check that components can be made of some of the features alone.
 
     Args:
-        selected: (D,) bool, the features. components: their number, 0 for none.
+        selected: (D,) bool, the features.
+        components: their number, 0 for none.
     Raises:
         ValueError: some features are left out though there are no components, or fewer features than components are
             left.

@@ -48,7 +48,8 @@ class JoinedEncoder(nn.Module):
         """Encode a batch of padded clips.
 
         Args:
-            values: (B, L, D) float. mask: (B, L) bool; as for SequenceEncoder.
+            values: (B, L, D) float.
+            mask: (B, L) bool; as for SequenceEncoder.
         Returns:
             (B, m) float, rows of norm 1.
         """

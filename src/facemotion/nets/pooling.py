@@ -22,7 +22,9 @@ class Pooling(nn.Module):
     movements stay apart. "segments" gives those means alone. "attention" weighs each frame by what it shows.
 
     Args:
-        width: m. how: one of POOLINGS. segments: number of segments.
+        width: m.
+        how: one of POOLINGS.
+        segments: number of segments.
     """
 
     def __init__(self, width: int, how: str, segments: int) -> None:

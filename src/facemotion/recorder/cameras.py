@@ -154,8 +154,10 @@ class FoundDevice:
     """A camera of this machine.
 
     Attributes:
-        number: for `Device`. name: as the system calls it, "" where that can't be told. width, height: of its frames,
-            pixels. rate: frames/s as the camera says, 0 where it says nothing.
+        number: for `Device`.
+        name: as the system calls it, "" where that can't be told.
+        width, height: of its frames, pixels.
+        rate: frames/s as the camera says, 0 where it says nothing.
     """
 
     number: int

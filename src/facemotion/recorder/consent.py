@@ -101,7 +101,9 @@ class Consents:
         """Keep that somebody agreed now.
 
         Args:
-            subject: who. text: to what. given: `ASKED` or `STATED`.
+            subject: who.
+            text: to what.
+            given: `ASKED` or `STATED`.
         Raises:
             WriteError: the disk is full, or the folder can't be written to.
         """

@@ -30,8 +30,10 @@ class View:
     """What somebody before the camera should know now.
 
     Attributes:
-        sentence: what to do. going: whether the take is being filmed. face: whether a face is seen. rate: frames/s that
-            the camera gives.
+        sentence: what to do.
+        going: whether the take is being filmed.
+        face: whether a face is seen.
+        rate: frames/s that the camera gives.
     """
 
     sentence: str
@@ -45,7 +47,8 @@ class FilmedTake:
     """A clip that was written.
 
     Attributes:
-        frames: in it. dropped: frames of the camera that couldn't be written in time.
+        frames: in it.
+        dropped: frames of the camera that couldn't be written in time.
     """
 
     frames: int

@@ -36,7 +36,8 @@ def match_films(films: Sequence[Film], planned: Sequence[PlannedMotion]) -> Matc
     what else their names hold, numbers as numbers. Where no name says anything, the order of the films counts.
 
     Args:
-        films: as they were given. planned: what is recorded, in this order.
+        films: as they were given.
+        planned: what is recorded, in this order.
     Raises:
         RecordingPlanError: a film fits no row of the plan or several, two films can't be told apart, or a row has more
             or fewer films than takes.

@@ -48,7 +48,8 @@ def forget_clips(folder: Path, subject: str) -> int:
     """Delete the clips of one person, their rows of the manifest, and their consent.
 
     Args:
-        folder: of recordings. subject: name of the person.
+        folder: of recordings.
+        subject: name of the person.
     Returns:
         How many clips there were.
     Raises:
@@ -110,7 +111,8 @@ class RecordedClips:
         folder: exists already.
 
     Attributes:
-        folder: of the clips. manifest: path of the manifest.
+        folder: of the clips.
+        manifest: path of the manifest.
         session: number of this session, one more than the last one.
     Raises:
         ManifestError: a manifest is there and can't be read.
@@ -154,7 +156,8 @@ class RecordedClips:
         """Takes that the manifest has of somebody in one session.
 
         Args:
-            subject: name of the person. session: its number.
+            subject: name of the person.
+            session: its number.
         """
         return sum((record.subject, record.session) == (subject, session) for record in self._records)
 

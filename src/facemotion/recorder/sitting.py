@@ -73,8 +73,10 @@ class Outcome:
     """What a session has brought so far. It is complete even if the session is cut off.
 
     Attributes:
-        kept: records of the takes in the manifest. refused: films that can't be used, a sentence each. without_consent:
-            who didn't agree. left_out: films that could be used and weren't wanted.
+        kept: records of the takes in the manifest.
+        refused: films that can't be used, a sentence each.
+        without_consent: who didn't agree.
+        left_out: films that could be used and weren't wanted.
     """
 
     kept: list[ClipRecord] = field(default_factory=list)

@@ -45,7 +45,8 @@ def warn_if_anybody_writes(path: Path, what: str) -> None:
     """Log a warning where every user of this machine may change a file that decides who gets in.
 
     Args:
-        path: there. what: it is, such as "store".
+        path: there.
+        what: it is, such as "store".
     """
     if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
         log.warning("Anybody on this machine may write the %s %s; `chmod o-w` it.", what, path)

@@ -53,7 +53,8 @@ def name_killed(kind: type[FacemotionError], did: str) -> Iterator[None]:
     """Name the kill of a process of `run_tasks` within.
 
     Args:
-        kind: of the error raised. did: what the process did, in the past tense.
+        kind: of the error raised.
+        did: what the process did, in the past tense.
     Raises:
         `kind`: a process was killed.
     """
@@ -117,7 +118,8 @@ def workers(jobs: int, cluster: str, processors: int = 1) -> Workers:
     """What tasks are done by: a cluster where one is named, else processes.
 
     Args:
-        jobs: number of processes. cluster: its address, see Cluster; "": none.
+        jobs: number of processes.
+        cluster: its address, see Cluster; "": none.
         processors: that a task needs on the cluster; below 1 it is 1.
     """
     return Cluster(cluster, max(1, processors)) if cluster else jobs

@@ -52,7 +52,9 @@ class MeshCompletion:
         """Ridge regression over the frames of clips.
 
         Args:
-            filmed: features of the face mesh. names: of the points of the series. axes: C, coordinates of each.
+            filmed: features of the face mesh.
+            names: of the points of the series.
+            axes: C, coordinates of each.
         Raises:
             SeriesFormatError: a point isn't one of those that the features are made of, or there are too few clips.
         """

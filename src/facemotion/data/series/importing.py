@@ -83,7 +83,8 @@ def read_series(form: str, source: Path) -> list[PointSeries]:
     """All takes of a folder, each checked, and all of them against each other.
 
     Args:
-        form: of FORMATS. source: folder.
+        form: of FORMATS.
+        source: folder.
     Raises:
         SeriesFormatError: no such format or folder.
         SeriesError: what is wrong, by name.
@@ -111,7 +112,9 @@ def import_series(
     """Write `manifest.csv`, one small npz file a take, and their features; everything is checked before.
 
     Args:
-        form: of FORMATS. source: folder of the series. out: folder to write, which may hold an earlier import.
+        form: of FORMATS.
+        source: folder of the series.
+        out: folder to write, which may hold an earlier import.
         progress: called with the number of takes written, and of all.
         features: folder of the feature cache; default: `features` in `out`.
     Raises:

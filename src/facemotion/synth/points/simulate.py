@@ -91,7 +91,8 @@ class HeadPoints:
         """What FaceMesh would give for a body if it saw the head exactly.
 
         Args:
-            body: see `body`. weights: (T, S) of the head's shapes; at rest if not given.
+            body: see `body`.
+            weights: (T, S) of the head's shapes; at rest if not given.
         Returns:
             (T, P, 3), or (P, 3) at rest.
         """

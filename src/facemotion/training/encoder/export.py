@@ -47,7 +47,8 @@ def write_card(path: Path, frontend_id: str, *, spotting: bool) -> Path:
     """Describe an exported encoder in a card beside it, so that settings can name it (`models_folder` is its folder).
 
     Args:
-        path: of the ONNX file, whose name becomes the model's. frontend_id: of the features that it takes.
+        path: of the ONNX file, whose name becomes the model's.
+        frontend_id: of the features that it takes.
         spotting: whether clips are cut to where the face moves first.
     Returns:
         Path of the card, `path` with .toml at its end.

@@ -40,7 +40,8 @@ def cut_subclip(values: FloatArray, times: Times, shortest: float, rng: np.rando
     """A piece of a clip, of a length drawn evenly from `shortest` to all of it, at any place.
 
     Args:
-        values: (T, D) float32. times: (T,) seconds.
+        values: (T, D) float32.
+        times: (T,) seconds.
         shortest: share of the clip, 0..1.
         rng: source of the draws.
     """

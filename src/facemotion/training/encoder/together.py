@@ -34,7 +34,8 @@ class Training:
     """One of several trainings.
 
     Attributes:
-        settings: as in `train_encoder`; but for the seed the same in all. data, run: as there.
+        settings: as in `train_encoder`; but for the seed the same in all.
+        data, run: as there.
     """
 
     settings: TrainingSettings

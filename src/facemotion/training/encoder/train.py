@@ -119,7 +119,8 @@ class TrainingState:
     steps: `draw` a batch, change `net` by the gradient of `loss`, and then `advance`.
 
     Args:
-        settings, data, run: as in `train_encoder`. device: that the networks are on.
+        settings, data, run: as in `train_encoder`.
+        device: that the networks are on.
     Raises:
         TrainingError, ModelMismatchError: as in `train_encoder`.
     """
@@ -163,7 +164,8 @@ class TrainingState:
         """Loss of a batch.
 
         Args:
-            embeddings: (B, n) unit vectors of its clips. batch: of `draw`.
+            embeddings: (B, n) unit vectors of its clips.
+            batch: of `draw`.
         """
         subjects, motions = batch.subjects.to(self.device), batch.motions.to(self.device)
         return batch_loss(embeddings, subjects, motions, self.settings.loss)
@@ -172,7 +174,8 @@ class TrainingState:
         """Count the step that was made, look at the watched people and keep a checkpoint, if they are due.
 
         Args:
-            loss: of the step. progress: as in `train_encoder`.
+            loss: of the step.
+            progress: as in `train_encoder`.
         Returns:
             Whether training must end here, because `progress` said so.
         Raises:

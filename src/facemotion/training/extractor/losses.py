@@ -16,7 +16,8 @@ def wing_loss(found: Tensor, wanted: Tensor, known: Tensor, tolerance: Tensor | 
     """Logarithmic for small errors, so that they keep their weight, and linear for large ones.
 
     Args:
-        found, wanted: (B, 68, 2) crop sides. known: (B, 68) 1 where a point counts, else 0.
+        found, wanted: (B, 68, 2) crop sides.
+        known: (B, 68) 1 where a point counts, else 0.
         tolerance: (B, 68) crop sides; the part of an error within it costs nothing, since weak labels are inexact.
             None: 0 everywhere.
     Returns:
@@ -39,7 +40,8 @@ def emotion_loss(logits: Tensor, shares: Tensor) -> Tensor:
     """Cross-entropy with soft labels.
 
     Args:
-        logits: (B, 7). shares: (B, 7), rows that sum to 1, or of zeros where the expression has no name.
+        logits: (B, 7).
+        shares: (B, 7), rows that sum to 1, or of zeros where the expression has no name.
     Returns:
         Scalar: mean over the named rows; a differentiable 0 where there is none.
     """

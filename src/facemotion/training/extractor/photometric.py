@@ -46,7 +46,10 @@ def photograph(
     """One augmented face crop.
 
     Args:
-        image: (S, S, 3) uint8 RGB. box: (4,) x0 y0 x1 y1 pixels. settings: strengths. rng: source of the draws.
+        image: (S, S, 3) uint8 RGB.
+        box: (4,) x0 y0 x1 y1 pixels.
+        settings: strengths.
+        rng: source of the draws.
     Returns:
         (112, 112, 3) uint8 RGB, and the (2, 3) map from its pixels to those of the image.
     """

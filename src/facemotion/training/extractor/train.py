@@ -33,7 +33,9 @@ class StillsSet:
     """Stills to learn from: one or more sources, each with its part of every batch, and those to validate on.
 
     Attributes:
-        sources: training splits. counts: stills of each source in a batch. validation: None where no source has any.
+        sources: training splits.
+        counts: stills of each source in a batch.
+        validation: None where no source has any.
     """
 
     sources: tuple[Stills, ...]
@@ -75,7 +77,9 @@ def train_sfe(
     one does. On a GPU where there is one.
 
     Args:
-        settings: all that the result depends on. data: stills. run: where to keep checkpoints and curves, if given.
+        settings: all that the result depends on.
+        data: stills.
+        run: where to keep checkpoints and curves, if given.
         progress: called after every step; a KeyboardInterrupt that it raises ends the run after a checkpoint.
     Returns:
         The network with averaged weights, on the CPU, in evaluation mode.

@@ -25,8 +25,10 @@ class Validation:
     """Figures of one network.
 
     Attributes:
-        stills: number looked at. nme_68, nme_51: mean distance of the points over the distance between the outer eye
-        corners, percent, NaN for a network without landmarks. accuracy: share of named emotions found, NaN without.
+        stills: number looked at.
+        nme_68, nme_51: mean distance of the points over the distance between the outer eye corners, percent, NaN for a
+            network without landmarks.
+        accuracy: share of named emotions found, NaN without.
     """
 
     HEADER: ClassVar[str] = "stills,nme_68,nme_51,accuracy"

@@ -54,7 +54,8 @@ def augment(
     """All augmentations of the motion itself, one after the other; rest and slower cameras come after (`rest`).
 
     Args:
-        values: (T, D) float32. times: (T,) seconds.
+        values: (T, D) float32.
+        times: (T,) seconds.
         settings: strengths.
         spread: (D,) standard deviation of each feature over the training set.
         rng: source of the draws.

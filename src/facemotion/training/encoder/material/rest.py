@@ -108,7 +108,8 @@ def add_rest(
     drifts, sometimes breathes and goes over into the motion.
 
     Args:
-        values: (T, D) float32, T >= 2. times: (T,) seconds.
+        values: (T, D) float32, T >= 2.
+        times: (T,) seconds.
         settings: `rest_seconds` counts here.
         still: how resting faces move.
         rng: source of the draws.
@@ -150,7 +151,8 @@ def film_slower(values: FloatArray, times: Times, settings: AugmentSettings, rng
     """The clip as a slower camera sees it, with some jitter in the times; as it is where it is too short for that.
 
     Args:
-        values: (T, D) float32, T >= 2. times: (T,) seconds.
+        values: (T, D) float32, T >= 2.
+        times: (T,) seconds.
         settings: `lowest_rate` and `highest_rate` count here.
         rng: source of the draws.
     """
@@ -168,7 +170,9 @@ def mark_moving(moving: Moving, edges: Moving, times: Times) -> NDArray[np.float
     a face may rest or begin to move.
 
     Args:
-        moving: first and last second of the motion. edges: of the clip before rest was added. times: seconds.
+        moving: first and last second of the motion.
+        edges: of the clip before rest was added.
+        times: seconds.
     """
     wanted = np.where((times >= moving[0]) & (times <= moving[1]), np.float32(1), np.float32(np.nan))
     slack = 1e-6

@@ -40,7 +40,8 @@ class Labels:
     name.
 
     Attributes:
-        subjects, motions: (N,) int64. originals: (N,) int64; for a near miss, the motion that it comes near to.
+        subjects, motions: (N,) int64.
+        originals: (N,) int64; for a near miss, the motion that it comes near to.
         names: (N,) int64 numbers of the motions' names; motions of the same name share one.
     """
 

@@ -25,7 +25,8 @@ class MadeUp:
     """One made-up motion.
 
     Attributes:
-        heads, tails: (K,) positions of the clips that its takes begin and end with. cut: share of the frames.
+        heads, tails: (K,) positions of the clips that its takes begin and end with.
+        cut: share of the frames.
     """
 
     heads: NDArray[np.int64]
@@ -39,7 +40,9 @@ def make_up(
     """Make up so many motions of each subject of a batch, out of the clips that are in it.
 
     Args:
-        chosen: (B,) positions of the batch's clips. labels: of all clips. count: motions for each subject.
+        chosen: (B,) positions of the batch's clips.
+        labels: of all clips.
+        count: motions for each subject.
         rng: source of the draws.
     Yields:
         The subject's number and the motion; nothing for a subject with a single motion in the batch. A motion and its
