@@ -225,6 +225,28 @@ def test_calls_that_a_reader_can_hold_are_left_alone(code):
     assert crowded_calls(ast.parse(code), "file.py") == set()
 
 
+def joined_entries(tree: ast.AST) -> list[str]:
+    """Arguments whose line in a docstring also tells of another one, where no reader looks for it."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        given = "|".join(arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs])
+        text = ast.get_docstring(node) or ""
+        found += [f"{node.name}: {name}" for name in re.findall(rf"\. ({given}): ", text)] if given else []
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_docstrings_give_each_argument_a_line(path):
+    assert joined_entries(ast.parse(path.read_text("utf-8"))) == []
+
+
+def test_an_argument_behind_another_is_seen():
+    code = 'def f(a, b):\n    """F.\n\n    Args:\n        a: one. b: two.\n    """'
+    assert joined_entries(ast.parse(code)) == ["f: b"]
+
+
 def traces(text: str, clone: Path) -> list[str]:
     """Paths in a text that lead into a home or beside a clone.
 

@@ -137,7 +137,11 @@ class Operations:
     def judge(
         self, caller: Caller, user: str, ticket: Ticket, acquire: Callable[[], Recording], *, missed: str = ""
     ) -> Answer:
-        """Judge what `acquire` gives; see verify. missed: name of a step that was asked for and not shown."""
+        """Judge what `acquire` gives; see verify.
+
+        Args:
+            missed: name of a step that was asked for and not shown, empty if none was.
+        """
         try:
             return self._judge(caller, user, ticket, acquire(), missed)
         except Exception as error:
