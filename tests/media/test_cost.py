@@ -223,3 +223,15 @@ def test_the_end_of_a_jpeg_is_found_without_looking_at_every_byte_in_turn():
 def test_what_nobody_counts_the_parts_of_is_refused():
     with pytest.raises(UnreadableMediaError, match="unknown kind"):
         load_clip(encode(drifting(3), "matroska", "snow", options={"strict": "-2"}))
+
+
+@pytest.mark.parametrize("place", ["1254c367", "a0"])
+def test_a_matroska_file_of_tiny_elements_is_refused_before_each_takes_memory(place):
+    """40 MiB of tags took 1.3 GiB. The whole file is read once, by its lengths."""
+    film = encode(drifting(3), "matroska")
+    tags = (
+        bytes.fromhex(place) + (5_000_000 | 1 << 56).to_bytes(8, "big") + b"\x73\x73\x83\x67\xc8\x80\x80\x80" * 625_000
+    )
+    check_tables(io.BytesIO(film), MediaSettings())
+    with pytest.raises(MediaLimitError, match="beside its pictures"):
+        check_tables(io.BytesIO(film + tags), MediaSettings())

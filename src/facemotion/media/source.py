@@ -19,6 +19,16 @@ MOST_SAMPLES_A_SECOND = 200_000
 """Entries of an MP4's tables of samples: more than of sound, whose tables may count its single values."""
 TABLES = re.compile(rb"stsz|stz2|stts|ctts|trun|elst|cmov")
 """Those by which a few bytes name any number of samples. Behind the name stand version and flags, then numbers."""
+MATROSKA = b"\x1a\x45\xdf\xa3"
+SEGMENT, CLUSTER, GROUP, VOID = 0x18538067, 0x1F43B675, 0xA0, 0xEC
+FILM = (0xA3, 0xA1)
+"""Elements of a Matroska file: what holds all others, the parts of a film, a picture with what goes with it, empty
+room, and the pictures."""
+MOST_BESIDE = 4 * 2**20
+"""Bytes of a Matroska file beside its pictures and sound: heads, an index, tags. FFmpeg takes 32 bytes of memory for
+each of them where they are many small ones."""
+LEAST_ELEMENT = 64
+"""Bytes that an element counts as besides, however small it is."""
 MOST_BOXES = 10_000
 """Of an MP4, one behind the other; a fragmented one has two for each frame."""
 
@@ -87,8 +97,17 @@ def check_tables(stream: BinaryIO, settings: MediaSettings) -> None:
     before and after.
 
     Raises:
-        MediaLimitError: they name too many samples, or are packed, so that nobody can say how many.
+        MediaLimitError: they name too many samples, or are packed, so that nobody can say how many; or a Matroska file
+            holds too much beside its pictures.
     """
+    if stream.read(4) == MATROSKA:
+        stream.seek(0)
+        if _beside_the_film(stream.read()) > MOST_BESIDE:
+            raise MediaLimitError(
+                f"The video holds more than {MOST_BESIDE / 2**20:g} MiB beside its pictures; record or export it again."
+            )
+        stream.seek(0)
+        return
     most, edits = settings.max_seconds * MOST_SAMPLES_A_SECOND, 1
     samples = dict.fromkeys((b"stsz", b"stz2", b"stts", b"ctts", b"trun"), 0)
     for part in _all_but_samples(stream):
@@ -113,6 +132,45 @@ def check_tables(stream: BinaryIO, settings: MediaSettings) -> None:
             f"The video's tables name more than {most:.0f} samples, or cut them too often; record a shorter clip, or "
             "export this one again."
         )
+
+
+def _beside_the_film(data: bytes) -> int:
+    """Bytes of a Matroska file beside its pictures and sound; all of the rest from where it can't be read on."""
+    place = beside = 0
+    while place < len(data) and beside <= MOST_BESIDE:
+        kind, begin = _number(data, place, keep_mark=True)
+        size, begin = _number(data, begin, keep_mark=False) if begin else (None, 0)
+        beside += LEAST_ELEMENT
+        if kind in (SEGMENT, CLUSTER, GROUP) and begin:  # whether its size is known or not: what it holds comes next
+            place = begin
+            continue
+        if not begin or size is None:
+            return beside + len(data) - place
+        if kind not in (*FILM, VOID):
+            beside += min(begin + size, len(data)) - place
+        place = begin + size
+    return beside
+
+
+def _number(data: bytes, place: int, *, keep_mark: bool) -> tuple[int | None, int]:
+    """A number of EBML (RFC 8794, 4), and where it ends.
+
+    Args:
+        data: the file.
+        place: where the number begins.
+        keep_mark: whether the bit that tells its length is a part of it, as in names.
+    Returns:
+        None for a size that isn't known; 0 as its end where there is no number.
+    """
+    first = data[place] if place < len(data) else 0
+    length = 9 - first.bit_length()
+    if length > 8 or place + length > len(data):
+        return None, 0
+    value = int.from_bytes(data[place : place + length], "big")
+    if keep_mark:
+        return value, place + length
+    value &= (1 << 7 * length) - 1
+    return (None if value == (1 << 7 * length) - 1 else value), place + length
 
 
 def _all_but_samples(stream: BinaryIO) -> Iterator[bytes]:
