@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facemotion.config import FaceSettings, QualitySettings, Settings
-from facemotion.data.cache import FeatureCache, SightingCache, read_features
+from facemotion.data.cache import MADE_WITH, FeatureCache, SightingCache, read_features
 from facemotion.data.extraction import fill_cache
 from facemotion.data.manifest import Manifest
 from facemotion.errors import AcquisitionError, DataError, ModelMismatchError, NoFaceError
@@ -147,3 +148,25 @@ def test_a_clip_is_seen_anew_where_faces_are_found_otherwise(tmp_path: Path) -> 
         assert len(calls) == times
     SightingCache(tmp_path / "cache", "other front", Settings()).get(clip, watched(calls))
     assert len(calls) == 4
+
+
+def test_features_made_with_other_settings_are_not_mixed(cache: FeatureCache) -> None:
+    usual = Settings()
+    strict = replace(usual, face=FaceSettings(min_score=0.8), runtime=replace(usual.runtime, detect_every=3))
+    cache.claim(strict)
+    cache.write("a" * 64, sequence())
+    cache.claim(strict)
+    cache.claim(replace(strict, media=replace(usual.media, decoder_threads=2)))  # is no other picture
+    with pytest.raises(DataError, match=r"face\.min_score 0\.8, now 0\.5; runtime\.detect_every 3, now 1\)") as refused:
+        cache.claim(usual)
+    assert str(cache.folder) in str(refused.value)
+
+
+def test_a_cache_that_notes_nothing_was_made_with_the_defaults(cache: FeatureCache) -> None:
+    cache.write("a" * 64, sequence())
+    with pytest.raises(DataError, match=r"face\.min_score 0\.5, now 0\.8"):
+        cache.claim(Settings(face=FaceSettings(min_score=0.8)))
+    cache.claim(Settings())
+    (cache.folder / MADE_WITH).write_text("[1]")
+    with pytest.raises(DataError, match="made_with.json is damaged"):
+        cache.claim(Settings())

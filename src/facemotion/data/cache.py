@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from facemotion.system.files import file_sha256
 from facemotion.types import FeatureSequence
 
 Extract = Callable[[Path], FeatureSequence]
+MADE_WITH = "made_with.json"
+"""File of a cache that holds the settings which its features were made with."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,30 @@ class FeatureCache:
 
     folder: Path
     frontend_id: str
+
+    def claim(self, settings: Settings) -> None:
+        """Note with which settings clips are read for this cache, before any is: no sequence tells afterwards.
+
+        Args:
+            settings: those of `[media]`, `[face]`, `near_face` and `detect_every` decide what is seen of a clip.
+        Raises:
+            DataError: the folder holds features that were made with others, or can't be written.
+        """
+        mine, usual, path = _seeing(settings), _seeing(Settings()), self.folder / MADE_WITH
+        try:
+            theirs = usual | json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:  # a new cache, or one of a version that noted nothing
+            theirs = usual if self.folder.is_dir() and any(self.folder.iterdir()) else mine
+            _put(self.folder, path, (json.dumps(theirs, indent=1) + "\n").encode())
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path} is damaged; remove it if the features beside it are of the defaults.") from error
+        if differing := [
+            f"{name} {theirs[name]}, now {value}" for name, value in mine.items() if theirs[name] != value
+        ]:
+            raise DataError(
+                f"The features in {self.folder} were made with other settings ({'; '.join(differing)}); choose another "
+                "folder for these."
+            )
 
     def path(self, digest: str) -> Path:
         """File of the sequence of a clip, by the SHA-256 of the clip's bytes."""
@@ -157,6 +184,17 @@ class SightingCache:
 
 
 _ARRAYS = tuple(field.name for field in fields(Sighting) if field.name != "frontend_id")
+
+
+def _seeing(settings: Settings) -> dict[str, object]:
+    """The settings that decide what is seen of a clip, by their names."""
+    groups = {"media": asdict(settings.media), "face": asdict(settings.face)}
+    named: dict[str, object] = {
+        f"{group}.{name}": value for group, own in groups.items() for name, value in own.items()
+    }
+    del named["media.decoder_threads"]  # decides how fast
+    near, every = settings.quality.near_face, settings.runtime.detect_every
+    return named | {"quality.near_face": near, "runtime.detect_every": every}
 
 
 def _put(folder: Path, path: Path, content: bytes) -> None:

@@ -60,6 +60,7 @@ def features(
             "the cache that it was made with, for the default extractor alone. Make it with video to extract by "
             f"{settings.verifier.extractor}."
         )
+    store.claim(settings)
     if jobs > 1 or cluster:
         results = fill_cache_by_processes(store, read, settings, workers(jobs, cluster))
     else:

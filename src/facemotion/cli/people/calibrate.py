@@ -70,7 +70,9 @@ def calibrate(
     read = read_manifest(manifest)
     check_manifest(read)
     records, vectors = [], []
-    results = fill_cache(FeatureCache(cache, frontend.extractor.frontend_id), read, frontend.features)
+    store = FeatureCache(cache, frontend.extractor.frontend_id)
+    store.claim(settings)
+    results = fill_cache(store, read, frontend.features)
     with Progress("clips", quiet=json, total=len(read)) as progress:
         for done, result in enumerate(results, 1):
             progress(done)
