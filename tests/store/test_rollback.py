@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from facemotion.errors import AuditError
+from facemotion.errors import AuditError, AuthenticationError
 from facemotion.service import migrate
 from facemotion.service.backup import restore, write_backup
 from facemotion.service.guard import audit
@@ -71,6 +71,25 @@ def test_a_trail_put_back_with_a_part_of_the_rest_is_found_out(command, store_ur
     assert not (tmp_path / "restored.db").exists()
     command("store", "seal", "--yes")
     assert command("audit", "check")["rows"] > 0
+
+
+def test_a_running_service_takes_no_key_once_the_trail_was_put_back(command, store_url, caplog):
+    """The fault before: the revoked key was good again until the next start, or for a day."""
+    key = command("keys", "add", "eve", "--role", "admin")["key"]
+    other = command("keys", "add", "door", "--role", "verify")["key"]
+    with migrate.open_database(store_url) as database:
+        running, early = ApiKeys(database), state_of(database, *PART)
+        command("keys", "revoke", key.split("_")[1])
+        assert running.authenticate(other).name == "door"
+        with database.write() as connection:
+            for statement in UNGUARDED[connection.dialect.name]:
+                connection.exec_driver_sql(statement)
+        put_back(database, early)
+        audit.append(database, "k", "verify", "zoe", "rejected")  # the trail is as long as it was, and then longer
+        for text in (key, other):
+            with pytest.raises(AuthenticationError):
+                running.authenticate(text)
+        assert "The audit trail was put back" in caplog.text
 
 
 def test_a_user_whom_an_earlier_trail_never_knew_is_found_out(command, store_url):

@@ -7,27 +7,32 @@ the store's key: one that somebody else wrote or changed is no key.
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast, get_args
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from facemotion.errors import AuthenticationError, RightsError, UsageError
 from facemotion.service.guard.history import (
+    START,
     check_end,
     end_of_trail,
     hold_trail,
     revocations_hold,
     seal_end,
     seal_revocations,
+    start_of_trail,
 )
+from facemotion.service.sql_tables import audit as trail
 from facemotion.service.sql_tables import keys as table
 from facemotion.service.sql_tables import secret_digest
 from facemotion.store.database import Database
 
+log = logging.getLogger(__name__)
 Role = Literal["verify", "enrol", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Each may do what those before it may."""
@@ -113,10 +118,16 @@ KEYLESS = Caller("", "this machine", "enrol")
 
 
 class ApiKeys:
-    """The keys in a service's database."""
+    """The keys in a service's database.
+
+    A trail that was put back tells nothing of keys that were revoked since. So from then on no key is good until the
+    service starts anew, which looks at all that is stored.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._newest = 0, START  # number and digest of a row of the trail
+        self._was_put_back = False
 
     def add(self, name: str, role: Role) -> str:
         """Make a key and give its text, which can't be had again.
@@ -222,11 +233,25 @@ class ApiKeys:
         for _ in range(2):  # a rotation of the store's key may come between two statements
             with self._database.read() as connection:
                 row = connection.execute(select(table).where(here)).mappings().one_or_none()
-                if row is None:
+                if not self._trail_goes_on(connection) or row is None:
                     return None
                 if self._database.sealer.holds(connection, table.name, row):
                     return row if revocations_hold(self._database, connection) else None
         return None
+
+    def _trail_goes_on(self, connection: Connection) -> bool:
+        """Whether the trail still holds the row that was its newest when it was looked at before."""
+        seen, digest = self._newest  # taken before the look: others may see later rows meanwhile
+        newest = end_of_trail(connection)
+        there = connection.scalar(select(trail.c.digest).where(trail.c.number == seen))
+        if there != digest and start_of_trail(self._database, connection).number < seen and not self._was_put_back:
+            self._was_put_back = True
+            log.error(
+                "The audit trail was put back to before its row %d. No key is taken until the service starts anew.",
+                seen,
+            )
+        self._newest = max(self._newest, newest)
+        return not self._was_put_back
 
 
 def _moment(seconds: float) -> datetime:
