@@ -35,6 +35,7 @@ from replay_clips import FIT_TAKES, ReplayClips, Seen, Take
 from replay_crowd import replays_in_a_crowd
 from replay_lips import lips_figures
 from replay_sentences import pieces_table, sentence_replays
+from replay_splices import splices, splices_table
 from sections import write_section
 
 from facemotion.config import Settings
@@ -81,6 +82,7 @@ class Rule:
     def by_pieces(self, found: Comparison) -> bool:
         """Whether a recording counts as a replay by its pieces."""
         agree = bool(found.pieces.max() >= self._settings.piece_likeness)
+        agree |= found.joined >= self._settings.joined_likeness
         return agree or found.share >= self._settings.found_share
 
     def is_replay(self, found: Comparison) -> bool:
@@ -220,6 +222,7 @@ def tables(results: dict[str, Any]) -> str:
             f"({row['not recognised'] / row['replays']:.1%}) | {row['let in']} ({row['let in'] / row['replays']:.1%}) |"
         )
     lines += [*pieces_table(results["sentences"])]
+    lines += splices_table(results["of two"])
     crowd = results["crowd"]
     lines += [
         "",
@@ -284,6 +287,7 @@ def main() -> int:
         "threshold": threshold,
         "replays": found,
         "sentences": sentence_replays(clips, rule),
+        "of two": splices(clips, rule, Gate(), REPLAYED),
         "crowd": replays_in_a_crowd(clips, rule, REPLAYED),
         "genuine": {
             name: {

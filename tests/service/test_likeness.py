@@ -38,8 +38,8 @@ from facemotion.types import FeatureSequence
 
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
-BY_LIKENESS = ReplaySettings(motion_ratio=0.0, piece_likeness=1.0, found_share=1.0)
-BY_MOTION = ReplaySettings(likeness=1.0, piece_likeness=1.0, found_share=1.0)
+BY_LIKENESS = ReplaySettings(motion_ratio=0.0, piece_likeness=1.0, joined_likeness=1.0, found_share=1.0)
+BY_MOTION = ReplaySettings(likeness=1.0, piece_likeness=1.0, joined_likeness=1.0, found_share=1.0)
 
 
 def part(name: str, changed: bool = False) -> bytes:
@@ -126,13 +126,27 @@ def test_a_recording_put_together_of_two_is_known(tmp_path, taken):
     there, back = [*range(24)], [*reversed(range(24))]
     first, second = (arranged([(recording, there + back)]) for recording in recordings)
     spliced = arranged([(first, [*range(24)]), (second, [*range(24, 48)])])
-    with remembered(tmp_path, ReplaySettings(piece_likeness=1.0, found_share=0.75), first) as memory:
+    with remembered(
+        tmp_path, ReplaySettings(piece_likeness=1.0, joined_likeness=1.0, found_share=0.75), first
+    ) as memory:
         before = memory.look("alice", spliced)
         assert not before.seen
         with open_database(tmp_path / "store.db") as database, database.write() as connection:
             memory.keep(connection, "alice", "attempt", second)
         assert memory.look("alice", spliced, before).seen
         assert memory.look("alice", spliced).seen
+
+
+def test_halves_of_two_recordings_are_known(tmp_path, taken):
+    """The fault before: of a second too little lies in one recording, and pieces of 0.6 s hardly fit into a half."""
+    recordings = [arranged([(taken[name], [*range(24)])]) for name in ("original", "another take")]
+    halves = arranged([(recordings[0], [*range(12)]), (recordings[1], [*range(12, 24)])])
+    with remembered(tmp_path, ReplaySettings(), recordings[0]) as memory:
+        assert not memory.look("alice", halves).seen
+        assert not memory.look("alice", recordings[1]).seen
+        with open_database(tmp_path / "store.db") as database, database.write() as connection:
+            memory.keep(connection, "alice", "accepted", recordings[1])
+        assert memory.look("alice", halves).seen
 
 
 def test_what_was_changed_so_much_is_known_by_its_likeness_alone(tmp_path, taken):

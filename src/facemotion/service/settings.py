@@ -118,6 +118,12 @@ class ReplaySettings:
         minimum=0,
         maximum=1,
     )
+    joined_likeness: float = option(
+        0.93,
+        "the same where each short piece may lie in either of two earlier recordings of the user",
+        minimum=0,
+        maximum=1,
+    )
     found_share: float = option(
         0.5,
         "an attempt counts as a replay if this share of its movement lies in longer pieces that earlier recordings of "

@@ -191,12 +191,14 @@ class Comparison:
     Attributes:
         whole: (N,) see likenesses, -1..1.
         pieces: (N,) the mean agreement of its short pieces, 0..1, in which each frame counts by its movement.
+        joined: the same where each piece may lie in either of two of the recordings, of the two that explain it best.
         found: (2, L) bool, which frames lie in a long piece of one of them, as the picture is and mirrored.
         share: the share of its movement in these frames, 0..1.
     """
 
     whole: NDArray[np.float64]
     pieces: FloatArray
+    joined: float
     found: NDArray[np.bool_]
     share: float
 
@@ -215,7 +217,7 @@ def compare(
     asked = len(others)
     others = [*others, *[turned[0]] * (filled - asked)]
 
-    def fits(course: FloatArray) -> tuple[NDArray[np.float64], FloatArray, NDArray[np.bool_], FloatArray]:
+    def fits(course: FloatArray) -> tuple[NDArray[np.float64], FloatArray, float, NDArray[np.bool_], FloatArray]:
         moved, lengths = movement(course), (SHORT_PIECE, LONG_PIECE)
         short, long = agreements(course, others, *lengths, stride=STRIDE)
         # What only fills up comes last.
@@ -223,13 +225,20 @@ def compare(
         closest = np.unique([[*rank, *range(asked, len(others))][:CLOSEST] for rank in ranks])
         short[closest], long[closest] = agreements(course, [others[number] for number in closest], *lengths)
         there = long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND
-        return likenesses(course, others)[:asked], short[:asked] @ moved, there, moved
+        joined = _joined(short[closest[closest < asked]], moved)
+        return likenesses(course, others)[:asked], short[:asked] @ moved, joined, there, moved
 
     with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
-        whole, pieces, there, moved = zip(*threads.map(fits, turned), strict=True)
+        whole, pieces, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
     seen = np.array(there) if found is None else np.array(there) | found
     share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
-    return Comparison(np.max(whole, axis=0), np.max(pieces, axis=0), seen, share)
+    return Comparison(np.max(whole, axis=0), np.max(pieces, axis=0), max(joined), seen, share)
+
+
+def _joined(agreed: FloatArray, moved: FloatArray) -> float:
+    """See Comparison.joined, of agreements (N, L) with a few recordings and the movement (L,) of each frame."""
+    both = (np.maximum(one, agreed[number:]) @ moved for number, one in enumerate(agreed))
+    return float(max((each.max() for each in both), default=0.0))
 
 
 def movement(course: FloatArray) -> FloatArray:

@@ -183,6 +183,7 @@ class RecordingMemory:
             now = compare((course.placed, course.unmirrored), placed, found, filled)
             found = now.found
             seen = np.max(now.whole, initial=-1.0) >= settings.likeness or now.share >= settings.found_share
+            seen |= now.joined >= settings.joined_likeness
             if seen or np.max(now.pieces, initial=0.0) >= settings.piece_likeness:
                 return True, found
         return any(distance(course.motion, other.motion) < settings.motion_ratio for other in others), found
