@@ -197,7 +197,7 @@ class Comparison:
     """
 
     whole: NDArray[np.float64]
-    pieces: FloatArray
+    pieces: NDArray[np.float64]
     joined: float
     found: NDArray[np.bool_]
     share: float
@@ -217,7 +217,7 @@ def compare(
     asked = len(others)
     others = [*others, *[turned[0]] * (filled - asked)]
 
-    def fits(course: FloatArray) -> tuple[NDArray[np.float64], FloatArray, float, NDArray[np.bool_], FloatArray]:
+    def fits(course: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.bool_], FloatArray]:
         moved, lengths = movement(course), (SHORT_PIECE, LONG_PIECE)
         short, long = agreements(course, others, *lengths, stride=STRIDE)
         # What only fills up comes last.
@@ -226,13 +226,14 @@ def compare(
         short[closest], long[closest] = agreements(course, [others[number] for number in closest], *lengths)
         there = long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND
         joined = _joined(short[closest[closest < asked]], moved)
-        return likenesses(course, others)[:asked], short[:asked] @ moved, joined, there, moved
+        return np.stack([likenesses(course, others), short @ moved])[:, :asked], joined, there, moved
 
     with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
-        whole, pieces, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
+        both, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
     seen = np.array(there) if found is None else np.array(there) | found
     share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
-    return Comparison(np.max(whole, axis=0), np.max(pieces, axis=0), max(joined), seen, share)
+    whole, pieces = np.max(both, axis=0)
+    return Comparison(whole, pieces, max(joined), seen, share)
 
 
 def _joined(agreed: FloatArray, moved: FloatArray) -> float:
