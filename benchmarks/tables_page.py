@@ -99,9 +99,11 @@ def introduction(run: Path, tables: Mapping[str, Any]) -> list[str]:
         f"{encoder.embedding}). {ended}",
         "",
     ]
-    own = {row["run"]: f"{row['run']}: over features of `{extractor_of(run, row['run'])}`" for row in tables["ours"]}
+    own = {row["run"]: f"`{extractor_of(run, row['run'])}` ({row['run']})" for row in tables["ours"]}
     if own:
-        lines += [f"Our own recipe is the same in each of its rows. {'; '.join(own.values())}.", ""]
+        lines += [f"Our own recipe is the same over features of {' and '.join(own.values())}.", ""]
+    if "centred" in {row["run"] for row in tables["features"]}:
+        lines += ['In the row "centred" the paper\'s recipe gets features less their mean over the clip.', ""]
     if begun:
         lines += [f"Begun, and not ended in all folds: {'; '.join(begun)}.", ""]
     return lines
