@@ -20,7 +20,7 @@ RATE = 30  # Chromium plays Motion JPEG at this rate, whatever is in the file
 GREY, LEAD, TAIL = 2.0, 1.2, 1.6  # seconds of nothing, of the face at rest before a motion, and after it
 FIRST, LAST = round(RATE * LEAD), round(RATE * TAIL)  # frames at rest of a take, before and after its motion
 
-SWAY = 8.0  # pixels that a head goes to and fro
+SWAY = 12.0  # pixels that a head goes to and fro; with less a take is known as made of two others of its clip
 
 Frames = list[NDArray[np.uint8]]
 
