@@ -118,7 +118,7 @@ def sliced(container: str, packet_number: int, times: int) -> bytes:
                     data += last * times
                 copy = av.Packet(data)
                 copy.stream, copy.time_base, copy.is_keyframe = stream, packet.time_base, packet.is_keyframe
-                copy.pts, copy.dts = packet.pts, packet.dts
+                copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
                 target.mux(copy)
     return out.getvalue()
 
