@@ -95,7 +95,7 @@ def test_wrong_json_is_named_without_repeating_it(server):
 
 
 def test_a_slow_upload_is_cut_off_and_its_seat_freed(tmp_path, talk, session_environment):
-    settings = ServiceSettings(limits=LimitSettings(upload_seconds=0.5, concurrency=1, queue=0))
+    settings = ServiceSettings(limits=LimitSettings(upload_seconds=2.5, concurrency=1, queue=0))
     with running(tmp_path / "store.db", settings) as server:
         address = server.url.removeprefix("http://").split(":")
         with socket.create_connection((address[0], int(address[1]))) as slow:
