@@ -34,24 +34,30 @@ def splices(clips: ReplayClips, rule: Rule, gate: Gate, replayed: tuple[int, int
         clips: GRID's. rule: the service's. gate: the encoder.
         replayed: which two takes of each phrase are put together.
     Returns:
-        Of each way: "phrases" of a second and "sentences" of three, "missed" of both, and how many phrases of those
-        that were missed the encoder lets "in".
+        Of each way: "phrases" of a second and "sentences" of three, "missed" of both, how many phrases of those that
+        were missed the encoder lets "in", and how many would be "missed by single ones", were pieces looked for in one
+        recording at a time.
     """
     found: Table = {}
     for name, pieces in SPLICES.items():
-        row = {"phrases": 0, "missed phrases": 0, "let in": 0, "sentences": 0, "missed sentences": 0}
+        row = dict.fromkeys(("phrases", "missed phrases", "let in", "sentences", "missed sentences"), 0)
+        row |= dict.fromkeys(("phrases missed by single ones", "sentences missed by single ones"), 0)
         for phrase in clips.report:
             takes = _seen(clips, phrase)
             spliced = _spliced(clips, [phrase[number] for number in replayed], pieces)
-            missed = not rule.is_replay(rule.compared(spliced, takes))
+            compared = rule.compared(spliced, takes)
+            missed = not rule.is_replay(compared)
             row["phrases"] += 1
+            row["phrases missed by single ones"] += not rule.is_replay(replace(compared, joined=0.0))
             row["missed phrases"] += missed
             row["let in"] += missed and gate.lets_in(takes[:3], spliced)
         for sentences in clips.sentences:
             takes = _seen(clips, sentences)
             for pair in pairwise(sentences[: SENTENCES + 1]):
+                compared = rule.compared(_spliced(clips, pair, pieces), takes)
                 row["sentences"] += 1
-                row["missed sentences"] += not rule.is_replay(rule.compared(_spliced(clips, pair, pieces), takes))
+                row["missed sentences"] += not rule.is_replay(compared)
+                row["sentences missed by single ones"] += not rule.is_replay(replace(compared, joined=0.0))
         found[name] = row
         print(f"two recordings, {name}: {row}", flush=True)
     return found
@@ -84,10 +90,16 @@ def _turns(seconds: NDArray[np.float64], pieces: tuple[float, ...]) -> NDArray[n
 
 def splices_table(found: Table) -> list[str]:
     """Lines of the page."""
-    lines = ["", "| made of two recordings | phrases: missed, let in | sentences: missed |", "|---|---|---|"]
+    lines = [
+        "",
+        "| made of two recordings | phrases: missed, let in, missed by single ones | sentences: missed, "
+        "by single ones |",
+        "|---|---|---|",
+    ]
     for name, row in found.items():
         lines.append(
-            f"| {name} | {row['missed phrases']} of {row['phrases']}, {row['let in']} | {row['missed sentences']} of "
-            f"{row['sentences']} |"
+            f"| {name} | {row['missed phrases']} of {row['phrases']}, {row['let in']}, "
+            f"{row['phrases missed by single ones']} | {row['missed sentences']} of {row['sentences']}, "
+            f"{row['sentences missed by single ones']} |"
         )
     return lines

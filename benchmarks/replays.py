@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,8 @@ class Genuine:
         largest: (T,) of each take the largest of these.
         pieces: (T,) of each take the largest agreement by pieces.
         shares: (T,) of its movement that earlier takes hold.
-        by_pieces, called: how many takes count as replays by their pieces, and in all.
+        by_pieces, by_two, called: how many takes count as replays by their pieces, by pieces in two recordings alone,
+            and in all.
     """
 
     pairs: Scores
@@ -107,6 +108,7 @@ class Genuine:
     pieces: Scores
     shares: Scores
     by_pieces: int
+    by_two: int
     called: int
 
 
@@ -122,6 +124,7 @@ def genuine(clips: ReplayClips, rule: Rule, groups: Sequence[Sequence[Take]]) ->
         np.array([one.pieces.max() for one in found], np.float64),
         np.array([one.share for one in found]),
         sum(map(rule.by_pieces, found)),
+        sum(rule.is_replay(one) and not rule.is_replay(replace(one, joined=0.0)) for one in found),
         sum(map(rule.is_replay, found)),
     )
 
@@ -181,7 +184,8 @@ def choose(clips: ReplayClips, rule: Rule) -> None:
         f"{len(found.pairs)} pairs of takes: largest {found.pairs.max():.3f}, four standard deviations "
         f"{np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(found.largest)} takes "
         f"{np.quantile(found.largest, 0.995):.3f}, by pieces {np.quantile(found.pieces, 0.995):.3f}, largest share "
-        f"of movement found {found.shares.max():.3f}"
+        f"of movement found {found.shares.max():.3f}; of {found.called} called replays {found.by_two} by pieces in two "
+        "recordings alone"
     )
     for name in CHOSEN_ON:
         takes = [phrase[FIT_TAKES - 1] for phrase in clips.choose]
@@ -233,14 +237,14 @@ def tables(results: dict[str, Any]) -> str:
     lines += [
         "",
         "| genuine | pairs of takes | median, 99%, largest likeness | largest by pieces, largest share found | "
-        "pairs called replays | takes called replays, of these by pieces alone |",
+        "pairs called replays | takes called replays, of these by pieces alone, by two recordings alone |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in results["genuine"].items():
         lines.append(
             f"| {name} | {row['pairs']} | {row['median']:.2f}, {row['99%']:.2f}, {row['largest']:.2f} | "
             f"{row['pieces']:.2f}, {row['share']:.2f} | {row['pairs called']} | {row['takes called']} of "
-            f"{row['takes']}, {row['by pieces alone']} |"
+            f"{row['takes']}, {row['by pieces alone']}, {row['by two alone']} |"
         )
     lines += [
         "",
@@ -300,6 +304,7 @@ def main() -> int:
                 "share": round(float(all_of.shares.max()), 3),
                 "pairs called": int((all_of.pairs >= threshold).sum()),
                 "takes called": all_of.called,
+                "by two alone": all_of.by_two,
                 "by pieces alone": all_of.called - int((all_of.largest >= threshold).sum()),
                 "standard deviations to the threshold": round(
                     (np.arctanh(threshold) - spread(all_of.pairs)[0]) / spread(all_of.pairs)[1], 2
