@@ -303,22 +303,21 @@ def _best_fits(
     Args:
         pieces: (S, P * K) about their means.
         theirs: (M + P - 1, K) frames of the recordings, M a multiple of PRODUCT_ROWS.
-        ends: (N,) where each recording ends.
-        energies: (S,) of the pieces, (M,) of those that begin at each frame.
+        ends: (N,) the frame behind the last one of each recording.
+        energies: (S,) of the pieces, (M,) of those that begin at each frame; infinite where none begins.
     Returns:
         (N, S), 0..1.
     """
     count = theirs.shape[1]
     windows = sliding_window_view(theirs.ravel(), pieces.shape[1])[::count]
-    best = np.zeros((len(ends), len(pieces)), np.float32)
+    best, bounds = np.zeros((len(ends), len(pieces)), np.float32), np.append(0, ends)
     for start in range(0, len(ends), BLOCK):
-        first = int(ends[start - 1]) // PRODUCT_ROWS * PRODUCT_ROWS if start else 0
-        last = -(-int(ends[start : start + BLOCK][-1]) // PRODUCT_ROWS) * PRODUCT_ROWS
+        block = bounds[start : start + BLOCK + 1]
+        first, last = block[0] // PRODUCT_ROWS * PRODUCT_ROWS, -(-block[-1] // PRODUCT_ROWS) * PRODUCT_ROWS
         copied = np.ascontiguousarray(windows[first:last]).reshape(-1, PRODUCT_ROWS, pieces.shape[1])
         table = (copied @ pieces.T).reshape(last - first, len(pieces))
         table /= energies[1][first:last, None] + energies[0]
-        bounds = np.concatenate([ends[start - 1 : start] if start else [0], ends[start : start + BLOCK]]) - first
-        best[start : start + BLOCK] = np.maximum.reduceat(table[: bounds[-1]], bounds[:-1], axis=0)
+        best[start : start + BLOCK] = np.maximum.reduceat(table[: block[-1] - first], block[:-1] - first, axis=0)
     return 2 * best.clip(0)
 
 
