@@ -180,8 +180,10 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]], path: Path) -> None:
             panel.plot(steps[best], precisions[best], "o", color="C3", markersize=3.5)
         panel.set_title(f"{name}: {len(folds)} folds", fontsize="medium")
         panel.grid(alpha=0.25)
-    for panel in panels.flat[len(curves) :]:
-        panel.set_visible(False)
+    for number in range(len(curves), panels.size):
+        panels.flat[number].set_visible(False)
+        if lines > 1:  # the one above has the steps
+            panels.flat[number - columns].tick_params(labelbottom=True)
     figure.supxlabel("steps", fontsize="medium")
     figure.supylabel("AP of the watched people", fontsize="medium")
     # The same figures give the same bytes.
