@@ -8,7 +8,9 @@ are for fitting and choosing, the others for reporting.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from replay_changes import CHANGES, FITTED, Change, Shown, changed
 
 from facemotion.data.manifest import read_manifest
 from facemotion.frontend import Frontend
+from facemotion.service.replays.surface import Geometry, SurfaceDirections, SurfaceTaker
 from facemotion.system.files import file_sha256
 from facemotion.types import FeatureSequence
 
@@ -30,9 +33,10 @@ SAME_SPEAKER = "bbaf2n.mpg"
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the front end saw: landmarks (T, N, 2) float32 pixels, features and their times."""
+    """What the front end saw: landmarks (T, N, 2) float32 pixels, how the face looks (T, H, W), features with times."""
 
     points: NDArray[np.float32]
+    surface: NDArray[np.float32]
     features: FeatureSequence
 
 
@@ -65,6 +69,8 @@ class ReplayClips:
         fit, choose, report: takes of s1's phrases, phrase by phrase.
         fit_people, report_people: one take of each person.
         sentences: of s2 and of s4.
+        frontend: which looks.
+        geometry: of the pictures of faces; the service's unless another one is set.
     """
 
     def __init__(self, data: Path, cache: Path) -> None:
@@ -81,12 +87,20 @@ class ReplayClips:
         faces = sorted((data / "grid_faces").glob("*.mpg"))
         self.sentences = [[Take(path) for path in faces if path.name.startswith(who)] for who in ("s2", "s4")]
         self._cache = cache
-        self._frontend = Frontend.load()
+        self.frontend = Frontend.load()
 
     @property
     def frontend_id(self) -> str:
         """Of the front end that looks."""
-        return self._frontend.extractor.frontend_id
+        return self.frontend.extractor.frontend_id
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """See the class."""
+        directions = SurfaceDirections.packaged(self.frontend_id)
+        if directions is None:
+            raise SystemExit("There are no directions for this front end; run tools/replay_directions.py.")
+        return directions.geometry
 
     def seen(self, take: Take, name: str = "") -> Seen | None:
         """What the front end sees of a take, changed as CHANGES or FITTED says; None where it finds no face.
@@ -105,23 +119,29 @@ class ReplayClips:
         kept = slice(round(change.first * count), count - round(change.last * count))
         times = plain.features.times[kept] - plain.features.times[kept][0]
         features = FeatureSequence(plain.features.values[kept], times * change.pace, plain.features.frontend_id)
-        return Seen(plain.points[kept], features)
+        return Seen(plain.points[kept], plain.surface[kept], features)
+
+    def all_seen(self, takes: Sequence[Take]) -> list[Seen]:
+        """What the front end sees of takes, without those that show no face."""
+        return [seen for take in takes if (seen := self.seen(take)) is not None]
 
     def _look(self, take: Take, change: Change | None) -> Seen | None:
         # Without a change the file is what was sent first; seconds out of a file are encoded with care.
         how = change or (CHANGES["crf 18"] if take.span else None)
-        about = f"{file_sha256(take.path)} {take.span} {how} {self.frontend_id}"
+        about = f"{file_sha256(take.path)} {take.span} {how} {self.frontend_id} {self.geometry.places.tobytes().hex()}"
         if take.then:
             about += f" then {file_sha256(take.then.path)}"
         path = self._cache / f"{hashlib.sha256(about.encode()).hexdigest()}.npz"
         if path.exists():
             with np.load(path) as stored:
-                points, values, times = stored["points"], stored["values"], stored["times"]
+                points, surface, values, times = (stored[name] for name in ("points", "surface", "values", "times"))
         else:
-            seen = self._frontend.watch(changed(take.shown(), how) if how else take.path)
+            taker = SurfaceTaker(self.geometry)
+            seen = self.frontend.watch(changed(take.shown(), how) if how else take.path, watcher=taker)
             points, values, times = seen.points, seen.values, seen.times[seen.used]
+            surface = taker.pictures(times).astype(np.float16)
             self._cache.mkdir(parents=True, exist_ok=True)
-            np.savez(path, points=points, values=values, times=times)
+            np.savez(path, points=points, surface=surface, values=values, times=times)
         if len(times) < 2:
             return None
-        return Seen(points, FeatureSequence(values, times - times[0], self.frontend_id))
+        return Seen(points, surface.astype(np.float32), FeatureSequence(values, times - times[0], self.frontend_id))

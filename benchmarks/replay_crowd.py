@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from replay_clips import ReplayClips
 
 if TYPE_CHECKING:
-    from replays import Rule
+    from replay_rule import Rule
 
 CHANGES = (
     "crf 35",
@@ -17,8 +17,10 @@ CHANGES = (
     "two pauses of 0.4 s, crf 28",
     "four pauses of 0.6 s",
     "without a fifth in the middle",
+    "all of these",
+    "all of these, crf 28",
 )
-"""Those in which single pieces fit badly, or little of a recording is left."""
+"""Those in which single pieces fit badly, or little of a recording is left, or the picture drifts."""
 
 
 def replays_in_a_crowd(clips: ReplayClips, rule: Rule, replayed: tuple[int, ...]) -> dict[str, int]:
@@ -31,7 +33,7 @@ def replays_in_a_crowd(clips: ReplayClips, rule: Rule, replayed: tuple[int, ...]
     Returns:
         "remembered" recordings, "replays" recognised where the original alone is remembered, and "lost" of these.
     """
-    sightings = [seen for phrase in clips.report for take in phrase if (seen := clips.seen(take)) is not None]
+    sightings = [seen for phrase in clips.report for seen in clips.all_seen(phrase)]
     recognised = lost = 0
     for take in (phrase[number] for phrase in clips.report for number in replayed):
         original = clips.seen(take)

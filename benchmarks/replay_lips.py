@@ -13,15 +13,8 @@ from tools.replay_directions import CODED, COUNT, fit
 from facemotion.data.series.grid33 import NAMES
 from facemotion.data.series.importing import read_series
 from facemotion.features.mesh import POINTS
-from facemotion.service.guard.likeness import (
-    CORNERS,
-    LEAST_FRAMES,
-    SHORT_PIECE,
-    agreements,
-    filtered,
-    likenesses,
-    movement,
-)
+from facemotion.service.replays.directions import CORNERS, filtered
+from facemotion.service.replays.likeness import FINE, agreements, likenesses, movement
 from facemotion.signals import resample
 from facemotion.types import FloatArray
 
@@ -42,7 +35,7 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
     phrases: dict[tuple[str, str], list[FloatArray]] = {}
     for series in read_series("grid33", folder):
         course = filtered(series.features().values @ directions)
-        if len(course) > LEAST_FRAMES:
+        if len(course) > FINE.least:
             phrases.setdefault((series.subject, series.motion), []).append(course)
     speakers: dict[str, list[NDArray[np.float64]]] = {}
     by_pieces: dict[str, list[NDArray[np.float64]]] = {}
@@ -50,7 +43,7 @@ def lips_figures(clips: ReplayClips, folder: Path) -> dict[str, float]:
         for number in range(1, min(len(takes), COMPARED)):
             course, before = takes[number], takes[:number]
             speakers.setdefault(subject, []).append(likenesses(course, before))
-            agreed = agreements(course, before, SHORT_PIECE)[0] @ movement(course)
+            agreed = agreements(course, before, FINE.short)[0] @ movement(course)
             by_pieces.setdefault(subject, []).append(agreed.astype(np.float64))
     pairs = np.concatenate([value for values in speakers.values() for value in values])
     far, pieces_far = (_deviations(values) for values in (speakers, by_pieces))

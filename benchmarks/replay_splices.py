@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from replay_clips import PLAIN, ReplayClips, Seen, Take
 
 if TYPE_CHECKING:
-    from replays import Gate, Rule
+    from replay_rule import Rule
+    from replays import Gate
 
 SPLICES: Mapping[str, tuple[float, ...]] = {
     "halves": (),
@@ -43,28 +44,24 @@ def splices(clips: ReplayClips, rule: Rule, gate: Gate, replayed: tuple[int, int
         row = dict.fromkeys(("phrases", "missed phrases", "let in", "sentences", "missed sentences"), 0)
         row |= dict.fromkeys(("phrases missed by single ones", "sentences missed by single ones"), 0)
         for phrase in clips.report:
-            takes = _seen(clips, phrase)
+            takes = clips.all_seen(phrase)
             spliced = _spliced(clips, [phrase[number] for number in replayed], pieces)
             compared = rule.compared(spliced, takes)
             missed = not rule.is_replay(compared)
             row["phrases"] += 1
-            row["phrases missed by single ones"] += not rule.is_replay(replace(compared, joined=0.0))
+            row["phrases missed by single ones"] += not rule.is_replay(compared.by_single_ones())
             row["missed phrases"] += missed
             row["let in"] += missed and gate.lets_in(takes[:3], spliced)
         for sentences in clips.sentences:
-            takes = _seen(clips, sentences)
+            takes = clips.all_seen(sentences)
             for pair in pairwise(sentences[: SENTENCES + 1]):
                 compared = rule.compared(_spliced(clips, pair, pieces), takes)
                 row["sentences"] += 1
                 row["missed sentences"] += not rule.is_replay(compared)
-                row["sentences missed by single ones"] += not rule.is_replay(replace(compared, joined=0.0))
+                row["sentences missed by single ones"] += not rule.is_replay(compared.by_single_ones())
         found[name] = row
         print(f"two recordings, {name}: {row}", flush=True)
     return found
-
-
-def _seen(clips: ReplayClips, takes: Sequence[Take]) -> list[Seen]:
-    return [seen for take in takes if (seen := clips.seen(take)) is not None]
 
 
 def _spliced(clips: ReplayClips, pair: Sequence[Take], pieces: tuple[float, ...]) -> Seen:
@@ -74,7 +71,9 @@ def _spliced(clips: ReplayClips, pair: Sequence[Take], pieces: tuple[float, ...]
     of_other = _turns(times - times[0], pieces or (float(times[-1] - times[0]) / 2,))
     values = np.where(of_other[:, None], other.features.values[:count], one.features.values[:count])
     points = np.where(of_other[:, None, None], other.points[:count], one.points[:count])
-    return replace(one, features=replace(one.features, values=values, times=times), points=points)
+    surface = np.where(of_other[:, None, None], other.surface[:count], one.surface[:count])
+    features = replace(one.features, values=values, times=times)
+    return Seen(points, surface, features)
 
 
 def _turns(seconds: NDArray[np.float64], pieces: tuple[float, ...]) -> NDArray[np.bool_]:

@@ -1,13 +1,14 @@
 """Replays against genuine takes: how well a recording that is sent again is recognised, whatever was done to it.
 
-    python benchmarks/replays.py DATA [--cache CACHE] [--write]
+    python benchmarks/replays.py DATA [--cache CACHE] [--simulated FOLDER] [--write]
 
 DATA holds grid_s1, grid_people, grid_faces and grid33 (docs/reference/data.md). Every take to report on is changed in
 each way of `replay_changes.CHANGES` and compared with its original by the service's own rule; genuine takes are
 compared with every other take of their phrase. Nothing reported here was fitted or chosen on:
-`tools/replay_directions.py` and the setting rest on other phrases and people. What the front end sees is kept in the
-cache: the first run takes about a quarter of an hour of one core, the next ones less than a minute. With --write the
-tables go into docs/results/security.md and the figures into docs/results/replays.json.
+`tools/replay_directions.py` and the settings rest on other phrases and people. FOLDER is a data set of simulated
+people (`facemotion synth dataset`). What the front end sees is kept in the cache: the first run takes about half an
+hour of one core, the next ones a few minutes. With --write the tables go into docs/results/security.md and the figures
+into docs/results/replays.json.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,20 @@ sys.path.append(str(ROOT))  # what is fitted here is fitted as by the tool
 import numpy as np
 from numpy.typing import NDArray
 from replay_changes import CHANGES
-from replay_clips import FIT_TAKES, ReplayClips, Seen, Take
+from replay_clips import FIT_TAKES, ReplayClips, Seen
 from replay_crowd import replays_in_a_crowd
+from replay_genuine import genuine, genuine_row, genuine_table, largest, pairs, spread
 from replay_lips import lips_figures
+from replay_rule import Compared, Rule
 from replay_sentences import pieces_table, sentence_replays
+from replay_simulated import simulated, simulated_table
 from replay_splices import splices, splices_table
 from sections import write_section
 
 from facemotion.config import Settings
 from facemotion.encoder import Encoder
 from facemotion.models import Models
-from facemotion.service.guard.likeness import Comparison, Directions, compare
+from facemotion.service.replays.likeness import compare
 from facemotion.service.settings import ReplaySettings
 from facemotion.thresholds import for_takes, operating_points, template_score
 from facemotion.types import FloatArray
@@ -52,81 +56,20 @@ REPLAYED = (3, 8)
 TEMPLATE = (0, 1, 2)
 """Takes that the encoder's template is made of, to see whether a replay would be let in."""
 THRESHOLDS = tuple(round(0.5 + 0.025 * step, 3) for step in range(19))
-CHOSEN_ON = ("crf 35", "size 0.5, crf 28", "several at once", "mirrored", "without the first fifth", "slower by 5%")
+CHOSEN_ON = (
+    "crf 35",
+    "size 0.5, crf 28",
+    "several at once",
+    "mirrored",
+    "without the first fifth",
+    "slower by 5%",
+    "cropped by a cut that wanders",
+    "all of these",
+    "all of these, crf 28",
+)
 """Changes, for `--choose`."""
 Scores = NDArray[np.float64]
-
-
-class Rule:
-    """The service's rule on what the front end saw; its comparison of features has no part in it.
-
-    Args:
-        settings: of replays.
-    """
-
-    def __init__(self, frontend_id: str, settings: ReplaySettings) -> None:
-        directions = Directions.packaged(frontend_id)
-        if directions is None:
-            raise SystemExit("There are no directions for this front end; run tools/replay_directions.py.")
-        self._directions = directions
-        self._settings = settings
-
-    def courses(self, seen: Seen) -> tuple[FloatArray, FloatArray]:
-        """Of a take, as its picture is and mirrored."""
-        return self._directions.courses(seen.points, seen.features.times)
-
-    def compared(self, seen: Seen, before: Sequence[Seen]) -> Comparison:
-        """A recording with earlier ones."""
-        return compare(self.courses(seen), [self.courses(earlier)[0] for earlier in before])
-
-    def by_pieces(self, found: Comparison) -> bool:
-        """Whether a recording counts as a replay by its pieces."""
-        agree = bool(found.pieces.max() >= self._settings.piece_likeness)
-        agree |= found.joined >= self._settings.joined_likeness
-        return agree or found.share >= self._settings.found_share
-
-    def is_replay(self, found: Comparison) -> bool:
-        """Whether a recording counts as a replay, whole or by its pieces."""
-        return bool(found.whole.max() >= self._settings.likeness) or self.by_pieces(found)
-
-
-@dataclass(frozen=True, eq=False)
-class Genuine:
-    """What came of takes of people, each compared with the earlier ones of its phrase.
-
-    Attributes:
-        pairs: (P,) likenesses of pairs.
-        largest: (T,) of each take the largest of these.
-        pieces: (T,) of each take the largest agreement by pieces.
-        shares: (T,) of its movement that earlier takes hold.
-        by_pieces, by_two, called: how many takes count as replays by their pieces, by pieces in two recordings alone,
-            and in all.
-    """
-
-    pairs: Scores
-    largest: Scores
-    pieces: Scores
-    shares: Scores
-    by_pieces: int
-    by_two: int
-    called: int
-
-
-def genuine(clips: ReplayClips, rule: Rule, groups: Sequence[Sequence[Take]]) -> Genuine:
-    """All takes within a group: an attempt is compared with what came before it."""
-    found = []
-    for takes in groups:
-        sightings = [seen for take in takes if (seen := clips.seen(take)) is not None]
-        found += [rule.compared(seen, sightings[:number]) for number, seen in enumerate(sightings) if number]
-    return Genuine(
-        np.concatenate([one.whole for one in found]),
-        np.array([one.whole.max() for one in found]),
-        np.array([one.pieces.max() for one in found], np.float64),
-        np.array([one.share for one in found]),
-        sum(map(rule.by_pieces, found)),
-        sum(rule.is_replay(one) and not rule.is_replay(replace(one, joined=0.0)) for one in found),
-        sum(map(rule.is_replay, found)),
-    )
+Courses = tuple[FloatArray, FloatArray]
 
 
 class Gate:
@@ -148,62 +91,84 @@ def replays(clips: ReplayClips, rule: Rule) -> dict[str, dict[str, Any]]:
     """Of each change: likenesses with the original, and how many replays aren't recognised or are let in."""
     gate, found = Gate(), {}
     for name, change in CHANGES.items():
-        values, pieces, missed, let_in = [], [], 0, 0
+        ones, missed, by_landmarks, let_in = [], 0, 0, 0
         jobs = [(phrase, phrase[number]) for phrase in clips.report for number in REPLAYED]
         jobs += [([], take) for take in clips.report_people]
         for phrase, take in jobs:
             original, replay = clips.seen(take), clips.seen(take, name)
             if original is None or replay is None:
                 continue  # without a face nobody is let in
-            one = rule.compared(replay, [original])
-            values.append(float(one.whole[0]))
-            pieces.append(float(one.pieces[0]))
+            ones.append(one := rule.compared(replay, [original]))
+            by_landmarks += not rule.is_replay(one.by_landmarks())
             if not rule.is_replay(one):
                 missed += 1
                 # Of the other people there is one take each: a replay of theirs counts as let in.
                 let_in += not phrase or gate.lets_in([clips.seen(phrase[place]) for place in TEMPLATE], replay)
         found[name] = {
             "marked": change.marked,
-            "replays": len(values),
+            "replays": len(ones),
             "not recognised": missed,
+            "not by landmarks": by_landmarks,
             "let in": let_in,
-            "least": round(min(values), 3),
-            "median": round(float(np.median(values)), 3),
-            "by pieces, least": round(min(pieces), 3),
-            "likenesses": [round(value, 4) for value in sorted(values)],
+            "landmarks": _sorted([float(one.placed.whole[0]) for one in ones]),
+            "look": _sorted([float(one.surface.whole[0]) for one in ones]),
+            "landmarks by pieces, least": round(min(float(one.placed.pieces[0]) for one in ones), 3),
+            "look by pieces, least": round(min(float(one.surface.pieces[0]) for one in ones), 3),
         }
-        print(f"{name}: {missed} of {len(values)} not recognised, {let_in} let in, least {min(values):.3f}", flush=True)
+        print(f"{name}: {missed} of {len(ones)} not recognised, {let_in} let in", flush=True)
     return found
+
+
+def _sorted(values: Sequence[float]) -> list[float]:
+    return [round(value, 4) for value in sorted(values)]
 
 
 def choose(clips: ReplayClips, rule: Rule) -> None:
     """Show what the thresholds were chosen on: phrases that were neither fitted nor are reported."""
-    found = genuine(clips, rule, clips.choose)
-    mean, deviation = spread(found.pairs)
-    print(
-        f"{len(found.pairs)} pairs of takes: largest {found.pairs.max():.3f}, four standard deviations "
-        f"{np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(found.largest)} takes "
-        f"{np.quantile(found.largest, 0.995):.3f}, by pieces {np.quantile(found.pieces, 0.995):.3f}, largest share "
-        f"of movement found {found.shares.max():.3f}; of {found.called} called replays {found.by_two} by pieces in two "
-        "recordings alone"
-    )
+    found = genuine(rule, [clips.all_seen(takes) for takes in clips.choose])
+    row = genuine_row(rule, found)
+    for part, surface in (("landmarks", False), ("look", True)):
+        mean, deviation = spread(pairs(found, surface=surface))
+        ones = [one.surface if surface else one.placed for one in found]
+        print(
+            f"{part}: {row[part]}; four standard deviations {np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(found)} "
+            f"takes {np.quantile(largest(found, surface=surface), 0.995):.3f}, by pieces "
+            f"{np.quantile([one.pieces.max() for one in ones], 0.995):.3f}, by pieces in two "
+            f"{np.quantile([one.joined for one in ones], 0.995):.3f}"
+        )
+    print({name: number for name, number in row.items() if name.startswith("called")})
     for name in CHOSEN_ON:
         takes = [phrase[FIT_TAKES - 1] for phrase in clips.choose]
         both = [(clips.seen(take), clips.seen(take, name)) for take in takes]
         ones = [rule.compared(replay, [original]) for original, replay in both if original and replay]
-        whole, pieces = min(float(one.whole[0]) for one in ones), min(float(one.pieces[0]) for one in ones)
-        print(f"{name}: least of {len(ones)} {whole:.3f}, by pieces {pieces:.3f}")
+        least = [
+            f"{min(float(part.whole[0]) for part in parts):.3f}, by pieces "
+            f"{min(float(part.pieces[0]) for part in parts):.3f}"
+            for parts in ([one.placed for one in ones], [one.surface for one in ones])
+        ]
+        print(f"{name}: least of {len(ones)}: landmarks {least[0]}; look {least[1]}")
 
 
-def pooled(found: dict[str, dict[str, Any]], marked: bool) -> Scores:
+def pooled(found: dict[str, dict[str, Any]], part: str, marked: bool) -> Scores:
     """Likenesses of all replays with or without a mark."""
-    return np.array([value for row in found.values() if row["marked"] == marked for value in row["likenesses"]])
+    return np.array([value for row in found.values() if row["marked"] == marked for value in row[part]])
 
 
-def spread(pairs: Scores) -> tuple[float, float]:
-    """Mean and standard deviation of Fisher's z of pairs of takes."""
-    z = np.arctanh(pairs[pairs > -1])  # without those that share too little to be compared
-    return float(z.mean()), float(z.std())
+def curve(found: dict[str, dict[str, Any]], takes: Sequence[Compared], part: str) -> list[dict[str, float]]:
+    """What a threshold on the whole alone would do, of "landmarks" or "look"."""
+    surface = part == "look"
+    both, most = pairs(takes, surface=surface), largest(takes, surface=surface)
+    marked, others = pooled(found, part, True), pooled(found, part, False)
+    return [
+        {
+            "threshold": step,
+            "pairs": round(float((both >= step).mean()), 5),
+            "takes": round(float((most >= step).mean()), 5),
+            "marked": round(float((marked < step).mean()), 5),
+            "others": round(float((others < step).mean()), 5),
+        }
+        for step in THRESHOLDS
+    ]
 
 
 def milliseconds(remembered: int = 200, frames: int = 100) -> float:
@@ -218,15 +183,23 @@ def milliseconds(remembered: int = 200, frames: int = 100) -> float:
 
 def tables(results: dict[str, Any]) -> str:
     """The section of the page."""
-    lines = ["| replays | number | least, median likeness | not recognised | let in |", "|---|---|---|---|---|"]
+    lines = [
+        "| replays | number | landmarks: least, median | look: least, median | not recognised | by landmarks alone | "
+        "let in |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, row in results["replays"].items():
         words = f"**{name}**" if row["marked"] else name
+        likenesses = [f"{row[part][0]:.2f}, {np.median(row[part]):.2f}" for part in ("landmarks", "look")]
+        shares = [f"{row[key]} ({row[key] / row['replays']:.1%})" for key in ("not recognised", "let in")]
         lines.append(
-            f"| {words} | {row['replays']} | {row['least']:.2f}, {row['median']:.2f} | {row['not recognised']} "
-            f"({row['not recognised'] / row['replays']:.1%}) | {row['let in']} ({row['let in'] / row['replays']:.1%}) |"
+            f"| {words} | {row['replays']} | {' | '.join(likenesses)} | {shares[0]} | {row['not by landmarks']} | "
+            f"{shares[1]} |"
         )
     lines += [*pieces_table(results["sentences"])]
     lines += splices_table(results["of two"])
+    if "simulated" in results:
+        lines += simulated_table(results["simulated"])
     crowd = results["crowd"]
     lines += [
         "",
@@ -234,26 +207,19 @@ def tables(results: dict[str, Any]) -> str:
         f"recognised where only their original is remembered, {crowd['lost']} are lost among {crowd['remembered']} "
         "takes of the speaker.",
     ]
+    lines += genuine_table(results["genuine"])
     lines += [
         "",
-        "| genuine | pairs of takes | median, 99%, largest likeness | largest by pieces, largest share found | "
-        "pairs called replays | takes called replays, of these by pieces alone, by two recordings alone |",
-        "|---|---|---|---|---|---|",
+        "| threshold of the whole alone | landmarks: pairs of takes, takes called replays | bold rows, others missed | "
+        "look: pairs of takes, takes called replays | bold rows, others missed |",
+        "|---|---|---|---|---|",
     ]
-    for name, row in results["genuine"].items():
-        lines.append(
-            f"| {name} | {row['pairs']} | {row['median']:.2f}, {row['99%']:.2f}, {row['largest']:.2f} | "
-            f"{row['pieces']:.2f}, {row['share']:.2f} | {row['pairs called']} | {row['takes called']} of "
-            f"{row['takes']}, {row['by pieces alone']}, {row['by two alone']} |"
+    for row, look in zip(results["DET"]["landmarks"], results["DET"]["look"], strict=True):
+        cells = " | ".join(
+            f"{one[first]:.2%}, {one[second]:.2%}"
+            for one in (row, look)
+            for first, second in (("pairs", "takes"), ("marked", "others"))
         )
-    lines += [
-        "",
-        "| threshold of the whole alone | pairs of takes called replays | takes called replays | bold rows missed | "
-        "others missed |",
-    ]
-    lines += ["|---|---|---|---|---|"]
-    for row in results["DET"]:
-        cells = " | ".join(f"{row[key]:.2%}" for key in ("pairs", "takes", "marked", "others"))
         lines.append(f"| {row['threshold']:.3f} | {cells} |")
     lips = results["lips"]
     lines += [
@@ -272,59 +238,38 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("sightings"))
-    parser.add_argument("--choose", action="store_true", help="only show what `likeness` was chosen on")
+    parser.add_argument("--simulated", type=Path, help="folder of the data engine, with films")
+    parser.add_argument("--choose", action="store_true", help="only show what the thresholds were chosen on")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     clips, settings = ReplayClips(given.data, given.cache), ReplaySettings()
-    rule, threshold = Rule(clips.frontend_id, settings), settings.likeness
+    rule = Rule(clips.frontend_id, settings)
     if given.choose:
         choose(clips, rule)
         return 0
-    takes = {
-        f"s1, {len(clips.report)} phrases of about a second": genuine(clips, rule, clips.report),
-        "s2 and s4, sentences of 3 s that begin alike": genuine(clips, rule, clips.sentences),
+    groups = {
+        f"s1, {len(clips.report)} phrases of about a second": clips.report,
+        "s2 and s4, sentences of 3 s that begin alike": clips.sentences,
     }
-    found = replays(clips, rule)
-    marked, others = pooled(found, True), pooled(found, False)
-    pairs, largest = (first := next(iter(takes.values()))).pairs, first.largest
+    takes = {name: genuine(rule, [clips.all_seen(one) for one in group]) for name, group in groups.items()}
+    found, first = replays(clips, rule), next(iter(takes.values()))
     results: dict[str, Any] = {
-        "threshold": threshold,
+        "thresholds": {
+            name: value for name, value in asdict(settings).items() if "likeness" in name or "share" in name
+        },
         "replays": found,
         "sentences": sentence_replays(clips, rule),
         "of two": splices(clips, rule, Gate(), REPLAYED),
         "crowd": replays_in_a_crowd(clips, rule, REPLAYED),
-        "genuine": {
-            name: {
-                "pairs": len(all_of.pairs),
-                "takes": len(all_of.largest),
-                "median": round(float(np.median(all_of.pairs)), 3),
-                "99%": round(float(np.quantile(all_of.pairs, 0.99)), 3),
-                "largest": round(float(all_of.pairs.max()), 3),
-                "pieces": round(float(all_of.pieces.max()), 3),
-                "share": round(float(all_of.shares.max()), 3),
-                "pairs called": int((all_of.pairs >= threshold).sum()),
-                "takes called": all_of.called,
-                "by two alone": all_of.by_two,
-                "by pieces alone": all_of.called - int((all_of.largest >= threshold).sum()),
-                "standard deviations to the threshold": round(
-                    (np.arctanh(threshold) - spread(all_of.pairs)[0]) / spread(all_of.pairs)[1], 2
-                ),
-            }
-            for name, all_of in takes.items()
-        },
-        "DET": [
-            {
-                "threshold": step,
-                "pairs": round(float((pairs >= step).mean()), 5),
-                "takes": round(float((largest >= step).mean()), 5),
-                "marked": round(float((marked < step).mean()), 5),
-                "others": round(float((others < step).mean()), 5),
-            }
-            for step in THRESHOLDS
-        ],
+        "genuine": {name: genuine_row(rule, ones) for name, ones in takes.items()},
+        "DET": {part: curve(found, first, part) for part in ("landmarks", "look")},
         "lips": lips_figures(clips, given.data / "grid33"),
         "milliseconds a comparison": milliseconds(),
     }
+    if given.simulated:
+        results["simulated"] = simulated(clips, rule, given.simulated)
+        for name in tuple(results["simulated"])[:2]:
+            results["genuine"][f"simulated people, {name}"] = results["simulated"].pop(name)
     table = tables(results)
     print(table)
     if given.write:

@@ -23,7 +23,10 @@ from facemotion.service.guard.auth import ApiKeys
 from facemotion.service.migrate import open_database
 from facemotion.store.keys import new_key
 
-STILL = "[replay]\nlikeness = 0.95\npiece_likeness = 0.99\nfound_share = 1.0\n"
+STILL = (
+    "[replay]\nlikeness = 0.95\npiece_likeness = 0.99\nfound_share = 1.0\n"
+    "surface_likeness = 1.0\nsurface_piece_likeness = 1.0\nsurface_joined_likeness = 1.0\n"
+)
 """For takes of a drawn head, which stands still to the pixel: they are nearly replays of each other, as no real head's
 are."""
 SETTINGS = f"[limits]\nrequests_per_minute = 1e6\nwasted_seconds = 1e6\n{STILL}"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from facemotion import open_store
-from facemotion.service.guard.recording import ATTACKS
+from facemotion.service.replays.recording import ATTACKS
 
 from . import films
 from .conftest import PHONE, axe

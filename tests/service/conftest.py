@@ -89,7 +89,15 @@ def running(store: Path | str, settings: ServiceSettings | None = None, **more: 
     """Serve a store in a thread, on a free port of loopback."""
     settings = settings or ServiceSettings()
     # A drawn head stands still to the pixel, so that its takes are nearly replays of each other, as no real head's are.
-    replay = replace(settings.replay, likeness=0.95, piece_likeness=0.99, found_share=1.0)
+    replay = replace(
+        settings.replay,
+        likeness=0.95,
+        piece_likeness=0.99,
+        found_share=1.0,
+        surface_likeness=1.0,
+        surface_piece_likeness=1.0,
+        surface_joined_likeness=1.0,
+    )
     settings = replace(settings, server=replace(settings.server, port=0), replay=replay)
     with open_served(store) as opened:
         keys = {role: ApiKeys(opened.database).add(f"{role} key", role) for role in ("verify", "enrol", "admin")}

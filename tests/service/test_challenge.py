@@ -14,10 +14,10 @@ from websockets.exceptions import ConnectionClosed
 
 from facemotion.errors import SettingsError
 from facemotion.presentation.steps import Step
-from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.live import session
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
+from facemotion.service.replays.memory import RecordingMemory
 from facemotion.service.settings import ChallengeSettings, ServiceSettings
 from facemotion.verifier import Verifier
 

@@ -17,29 +17,23 @@ from PIL import Image
 
 import facemotion as fm
 from facemotion.media import load_clip
-from facemotion.service.guard import replay
-from facemotion.service.guard.likeness import (
-    REACH,
-    Directions,
-    agreements,
-    compare,
-    filtered,
-    likenesses,
-    movement,
-    placed,
-    whitening,
-)
-from facemotion.service.guard.recording import Recording, record
-from facemotion.service.guard.replay import NONCE_BYTES, RecordingMemory, Secret
 from facemotion.service.migrate import open_database
+from facemotion.service.replays import memory as memory_module
+from facemotion.service.replays.directions import Directions, filtered, placed
+from facemotion.service.replays.likeness import REACH, agreements, compare, likenesses, movement, whitening
+from facemotion.service.replays.memory import NONCE_BYTES, RecordingMemory, Secret
+from facemotion.service.replays.recording import Recording, record
+from facemotion.service.replays.surface import SurfaceDirections
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
 from facemotion.types import FeatureSequence
 
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
-BY_LIKENESS = ReplaySettings(motion_ratio=0.0, piece_likeness=1.0, joined_likeness=1.0, found_share=1.0)
-BY_MOTION = ReplaySettings(likeness=1.0, piece_likeness=1.0, joined_likeness=1.0, found_share=1.0)
+NO_LOOK = {"surface_likeness": 1.0, "surface_piece_likeness": 1.0, "surface_joined_likeness": 1.0}
+NO_PIECES = {"piece_likeness": 1.0, "joined_likeness": 1.0, "found_share": 1.0}
+BY_LIKENESS = ReplaySettings(motion_ratio=0.0, **NO_PIECES, **NO_LOOK)
+BY_MOTION = ReplaySettings(likeness=1.0, **NO_PIECES, **NO_LOOK)
 
 
 def part(name: str, changed: bool = False) -> bytes:
@@ -84,8 +78,10 @@ def arranged(parts: list[tuple[Recording, list[int]]]) -> Recording:
     first = parts[0][0]
     features = FeatureSequence(values, times, first.acquisition.features.frontend_id)
     trembling = (points + random.normal(0, 0.1, points.shape)).astype(np.float32)
+    surface = np.concatenate([recording.surface[frames] for recording, frames in parts])
+    surface = (surface + random.normal(0, 0.02, surface.shape)).astype(np.float32)
     acquisition = replace(first.acquisition, features=features)
-    return replace(first, acquisition=acquisition, frame_digests=(), times=times, points=trembling)
+    return replace(first, acquisition=acquisition, frame_digests=(), times=times, points=trembling, surface=surface)
 
 
 @contextmanager
@@ -127,7 +123,7 @@ def test_a_recording_put_together_of_two_is_known(tmp_path, taken):
     first, second = (arranged([(recording, there + back)]) for recording in recordings)
     spliced = arranged([(first, [*range(24)]), (second, [*range(24, 48)])])
     with remembered(
-        tmp_path, ReplaySettings(piece_likeness=1.0, joined_likeness=1.0, found_share=0.75), first
+        tmp_path, ReplaySettings(piece_likeness=1.0, joined_likeness=1.0, found_share=0.75, **NO_LOOK), first
     ) as memory:
         before = memory.look("alice", spliced)
         assert not before.seen
@@ -162,7 +158,8 @@ def test_rows_of_earlier_versions_are_compared_as_they_were(tmp_path, taken, mon
     recording = taken["original"]
     with ExitStack() as stack:
         with monkeypatch.context() as patch:
-            patch.setattr(Directions, "packaged", lambda _: None)  # what a version before wrote, to the byte
+            for kind in (Directions, SurfaceDirections):
+                patch.setattr(kind, "packaged", lambda _: None)  # what a version before wrote, to the byte
             memory = stack.enter_context(remembered(tmp_path, ReplaySettings(), recording))
         with open_database(tmp_path / "store.db") as database, database.read() as connection:
             sealed = connection.exec_driver_sql("SELECT motion FROM facemotion_service_recordings").scalar_one()
@@ -186,12 +183,16 @@ def test_another_front_end_is_compared_by_its_features_alone(tmp_path, taken):
 def test_what_is_kept_is_turned_and_small(taken):
     """Who decrypts rows without the turn's secret can't compare them with a recording of their own."""
     recording = taken["original"]
-    first, second = (replay._course(recording, Secret.derive(key * 32)).placed for key in (b"k", b"n"))
-    directions = Directions.packaged(recording.acquisition.features.frontend_id)
-    plain = directions.course(recording.points, recording.acquisition.features.times)
-    assert likenesses(plain, [first, second]).max() < 0.5
-    assert np.allclose(first @ first.T, plain @ plain.T, atol=1e-2 * np.square(plain).sum(axis=1).max())
-    assert plain.shape[1] == 6
+    features = recording.acquisition.features
+    directions, looks = (kind.packaged(features.frontend_id) for kind in (Directions, SurfaceDirections))
+    kept = [memory_module._course(recording, Secret.derive(key * 32)) for key in (b"k", b"n")]
+    for plain, (first, second), count in (
+        (directions.course(recording.points, features.times), [one.placed for one in kept], 6),
+        (looks.courses(recording.surface, features.times)[0], [one.surface for one in kept], 10),
+    ):
+        assert likenesses(plain, [first, second]).max() < 0.5
+        assert np.allclose(first @ first.T, plain @ plain.T, atol=1e-2 * np.square(plain).sum(axis=1).max())
+        assert plain.shape[1] == count
 
 
 def test_likeness_is_the_largest_correlation_over_offsets_and_paces():

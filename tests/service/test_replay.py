@@ -13,10 +13,10 @@ import pytest
 
 import facemotion as fm
 from facemotion.media import load_clip
-from facemotion.service.guard.recording import PRESENTATION_ATTACK, LiveCheck, Recording, looped, record
-from facemotion.service.guard.replay import RecordingMemory, Secret
 from facemotion.service.metrics import Metrics
 from facemotion.service.migrate import open_database
+from facemotion.service.replays.memory import RecordingMemory, Secret
+from facemotion.service.replays.recording import PRESENTATION_ATTACK, LiveCheck, Recording, looped, record
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
 from facemotion.store import open_store

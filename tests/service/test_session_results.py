@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from facemotion.service.guard.recording import Recording
-from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.guard.sessions import Session
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import OUTDATED, Operations
+from facemotion.service.replays.memory import RecordingMemory
+from facemotion.service.replays.recording import Recording
 from facemotion.service.settings import RenewalSettings, ServiceSettings
 from facemotion.verifier import Verifier
 
@@ -39,6 +39,7 @@ def attempt(operations: Operations, acquisition, user: str = "alice") -> tuple[s
         tuple(random.bytes(8) for _ in range(frames)),
         np.arange(frames) / 25,
         random.normal(size=(frames, 277, 2)).astype(np.float32),
+        (random.normal(size=(40, 32)) + 0.1 * random.normal(size=(frames, 40, 32))).astype(np.float32),
     )
     outcome = operations.judge(door, user, ticket, lambda: recording).outcome
     return outcome, operations.sessions.read(door, session, "")[0]

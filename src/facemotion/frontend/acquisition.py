@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,23 @@ class FrameAnswer:
     box: NDArray[np.float32] | None
     used: bool
     resting: bool = False
+
+
+class FrameWatcher(Protocol):
+    """What notes something of each frame that shows a face, as it passes the chain; frames aren't kept."""
+
+    def push(
+        self, frame: NDArray[np.uint8], box: NDArray[np.float32], points: NDArray[np.float32], seconds: float
+    ) -> None:
+        """Take in a frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, of one size through the clip.
+            box: (4,) of the face, pixels.
+            points: (N, 2) its landmarks, pixels.
+            seconds: its time.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)

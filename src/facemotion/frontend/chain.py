@@ -17,8 +17,8 @@ from facemotion.config import Settings, load_settings
 from facemotion.errors import TooShortError, UsageError
 from facemotion.face import BlazeFace, Detections, FaceLook, FaceTracker, FarLook, TrackedFace, carry, look_at
 from facemotion.features import FeatureExtractor, Observation, load_extractor
-from facemotion.frontend.acquisition import Acquisition, FrameAnswer, Guidance
-from facemotion.frontend.look import look_at_frames
+from facemotion.frontend.acquisition import Acquisition, FrameAnswer, FrameWatcher, Guidance
+from facemotion.frontend.look import frames_of, look_at_frames
 from facemotion.frontend.sighting import (
     CUT,
     Sighting,
@@ -34,11 +34,9 @@ from facemotion.media import (
     Footage,
     FrameGate,
     FrameReader,
-    HeldFrames,
     check_frame,
     footage_of,
     named,
-    read_frames,
     scale_to_analysis,
 )
 from facemotion.models import Models
@@ -95,7 +93,7 @@ class Frontend:
         """
         footage, acquirer = footage_of(source, self.settings.media), Acquirer(self)
         with named(footage.name):
-            return acquirer.finish(acquirer.push_all(self._frames(footage, rate)))
+            return acquirer.finish(acquirer.push_all(frames_of(footage, self.settings, rate)))
 
     def features(self, source: ClipLike | Footage, rate: float | None = None) -> FeatureSequence:
         """The features alone, for data sets; see acquire.
@@ -105,18 +103,16 @@ class Frontend:
         text under the digest of the clip's bytes.
         """
         acquirer = Acquirer(self, attacks=False)
-        acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
+        acquirer.push_all(frames_of(footage_of(source, self.settings.media), self.settings, rate))
         return acquirer.sequence()
 
-    def watch(self, source: ClipLike | Footage, rate: float | None = None) -> Sighting:
-        """What is seen of a clip, whether or not it is fit to be compared; see acquire.
-
-        Raises:
-            UsageError, MediaError and its kinds: as in acquire.
-        """
-        acquirer = Acquirer(self, attacks=False)
+    def watch(
+        self, source: ClipLike | Footage, rate: float | None = None, watcher: FrameWatcher | None = None
+    ) -> Sighting:
+        """What is seen of a clip, whether or not it is fit to be compared; it raises what acquire does on reading."""
+        acquirer = Acquirer(self, attacks=False, watcher=watcher)
         with suppress(TooShortError):  # the caller judges the length of the sighting
-            acquirer.push_all(self._frames(footage_of(source, self.settings.media), rate))
+            acquirer.push_all(frames_of(footage_of(source, self.settings.media), self.settings, rate))
         return acquirer.sighting()
 
     def check_motion(self, features: FeatureSequence) -> float:
@@ -127,13 +123,6 @@ class Frontend:
         """
         return check_motion(features, self.extractor, self.settings)
 
-    def _frames(self, footage: Footage, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        if not isinstance(footage.source, HeldFrames):
-            return read_frames(footage.source, self.settings.media, rate)
-        if rate is not None:
-            raise UsageError("A rate goes with files that have no times; these frames have their own.")
-        return footage.source.read(self.settings.media)
-
 
 class Acquirer:
     """Acquires one motion frame by frame, from a file or a camera. So memory doesn't grow with the clip, and a live
@@ -143,11 +132,19 @@ class Acquirer:
         frontend: shared by all acquirers.
         colours: order of the channels of the frames to come: "BGR" as OpenCV gives them, else "RGB".
         attacks: whether to look for screens, where the front end has a detector of them.
+        watcher: gets every frame with a face, too.
     Raises:
         UsageError: another order.
     """
 
-    def __init__(self, frontend: Frontend, colours: Literal["RGB", "BGR"] = "RGB", *, attacks: bool = True) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        colours: Literal["RGB", "BGR"] = "RGB",
+        *,
+        attacks: bool = True,
+        watcher: FrameWatcher | None = None,
+    ) -> None:
         if colours not in ("RGB", "BGR"):
             raise UsageError(f"The order of colours must be RGB or BGR, got {colours!r}.")
         self._turned = colours == "BGR"
@@ -172,6 +169,7 @@ class Acquirer:
         self._centres: list[tuple[float, float, float]] = []
         self._rest = RestWatch()
         self._traces = TraceTaker() if attacks and frontend.attacks is not None else None
+        self._watchers = [one for one in (self._traces, watcher) if one is not None]
         self._milliseconds = {"decode": 0.0, "detect": 0.0, "extract": 0.0, "quality": 0.0}
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
@@ -260,8 +258,8 @@ class Acquirer:
         if self._since == 0 and face.found:
             self._detected = face, observed.points
         with self._clock("quality"):
-            if self._traces is not None:
-                self._traces.push(frame, face.box, observed.points, seconds)
+            for one in self._watchers:
+                one.push(frame, face.box, observed.points, seconds)
             look = self._look(frame, face)
             guidance = self._guide(frame, face, look, seconds)
             self._small.append(guidance is Guidance.CLOSER)

@@ -9,7 +9,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.config import Settings
+from facemotion.errors import UsageError
 from facemotion.face import Detections
+from facemotion.media import Footage, HeldFrames, read_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,3 +54,16 @@ def look_at_frames(
         detections = None if detect is None else detect(pair[0])
         spent = decoded - start, perf_counter() - decoded
         yield Look(*pair, detections, 1000 * spent[0], 1000 * spent[1])
+
+
+def frames_of(footage: Footage, settings: Settings, rate: float | None) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    """The frames (H, W, 3) uint8 RGB of a clip with their seconds; see facemotion.media.read_frames.
+
+    Raises:
+        UsageError: a rate, for frames that have their own times.
+    """
+    if not isinstance(footage.source, HeldFrames):
+        return read_frames(footage.source, settings.media, rate)
+    if rate is not None:
+        raise UsageError("A rate goes with files that have no times; these frames have their own.")
+    return footage.source.read(settings.media)

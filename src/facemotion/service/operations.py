@@ -27,7 +27,11 @@ from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Tick
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
 from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
-from facemotion.service.guard.recording import (
+from facemotion.service.guard.renewals import Renewals
+from facemotion.service.guard.sessions import Reason, Sessions
+from facemotion.service.metrics import Metrics
+from facemotion.service.replays.memory import RecordingMemory
+from facemotion.service.replays.recording import (
     ATTACKS,
     STEP_MISSED,
     AttackDetector,
@@ -38,10 +42,6 @@ from facemotion.service.guard.recording import (
     record_takes,
     refuse_seen,
 )
-from facemotion.service.guard.renewals import Renewals
-from facemotion.service.guard.replay import RecordingMemory
-from facemotion.service.guard.sessions import Reason, Sessions
-from facemotion.service.metrics import Metrics
 from facemotion.service.settings import ServiceSettings
 from facemotion.store import UserSummary
 from facemotion.store.listing import count_outdated, count_users, user_page

@@ -131,6 +131,15 @@ class ReplaySettings:
         minimum=0.01,
         maximum=1,
     )
+    surface_likeness: float = option(
+        0.86,
+        "two attempts count as the same recording from this correlation of how the face looks on, whatever moved the "
+        "picture",
+        minimum=0,
+        maximum=1,
+    )
+    surface_piece_likeness: float = option(0.91, "as piece_likeness, of how the face looks", minimum=0, maximum=1)
+    surface_joined_likeness: float = option(0.92, "as joined_likeness, of how the face looks", minimum=0, maximum=1)
     motion_ratio: float = option(
         0.6,
         "two attempts count as the same recording if their courses differ by less than this share of their own change",
@@ -143,6 +152,12 @@ class ReplaySettings:
         maximum=1,
     )
     frozen_seconds: float = option(0.8, "longest run of equal frames", unit="s", minimum=0.1)
+    one_face: float = option(
+        0.93,
+        "a clip counts as made of two people where a part of it looks less like all the rest, as a correlation",
+        minimum=-1,
+        maximum=1,
+    )
     loop_ratio: float = option(
         0.5,
         "a video counts as a loop if the face a period later differs by less than this share of its own change",

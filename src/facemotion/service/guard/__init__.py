@@ -1,1 +1,1 @@
-"""What stands between a client and a verdict: keys, attempts, limits, replays and the audit trail."""
+"""What stands between a client and a verdict: keys, attempts, limits and the audit trail."""

@@ -23,8 +23,6 @@ from facemotion.service import migrate
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard import audit
 from facemotion.service.guard.history import check_coverage
-from facemotion.service.guard.recording import AttackDetector
-from facemotion.service.guard.replay import RecordingMemory
 from facemotion.service.http.access_log import AccessLog
 from facemotion.service.http.docs_page import docs
 from facemotion.service.http.page import page
@@ -35,6 +33,8 @@ from facemotion.service.live.socket import Live
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
 from facemotion.service.problems import ERROR_IN_SCOPE, FAULT, Problem, problem_of, status_of
+from facemotion.service.replays.memory import RecordingMemory
+from facemotion.service.replays.recording import AttackDetector
 from facemotion.service.settings import USER_RULE, ServiceSettings, tls_context
 from facemotion.store.database import Database
 from facemotion.store.sql import SqlStore

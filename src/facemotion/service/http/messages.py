@@ -69,7 +69,8 @@ class Evidence(Message):
     """What an answer rests on; for administrators only."""
 
     outcome: str = Field(
-        description="accepted, rejected, unknown user, must enrol again, replay, frozen, loop or presentation attack."
+        description="accepted, rejected, unknown user, must enrol again, replay, frozen, loop, two faces or "
+        "presentation attack."
     )
     factors: list[Factor] = Field(description="The comparison of each factor.")
     quality: list[Quality] = Field(description="Of the clip; empty where nothing could be compared.")

@@ -34,7 +34,6 @@ from facemotion.service.answers import outcome_of
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
-from facemotion.service.guard.recording import Recorder, Recording
 from facemotion.service.live.frames import WholeClip, read_clip, read_frame
 from facemotion.service.live.protocol import (
     Done,
@@ -57,6 +56,7 @@ from facemotion.service.live.protocol import (
 )
 from facemotion.service.live.tryit import side_by_side
 from facemotion.service.problems import Message, Problem, problem_of
+from facemotion.service.replays.recording import Recorder, Recording
 
 PENDING = 2
 """Frames that wait while one is looked at; more are dropped, oldest first."""

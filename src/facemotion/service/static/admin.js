@@ -127,7 +127,8 @@ function scoreOf(entry) {
 
 /** @type {Record<string, "replayed" | "unknown" | "outdated">} */
 const NOT_COMPARED = {
-  replay: "replayed", frozen: "replayed", loop: "replayed", "presentation attack": "replayed", "step missed": "replayed",
+  replay: "replayed", frozen: "replayed", loop: "replayed", "two faces": "replayed",
+  "presentation attack": "replayed", "step missed": "replayed",
   "unknown user": "unknown", "must enrol again": "outdated",
 };
 

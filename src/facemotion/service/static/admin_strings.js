@@ -59,7 +59,10 @@ export const ADMIN = {
     accepted: "accepted", rejected: "rejected", replayed: "refused recordings", unknown: "of names that nobody has",
     outdated: "must enrol again", unusable: "clips of no use",
   },
-  outcomes: { replay: "recording seen before", frozen: "picture that stood still", loop: "recording in a loop" },
+  outcomes: {
+    replay: "recording seen before", frozen: "picture that stood still", loop: "recording in a loop",
+    "two faces": "clip of two people",
+  },
   wrongKey: "This key isn't known here, or was revoked.",
   away: "The server can't be reached: check the connection and try again.",
   refused: (/** @type {string} */ error) => `refused: ${error}`,

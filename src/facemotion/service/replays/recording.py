@@ -19,6 +19,7 @@ from facemotion.frontend.sighting import NOW_SECONDS, moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
 from facemotion.service.metrics import Metrics
+from facemotion.service.replays.surface import SurfaceDirections, SurfaceTaker, held_together
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import RATE, resample
 from facemotion.types import FeatureSequence, FloatArray
@@ -33,11 +34,13 @@ SHORTEST_PERIOD_SECONDS = 0.6
 """Shortest period of a loop; quicker repetition is a person's own, such as blinking."""
 LONGEST_PERIOD_SHARE = 0.6
 """Longest period of a loop, as a share of the clip: at least two fifths of it must be seen twice."""
+SLOW_RATE, SLOWER = 15.0, 0.06
+"""Frames/s below which frames of one face may be less alike, and by how much."""
 STEP_MISSED = "step missed"
 """Outcome of an attempt after which the step that was asked for wasn't shown."""
 PRESENTATION_ATTACK = "presentation attack"
 """Outcome of an attempt that shows something else than a living person."""
-ATTACKS = ("replay", "frozen", "loop", PRESENTATION_ATTACK)
+ATTACKS = ("replay", "frozen", "loop", "two faces", PRESENTATION_ATTACK)
 """Outcomes of recordings that aren't live."""
 SUSPICIONS = "facemotion_suspicions_total"
 
@@ -69,6 +72,8 @@ class Recording:
         times: (T,) float64 seconds of these frames.
         points: (U, N, 2) float32 landmarks in pixels, as FeatureExtractor.observe gives them; one set for each vector
             of `acquisition.features`, which leaves out frames in which the border cuts the face.
+        surface: (U, H, W) float32 the face in each of these frames, see SurfaceTaker; U = 0 where the front end has no
+            directions for it.
         pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
     """
 
@@ -76,11 +81,12 @@ class Recording:
     frame_digests: tuple[bytes, ...]
     times: NDArray[np.float64]
     points: NDArray[np.float32]
+    surface: NDArray[np.float32]
     pictures: tuple[NDArray[np.uint8], ...] = ()
 
 
 class Recorder:
-    """An Acquirer that also takes the digests of its frames.
+    """An Acquirer that also takes the digests of its frames and how the face looks in them.
 
     Args:
         frontend: shared.
@@ -92,7 +98,9 @@ class Recorder:
     """
 
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
-        self._frontend, self._acquirer = frontend, Acquirer(frontend)
+        directions = SurfaceDirections.packaged(frontend.extractor.frontend_id)
+        self._surface = SurfaceTaker(directions.geometry) if directions else None
+        self._frontend, self._acquirer = frontend, Acquirer(frontend, watcher=self._surface)
         self._secret = secret
         self._keep_pictures = keep_pictures
         self._digests: list[bytes] = []
@@ -146,8 +154,10 @@ class Recorder:
     def finish(self, damaged_share: float = 0.0) -> Recording:
         """End the attempt; see Acquirer.finish."""
         times = np.array(self._times, np.float64)
-        acquisition, points = self._acquirer.finish(damaged_share), self._acquirer.sighting().points
-        return Recording(acquisition, tuple(self._digests), times, points, tuple(self._pictures))
+        acquisition, sighting = self._acquirer.finish(damaged_share), self._acquirer.sighting()
+        kept = sighting.times[sighting.used]
+        surface = self._surface.pictures(kept) if self._surface else np.zeros((0, 0, 0), np.float32)
+        return Recording(acquisition, tuple(self._digests), times, sighting.points, surface, tuple(self._pictures))
 
 
 def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, max_wall_seconds: float) -> Recording:
@@ -216,6 +226,8 @@ class LiveCheck:
         features = recording.acquisition.features
         if looped(features, self._settings):
             return "loop"
+        if two_faces(recording, self._settings):
+            return "two faces"
         if self._refuse and recording.acquisition.quality.suspicion:
             return PRESENTATION_ATTACK
         if self._detector is not None and self._detector.is_attack(recording.pictures, features):
@@ -263,6 +275,17 @@ def frozen(recording: Recording, settings: ReplaySettings) -> bool:
         elif recording.times[number] - recording.times[start] > settings.frozen_seconds:
             return True
     return False
+
+
+def two_faces(recording: Recording, settings: ReplaySettings) -> bool:
+    """Whether one part of a clip shows somebody else than the rest.
+
+    A slow camera shows less of how a face gets from here to there, so its frames may be less alike.
+    """
+    if len(recording.surface) < 2:
+        return False
+    slow = recording.acquisition.quality.rate < SLOW_RATE
+    return held_together(recording.surface) < settings.one_face - SLOWER * slow
 
 
 def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:

@@ -1,10 +1,10 @@
 """Replays: a recording that was seen before, whole or in pieces.
 
-Three things are remembered of a recording: keyed digests of its frames; the course of its motion in a few random
-directions; and the course of its landmarks in the picture along the directions of `likeness`, turned. Both courses are
-encrypted. The secret for all this is derived from the key that turns the store's vectors, and is in no database. After
-a rotation of that key older recordings can't be read, and are forgotten. Rows of versions before `likeness` lack the
-second course, and are compared by the first.
+Four things are remembered of a recording: keyed digests of its frames; the course of its motion in a few random
+directions; the course of its landmarks in the picture along those of `directions`, turned; and the course of the face's
+look along those of `surface`, turned. The courses are encrypted. The secret for all this is derived from the key that
+turns the store's vectors, and is in no database. After a rotation of that key older recordings can't be read, and are
+forgotten. Rows of earlier versions lack the last course or the last two, and are compared by what they have.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
 from facemotion.service.guard.history import checked_recordings, seal_recordings
-from facemotion.service.guard.likeness import Directions, compare
-from facemotion.service.guard.recording import DIGEST_BYTES, Recording
+from facemotion.service.replays.directions import Directions
+from facemotion.service.replays.likeness import COARSE, Comparison, compare
+from facemotion.service.replays.recording import DIGEST_BYTES, Recording
+from facemotion.service.replays.surface import THINNED, SurfaceDirections
 from facemotion.service.settings import ReplaySettings
 from facemotion.service.sql_tables import memories
 from facemotion.service.sql_tables import recordings as table
@@ -97,14 +99,16 @@ class Course:
 
     Attributes:
         motion: (L, DIRECTIONS) float32 features at RATE in secret random directions.
-        placed: (L, K) float32 landmarks at RATE, see likeness.Directions, turned by the secret; K = 0 where the front
+        placed: (L, K) float32 landmarks at RATE, see directions.Directions, turned by the secret; K = 0 where the front
             end has no such directions, and in rows of earlier versions.
-        unmirrored: (L, K) the same if the picture was mirrored since it was filmed; of no row.
+        surface: (L, J) float32 at RATE, see surface.SurfaceDirections, turned by the secret; J = 0 in the same cases.
+        unmirrored: `placed` and `surface` if the picture was mirrored since it was filmed; of no row.
     """
 
     motion: FloatArray
     placed: FloatArray
-    unmirrored: FloatArray | None = None
+    surface: FloatArray
+    unmirrored: tuple[FloatArray, FloatArray] | None = None
 
 
 class RecordingMemory:
@@ -177,16 +181,16 @@ class RecordingMemory:
         Returns:
             Whether it is, and `found` with these others too.
         """
-        settings = self._settings
         if course.unmirrored is not None:
+            turned = course.unmirrored
             placed = [other.placed for other in others if other.placed.shape[1] == course.placed.shape[1] > 0]
-            now = compare((course.placed, course.unmirrored), placed, found, filled)
+            surfaces = [other.surface for other in others if other.surface.shape[1] == course.surface.shape[1] > 0]
+            now = compare((course.placed, turned[0]), placed, found, filled)
             found = now.found
-            seen = np.max(now.whole, initial=-1.0) >= settings.likeness or now.share >= settings.found_share
-            seen |= now.joined >= settings.joined_likeness
-            if seen or np.max(now.pieces, initial=0.0) >= settings.piece_likeness:
+            if is_replay(now, compare_surfaces((course.surface, turned[1]), surfaces, filled), self._settings):
                 return True, found
-        return any(distance(course.motion, other.motion) < settings.motion_ratio for other in others), found
+        ratio = self._settings.motion_ratio
+        return any(distance(course.motion, other.motion) < ratio for other in others), found
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording, until enough others of its kind came after; enrolling again forgets none.
@@ -199,13 +203,13 @@ class RecordingMemory:
         """
         nonce, secret = secrets.token_bytes(NONCE_BYTES), self.secret
         course = _course(recording, secret)
-        plain = np.concatenate([course.motion, course.placed], axis=1).astype("<f2").tobytes()
+        plain = np.concatenate([course.motion, course.placed, course.surface], axis=1).astype("<f2").tobytes()
         row = {
             "user": user,
             "kind": kind,
             "secret_id": secret.id,
             "frames": b"".join(recording.frame_digests),
-            "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, _bound(user, recording)),
+            "motion": nonce + AESGCM(secret.motions).encrypt(nonce, plain, _kinds(user, recording)[0][0]),
             "at": time.time(),
         }
         connection.execute(insert(table).values(**row))
@@ -229,6 +233,36 @@ class RecordingMemory:
                     self.forget(connection, user)
 
 
+def compare_surfaces(turned: Sequence[FloatArray], others: Sequence[FloatArray], filled: int = 0) -> Comparison:
+    """Compare how faces look.
+
+    Args:
+        turned: two courses (L, J) at RATE, as the picture is and mirrored; J = 0: nothing is known of the face.
+        others: (L, J) of earlier recordings.
+        filled: see likeness.compare.
+    """
+    if not turned[0].shape[1]:
+        return Comparison(np.zeros(0), np.zeros(0), 0.0, np.zeros((2, 0), bool), 0.0)
+    thinned = [[course[::THINNED] for course in courses] for courses in (turned, others)]
+    return compare(thinned[0], thinned[1], None, filled, COARSE)
+
+
+def is_replay(placed: Comparison, surface: Comparison, settings: ReplaySettings) -> bool:
+    """Whether a recording counts as one that was seen.
+
+    Args:
+        placed: where its landmarks lie, compared with earlier ones.
+        surface: how its face looks, compared with them.
+        settings: the thresholds.
+    """
+    seen = np.max(placed.whole, initial=-1.0) >= settings.likeness
+    seen |= np.max(placed.pieces, initial=0.0) >= settings.piece_likeness
+    seen |= placed.joined >= settings.joined_likeness or placed.share >= settings.found_share
+    seen |= np.max(surface.whole, initial=-1.0) >= settings.surface_likeness
+    seen |= np.max(surface.pieces, initial=0.0) >= settings.surface_piece_likeness
+    return bool(seen or surface.joined >= settings.surface_joined_likeness)
+
+
 def _course(recording: Recording, secret: Secret) -> Course:
     """What is kept of a recording, in the directions and turns of a secret."""
     features, directions = recording.acquisition.features, _directions(recording)
@@ -236,36 +270,64 @@ def _course(recording: Recording, secret: Secret) -> Course:
     seed = np.frombuffer(secret.digest_key, np.uint32)
     random = np.random.default_rng(seed).standard_normal((values.shape[1], DIRECTIONS), np.float32)
     motion = np.asarray(values @ (random / np.float32(DIRECTIONS**0.5)), np.float32)
+    nothing = np.zeros((len(motion), 0), np.float32)
     if directions is None:
-        return Course(motion, np.zeros((len(motion), 0), np.float32))
-    count = directions.matrix.shape[1]
-    turn, _ = np.linalg.qr(np.random.default_rng(np.append(seed, 1)).standard_normal((count, count)))
-    courses = directions.courses(recording.points, features.times)
-    return Course(motion, *(np.asarray(course @ turn, np.float32) for course in courses))
+        return Course(motion, nothing, nothing)
+    surfaces = _surfaces(recording)
+    courses = [directions.courses(recording.points, features.times)]
+    if surfaces:
+        courses.append(surfaces.courses(recording.surface, features.times))
+    turned: list[tuple[FloatArray, FloatArray]] = []
+    for number, both in enumerate(courses, 1):
+        count = both[0].shape[1]
+        turn, _ = np.linalg.qr(np.random.default_rng(np.append(seed, number)).standard_normal((count, count)))
+        turned.append((_turned(both[0], turn), _turned(both[1], turn)))
+    if not surfaces:
+        turned.append((nothing, nothing))
+    (placed, surface), unmirrored = zip(*turned, strict=True)
+    return Course(motion, placed, surface, unmirrored)
+
+
+def _turned(course: FloatArray, turn: NDArray[np.float64]) -> FloatArray:
+    return np.asarray(course @ turn, np.float32)
 
 
 def _open(sealed: bytes, user: str, secret: Secret, recording: Recording) -> Course:
     """The course of a row, with what can be compared with a recording."""
     nonce, content, cipher = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], AESGCM(secret.motions)
-    directions = _directions(recording)
-    kinds = [(_bound(user, recording), directions.matrix.shape[1])] if directions else []
-    for bound, count in [*kinds, (user.encode(), 0)]:  # the last: of a version before, or of another front end
+    for bound, placed, surface in _kinds(user, recording):
         try:
-            plain = np.frombuffer(cipher.decrypt(nonce, content, bound), "<f2").reshape(-1, DIRECTIONS + count)
+            plain = np.frombuffer(cipher.decrypt(nonce, content, bound), "<f2")
         except InvalidTag:
             continue
-        return Course(plain[:, :DIRECTIONS].astype(np.float32), plain[:, DIRECTIONS:].astype(np.float32))
-    return Course(np.zeros((0, DIRECTIONS), np.float32), np.zeros((0, 0), np.float32))  # its frames still count
+        parts = plain.reshape(-1, DIRECTIONS + placed + surface).astype(np.float32)
+        return Course(
+            parts[:, :DIRECTIONS], parts[:, DIRECTIONS : DIRECTIONS + placed], parts[:, DIRECTIONS + placed :]
+        )
+    nothing = np.zeros((0, 0), np.float32)
+    return Course(np.zeros((0, DIRECTIONS), np.float32), nothing, nothing)  # its frames still count
 
 
-def _bound(user: str, recording: Recording) -> bytes:
-    """What a row of a recording is encrypted for: the user, and the directions that it was made with."""
-    directions = _directions(recording)
-    return f"{user}\0{directions.id}".encode() if directions else user.encode()
+def _kinds(user: str, recording: Recording) -> list[tuple[bytes, int, int]]:
+    """What rows are encrypted for, the newest kind first, and how long their two turned courses are; a row of a version
+    before, or of another front end, lacks the last or both."""
+    kinds, bound = [(user.encode(), 0, 0)], user.encode()
+    directions, surfaces = _directions(recording), _surfaces(recording)
+    if directions:
+        bound += b"\0" + directions.id.encode()
+        kinds.insert(0, (bound, directions.matrix.shape[1], 0))
+        if surfaces:
+            bound += b"\0" + surfaces.id.encode()
+            kinds.insert(0, (bound, directions.matrix.shape[1], surfaces.matrix.shape[1]))
+    return kinds
 
 
 def _directions(recording: Recording) -> Directions | None:
     return Directions.packaged(recording.acquisition.features.frontend_id)
+
+
+def _surfaces(recording: Recording) -> SurfaceDirections | None:
+    return SurfaceDirections.packaged(recording.acquisition.features.frontend_id)
 
 
 def shared(frames: set[bytes], others: Sequence[bytes]) -> float:

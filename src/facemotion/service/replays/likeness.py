@@ -8,31 +8,19 @@ directions. In these, performances differ most, compared with what coding does t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from facemotion.features.mesh import POINTS
-from facemotion.models.cards import SHIPPED_FOLDER
-from facemotion.signals import interpolate, resample
+from facemotion.signals import interpolate
 from facemotion.types import FloatArray
 
-PACKAGED = SHIPPED_FOLDER / "replay_directions.npz"
-"""Made by tools/replay_directions.py."""
-CORNERS = (len(POINTS), len(POINTS) + 1)
-"""Where the outer eye corners are among the landmarks of a sighting, the subject's right one first."""
-SMOOTHED = 3
-"""Frames at RATE whose mean is taken."""
-LEAST_FRAMES = 10
 LEAST_OVERLAP = 0.75
-"""Recordings are compared where they share this many frames at RATE, and this share of the shorter one."""
+"""Recordings are compared where they share this share of the shorter one."""
 REACH = 0.05
 """Share by which a replay may be faster or slower than its original."""
 COARSEST = 1.5
@@ -43,136 +31,60 @@ NOTHING_MOVES = 1e-9
 LEAST_MOVED = 1e-5
 """Least energy of a piece about its mean, as a share of its energy about 0. In a picture that is held the products of
 two pieces are no more than their rounding. Landmarks of a face at rest tremble by a thousand times as much."""
-SHORT_PIECE = 10
-"""Frames at RATE of a piece between two changes of time. Each fits somewhere; their mean tells replays from takes."""
-LONG_PIECE = 15
-"""Frames at RATE of a piece that doesn't fit into another take by chance."""
 PIECE_FOUND = 0.95
 """Agreement from which a long piece counts as found in an earlier recording. In 4,588 pairs of real takes of one phrase
 no piece reached it (docs/results/security.md)."""
-SPAN = 2
-"""Frames before and after one, between which its movement is measured."""
 CLOSEST = 10
-"""Recordings that come closest by pieces that begin at every STRIDE-th frame, in which pieces of all frames are looked
+"""Recordings that come closest by pieces that begin at every few frames, in which pieces of all frames are looked
 for. Few pieces of a replay fit badly, so it comes among them."""
-STRIDE = SHORT_PIECE // 2
 PRODUCT_ROWS = 16
 """Rows of one product of matrices: for a few more, NumPy's library starts threads, which get in the way."""
 BLOCK = 20
 """Recordings whose pieces are compared at once: what they take fits a processor's cache."""
 
 
-@dataclass(frozen=True, eq=False)
-class Directions:
-    """Along which the landmarks of one front end are compared.
+@dataclass(frozen=True)
+class Grain:
+    """Numbers of frames by which courses of one rate are compared.
 
     Attributes:
-        id: digest of the matrix.
-        matrix: (2N, K) float32 for N landmarks; what coding does to a course along each has a variance of 1 or less.
-        mirrored: (2N, K) float32, the same of a picture whose left and right change places.
+        short: of a piece between two changes of time, 0.4 s. Each fits somewhere; their mean tells replays from takes.
+        long: of a piece that doesn't fit into another take by chance, 0.6 s.
+        stride: from one piece to the next where the closest recordings are looked for.
+        span: before and after one, between which its movement is measured.
+        least: that two recordings must share.
     """
 
-    id: str
-    matrix: FloatArray
-    mirrored: FloatArray
-
-    @classmethod
-    def packaged(cls, frontend_id: str) -> Directions | None:
-        """Those for a front end; None for another one than the default."""
-        return _read(PACKAGED, frontend_id)
-
-    def course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
-        """The course of a recording.
-
-        Args:
-            points: (T, N, 2) float32 landmarks in pixels, T >= 2.
-            times: (T,) seconds.
-        Returns:
-            (L, K) float32 at RATE, about its mean, noise of single frames smoothed: see filtered.
-        """
-        return self.courses(points, times)[0]
-
-    def mirrored_course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
-        """(L, K) float32, about the course that a recording had before its picture was mirrored; see course."""
-        return self.courses(points, times)[1]
-
-    def courses(self, points: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
-        """Both of them, see course and mirrored_course."""
-        values = resample(placed(points), times)
-        return filtered(values @ self.matrix), filtered(values @ self.mirrored)
+    short: int
+    long: int
+    stride: int
+    span: int
+    least: int
 
 
-def mirror(matrix: FloatArray, places: FloatArray) -> FloatArray:
-    """Directions of mirrored pictures.
-
-    Args:
-        matrix: (2N, K) directions.
-        places: (N, 2) means of what `placed` gives.
-    Returns:
-        (2N, K): each landmark takes the part of the one that lies nearest to its mirror image.
-    """
-    apart = np.linalg.norm(places[:, None] * (-1, 1) - places[None], axis=2)
-    turned = np.zeros((len(places), 2, matrix.shape[1]), np.float32)
-    np.add.at(turned, apart.argmin(axis=1), matrix.reshape(turned.shape) * np.array([[-1], [1]], np.float32))
-    return turned.reshape(matrix.shape)
+FINE, COARSE = Grain(10, 15, 5, 2, 10), Grain(5, 8, 2, 1, 6)
+"""Of courses at RATE, and of those of which every second frame is left out."""
 
 
-def filtered(course: FloatArray) -> FloatArray:
-    """A course (L, K) at RATE about its mean, each frame the mean of SMOOTHED frames round it, fewer at the ends.
-
-    The error that a hard compression causes changes from frame to frame; heads and faces move more slowly.
-    """
-    sums = np.concatenate([np.zeros((1, course.shape[1])), np.cumsum(course, axis=0, dtype=np.float64)])
-    middle = np.arange(len(course))
-    first, last = np.maximum(0, middle - SMOOTHED // 2), np.minimum(len(course), middle + SMOOTHED // 2 + 1)
-    smooth = (sums[last] - sums[first]) / (last - first)[:, None]
-    return np.asarray(smooth - smooth.mean(axis=0), np.float32)
-
-
-@cache
-def _read(path: Path, frontend_id: str) -> Directions | None:
-    with np.load(path) as stored:
-        if str(stored["frontend_id"]) != frontend_id:
-            return None
-        matrix, mirrored = (stored[name].astype(np.float32) for name in ("directions", "mirrored"))
-    return Directions(hashlib.sha256(matrix.tobytes()).hexdigest()[:16], matrix, mirrored)
-
-
-def placed(points: FloatArray) -> FloatArray:
-    """Landmarks where they lie in the picture, whatever its size, crop and tilt.
-
-    Args:
-        points: (T, N, 2) pixels, outer eye corners at CORNERS.
-    Returns:
-        (T, 2N) float32 in distances between the outer eye corners, x along their line, the origin between them; place,
-        distance and line are means over the recording, so that the head's own movement stays.
-    """
-    right, left = (points[:, corner].astype(np.float64) for corner in CORNERS)
-    line = (left - right).mean(axis=0)
-    distance = max(float(np.linalg.norm(line)), NOTHING_MOVES)
-    turn = np.array([line, [-line[1], line[0]]]) / distance**2
-    moved = (points - ((right + left) / 2).mean(axis=0)) @ turn.T
-    return np.asarray(moved.reshape(len(points), -1), np.float32)
-
-
-def likenesses(course: FloatArray, others: Sequence[FloatArray]) -> NDArray[np.float64]:
+def likenesses(course: FloatArray, others: Sequence[FloatArray], grain: Grain = FINE) -> NDArray[np.float64]:
     """How well a course correlates with others where it fits them best.
 
     Directions in which the course moves much don't drown the others: see whitening. So a large simple motion, which a
     person may repeat closely, isn't all that counts.
 
     Args:
-        course, others: (L, K) float32 at RATE.
+        course, others: (L, K) float32 at one rate.
+        grain: for this rate.
     Returns:
         (N,) the largest correlation with each, -1..1, over all offsets that leave enough overlap and all paces within
         REACH; -1 where there is no such offset.
     """
     best = np.full(len(others), -1.0)
-    if not others or len(course) < LEAST_FRAMES:
+    if not others or len(course) < grain.least:
         return best
     mixed = whitening(course)
     paces = [_stretched(course @ mixed, pace) for pace in _paces(len(course))]
-    stored = _Stored([other @ mixed for other in others], max(map(len, paces)))
+    stored = _Stored([other @ mixed for other in others], max(map(len, paces)), grain.least)
     for probe in paces:
         best = np.maximum(best, stored.correlations(probe).max(axis=1, initial=-1.0))
     return best
@@ -204,7 +116,11 @@ class Comparison:
 
 
 def compare(
-    turned: Sequence[FloatArray], others: Sequence[FloatArray], found: NDArray[np.bool_] | None = None, filled: int = 0
+    turned: Sequence[FloatArray],
+    others: Sequence[FloatArray],
+    found: NDArray[np.bool_] | None = None,
+    filled: int = 0,
+    grain: Grain = FINE,
 ) -> Comparison:
     """Compare a recording with earlier ones, whole and by pieces.
 
@@ -213,20 +129,21 @@ def compare(
         others: (L, K) of the earlier ones.
         found: what was found of it in others before.
         filled: the number of comparisons that are made at least, whose outcome doesn't count.
+        grain: for the rate of the courses.
     """
     asked = len(others)
     others = [*others, *[turned[0]] * (filled - asked)]
 
     def fits(course: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.bool_], FloatArray]:
-        moved, lengths = movement(course), (SHORT_PIECE, LONG_PIECE)
-        short, long = agreements(course, others, *lengths, stride=STRIDE)
+        moved, lengths = movement(course, grain), (grain.short, grain.long)
+        short, long = agreements(course, others, *lengths, stride=grain.stride)
         # What only fills up comes last.
         ranks = [np.argsort(-values[:asked], kind="stable") for values in (short @ moved, long.max(axis=1))]
         closest = np.unique([[*rank, *range(asked, len(others))][:CLOSEST] for rank in ranks])
         short[closest], long[closest] = agreements(course, [others[number] for number in closest], *lengths)
         there = long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND
         joined = _joined(short[closest[closest < asked]], moved)
-        return np.stack([likenesses(course, others), short @ moved])[:, :asked], joined, there, moved
+        return np.stack([likenesses(course, others, grain), short @ moved])[:, :asked], joined, there, moved
 
     with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
         both, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
@@ -242,12 +159,12 @@ def _joined(agreed: FloatArray, moved: FloatArray) -> float:
     return float(max((each.max() for each in both), default=0.0))
 
 
-def movement(course: FloatArray) -> FloatArray:
+def movement(course: FloatArray, grain: Grain = FINE) -> FloatArray:
     """(L,) float32, of a course (L, K) the share of its movement that lies in each frame; it sums to 1, or to 0 where
     nothing moves. A face at rest, and a picture that is held, have none.
     """
     frames = np.arange(len(course))
-    ahead, behind = course[np.minimum(frames + SPAN, len(course) - 1)], course[np.maximum(frames - SPAN, 0)]
+    ahead, behind = course[np.minimum(frames + grain.span, len(course) - 1)], course[np.maximum(frames - grain.span, 0)]
     energy = np.square((ahead - behind) @ whitening(course)).sum(axis=1)
     return np.asarray(energy / max(float(energy.sum()), NOTHING_MOVES), np.float32)
 
@@ -342,7 +259,8 @@ def _stretched(course: FloatArray, pace: float) -> FloatArray:
 class _Stored:
     """Courses of several recordings, ready to be correlated with those of no more than `longest` frames."""
 
-    def __init__(self, courses: Sequence[FloatArray], longest: int) -> None:
+    def __init__(self, courses: Sequence[FloatArray], longest: int, least: int) -> None:
+        self._least = least
         self._lengths = np.array([len(course) for course in courses])
         padded = np.zeros((len(courses), self._lengths.max(), courses[0].shape[1]), np.float32)
         for row, course in enumerate(courses):
@@ -354,7 +272,7 @@ class _Stored:
     def correlations(self, probe: FloatArray) -> NDArray[np.float64]:
         """(N, S) with a course (L, K), both about their means in the overlap, at S offsets; -1 for too short ones."""
         spectra = (self._spectra @ np.fft.rfft(probe, self._size, axis=0).conj()[:, :, None])[:, :, 0].T
-        least = np.maximum(LEAST_FRAMES, np.ceil(LEAST_OVERLAP * np.minimum(len(probe), self._lengths))).astype(np.intp)
+        least = np.maximum(self._least, np.ceil(LEAST_OVERLAP * np.minimum(len(probe), self._lengths))).astype(np.intp)
         offsets = np.arange(least.min() - len(probe), (self._lengths - least).max() + 1)
         products = np.fft.irfft(spectra, self._size, axis=1)[:, offsets % self._size]
         # Frames first to last of the probe lie on begin to end of a stored course. Beyond its end running sums stay.

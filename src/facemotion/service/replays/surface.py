@@ -1,0 +1,299 @@
+"""How the face looks from frame to frame, whatever moves the picture: what tells a replay whose picture drifts.
+
+A thief can make a recording sway, turn, zoom or lean slowly, so that its landmarks take another course. That moves the
+picture as a plane. Lids, teeth, shadows and the turn of the head change what the plane shows, and a drift doesn't
+change that. So every frame is laid over one reference by a homography, and what differs from the clip's mean remains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facemotion.models.cards import SHIPPED_FOLDER
+from facemotion.service.replays.directions import filtered
+from facemotion.signals import resample
+from facemotion.types import FloatArray
+
+PACKAGED = SHIPPED_FOLDER / "replay_surface.npz"
+"""Made by tools/replay_directions.py."""
+SIDE = 64
+"""Side of a close-up, pixels."""
+EYES = 22.0
+"""Distance between the outer eye corners in a close-up, pixels: a face of a film of 360 x 288 isn't enlarged."""
+HALF = (SIDE - 1) / 2
+"""Of a side, from the middle of its first pixel."""
+MIDDLE = (HALF, 0.42 * SIDE)
+"""Where the middle between them lies, x and y: a mirrored picture gives the mirrored close-up."""
+FACE = (slice(14, 54), slice(16, 48))
+"""Rows and columns of a close-up that are compared: brows to lower lip, no hair, no wall."""
+CELL = 4
+"""Side of a square of these pixels whose mean counts, pixels."""
+SMOOTH = 1.0
+"""Sigma of the blur before, pixels: codings differ in what is finer."""
+EARLY = 5
+"""Frames whose mean is the reference."""
+ROUNDS, SETTLED = 8, 1e-3
+"""Steps to the best homography at most, and the size of a step, in halves of a side, from which on it is good."""
+STIFFNESS = 3e-5
+"""Of the two leaning parts of the homography, as a share of the mean curvature: a flat forehead hardly tells them."""
+FARTHEST = 0.3
+"""Halves of a side by which a corner may be moved; a frame that would be moved farther stays as its landmarks lie."""
+EDGE, FLAT = 0.3, 0.1
+"""A difference counts next to EDGE times the slope of the mean picture, since pictures never lie on each other exactly,
+and FLAT."""
+MOST = 0.9
+"""Share of the frames that must hold together; the others may be blurred, or show a hand."""
+THINNED = 2
+"""Of so many frames at RATE one is compared (`likeness.COARSE`): as good, and a third of the work."""
+_ACROSS, _DOWN = ((axis - HALF) / (HALF + 0.5) for axis in np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))
+_TO_PIXELS = np.array([[HALF + 0.5, 0, HALF], [0, HALF + 0.5, HALF], [0, 0, 1]])
+_FROM_PIXELS = np.linalg.inv(_TO_PIXELS)
+_NOTHING = np.eye(3)
+
+
+def _weights() -> FloatArray:
+    """(SIDE, SIDE) how much a pixel says about the homography: the upper face and the nose do, the mouth moves."""
+    x, y = np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2)
+    face = np.exp(-np.square(np.square((x - HALF) / 13) + np.square((y - 30) / 14)))
+    mouth = np.exp(-np.square(np.square((x - HALF) / 9) + np.square((y - 47) / 6)))
+    return np.asarray(face * (1 - mouth), np.float32)
+
+
+_WEIGHTS = _weights()
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """By which landmarks a close-up is taken.
+
+    Attributes:
+        still: (M,) numbers of landmarks of a sighting that expressions hardly move.
+        places: (M, 2) float64 where they belong in a close-up, pixels.
+    """
+
+    still: NDArray[np.intp]
+    places: NDArray[np.float64]
+
+    def close_up(self, frame: NDArray[np.uint8], points: FloatArray) -> FloatArray:
+        """The face of a frame, brought to its place by an affine map of the landmarks.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            points: (N, 2) its landmarks, pixels.
+        Returns:
+            (SIDE, SIDE) float32 luma; beyond the picture its border goes on.
+        """
+        spots = np.column_stack([points[self.still].astype(np.float64), np.ones(len(self.still))])
+        matrix = np.linalg.lstsq(spots, self.places, rcond=None)[0].T
+        scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))) or 1.0
+        # The part of the frame that is seen, so that no more of it is made grey and smaller.
+        corners = np.array([[0, 0, 1], [SIDE, 0, 1], [0, SIDE, 1], [SIDE, SIDE, 1]], np.float64)
+        whole = np.vstack([matrix, [0, 0, 1]])
+        seen = corners @ np.linalg.pinv(whole)[:2].T
+        sides = np.array(frame.shape[1::-1])
+        first = np.clip(np.floor(seen.min(axis=0)) - 2, 0, sides - 2).astype(int)
+        last = np.clip(np.ceil(seen.max(axis=0)) + 2, first + 2, sides).astype(int)
+        # Means of whole pixels: OpenCV's average of areas takes ten times as long where it divides a pixel.
+        whole_pixels = max(1, round(0.5 / scale))
+        last = np.maximum(last - (last - first) % whole_pixels, first + 2)
+        luma = cv2.cvtColor(np.ascontiguousarray(frame[first[1] : last[1], first[0] : last[0]]), cv2.COLOR_RGB2GRAY)
+        if whole_pixels > 1:
+            size = [max(1, int(side) // whole_pixels) for side in last - first]
+            luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+        factor = (last - first) / luma.shape[1::-1]
+        # Pixel 0 of the smaller picture lies in the middle of those that it is the mean of.
+        grown = np.array([[factor[0], 0, (factor[0] - 1) / 2], [0, factor[1], (factor[1] - 1) / 2], [0, 0, 1]])
+        moved = whole @ np.array([[1, 0, first[0]], [0, 1, first[1]], [0, 0, 1]], np.float64) @ grown
+        flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        return cv2.warpAffine(luma, moved[:2], (SIDE, SIDE), flags=flags, borderMode=border).astype(np.float32)
+
+
+class Plane:
+    """A reference that close-ups are laid over, by the homography and the light that fit best.
+
+    Args:
+        reference: (SIDE, SIDE) float32.
+    Reference: Baker, Matthews, Lucas-Kanade 20 Years On (2004), the inverse compositional algorithm.
+    """
+
+    def __init__(self, reference: FloatArray) -> None:
+        self._reference = reference
+        down, across = (slope * (HALF + 0.5) for slope in np.gradient(reference))
+        moves = [across, down, across * _ACROSS, across * _DOWN, down * _ACROSS, down * _DOWN]
+        leans = [(across * _ACROSS + down * _DOWN) * axis for axis in (_ACROSS, _DOWN)]
+        light = [np.ones_like(reference), reference - reference.mean()]
+        slopes = np.stack([one.ravel() for one in (*moves, *leans, *light)], axis=1).astype(np.float32)
+        self._weighted = np.ascontiguousarray((slopes * _WEIGHTS.reshape(-1, 1)).T)
+        curvature = (self._weighted @ slopes).astype(np.float64)
+        ridge = np.full(len(curvature), 1e-9) * np.trace(curvature)
+        ridge[6:8] += STIFFNESS * np.trace(curvature) / len(curvature)
+        self._inverse = np.linalg.pinv(curvature + np.diag(ridge))
+
+    def lay(self, close_up: FloatArray) -> FloatArray:
+        """(SIDE, SIDE) float32, a close-up as it lies over the reference."""
+        matrix = _NOTHING
+        for _ in range(ROUNDS):
+            apart = (_warped(close_up, matrix, cv2.INTER_LINEAR) - self._reference).ravel()
+            step = self._inverse @ (self._weighted @ apart)
+            if not np.abs(step[:8]).max() <= FARTHEST:
+                return close_up
+            turn = np.array([[1 + step[2], step[3], step[0]], [step[4], 1 + step[5], step[1]], [-step[6], -step[7], 1]])
+            matrix = matrix @ np.linalg.inv(turn)
+            matrix /= matrix[2, 2]
+            if not np.abs(matrix - _NOTHING).max() <= FARTHEST:
+                return close_up
+            if np.abs(step[:6]).max() < SETTLED:
+                break
+        return _warped(close_up, matrix, cv2.INTER_CUBIC)
+
+
+def _warped(close_up: FloatArray, matrix: NDArray[np.float64], how: int) -> FloatArray:
+    flags = how | cv2.WARP_INVERSE_MAP
+    whole = _TO_PIXELS @ matrix @ _FROM_PIXELS
+    return np.asarray(
+        cv2.warpPerspective(close_up, whole, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+class SurfaceTaker:
+    """Takes pictures of the face, frame by frame, all laid over the first ones; 0.6 ms a frame of 640 x 480."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        self._early: list[FloatArray] = []
+        self._plane: Plane | None = None
+        self._pictures: list[NDArray[np.float16]] = []
+        self._times: list[float] = []
+
+    def push(self, frame: NDArray[np.uint8], box: FloatArray, points: FloatArray, seconds: float) -> None:
+        """Take in a frame with a face; see FrameWatcher."""
+        self._times.append(seconds)
+        close_up = self._geometry.close_up(frame, points)
+        if self._plane is not None:
+            self._keep(self._plane, close_up)
+            return
+        self._early.append(close_up)
+        if len(self._early) == EARLY:
+            self._begin()
+
+    def pictures(self, times: NDArray[np.float64]) -> FloatArray:
+        """The face at some of the frames.
+
+        Args:
+            times: (U,) seconds of these, as they were pushed.
+        Returns:
+            (U, H, W) float32, the part FACE of close-ups, about their mean, in their standard deviations.
+        """
+        if self._plane is None and self._early:
+            self._begin()
+        chosen = np.flatnonzero(np.isin(self._times, times))
+        return np.array([self._pictures[number] for number in chosen], np.float32).reshape(-1, *_SHAPE)
+
+    def _begin(self) -> None:
+        self._plane = Plane(np.mean(self._early, axis=0, dtype=np.float32))
+        for close_up in self._early:
+            self._keep(self._plane, close_up)
+        self._early = []
+
+    def _keep(self, plane: Plane, close_up: FloatArray) -> None:
+        laid = plane.lay(close_up)
+        face = laid[FACE]
+        even = (laid - face.mean()) / max(float(face.std()), 1.0)
+        self._pictures.append(cv2.GaussianBlur(even, (0, 0), SMOOTH)[FACE].astype(np.float16))
+
+
+_SHAPE = tuple(part.stop - part.start for part in FACE)
+
+
+def changes(pictures: FloatArray) -> FloatArray:
+    """What changes in a face.
+
+    Args:
+        pictures: (T, H, W) as SurfaceTaker gives them.
+    Returns:
+        (T, D) float32: of each square of CELL pixels, how far it is from the clip's mean, next to how sure it is there.
+    """
+    mean = pictures.mean(axis=0)
+    down, across = np.gradient(mean)
+    slope = np.sqrt(cv2.GaussianBlur(np.square(down) + np.square(across), (0, 0), 1.0))
+    apart = (pictures - mean) / (EDGE * slope + FLAT)
+    count, high, wide = apart.shape
+    cells = apart.reshape(count, high // CELL, CELL, wide // CELL, CELL).mean(axis=(2, 4))
+    return np.asarray(cells.reshape(count, -1), np.float32)
+
+
+def held_together(pictures: FloatArray) -> float:
+    """How like each other the frames of one face are, at the weakest link.
+
+    Beginning with the frame that is most like all others, the frame that is most like one of those there already joins
+    them, until MOST of the frames are there. Neighbouring frames of one person are nearly equal, whatever the face
+    does. Between the frames of two people no link is as strong.
+
+    Args:
+        pictures: (T, H, W) as SurfaceTaker gives them.
+    Returns:
+        The least correlation by which a frame joined, -1..1; 1 for a single frame.
+    """
+    even = pictures.reshape(len(pictures), -1) - pictures.mean(axis=(1, 2))[:, None]
+    even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-6)
+    # A few rows at a time: see PRODUCT_ROWS of likeness.
+    alike = np.concatenate([even[row : row + 1] @ even.T for row in range(len(even))])
+    outside, weakest = np.ones(len(alike), bool), 1.0
+    links, frame = np.full(len(alike), -1.0, np.float32), int(alike.mean(axis=1).argmax())
+    for _ in range(int(np.ceil(MOST * len(alike))) - 1):
+        outside[frame] = False
+        links = np.maximum(links, alike[frame])
+        frame = int(np.where(outside, links, -2.0).argmax())
+        weakest = min(weakest, float(links[frame]))
+    return weakest
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceDirections:
+    """Along which the changes of a face are compared.
+
+    Attributes:
+        id: digest of the geometry and the matrix.
+        geometry: of the close-ups.
+        matrix: (D, K) float32.
+    """
+
+    id: str
+    geometry: Geometry
+    matrix: FloatArray
+
+    @classmethod
+    def packaged(cls, frontend_id: str) -> SurfaceDirections | None:
+        """Those for a front end; None for another one than the default."""
+        return _read(PACKAGED, frontend_id)
+
+    def courses(self, pictures: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
+        """The courses of a recording, as its picture is, and as it was before it was mirrored.
+
+        Args:
+            pictures: (T, H, W) as SurfaceTaker gives them, T >= 2.
+            times: (T,) seconds.
+        Returns:
+            (L, K) float32 at RATE each, about their means, noise of single frames smoothed.
+        """
+        values = resample(changes(pictures), times)
+        turned = values.reshape(len(values), -1, _SHAPE[1] // CELL)[:, :, ::-1].reshape(len(values), -1)
+        return filtered(values @ self.matrix), filtered(turned @ self.matrix)
+
+
+@cache
+def _read(path: Path, frontend_id: str) -> SurfaceDirections | None:
+    with np.load(path) as stored:
+        if str(stored["frontend_id"]) != frontend_id:
+            return None
+        geometry = Geometry(stored["still"].astype(np.intp), stored["places"].astype(np.float64))
+        matrix = stored["directions"].astype(np.float32)
+    digest = hashlib.sha256(geometry.places.tobytes() + matrix.tobytes()).hexdigest()[:16]
+    return SurfaceDirections(digest, geometry, matrix)
