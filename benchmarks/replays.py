@@ -4,7 +4,7 @@
 
 DATA holds grid_s1, grid_people, grid_faces and grid33 (docs/reference/data.md). Every take to report on is changed in
 each way of `replay_changes.CHANGES` and compared with its original by the service's own rule; genuine takes are
-compared with every other take of their phrase. Nothing reported here was fitted or chosen on:
+compared with every other take of their phrase. No clip reported here was fitted or chosen on (kinds of change were):
 `tools/replay_directions.py` and the settings rest on other phrases and people. FOLDER is a data set of simulated
 people (`facemotion synth dataset`). What the front end sees is kept in the cache: the first run takes about half an
 hour of one core, the next ones a few minutes. With --write the tables go into docs/results/security.md and the figures

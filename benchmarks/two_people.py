@@ -1,4 +1,4 @@
-"""Clips of two people, one after the other, against clips of one: how well the frames of a face hold together.
+"""Clips of two people, one after the other, against clips of one: do the frames of a face hold together?
 
     python benchmarks/two_people.py DATA SIMULATED --cache CACHE [--write]
 
@@ -26,9 +26,10 @@ from replay_clips import ReplayClips, Take
 from replay_simulated import simulated_takes
 from sections import write_section
 
-from facemotion.service.replays.recording import SLOW_RATE, SLOWER
-from facemotion.service.replays.surface import SurfaceTaker, held_together
+from facemotion.service.replays.recording import SLOW_RATE, SLOWER, STRANGER_SECONDS
+from facemotion.service.replays.surface import SurfaceTaker, stranger_seconds
 from facemotion.service.settings import ReplaySettings
+from facemotion.signals import RATE, Times
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "security.md"
 SAME = ("id2_vcd_swwp2s.mpg", "pwij3p.mpg")
@@ -40,24 +41,24 @@ SENTENCES = 20
 Pictures = NDArray[np.float32]
 
 
-def joined(clips: ReplayClips, one: Shown, other: Shown) -> Pictures:
-    """How the face looks in the first half of a clip and the second half of another."""
+def joined(clips: ReplayClips, one: Shown, other: Shown) -> tuple[Pictures, Times]:
+    """How the face looks in the first half of a clip and the second half of another, and when."""
     half = len(one.frames) // 2
     rest = Shown(other.frames[half:], other.times[half:])
     film = Shown(one.frames[:half], one.times[:half]).followed(rest)
     taker = SurfaceTaker(clips.geometry)
     seen = clips.frontend.watch(list(zip(film.frames, film.times, strict=True)), watcher=taker)
-    return taker.pictures(seen.times[seen.used])
+    return taker.pictures(seen.times[seen.used]), seen.times[seen.used]
 
 
-def row(name: str, some: Sequence[Pictures], one_face: float) -> str:
+def row(name: str, some: Sequence[tuple[Pictures, Times]], one_face: float) -> str:
     """A line of the table."""
     cells = []
     for every in EVERY:
-        links = [held_together(pictures[::every]) for pictures in some]
-        least = one_face - SLOWER * (25 / every < SLOW_RATE)
-        refused = sum(link < least for link in links)
-        cells.append(f"{min(links):.3f}, {np.median(links):.3f}, {max(links):.3f}; {refused}")
+        least = one_face - SLOWER * (RATE / every < SLOW_RATE)
+        seconds = [stranger_seconds(pictures[::every], times[::every], least) for pictures, times in some]
+        refused = sum(each >= STRANGER_SECONDS for each in seconds)
+        cells.append(f"{refused} ({refused / len(some):.1%})")
     return f"| {name} | {len(some)} | {' | '.join(cells)} |"
 
 
@@ -71,8 +72,8 @@ def main() -> int:
     given = parser.parse_args()
     clips, one_face = ReplayClips(given.data, given.cache), ReplaySettings().one_face
 
-    def surfaces(takes: Sequence[Take]) -> list[Pictures]:
-        return [seen.surface for seen in clips.all_seen(takes)]
+    def surfaces(takes: Sequence[Take]) -> list[tuple[Pictures, Times]]:
+        return [(seen.surface, seen.features.times) for seen in clips.all_seen(takes)]
 
     speakers = [Take(path) for path in sorted((given.data / "grid_people").glob("*.mpg")) if path.name not in SAME]
     speakers += [sentences[0] for sentences in clips.sentences]
@@ -80,7 +81,7 @@ def main() -> int:
     of_two = [joined(clips, one, other) for one in shown for other in shown if one is not other]
     sentences = [take for some in clips.sentences for take in some[:SENTENCES]]
     lines = [
-        "| clips | number | 25 frames/s: weakest link least, median, largest; refused | 12.5 frames/s | 8.3 frames/s |",
+        "| clips | number | refused at 25 frames/s | at 12.5 frames/s | at 8.3 frames/s |",
         "|---|---|---|---|---|",
         row("s1, phrases of about a second", surfaces([take for takes in clips.report for take in takes]), one_face),
         row("s2 and s4, sentences of 3 s", surfaces(sentences), one_face),

@@ -26,7 +26,7 @@ from facemotion.service.replays.surface import (
     SurfaceDirections,
     SurfaceTaker,
     changes,
-    held_together,
+    stranger_seconds,
 )
 from facemotion.service.settings import ReplaySettings
 
@@ -128,17 +128,46 @@ def test_a_clip_of_two_people_is_refused_and_one_of_one_person_is_not(every):
     assert outcomes == [False, True]
 
 
-def test_frames_hold_together_by_their_weakest_link():
-    """Held to a plain search for the widest paths."""
+def test_a_step_that_somebody_else_shows_is_refused():
+    """The fault before: whose face shows the step wasn't looked at."""
+    anna, ben = (load_clip(SAMPLES / f"{who}-wink-pout-1.mp4") for who in ("anna", "ben"))
+    outcomes = []
+    for other in (anna, ben):
+        recorder = Recorder(frontend(), SECRET.digest_key, False)
+        for number in range(40):
+            recorder.push(anna.frames[number], anna.times[number])
+        step = Recorder(frontend(), SECRET.digest_key, False, recorder)
+        for number in range(40, 55):
+            step.push(other.frames[number], anna.times[number])
+        recording = recorder.finish(step=step)
+        assert len(recording.step_surface) == len(recording.step_times) == 15
+        outcomes.append(two_faces(recording, ReplaySettings()))
+    assert outcomes == [False, True]
+
+
+def test_frames_of_one_face_join_step_by_step_and_those_of_another_never_do():
     random = np.random.default_rng(3)
-    pictures = random.normal(size=(6, 4, 4)).astype(np.float32)
-    course = np.concatenate([pictures[:1] + step * (pictures[1:2] - pictures[:1]) for step in np.linspace(0, 1, 9)])
-    pictures = np.concatenate([course, course[::-1], pictures[2:3]])  # the last one is one of nineteen: left out
-    alike = np.corrcoef(pictures.reshape(len(pictures), -1))
-    for middle in range(len(alike)):
-        alike = np.maximum(alike, np.minimum(alike[:, [middle]], alike[[middle]]))
-    assert held_together(pictures) == pytest.approx(alike[:18, :18].min(), abs=1e-5)
-    assert held_together(pictures[:1]) == 1
+    face, smile, other = random.normal(size=(3, 8, 8)).astype(np.float32)
+    course = np.stack([face + step * (smile - face) for step in np.linspace(0, 1, 15)])  # its ends aren't alike
+    pictures, times = np.concatenate([course, course[::-1]]), np.arange(30) / 25
+    assert stranger_seconds(pictures, times, 0.9) == 0
+    for begin, count in ((0, 3), (12, 6), (27, 3)):
+        strange = pictures.copy()
+        strange[begin : begin + count] = other + 0.1 * random.normal(size=(count, 8, 8))
+        assert stranger_seconds(strange, times, 0.9) == pytest.approx(count / 25)
+    assert stranger_seconds(pictures[:1], times[:1], 0.9) == 0
+
+
+def test_first_frames_that_are_blurred_hide_no_drift(tmp_path, taken):
+    """The reference is made of them, and who sends them chooses them."""
+
+    def blurred(frame: np.ndarray, seconds: float) -> np.ndarray:
+        moved = drifted(frame, seconds)
+        return cv2.GaussianBlur(moved, (0, 0), 3) if seconds < 0.18 else moved
+
+    replay = recorded("anna-wink-pout-1.mp4", blurred)
+    with remembered(tmp_path, taken["original"], ReplaySettings()) as memory:
+        assert memory.look("alice", replay).seen
 
 
 def test_a_close_up_that_was_moved_is_laid_where_it_was():
@@ -150,7 +179,9 @@ def test_a_close_up_that_was_moved_is_laid_where_it_was():
     moved = np.array([[1.03, 0.02, 0.8], [-0.03, 0.98, -0.7], [2e-4, -3e-4, 1]])
     there = cv2.warpPerspective(close_up, moved, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     lit = 0.9 * there + 9
-    apart = [np.abs(one - close_up)[FACE].mean() for one in (there, Plane(close_up).lay(lit) / 0.9 - 10)]
+    apart = [
+        np.abs(one - close_up)[FACE].mean() for one in (there, Plane(close_up.astype(np.float32)).lay(lit) / 0.9 - 10)
+    ]
     assert apart[1] < 0.25 * apart[0]
 
 

@@ -99,9 +99,13 @@ class Operations:
         for outcome in ("accepted", "rejected", "unknown user", OUTDATED, STEP_MISSED, *ATTACKS):
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
-    def recorder(self) -> Recorder:
-        """A recorder for a live session; give its `finish` to `judge`."""
-        return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._live.keeps_pictures)
+    def recorder(self, motion: Recorder | None = None) -> Recorder:
+        """A recorder for a live session; give its `finish` to `judge`.
+
+        Args:
+            motion: recorded the motion after which this one records a step.
+        """
+        return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._live.keeps_pictures, motion)
 
     def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
         """Begin a live session by its nonce: who asked for it, and the ticket for `judge` and `abandon`.

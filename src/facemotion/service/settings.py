@@ -133,8 +133,8 @@ class ReplaySettings:
     )
     surface_likeness: float = option(
         0.86,
-        "two attempts count as the same recording from this correlation of how the face looks on, whatever moved the "
-        "picture",
+        "two attempts count as the same recording from this correlation of how the face looks on, however the picture "
+        "drifts",
         minimum=0,
         maximum=1,
     )
@@ -154,7 +154,7 @@ class ReplaySettings:
     frozen_seconds: float = option(0.8, "longest run of equal frames", unit="s", minimum=0.1)
     one_face: float = option(
         0.93,
-        "a clip counts as made of two people where a part of it looks less like all the rest, as a correlation",
+        "a clip counts as one of two people if some frames in a row are less like all others, as a correlation",
         minimum=-1,
         maximum=1,
     )

@@ -104,6 +104,7 @@ class SocketSession:
         self._arrived = asyncio.Event()
         self._dropped = 0
         self._recorder: Recorder | None = None  # of this take; None until one is made, and again after "go"
+        self._motion: Recorder | None = None  # after which a step is asked for
         self._takes: list[Recording] = []
         self._set_aside: Recording | None = None  # the take that was left out last
         self._clip: WholeClip | None = None  # of this take, where clips are kept
@@ -151,12 +152,16 @@ class SocketSession:
             outcome = "cut off" if isinstance(error, CUT_OFF) else outcome_of(error)
             await run_in_threadpool(operations.abandon, caller, user, outcome, ticket)
             raise
-        missed = "" if motion is None else await self._ask_step(caller, user, ticket, motion)
-        answer = await self._run(lambda: operations.judge(caller, user, ticket, recorder.finish, missed=missed))
+        missed, step = "", None
+        if motion is not None:
+            self._motion = recorder
+            missed, step = await self._ask_step(caller, user, ticket, motion)
+        finish = partial(recorder.finish, step=step)
+        answer = await self._run(lambda: operations.judge(caller, user, ticket, finish, missed=missed))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
 
-    async def _ask_step(self, caller: Caller, user: str, ticket: Ticket, motion: Seen) -> str:
-        """Ask for a step after a motion; gives its name if it wasn't shown in time, else ""."""
+    async def _ask_step(self, caller: Caller, user: str, ticket: Ticket, motion: Seen) -> tuple[str, Recorder]:
+        """Ask for a step after a motion; gives its name if it wasn't shown in time, else "", and what recorded it."""
         seconds = self._context.settings.challenge.seconds
         step = secrets.choice(list(Step))
         try:
@@ -171,7 +176,7 @@ class SocketSession:
         except Exception as error:
             await run_in_threadpool(self._context.operations.abandon, caller, user, outcome_of(error), ticket)
             raise
-        return "" if shown else step.value
+        return "" if shown else step.value, after
 
     async def _enrol(self, caller: Caller, user: str, replace: bool, ticket: Ticket) -> None:
         operations = self._context.operations
@@ -310,10 +315,10 @@ class SocketSession:
     async def _look(self) -> Recorder:
         """Look at frames until the take ends; gives what recorded them."""
         operations = self._context.operations
-        media = operations.verifier.settings.media
+        media, make = operations.verifier.settings.media, partial(operations.recorder, self._motion)
         while True:
             if self._recorder is None:
-                self._recorder = await self._run(operations.recorder)  # in a thread, since it asks the database
+                self._recorder = await self._run(make)  # in a thread, since it asks the database
                 continue
             recorder = self._recorder
             if self.state is not SessionState.RECORDING:
@@ -324,7 +329,7 @@ class SocketSession:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            look = partial(_look_at, recorder, operations.recorder, self._pending.popleft(), media)
+            look = partial(_look_at, recorder, make, self._pending.popleft(), media)
             answer, latest, moving = await self._run(look)
             self._context.metrics.count("facemotion_live_frames_total", outcome="used" if answer.used else "unused")
             current = self._recorder is recorder  # no "go" came meanwhile

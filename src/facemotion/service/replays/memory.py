@@ -36,7 +36,7 @@ from facemotion.types import FloatArray
 
 LEAST_FRAMES = 10
 LEAST_OVERLAP = 0.6
-"""Recordings are compared where they share this many frames at RATE, and this share of the shorter one."""
+"""Features are compared where two recordings share this many frames at RATE, and this share of the shorter one."""
 DIRECTIONS = 32
 """Random directions that the course of a motion is kept in: lengths are true to about an eighth."""
 MOST_SHIFT = 8
@@ -158,9 +158,10 @@ class RecordingMemory:
         seen = any(shared(known, _split(row.frames)) >= self._settings.frame_share for row in rows)
         least = LEAST_COMPARISONS if before is NOTHING else 0
         found = before.found
-        if not seen and (rows or least):
+        if rows or least:  # also where frames are equal: else the time of a second try would tell that there is a user
             opened = [_open(row.motion, user, secret, recording) for row in rows]
-            seen, found = self._alike(_course(recording, secret), opened, least, found)
+            alike, found = self._alike(_course(recording, secret), opened, least, found)
+            seen |= alike
         return Look(seen, frozenset(marks), found)
 
     def same(self, first: Recording, second: Recording) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from facemotion.frontend.sighting import NOW_SECONDS, moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
 from facemotion.service.metrics import Metrics
-from facemotion.service.replays.surface import SurfaceDirections, SurfaceTaker, held_together
+from facemotion.service.replays.surface import SurfaceDirections, SurfaceTaker, stranger_seconds
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import RATE, resample
 from facemotion.types import FeatureSequence, FloatArray
@@ -34,6 +34,10 @@ SHORTEST_PERIOD_SECONDS = 0.6
 """Shortest period of a loop; quicker repetition is a person's own, such as blinking."""
 LONGEST_PERIOD_SHARE = 0.6
 """Longest period of a loop, as a share of the clip: at least two fifths of it must be seen twice."""
+STRANGER_SECONDS = 0.15
+"""How long somebody else must be seen; a step is held for longer. A blurred frame may be like no other one."""
+STEP_LATER = 0.04
+"""Seconds from the last frame of a motion to the first one of a step, however long it took."""
 SLOW_RATE, SLOWER = 15.0, 0.06
 """Frames/s below which frames of one face may be less alike, and by how much."""
 STEP_MISSED = "step missed"
@@ -75,6 +79,9 @@ class Recording:
         surface: (U, H, W) float32 the face in each of these frames, see SurfaceTaker; U = 0 where the front end has no
             directions for it.
         pictures: up to PICTURES frames (H, W, 3) uint8 RGB, evenly over the attempt; empty unless asked for.
+        step_surface: (V, H, W) float32 the face while a step that was asked for was shown, laid over the same reference
+            as `surface`; V = 0 where none was.
+        step_times: (V,) float64 seconds of these frames.
     """
 
     acquisition: Acquisition
@@ -83,6 +90,8 @@ class Recording:
     points: NDArray[np.float32]
     surface: NDArray[np.float32]
     pictures: tuple[NDArray[np.uint8], ...] = ()
+    step_surface: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    step_times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
 
 class Recorder:
@@ -92,14 +101,16 @@ class Recorder:
         frontend: shared.
         secret: keys the digests, so that nobody else can test a picture against them.
         keep_pictures: whether frames are held for a presentation-attack detector.
+        motion: recorded the motion after which this one records a step.
 
     Attributes:
         size: width and height of the last frame in pixels; zeros before the first.
     """
 
-    def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool) -> None:
+    def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool, motion: Recorder | None = None) -> None:
         directions = SurfaceDirections.packaged(frontend.extractor.frontend_id)
-        self._surface = SurfaceTaker(directions.geometry) if directions else None
+        beside = motion._surface if motion else None
+        self._surface: SurfaceTaker | None = SurfaceTaker(directions.geometry, beside) if directions else None
         self._frontend, self._acquirer = frontend, Acquirer(frontend, watcher=self._surface)
         self._secret = secret
         self._keep_pictures = keep_pictures
@@ -151,13 +162,29 @@ class Recorder:
         """How many frames were of use so far."""
         return len(self._digests)
 
-    def finish(self, damaged_share: float = 0.0) -> Recording:
-        """End the attempt; see Acquirer.finish."""
-        times = np.array(self._times, np.float64)
+    def finish(self, damaged_share: float = 0.0, step: Recorder | None = None) -> Recording:
+        """End the attempt; see Acquirer.finish.
+
+        Args:
+            damaged_share: see there.
+            step: recorded the step that was asked for afterwards.
+        """
         acquisition, sighting = self._acquirer.finish(damaged_share), self._acquirer.sighting()
-        kept = sighting.times[sighting.used]
-        surface = self._surface.pictures(kept) if self._surface else np.zeros((0, 0, 0), np.float32)
-        return Recording(acquisition, tuple(self._digests), times, sighting.points, surface, tuple(self._pictures))
+        times = np.array(self._times, np.float64)
+        surface, _ = self._face()
+        recording = Recording(acquisition, tuple(self._digests), times, sighting.points, surface, tuple(self._pictures))
+        if step is None:
+            return recording
+        step_surface, step_times = step._face()
+        return replace(recording, step_surface=step_surface, step_times=step_times)
+
+    def _face(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """How the face looks in the frames that are used, and when."""
+        sighting = self._acquirer.sighting()
+        times = sighting.times[sighting.used]
+        if self._surface is None:
+            return np.zeros((0, 0, 0), np.float32), times[:0]
+        return self._surface.pictures(times), times
 
 
 def record(frontend: Frontend, clip: bytes, secret: bytes, keep_pictures: bool, max_wall_seconds: float) -> Recording:
@@ -278,14 +305,19 @@ def frozen(recording: Recording, settings: ReplaySettings) -> bool:
 
 
 def two_faces(recording: Recording, settings: ReplaySettings) -> bool:
-    """Whether one part of a clip shows somebody else than the rest.
+    """Whether a part of a clip, or the step after it, shows somebody else.
 
     A slow camera shows less of how a face gets from here to there, so its frames may be less alike.
     """
-    if len(recording.surface) < 2:
+    if not len(recording.surface):
         return False
+    surface, times = recording.surface, recording.acquisition.features.times
+    if len(recording.step_surface):
+        surface = np.concatenate([surface, recording.step_surface])
+        begin = times[-1] + STEP_LATER
+        times = np.concatenate([times, begin + recording.step_times - recording.step_times[0]])
     slow = recording.acquisition.quality.rate < SLOW_RATE
-    return held_together(recording.surface) < settings.one_face - SLOWER * slow
+    return stranger_seconds(surface, times, settings.one_face - SLOWER * slow) >= STRANGER_SECONDS
 
 
 def looped(features: FeatureSequence, settings: ReplaySettings) -> bool:

@@ -1,4 +1,4 @@
-"""How the face looks from frame to frame, whatever moves the picture: what tells a replay whose picture drifts.
+"""How the face looks from frame to frame, however the picture drifts: what tells a replay whose picture was moved.
 
 A thief can make a recording sway, turn, zoom or lean slowly, so that its landmarks take another course. That moves the
 picture as a plane. Lids, teeth, shadows and the turn of the head change what the plane shows, and a drift doesn't
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from facemotion.models.cards import SHIPPED_FOLDER
 from facemotion.service.replays.directions import filtered
+from facemotion.service.replays.likeness import PRODUCT_ROWS
 from facemotion.signals import resample
 from facemotion.types import FloatArray
 
@@ -44,12 +45,13 @@ ROUNDS, SETTLED = 8, 1e-3
 STIFFNESS = 3e-5
 """Of the two leaning parts of the homography, as a share of the mean curvature: a flat forehead hardly tells them."""
 FARTHEST = 0.3
-"""Halves of a side by which a corner may be moved; a frame that would be moved farther stays as its landmarks lie."""
+"""Largest entry of a homography less the identity, in halves of a side; a frame that needs more stays as its landmarks
+lie."""
 EDGE, FLAT = 0.3, 0.1
 """A difference counts next to EDGE times the slope of the mean picture, since pictures never lie on each other exactly,
 and FLAT."""
-MOST = 0.9
-"""Share of the frames that must hold together; the others may be blurred, or show a hand."""
+USUAL = 0.95
+"""Correlation of the reference with the median frame of the clip, below which it is no good reference."""
 THINNED = 2
 """Of so many frames at RATE one is compared (`likeness.COARSE`): as good, and a third of the work."""
 _ACROSS, _DOWN = ((axis - HALF) / (HALF + 0.5) for axis in np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))
@@ -81,14 +83,14 @@ class Geometry:
     still: NDArray[np.intp]
     places: NDArray[np.float64]
 
-    def close_up(self, frame: NDArray[np.uint8], points: FloatArray) -> FloatArray:
+    def close_up(self, frame: NDArray[np.uint8], points: FloatArray) -> NDArray[np.uint8]:
         """The face of a frame, brought to its place by an affine map of the landmarks.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
             points: (N, 2) its landmarks, pixels.
         Returns:
-            (SIDE, SIDE) float32 luma; beyond the picture its border goes on.
+            (SIDE, SIDE) uint8 luma; beyond the picture its border goes on.
         """
         spots = np.column_stack([points[self.still].astype(np.float64), np.ones(len(self.still))])
         matrix = np.linalg.lstsq(spots, self.places, rcond=None)[0].T
@@ -112,19 +114,19 @@ class Geometry:
         grown = np.array([[factor[0], 0, (factor[0] - 1) / 2], [0, factor[1], (factor[1] - 1) / 2], [0, 0, 1]])
         moved = whole @ np.array([[1, 0, first[0]], [0, 1, first[1]], [0, 0, 1]], np.float64) @ grown
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-        return cv2.warpAffine(luma, moved[:2], (SIDE, SIDE), flags=flags, borderMode=border).astype(np.float32)
+        return np.asarray(cv2.warpAffine(luma, moved[:2], (SIDE, SIDE), flags=flags, borderMode=border), np.uint8)
 
 
 class Plane:
     """A reference that close-ups are laid over, by the homography and the light that fit best.
 
     Args:
-        reference: (SIDE, SIDE) float32.
+        reference: (SIDE, SIDE) float32; also an attribute.
     Reference: Baker, Matthews, Lucas-Kanade 20 Years On (2004), the inverse compositional algorithm.
     """
 
     def __init__(self, reference: FloatArray) -> None:
-        self._reference = reference
+        self.reference = reference
         down, across = (slope * (HALF + 0.5) for slope in np.gradient(reference))
         moves = [across, down, across * _ACROSS, across * _DOWN, down * _ACROSS, down * _DOWN]
         leans = [(across * _ACROSS + down * _DOWN) * axis for axis in (_ACROSS, _DOWN)]
@@ -140,7 +142,7 @@ class Plane:
         """(SIDE, SIDE) float32, a close-up as it lies over the reference."""
         matrix = _NOTHING
         for _ in range(ROUNDS):
-            apart = (_warped(close_up, matrix, cv2.INTER_LINEAR) - self._reference).ravel()
+            apart = (_warped(close_up, matrix, cv2.INTER_LINEAR) - self.reference).ravel()
             step = self._inverse @ (self._weighted @ apart)
             if not np.abs(step[:8]).max() <= FARTHEST:
                 return close_up
@@ -163,25 +165,29 @@ def _warped(close_up: FloatArray, matrix: NDArray[np.float64], how: int) -> Floa
 
 
 class SurfaceTaker:
-    """Takes pictures of the face, frame by frame, all laid over the first ones; 0.6 ms a frame of 640 x 480."""
+    """Takes pictures of the face, frame by frame, all laid over the first ones; about 1 ms a frame of 640 x 480.
 
-    def __init__(self, geometry: Geometry) -> None:
+    Args:
+        geometry: of the close-ups.
+        beside: takes the motion after which this one takes a step: pictures of both are laid over one reference.
+    """
+
+    def __init__(self, geometry: Geometry, beside: SurfaceTaker | None = None) -> None:
         self._geometry = geometry
-        self._early: list[FloatArray] = []
-        self._plane: Plane | None = None
+        self._plane: Plane | None = beside._plane if beside else None
+        self._given = self._plane is not None
+        self._close_ups: list[NDArray[np.uint8]] = []
         self._pictures: list[NDArray[np.float16]] = []
         self._times: list[float] = []
 
     def push(self, frame: NDArray[np.uint8], box: FloatArray, points: FloatArray, seconds: float) -> None:
         """Take in a frame with a face; see FrameWatcher."""
         self._times.append(seconds)
-        close_up = self._geometry.close_up(frame, points)
+        self._close_ups.append(self._geometry.close_up(frame, points))
+        if self._plane is None and len(self._close_ups) == EARLY:
+            self._plane = Plane(np.mean(self._close_ups, axis=0, dtype=np.float32))
         if self._plane is not None:
-            self._keep(self._plane, close_up)
-            return
-        self._early.append(close_up)
-        if len(self._early) == EARLY:
-            self._begin()
+            self._lay(self._plane)
 
     def pictures(self, times: NDArray[np.float64]) -> FloatArray:
         """The face at some of the frames.
@@ -189,24 +195,30 @@ class SurfaceTaker:
         Args:
             times: (U,) seconds of these, as they were pushed.
         Returns:
-            (U, H, W) float32, the part FACE of close-ups, about their mean, in their standard deviations.
+            (U, H, W) float32, the part FACE of close-ups, about their mean, in their standard deviations, blurred.
         """
-        if self._plane is None and self._early:
-            self._begin()
+        if self._close_ups and not self._given:
+            usual = np.median(self._close_ups, axis=0).astype(np.float32)
+            if self._plane is None or _correlation(self._plane.reference[FACE], usual[FACE]) < USUAL:
+                # The sender chooses the first frames, and a camera may not see sharply in them.
+                self._plane, self._pictures = Plane(usual), []
+        if self._plane is not None:
+            self._lay(self._plane)
         chosen = np.flatnonzero(np.isin(self._times, times))
         return np.array([self._pictures[number] for number in chosen], np.float32).reshape(-1, *_SHAPE)
 
-    def _begin(self) -> None:
-        self._plane = Plane(np.mean(self._early, axis=0, dtype=np.float32))
-        for close_up in self._early:
-            self._keep(self._plane, close_up)
-        self._early = []
+    def _lay(self, plane: Plane) -> None:
+        """Lay what came since over a reference."""
+        for close_up in self._close_ups[len(self._pictures) :]:
+            laid = plane.lay(close_up.astype(np.float32))
+            face = laid[FACE]
+            even = (laid - face.mean()) / max(float(face.std()), 1.0)
+            self._pictures.append(cv2.GaussianBlur(even, (0, 0), SMOOTH)[FACE].astype(np.float16))
 
-    def _keep(self, plane: Plane, close_up: FloatArray) -> None:
-        laid = plane.lay(close_up)
-        face = laid[FACE]
-        even = (laid - face.mean()) / max(float(face.std()), 1.0)
-        self._pictures.append(cv2.GaussianBlur(even, (0, 0), SMOOTH)[FACE].astype(np.float16))
+
+def _correlation(one: FloatArray, other: FloatArray) -> float:
+    apart = [(picture - picture.mean()).ravel() for picture in (one, other)]
+    return float(apart[0] @ apart[1] / max(float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1])), 1e-6))
 
 
 _SHAPE = tuple(part.stop - part.start for part in FACE)
@@ -229,30 +241,38 @@ def changes(pictures: FloatArray) -> FloatArray:
     return np.asarray(cells.reshape(count, -1), np.float32)
 
 
-def held_together(pictures: FloatArray) -> float:
-    """How like each other the frames of one face are, at the weakest link.
+def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face: float) -> float:
+    """How long a clip shows somebody else.
 
-    Beginning with the frame that is most like all others, the frame that is most like one of those there already joins
-    them, until MOST of the frames are there. Neighbouring frames of one person are nearly equal, whatever the face
-    does. Between the frames of two people no link is as strong.
+    Frames of one person hold together: each is nearly equal to another one, since a face gets from one expression to
+    the next step by step. Beginning with the frame that is most like all others, every frame that is like one of those
+    there already joins them.
 
     Args:
-        pictures: (T, H, W) as SurfaceTaker gives them.
+        pictures: (T, H, W) as SurfaceTaker gives them, T >= 1.
+        times: (T,) their seconds.
+        one_face: correlation from which two frames are alike.
     Returns:
-        The least correlation by which a frame joined, -1..1; 1 for a single frame.
+        Seconds of the longest row of frames that never join.
     """
     even = pictures.reshape(len(pictures), -1) - pictures.mean(axis=(1, 2))[:, None]
     even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-6)
-    # A few rows at a time: see PRODUCT_ROWS of likeness.
-    alike = np.concatenate([even[row : row + 1] @ even.T for row in range(len(even))])
-    outside, weakest = np.ones(len(alike), bool), 1.0
-    links, frame = np.full(len(alike), -1.0, np.float32), int(alike.mean(axis=1).argmax())
-    for _ in range(int(np.ceil(MOST * len(alike))) - 1):
-        outside[frame] = False
-        links = np.maximum(links, alike[frame])
-        frame = int(np.where(outside, links, -2.0).argmax())
-        weakest = min(weakest, float(links[frame]))
-    return weakest
+    rows = range(0, len(even), PRODUCT_ROWS)
+    correlations = np.concatenate([even[row : row + PRODUCT_ROWS] @ even.T for row in rows])
+    alike, joined = correlations >= one_face, np.zeros(len(even), bool)
+    newest = np.array([correlations.mean(axis=1).argmax()])
+    while len(newest):
+        joined[newest] = True
+        newest = np.flatnonzero(alike[newest].any(axis=0) & ~joined)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    longest, begin = 0.0, None
+    for number, own in enumerate(joined):
+        if own:
+            begin = None
+            continue
+        begin = number if begin is None else begin
+        longest = max(longest, float(times[number] - times[begin]) + step)
+    return longest
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +280,7 @@ class SurfaceDirections:
     """Along which the changes of a face are compared.
 
     Attributes:
-        id: digest of the geometry and the matrix.
+        id: digest of all that shapes a course.
         geometry: of the close-ups.
         matrix: (D, K) float32.
     """
@@ -295,5 +315,7 @@ def _read(path: Path, frontend_id: str) -> SurfaceDirections | None:
             return None
         geometry = Geometry(stored["still"].astype(np.intp), stored["places"].astype(np.float64))
         matrix = stored["directions"].astype(np.float32)
-    digest = hashlib.sha256(geometry.places.tobytes() + matrix.tobytes()).hexdigest()[:16]
+    shaped = (SIDE, EYES, MIDDLE, FACE, CELL, SMOOTH, EARLY, EDGE, FLAT, STIFFNESS, USUAL, geometry.still.tolist())
+    parts = str(shaped).encode(), geometry.places.tobytes(), matrix.tobytes()
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     return SurfaceDirections(digest, geometry, matrix)
