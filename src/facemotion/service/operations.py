@@ -100,11 +100,7 @@ class Operations:
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
     def recorder(self, motion: Recorder | None = None) -> Recorder:
-        """A recorder for a live session; give its `finish` to `judge`.
-
-        Args:
-            motion: recorded the motion after which this one records a step.
-        """
+        """A recorder for a live session, or for the step after what `motion` recorded; give its `finish` to `judge`."""
         return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._live.keeps_pictures, motion)
 
     def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
