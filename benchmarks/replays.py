@@ -48,7 +48,6 @@ from facemotion.models import Models
 from facemotion.service.replays.likeness import compare
 from facemotion.service.settings import ReplaySettings
 from facemotion.thresholds import for_takes, operating_points, template_score
-from facemotion.types import FloatArray
 
 RESULTS = ROOT / "docs" / "results"
 REPLAYED = (3, 8)
@@ -69,7 +68,6 @@ CHOSEN_ON = (
 )
 """Changes, for `--choose`."""
 Scores = NDArray[np.float64]
-Courses = tuple[FloatArray, FloatArray]
 
 
 class Gate:

@@ -5,7 +5,8 @@
 DATA is the folder that `benchmarks/replays.py` takes; the phrases and people that it reports on are left out. Fitted
 are the directions in which takes move most next to what coding does to their landmarks: the generalised eigenvectors of
 both covariances. The same is done for how the face looks, where a drift of the picture counts beside coding. Run it
-again when the front end changes, and `benchmarks/replays.py` after it.
+again when the front end changes, and `benchmarks/replays.py` after it. Recordings that services remember were compared
+along the old directions: they are known by their frames alone from then on.
 """
 
 from __future__ import annotations

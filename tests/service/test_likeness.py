@@ -187,7 +187,7 @@ def test_what_is_kept_is_turned_and_small(taken):
     directions, looks = (kind.packaged(features.frontend_id) for kind in (Directions, SurfaceDirections))
     kept = [memory_module._course(recording, Secret.derive(key * 32)) for key in (b"k", b"n")]
     for plain, (first, second), count in (
-        (directions.course(recording.points, features.times), [one.placed for one in kept], 6),
+        (directions.courses(recording.points, features.times)[0], [one.placed for one in kept], 6),
         (looks.courses(recording.surface, features.times)[0], [one.surface for one in kept], 10),
     ):
         assert likenesses(plain, [first, second]).max() < 0.5

@@ -46,23 +46,15 @@ class Directions:
         """Those for a front end; None for another one than the default."""
         return _read(PACKAGED, frontend_id)
 
-    def course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
-        """The course of a recording.
+    def courses(self, points: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
+        """The courses of a recording, as its picture is, and as it was before it was mirrored.
 
         Args:
             points: (T, N, 2) float32 landmarks in pixels, T >= 2.
             times: (T,) seconds.
         Returns:
-            (L, K) float32 at RATE, about its mean, noise of single frames smoothed: see filtered.
+            (L, K) float32 at RATE each, about their means, noise of single frames smoothed: see filtered.
         """
-        return self.courses(points, times)[0]
-
-    def mirrored_course(self, points: FloatArray, times: NDArray[np.float64]) -> FloatArray:
-        """(L, K) float32, about the course that a recording had before its picture was mirrored; see course."""
-        return self.courses(points, times)[1]
-
-    def courses(self, points: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
-        """Both of them, see course and mirrored_course."""
         values = resample(placed(points), times)
         return filtered(values @ self.matrix), filtered(values @ self.mirrored)
 

@@ -2,8 +2,8 @@
 
 A recording that is compressed, scaled, cropped or lit anew shows the same head moving in the same way at the same
 moments. In two takes of one motion the face may move in much the same way. But nobody repeats how the head sways, or
-the timing of a motion to the frame. The comparison uses the course of the landmarks in the picture, along a few
-directions. In these, performances differ most, compared with what coding does to landmarks.
+the timing of a motion to the frame. Courses are compared along a few directions: of where landmarks lie (`directions`),
+and of how the face looks (`surface`). In these, performances differ most, compared with what coding does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Grain:
 
     Attributes:
         short: of a piece between two changes of time, 0.4 s. Each fits somewhere; their mean tells replays from takes.
-        long: of a piece that doesn't fit into another take by chance, 0.6 s.
+        long: of a piece that doesn't fit into another take by chance, 0.6 s; 0: such pieces aren't looked for.
         stride: from one piece to the next where the closest recordings are looked for.
         span: before and after one, between which its movement is measured.
         least: that two recordings must share.
@@ -62,7 +62,7 @@ class Grain:
     least: int
 
 
-FINE, COARSE = Grain(10, 15, 5, 2, 10), Grain(5, 8, 2, 1, 6)
+FINE, COARSE = Grain(10, 15, 5, 2, 10), Grain(5, 0, 2, 1, 6)
 """Of courses at RATE, and of those of which every second frame is left out."""
 
 
@@ -135,13 +135,15 @@ def compare(
     others = [*others, *[turned[0]] * (filled - asked)]
 
     def fits(course: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.bool_], FloatArray]:
-        moved, lengths = movement(course, grain), (grain.short, grain.long)
-        short, long = agreements(course, others, *lengths, stride=grain.stride)
+        moved, lengths = movement(course, grain), [grain.short, *([grain.long] if grain.long else [])]
+        agreed = agreements(course, others, *lengths, stride=grain.stride)
+        short, long = agreed[0], agreed[-1]
         # What only fills up comes last.
         ranks = [np.argsort(-values[:asked], kind="stable") for values in (short @ moved, long.max(axis=1))]
         closest = np.unique([[*rank, *range(asked, len(others))][:CLOSEST] for rank in ranks])
-        short[closest], long[closest] = agreements(course, [others[number] for number in closest], *lengths)
-        there = long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND
+        for rough, exact in zip(agreed, agreements(course, [others[n] for n in closest], *lengths), strict=True):
+            rough[closest] = exact
+        there = (long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND) & bool(grain.long)
         joined = _joined(short[closest[closest < asked]], moved)
         return np.stack([likenesses(course, others, grain), short @ moved])[:, :asked], joined, there, moved
 
@@ -176,7 +178,7 @@ def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int, 
     correlation where they are equally large, and less elsewhere.
 
     Args:
-        course, others: (L, K) float32 at RATE.
+        course, others: (L, K) float32 at one rate.
         lengths: frames of a piece.
         stride: frames from one piece of the course to the next; in the others a piece may begin at each frame.
     Returns:
