@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,12 +20,14 @@ from facemotion.service.migrate import open_database
 from facemotion.service.replays import memory as memory_module
 from facemotion.service.replays.directions import Directions, filtered, placed
 from facemotion.service.replays.likeness import REACH, agreements, compare, likenesses, movement, whitening
-from facemotion.service.replays.memory import NONCE_BYTES, RecordingMemory, Secret
+from facemotion.service.replays.memory import NONCE_BYTES, Secret
 from facemotion.service.replays.recording import Recording, record
 from facemotion.service.replays.surface import SurfaceDirections
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
 from facemotion.types import FeatureSequence
+
+from .recordings_seen import remembered
 
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
@@ -82,16 +83,6 @@ def arranged(parts: list[tuple[Recording, list[int]]]) -> Recording:
     surface = (surface + random.normal(0, 0.02, surface.shape)).astype(np.float32)
     acquisition = replace(first.acquisition, features=features)
     return replace(first, acquisition=acquisition, frame_digests=(), times=times, points=trembling, surface=surface)
-
-
-@contextmanager
-def remembered(folder: Path, settings: ReplaySettings, recording: Recording) -> Iterator[RecordingMemory]:
-    """The memory of a service that has seen one attempt of alice."""
-    with open_database(folder / "store.db") as database:
-        memory = RecordingMemory(database, lambda: ("k", b"k" * 32), settings)
-        with database.write() as connection:
-            memory.keep(connection, "alice", "attempt", recording)
-        yield memory
 
 
 def test_a_recording_is_known_again_whatever_was_done_to_it(tmp_path, taken):

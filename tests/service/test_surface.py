@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import facemotion as fm
 from facemotion.media import load_clip
 from facemotion.service.migrate import open_database
 from facemotion.service.replays.directions import Directions
-from facemotion.service.replays.memory import NONCE_BYTES, RecordingMemory, Secret
+from facemotion.service.replays.memory import NONCE_BYTES, Secret
 from facemotion.service.replays.recording import Recorder, Recording, two_faces
 from facemotion.service.replays.surface import (
     EARLY,
@@ -29,6 +28,8 @@ from facemotion.service.replays.surface import (
     stranger_seconds,
 )
 from facemotion.service.settings import ReplaySettings
+
+from .recordings_seen import remembered
 
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
@@ -73,19 +74,9 @@ def taken() -> dict[str, Recording]:
     }
 
 
-@contextmanager
-def remembered(folder: Path, recording: Recording, settings: ReplaySettings) -> Iterator[RecordingMemory]:
-    """The memory of a service that has seen one attempt of alice."""
-    with open_database(folder / "store.db") as database:
-        memory = RecordingMemory(database, lambda: ("k", b"k" * 32), settings)
-        with database.write() as connection:
-            memory.keep(connection, "alice", "attempt", recording)
-        yield memory
-
-
 def test_a_picture_that_drifts_hides_no_recording(tmp_path, taken):
     """The fault before: nine in ten of such replays weren't recognised."""
-    with remembered(tmp_path, taken["original"], ReplaySettings()) as memory:
+    with remembered(tmp_path, ReplaySettings(), taken["original"]) as memory:
         for name in ("drifted", "drifted, mirrored"):
             assert memory.look("alice", taken[name]).seen, name
         assert memory.same(taken["original"], taken["drifted"])
@@ -93,7 +84,7 @@ def test_a_picture_that_drifts_hides_no_recording(tmp_path, taken):
             assert not memory.look("alice", taken[name]).seen, name
             assert not memory.same(taken["original"], taken[name])
     (before := tmp_path / "before").mkdir()
-    with remembered(before, taken["original"], NO_LOOK) as memory:
+    with remembered(before, NO_LOOK, taken["original"]) as memory:
         assert not memory.look("alice", taken["drifted"]).seen
 
 
@@ -103,7 +94,7 @@ def test_rows_without_the_look_of_a_face_are_compared_by_their_landmarks(tmp_pat
     with ExitStack() as stack:
         with monkeypatch.context() as patch:
             patch.setattr(SurfaceDirections, "packaged", lambda _: None)
-            memory = stack.enter_context(remembered(tmp_path, recording, ReplaySettings()))
+            memory = stack.enter_context(remembered(tmp_path, ReplaySettings(), recording))
         with open_database(tmp_path / "store.db") as database, database.read() as connection:
             sealed = connection.exec_driver_sql("SELECT motion FROM facemotion_service_recordings").scalar_one()
         bound = f"alice\0{Directions.packaged(recording.acquisition.features.frontend_id).id}".encode()
@@ -166,7 +157,7 @@ def test_first_frames_that_are_blurred_hide_no_drift(tmp_path, taken):
         return cv2.GaussianBlur(moved, (0, 0), 3) if seconds < 0.18 else moved
 
     replay = recorded("anna-wink-pout-1.mp4", blurred)
-    with remembered(tmp_path, taken["original"], ReplaySettings()) as memory:
+    with remembered(tmp_path, ReplaySettings(), taken["original"]) as memory:
         assert memory.look("alice", replay).seen
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facemotion.errors import AcquisitionError, EnrolmentError, MediaError
 from facemotion.frontend import Acquirer, Acquisition, FrameAnswer, Frontend
-from facemotion.frontend.sighting import NOW_SECONDS, moves_now
+from facemotion.frontend.sighting import NOW_SECONDS, Sighting, moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
 from facemotion.service.metrics import Metrics
@@ -171,16 +171,15 @@ class Recorder:
         """
         acquisition, sighting = self._acquirer.finish(damaged_share), self._acquirer.sighting()
         times = np.array(self._times, np.float64)
-        surface, _ = self._face()
+        surface, _ = self._face(sighting)
         recording = Recording(acquisition, tuple(self._digests), times, sighting.points, surface, tuple(self._pictures))
         if step is None:
             return recording
-        step_surface, step_times = step._face()
+        step_surface, step_times = step._face(step._acquirer.sighting())
         return replace(recording, step_surface=step_surface, step_times=step_times)
 
-    def _face(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """How the face looks in the frames that are used, and when."""
-        sighting = self._acquirer.sighting()
+    def _face(self, sighting: Sighting) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """(U, H, W) how the face looks in the frames that are used, and (U,) when, in seconds."""
         times = sighting.times[sighting.used]
         if self._surface is None:
             return np.zeros((0, 0, 0), np.float32), times[:0]
