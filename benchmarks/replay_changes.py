@@ -9,19 +9,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from replay_drifts import Bend, Drift
 from transformations import with_matrix
 
 MIRROR = (-1, 0, 0, 1)
 TICK = Fraction(1, 90000)
 FRAME_SECONDS = 0.04
 """Of a camera of 25 frames/s, which GRID's was."""
-DRIFT_RATES = (0.5, 0.35, 0.6, 0.4, 0.5, 0.5, 0.4)
-DRIFT_PHASES = (0.3, 2.1, 4.4, 1.2, 5.0, 3.3, 0.9)
-"""Hertz, and radians at the beginning, of roll, zoom, sway (two), shear and lean (two)."""
+WOBBLE_RATE, WOBBLED_TO = 1.5, 30.0
+"""Hertz by which a clock wobbles, and frames/s that are made of it."""
 NOISE = 2
 """By which the light of a pixel changes at most where a frame is shown again."""
 VPX = {"deadline": "realtime", "cpu-used": "8", "b": "400k", "threads": "1"}
@@ -31,44 +30,6 @@ AV1 = {"crf": "35", "preset": "10", "svtav1-params": "lp=1"}
 
 def _x264(crf: int) -> Mapping[str, str]:
     return {"crf": str(crf), "preset": "fast", "threads": "1"}
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How the whole picture moves slowly, each part to and fro in its own time of two to four seconds.
-
-    Attributes:
-        sway: share of width and height by which it moves.
-        roll: degrees by which it turns.
-        zoom: share by which it grows and shrinks.
-        shear: by which its rows move, as a share of their distance from the middle.
-        lean: by which it tilts away, as a share of its distance, at its borders.
-        begin: seconds that it moves already.
-    """
-
-    sway: float = 0.0
-    roll: float = 0.0
-    zoom: float = 0.0
-    shear: float = 0.0
-    lean: float = 0.0
-    begin: float = 0.0
-
-    def moved(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
-        """A frame as it is at a moment, grown so that little of its borders is missing."""
-        high, wide = frame.shape[:2]
-        turn, size, x, y, slant, across, down = (
-            float(np.sin(2 * np.pi * rate * (seconds + self.begin) + phase))
-            for rate, phase in zip(DRIFT_RATES, DRIFT_PHASES, strict=True)
-        )
-        angle = np.radians(self.roll * turn)
-        scale = 1.03 + self.sway + self.zoom * (1 + size) + 0.3 * np.radians(self.roll)
-        middle = np.array([[1, 0, -wide / 2], [0, 1, -high / 2], [0, 0, 1]])
-        sheared = np.array([[1, self.shear * slant, 0], [0, 1, 0], [0, 0, 1]])
-        turned = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1 / scale]])
-        tilted = np.array([[1, 0, 0], [0, 1, 0], [self.lean * across / wide, self.lean * down / high, 1]])
-        away = np.array([[1, 0, self.sway * x * wide], [0, 1, self.sway * y * high], [0, 0, 1]])
-        whole = away @ np.linalg.inv(middle) @ tilted @ turned @ sheared @ middle
-        return np.asarray(cv2.warpPerspective(frame, whole, (wide, high), flags=cv2.INTER_CUBIC), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -83,6 +44,8 @@ class Change:
         crop: shares of width and height cut off left, top, right and bottom.
         wander: share of width and height by which the cut moves to and fro, over less than two seconds.
         drift: how the picture moves; None where it stands.
+        bend: how parts of it move or are lit besides; None where they aren't.
+        wobble: seconds by which times run ahead and behind, to and fro at WOBBLE_RATE; frames between are blended.
         gain, lift, gamma: light is (gain * light + lift) ** gamma, of 0..1.
         grey: without colour.
         rate: frames/s, by the nearest frame; 0 leaves all frames as they are.
@@ -103,6 +66,8 @@ class Change:
     crop: tuple[float, float, float, float] = (0, 0, 0, 0)
     wander: float = 0.0
     drift: Drift | None = None
+    bend: Bend | None = None
+    wobble: float = 0.0
     gain: float = 1.0
     lift: float = 0.0
     gamma: float = 1.0
@@ -128,6 +93,7 @@ class Change:
         return self == Change(self.marked, first=self.first, last=self.last, pace=self.pace) and self != Change(True)
 
 
+SWAY = Drift(sway=0.02, roll=3)
 CHANGES: dict[str, Change] = {
     **{f"crf {crf}": Change(True, options=_x264(crf)) for crf in (18, 23, 28, 32, 35)},
     **{f"size {size:g}, crf 23": Change(True, size=size) for size in (0.5, 0.75, 1.5, 2.0)},
@@ -155,6 +121,14 @@ CHANGES: dict[str, Change] = {
     "leaning by 20%, swaying by 1.5%": Change(drift=Drift(lean=0.2, sway=0.015)),
     "all of these": Change(drift=Drift(0.015, 3, 0.05, 0.04, 0.15)),
     "all of these, crf 28": Change(drift=Drift(0.015, 3, 0.05, 0.04, 0.15), options=_x264(28)),
+    "swaying and rolling, light that turns by 15%": Change(drift=SWAY, bend=Bend(light=0.15)),
+    "swaying and rolling, a bulge round the mouth by 20%": Change(drift=SWAY, bend=Bend(bulge=0.2)),
+    "swaying and rolling, a bend by 2 pixels": Change(drift=SWAY, bend=Bend(bend=2 / 360)),
+    "swaying and rolling, a bar that slides": Change(drift=SWAY, bend=Bend(bar=0.15)),
+    "a bar that slides": Change(bend=Bend(bar=0.15)),
+    "a clock that wobbles by 0.1 s": Change(wobble=0.1),
+    "a clock that wobbles by 0.05 s": Change(wobble=0.05),
+    "swaying and rolling, a clock that wobbles by 0.1 s": Change(drift=SWAY, wobble=0.1),
     "brighter": Change(lift=0.15),
     "darker, more contrast": Change(gain=1.2, lift=-0.15, gamma=1.3),
     "grey": Change(grey=True),
@@ -185,6 +159,9 @@ FITTED: dict[str, Change] = {
     "drift b": Change(drift=Drift(0.01, 2, 0.06, 0.03, 0.1, begin=23), options=_x264(28)),
     "drift c": Change(drift=Drift(sway=0.03, begin=5)),
     "drift d": Change(drift=Drift(lean=0.2, begin=17)),
+    "bent a": Change(drift=Drift(sway=0.02, begin=7), bend=Bend(light=0.12, begin=9)),
+    "bent b": Change(drift=Drift(roll=3, begin=13), bend=Bend(bend=2 / 360, begin=3)),
+    "bent c": Change(drift=Drift(zoom=0.04, begin=19), bend=Bend(bulge=0.15, begin=5)),
 }
 """Others, for fitting alone."""
 
@@ -232,6 +209,19 @@ class Shown:
             clock += float(step)
         return Shown(np.stack(pictures), np.array(times))
 
+    def wobbled(self, seconds: float) -> Shown:
+        """With a clock that runs ahead and behind; see Change."""
+        moments = np.arange(0, self.times[-1] + 1e-6, 1 / WOBBLED_TO)
+        places = (moments + seconds * np.sin(2 * np.pi * WOBBLE_RATE * moments)).clip(0, self.times[-1])
+        numbers = np.interp(places, self.times, np.arange(len(self.times)))
+        first = np.minimum(numbers.astype(int), len(self.times) - 2)
+        share = (numbers - first)[:, None, None, None]
+        blended = [
+            (1 - part) * self.frames[number] + part * self.frames[number + 1]
+            for number, part in zip(first, share, strict=True)
+        ]
+        return Shown(np.rint(blended).astype(np.uint8), moments)
+
     def without(self, begin: float, end: float) -> Shown:
         """Without the frames from one share of them up to another."""
         first, last = (round(share * len(self.frames)) for share in (begin, end))
@@ -253,6 +243,10 @@ def changed(shown: Shown, change: Change) -> bytes:
         moments = np.arange(0, times[-1] + 1e-6, 1 / change.rate)
         nearest = np.abs(times[None] - moments[:, None]).argmin(axis=1)
         frames, times = frames[nearest], moments
+    if change.wobble:
+        frames, times = (late := Shown(frames, times).wobbled(change.wobble)).frames, late.times
+    if change.bend:
+        frames = np.stack([change.bend.bent(frame, seconds) for frame, seconds in zip(frames, times, strict=True)])
     if change.drift:
         frames = np.stack([change.drift.moved(frame, seconds) for frame, seconds in zip(frames, times, strict=True)])
     frames = np.stack(

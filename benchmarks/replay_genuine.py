@@ -49,6 +49,7 @@ def genuine_row(rule: Rule, found: Sequence[Compared]) -> dict[str, Any]:
             "pieces": round(max(float(one.pieces.max()) for one in ones), 3),
             "joined": round(max(one.joined for one in ones), 3),
             "share": round(max(one.share for one in ones), 3),
+            "warped": round(max(float(one.warped.max()) for one in ones), 3),
         }
     row["called"] = sum(map(rule.is_replay, found))
     row["called by landmarks"] = sum(rule.is_replay(one.by_landmarks()) for one in found)
@@ -61,19 +62,20 @@ def genuine_table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Lines of the page."""
     lines = [
         "",
-        "| genuine | pairs of takes | landmarks: median, 99%, largest | the same by pieces, by pieces in two, share | "
-        "look: median, 99%, largest | the same by pieces, by pieces in two | called replays, by landmarks, by look, "
-        "by pieces in two alone |",
+        "| genuine | pairs of takes | landmarks: median, 99%, largest | the same by pieces, by pieces in two, share, "
+        "warped | look: median, 99%, largest | the same by pieces, by pieces in two | called replays, by landmarks, by "
+        "look, by pieces in two alone |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
         keys = ("median", "99%", "largest"), ("pieces", "joined")
+        others = ", ".join(f"{row['landmarks'][key]:.2f}" for key in ("share", "warped"))
         cells = [
             " | ".join(", ".join(f"{part[key]:.2f}" for key in some) for some in keys)
             for part in (row["landmarks"], row["look"])
         ]
         lines.append(
-            f"| {name} | {row['landmarks']['pairs']} | {cells[0]}, {row['landmarks']['share']:.2f} | {cells[1]} | "
+            f"| {name} | {row['landmarks']['pairs']} | {cells[0]}, {others} | {cells[1]} | "
             f"{row['called']} of {row['takes']}, {row['called by landmarks']}, {row['called by look']}, "
             f"{row['called by two alone']} |"
         )

@@ -39,7 +39,8 @@ class Compared:
 
 
 def _nothing(found: Comparison) -> Comparison:
-    return replace(found, whole=-np.ones_like(found.whole), pieces=np.zeros_like(found.pieces), joined=0.0, share=0.0)
+    nothing = np.zeros_like(found.whole)
+    return replace(found, whole=nothing - 1, pieces=nothing, joined=0.0, share=0.0, warped=nothing)
 
 
 class Rule:

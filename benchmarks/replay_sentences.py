@@ -18,7 +18,11 @@ DRIFTS = ("cropped by a cut that wanders", "all of these", "all of these, crf 28
 CHANGED = tuple(
     name
     for name, change in CHANGES.items()
-    if change.pauses[1] or change.without[1] or name in (PLAIN, "slower by 15%", "faster by 15%", *DRIFTS)
+    if change.pauses[1]
+    or change.without[1]
+    or change.bend
+    or change.wobble
+    or name in (PLAIN, "slower by 15%", "faster by 15%", *DRIFTS)
 )
 TWO_TAKES = "the first half of one recording, the second of another"
 

@@ -65,6 +65,9 @@ CHOSEN_ON = (
     "cropped by a cut that wanders",
     "all of these",
     "all of these, crf 28",
+    "swaying and rolling, light that turns by 15%",
+    "swaying and rolling, a bend by 2 pixels",
+    "a clock that wobbles by 0.1 s",
 )
 """Changes, for `--choose`."""
 Scores = NDArray[np.float64]
@@ -110,6 +113,7 @@ def replays(clips: ReplayClips, rule: Rule) -> dict[str, dict[str, Any]]:
             "let in": let_in,
             "landmarks": _sorted([float(one.placed.whole[0]) for one in ones]),
             "look": _sorted([float(one.surface.whole[0]) for one in ones]),
+            "warped, least": round(min(float(one.placed.warped[0]) for one in ones), 3),
             "landmarks by pieces, least": round(min(float(one.placed.pieces[0]) for one in ones), 3),
             "look by pieces, least": round(min(float(one.surface.pieces[0]) for one in ones), 3),
         }
@@ -132,7 +136,8 @@ def choose(clips: ReplayClips, rule: Rule) -> None:
             f"{part}: {row[part]}; four standard deviations {np.tanh(mean + 4 * deviation):.3f}; 0.5% of {len(found)} "
             f"takes {np.quantile(largest(found, surface=surface), 0.995):.3f}, by pieces "
             f"{np.quantile([one.pieces.max() for one in ones], 0.995):.3f}, by pieces in two "
-            f"{np.quantile([one.joined for one in ones], 0.995):.3f}"
+            f"{np.quantile([one.joined for one in ones], 0.995):.3f}, warped: largest "
+            f"{max(float(one.warped.max()) for one in ones):.3f}"
         )
     print({name: number for name, number in row.items() if name.startswith("called")})
     for name in CHOSEN_ON:
@@ -141,7 +146,8 @@ def choose(clips: ReplayClips, rule: Rule) -> None:
         ones = [rule.compared(replay, [original]) for original, replay in both if original and replay]
         least = [
             f"{min(float(part.whole[0]) for part in parts):.3f}, by pieces "
-            f"{min(float(part.pieces[0]) for part in parts):.3f}"
+            f"{min(float(part.pieces[0]) for part in parts):.3f}, warped "
+            f"{min(float(part.warped[0]) for part in parts):.3f}"
             for parts in ([one.placed for one in ones], [one.surface for one in ones])
         ]
         print(f"{name}: least of {len(ones)}: landmarks {least[0]}; look {least[1]}")
@@ -182,13 +188,14 @@ def milliseconds(remembered: int = 200, frames: int = 100) -> float:
 def tables(results: dict[str, Any]) -> str:
     """The section of the page."""
     lines = [
-        "| replays | number | landmarks: least, median | look: least, median | not recognised | by landmarks alone | "
-        "let in |",
-        "|---|---|---|---|---|---|---|",
+        "| replays | number | landmarks: least, median | warped: least | look: least, median | not recognised | by "
+        "landmarks alone | let in |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in results["replays"].items():
         words = f"**{name}**" if row["marked"] else name
         likenesses = [f"{row[part][0]:.2f}, {np.median(row[part]):.2f}" for part in ("landmarks", "look")]
+        likenesses.insert(1, f"{row['warped, least']:.2f}")
         shares = [f"{row[key]} ({row[key] / row['replays']:.1%})" for key in ("not recognised", "let in")]
         lines.append(
             f"| {words} | {row['replays']} | {' | '.join(likenesses)} | {shares[0]} | {row['not by landmarks']} | "

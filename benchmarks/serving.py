@@ -24,7 +24,7 @@ from facemotion.service.migrate import open_database
 from facemotion.store.keys import new_key
 
 STILL = (
-    "[replay]\nlikeness = 0.95\npiece_likeness = 0.99\nfound_share = 1.0\n"
+    "[replay]\nlikeness = 0.95\npiece_likeness = 0.99\nfound_share = 1.0\nwarped_likeness = 1.0\n"
     "surface_likeness = 1.0\nsurface_piece_likeness = 1.0\nsurface_joined_likeness = 1.0\n"
 )
 """For takes of a drawn head, which stands still to the pixel: they are nearly replays of each other, as no real head's

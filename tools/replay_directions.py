@@ -38,10 +38,11 @@ COUNT = 6
 SHRINKAGE = 1.0
 """See fit."""
 SURFACE_CODED = ("crf 28", "crf 35", "size 0.5, crf 28")
-DRIFTS = (*FITTED, "cropped by a cut that wanders")
-"""What is done to the clips to see what coding and drifts do to the look of a face."""
-SURFACE_COUNT, SURFACE_SHRINKAGE, DRIFT_WEIGHT = 10, 0.3, 3.0
-"""COUNT and SHRINKAGE of the look of a face, and how many times what a drift does counts beside coding."""
+BENDS = tuple(name for name, change in FITTED.items() if change.bend)
+DRIFTS = (*sorted(FITTED.keys() - set(BENDS)), "cropped by a cut that wanders")
+"""What is done to the clips to see what coding, drifts and bends do to the look of a face."""
+SURFACE_COUNT, SURFACE_SHRINKAGE, DRIFT_WEIGHT, BEND_WEIGHT = 13, 0.3, 3.0, 1.0
+"""COUNT and SHRINKAGE of the look of a face, and how many times what a drift and a bend do counts beside coding."""
 LARGER = (10 / 3) ** 0.5
 """Of courses of the look. Likenesses even out what exceeds a ridge (`likeness.RIDGE`), which is too high for these."""
 
@@ -66,7 +67,8 @@ def main() -> None:
 
     looks = _covariance([_about(_look(clips.seen(take))) for take in takes])
     coding = _covariance(_apart(clips, altered, SURFACE_CODED, _look))
-    coding += DRIFT_WEIGHT * _covariance(_apart(clips, altered, DRIFTS, _look))
+    for moved, weight in ((DRIFTS, DRIFT_WEIGHT), (BENDS, BEND_WEIGHT)):
+        coding += weight * _covariance(_apart(clips, altered, moved, _look))
     directions = (LARGER * fit(coding, looks, SURFACE_SHRINKAGE)[:, :SURFACE_COUNT]).astype(np.float32)
     still, places = clips.geometry.still, clips.geometry.places
     np.savez(surface.PACKAGED, frontend_id=named, directions=directions, still=still, places=places)

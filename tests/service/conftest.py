@@ -93,6 +93,7 @@ def running(store: Path | str, settings: ServiceSettings | None = None, **more: 
         settings.replay,
         likeness=0.95,
         piece_likeness=0.99,
+        warped_likeness=1.0,
         found_share=1.0,
         surface_likeness=1.0,
         surface_piece_likeness=1.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -19,7 +20,17 @@ from facemotion.media import load_clip
 from facemotion.service.migrate import open_database
 from facemotion.service.replays import memory as memory_module
 from facemotion.service.replays.directions import Directions, filtered, placed
-from facemotion.service.replays.likeness import REACH, agreements, compare, likenesses, movement, whitening
+from facemotion.service.replays.likeness import (
+    FINE,
+    REACH,
+    Comparison,
+    agreements,
+    compare,
+    likenesses,
+    movement,
+    warped_likenesses,
+    whitening,
+)
 from facemotion.service.replays.memory import NONCE_BYTES, Secret
 from facemotion.service.replays.recording import Recording, record
 from facemotion.service.replays.surface import SurfaceDirections
@@ -32,7 +43,7 @@ from .recordings_seen import remembered
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
 NO_LOOK = {"surface_likeness": 1.0, "surface_piece_likeness": 1.0, "surface_joined_likeness": 1.0}
-NO_PIECES = {"piece_likeness": 1.0, "joined_likeness": 1.0, "found_share": 1.0}
+NO_PIECES = {"piece_likeness": 1.0, "joined_likeness": 1.0, "found_share": 1.0, "warped_likeness": 1.0}
 BY_LIKENESS = ReplaySettings(motion_ratio=0.0, **NO_PIECES, **NO_LOOK)
 BY_MOTION = ReplaySettings(likeness=1.0, **NO_PIECES, **NO_LOOK)
 
@@ -107,15 +118,24 @@ def test_pauses_and_cuts_hide_no_recording(tmp_path, taken):
             assert not memory.look("alice", arranged([(other, [min(f, len(other.points) - 1) for f in frames])])).seen
 
 
+def test_a_clock_that_runs_ahead_and_behind_hides_no_recording(tmp_path, taken):
+    """The fault before: no piece of a recording keeps its pace, so none of it was found."""
+    original, other = taken["original"], taken["another take"]
+    moments = np.arange(len(original.points))
+    wobbling = np.rint(moments + 2.5 * np.sin(2 * np.pi * 1.5 / 25 * moments)).clip(0, moments[-1]).astype(int)
+    warped_alone = ReplaySettings(likeness=1.0, **NO_PIECES | {"warped_likeness": 0.78}, **NO_LOOK, motion_ratio=0.0)
+    with remembered(tmp_path, warped_alone, original) as memory:
+        assert memory.look("alice", arranged([(original, wobbling.tolist())])).seen
+        assert not memory.look("alice", arranged([(other, wobbling.clip(0, len(other.points) - 1).tolist())])).seen
+
+
 def test_a_recording_put_together_of_two_is_known(tmp_path, taken):
     """Neither of them holds most of it, and one of them may only come while the other is looked at."""
     recordings = (taken["original"], taken["another take"])
     there, back = [*range(24)], [*reversed(range(24))]
     first, second = (arranged([(recording, there + back)]) for recording in recordings)
     spliced = arranged([(first, [*range(24)]), (second, [*range(24, 48)])])
-    with remembered(
-        tmp_path, ReplaySettings(piece_likeness=1.0, joined_likeness=1.0, found_share=0.75, **NO_LOOK), first
-    ) as memory:
+    with remembered(tmp_path, ReplaySettings(**NO_PIECES | {"found_share": 0.75}, **NO_LOOK), first) as memory:
         before = memory.look("alice", spliced)
         assert not before.seen
         with open_database(tmp_path / "store.db") as database, database.write() as connection:
@@ -179,7 +199,7 @@ def test_what_is_kept_is_turned_and_small(taken):
     kept = [memory_module._course(recording, Secret.derive(key * 32)) for key in (b"k", b"n")]
     for plain, (first, second), count in (
         (directions.courses(recording.points, features.times)[0], [one.placed for one in kept], 6),
-        (looks.courses(recording.surface, features.times)[0], [one.surface for one in kept], 10),
+        (looks.courses(recording.surface, features.times)[0], [one.surface for one in kept], 13),
     ):
         assert likenesses(plain, [first, second]).max() < 0.5
         assert np.allclose(first @ first.T, plain @ plain.T, atol=1e-2 * np.square(plain).sum(axis=1).max())
@@ -250,6 +270,39 @@ def test_agreement_is_the_best_of_each_piece_wherever_it_lies():
                 expected[number, place : place + 8] = np.maximum(expected[number, place : place + 8], agreed)
     assert np.allclose(found, expected, atol=1e-4)
     assert agreements(course, [course], 8)[0].min() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_warped_likeness_is_that_of_the_best_way_through_another_course():
+    """Held to a plain loop, with recordings of several lengths beside it."""
+    random = np.random.default_rng(8)
+    course, other, third = ((9 * random.normal(size=(n, 3))).cumsum(axis=0).astype(np.float32) for n in (30, 26, 14))
+    mixed = whitening(course)
+    own = (course @ mixed)[::2]
+    expected = []
+    for earlier in (other, third):
+        theirs = (earlier @ mixed)[::2]
+        ways = []
+        for frame in own:
+            row = []
+            for begin, end in itertools.pairwise(theirs):
+                place = np.clip((frame - begin) @ (end - begin) / ((end - begin) @ (end - begin)), 0, 1)
+                row.append(np.square(frame - begin - place * (end - begin)).sum())
+            ways.append([here + min(ways[-1][: n + 1], default=0) if ways else here for n, here in enumerate(row)])
+        expected.append(1 - min(ways[-1]) / np.square(own - own.mean(axis=0)).sum())
+    found = warped_likenesses(course, [third, other, third[:5]])
+    assert np.allclose(found, [expected[1], expected[0], 0], atol=1e-3)
+    assert warped_likenesses(course[:5], [course]).tolist() == [0]
+    assert warped_likenesses(course, [course], replace(FINE, thinned=0)).tolist() == [0]
+
+
+def test_pauses_gaps_and_pace_leave_a_warped_likeness_high():
+    random = np.random.default_rng(9)
+    course, other = ((9 * random.normal(size=(80, 4))).cumsum(axis=0).astype(np.float32) for _ in range(2))
+    frames = np.arange(80)
+    for changed in (np.r_[frames[:30], [30] * 20, frames[30:]], frames[20:70], np.sort(random.choice(80, 120))):
+        assert warped_likenesses(course[changed], [course])[0] > 0.9
+        assert warped_likenesses(course[changed], [other])[0] < 0.6
+    assert Comparison.nothing().warped.size == 0
 
 
 def test_rest_is_no_part_of_the_movement():

@@ -124,6 +124,13 @@ class ReplaySettings:
         minimum=0,
         maximum=1,
     )
+    warped_likeness: float = option(
+        0.78,
+        "two attempts count as the same recording if at least this share of one's movement lies on the way that the "
+        "other took, however its clock runs",
+        minimum=0,
+        maximum=1,
+    )
     found_share: float = option(
         0.5,
         "an attempt counts as a replay if this share of its movement lies in longer pieces that earlier recordings of "
@@ -132,13 +139,13 @@ class ReplaySettings:
         maximum=1,
     )
     surface_likeness: float = option(
-        0.86,
+        0.87,
         "two attempts count as the same recording from this correlation of how the face looks on, however the picture "
         "drifts",
         minimum=0,
         maximum=1,
     )
-    surface_piece_likeness: float = option(0.91, "as piece_likeness, of how the face looks", minimum=0, maximum=1)
+    surface_piece_likeness: float = option(0.89, "as piece_likeness, of how the face looks", minimum=0, maximum=1)
     surface_joined_likeness: float = option(0.92, "as joined_likeness, of how the face looks", minimum=0, maximum=1)
     motion_ratio: float = option(
         0.6,

@@ -53,6 +53,7 @@ class Grain:
         stride: from one piece to the next where the closest recordings are looked for.
         span: before and after one, between which its movement is measured.
         least: that two recordings must share.
+        thinned: one of how many frames is warped onto others; 0: none is.
     """
 
     short: int
@@ -60,9 +61,10 @@ class Grain:
     stride: int
     span: int
     least: int
+    thinned: int
 
 
-FINE, COARSE = Grain(10, 15, 5, 2, 10), Grain(5, 0, 2, 1, 6)
+FINE, COARSE = Grain(10, 15, 5, 2, 10, 2), Grain(5, 0, 2, 1, 6, 0)
 """Of courses at RATE, and of those of which every second frame is left out."""
 
 
@@ -106,6 +108,7 @@ class Comparison:
         joined: the same where each piece may lie in either of two of the recordings, of the two that explain it best.
         found: (2, L) bool, which frames lie in a long piece of one of them, as the picture is and mirrored.
         share: the share of its movement in these frames, 0..1.
+        warped: (N,) see warped_likenesses, at most 1; 0 where the grain leaves it out.
     """
 
     whole: NDArray[np.float64]
@@ -113,6 +116,12 @@ class Comparison:
     joined: float
     found: NDArray[np.bool_]
     share: float
+    warped: NDArray[np.float64]
+
+    @classmethod
+    def nothing(cls) -> Comparison:
+        """With no earlier recording, of one about which nothing is known."""
+        return cls(np.zeros(0), np.zeros(0), 0.0, np.zeros((2, 0), bool), 0.0, np.zeros(0))
 
 
 def compare(
@@ -145,14 +154,73 @@ def compare(
             rough[closest] = exact
         there = (long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND) & bool(grain.long)
         joined = _joined(short[closest[closest < asked]], moved)
-        return np.stack([likenesses(course, others, grain), short @ moved])[:, :asked], joined, there, moved
+        found = likenesses(course, others, grain), short @ moved, warped_likenesses(course, others, grain)
+        return np.stack(found)[:, :asked], joined, there, moved
 
     with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
         both, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
     seen = np.array(there) if found is None else np.array(there) | found
     share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
-    whole, pieces = np.max(both, axis=0)
-    return Comparison(whole, pieces, max(joined), seen, share)
+    whole, pieces, warped = np.max(both, axis=0)
+    return Comparison(whole, pieces, max(joined), seen, share, warped)
+
+
+def warped_likenesses(course: FloatArray, others: Sequence[FloatArray], grain: Grain = FINE) -> NDArray[np.float64]:
+    """How much of a course lies on the way that others took, however its clock runs: pauses, gaps, another pace.
+
+    Each frame goes to a place on the other course, between two of its frames too, and never back. The distances that
+    remain are measured against those of the frames from their mean. Nobody moves along the same way twice.
+
+    Args:
+        course, others: (L, K) float32 at one rate.
+        grain: for this rate.
+    Returns:
+        (N,) 1 less the ratio of both sums of squares, at most 1; 0 where a recording is too short.
+    Reference: Mueller, Information Retrieval for Music and Motion (2007), section 4.4, subsequence time warping.
+    """
+    best = np.zeros(len(others))
+    lengths = np.array([len(other) for other in others])
+    fitting = np.flatnonzero(lengths >= grain.least)
+    if not grain.thinned or len(course) < grain.least or not len(fitting):
+        return best
+    mixed = whitening(course)
+    own = (course @ mixed)[:: grain.thinned]
+    energy = max(float(np.square(own - own.mean(axis=0)).sum()), NOTHING_MOVES)
+    order = fitting[np.argsort(lengths[fitting], kind="stable")]  # so that little is filled up
+    for start in range(0, len(order), BLOCK):
+        block = order[start : start + BLOCK]
+        apart = _to_ways(own, [others[number][:: grain.thinned] @ mixed for number in block])
+        ways = apart[0]
+        for row in apart[1:]:
+            ways = row + np.minimum.accumulate(ways, axis=1)
+        best[block] = 1 - ways.min(axis=1) / energy
+    return best
+
+
+def _to_ways(own: FloatArray, others: Sequence[FloatArray]) -> FloatArray:
+    """(L, N, M) squared distances of the frames of a course (L, K) from the ways between two frames of others; infinite
+    beyond the end of one."""
+    lengths = np.array([len(other) for other in others])
+    frames = np.zeros((len(others), lengths.max(), own.shape[1]), np.float32)
+    for row, other in zip(frames, others, strict=True):
+        row[: len(other)] = other
+    begin, way = frames[:, :-1], np.diff(frames, axis=1)
+    length = np.maximum(_dot(way, way), NOTHING_MOVES)
+    along = _products(way, own) - _dot(way, begin)
+    from_begin = np.square(own).sum(axis=1)[:, None, None] - 2 * _products(begin, own) + _dot(begin, begin)
+    place = (along / length).clip(0, 1)
+    apart = (from_begin - place * (2 * along - place * length)).clip(0)
+    apart[:, np.arange(apart.shape[2]) >= lengths[:, None] - 1] = np.inf
+    return np.asarray(apart, np.float32)
+
+
+def _products(ways: FloatArray, own: FloatArray) -> FloatArray:
+    """(L, N, M) products of vectors (N, M, K) with those of a course (L, K)."""
+    count, long, wide = ways.shape
+    padded = np.zeros((-(-count * long // PRODUCT_ROWS) * PRODUCT_ROWS, wide), np.float32)
+    padded[: count * long] = ways.reshape(-1, wide)
+    table = padded.reshape(-1, PRODUCT_ROWS, wide) @ own.T
+    return np.asarray(table.reshape(-1, len(own))[: count * long].T.reshape(-1, count, long), np.float32)
 
 
 def _joined(agreed: FloatArray, moved: FloatArray) -> float:

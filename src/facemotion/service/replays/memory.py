@@ -243,7 +243,7 @@ def compare_surfaces(turned: Sequence[FloatArray], others: Sequence[FloatArray],
         filled: see likeness.compare.
     """
     if not turned[0].shape[1]:
-        return Comparison(np.zeros(0), np.zeros(0), 0.0, np.zeros((2, 0), bool), 0.0)
+        return Comparison.nothing()
     thinned = [[course[::THINNED] for course in courses] for courses in (turned, others)]
     return compare(thinned[0], thinned[1], None, filled, COARSE)
 
@@ -258,6 +258,7 @@ def is_replay(placed: Comparison, surface: Comparison, settings: ReplaySettings)
     """
     seen = np.max(placed.whole, initial=-1.0) >= settings.likeness
     seen |= np.max(placed.pieces, initial=0.0) >= settings.piece_likeness
+    seen |= np.max(placed.warped, initial=0.0) >= settings.warped_likeness
     seen |= placed.joined >= settings.joined_likeness or placed.share >= settings.found_share
     seen |= np.max(surface.whole, initial=-1.0) >= settings.surface_likeness
     seen |= np.max(surface.pieces, initial=0.0) >= settings.surface_piece_likeness

@@ -50,10 +50,14 @@ lie."""
 EDGE, FLAT = 0.3, 0.1
 """A difference counts next to EDGE times the slope of the mean picture, since pictures never lie on each other exactly,
 and FLAT."""
+NEAR, WIDE, DIM = 8.0, 12.0, 0.4
+"""Sigmas of the surroundings whose mean and contrast are the light of a place, pixels, and the contrast beside which
+that of a place counts, in that of the whole face."""
 USUAL = 0.95
 """Correlation of the reference with the median frame of the clip, below which it is no good reference."""
 THINNED = 2
 """Of so many frames at RATE one is compared (`likeness.COARSE`): as good, and a third of the work."""
+NOTHING = 1e-6
 _ACROSS, _DOWN = ((axis - HALF) / (HALF + 0.5) for axis in np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))
 _TO_PIXELS = np.array([[HALF + 0.5, 0, HALF], [0, HALF + 0.5, HALF], [0, 0, 1]])
 _FROM_PIXELS = np.linalg.inv(_TO_PIXELS)
@@ -218,7 +222,7 @@ class SurfaceTaker:
 
 def _correlation(one: FloatArray, other: FloatArray) -> float:
     apart = [(picture - picture.mean()).ravel() for picture in (one, other)]
-    return float(apart[0] @ apart[1] / max(float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1])), 1e-6))
+    return float(apart[0] @ apart[1] / max(float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1])), NOTHING))
 
 
 _SHAPE = tuple(part.stop - part.start for part in FACE)
@@ -232,13 +236,22 @@ def changes(pictures: FloatArray) -> FloatArray:
     Returns:
         (T, D) float32: of each square of CELL pixels, how far it is from the clip's mean, next to how sure it is there.
     """
-    mean = pictures.mean(axis=0)
+    even = np.array([_evenly_lit(picture) for picture in pictures])
+    mean = even.mean(axis=0)
     down, across = np.gradient(mean)
     slope = np.sqrt(cv2.GaussianBlur(np.square(down) + np.square(across), (0, 0), 1.0))
-    apart = (pictures - mean) / (EDGE * slope + FLAT)
+    apart = (even - mean) / (EDGE * slope + FLAT)
     count, high, wide = apart.shape
     cells = apart.reshape(count, high // CELL, CELL, wide // CELL, CELL).mean(axis=(2, 4))
     return np.asarray(cells.reshape(count, -1), np.float32)
+
+
+def _evenly_lit(picture: FloatArray) -> FloatArray:
+    """(H, W), whatever light and shadow fall over the face: about the mean of a place, next to its contrast."""
+    apart = picture - cv2.GaussianBlur(picture, (0, 0), NEAR)
+    squares = np.square(apart)
+    contrast = np.sqrt(cv2.GaussianBlur(squares, (0, 0), WIDE))
+    return np.asarray(apart / (contrast + DIM * np.sqrt(squares.mean()) + NOTHING), np.float32)
 
 
 def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face: float) -> float:
@@ -256,7 +269,7 @@ def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face:
         Seconds of the longest row of frames that never join.
     """
     even = pictures.reshape(len(pictures), -1) - pictures.mean(axis=(1, 2))[:, None]
-    even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-6)
+    even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), NOTHING)
     rows = range(0, len(even), PRODUCT_ROWS)
     correlations = np.concatenate([even[row : row + PRODUCT_ROWS] @ even.T for row in rows])
     alike, joined = correlations >= one_face, np.zeros(len(even), bool)
@@ -315,7 +328,23 @@ def _read(path: Path, frontend_id: str) -> SurfaceDirections | None:
             return None
         geometry = Geometry(stored["still"].astype(np.intp), stored["places"].astype(np.float64))
         matrix = stored["directions"].astype(np.float32)
-    shaped = (SIDE, EYES, MIDDLE, FACE, CELL, SMOOTH, EARLY, EDGE, FLAT, STIFFNESS, USUAL, geometry.still.tolist())
+    shaped = (
+        SIDE,
+        EYES,
+        MIDDLE,
+        FACE,
+        CELL,
+        SMOOTH,
+        EARLY,
+        EDGE,
+        FLAT,
+        NEAR,
+        WIDE,
+        DIM,
+        STIFFNESS,
+        USUAL,
+        geometry.still.tolist(),
+    )
     parts = str(shaped).encode(), geometry.places.tobytes(), matrix.tobytes()
     digest = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     return SurfaceDirections(digest, geometry, matrix)
