@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from replay_clips import Seen
 
+from facemotion.service.replays.comparison import Comparison, compare
 from facemotion.service.replays.directions import Directions
-from facemotion.service.replays.likeness import Comparison, compare
 from facemotion.service.replays.memory import compare_surfaces, is_replay
 from facemotion.service.replays.surface import SurfaceDirections
 from facemotion.service.settings import ReplaySettings

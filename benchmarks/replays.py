@@ -45,7 +45,7 @@ from sections import write_section
 from facemotion.config import Settings
 from facemotion.encoder import Encoder
 from facemotion.models import Models
-from facemotion.service.replays.likeness import compare
+from facemotion.service.replays.comparison import compare
 from facemotion.service.settings import ReplaySettings
 from facemotion.thresholds import for_takes, operating_points, template_score
 

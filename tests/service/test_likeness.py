@@ -19,21 +19,13 @@ import facemotion as fm
 from facemotion.media import load_clip
 from facemotion.service.migrate import open_database
 from facemotion.service.replays import memory as memory_module
+from facemotion.service.replays.comparison import Comparison, compare
 from facemotion.service.replays.directions import Directions, filtered, placed
-from facemotion.service.replays.likeness import (
-    FINE,
-    REACH,
-    Comparison,
-    agreements,
-    compare,
-    likenesses,
-    movement,
-    warped_likenesses,
-    whitening,
-)
+from facemotion.service.replays.likeness import FINE, REACH, agreements, likenesses, movement, whitening
 from facemotion.service.replays.memory import NONCE_BYTES, Secret
 from facemotion.service.replays.recording import Recording, record
 from facemotion.service.replays.surface import SurfaceDirections
+from facemotion.service.replays.warping import warped_likenesses
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
 from facemotion.types import FeatureSequence
@@ -250,6 +242,22 @@ def test_pieces_of_a_replay_are_found_among_many_other_recordings():
     assert found.pieces.argmax() == 41
     assert found.pieces[41] == pytest.approx(compare((paused, paused), [filtered(ones[41])]).pieces[0], abs=1e-5)
     assert found.share > 0.8
+    assert found.warped.argmax() == 41
+    assert found.warped[41] == pytest.approx(warped_likenesses(paused, [filtered(ones[41])])[0], abs=1e-5)
+
+
+def test_what_comes_closest_is_compared_by_all_frames():
+    """Every second frame says which that are; the figures of these are those of a comparison with them alone."""
+    random = np.random.default_rng(6)
+    ones = [filtered((9 * random.normal(size=(90, 3))).cumsum(axis=0).astype(np.float32)) for _ in range(40)]
+    probe = filtered(ones[17][3:83] + random.normal(0, 0.5, (80, 3)).astype(np.float32))
+    found, alone = compare((probe, probe), ones), compare((probe, probe), [ones[17]])
+    for measure in ("whole", "pieces", "warped"):
+        values = getattr(found, measure)
+        assert values.argmax() == 17
+        assert values[17] == pytest.approx(getattr(alone, measure)[0], abs=1e-5)
+    assert found.share == pytest.approx(alone.share)
+    assert found.joined >= alone.joined - 1e-6
 
 
 def test_agreement_is_the_best_of_each_piece_wherever_it_lies():

@@ -52,11 +52,11 @@ def drifted(frame: np.ndarray, seconds: float) -> np.ndarray:
 
 
 def lit(frame: np.ndarray, seconds: float) -> np.ndarray:
-    """A frame that drifts, under light that falls off by 5% over a quarter of the width and turns round."""
+    """A frame that drifts, under light that falls off by 3% over a quarter of the width and turns round."""
     high, wide = frame.shape[:2]
     x, y = np.meshgrid(np.arange(wide) / wide - 0.5, (np.arange(high) - high / 2) / wide)
     turn = 2 * np.pi * 0.8 * seconds
-    light = 1 + 0.05 / 0.25 * (np.cos(turn) * x + np.sin(turn) * y)
+    light = 1 + 0.03 / 0.25 * (np.cos(turn) * x + np.sin(turn) * y)
     return drifted((frame * light[..., None]).clip(0, 255).astype(np.uint8), seconds)
 
 

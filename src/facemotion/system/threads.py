@@ -1,4 +1,4 @@
-"""Work that runs ahead in a thread of its own."""
+"""Work that runs ahead in a thread of its own, and products of matrices that start none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from queue import Queue
 from threading import Event, Thread
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 T = TypeVar("T")
+ONE_THREAD = 200_000
+"""Multiply-adds of a product for which NumPy's library of matrices (OpenBLAS) starts no further threads; from 262,144
+on it does. A thread that has to wait for a processor costs the others their time, since they wait for it at work."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +62,23 @@ def ahead(items: Iterator[T], count: int) -> Generator[T, None, None]:
             while not waiting.empty():
                 waiting.get()
             thread.join(0.01)
+
+
+def product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A product of matrices, in parts that are small enough to stay on one thread.
+
+    Args:
+        rows: (M, K).
+        matrix: (K, N).
+    Returns:
+        (M, N).
+    """
+    wide = max(1, min(matrix.shape[1], ONE_THREAD // (2 * max(1, len(matrix)))))
+    # Two rows at least: for a single one the library has another limit, which is far lower.
+    high = max(2, ONE_THREAD // max(1, wide * len(matrix)))
+    found = np.empty((len(rows), matrix.shape[1]), np.float32)
+    for first in range(0, matrix.shape[1], wide):
+        for row in range(0, len(rows), high):
+            part = rows[row : row + high] @ matrix[:, first : first + wide]
+            found[row : row + high, first : first + wide] = part
+    return found

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from facemotion.features.mesh import POINTS
 from facemotion.models.cards import SHIPPED_FOLDER
 from facemotion.signals import resample
+from facemotion.system.threads import product
 from facemotion.types import FloatArray
 
 PACKAGED = SHIPPED_FOLDER / "replay_directions.npz"
@@ -56,7 +57,7 @@ class Directions:
             (L, K) float32 at RATE each, about their means, noise of single frames smoothed: see filtered.
         """
         values = resample(placed(points), times)
-        return filtered(values @ self.matrix), filtered(values @ self.mirrored)
+        return filtered(product(values, self.matrix)), filtered(product(values, self.mirrored))
 
 
 def mirror(matrix: FloatArray, places: FloatArray) -> FloatArray:

@@ -9,7 +9,6 @@ and of how the face looks (`surface`). In these, performances differ most, compa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +30,6 @@ NOTHING_MOVES = 1e-9
 LEAST_MOVED = 1e-5
 """Least energy of a piece about its mean, as a share of its energy about 0. In a picture that is held the products of
 two pieces are no more than their rounding. Landmarks of a face at rest tremble by a thousand times as much."""
-PIECE_FOUND = 0.95
-"""Agreement from which a long piece counts as found in an earlier recording. In 4,588 pairs of real takes of one phrase
-no piece reached it (docs/results/security.md)."""
-CLOSEST = 10
-"""Recordings that come closest by pieces that begin at every few frames, in which pieces of all frames are looked
-for. Few pieces of a replay fit badly, so it comes among them."""
 PRODUCT_ROWS = 16
 """Rows of one product of matrices: for a few more, NumPy's library starts threads, which get in the way."""
 BLOCK = 20
@@ -54,6 +47,7 @@ class Grain:
         span: before and after one, between which its movement is measured.
         least: that two recordings must share.
         thinned: one of how many frames is warped onto others; 0: none is.
+        quick: of every second frame, by which the closest recordings are looked for; None: by this one.
     """
 
     short: int
@@ -62,9 +56,15 @@ class Grain:
     span: int
     least: int
     thinned: int
+    quick: Grain | None = None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of the pieces that are looked for."""
+        return (self.short, self.long) if self.long else (self.short,)
 
 
-FINE, COARSE = Grain(10, 15, 5, 2, 10, 2), Grain(5, 0, 2, 1, 6, 0)
+FINE, COARSE = Grain(10, 15, 5, 2, 10, 2, Grain(5, 8, 2, 1, 6, 2)), Grain(5, 0, 2, 1, 6, 0)
 """Of courses at RATE, and of those of which every second frame is left out."""
 
 
@@ -96,137 +96,6 @@ def whitening(course: FloatArray) -> FloatArray:
     """(K, K) float32, which brings directions to equal weight as far as a course moves by more than RIDGE in them."""
     values, axes = np.linalg.eigh(np.cov(course.T.astype(np.float64), bias=True))
     return np.asarray(axes / np.sqrt(values.clip(0) + RIDGE) @ axes.T, np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """How a recording compares with N earlier ones; of the picture as it is and mirrored, what fits better.
-
-    Attributes:
-        whole: (N,) see likenesses, -1..1.
-        pieces: (N,) the mean agreement of its short pieces, 0..1, in which each frame counts by its movement.
-        joined: the same where each piece may lie in either of two of the recordings, of the two that explain it best.
-        found: (2, L) bool, which frames lie in a long piece of one of them, as the picture is and mirrored.
-        share: the share of its movement in these frames, 0..1.
-        warped: (N,) see warped_likenesses, at most 1; 0 where the grain leaves it out.
-    """
-
-    whole: NDArray[np.float64]
-    pieces: NDArray[np.float64]
-    joined: float
-    found: NDArray[np.bool_]
-    share: float
-    warped: NDArray[np.float64]
-
-    @classmethod
-    def nothing(cls) -> Comparison:
-        """With no earlier recording, of one about which nothing is known."""
-        return cls(np.zeros(0), np.zeros(0), 0.0, np.zeros((2, 0), bool), 0.0, np.zeros(0))
-
-
-def compare(
-    turned: Sequence[FloatArray],
-    others: Sequence[FloatArray],
-    found: NDArray[np.bool_] | None = None,
-    filled: int = 0,
-    grain: Grain = FINE,
-) -> Comparison:
-    """Compare a recording with earlier ones, whole and by pieces.
-
-    Args:
-        turned: two courses (L, K) of the recording, as its picture is and mirrored.
-        others: (L, K) of the earlier ones.
-        found: what was found of it in others before.
-        filled: the number of comparisons that are made at least, whose outcome doesn't count.
-        grain: for the rate of the courses.
-    """
-    asked = len(others)
-    others = [*others, *[turned[0]] * (filled - asked)]
-
-    def fits(course: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.bool_], FloatArray]:
-        moved, lengths = movement(course, grain), [grain.short, *([grain.long] if grain.long else [])]
-        agreed = agreements(course, others, *lengths, stride=grain.stride)
-        short, long = agreed[0], agreed[-1]
-        # What only fills up comes last.
-        ranks = [np.argsort(-values[:asked], kind="stable") for values in (short @ moved, long.max(axis=1))]
-        closest = np.unique([[*rank, *range(asked, len(others))][:CLOSEST] for rank in ranks])
-        for rough, exact in zip(agreed, agreements(course, [others[n] for n in closest], *lengths), strict=True):
-            rough[closest] = exact
-        there = (long[:asked].max(axis=0, initial=0.0) >= PIECE_FOUND) & bool(grain.long)
-        joined = _joined(short[closest[closest < asked]], moved)
-        found = likenesses(course, others, grain), short @ moved, warped_likenesses(course, others, grain)
-        return np.stack(found)[:, :asked], joined, there, moved
-
-    with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
-        both, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
-    seen = np.array(there) if found is None else np.array(there) | found
-    share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
-    whole, pieces, warped = np.max(both, axis=0)
-    return Comparison(whole, pieces, max(joined), seen, share, warped)
-
-
-def warped_likenesses(course: FloatArray, others: Sequence[FloatArray], grain: Grain = FINE) -> NDArray[np.float64]:
-    """How much of a course lies on the way that others took, however its clock runs: pauses, gaps, another pace.
-
-    Each frame goes to a place on the other course, between two of its frames too, and never back. The distances that
-    remain are measured against those of the frames from their mean. Nobody moves along the same way twice.
-
-    Args:
-        course, others: (L, K) float32 at one rate.
-        grain: for this rate.
-    Returns:
-        (N,) 1 less the ratio of both sums of squares, at most 1; 0 where a recording is too short.
-    Reference: Mueller, Information Retrieval for Music and Motion (2007), section 4.4, subsequence time warping.
-    """
-    best = np.zeros(len(others))
-    lengths = np.array([len(other) for other in others])
-    fitting = np.flatnonzero(lengths >= grain.least)
-    if not grain.thinned or len(course) < grain.least or not len(fitting):
-        return best
-    mixed = whitening(course)
-    own = (course @ mixed)[:: grain.thinned]
-    energy = max(float(np.square(own - own.mean(axis=0)).sum()), NOTHING_MOVES)
-    order = fitting[np.argsort(lengths[fitting], kind="stable")]  # so that little is filled up
-    for start in range(0, len(order), BLOCK):
-        block = order[start : start + BLOCK]
-        apart = _to_ways(own, [others[number][:: grain.thinned] @ mixed for number in block])
-        ways = apart[0]
-        for row in apart[1:]:
-            ways = row + np.minimum.accumulate(ways, axis=1)
-        best[block] = 1 - ways.min(axis=1) / energy
-    return best
-
-
-def _to_ways(own: FloatArray, others: Sequence[FloatArray]) -> FloatArray:
-    """(L, N, M) squared distances of the frames of a course (L, K) from the ways between two frames of others; infinite
-    beyond the end of one."""
-    lengths = np.array([len(other) for other in others])
-    frames = np.zeros((len(others), lengths.max(), own.shape[1]), np.float32)
-    for row, other in zip(frames, others, strict=True):
-        row[: len(other)] = other
-    begin, way = frames[:, :-1], np.diff(frames, axis=1)
-    length = np.maximum(_dot(way, way), NOTHING_MOVES)
-    along = _products(way, own) - _dot(way, begin)
-    from_begin = np.square(own).sum(axis=1)[:, None, None] - 2 * _products(begin, own) + _dot(begin, begin)
-    place = (along / length).clip(0, 1)
-    apart = (from_begin - place * (2 * along - place * length)).clip(0)
-    apart[:, np.arange(apart.shape[2]) >= lengths[:, None] - 1] = np.inf
-    return np.asarray(apart, np.float32)
-
-
-def _products(ways: FloatArray, own: FloatArray) -> FloatArray:
-    """(L, N, M) products of vectors (N, M, K) with those of a course (L, K)."""
-    count, long, wide = ways.shape
-    padded = np.zeros((-(-count * long // PRODUCT_ROWS) * PRODUCT_ROWS, wide), np.float32)
-    padded[: count * long] = ways.reshape(-1, wide)
-    table = padded.reshape(-1, PRODUCT_ROWS, wide) @ own.T
-    return np.asarray(table.reshape(-1, len(own))[: count * long].T.reshape(-1, count, long), np.float32)
-
-
-def _joined(agreed: FloatArray, moved: FloatArray) -> float:
-    """See Comparison.joined, of agreements (N, L) with a few recordings and the movement (L,) of each frame."""
-    both = (np.maximum(one, agreed[number:]) @ moved for number, one in enumerate(agreed))
-    return float(max((each.max() for each in both), default=0.0))
 
 
 def movement(course: FloatArray, grain: Grain = FINE) -> FloatArray:
@@ -354,10 +223,10 @@ class _Stored:
         sums, squares = (running[0] for running in _running(probe[None]))
         mine = np.take(sums, last := last.clip(0), axis=0) - sums[first]
         other = self._sums[:, end] - self._sums[:, begin]
-        energy = squares[last] - squares[first] - _dot(mine, mine) / count
-        energy *= self._squares[:, end] - self._squares[:, begin] - _dot(other, other) / count
+        energy = squares[last] - squares[first] - dots(mine, mine) / count
+        energy *= self._squares[:, end] - self._squares[:, begin] - dots(other, other) / count
         moves = enough & (energy > NOTHING_MOVES)
-        return np.where(moves, (products - _dot(mine, other) / count) / np.sqrt(np.where(moves, energy, 1.0)), -1.0)
+        return np.where(moves, (products - dots(mine, other) / count) / np.sqrt(np.where(moves, energy, 1.0)), -1.0)
 
 
 def _quick_size(least: int) -> int:
@@ -368,7 +237,7 @@ def _quick_size(least: int) -> int:
     return size
 
 
-def _dot(one: FloatArray, other: FloatArray) -> FloatArray:
+def dots(one: FloatArray, other: FloatArray) -> FloatArray:
     """(N, S) products of vectors (N, S, K), without an array of all parts."""
     return np.asarray(np.einsum("nsk,nsk->ns", one, other), np.float32)
 

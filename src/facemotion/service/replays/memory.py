@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, insert, select
 
 from facemotion.service.guard.history import checked_recordings, seal_recordings
+from facemotion.service.replays.comparison import Comparison, compare
 from facemotion.service.replays.directions import Directions
-from facemotion.service.replays.likeness import COARSE, Comparison, compare
+from facemotion.service.replays.likeness import COARSE
 from facemotion.service.replays.recording import DIGEST_BYTES, Recording
 from facemotion.service.replays.surface import THINNED, SurfaceDirections
 from facemotion.service.settings import ReplaySettings
@@ -32,6 +33,7 @@ from facemotion.service.sql_tables import memories
 from facemotion.service.sql_tables import recordings as table
 from facemotion.signals import resample
 from facemotion.store.database import Database
+from facemotion.system.threads import product
 from facemotion.types import FloatArray
 
 LEAST_FRAMES = 10
@@ -271,7 +273,7 @@ def _course(recording: Recording, secret: Secret) -> Course:
     values = resample(features.values, features.times)
     seed = np.frombuffer(secret.digest_key, np.uint32)
     random = np.random.default_rng(seed).standard_normal((values.shape[1], DIRECTIONS), np.float32)
-    motion = np.asarray(values @ (random / np.float32(DIRECTIONS**0.5)), np.float32)
+    motion = product(values, random / np.float32(DIRECTIONS**0.5))
     nothing = np.zeros((len(motion), 0), np.float32)
     if directions is None:
         return Course(motion, nothing, nothing)
@@ -354,7 +356,7 @@ def distance(course: FloatArray, other: FloatArray) -> float:
         return np.inf
     # All distances at once, then means along diagonals: a busy user has dozens of earlier recordings.
     squares = np.square(course).sum(axis=1)[:, None] + np.square(other).sum(axis=1)[None]
-    apart = np.sqrt((squares - 2 * (course @ other.T)).clip(0))
+    apart = np.sqrt((squares - 2 * product(course, other.T)).clip(0))
     changes = np.linalg.norm(np.diff(course, axis=0), axis=1)
     summed = np.concatenate([[0.0], np.cumsum(changes, dtype=np.float64)])
     best = np.inf

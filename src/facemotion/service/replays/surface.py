@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from facemotion.models.cards import SHIPPED_FOLDER
 from facemotion.service.replays.directions import filtered
-from facemotion.service.replays.likeness import PRODUCT_ROWS
 from facemotion.signals import resample
+from facemotion.system.threads import product
 from facemotion.types import FloatArray
 
 PACKAGED = SHIPPED_FOLDER / "replay_surface.npz"
@@ -53,8 +53,9 @@ and FLAT."""
 NEAR, WIDE, DIM = 8.0, 12.0, 0.4
 """Sigmas of the surroundings whose mean and contrast are the light of a place, pixels, and the contrast beside which
 that of a place counts, in that of the whole face."""
-USUAL = 0.95
-"""Correlation of the reference with the median frame of the clip, below which it is no good reference."""
+USUAL, MOST_USUAL = 0.95, 25
+"""Correlation of the reference with the median frame of the clip, below which it is no good reference; the median is
+that of so many frames at most, spread evenly."""
 THINNED = 2
 """Of so many frames at RATE one is compared (`likeness.COARSE`): as good, and a third of the work."""
 NOTHING = 1e-6
@@ -137,7 +138,7 @@ class Plane:
         light = [np.ones_like(reference), reference - reference.mean()]
         slopes = np.stack([one.ravel() for one in (*moves, *leans, *light)], axis=1).astype(np.float32)
         self._weighted = np.ascontiguousarray((slopes * _WEIGHTS.reshape(-1, 1)).T)
-        curvature = (self._weighted @ slopes).astype(np.float64)
+        curvature = product(self._weighted, slopes).astype(np.float64)
         ridge = np.full(len(curvature), 1e-9) * np.trace(curvature)
         ridge[6:8] += STIFFNESS * np.trace(curvature) / len(curvature)
         self._inverse = np.linalg.pinv(curvature + np.diag(ridge))
@@ -147,7 +148,7 @@ class Plane:
         matrix = _NOTHING
         for _ in range(ROUNDS):
             apart = (_warped(close_up, matrix, cv2.INTER_LINEAR) - self.reference).ravel()
-            step = self._inverse @ (self._weighted @ apart)
+            step = self._inverse @ np.einsum("kp,p->k", self._weighted, apart)  # a product would start threads
             if not np.abs(step[:8]).max() <= FARTHEST:
                 return close_up
             turn = np.array([[1 + step[2], step[3], step[0]], [step[4], 1 + step[5], step[1]], [-step[6], -step[7], 1]])
@@ -202,7 +203,8 @@ class SurfaceTaker:
             (U, H, W) float32, the part FACE of close-ups, about their mean, in their standard deviations, blurred.
         """
         if self._close_ups and not self._given:
-            usual = np.median(self._close_ups, axis=0).astype(np.float32)
+            some = self._close_ups[:: -(-len(self._close_ups) // MOST_USUAL)]
+            usual = np.median(some, axis=0).astype(np.float32)
             if self._plane is None or _correlation(self._plane.reference[FACE], usual[FACE]) < USUAL:
                 # The sender chooses the first frames, and a camera may not see sharply in them.
                 self._plane, self._pictures = Plane(usual), []
@@ -236,7 +238,7 @@ def changes(pictures: FloatArray) -> FloatArray:
     Returns:
         (T, D) float32: of each square of CELL pixels, how far it is from the clip's mean, next to how sure it is there.
     """
-    even = np.array([_evenly_lit(picture) for picture in pictures])
+    even = _evenly_lit(pictures)
     mean = even.mean(axis=0)
     down, across = np.gradient(mean)
     slope = np.sqrt(cv2.GaussianBlur(np.square(down) + np.square(across), (0, 0), 1.0))
@@ -246,12 +248,26 @@ def changes(pictures: FloatArray) -> FloatArray:
     return np.asarray(cells.reshape(count, -1), np.float32)
 
 
-def _evenly_lit(picture: FloatArray) -> FloatArray:
-    """(H, W), whatever light and shadow fall over the face: about the mean of a place, next to its contrast."""
-    apart = picture - cv2.GaussianBlur(picture, (0, 0), NEAR)
+def _evenly_lit(pictures: FloatArray) -> FloatArray:
+    """(T, H, W), whatever light and shadow fall over a face: about the mean of a place, next to its contrast."""
+    apart = pictures - _blurred(pictures, NEAR)
     squares = np.square(apart)
-    contrast = np.sqrt(cv2.GaussianBlur(squares, (0, 0), WIDE))
-    return np.asarray(apart / (contrast + DIM * np.sqrt(squares.mean()) + NOTHING), np.float32)
+    whole = np.sqrt(squares.mean(axis=(1, 2), keepdims=True))
+    return np.asarray(apart / (np.sqrt(_blurred(squares, WIDE)) + DIM * whole + NOTHING), np.float32)
+
+
+def _blurred(pictures: FloatArray, sigma: float) -> FloatArray:
+    """(T, H, W), as cv2.GaussianBlur does; for a blur as wide as the pictures themselves products are quicker."""
+    down, across = (_blurring(side, sigma) for side in pictures.shape[1:])
+    return np.asarray(down @ pictures @ across.T, np.float32)
+
+
+@cache
+def _blurring(side: int, sigma: float) -> FloatArray:
+    """(side, side) float32, what each pixel of a column takes from all of them."""
+    taps = round(8 * sigma + 1) | 1
+    blurred = cv2.GaussianBlur(np.eye(side, dtype=np.float32), (1, taps), sigma, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(blurred, np.float32)
 
 
 def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face: float) -> float:
@@ -270,8 +286,7 @@ def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face:
     """
     even = pictures.reshape(len(pictures), -1) - pictures.mean(axis=(1, 2))[:, None]
     even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), NOTHING)
-    rows = range(0, len(even), PRODUCT_ROWS)
-    correlations = np.concatenate([even[row : row + PRODUCT_ROWS] @ even.T for row in rows])
+    correlations = product(even, even.T)
     alike, joined = correlations >= one_face, np.zeros(len(even), bool)
     newest = np.array([correlations.mean(axis=1).argmax()])
     while len(newest):
@@ -318,7 +333,7 @@ class SurfaceDirections:
         """
         values = resample(changes(pictures), times)
         turned = values.reshape(len(values), -1, _SHAPE[1] // CELL)[:, :, ::-1].reshape(len(values), -1)
-        return filtered(values @ self.matrix), filtered(turned @ self.matrix)
+        return filtered(product(values, self.matrix)), filtered(product(turned, self.matrix))
 
 
 @cache
