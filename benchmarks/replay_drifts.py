@@ -14,6 +14,7 @@ DRIFT_PHASES = (0.3, 2.1, 4.4, 1.2, 5.0, 3.3, 0.9)
 LIGHT_RATE, BAR_RATE = 0.8, 0.5
 """Turns a second of the light, and slides to and fro of the bar."""
 BULGE_RATES, BEND_RATES = (0.7, 1.1), (0.45, 0.7, 0.55, 0.85)
+"""Hertz, of a bulge across and down, and of the knots of a bend in turn."""
 MOUTH, MOUTH_REACH = (0.48, 0.69), 0.1
 """Where the mouths of GRID's speakers lie, shares of width and height; sigma of a bulge, a share of the width."""
 KNOTS = 4

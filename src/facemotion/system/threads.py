@@ -68,17 +68,20 @@ def product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[n
     """A product of matrices, in parts that are small enough to stay on one thread.
 
     Args:
-        rows: (M, K).
-        matrix: (K, N).
+        rows: (M, K) float32.
+        matrix: (K, N) float32.
     Returns:
-        (M, N).
+        (M, N) float32.
     """
     wide = max(1, min(matrix.shape[1], ONE_THREAD // (2 * max(1, len(matrix)))))
     # Two rows at least: for a single one the library has another limit, which is far lower.
     high = max(2, ONE_THREAD // max(1, wide * len(matrix)))
     found = np.empty((len(rows), matrix.shape[1]), np.float32)
+    count = len(rows) // high
+    parts = rows[: count * high].reshape(count, high, len(matrix))
+    rest = min(count * high, max(0, len(rows) - 2))
     for first in range(0, matrix.shape[1], wide):
-        for row in range(0, len(rows), high):
-            part = rows[row : row + high] @ matrix[:, first : first + wide]
-            found[row : row + high, first : first + wide] = part
+        columns = matrix[:, first : first + wide]
+        found[: count * high, first : first + wide] = (parts @ columns).reshape(count * high, columns.shape[1])
+        found[rest:, first : first + wide] = rows[rest:] @ columns
     return found

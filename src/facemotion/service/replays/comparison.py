@@ -16,6 +16,8 @@ from facemotion.types import FloatArray
 PIECE_FOUND = 0.95
 """Agreement from which a long piece counts as found in an earlier recording. In 4,588 pairs of real takes of one phrase
 no piece reached it (docs/results/security.md)."""
+QUICKLY = 2
+"""One of how many frames is compared with all recordings, where the grain has a quick one."""
 CLOSEST = 5
 """Recordings that come closest by each measure, as every second frame shows them, with which all frames are compared.
 A replay is the closest of all, or nearly."""
@@ -65,22 +67,20 @@ def compare(
     """
     asked = len(others)
     others = [*others, *[turned[0]] * (filled - asked)]
-    quick = grain.quick or grain
-    thinned = [other[::2] for other in others] if grain.quick else others
+    quick, every = (grain.quick, QUICKLY) if grain.quick else (grain, 1)
+    thinned = [other[::every] for other in others]
 
     def fits(course: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.bool_], FloatArray]:
-        thin, moved = course[::2] if grain.quick else course, movement(course, grain)
-        agreed = agreements(thin, thinned, *quick.lengths, stride=quick.stride)
-        measures = likenesses(thin, thinned, quick), agreed[0] @ movement(thin, quick)
-        values = np.stack([*measures, warped_likenesses(thin, thinned, quick)])
+        thin = course[::every]
+        local, agreed, _ = _locally(thin, thinned, quick, quick.stride)
+        values = np.stack([likenesses(thin, thinned, quick), *local])
         ranks = [np.argsort(-row[:asked], kind="stable") for row in (*values, agreed[-1].max(axis=1))]
         # What only fills up comes last.
         closest = np.unique([[*rank, *range(asked, len(others))][:CLOSEST] for rank in ranks])
         few = [others[number] for number in closest]
-        agreed = agreements(course, few, *grain.lengths)
-        values[1, closest] = agreed[0] @ moved
-        if grain.quick:
-            values[::2, closest] = likenesses(course, few, grain), warped_likenesses(course, few, grain)
+        values[1:, closest], agreed, moved = _locally(course, few, grain)
+        if every > 1:
+            values[0, closest] = likenesses(course, few, grain)
         counted = closest < asked
         there = (agreed[-1][counted].max(axis=0, initial=0.0) >= PIECE_FOUND) & bool(grain.long)
         return values[:, :asked], _joined(agreed[0][counted], moved), there, moved
@@ -91,6 +91,16 @@ def compare(
     share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
     whole, pieces, warped = np.max(both, axis=0)
     return Comparison(whole, pieces, max(joined), seen, share, warped)
+
+
+def _locally(
+    course: FloatArray, others: Sequence[FloatArray], grain: Grain, stride: int = 1
+) -> tuple[NDArray[np.float64], list[FloatArray], FloatArray]:
+    """A course (L, K) compared with N others: (2, N) by pieces that begin every `stride` frames, and warped. Then what
+    agreements gives for these pieces, and the (L,) movement of each frame."""
+    moved = movement(course, grain)
+    agreed = agreements(course, others, *grain.lengths, stride=stride)
+    return np.stack([agreed[0] @ moved, warped_likenesses(course, others, grain)]), agreed, moved
 
 
 def _joined(agreed: FloatArray, moved: FloatArray) -> float:

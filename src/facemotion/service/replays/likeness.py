@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from facemotion.signals import interpolate
+from facemotion.system.threads import product
 from facemotion.types import FloatArray
 
 LEAST_OVERLAP = 0.75
@@ -30,8 +31,6 @@ NOTHING_MOVES = 1e-9
 LEAST_MOVED = 1e-5
 """Least energy of a piece about its mean, as a share of its energy about 0. In a picture that is held the products of
 two pieces are no more than their rounding. Landmarks of a face at rest tremble by a thousand times as much."""
-PRODUCT_ROWS = 16
-"""Rows of one product of matrices: for a few more, NumPy's library starts threads, which get in the way."""
 BLOCK = 20
 """Recordings whose pieces are compared at once: what they take fits a processor's cache."""
 
@@ -47,7 +46,7 @@ class Grain:
         span: before and after one, between which its movement is measured.
         least: that two recordings must share.
         thinned: one of how many frames is warped onto others; 0: none is.
-        quick: of every second frame, by which the closest recordings are looked for; None: by this one.
+        quick: of one frame in comparison.QUICKLY, by which the closest recordings are looked for; None: by this one.
     """
 
     short: int
@@ -130,10 +129,10 @@ def agreements(course: FloatArray, others: Sequence[FloatArray], *lengths: int, 
     own = course @ mixed
     # One recording after the other, and nothing at the end: in them a piece may begin at each frame.
     ends = np.cumsum([len(others[number]) for number in fitting])
-    rows = -(-int(ends[-1]) // PRODUCT_ROWS) * PRODUCT_ROWS
-    theirs = np.zeros((rows + max(lengths) * PRODUCT_ROWS, course.shape[1]), np.float32)
-    np.concatenate([others[number] for number in fitting], out=theirs[: ends[-1]])
-    mixed_theirs = (theirs.reshape(-1, PRODUCT_ROWS, course.shape[1]) @ mixed).reshape(theirs.shape)
+    rows = int(ends[-1])
+    theirs = np.zeros((rows + max(lengths) - 1, course.shape[1]), np.float32)
+    np.concatenate([others[number] for number in fitting], out=theirs[:rows])
+    mixed_theirs = product(theirs, mixed)
     for length, agreed in zip(lengths, found, strict=True):
         if len(course) < length:
             continue
@@ -158,7 +157,7 @@ def _best_fits(
 
     Args:
         pieces: (S, P * K) about their means.
-        theirs: (M + P - 1, K) frames of the recordings, M a multiple of PRODUCT_ROWS.
+        theirs: (M + P - 1, K) frames of the recordings, nothing in the last P - 1.
         ends: (N,) the frame behind the last one of each recording.
         energies: (S,) of the pieces, (M,) of those that begin at each frame; infinite where none begins.
     Returns:
@@ -169,11 +168,10 @@ def _best_fits(
     best, bounds = np.zeros((len(ends), len(pieces)), np.float32), np.append(0, ends)
     for start in range(0, len(ends), BLOCK):
         block = bounds[start : start + BLOCK + 1]
-        first, last = block[0] // PRODUCT_ROWS * PRODUCT_ROWS, -(-block[-1] // PRODUCT_ROWS) * PRODUCT_ROWS
-        copied = np.ascontiguousarray(windows[first:last]).reshape(-1, PRODUCT_ROWS, pieces.shape[1])
-        table = (copied @ pieces.T).reshape(last - first, len(pieces))
+        first, last = block[0], block[-1]
+        table = product(windows[first:last], pieces.T)
         table /= energies[1][first:last, None] + energies[0]
-        best[start : start + BLOCK] = np.maximum.reduceat(table[: block[-1] - first], block[:-1] - first, axis=0)
+        best[start : start + BLOCK] = np.maximum.reduceat(table, block[:-1] - first, axis=0)
     return 2 * best.clip(0)
 
 

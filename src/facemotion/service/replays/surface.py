@@ -343,23 +343,8 @@ def _read(path: Path, frontend_id: str) -> SurfaceDirections | None:
             return None
         geometry = Geometry(stored["still"].astype(np.intp), stored["places"].astype(np.float64))
         matrix = stored["directions"].astype(np.float32)
-    shaped = (
-        SIDE,
-        EYES,
-        MIDDLE,
-        FACE,
-        CELL,
-        SMOOTH,
-        EARLY,
-        EDGE,
-        FLAT,
-        NEAR,
-        WIDE,
-        DIM,
-        STIFFNESS,
-        USUAL,
-        geometry.still.tolist(),
-    )
+    close_up = (SIDE, EYES, MIDDLE, FACE, EARLY, STIFFNESS, USUAL, geometry.still.tolist())
+    shaped = (close_up, CELL, SMOOTH, EDGE, FLAT, NEAR, WIDE, DIM)
     parts = str(shaped).encode(), geometry.places.tobytes(), matrix.tobytes()
     digest = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     return SurfaceDirections(digest, geometry, matrix)

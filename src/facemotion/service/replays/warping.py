@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.service.replays.likeness import BLOCK, FINE, NOTHING_MOVES, PRODUCT_ROWS, Grain, dots, whitening
+from facemotion.service.replays.likeness import BLOCK, FINE, NOTHING_MOVES, Grain, dots, whitening
+from facemotion.system.threads import product
 from facemotion.types import FloatArray
 
 
@@ -63,7 +64,4 @@ def _to_ways(own: FloatArray, others: Sequence[FloatArray]) -> FloatArray:
 def _products(ways: FloatArray, own: FloatArray) -> FloatArray:
     """(L, N, M) products of vectors (N, M, K) with those of a course (L, K)."""
     count, long, wide = ways.shape
-    padded = np.zeros((-(-count * long // PRODUCT_ROWS) * PRODUCT_ROWS, wide), np.float32)
-    padded[: count * long] = ways.reshape(-1, wide)
-    table = padded.reshape(-1, PRODUCT_ROWS, wide) @ own.T
-    return np.asarray(table.reshape(-1, len(own))[: count * long].T.reshape(-1, count, long), np.float32)
+    return product(ways.reshape(-1, wide), own.T).T.reshape(-1, count, long)
