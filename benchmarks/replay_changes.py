@@ -154,16 +154,6 @@ CHANGES: dict[str, Change] = {
     ),
 }
 """By the words of the table."""
-FITTED: dict[str, Change] = {
-    "drift a": Change(drift=Drift(0.02, 4, 0.04, 0.05, 0.2, begin=11)),
-    "drift b": Change(drift=Drift(0.01, 2, 0.06, 0.03, 0.1, begin=23), options=_x264(28)),
-    "drift c": Change(drift=Drift(sway=0.03, begin=5)),
-    "drift d": Change(drift=Drift(lean=0.2, begin=17)),
-    "bent a": Change(drift=Drift(sway=0.02, begin=7), bend=Bend(light=0.12, begin=9)),
-    "bent b": Change(drift=Drift(roll=3, begin=13), bend=Bend(bend=2 / 360, begin=3)),
-    "bent c": Change(drift=Drift(zoom=0.04, begin=19), bend=Bend(bulge=0.15, begin=5)),
-}
-"""Others, for fitting alone."""
 
 
 @dataclass(frozen=True, eq=False)

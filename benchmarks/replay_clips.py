@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from replay_changes import CHANGES, FITTED, Change, Shown, changed
+from replay_changes import CHANGES, Change, Shown, changed
 
 from facemotion.data.manifest import read_manifest
 from facemotion.frontend import Frontend
-from facemotion.service.replays.surface import Geometry, SurfaceDirections, SurfaceTaker
+from facemotion.service.replays.surface import Geometry, SurfaceTaker
 from facemotion.system.files import file_sha256
 from facemotion.types import FeatureSequence
 
-FIT_PHRASES, FIT_TAKES, FIT_PEOPLE = 8, 6, 4
+FIT_PHRASES, FIT_TAKES, FIT_PEOPLE, LEARNED_PHRASES = 8, 6, 4, 10
 SPOKEN = (0.6, 1.8)
 """Seconds of a sentence that are taken of the ten other people."""
 PLAIN = "crf 23"
@@ -67,6 +67,7 @@ class ReplayClips:
 
     Attributes:
         fit, choose, report: takes of s1's phrases, phrase by phrase.
+        learn: those of `fit` and further ones, which the network of the look is trained on (tools/train_look.py).
         fit_people, report_people: one take of each person.
         sentences: of s2 and of s4.
         frontend: which looks.
@@ -79,7 +80,8 @@ class ReplayClips:
         for record in manifest.records:
             phrases.setdefault((record.split, record.motion), []).append(Take(manifest.file(record)))
         others = [takes for (split, _), takes in phrases.items() if split == "train"]
-        self.fit, self.choose = others[:FIT_PHRASES], others[FIT_PHRASES:]
+        self.fit, self.learn = others[:FIT_PHRASES], others[: FIT_PHRASES + LEARNED_PHRASES]
+        self.choose = others[FIT_PHRASES + LEARNED_PHRASES :]
         self.report = [takes for (split, _), takes in phrases.items() if split == "test"]
         people = [path for path in sorted((data / "grid_people").glob("*.mpg")) if path.name != SAME_SPEAKER]
         takes = [Take(path, SPOKEN) for path in people]
@@ -97,19 +99,19 @@ class ReplayClips:
     @cached_property
     def geometry(self) -> Geometry:
         """See the class."""
-        directions = SurfaceDirections.packaged(self.frontend_id)
-        if directions is None:
+        geometry = Geometry.packaged(self.frontend_id)
+        if geometry is None:
             raise SystemExit("There are no directions for this front end; run tools/replay_directions.py.")
-        return directions.geometry
+        return geometry
 
     def seen(self, take: Take, name: str = "") -> Seen | None:
-        """What the front end sees of a take, changed as CHANGES or FITTED says; None where it finds no face.
+        """What the front end sees of a take, changed as CHANGES says; None where it finds no face.
 
         A replay whose times alone are changed is the one of PLAIN with frames left out or times multiplied.
         """
         if not name:
             return self._look(take, None)
-        change = (CHANGES | FITTED)[name]
+        change = CHANGES[name]
         if not change.timing_alone:
             return self._look(take, change)
         plain = self._look(take, CHANGES[PLAIN])

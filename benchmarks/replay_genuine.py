@@ -63,7 +63,7 @@ def genuine_table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [
         "",
         "| genuine | pairs of takes | landmarks: median, 99%, largest | the same by pieces, by pieces in two, share, "
-        "warped | look: median, 99%, largest | the same by pieces, by pieces in two | called replays, by landmarks, by "
+        "warped | look: median, 99%, largest | by pieces, by pieces in two, warped | called replays, by landmarks, by "
         "look, by pieces in two alone |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -74,8 +74,9 @@ def genuine_table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
             " | ".join(", ".join(f"{part[key]:.2f}" for key in some) for some in keys)
             for part in (row["landmarks"], row["look"])
         ]
+        look = row["look"]["warped"]
         lines.append(
-            f"| {name} | {row['landmarks']['pairs']} | {cells[0]}, {others} | {cells[1]} | "
+            f"| {name} | {row['landmarks']['pairs']} | {cells[0]}, {others} | {cells[1]}, {look:.2f} | "
             f"{row['called']} of {row['takes']}, {row['called by landmarks']}, {row['called by look']}, "
             f"{row['called by two alone']} |"
         )

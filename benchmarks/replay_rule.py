@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from replay_clips import Seen
 
-from facemotion.service.replays.comparison import Comparison, compare
+from facemotion.service.replays.comparison import Comparison, compare, compare_surfaces
 from facemotion.service.replays.directions import Directions
-from facemotion.service.replays.memory import compare_surfaces, is_replay
-from facemotion.service.replays.surface import SurfaceDirections
+from facemotion.service.replays.memory import is_replay
+from facemotion.service.replays.surface import SurfaceReader
 from facemotion.service.settings import ReplaySettings
 from facemotion.types import FloatArray
 
-Courses = tuple[FloatArray, FloatArray]
+Courses = tuple[tuple[FloatArray, FloatArray], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +52,10 @@ class Rule:
     """
 
     def __init__(self, frontend_id: str, settings: ReplaySettings) -> None:
-        directions, surfaces = Directions.packaged(frontend_id), SurfaceDirections.packaged(frontend_id)
-        if directions is None or surfaces is None:
+        directions, reader = Directions.packaged(frontend_id), SurfaceReader.packaged(frontend_id)
+        if directions is None or reader is None:
             raise SystemExit("There are no directions for this front end; run tools/replay_directions.py.")
-        self._directions, self._surfaces = directions, surfaces
+        self._directions, self._reader = directions, reader
         self._settings = settings
 
     def compared(self, seen: Seen, before: Sequence[Seen]) -> Compared:
@@ -71,12 +71,12 @@ class Rule:
         """Whether a recording counts as a replay."""
         return is_replay(found.placed, found.surface, self._settings)
 
-    def _courses(self, seen: Seen) -> tuple[Courses, Courses]:
-        """Of the landmarks and of the face's look, each as the picture is and mirrored."""
+    def _courses(self, seen: Seen) -> Courses:
+        """Of the landmarks, of how the face changes and of how it looks, each as the picture is and mirrored."""
         times = seen.features.times
-        return self._directions.courses(seen.points, times), self._surfaces.courses(seen.surface, times)
+        return self._directions.courses(seen.points, times), *self._reader.courses(seen.surface, times)
 
     @staticmethod
-    def _compared(one: tuple[Courses, Courses], others: Sequence[tuple[Courses, Courses]]) -> Compared:
-        placed, surface = ([other[part][0] for other in others] for part in (0, 1))
-        return Compared(compare(one[0], placed), compare_surfaces(one[1], surface))
+    def _compared(one: Courses, others: Sequence[Courses]) -> Compared:
+        placed, changes, looks = ([other[part][0] for other in others] for part in range(3))
+        return Compared(compare(one[0], placed), compare_surfaces(one[1], one[2], changes, looks))

@@ -52,13 +52,18 @@ def simulated(clips: ReplayClips, rule: Rule, folder: Path) -> dict[str, Any]:
 
 def simulated_takes(folder: Path) -> list[list[Take]]:
     """Takes of some motions of some simulated people, motion by motion."""
+    people = simulated_motions(folder)
+    chosen = [motions[:MOTIONS] for motions in people[:: -(-len(people) // PEOPLE)]]
+    return [takes[:TAKES] for motions in chosen for takes in motions if len(takes) >= TAKES]
+
+
+def simulated_motions(folder: Path) -> list[list[list[Take]]]:
+    """Takes of simulated people, person by person and motion by motion."""
     manifest = read_manifest(folder / "manifest.csv")
     found: dict[str, dict[str, list[Take]]] = {}
     for record in manifest.records:
         found.setdefault(record.subject, {}).setdefault(record.motion, []).append(Take(manifest.file(record)))
-    people = [found[subject] for subject in sorted(found)]
-    chosen = [list(motions.values())[:MOTIONS] for motions in people[:: -(-len(people) // PEOPLE)]]
-    return [takes[:TAKES] for motions in chosen for takes in motions if len(takes) >= TAKES]
+    return [list(found[subject].values()) for subject in sorted(found)]
 
 
 def excerpt(seen: Seen, begin: float) -> Seen | None:

@@ -26,6 +26,7 @@ from facemotion.store.keys import new_key
 STILL = (
     "[replay]\nlikeness = 0.95\npiece_likeness = 0.99\nfound_share = 1.0\nwarped_likeness = 1.0\n"
     "surface_likeness = 1.0\nsurface_piece_likeness = 1.0\nsurface_joined_likeness = 1.0\n"
+    "surface_warped_likeness = 1.0\n"
 )
 """For takes of a drawn head, which stands still to the pixel: they are nearly replays of each other, as no real head's
 are."""

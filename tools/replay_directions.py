@@ -4,29 +4,29 @@
 
 DATA is the folder that `benchmarks/replays.py` takes; the phrases and people that it reports on are left out. Fitted
 are the directions in which takes move most next to what coding does to their landmarks: the generalised eigenvectors of
-both covariances. The same is done for how the face looks, where a drift of the picture counts beside coding. Run it
-again when the front end changes, and `benchmarks/replays.py` after it. Recordings that services remember were compared
-along the old directions: they are known by their frames alone from then on.
+both covariances. Also made is where the landmarks of a close-up of the face lie. Run it again when the front end
+changes, then `tools/train_look.py`, and `benchmarks/replays.py` after it. Recordings that services remember were
+compared along the old directions: they are known by their frames alone from then on.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from replay_changes import CHANGES, FITTED, changed
+from replay_changes import CHANGES, changed
 from replay_clips import FIT_TAKES, ReplayClips, Seen, Take
 
 from facemotion.features.mesh import POINTS, SEEN
 from facemotion.service.replays import surface
 from facemotion.service.replays.directions import CORNERS, PACKAGED, mirror, placed
-from facemotion.service.replays.surface import EYES, MIDDLE, Geometry, changes
+from facemotion.service.replays.surface import EYES, MIDDLE, Geometry
 from facemotion.signals import resample
 
 Floats = NDArray[np.float64]
@@ -37,14 +37,6 @@ COUNT = 6
 """Directions kept: with more, what coding does to the last ones costs more than they tell."""
 SHRINKAGE = 1.0
 """See fit."""
-SURFACE_CODED = ("crf 28", "crf 35", "size 0.5, crf 28")
-BENDS = tuple(name for name, change in FITTED.items() if change.bend)
-DRIFTS = (*sorted(FITTED.keys() - set(BENDS)), "cropped by a cut that wanders")
-"""What is done to the clips to see what coding, drifts and bends do to the look of a face."""
-SURFACE_COUNT, SURFACE_SHRINKAGE, DRIFT_WEIGHT, BEND_WEIGHT = 13, 0.3, 3.0, 1.0
-"""COUNT and SHRINKAGE of the look of a face, and how many times what a drift and a bend do counts beside coding."""
-LARGER = (10 / 3) ** 0.5
-"""Of courses of the look. Likenesses even out what exceeds a ridge (`likeness.RIDGE`), which is too high for these."""
 
 
 def main() -> None:
@@ -58,20 +50,14 @@ def main() -> None:
     altered = [phrase[FIT_TAKES - 1] for phrase in clips.fit] + clips.fit_people
 
     moving = _covariance([_about(_course(clips.seen(take))) for take in takes])
-    coding = _covariance(_apart(clips, altered, CODED, _course))
+    coding = _covariance(_apart(clips, altered, CODED))
     directions = fit(coding, moving)[:, :COUNT].astype(np.float32)
     places = np.mean([_course(clips.seen(take)).mean(axis=0) for phrase in clips.fit for take in phrase[:1]], axis=0)
     mirrored = mirror(directions, places.reshape(-1, 2))
     named = np.array(clips.frontend_id)
     np.savez(PACKAGED, frontend_id=named, directions=directions, mirrored=mirrored)
-
-    looks = _covariance([_about(_look(clips.seen(take))) for take in takes])
-    coding = _covariance(_apart(clips, altered, SURFACE_CODED, _look))
-    for moved, weight in ((DRIFTS, DRIFT_WEIGHT), (BENDS, BEND_WEIGHT)):
-        coding += weight * _covariance(_apart(clips, altered, moved, _look))
-    directions = (LARGER * fit(coding, looks, SURFACE_SHRINKAGE)[:, :SURFACE_COUNT]).astype(np.float32)
     still, places = clips.geometry.still, clips.geometry.places
-    np.savez(surface.PACKAGED, frontend_id=named, directions=directions, still=still, places=places)
+    np.savez(surface.PACKAGED, frontend_id=named, still=still, places=places)
     for path in (PACKAGED, surface.PACKAGED):
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
@@ -112,12 +98,6 @@ def _course(seen: Seen | None) -> Floats:
     return resample(placed(seen.points), seen.features.times).astype(np.float64)
 
 
-def _look(seen: Seen | None) -> Floats:
-    """(L, D) how the face looks."""
-    seen = _found(seen)
-    return resample(changes(seen.surface), seen.features.times).astype(np.float64)
-
-
 def _found(seen: Seen | None) -> Seen:
     if seen is None:
         raise SystemExit("A clip to fit shows no face; this front end can't be fitted.")
@@ -128,14 +108,12 @@ def _about(course: Floats) -> Floats:
     return course - course.mean(axis=0)
 
 
-def _apart(
-    clips: ReplayClips, takes: Sequence[Take], names: Sequence[str], course: Callable[[Seen | None], Floats]
-) -> list[Floats]:
+def _apart(clips: ReplayClips, takes: Sequence[Take], names: Sequence[str]) -> list[Floats]:
     """What changes do to the courses of takes."""
     found = []
     for take in takes:
         for name in names:
-            one, other = course(clips.seen(take)), course(clips.seen(take, name))
+            one, other = _course(clips.seen(take)), _course(clips.seen(take, name))
             length = min(len(one), len(other))
             found.append(_about(other[:length] - one[:length]))
     return found

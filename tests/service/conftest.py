@@ -98,6 +98,7 @@ def running(store: Path | str, settings: ServiceSettings | None = None, **more: 
         surface_likeness=1.0,
         surface_piece_likeness=1.0,
         surface_joined_likeness=1.0,
+        surface_warped_likeness=1.0,
     )
     settings = replace(settings, server=replace(settings.server, port=0), replay=replay)
     with open_served(store) as opened:

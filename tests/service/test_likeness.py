@@ -18,13 +18,12 @@ from PIL import Image
 import facemotion as fm
 from facemotion.media import load_clip
 from facemotion.service.migrate import open_database
-from facemotion.service.replays import memory as memory_module
 from facemotion.service.replays.comparison import Comparison, compare
+from facemotion.service.replays.courses import NONCE_BYTES, Secret, course_of
 from facemotion.service.replays.directions import Directions, filtered, placed
 from facemotion.service.replays.likeness import FINE, REACH, agreements, likenesses, movement, whitening
-from facemotion.service.replays.memory import NONCE_BYTES, Secret
 from facemotion.service.replays.recording import Recording, record
-from facemotion.service.replays.surface import SurfaceDirections
+from facemotion.service.replays.surface import CHANGES, SurfaceReader
 from facemotion.service.replays.warping import warped_likenesses
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample
@@ -34,7 +33,7 @@ from .recordings_seen import remembered
 
 SAMPLES = Path(fm.__file__).parent / "samples"
 SECRET = Secret.derive(b"k" * 32)
-NO_LOOK = {"surface_likeness": 1.0, "surface_piece_likeness": 1.0, "surface_joined_likeness": 1.0}
+NO_LOOK = {f"surface_{name}likeness": 1.0 for name in ("", "piece_", "joined_", "warped_")}
 NO_PIECES = {"piece_likeness": 1.0, "joined_likeness": 1.0, "found_share": 1.0, "warped_likeness": 1.0}
 BY_LIKENESS = ReplaySettings(motion_ratio=0.0, **NO_PIECES, **NO_LOOK)
 BY_MOTION = ReplaySettings(likeness=1.0, **NO_PIECES, **NO_LOOK)
@@ -158,10 +157,10 @@ def test_what_was_changed_so_much_is_known_by_its_likeness_alone(tmp_path, taken
 
 def test_rows_of_earlier_versions_are_compared_as_they_were(tmp_path, taken, monkeypatch):
     """They hold the course of the features alone, encrypted for the user's name alone."""
-    recording = taken["original"]
+    recording = replace(taken["original"])  # whose courses aren't made yet
     with ExitStack() as stack:
         with monkeypatch.context() as patch:
-            for kind in (Directions, SurfaceDirections):
+            for kind in (Directions, SurfaceReader):
                 patch.setattr(kind, "packaged", lambda _: None)  # what a version before wrote, to the byte
             memory = stack.enter_context(remembered(tmp_path, ReplaySettings(), recording))
         with open_database(tmp_path / "store.db") as database, database.read() as connection:
@@ -187,11 +186,13 @@ def test_what_is_kept_is_turned_and_small(taken):
     """Who decrypts rows without the turn's secret can't compare them with a recording of their own."""
     recording = taken["original"]
     features = recording.acquisition.features
-    directions, looks = (kind.packaged(features.frontend_id) for kind in (Directions, SurfaceDirections))
-    kept = [memory_module._course(recording, Secret.derive(key * 32)) for key in (b"k", b"n")]
+    directions, looks = (kind.packaged(features.frontend_id) for kind in (Directions, SurfaceReader))
+    kept = [course_of(recording, Secret.derive(key * 32)) for key in (b"k", b"n")]
+    changes, by_frame = looks.courses(recording.surface, features.times)
     for plain, (first, second), count in (
         (directions.courses(recording.points, features.times)[0], [one.placed for one in kept], 6),
-        (looks.courses(recording.surface, features.times)[0], [one.surface for one in kept], 13),
+        (changes[0], [one.surface for one in kept], CHANGES),
+        (by_frame[0], [one.looks for one in kept], looks.dimension - CHANGES),
     ):
         assert likenesses(plain, [first, second]).max() < 0.5
         assert np.allclose(first @ first.T, plain @ plain.T, atol=1e-2 * np.square(plain).sum(axis=1).max())

@@ -15,7 +15,8 @@ import facemotion as fm
 from facemotion.media import load_clip
 from facemotion.service.metrics import Metrics
 from facemotion.service.migrate import open_database
-from facemotion.service.replays.memory import RecordingMemory, Secret
+from facemotion.service.replays.courses import Secret
+from facemotion.service.replays.memory import RecordingMemory
 from facemotion.service.replays.recording import PRESENTATION_ATTACK, LiveCheck, Recording, looped, record
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import resample

@@ -24,7 +24,7 @@ SOURCE = re.compile(
     r"https://\S+|pypi:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9.+!_-]+:[A-Za-z0-9_][^\s:]*"
 )
 """An https address, or pypi:PACKAGE==VERSION:PATH: never a folder, an option of pip, or an address in the clear."""
-ROLES = ("detector", "extractor", "encoder", "recogniser", "attack detector")
+ROLES = ("detector", "extractor", "encoder", "recogniser", "attack detector", "copy detector")
 SHIPPED_FOLDER = Path(__file__).with_name("files")
 SHIPPED_CARDS = Path(__file__).with_name("cards.toml")
 
@@ -40,7 +40,7 @@ class ModelCard:
         bytes: size of the file.
         keeps_name_of: name that the model had before it was kept under this one, which its id keeps; else empty.
         keeps_id_of: SHA-256 of an earlier file of the same weights and answers, whose id this one keeps; else empty.
-        role: detector, extractor, encoder, recogniser or attack detector.
+        role: detector, extractor, encoder, recogniser, attack detector or copy detector.
         licence: SPDX identifier of the weights.
         source: where the weights came from and what they were trained on.
         preprocessing: what the input must be.

@@ -139,14 +139,15 @@ class ReplaySettings:
         maximum=1,
     )
     surface_likeness: float = option(
-        0.87,
-        "two attempts count as the same recording from this correlation of how the face looks on, however the picture "
-        "drifts",
+        0.78,
+        "two attempts count as the same recording from this correlation of how the face changes on, whatever moves or "
+        "covers the picture",
         minimum=0,
         maximum=1,
     )
-    surface_piece_likeness: float = option(0.89, "as piece_likeness, of how the face looks", minimum=0, maximum=1)
-    surface_joined_likeness: float = option(0.92, "as joined_likeness, of how the face looks", minimum=0, maximum=1)
+    surface_piece_likeness: float = option(0.93, "as piece_likeness, of how the face changes", minimum=0, maximum=1)
+    surface_joined_likeness: float = option(0.94, "as joined_likeness, of how the face changes", minimum=0, maximum=1)
+    surface_warped_likeness: float = option(0.74, "as warped_likeness, of how the face looks", minimum=0, maximum=1)
     motion_ratio: float = option(
         0.6,
         "two attempts count as the same recording if their courses differ by less than this share of their own change",

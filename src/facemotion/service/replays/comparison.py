@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemotion.service.replays.likeness import FINE, Grain, agreements, likenesses, movement
+from facemotion.service.replays.likeness import COARSE, FINE, WARPED, Grain, agreements, likenesses, movement
+from facemotion.service.replays.surface import THINNED
 from facemotion.service.replays.warping import warped_likenesses
 from facemotion.types import FloatArray
 
@@ -91,6 +92,30 @@ def compare(
     share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
     whole, pieces, warped = np.max(both, axis=0)
     return Comparison(whole, pieces, max(joined), seen, share, warped)
+
+
+def compare_surfaces(
+    turned: Sequence[FloatArray],
+    looks: Sequence[FloatArray],
+    others: Sequence[FloatArray],
+    other_looks: Sequence[FloatArray],
+    filled: int = 0,
+) -> Comparison:
+    """Compare how faces change, and how they look frame by frame.
+
+    Args:
+        turned: two courses (L, J) at RATE, as the picture is and mirrored; J = 0: nothing is known of the face.
+        looks: two courses (L, I), the same of how it looks.
+        others, other_looks: (L, J) and (L, I) of earlier recordings.
+        filled: see compare.
+    """
+    if not turned[0].shape[1]:
+        return Comparison.nothing()
+    thinned = [[course[::THINNED] for course in courses] for courses in (turned, others, looks, other_looks)]
+    filled_up = [*thinned[3], *[thinned[2][0]] * (filled - len(others))]
+    with ThreadPoolExecutor(len(looks)) as threads:
+        warped = np.max([*threads.map(lambda look: warped_likenesses(look, filled_up, WARPED), thinned[2])], axis=0)
+    return replace(compare(thinned[0], thinned[1], None, filled, COARSE), warped=warped[: len(others)])
 
 
 def _locally(

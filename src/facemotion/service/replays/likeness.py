@@ -63,8 +63,9 @@ class Grain:
         return (self.short, self.long) if self.long else (self.short,)
 
 
-FINE, COARSE = Grain(10, 15, 5, 2, 10, 2, Grain(5, 8, 2, 1, 6, 2)), Grain(5, 0, 2, 1, 6, 0)
-"""Of courses at RATE, and of those of which every second frame is left out."""
+FINE = Grain(10, 15, 5, 2, 10, 2, Grain(5, 8, 2, 1, 6, 2))
+COARSE, WARPED = Grain(5, 0, 2, 1, 6, 0), Grain(5, 0, 2, 1, 6, 1)
+"""Of courses at RATE, of those of which every second frame is left out, and of those that are warped then."""
 
 
 def likenesses(course: FloatArray, others: Sequence[FloatArray], grain: Grain = FINE) -> NDArray[np.float64]:

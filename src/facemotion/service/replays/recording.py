@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,8 @@ from facemotion.frontend.sighting import NOW_SECONDS, Sighting, moves_now
 from facemotion.media import read_frames
 from facemotion.presentation.steps import Seen
 from facemotion.service.metrics import Metrics
-from facemotion.service.replays.surface import SurfaceDirections, SurfaceTaker, stranger_seconds
+from facemotion.service.replays.directions import Directions
+from facemotion.service.replays.surface import Geometry, SurfaceReader, SurfaceTaker, stranger_seconds
 from facemotion.service.settings import ReplaySettings
 from facemotion.signals import RATE, resample
 from facemotion.types import FeatureSequence, FloatArray
@@ -93,6 +95,18 @@ class Recording:
     step_surface: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     step_times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
+    @cached_property
+    def courses(self) -> tuple[tuple[FloatArray, FloatArray], ...]:
+        """Of where the landmarks lie, of how the face changes and of how it looks, see Directions.courses and
+        SurfaceReader.courses; without the last two, or without any, where the front end has nothing to read them by."""
+        features = self.acquisition.features
+        directions = Directions.packaged(features.frontend_id)
+        reader = SurfaceReader.packaged(features.frontend_id)
+        if directions is None:
+            return ()
+        placed = directions.courses(self.points, features.times)
+        return (placed, *reader.courses(self.surface, features.times)) if reader else (placed,)
+
 
 class Recorder:
     """An Acquirer that also takes the digests of its frames and how the face looks in them.
@@ -108,9 +122,9 @@ class Recorder:
     """
 
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool, motion: Recorder | None = None) -> None:
-        directions = SurfaceDirections.packaged(frontend.extractor.frontend_id)
+        geometry = Geometry.packaged(frontend.extractor.frontend_id)
         beside = motion._surface if motion else None
-        self._surface: SurfaceTaker | None = SurfaceTaker(directions.geometry, beside) if directions else None
+        self._surface: SurfaceTaker | None = SurfaceTaker(geometry, beside) if geometry else None
         self._frontend, self._acquirer = frontend, Acquirer(frontend, watcher=self._surface)
         self._secret = secret
         self._keep_pictures = keep_pictures

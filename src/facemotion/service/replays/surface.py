@@ -2,7 +2,8 @@
 
 A thief can make a recording sway, turn, zoom or lean slowly, so that its landmarks take another course. That moves the
 picture as a plane. Lids, teeth, shadows and the turn of the head change what the plane shows, and a drift doesn't
-change that. So every frame is laid over one reference by a homography, and what differs from the clip's mean remains.
+change that. So every frame is laid over one reference by a homography. What differs from the clip's mean then is
+followed by a small network, which was trained to see through bends, light, bars and codings.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facemotion.models import Models
 from facemotion.models.cards import SHIPPED_FOLDER
 from facemotion.service.replays.directions import filtered
 from facemotion.signals import resample
 from facemotion.system.threads import product
 from facemotion.types import FloatArray
 
+if TYPE_CHECKING:
+    import onnxruntime
+
 PACKAGED = SHIPPED_FOLDER / "replay_surface.npz"
 """Made by tools/replay_directions.py."""
+LOOK_MODEL = "replay-look"
+"""The network's card; made by tools/train_look.py."""
 SIDE = 64
 """Side of a close-up, pixels."""
 EYES = 22.0
@@ -34,8 +42,6 @@ MIDDLE = (HALF, 0.42 * SIDE)
 """Where the middle between them lies, x and y: a mirrored picture gives the mirrored close-up."""
 FACE = (slice(14, 54), slice(16, 48))
 """Rows and columns of a close-up that are compared: brows to lower lip, no hair, no wall."""
-CELL = 4
-"""Side of a square of these pixels whose mean counts, pixels."""
 SMOOTH = 1.0
 """Sigma of the blur before, pixels: codings differ in what is finer."""
 EARLY = 5
@@ -47,17 +53,13 @@ STIFFNESS = 3e-5
 FARTHEST = 0.3
 """Largest entry of a homography less the identity, in halves of a side; a frame that needs more stays as its landmarks
 lie."""
-EDGE, FLAT = 0.3, 0.1
-"""A difference counts next to EDGE times the slope of the mean picture, since pictures never lie on each other exactly,
-and FLAT."""
-NEAR, WIDE, DIM = 8.0, 12.0, 0.4
-"""Sigmas of the surroundings whose mean and contrast are the light of a place, pixels, and the contrast beside which
-that of a place counts, in that of the whole face."""
 USUAL, MOST_USUAL = 0.95, 25
 """Correlation of the reference with the median frame of the clip, below which it is no good reference; the median is
 that of so many frames at most, spread evenly."""
 THINNED = 2
 """Of so many frames at RATE one is compared (`likeness.COARSE`): as good, and a third of the work."""
+CHANGES = 16
+"""Values of the network that say how the face changes, the first ones. The others say how it looks in each frame."""
 NOTHING = 1e-6
 _ACROSS, _DOWN = ((axis - HALF) / (HALF + 0.5) for axis in np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))
 _TO_PIXELS = np.array([[HALF + 0.5, 0, HALF], [0, HALF + 0.5, HALF], [0, 0, 1]])
@@ -87,6 +89,11 @@ class Geometry:
 
     still: NDArray[np.intp]
     places: NDArray[np.float64]
+
+    @classmethod
+    def packaged(cls, frontend_id: str) -> Geometry | None:
+        """The one for a front end; None for another one than the default."""
+        return _geometry(PACKAGED, frontend_id)
 
     def close_up(self, frame: NDArray[np.uint8], points: FloatArray) -> NDArray[np.uint8]:
         """The face of a frame, brought to its place by an affine map of the landmarks.
@@ -120,6 +127,14 @@ class Geometry:
         moved = whole @ np.array([[1, 0, first[0]], [0, 1, first[1]], [0, 0, 1]], np.float64) @ grown
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
         return np.asarray(cv2.warpAffine(luma, moved[:2], (SIDE, SIDE), flags=flags, borderMode=border), np.uint8)
+
+
+@cache
+def _geometry(path: Path, frontend_id: str) -> Geometry | None:
+    with np.load(path) as stored:
+        if str(stored["frontend_id"]) != frontend_id:
+            return None
+        return Geometry(stored["still"].astype(np.intp), stored["places"].astype(np.float64))
 
 
 class Plane:
@@ -230,46 +245,6 @@ def _correlation(one: FloatArray, other: FloatArray) -> float:
 _SHAPE = tuple(part.stop - part.start for part in FACE)
 
 
-def changes(pictures: FloatArray) -> FloatArray:
-    """What changes in a face.
-
-    Args:
-        pictures: (T, H, W) as SurfaceTaker gives them.
-    Returns:
-        (T, D) float32: of each square of CELL pixels, how far it is from the clip's mean, next to how sure it is there.
-    """
-    even = _evenly_lit(pictures)
-    mean = even.mean(axis=0)
-    down, across = np.gradient(mean)
-    slope = np.sqrt(cv2.GaussianBlur(np.square(down) + np.square(across), (0, 0), 1.0))
-    apart = (even - mean) / (EDGE * slope + FLAT)
-    count, high, wide = apart.shape
-    cells = apart.reshape(count, high // CELL, CELL, wide // CELL, CELL).mean(axis=(2, 4))
-    return np.asarray(cells.reshape(count, -1), np.float32)
-
-
-def _evenly_lit(pictures: FloatArray) -> FloatArray:
-    """(T, H, W), whatever light and shadow fall over a face: about the mean of a place, next to its contrast."""
-    apart = pictures - _blurred(pictures, NEAR)
-    squares = np.square(apart)
-    whole = np.sqrt(squares.mean(axis=(1, 2), keepdims=True))
-    return np.asarray(apart / (np.sqrt(_blurred(squares, WIDE)) + DIM * whole + NOTHING), np.float32)
-
-
-def _blurred(pictures: FloatArray, sigma: float) -> FloatArray:
-    """(T, H, W), as cv2.GaussianBlur does; for a blur as wide as the pictures themselves products are quicker."""
-    down, across = (_blurring(side, sigma) for side in pictures.shape[1:])
-    return np.asarray(down @ pictures @ across.T, np.float32)
-
-
-@cache
-def _blurring(side: int, sigma: float) -> FloatArray:
-    """(side, side) float32, what each pixel of a column takes from all of them."""
-    taps = round(8 * sigma + 1) | 1
-    blurred = cv2.GaussianBlur(np.eye(side, dtype=np.float32), (1, taps), sigma, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(blurred, np.float32)
-
-
 def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face: float) -> float:
     """How long a clip shows somebody else.
 
@@ -304,47 +279,50 @@ def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face:
 
 
 @dataclass(frozen=True, eq=False)
-class SurfaceDirections:
-    """Along which the changes of a face are compared.
+class SurfaceReader:
+    """Reads from pictures of a face the course in which a recording is known again.
 
     Attributes:
         id: digest of all that shapes a course.
         geometry: of the close-ups.
-        matrix: (D, K) float32.
+        dimension: values of the network.
+        session: of the network.
     """
 
     id: str
     geometry: Geometry
-    matrix: FloatArray
+    dimension: int
+    session: onnxruntime.InferenceSession
 
     @classmethod
-    def packaged(cls, frontend_id: str) -> SurfaceDirections | None:
-        """Those for a front end; None for another one than the default."""
-        return _read(PACKAGED, frontend_id)
+    def packaged(cls, frontend_id: str) -> SurfaceReader | None:
+        """The one for a front end; None for another one than the default."""
+        geometry = Geometry.packaged(frontend_id)
+        return None if geometry is None else _reader(geometry)
 
-    def courses(self, pictures: FloatArray, times: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
-        """The courses of a recording, as its picture is, and as it was before it was mirrored.
+    def courses(
+        self, pictures: FloatArray, times: NDArray[np.float64]
+    ) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+        """The courses of a recording, each as its picture is, and as it was before it was mirrored.
 
         Args:
             pictures: (T, H, W) as SurfaceTaker gives them, T >= 2.
             times: (T,) seconds.
         Returns:
-            (L, K) float32 at RATE each, about their means, noise of single frames smoothed.
+            How the face changes, (L, CHANGES) float32 at RATE, and how it looks, (L, I), of use for warping alone;
+            about their means, noise of single frames smoothed.
         """
-        values = resample(changes(pictures), times)
-        turned = values.reshape(len(values), -1, _SHAPE[1] // CELL)[:, :, ::-1].reshape(len(values), -1)
-        return filtered(product(values, self.matrix)), filtered(product(turned, self.matrix))
+        even = resample(pictures.reshape(len(pictures), -1), times).reshape(-1, *_SHAPE)
+        (both,) = self.session.run(["course"], {"pictures": np.stack([even, even[:, :, ::-1]])})
+        one, other = (filtered(course) for course in both)
+        return (one[:, :CHANGES], other[:, :CHANGES]), (one[:, CHANGES:], other[:, CHANGES:])
 
 
 @cache
-def _read(path: Path, frontend_id: str) -> SurfaceDirections | None:
-    with np.load(path) as stored:
-        if str(stored["frontend_id"]) != frontend_id:
-            return None
-        geometry = Geometry(stored["still"].astype(np.intp), stored["places"].astype(np.float64))
-        matrix = stored["directions"].astype(np.float32)
-    close_up = (SIDE, EYES, MIDDLE, FACE, EARLY, STIFFNESS, USUAL, geometry.still.tolist())
-    shaped = (close_up, CELL, SMOOTH, EDGE, FLAT, NEAR, WIDE, DIM)
-    parts = str(shaped).encode(), geometry.places.tobytes(), matrix.tobytes()
-    digest = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
-    return SurfaceDirections(digest, geometry, matrix)
+def _reader(geometry: Geometry) -> SurfaceReader:
+    models = Models.shipped()
+    session = models.open(LOOK_MODEL)
+    shaped = (SIDE, EYES, MIDDLE, FACE, SMOOTH, EARLY, STIFFNESS, USUAL, geometry.still.tolist())
+    parts = str(shaped), models.card(LOOK_MODEL).sha256, geometry.places.tobytes().hex()
+    digest = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+    return SurfaceReader(digest, geometry, int(session.get_outputs()[0].shape[2]), session)
