@@ -53,6 +53,16 @@ def disguised(pictures: Pictures, times: Times, random: np.random.Generator) -> 
     return _even(shown)
 
 
+def on_another(pictures: Pictures, face: Pictures) -> Pictures:
+    """The changes of one face on another one: few people are learned from, and none of them has a beard.
+
+    Args:
+        pictures: (L, H, W) as SurfaceTaker gives them.
+        face: (H, W) the mean of another recording.
+    """
+    return _even(pictures - pictures.mean(axis=0) + face)
+
+
 def wobbled(length: int, times: Times, random: np.random.Generator) -> NDArray[np.float32]:
     """(L, L) by which a recording's frames become those of a clock that runs ahead and behind by up to 0.1 s."""
     frames = np.arange(length) + random.uniform(0, 2.5) * _waves(times, random, 1, 0.5, 1.6)[:, 0]

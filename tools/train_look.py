@@ -30,7 +30,7 @@ from torch.nn import functional
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from replay_clips import ReplayClips, Seen
 from replay_simulated import simulated_motions
-from tools.look_disguises import disguised, filmed, wobbled
+from tools.look_disguises import disguised, filmed, on_another, wobbled
 from tools.look_net import CHANGES, SHAPE, LookNet, agreement
 from tools.shipped_cards import replace_card
 
@@ -45,8 +45,8 @@ REAL, SIMULATED, REAL_TAKES, SIMULATED_TAKES = 4, 4, 5, 4
 """Motions in a step, and takes of each."""
 HELD_BACK, MOTIONS, TAKES = 20, 3, 4
 """People of FOLDER that are left out, the first ones, and motions of the others and takes of each that are used."""
-WOBBLED, MIRRORED = 0.4, 0.5
-"""Shares of takes whose clock wobbles, and that are mirrored."""
+WOBBLED, MIRRORED, ON_ANOTHER = 0.4, 0.5, 0.5
+"""Shares of takes whose clock wobbles, that are mirrored, and whose changes are laid on another face."""
 TEMPERATURE, LEAST, MOST, WEIGHT = 0.07, 0.9, 0.55, 4.0
 """Of the contrast; and agreements that a disguise should reach and another take shouldn't, with the weight of both."""
 VARIANCE = 1000.0
@@ -185,6 +185,7 @@ def losses(
 
 def _batches(real: Films, simulated: Films, random: np.random.Generator) -> Iterator[Batch]:
     times = np.arange(LENGTH) / RATE
+    faces = [one.mean(axis=0) for motions in (real, simulated) for takes in motions for one in takes]
     while True:
         plain, other, clocks = [], [], []
         for motions, count, most in ((real, REAL, REAL_TAKES), (simulated, SIMULATED, SIMULATED_TAKES)):
@@ -192,6 +193,8 @@ def _batches(real: Films, simulated: Films, random: np.random.Generator) -> Iter
                 takes = motions[number]
                 for one in random.choice(len(takes), min(most, len(takes)), replace=False):
                     piece = _piece(takes[one], random)
+                    if random.random() < ON_ANOTHER:
+                        piece = on_another(piece, faces[random.integers(len(faces))])
                     clock = np.eye(LENGTH, dtype=np.float32)
                     if random.random() < WOBBLED:
                         clock = wobbled(LENGTH, times, random)

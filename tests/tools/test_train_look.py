@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from tools.look_disguises import disguised, filmed, wobbled
+from tools.look_disguises import disguised, filmed, on_another, wobbled
 from tools.look_net import SHAPE, LookNet
 from tools.train_look import LENGTH, TEMPERATURE, card, export, losses, rescaled, train
 
@@ -40,6 +40,16 @@ def test_a_disguise_is_a_recording_as_the_service_would_take_it(films, change):
         assert np.abs(changed.mean(axis=(1, 2))).max() < 1e-4
         assert changed.std(axis=(1, 2)) == pytest.approx(1, abs=1e-3)
     assert np.array_equal(change(films[0][0][:LENGTH], TIMES, np.random.default_rng(19)), changed)
+
+
+def test_changes_on_another_face_are_those_of_before(films):
+    pictures, other = films[0][0][:LENGTH], films[1][0].mean(axis=0)
+    worn = on_another(pictures, other)
+    assert worn.std(axis=(1, 2)) == pytest.approx(1, abs=1e-3)
+    mean = worn.mean(axis=0)
+    assert np.corrcoef(mean.ravel(), other.ravel())[0, 1] > 0.95
+    changes = [(one - one.mean(axis=0)).ravel() for one in (pictures, worn)]
+    assert np.corrcoef(*changes)[0, 1] > 0.8
 
 
 def test_a_clock_that_wobbles_shows_each_frame_or_a_blend_of_two():
