@@ -8,7 +8,11 @@ chooses on are left out. The network learns to give a take and a disguise of it 
 takes, those of the same motion above all (Oord, Li, Vinyals, Representation Learning with Contrastive Predictive Coding
 (2018)). The file and its card are put where models ship. Run it again when the front end changes, after
 `tools/replay_directions.py`, and `benchmarks/replays.py` after it: recordings that services remember are known by their
-landmarks and frames alone from then on.
+frames alone from then on, since a row is encrypted for the network it was read by.
+
+It needs the extra `train`. The first run looks at all clips, which takes an hour of one core, and then trains for so
+many minutes. It goes on with the weights of --run if that file is there. A run gives another network each time; the one
+that ships came of several (docs/results/security.md).
 """
 
 from __future__ import annotations

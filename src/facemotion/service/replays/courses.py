@@ -61,7 +61,7 @@ class Course:
         surface: (L, J) float32 at RATE, how the face changes, see surface.SurfaceReader, turned by the secret; J = 0 in
             the same cases.
         looks: (L, I) the same of how it looks frame by frame.
-        unmirrored: the last three if the picture was mirrored since it was filmed; of no row.
+        unmirrored: the last three as they were if the picture that was sent is mirrored; None of a row.
     """
 
     motion: FloatArray
@@ -120,7 +120,7 @@ def open_course(sealed: bytes, user: str, secret: Secret, recording: Recording) 
 
 def _kinds(user: str, recording: Recording) -> list[tuple[bytes, tuple[int, int, int]]]:
     """What rows are encrypted for, the newest kind first, and how wide their three turned courses are; a row of a
-    version before, or of another front end, lacks those of the face or all."""
+    version before lacks those of the face or all. A row of another network or front end can't be opened."""
     kinds, bound = [(user.encode(), (0, 0, 0))], user.encode()
     directions, reader = _directions(recording), _reader(recording)
     if directions:

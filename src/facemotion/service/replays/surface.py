@@ -280,7 +280,7 @@ def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face:
 
 @dataclass(frozen=True, eq=False)
 class SurfaceReader:
-    """Reads from pictures of a face the course in which a recording is known again.
+    """Reads from pictures of a face the courses in which a recording is known again.
 
     Attributes:
         id: digest of all that shapes a course.
@@ -309,8 +309,8 @@ class SurfaceReader:
             pictures: (T, H, W) as SurfaceTaker gives them, T >= 2.
             times: (T,) seconds.
         Returns:
-            How the face changes, (L, CHANGES) float32 at RATE, and how it looks, (L, I), of use for warping alone;
-            about their means, noise of single frames smoothed.
+            Changes and changes mirrored, (L, CHANGES) float32 at RATE, then looks and looks mirrored, (L, I), which are
+            for warping alone; about their means, noise of single frames smoothed.
         """
         even = resample(pictures.reshape(len(pictures), -1), times).reshape(-1, *_SHAPE)
         (both,) = self.session.run(["course"], {"pictures": np.stack([even, even[:, :, ::-1]])})
