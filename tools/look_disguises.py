@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tools.look_net import SHAPE
+
+from facemotion.service.replays.surface import SHAPE
 
 Pictures = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -45,7 +46,7 @@ def disguised(pictures: Pictures, times: Times, random: np.random.Generator) -> 
         if random.random() < 0.6:
             shifts = [one + more for one, more in zip(shifts, ways(times, random), strict=True)]
     shown = _remapped(pictures, *shifts) + random.uniform(2, 3.5)  # black lies so many deviations below the mean
-    for change, share in CHANGES:
+    for change, share in DISGUISES:
         if random.random() < share:
             shown = change(shown, times, random)
     if random.random() < 0.25:
@@ -54,7 +55,7 @@ def disguised(pictures: Pictures, times: Times, random: np.random.Generator) -> 
 
 
 def on_another(pictures: Pictures, face: Pictures) -> Pictures:
-    """The changes of one face on another one: few people are learned from, and none of them has a beard.
+    """The changes of one face on another one: few people are learned from.
 
     Args:
         pictures: (L, H, W) as SurfaceTaker gives them.
@@ -204,5 +205,5 @@ def _even(shown: Pictures) -> Pictures:
     return np.asarray((shown - mean) / np.maximum(deviation, 0.2), np.float32)
 
 
-CHANGES = ((_lit, 0.55), (_barred, 0.55), (_covered, 0.2), (_coded, 0.75), (_toned, 0.4), (_blurred, 0.4))
+DISGUISES = ((_lit, 0.55), (_barred, 0.55), (_covered, 0.2), (_coded, 0.75), (_toned, 0.4), (_blurred, 0.4))
 """In this order, and which share of recordings is changed so."""

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-CHANGES, LOOKS = 16, 12
-"""Values of a course; see LookNet."""
-SHAPE = (40, 32)
-"""Height and width of a picture; see `facemotion.service.replays.surface.FACE`."""
+from facemotion.service.replays.surface import CHANGES, SHAPE
+
+LOOKS = 12
+"""Values of a course behind the CHANGES; see LookNet."""
 NEAR, WIDE, DIM = 8.0, 12.0, 0.4
 """Sigmas of the surroundings whose mean and contrast are the light of a place, pixels, and the contrast beside which
 that of a place counts, in that of the whole face."""

@@ -35,11 +35,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from replay_clips import ReplayClips, Seen
 from replay_simulated import simulated_motions
 from tools.look_disguises import disguised, filmed, on_another, wobbled
-from tools.look_net import CHANGES, SHAPE, LookNet, agreement
+from tools.look_net import LookNet, agreement
 from tools.shipped_cards import replace_card
 
 from facemotion.models.cards import SHIPPED_CARDS, SHIPPED_FOLDER, file_entry
-from facemotion.service.replays.surface import LOOK_MODEL
+from facemotion.service.replays.surface import CHANGES, LOOK_MODEL, SHAPE
 from facemotion.signals import RATE, resample
 from facemotion.training.onnx_export import OPSET, TOLERANCE, quiet_exporter, strip
 
@@ -123,12 +123,9 @@ def train(real: Films, simulated: Films, minutes: float, run: Path) -> LookNet:
     for step, batch in enumerate(_batches(real, simulated, np.random.default_rng())):
         if (spent := time.monotonic() - begin) >= 60 * minutes:
             break
+        falling = 0.51 + 0.5 * np.cos(np.pi * spent / minutes / 60)
         for group in optimiser.param_groups:
-            group["lr"] = (
-                RATE_OF_LEARNING
-                * min(1, step / RISE + 0.02)
-                * (0.5 + 0.5 * np.cos(np.pi * spent / minutes / 60) + 0.01)
-            )
+            group["lr"] = RATE_OF_LEARNING * min(1, step / RISE + 0.02) * falling
         plain, other = net(batch.plain), net(batch.other)
         steady = batch.clock.diagonal(dim1=1, dim2=2).amin(dim=1) == 1
         loss, own, others = losses(plain[steady, :, :CHANGES], other[steady, :, :CHANGES], batch.clock[steady])
@@ -155,8 +152,7 @@ def rescaled(net: LookNet, films: Films) -> LookNet:
             spread = torch.stack([course[:, values].var(dim=0).sum() for course in courses])
             factor = (VARIANCE / spread.median()).sqrt()
             layer.weight *= factor
-            if layer.bias is not None:
-                layer.bias *= factor
+            layer.bias *= factor
     return net
 
 

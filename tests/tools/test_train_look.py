@@ -7,8 +7,10 @@ import onnxruntime
 import pytest
 import torch
 from tools.look_disguises import disguised, filmed, on_another, wobbled
-from tools.look_net import SHAPE, LookNet
+from tools.look_net import LookNet
 from tools.train_look import LENGTH, TEMPERATURE, card, export, losses, rescaled, train
+
+from facemotion.service.replays.surface import SHAPE
 
 TIMES = np.arange(LENGTH) / 25
 
@@ -77,7 +79,7 @@ def test_the_loss_is_least_where_disguises_are_known_and_other_takes_are_not():
     assert losses(courses, turned @ courses, turned.expand(6, -1, -1))[1].numpy() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_run_learns_goes_on_and_its_file_agrees_with_it(tmp_path, films):
+def test_a_run_is_kept_and_its_file_agrees_with_it(tmp_path, films):
     run, path = tmp_path / "look.pt", tmp_path / "look.onnx"
     first = train(films, films, 0.05, run)
     kept = torch.load(run, weights_only=True)

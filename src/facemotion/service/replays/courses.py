@@ -122,7 +122,8 @@ def _kinds(user: str, recording: Recording) -> list[tuple[bytes, tuple[int, int,
     """What rows are encrypted for, the newest kind first, and how wide their three turned courses are; a row of a
     version before lacks those of the face or all. A row of another network or front end can't be opened."""
     kinds, bound = [(user.encode(), (0, 0, 0))], user.encode()
-    directions, reader = _directions(recording), _reader(recording)
+    frontend_id = recording.acquisition.features.frontend_id
+    directions, reader = Directions.packaged(frontend_id), SurfaceReader.packaged(frontend_id)
     if directions:
         bound += b"\0" + directions.id.encode()
         placed = directions.matrix.shape[1]
@@ -131,11 +132,3 @@ def _kinds(user: str, recording: Recording) -> list[tuple[bytes, tuple[int, int,
             bound += b"\0" + reader.id.encode()
             kinds.insert(0, (bound, (placed, CHANGES, reader.dimension - CHANGES)))
     return kinds
-
-
-def _directions(recording: Recording) -> Directions | None:
-    return Directions.packaged(recording.acquisition.features.frontend_id)
-
-
-def _reader(recording: Recording) -> SurfaceReader | None:
-    return SurfaceReader.packaged(recording.acquisition.features.frontend_id)

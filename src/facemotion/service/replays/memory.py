@@ -188,7 +188,7 @@ def is_replay(placed: Comparison, surface: Comparison, settings: ReplaySettings)
 
     Args:
         placed: where its landmarks lie, compared with earlier ones.
-        surface: how its face looks, compared with them.
+        surface: how its face changes (whole, pieces, joined) and looks (warped), compared with them.
         settings: the thresholds.
     """
     seen = np.max(placed.whole, initial=-1.0) >= settings.likeness

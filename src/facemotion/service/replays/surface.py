@@ -42,6 +42,8 @@ MIDDLE = (HALF, 0.42 * SIDE)
 """Where the middle between them lies, x and y: a mirrored picture gives the mirrored close-up."""
 FACE = (slice(14, 54), slice(16, 48))
 """Rows and columns of a close-up that are compared: brows to lower lip, no hair, no wall."""
+SHAPE = (40, 32)
+"""Height and width of that part, pixels."""
 SMOOTH = 1.0
 """Sigma of the blur before, pixels: codings differ in what is finer."""
 EARLY = 5
@@ -64,7 +66,7 @@ NOTHING = 1e-6
 _ACROSS, _DOWN = ((axis - HALF) / (HALF + 0.5) for axis in np.meshgrid(*[np.arange(SIDE, dtype=np.float32)] * 2))
 _TO_PIXELS = np.array([[HALF + 0.5, 0, HALF], [0, HALF + 0.5, HALF], [0, 0, 1]])
 _FROM_PIXELS = np.linalg.inv(_TO_PIXELS)
-_NOTHING = np.eye(3)
+_IDENTITY = np.eye(3)
 
 
 def _weights() -> FloatArray:
@@ -160,7 +162,7 @@ class Plane:
 
     def lay(self, close_up: FloatArray) -> FloatArray:
         """(SIDE, SIDE) float32, a close-up as it lies over the reference."""
-        matrix = _NOTHING
+        matrix = _IDENTITY
         for _ in range(ROUNDS):
             apart = (_warped(close_up, matrix, cv2.INTER_LINEAR) - self.reference).ravel()
             step = self._inverse @ np.einsum("kp,p->k", self._weighted, apart)  # a product would start threads
@@ -169,7 +171,7 @@ class Plane:
             turn = np.array([[1 + step[2], step[3], step[0]], [step[4], 1 + step[5], step[1]], [-step[6], -step[7], 1]])
             matrix = matrix @ np.linalg.inv(turn)
             matrix /= matrix[2, 2]
-            if not np.abs(matrix - _NOTHING).max() <= FARTHEST:
+            if not np.abs(matrix - _IDENTITY).max() <= FARTHEST:
                 return close_up
             if np.abs(step[:6]).max() < SETTLED:
                 break
@@ -226,7 +228,7 @@ class SurfaceTaker:
         if self._plane is not None:
             self._lay(self._plane)
         chosen = np.flatnonzero(np.isin(self._times, times))
-        return np.array([self._pictures[number] for number in chosen], np.float32).reshape(-1, *_SHAPE)
+        return np.array([self._pictures[number] for number in chosen], np.float32).reshape(-1, *SHAPE)
 
     def _lay(self, plane: Plane) -> None:
         """Lay what came since over a reference."""
@@ -240,9 +242,6 @@ class SurfaceTaker:
 def _correlation(one: FloatArray, other: FloatArray) -> float:
     apart = [(picture - picture.mean()).ravel() for picture in (one, other)]
     return float(apart[0] @ apart[1] / max(float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1])), NOTHING))
-
-
-_SHAPE = tuple(part.stop - part.start for part in FACE)
 
 
 def stranger_seconds(pictures: FloatArray, times: NDArray[np.float64], one_face: float) -> float:
@@ -284,13 +283,11 @@ class SurfaceReader:
 
     Attributes:
         id: digest of all that shapes a course.
-        geometry: of the close-ups.
         dimension: values of the network.
         session: of the network.
     """
 
     id: str
-    geometry: Geometry
     dimension: int
     session: onnxruntime.InferenceSession
 
@@ -312,7 +309,7 @@ class SurfaceReader:
             Changes and changes mirrored, (L, CHANGES) float32 at RATE, then looks and looks mirrored, (L, I), which are
             for warping alone; about their means, noise of single frames smoothed.
         """
-        even = resample(pictures.reshape(len(pictures), -1), times).reshape(-1, *_SHAPE)
+        even = resample(pictures.reshape(len(pictures), -1), times).reshape(-1, *SHAPE)
         (both,) = self.session.run(["course"], {"pictures": np.stack([even, even[:, :, ::-1]])})
         one, other = (filtered(course) for course in both)
         return (one[:, :CHANGES], other[:, :CHANGES]), (one[:, CHANGES:], other[:, CHANGES:])
@@ -325,4 +322,4 @@ def _reader(geometry: Geometry) -> SurfaceReader:
     shaped = (SIDE, EYES, MIDDLE, FACE, SMOOTH, EARLY, STIFFNESS, USUAL, geometry.still.tolist())
     parts = str(shaped), models.card(LOOK_MODEL).sha256, geometry.places.tobytes().hex()
     digest = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
-    return SurfaceReader(digest, geometry, int(session.get_outputs()[0].shape[2]), session)
+    return SurfaceReader(digest, int(session.get_outputs()[0].shape[2]), session)
