@@ -10,7 +10,7 @@ from replay_clips import Seen
 
 from facemotion.service.replays.comparison import Comparison, compare, compare_surfaces
 from facemotion.service.replays.directions import Directions
-from facemotion.service.replays.memory import is_replay
+from facemotion.service.replays.memory import is_doubtful, is_replay
 from facemotion.service.replays.surface import SurfaceReader
 from facemotion.service.settings import ReplaySettings
 from facemotion.types import FloatArray
@@ -70,6 +70,10 @@ class Rule:
     def is_replay(self, found: Compared) -> bool:
         """Whether a recording counts as a replay."""
         return is_replay(found.placed, found.surface, self._settings)
+
+    def is_doubtful(self, found: Compared) -> bool:
+        """Whether a step is asked for of a recording that isn't called a replay."""
+        return is_doubtful(found.surface, self._settings)
 
     def _courses(self, seen: Seen) -> Courses:
         """Of the landmarks, of how the face changes and of how it looks, each as the picture is and mirrored."""

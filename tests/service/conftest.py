@@ -85,7 +85,9 @@ def form(nonce: str, **files: list[bytes]) -> dict[str, Any]:
 
 
 @contextmanager
-def running(store: Path | str, settings: ServiceSettings | None = None, **more: Any) -> Iterator[Server]:
+def running(
+    store: Path | str, settings: ServiceSettings | None = None, doubt: float = 0.0, **more: Any
+) -> Iterator[Server]:
     """Serve a store in a thread, on a free port of loopback."""
     settings = settings or ServiceSettings()
     # A drawn head stands still to the pixel, so that its takes are nearly replays of each other, as no real head's are.
@@ -99,6 +101,7 @@ def running(store: Path | str, settings: ServiceSettings | None = None, **more: 
         surface_piece_likeness=1.0,
         surface_joined_likeness=1.0,
         surface_warped_likeness=1.0,
+        doubt=doubt,
     )
     settings = replace(settings, server=replace(settings.server, port=0), replay=replay)
     with open_served(store) as opened:

@@ -17,8 +17,9 @@ from facemotion.presentation.steps import Step
 from facemotion.service.live import session
 from facemotion.service.metrics import Metrics
 from facemotion.service.operations import Operations
-from facemotion.service.replays.memory import RecordingMemory
-from facemotion.service.settings import ChallengeSettings, ServiceSettings
+from facemotion.service.replays.comparison import Comparison
+from facemotion.service.replays.memory import RecordingMemory, is_doubtful
+from facemotion.service.settings import ChallengeSettings, ReplaySettings, ServiceSettings
 from facemotion.verifier import Verifier
 
 from .conftest import Server, running
@@ -29,6 +30,14 @@ from .live_client import Socket, jpeg, messages
 def asking(tmp_path_factory, session_environment, talk) -> Iterator[Server]:
     settings = ServiceSettings(challenge=ChallengeSettings(when="after"))
     with running(tmp_path_factory.mktemp("asking") / "store.db", settings) as server:
+        assert server.enrol("mia", talk[:2]).status_code == 201
+        yield server
+
+
+@pytest.fixture(scope="module")
+def doubting(tmp_path_factory, session_environment, talk) -> Iterator[Server]:
+    """To it everything is much like an earlier recording, as takes of a drawn head are."""
+    with running(tmp_path_factory.mktemp("doubting") / "store.db", doubt=1.0) as server:
         assert server.enrol("mia", talk[:2]).status_code == 201
         yield server
 
@@ -63,6 +72,46 @@ def test_a_step_that_is_shown_lets_in_and_one_that_is_not_does_not(asking, talk,
     _, accepted = attempt(asking, talk[3], gaping)
     assert not accepted
     assert asking.trail("mia")[-1]["outcome"] == "step missed"
+
+
+@pytest.mark.parametrize(("step", "outcome"), [(Step.MOUTH, "accepted"), (Step.UP, "step missed")])
+def test_who_is_much_like_an_earlier_recording_is_asked_for_a_step(step, outcome, doubting, talk, gaping, monkeypatch):
+    monkeypatch.setattr(session.secrets, "choice", lambda steps: step)
+    clip = talk[2 if step is Step.MOUTH else 5]
+    asked, accepted = attempt(doubting, clip, gaping)
+    assert asked["challenge"] == step.value
+    assert accepted == (outcome == "accepted")
+    assert doubting.trail("mia")[-1]["outcome"] == outcome
+
+
+def test_a_clip_in_doubt_is_refused_and_counts_as_a_failure(doubting, talk):
+    before = doubting.call("GET", "/v1/users/mia").json()["failures"]
+    answer = doubting.verify("mia", talk[4])
+    assert (answer.status_code, answer.json()["error"]) == (422, "ChallengeError")
+    assert "much like an earlier one: record a new one" in answer.json()["message"]
+    assert doubting.trail("mia")[-1]["outcome"] == "in doubt"
+    assert doubting.call("GET", "/v1/users/mia").json()["failures"] == before + 1
+    doubting.call("POST", "/v1/users/mia/unlock")
+
+
+def test_who_would_not_be_accepted_learns_nothing_from_a_step(doubting, brow, talk):
+    """Else it would tell whether somebody of that name is enrolled."""
+    for user, clip, outcome in (("mia", brow[0], "rejected"), ("nobody", talk[4], "unknown user")):
+        with Socket(doubting, user) as socket:
+            socket.take(messages(clip))
+            socket.say("done")
+            assert "challenge" not in socket.until("challenge", "accepted")
+        assert doubting.trail(user)[-1]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("where", ["whole", "warped"])
+def test_doubt_begins_a_little_below_the_thresholds_of_the_look(where):
+    settings = ReplaySettings()
+    threshold = {"whole": settings.surface_likeness, "warped": settings.surface_warped_likeness}[where]
+    for value, doubtful in ((threshold - settings.doubt, True), (threshold - settings.doubt - 0.01, False)):
+        look = replace(Comparison.nothing(), **{where: np.array([0.1, value])})
+        assert is_doubtful(look, settings) is doubtful
+    assert not is_doubtful(Comparison.nothing(), settings)
 
 
 def test_who_gets_up_after_a_step_has_shown_it(asking, talk, talking, monkeypatch):

@@ -9,10 +9,11 @@ import pytest
 
 from facemotion.service.guard.sessions import Session
 from facemotion.service.metrics import Metrics
-from facemotion.service.operations import OUTDATED, Operations
+from facemotion.service.operations import Operations
 from facemotion.service.replays.memory import RecordingMemory
 from facemotion.service.replays.recording import Recording
 from facemotion.service.settings import RenewalSettings, ServiceSettings
+from facemotion.service.verification import OUTDATED
 from facemotion.verifier import Verifier
 
 from .conftest import RenamedEncoder
@@ -41,7 +42,7 @@ def attempt(operations: Operations, acquisition, user: str = "alice") -> tuple[s
         random.normal(size=(frames, 277, 2)).astype(np.float32),
         (random.normal(size=(40, 32)) + 0.1 * random.normal(size=(frames, 40, 32))).astype(np.float32),
     )
-    outcome = operations.judge(door, user, ticket, lambda: recording).outcome
+    outcome = operations.verification.judge(door, user, ticket, lambda: recording).outcome
     return outcome, operations.sessions.read(door, session, "")[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,25 +13,22 @@ from facemotion.errors import (
     ChallengeError,
     DuplicateFaceError,
     FacemotionError,
-    ModelMismatchError,
-    PresentationAttackError,
-    StoreError,
     UnknownUserError,
     UserExistsError,
 )
 from facemotion.presentation.steps import check_extractor
-from facemotion.service.answers import Answer, Judged, UserState, UserStates, evidence, outcome_of
-from facemotion.service.guard import audit
+from facemotion.service.answers import Answer, UserState, UserStates, evidence, outcome_of
 from facemotion.service.guard.attempts import Attempts, LockState, Purpose, Ticket
 from facemotion.service.guard.auth import ApiKeys, Caller, role_for
-from facemotion.service.guard.history import check_history
+from facemotion.service.guard.deeds import Deeds, of_session
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.renewals import Renewals
-from facemotion.service.guard.sessions import Reason, Sessions
+from facemotion.service.guard.sessions import Sessions
 from facemotion.service.metrics import Metrics
 from facemotion.service.replays.memory import RecordingMemory
 from facemotion.service.replays.recording import (
     ATTACKS,
+    IN_DOUBT,
     STEP_MISSED,
     AttackDetector,
     LiveCheck,
@@ -43,17 +39,14 @@ from facemotion.service.replays.recording import (
     refuse_seen,
 )
 from facemotion.service.settings import ServiceSettings
+from facemotion.service.verification import OUTDATED, Verification
 from facemotion.store import UserSummary
 from facemotion.store.listing import count_outdated, count_users, user_page
 from facemotion.store.sql import SqlStore, hold_user
 from facemotion.verifier import Verifier
 
-log = logging.getLogger(__name__)
-ATTEMPTS = ("verify", "enrol", "enrol again")
 AGAIN = 'to replace their motion use "purpose": "enrol-again", and PUT for takes (replace=True in Python).'
 ANEW = 'to enrol them use "purpose": "enrol", and POST for takes (replace=False in Python).'
-OUTDATED = "must enrol again"
-"""Outcome for a user whose templates are of other models, or lack a factor that is compared by now."""
 
 
 class Operations:
@@ -86,25 +79,31 @@ class Operations:
         self.attempts = Attempts(store.database, settings.attempts)
         self.proofs = Proofs(store.database, settings.attempts, self.attempts)
         self.sessions = Sessions(store.database, settings.sessions, self.attempts)
-        self._renewals = Renewals(verifier, store, settings.renewal)
         self.memory = memory
         self.metrics = metrics
-        self.asks_steps = settings.challenge.when != "off"
-        if self.asks_steps:
+        self.always_asks = settings.challenge.when == "after"
+        if self.always_asks:
             check_extractor(verifier.settings.verifier.extractor)
         self._analysis_seconds = settings.limits.analysis_seconds
         refuse = verifier.settings.verifier.presentation == "refuse"
         self._live = LiveCheck(settings.replay, refuse, detector, metrics)
+        self._deeds = Deeds(store.database, metrics)
+        self.verification = Verification(
+            verifier, store, memory, self._live, attempts=self.attempts, proofs=self.proofs, sessions=self.sessions,
+            renewals=Renewals(verifier, store, settings.renewal), deeds=self._deeds,
+            doubts=settings.challenge.when == "doubt",
+        )  # fmt: skip
         # Counted from 0, so that the first one shows as an increase.
-        for outcome in ("accepted", "rejected", "unknown user", OUTDATED, STEP_MISSED, *ATTACKS):
+        for outcome in ("accepted", "rejected", "unknown user", OUTDATED, STEP_MISSED, IN_DOUBT, *ATTACKS):
             metrics.count("facemotion_attempts_total", 0, action="verify", outcome=outcome)
 
     def recorder(self, motion: Recorder | None = None) -> Recorder:
-        """A recorder for a live session, or for the step after what `motion` recorded; give its `finish` to `judge`."""
+        """A recorder for a live session, or for the step after what `motion` recorded; `verification` takes what it
+        gives."""
         return Recorder(self.verifier.frontend, self.memory.secret.digest_key, self._live.keeps_pictures, motion)
 
     def enter(self, user: str, purpose: Purpose, nonce: str) -> tuple[Caller, Ticket]:
-        """Begin a live session by its nonce: who asked for it, and the ticket for `judge` and `abandon`.
+        """Begin a live session by its nonce: who asked for it, and the ticket for `verification`.
 
         Raises:
             NonceError, LockedError: see Attempts.begin.
@@ -116,7 +115,9 @@ class Operations:
             caller.require(role_for(purpose))
         except FacemotionError as error:
             if purpose == "verify":
-                self.abandon(Caller(ticket.key_id, "revoked", "verify"), user, type(error).__name__, ticket)
+                self.verification.abandon(
+                    Caller(ticket.key_id, "revoked", "verify"), user, type(error).__name__, ticket
+                )
             raise
         return caller, ticket
 
@@ -124,94 +125,21 @@ class Operations:
         """Use up a nonce and judge a clip.
 
         Raises:
-            ChallengeError: a step is asked for, which a clip can't hold.
+            ChallengeError: a step is asked for, which a clip can't hold, or the clip is in doubt.
             NonceError, LockedError: see Attempts.begin.
             MediaError, AcquisitionError and their kinds: there was nothing to compare; no failure is counted.
             StoreError and its kinds: nothing could be compared; no failure is counted.
         """
-        if self.asks_steps:
+        if self.always_asks:
             raise ChallengeError("A step is asked for after the motion here: verify on the page, or by a live session.")
         ticket = self.attempts.begin(user, "verify", caller.key_id, nonce)
-        return self.judge(caller, user, ticket, lambda: self._record(clip))
-
-    def judge(
-        self, caller: Caller, user: str, ticket: Ticket, acquire: Callable[[], Recording], *, missed: str = ""
-    ) -> Answer:
-        """Judge what `acquire` gives; see verify.
-
-        Args:
-            missed: name of a step that was asked for and not shown, empty if none was.
-        """
-        try:
-            return self._judge(caller, user, ticket, acquire(), missed)
-        except Exception as error:
-            # A fault of our own must neither lock a user out nor leave no row.
-            try:
-                self.abandon(caller, user, outcome_of(error), ticket)
-            except StoreError as another:  # the same reason, most likely; the first is the one to tell
-                log.warning("A failure could not be forgiven: %s", type(another).__name__)
-            raise
-
-    def _judge(self, caller: Caller, user: str, ticket: Ticket, recording: Recording, missed: str) -> Answer:
-        self.check_history(user)
-        look = self.memory.look(user, recording)
-        attack = self._live.attack(recording) or (STEP_MISSED if missed else "replay" if look.seen else "")
-        enrolled = self.store.find(user)  # asked of every name, so that each costs the same
-        try:
-            decision = self.verifier.check_acquired(self.store, user, recording.acquisition)
-            outcome = attack or ("accepted" if decision.accepted else "rejected")
-        except (UnknownUserError, ModelMismatchError):
-            decision, outcome = None, attack or (OUTDATED if enrolled else "unknown user")
-        except PresentationAttackError:
-            decision, outcome = None, attack
-        # Of an accepted attempt alone: the time of a rejected one would tell that somebody of that name is enrolled.
-        fresh = self._renewals.probe(enrolled, recording.acquisition) if outcome == "accepted" else None
-
-        def settle(connection: Connection, user: str) -> str:
-            hold_user(connection, user)
-            ended = "replay" if not attack and self.memory.look(user, recording, look).seen else outcome
-            # Of whoever isn't enrolled, or was deleted meanwhile, nothing stays.
-            if self.store.factors(user):
-                self.memory.keep(connection, user, "accepted" if ended == "accepted" else "attempt", recording)
-            if ended == "accepted":
-                self.attempts.accept(connection, user, ticket)
-                self.proofs.keep(connection, caller, user, ticket)
-                self._renewals.consider(connection, user, fresh)
-            elif ended == OUTDATED:
-                self.attempts.forgive(connection, user, ticket)
-            else:
-                self.attempts.fail(connection, user, ticket)
-            reason: Reason = "accepted" if ended == "accepted" else "rejected"
-            rests_on = evidence(self.verifier, [quality], Judged(reason == "accepted", decision, enrolled))
-            self.sessions.note(connection, ticket.session, reason, rests_on, costs_a_try=ended != OUTDATED)
-            return ended
-
-        scores = {r.factor: round(r.score, 4) for r in decision.factors} if decision else {}
-        quality = asdict(recording.acquisition.quality)
-        detail = {"scores": scores, "quality": quality} | ({"missed": missed} if missed else {})
-        detail |= _of_session(ticket.session)
-        ended = self._settle_and_note(caller, "verify", user, outcome, detail, settle)
-        return Answer(ended == "accepted", ended, decision)
-
-    def abandon(self, caller: Caller, user: str, outcome: str, ticket: Ticket) -> None:
-        """Take back the charge of an attempt without a comparison, and note it."""
-
-        def settle(connection: Connection, user: str) -> None:
-            self.attempts.forgive(connection, user, ticket)
-            self._note_unusable(connection, ticket.session)
-
-        self._settle_and_note(caller, "verify", user, outcome, _of_session(ticket.session), settle)
-
-    def break_off(self, caller: Caller, user: str, step: str, ticket: Ticket) -> None:
-        """Keep the charge of an attempt that ended once its step was told: else they could ask until one suits."""
-
-        def settle(connection: Connection, user: str) -> None:
-            self.attempts.fail(connection, user, ticket)
-            rests_on = evidence(self.verifier, [], Judged(False, None, None))
-            self.sessions.note(connection, ticket.session, "rejected", rests_on)
-
-        detail = {"missed": step} | _of_session(ticket.session)
-        self._settle_and_note(caller, "verify", user, STEP_MISSED, detail, settle)
+        answer = self.verification.judge(caller, user, ticket, lambda: self._record(clip))
+        if answer.outcome == IN_DOUBT:
+            raise ChallengeError(
+                "This take is much like an earlier one: record a new one, or verify on the page or by a live session, "
+                "where a step can be asked for."
+            )
+        return answer
 
     def recordings(self, takes: Sequence[bytes]) -> Callable[[], list[Recording]]:
         """A call that reads these clips, for `enrol`."""
@@ -259,18 +187,19 @@ class Operations:
                 self.sessions.note(connection, ticket.session, "accepted", rests_on)
                 self.proofs.keep(connection, caller, user, ticket)
 
-            detail: dict[str, Any] = {"takes": len(recordings)} | _of_session(ticket.session)
+            detail: dict[str, Any] = {"takes": len(recordings)} | of_session(ticket.session)
             if enrolment.warnings:
                 detail["warnings"] = list(enrolment.warnings)
             if enrolment.duplicates:
                 detail["duplicates"] = list(enrolment.duplicates)
-            self._settle_and_note(caller, action, user, "done", detail, settle)
+            self._deeds.settle(caller, action, user, "done", detail, settle)
         except Exception as error:
             duplicates = list(error.users) if isinstance(error, DuplicateFaceError) else []
-            detail = ({"duplicates": duplicates} if duplicates else {}) | _of_session(ticket.session)
-            self._settle_and_note(
+            detail = ({"duplicates": duplicates} if duplicates else {}) | of_session(ticket.session)
+            no_point = {"factors": list(self.verifier.model_ids)}  # no point and no encoder decided
+            self._deeds.settle(
                 caller, action, user, outcome_of(error), detail,
-                lambda connection, _: self._note_unusable(connection, ticket.session),
+                lambda connection, _: self.sessions.note(connection, ticket.session, "unusable", no_point),
             )  # fmt: skip
             raise
         return enrolment
@@ -328,11 +257,11 @@ class Operations:
             if lock is not None:  # deleting is no way round it
                 self.attempts.lock_again(connection, lock)
 
-        self._settle_and_note(caller, "delete", user, "done", {}, settle)
+        self._deeds.settle(caller, "delete", user, "done", {}, settle)
 
     def unlock(self, caller: Caller, user: str) -> None:
         """Forget the failures of a name."""
-        self._settle_and_note(caller, "unlock", user, "done", {}, self.attempts.unlock)
+        self._deeds.settle(caller, "unlock", user, "done", {}, self.attempts.unlock)
 
     def tidy(self) -> None:
         """Forget what is out of date, and finish deletions; called when a server starts."""
@@ -345,15 +274,6 @@ class Operations:
         keep_pictures, seconds = self._live.keeps_pictures, self._analysis_seconds
         return record(self.verifier.frontend, clip, self.memory.secret.digest_key, keep_pictures, seconds)
 
-    def check_history(self, user: str) -> None:
-        """Check what is stored of a user against the marks in the audit trail.
-
-        Raises:
-            StoreCorruptError: see history.check_history.
-        """
-        with self.database.read() as connection:
-            check_history(self.database, connection, user)
-
     def check_presence(self, user: str, replace: bool) -> None:
         """
         Raises:
@@ -364,36 +284,3 @@ class Operations:
             raise UserExistsError(f"User {user!r} is enrolled already; {AGAIN}")
         if replace and not enrolled:
             raise UnknownUserError(f"There is no user {user!r}; {ANEW}")
-
-    def _note_unusable(self, connection: Connection, session: str) -> None:
-        """Keep in a session that an attempt came to nothing: no point and no encoder decided."""
-        self.sessions.note(connection, session, "unusable", {"factors": list(self.verifier.model_ids)})
-
-    def _settle_and_note(
-        self,
-        caller: Caller,
-        action: str,
-        user: str,
-        outcome: str,
-        detail: dict[str, Any] | None = None,
-        settle: Callable[[Connection, str], str | None] | None = None,
-    ) -> str:
-        """One transaction: what the deed leaves behind (`settle`), and its row of the audit trail.
-
-        Args:
-            outcome: unless `settle` gives another one.
-        Returns:
-            The outcome.
-        """
-        with self.database.write() as connection:
-            if settle is not None:
-                outcome = settle(connection, user) or outcome
-            audit.append(self.database, caller.label, action, user, outcome, detail)
-        if action in ATTEMPTS:
-            self.metrics.count("facemotion_attempts_total", action=action, outcome=outcome)
-        return outcome
-
-
-def _of_session(session: str) -> dict[str, str]:
-    """What the audit trail says of the session that an attempt belongs to."""
-    return {"session": session} if session else {}

@@ -148,6 +148,12 @@ class ReplaySettings:
     surface_piece_likeness: float = option(0.93, "as piece_likeness, of how the face changes", minimum=0, maximum=1)
     surface_joined_likeness: float = option(0.94, "as joined_likeness, of how the face changes", minimum=0, maximum=1)
     surface_warped_likeness: float = option(0.74, "as warped_likeness, of how the face looks", minimum=0, maximum=1)
+    doubt: float = option(
+        0.1,
+        "an attempt is in doubt if surface_likeness or surface_warped_likeness is missed by no more than this",
+        minimum=0,
+        maximum=1,
+    )
     motion_ratio: float = option(
         0.6,
         "two attempts count as the same recording if their courses differ by less than this share of their own change",
@@ -187,9 +193,10 @@ class ChallengeSettings:
     """Whether a verification asks for a step that nobody can foresee."""
 
     when: str = option(
-        "off",
-        "after: a verification asks for a random step after the motion, such as looking to the left, and is live only",
-        choices=("off", "after"),
+        "doubt",
+        "doubt: a verification that is much like an earlier recording asks for a random step after the motion, such as "
+        "looking to the left, and a clip that is so is refused; after: each asks for one, and clips can't be verified",
+        choices=("off", "doubt", "after"),
     )
     seconds: float = option(5.0, "the step may take", unit="s", minimum=2, maximum=20)
 

@@ -144,20 +144,23 @@ class SocketSession:
             self.state = SessionState.CLOSED
 
     async def _verify(self, caller: Caller, user: str, ticket: Ticket) -> None:
-        operations = self._context.operations
+        operations, verification = self._context.operations, self._context.operations.verification
         try:
             recorder, _ = await self._take()
-            motion = await self._run(recorder.seen) if operations.asks_steps else None
+            motion = await self._run(recorder.seen)
         except (Exception, asyncio.CancelledError) as error:
             outcome = "cut off" if isinstance(error, CUT_OFF) else outcome_of(error)
-            await run_in_threadpool(operations.abandon, caller, user, outcome, ticket)
+            await run_in_threadpool(verification.abandon, caller, user, outcome, ticket)
             raise
-        missed, step = "", None
-        if motion is not None:
+        answer = None
+        if not operations.always_asks:
+            whole = partial(verification.judge_unless_in_doubt, caller, user, ticket, recorder.finish)
+            answer = await self._run(whole)
+        if answer is None:
             self._motion = recorder
             missed, step = await self._ask_step(caller, user, ticket, motion)
-        finish = partial(recorder.finish, step=step)
-        answer = await self._run(lambda: operations.judge(caller, user, ticket, finish, missed=missed))
+            finish = partial(recorder.finish, step=step)
+            answer = await self._run(partial(verification.judge, caller, user, ticket, finish, missed=missed))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
 
     async def _ask_step(self, caller: Caller, user: str, ticket: Ticket, motion: Seen) -> tuple[str, Recorder]:
@@ -171,10 +174,12 @@ class SocketSession:
             late = time.monotonic() - begin > seconds + LATE_SECONDS
             shown = not late and await self._run(lambda: step_is_shown(step, motion, after.seen()))
         except (FacemotionError, *CUT_OFF):
-            await run_in_threadpool(self._context.operations.break_off, caller, user, step.value, ticket)
+            await run_in_threadpool(self._context.operations.verification.break_off, caller, user, step.value, ticket)
             raise
         except Exception as error:
-            await run_in_threadpool(self._context.operations.abandon, caller, user, outcome_of(error), ticket)
+            await run_in_threadpool(
+                self._context.operations.verification.abandon, caller, user, outcome_of(error), ticket
+            )
             raise
         return "" if shown else step.value, after
 

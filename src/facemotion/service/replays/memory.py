@@ -47,11 +47,13 @@ class Look:
         compared: those that it was compared with, by the nonces of their encryption.
         found: (2, L) bool, which frames at RATE lie in a long piece of one of these, as the picture is and mirrored;
             None where nothing was looked at by pieces.
+        in_doubt: whether it isn't one of them by the rule, but so much like one that a step should be asked for.
     """
 
     seen: bool
     compared: frozenset[bytes]
     found: NDArray[np.bool_] | None = None
+    in_doubt: bool = False
 
 
 NOTHING = Look(False, frozenset())
@@ -104,12 +106,12 @@ class RecordingMemory:
         known = set(recording.frame_digests)
         seen = any(shared(known, _split(row.frames)) >= self._settings.frame_share for row in rows)
         least = LEAST_COMPARISONS if before is NOTHING else 0
-        found = before.found
+        found, in_doubt = before.found, before.in_doubt
         if rows or least:  # also where frames are equal: else the time of a second try would tell that there is a user
             opened = [open_course(row.motion, user, secret, recording) for row in rows]
-            alike, found = self._alike(course_of(recording, secret), opened, least, found)
-            seen |= alike
-        return Look(seen, frozenset(marks), found)
+            alike, doubtful, found = self._alike(course_of(recording, secret), opened, least, found)
+            seen, in_doubt = seen | alike, in_doubt | doubtful
+        return Look(seen, frozenset(marks), found, in_doubt)
 
     def same(self, first: Recording, second: Recording) -> bool:
         """Whether two recordings are one. Two real takes share no frame, and nobody repeats a motion so exactly."""
@@ -120,8 +122,8 @@ class RecordingMemory:
 
     def _alike(
         self, course: Course, others: Sequence[Course], filled: int = 0, found: NDArray[np.bool_] | None = None
-    ) -> tuple[bool, NDArray[np.bool_] | None]:
-        """Whether a course is one of others, or put together of pieces of them.
+    ) -> tuple[bool, bool, NDArray[np.bool_] | None]:
+        """Whether a course is one of others, or put together of pieces of them, or in doubt.
 
         Args:
             course: of the recording.
@@ -129,8 +131,9 @@ class RecordingMemory:
             filled: the number of comparisons that are made at least.
             found: see Look, of the others that it was compared with before.
         Returns:
-            Whether it is, and `found` with these others too.
+            Whether it is, whether it is in doubt, and `found` with these others too.
         """
+        in_doubt = False
         if course.unmirrored is not None:
             turned = course.unmirrored
             placed = [other.placed for other in others if other.placed.shape[1] == course.placed.shape[1] > 0]
@@ -140,9 +143,10 @@ class RecordingMemory:
             own, earlier = (course.surface, turned[1]), [other.surface for other in faces]
             look = compare_surfaces(own, (course.looks, turned[2]), earlier, [other.looks for other in faces], filled)
             if is_replay(now, look, self._settings):
-                return True, found
+                return True, False, found
+            in_doubt = is_doubtful(look, self._settings)
         ratio = self._settings.motion_ratio
-        return any(distance(course.motion, other.motion) < ratio for other in others), found
+        return any(distance(course.motion, other.motion) < ratio for other in others), in_doubt, found
 
     def keep(self, connection: Connection, user: str, kind: str, recording: Recording) -> None:
         """Remember a recording, until enough others of its kind came after; enrolling again forgets none.
@@ -199,6 +203,17 @@ def is_replay(placed: Comparison, surface: Comparison, settings: ReplaySettings)
     seen |= np.max(surface.pieces, initial=0.0) >= settings.surface_piece_likeness
     seen |= np.max(surface.warped, initial=0.0) >= settings.surface_warped_likeness
     return bool(seen or surface.joined >= settings.surface_joined_likeness)
+
+
+def is_doubtful(surface: Comparison, settings: ReplaySettings) -> bool:
+    """Whether a recording that doesn't count as one that was seen is nearly one: disguised, perhaps.
+
+    Args:
+        surface: see is_replay.
+        settings: the thresholds.
+    """
+    near = np.max(surface.whole, initial=-1.0) >= settings.surface_likeness - settings.doubt
+    return bool(near or np.max(surface.warped, initial=0.0) >= settings.surface_warped_likeness - settings.doubt)
 
 
 def shared(frames: set[bytes], others: Sequence[bytes]) -> float:

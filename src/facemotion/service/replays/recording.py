@@ -44,6 +44,8 @@ SLOW_RATE, SLOWER = 15.0, 0.06
 """Frames/s below which frames of one face may be less alike, and by how much."""
 STEP_MISSED = "step missed"
 """Outcome of an attempt after which the step that was asked for wasn't shown."""
+IN_DOUBT = "in doubt"
+"""Outcome of a clip that would be accepted, if it weren't so much like an earlier recording. It can't hold a step."""
 PRESENTATION_ATTACK = "presentation attack"
 """Outcome of an attempt that shows something else than a living person."""
 ATTACKS = ("replay", "frozen", "loop", "two faces", PRESENTATION_ATTACK)

@@ -128,7 +128,7 @@ function scoreOf(entry) {
 /** @type {Record<string, "replayed" | "unknown" | "outdated">} */
 const NOT_COMPARED = {
   replay: "replayed", frozen: "replayed", loop: "replayed", "two faces": "replayed",
-  "presentation attack": "replayed", "step missed": "replayed",
+  "presentation attack": "replayed", "step missed": "replayed", "in doubt": "replayed",
   "unknown user": "unknown", "must enrol again": "outdated",
 };
 

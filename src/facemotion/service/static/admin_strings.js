@@ -61,7 +61,7 @@ export const ADMIN = {
   },
   outcomes: {
     replay: "recording seen before", frozen: "picture that stood still", loop: "recording in a loop",
-    "two faces": "clip of two people",
+    "two faces": "clip of two people", "step missed": "step not shown", "in doubt": "much like a recording seen before",
   },
   wrongKey: "This key isn't known here, or was revoked.",
   away: "The server can't be reached: check the connection and try again.",
