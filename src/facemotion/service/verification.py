@@ -18,7 +18,7 @@ from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.renewals import Renewals
 from facemotion.service.guard.sessions import Reason, Sessions
-from facemotion.service.replays.memory import Look, RecordingMemory
+from facemotion.service.replays.memory import NOTHING, Foreseen, Look, RecordingMemory
 from facemotion.service.replays.recording import IN_DOUBT, STEP_MISSED, LiveCheck, Recording
 from facemotion.store import UserSummary
 from facemotion.store.sql import SqlStore, hold_user
@@ -108,16 +108,25 @@ class Verification:
         return self._guarded(caller, user, ticket, judged)
 
     def judge_unless_in_doubt(
-        self, caller: Caller, user: str, ticket: Ticket, acquire: Callable[[], Recording]
+        self,
+        caller: Caller,
+        user: str,
+        ticket: Ticket,
+        acquire: Callable[[], Recording],
+        foreseen: Foreseen | None = None,
     ) -> Answer | None:
         """The same, but nothing is settled where only a step can say: None then, and `judge` has the last word.
 
         Only of an attempt that would be accepted otherwise: whoever sends in what isn't like a template learns from a
         step that is asked for neither that somebody of that name is enrolled nor that a recording is remembered.
+
+        Args:
+            caller, user, ticket, acquire: see judge.
+            foreseen: what `foresee` gave for the beginning of what `acquire` gives.
         """
 
         def judged() -> Answer | None:
-            looked = self._look(user, acquire(), None)
+            looked = self._look(user, acquire(), None, foreseen)
             return None if looked.outcome == IN_DOUBT else self._settle(caller, user, ticket, looked)
 
         return self._guarded(caller, user, ticket, judged)
@@ -133,9 +142,13 @@ class Verification:
                 log.warning("A failure could not be forgiven: %s", type(another).__name__)
             raise
 
-    def _look(self, user: str, recording: Recording, missed: str | None) -> _Looked:
+    def foresee(self, user: str, recording: Recording) -> Foreseen:
+        """Look at earlier recordings before the attempt is at its end; the time of that tells as little."""
+        return Foreseen(recording, self._memory.look(user, recording))
+
+    def _look(self, user: str, recording: Recording, missed: str | None, foreseen: Foreseen | None = None) -> _Looked:
         self._check_history(user)
-        look = self._memory.look(user, recording)
+        look = self._memory.look(user, recording, foreseen.of(recording) if foreseen else NOTHING)
         attack = self._live.attack(recording) or (STEP_MISSED if missed else "replay" if look.seen else "")
         enrolled = self._store.find(user)  # asked of every name, so that each costs the same
         decision = None

@@ -154,6 +154,7 @@ class AnalysisQueue:
         self._places = Places(limits.concurrency + limits.queue)
         self._turns = asyncio.Semaphore(limits.concurrency)
         self._threads = ThreadPoolExecutor(limits.concurrency, "analysis")
+        self._running = 0
         self._waste = RateLimiter(limits.wasted_seconds, "seconds of clips that can't be read")
         self._waste_of_all = RateLimiter(USERS_WASTE * limits.wasted_seconds, "seconds of clips that can't be read")
 
@@ -161,6 +162,11 @@ class AnalysisQueue:
     def taken(self) -> int:
         """Places that are taken now."""
         return self._places.taken
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs now, and frames have a thread though something else begins."""
+        return self._running == 0 and self._limits.concurrency > 1
 
     @asynccontextmanager
     async def place(self, sender: str, user: str = "") -> AsyncIterator[Place]:
@@ -213,7 +219,11 @@ class AnalysisQueue:
 
         Sessions are bounded in number, and a frame is analysed within milliseconds.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._running -= 1
 
     def close(self) -> None:
         """Wait for what is running, then let go of the threads."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, TypeVar
 
+from fastapi import WebSocket
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from facemotion.errors import FormError
@@ -232,3 +233,12 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormError("A text message must be JSON.") from error
+
+
+async def send(socket: WebSocket, message: Message) -> None:
+    """Send a message as one JSON object.
+
+    Raises:
+        WebSocketDisconnect, RuntimeError: the client went away.
+    """
+    await socket.send_json(message.model_dump())

@@ -34,6 +34,7 @@ from facemotion.service.answers import outcome_of
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
 from facemotion.service.guard.auth import Caller
+from facemotion.service.live.foresight import Foresight
 from facemotion.service.live.frames import WholeClip, read_clip, read_frame
 from facemotion.service.live.protocol import (
     Done,
@@ -53,6 +54,7 @@ from facemotion.service.live.protocol import (
     TryHello,
     read_command,
     read_first,
+    send,
 )
 from facemotion.service.live.tryit import side_by_side
 from facemotion.service.problems import Message, Problem, problem_of
@@ -105,6 +107,7 @@ class SocketSession:
         self._dropped = 0
         self._recorder: Recorder | None = None  # of this take; None until one is made, and again after "go"
         self._motion: Recorder | None = None  # after which a step is asked for
+        self._foresight: Foresight | None = None
         self._takes: list[Recording] = []
         self._set_aside: Recording | None = None  # the take that was left out last
         self._clip: WholeClip | None = None  # of this take, where clips are kept
@@ -145,8 +148,10 @@ class SocketSession:
 
     async def _verify(self, caller: Caller, user: str, ticket: Ticket) -> None:
         operations, verification = self._context.operations, self._context.operations.verification
+        foresight = self._foresight = Foresight(self._context.analysis, partial(verification.foresee, user))
         try:
             recorder, _ = await self._take()
+            self._foresight = None
             motion = await self._run(recorder.seen)
         except (Exception, asyncio.CancelledError) as error:
             outcome = "cut off" if isinstance(error, CUT_OFF) else outcome_of(error)
@@ -154,8 +159,10 @@ class SocketSession:
             raise
         answer = None
         if not operations.always_asks:
-            whole = partial(verification.judge_unless_in_doubt, caller, user, ticket, recorder.finish)
-            answer = await self._run(whole)
+            seen = await foresight.foreseen(recorder)
+            answer = await self._run(
+                lambda: verification.judge_unless_in_doubt(caller, user, ticket, recorder.finish, seen)
+            )
         if answer is None:
             self._motion = recorder
             missed, step = await self._ask_step(caller, user, ticket, motion)
@@ -342,6 +349,8 @@ class SocketSession:
                 self._recorder = latest
             turned, frames = latest is not recorder, latest.frame_count if current else 0
             await self._send(self._guidance(answer, latest.size, moving, frames, turned))
+            if current and self._foresight is not None:
+                await self._foresight.consider(latest)
 
     def _guidance(
         self, answer: FrameAnswer, size: tuple[int, int], moving: bool, frames: int, turned: bool
@@ -378,15 +387,6 @@ class SocketSession:
             raise WebSocketDisconnect(ABNORMAL_CLOSURE) from None
 
 
-async def send(socket: WebSocket, message: Message) -> None:
-    """Send a message as one JSON object.
-
-    Raises:
-        WebSocketDisconnect, RuntimeError: the client went away.
-    """
-    await socket.send_json(message.model_dump())
-
-
 def _look_at(
     recorder: Recorder, make: Callable[[], Recorder], data: bytes, media: MediaSettings
 ) -> tuple[FrameAnswer, Recorder, bool]:
@@ -396,4 +396,4 @@ def _look_at(
     frame, seconds = read_frame(data, media)
     if recorder.size not in ((0, 0), (frame.shape[1], frame.shape[0])):
         recorder = make()
-    return recorder.push(frame, seconds), recorder, recorder.moves_now()
+    return recorder.push(frame, seconds), recorder, recorder.moves

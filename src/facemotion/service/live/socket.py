@@ -16,8 +16,8 @@ from starlette.websockets import WebSocketDisconnect
 from facemotion.errors import FacemotionError, NonceError, UploadTimeoutError
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.limits import IN_SESSION, Places
-from facemotion.service.live.protocol import TryHello
-from facemotion.service.live.session import SocketSession, send
+from facemotion.service.live.protocol import TryHello, send
+from facemotion.service.live.session import SocketSession
 from facemotion.service.problems import ERROR_IN_SCOPE, FAULT, Problem, problem_of
 
 SESSION_SECONDS = 300.0

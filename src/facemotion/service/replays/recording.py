@@ -28,6 +28,8 @@ from facemotion.types import FeatureSequence, FloatArray
 
 DIGEST_BYTES = 8
 """Bytes of the keyed digest of a frame."""
+MOST_REST = 1.0
+"""Seconds of rest after which a look at the frames before it still holds."""
 MOST_NEWEST, LOOK_EVERY = 30, 3
 """Frames that are looked at for whether the face moves now, and in which one of how many that is done."""
 PICTURES = 16
@@ -97,6 +99,12 @@ class Recording:
     step_surface: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     step_times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
+    def begins_like(self, earlier: Recording) -> bool:
+        """Whether it is an earlier one, made of the same frames, and some frames more."""
+        seen, pictures = len(earlier.frame_digests), len(earlier.surface)
+        same = self.frame_digests[:seen] == earlier.frame_digests
+        return same and np.array_equal(self.surface[:pictures], earlier.surface)
+
     @cached_property
     def courses(self) -> tuple[tuple[FloatArray, FloatArray], ...]:
         """Of where the landmarks lie, of how the face changes and of how it looks, see Directions.courses and
@@ -121,6 +129,7 @@ class Recorder:
 
     Attributes:
         size: width and height of the last frame in pixels; zeros before the first.
+        moves: whether the face itself moves in the newest frames.
     """
 
     def __init__(self, frontend: Frontend, secret: bytes, keep_pictures: bool, motion: Recorder | None = None) -> None:
@@ -134,12 +143,16 @@ class Recorder:
         self._times: list[float] = []
         self._pictures: list[NDArray[np.uint8]] = []
         self._every = 1
-        self._moves = False
+        self.moves = False
+        self._rest = 0  # frames when the face came to rest after its motion
         self.size = (0, 0)
 
     def push(self, frame: NDArray[np.uint8], seconds: float) -> FrameAnswer:
         """Take in one frame of a camera; see Acquirer.push."""
-        return self._keep(frame, seconds, self._acquirer.push(frame, seconds))
+        answer = self._keep(frame, seconds, self._acquirer.push(frame, seconds))
+        if answer.used:
+            self._note_rest(answer.resting)
+        return answer
 
     def push_all(self, frames: Iterator[tuple[NDArray[np.uint8], float]]) -> float:
         """Take in a whole clip; see Acquirer.push_all."""
@@ -163,15 +176,24 @@ class Recorder:
         sighting = self._acquirer.sighting()
         return Seen(sighting.points, sighting.times[sighting.used])
 
-    def moves_now(self) -> bool:
-        """Whether the face itself moves in the newest frames; looked at in every third one, which is enough for a
-        sentence on a screen."""
-        if len(self._times) % LOOK_EVERY:
-            return self._moves
-        frames = sum(self._times[-1] - seconds < NOW_SECONDS for seconds in self._times[-MOST_NEWEST:])
-        newest = self._acquirer.newest(frames) if frames else np.zeros((0, 1), np.float32)
-        self._moves = moves_now(newest, self._frontend.extractor, self._frontend.settings)
-        return self._moves
+    def _note_rest(self, resting: bool) -> None:
+        """Look whether the face itself moves in the newest frames; every third one is enough for a word on a screen."""
+        if len(self._times) % LOOK_EVERY == 0:
+            frames = sum(self._times[-1] - seconds < NOW_SECONDS for seconds in self._times[-MOST_NEWEST:])
+            newest = self._acquirer.newest(frames) if frames else np.zeros((0, 1), np.float32)
+            self.moves = moves_now(newest, self._frontend.extractor, self._frontend.settings)
+        if not resting or self.moves:
+            self._rest = len(self._times)
+
+    @property
+    def rest_seconds(self) -> float:
+        """For how long the face has been at rest; 0 before it moved."""
+        return self._times[-1] - self._times[self._rest] if 0 < self._rest < len(self._times) else 0.0
+
+    def only_rested_since(self, recording: Recording) -> bool:
+        """Whether the face only rested, and not for long, since `finish` gave a recording of the frames so far."""
+        frames = len(recording.frame_digests)
+        return self._rest <= frames and self._times[-1] - self._times[frames - 1] <= MOST_REST
 
     @property
     def frame_count(self) -> int:
