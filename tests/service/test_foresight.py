@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,9 +16,10 @@ from facemotion.errors import StoreError
 from facemotion.media import load_clip
 from facemotion.service.guard.limits import AnalysisQueue
 from facemotion.service.live.foresight import RESTED_SECONDS, TRIES, Foresight
-from facemotion.service.replays.memory import NOTHING, Foreseen, Look, RecordingMemory
-from facemotion.service.replays.recording import MOST_REST, Recorder
+from facemotion.service.replays.memory import NOTHING
+from facemotion.service.replays.recording import MOST_REST, Recorder, Recording
 from facemotion.service.settings import LimitSettings
+from facemotion.service.verification import Foreseen, Verification
 from facemotion.verifier import Verifier
 
 from .live_client import Socket, jpeg
@@ -58,35 +59,40 @@ def looked(session_environment) -> Callable[[list], Recorder]:
 
 
 @pytest.mark.parametrize(("repeated", "outcome"), [(False, "accepted"), (True, "replay")])
-def test_a_verdict_rests_on_what_was_seen_before_the_take_ended(repeated, outcome, server, encode, rested, monkeypatch):
-    """A client ends its take some time after the face came to rest; nothing is compared a second time then."""
+def test_a_take_is_judged_once_and_before_it_ends(repeated, outcome, server, encode, rested, monkeypatch):
+    """A client ends its take some time after the face came to rest; only what settles it is left then."""
     user = f"ada-{outcome}"
-    takes = [encode(np.stack([frame for frame, _ in rested(seed, 20)])) for seed in (61, 62)]
+    takes = [encode(np.stack([frame for frame, _ in rested(seed, 12)])) for seed in (61, 66)]
     enrolled = server.enrol(user, takes)
     assert enrolled.status_code == 201, enrolled.text
-    before, plain = [], RecordingMemory.look
+    judged, plain = [], Verification.foresee
 
-    def look(self, user, recording, earlier=NOTHING):
-        before.append(earlier)
-        return plain(self, user, recording, earlier)
+    def foresee(self, user, recording):
+        judged.append(len(recording.frame_digests))
+        return plain(self, user, recording)
 
-    monkeypatch.setattr(RecordingMemory, "look", look)
+    monkeypatch.setattr(Verification, "foresee", foresee)
     for _ in range(1 + repeated):
-        before.clear()
+        judged.clear()
         with Socket(server, user) as socket:
-            socket.take([jpeg(frame, 100 + seconds) for frame, seconds in rested(68, 20)])
+            frames = [jpeg(frame, 100 + seconds) for frame, seconds in rested(68, 20)]
+            socket.take(frames)
+            until = time.monotonic() + 10
+            while not judged:
+                assert time.monotonic() < until
+                time.sleep(0.02)
             socket.say("done")
             accepted = socket.until("accepted")["accepted"]
+        assert len(judged) == 1
+        assert 20 < judged[0] < len(frames)
     assert server.trail(user)[-1]["outcome"] == outcome
     assert accepted == (outcome == "accepted")
-    assert before[0] is NOTHING
-    assert all(earlier is not NOTHING for earlier in before[1:])
-    assert len(before) == (2 if repeated else 3)  # while it ran, for the verdict, and in what settles an accepted one
+    assert json.loads(server.trail(user)[-1]["detail"])["quality"]["frames"] == judged[0]
     server.call("POST", f"/v1/users/{user}/unlock")
 
 
 def test_a_face_that_moves_again_is_looked_at_anew(looked, rested):
-    """Else a replay could hide behind a movement before it."""
+    """Else half a motion would be compared."""
     once, twice = rested(70, 15), rested(71, 0)
     recorder = looked(once)
     seen = recorder.finish()
@@ -97,29 +103,20 @@ def test_a_face_that_moves_again_is_looked_at_anew(looked, rested):
     assert not recorder.only_rested_since(seen)
 
 
-def test_a_look_holds_for_a_short_rest_alone(looked, rested):
+def test_a_short_rest_alone_may_be_left_out(looked, rested):
     frames = rested(72, 15)
     recorder = looked(frames)
     seen = recorder.finish()
-    for number in range(1, round(MOST_REST * RATE) + 3):
+    for number in range(round(MOST_REST * RATE)):
         still, _ = frames[-1 - number % 5]
-        recorder.push(still, (len(frames) + number - 1) / RATE)
-        whole = recorder.finish()
-        assert Foreseen(seen, Look(True, frozenset())).of(whole).seen
+        recorder.push(still, (len(frames) + number) / RATE)
+        assert recorder.only_rested_since(seen)
+    recorder.push(still, (len(frames) + number + 1) / RATE)
     assert not recorder.only_rested_since(seen)
 
 
-def test_another_recording_has_nothing_of_the_look(looked, rested):
-    seen, other = (looked(rested(seed, 10)).finish() for seed in (73, 74))
-    known = Foreseen(seen, Look(True, frozenset()))
-    assert known.of(seen).seen
-    assert known.of(other) is NOTHING
-    laid_elsewhere = replace(seen, surface=seen.surface + np.float32(0.1))  # over another reference
-    assert known.of(laid_elsewhere) is NOTHING
-
-
 def test_nobody_looks_ahead_before_a_motion_or_on_a_busy_service(looked, rested):
-    def never(recording):
+    def never(recording: Recording) -> Foreseen:
         raise AssertionError("looked")
 
     async def consider(concurrency: int, frames: list, busy: bool = False) -> Foreseen | None:
@@ -158,7 +155,7 @@ def test_a_motion_that_pauses_often_is_looked_at_a_few_times(looked, rested):
 
     def foresee(recording):
         calls.append(recording)
-        return Foreseen(recording, NOTHING)
+        return Foreseen(recording, NOTHING, "", "rejected", None, None, "")
 
     async def consider() -> None:
         foresight = Foresight(AnalysisQueue(LimitSettings()), foresee)

@@ -171,6 +171,8 @@ def test_what_looks_like_a_screen_is_counted_whether_or_not_it_is_refused(record
     for refuse, outcome in ((False, ""), (True, PRESENTATION_ATTACK)):
         check = LiveCheck(ReplaySettings(), refuse, None, metrics)
         assert [check.attack(one) for one in (recording, suspected)] == ["", outcome]
+        for one in (recording, suspected):
+            check.count(one)
     assert "\nfacemotion_suspicions_total 2\n" in metrics.text({})
 
 

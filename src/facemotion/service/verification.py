@@ -18,7 +18,7 @@ from facemotion.service.guard.history import check_history
 from facemotion.service.guard.proofs import Proofs
 from facemotion.service.guard.renewals import Renewals
 from facemotion.service.guard.sessions import Reason, Sessions
-from facemotion.service.replays.memory import NOTHING, Foreseen, Look, RecordingMemory
+from facemotion.service.replays.memory import Look, RecordingMemory
 from facemotion.service.replays.recording import IN_DOUBT, STEP_MISSED, LiveCheck, Recording
 from facemotion.store import UserSummary
 from facemotion.store.sql import SqlStore, hold_user
@@ -32,7 +32,7 @@ OUTDATED = "must enrol again"
 
 
 @dataclass(frozen=True, eq=False)
-class _Looked:
+class Foreseen:
     """What is known of an attempt before anything is settled.
 
     Attributes:
@@ -122,11 +122,11 @@ class Verification:
 
         Args:
             caller, user, ticket, acquire: see judge.
-            foreseen: what `foresee` gave for the beginning of what `acquire` gives.
+            foreseen: what `foresee` gave, in place of what `acquire` would give.
         """
 
         def judged() -> Answer | None:
-            looked = self._look(user, acquire(), None, foreseen)
+            looked = foreseen or self.foresee(user, acquire())
             return None if looked.outcome == IN_DOUBT else self._settle(caller, user, ticket, looked)
 
         return self._guarded(caller, user, ticket, judged)
@@ -143,12 +143,16 @@ class Verification:
             raise
 
     def foresee(self, user: str, recording: Recording) -> Foreseen:
-        """Look at earlier recordings before the attempt is at its end; the time of that tells as little."""
-        return Foreseen(recording, self._memory.look(user, recording))
+        """How an attempt would end for which no step was asked, before anything is settled; its time tells as little.
 
-    def _look(self, user: str, recording: Recording, missed: str | None, foreseen: Foreseen | None = None) -> _Looked:
+        Raises:
+            As judge.
+        """
+        return self._look(user, recording, None)
+
+    def _look(self, user: str, recording: Recording, missed: str | None) -> Foreseen:
         self._check_history(user)
-        look = self._memory.look(user, recording, foreseen.of(recording) if foreseen else NOTHING)
+        look = self._memory.look(user, recording)
         attack = self._live.attack(recording) or (STEP_MISSED if missed else "replay" if look.seen else "")
         enrolled = self._store.find(user)  # asked of every name, so that each costs the same
         decision = None
@@ -161,10 +165,11 @@ class Verification:
             outcome = attack
         if outcome == "accepted" and look.in_doubt and missed is None and self._doubts:
             attack = outcome = IN_DOUBT
-        return _Looked(recording, look, attack, outcome, decision, enrolled, missed or "")
+        return Foreseen(recording, look, attack, outcome, decision, enrolled, missed or "")
 
-    def _settle(self, caller: Caller, user: str, ticket: Ticket, looked: _Looked) -> Answer:
+    def _settle(self, caller: Caller, user: str, ticket: Ticket, looked: Foreseen) -> Answer:
         recording, decision, enrolled = looked.recording, looked.decision, looked.enrolled
+        self._live.count(recording)
         accepted = looked.outcome == "accepted"
         # Of an accepted attempt alone: the time of a rejected one would tell that somebody of that name is enrolled.
         fresh = self._renewals.probe(enrolled, recording.acquisition) if accepted else None

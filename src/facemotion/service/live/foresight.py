@@ -1,7 +1,7 @@
-"""Foresight: while the face is back at rest and the take still runs, the take is already held against earlier ones.
+"""Foresight: while the face is back at rest and the take still runs, the frames so far are already judged.
 
-That is most of what a verdict takes. A page ends a take half a second after the last movement, so the look is mostly
-done by then. It holds if the face only rested since.
+That is nearly all that a verdict takes. A page ends a take half a second after the last movement, so it is mostly done
+by then. It holds if the face only rested since: then the attempt is the frames that were judged, and ends with them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from functools import partial
 
 from facemotion.errors import FacemotionError
 from facemotion.service.guard.limits import AnalysisQueue
-from facemotion.service.replays.memory import Foreseen
 from facemotion.service.replays.recording import Recorder, Recording
+from facemotion.service.verification import Foreseen
 
 RESTED_SECONDS = 0.1
 """How long the face must be at rest. What tells rest looks at some time already."""
 TRIES = 3
-"""Looks in one session: a motion may pause."""
+"""Times that frames are judged in one session: a motion may pause."""
 
 
 class Foresight:
-    """Looks ahead for one session.
+    """Judges the frames so far of one session.
 
     Args:
-        analysis: whose threads look; nothing is looked at while they have other work.
-        foresee: gives what is known of a recording.
+        analysis: whose threads judge, if they have no other work.
+        foresee: judges a recording, and settles nothing.
     """
 
     def __init__(self, analysis: AnalysisQueue, foresee: Callable[[Recording], Foreseen]) -> None:
@@ -36,7 +36,7 @@ class Foresight:
         self._tries = TRIES
 
     async def consider(self, recorder: Recorder) -> None:
-        """Begin to look, if it is time. No frame may be pushed meanwhile.
+        """Begin to judge, if it is time. No frame may be pushed meanwhile.
 
         Args:
             recorder: of the take, between two frames.
@@ -55,7 +55,7 @@ class Foresight:
         self._look.add_done_callback(_fault)
 
     async def foreseen(self, recorder: Recorder) -> Foreseen | None:
-        """What is known of the take; None where nothing was looked at, or the face moved since.
+        """How the take was judged; None where it wasn't, or the face moved since.
 
         Args:
             recorder: of the take, after its last frame.
@@ -66,7 +66,7 @@ class Foresight:
         return None if _fault(self._look) else self._look.result()
 
     def _still(self, recorder: Recorder) -> Recording | None:
-        """What was looked at, if the take only rested since."""
+        """What was judged, if the face only rested since."""
         if self._of is None or self._of[0] is not recorder or not recorder.only_rested_since(self._of[1]):
             return None
         return self._of[1]

@@ -62,7 +62,7 @@ def compare(
     Args:
         turned: two courses (L, K) of the recording, as its picture is and mirrored.
         others: (L, K) of the earlier ones.
-        found: what was found of it in others before; it may have had some frames fewer then.
+        found: what was found of it in others before.
         filled: the number of comparisons that are made at least, whose outcome doesn't count.
         grain: for the rate of the courses.
     """
@@ -88,9 +88,7 @@ def compare(
 
     with ThreadPoolExecutor(len(turned)) as threads:  # somebody waits for the verdict
         both, joined, there, moved = zip(*threads.map(fits, turned), strict=True)
-    seen = np.array(there)
-    if found is not None:
-        seen[:, : found.shape[1]] |= found
+    seen = np.array(there) if found is None else np.array(there) | found
     share = max(float(share[where].sum()) for share, where in zip(moved, seen, strict=True))
     whole, pieces, warped = np.max(both, axis=0)
     return Comparison(whole, pieces, max(joined), seen, share, warped)

@@ -60,18 +60,6 @@ NOTHING = Look(False, frozenset())
 """Nothing was looked at yet."""
 
 
-@dataclass(frozen=True, eq=False)
-class Foreseen:
-    """A look at a recording that wasn't at its end yet."""
-
-    recording: Recording
-    look: Look
-
-    def of(self, recording: Recording) -> Look:
-        """What is known of the whole recording: nothing, if it isn't the one that was looked at, with some rest."""
-        return self.look if recording.begins_like(self.recording) else NOTHING
-
-
 class RecordingMemory:
     """The earlier recordings of each user, in a service's database.
 

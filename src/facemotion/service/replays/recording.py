@@ -28,8 +28,8 @@ from facemotion.types import FeatureSequence, FloatArray
 
 DIGEST_BYTES = 8
 """Bytes of the keyed digest of a frame."""
-MOST_REST = 1.0
-"""Seconds of rest after which a look at the frames before it still holds."""
+MOST_REST = 2.5
+"""Seconds of rest that may be left out at the end of an attempt."""
 MOST_NEWEST, LOOK_EVERY = 30, 3
 """Frames that are looked at for whether the face moves now, and in which one of how many that is done."""
 PICTURES = 16
@@ -98,12 +98,6 @@ class Recording:
     pictures: tuple[NDArray[np.uint8], ...] = ()
     step_surface: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     step_times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-
-    def begins_like(self, earlier: Recording) -> bool:
-        """Whether it is an earlier one, made of the same frames, and some frames more."""
-        seen, pictures = len(earlier.frame_digests), len(earlier.surface)
-        same = self.frame_digests[:seen] == earlier.frame_digests
-        return same and np.array_equal(self.surface[:pictures], earlier.surface)
 
     @cached_property
     def courses(self) -> tuple[tuple[FloatArray, FloatArray], ...]:
@@ -281,10 +275,13 @@ class LiveCheck:
         """Whether recordings must hold frames for the integrator's detector."""
         return self._detector is not None
 
-    def attack(self, recording: Recording) -> str:
-        """The outcome of an attempt that shows no living person; "" for one that may."""
+    def count(self, recording: Recording) -> None:
+        """Count a recording that looks like a film of a screen, once it is settled."""
         if recording.acquisition.quality.suspicion:
             self._metrics.count(SUSPICIONS)
+
+    def attack(self, recording: Recording) -> str:
+        """The outcome of an attempt that shows no living person; "" for one that may."""
         if frozen(recording, self._settings):
             return "frozen"
         features = recording.acquisition.features
@@ -308,6 +305,7 @@ class LiveCheck:
             EnrolmentError: the first such take is named.
         """
         for number, recording in enumerate(recordings):
+            self.count(recording)
             if attack := self.attack(recording):
                 raise EnrolmentError(f"Take {number + 1} isn't a live recording ({attack}); record it again.")
             for other in range(number):
