@@ -29,7 +29,7 @@ from facemotion.errors import (
     UploadTimeoutError,
 )
 from facemotion.frontend import FrameAnswer
-from facemotion.presentation.steps import WORDS, Seen, Step, step_is_shown
+from facemotion.presentation.steps import WORDS, Step, step_is_shown
 from facemotion.service.answers import outcome_of
 from facemotion.service.context import ServiceContext
 from facemotion.service.guard.attempts import Ticket
@@ -148,29 +148,27 @@ class SocketSession:
 
     async def _verify(self, caller: Caller, user: str, ticket: Ticket) -> None:
         operations, verification = self._context.operations, self._context.operations.verification
-        foresight = self._foresight = Foresight(self._context.analysis, partial(verification.foresee, user))
+        if not operations.always_asks:
+            self._foresight = Foresight(self._context.analysis, partial(verification.foresee, user))
         try:
             recorder, _ = await self._take()
-            self._foresight = None
-            motion = await self._run(recorder.seen)
+            foreseen = await self._foresight.foreseen(recorder) if self._foresight else None
         except (Exception, asyncio.CancelledError) as error:
             outcome = "cut off" if isinstance(error, CUT_OFF) else outcome_of(error)
             await run_in_threadpool(verification.abandon, caller, user, outcome, ticket)
             raise
         answer = None
         if not operations.always_asks:
-            seen = await foresight.foreseen(recorder)
-            answer = await self._run(
-                lambda: verification.judge_unless_in_doubt(caller, user, ticket, recorder.finish, seen)
-            )
+            judge = partial(verification.judge_unless_in_doubt, caller, user, ticket, recorder.finish, foreseen)
+            answer = await self._run(judge)
         if answer is None:
-            self._motion = recorder
-            missed, step = await self._ask_step(caller, user, ticket, motion)
+            self._motion, self._foresight = recorder, None
+            missed, step = await self._ask_step(caller, user, ticket, recorder)
             finish = partial(recorder.finish, step=step)
             answer = await self._run(partial(verification.judge, caller, user, ticket, finish, missed=missed))
         await self._send(LiveVerdict(accepted=answer.accepted, dropped=self._dropped))
 
-    async def _ask_step(self, caller: Caller, user: str, ticket: Ticket, motion: Seen) -> tuple[str, Recorder]:
+    async def _ask_step(self, caller: Caller, user: str, ticket: Ticket, motion: Recorder) -> tuple[str, Recorder]:
         """Ask for a step after a motion; gives its name if it wasn't shown in time, else "", and what recorded it."""
         seconds = self._context.settings.challenge.seconds
         step = secrets.choice(list(Step))
@@ -179,7 +177,7 @@ class SocketSession:
             begin = time.monotonic()
             after, _ = await self._take()
             late = time.monotonic() - begin > seconds + LATE_SECONDS
-            shown = not late and await self._run(lambda: step_is_shown(step, motion, after.seen()))
+            shown = not late and await self._run(lambda: step_is_shown(step, motion.seen(), after.seen()))
         except (FacemotionError, *CUT_OFF):
             await run_in_threadpool(self._context.operations.verification.break_off, caller, user, step.value, ticket)
             raise
