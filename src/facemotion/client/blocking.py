@@ -83,6 +83,8 @@ class Client:
             nonce: from `nonce`; by default a new one is asked for.
         Raises:
             MediaError, AcquisitionError and their kinds: there was nothing to compare.
+            ChallengeError: the clip is much like an earlier one, so that it would take a step, which no clip holds;
+                record a new one, or verify on the page.
             LockedError: too many failures. ServiceError and its kinds.
         """
         return self._run(calls.verify(user, clip, nonce))
