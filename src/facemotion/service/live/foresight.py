@@ -15,9 +15,9 @@ from facemotion.service.guard.limits import AnalysisQueue
 from facemotion.service.replays.recording import Recorder, Recording
 from facemotion.service.verification import Foreseen
 
-RESTED_SECONDS = 0.1
+RESTED_SECONDS = 0.03
 """How long the face must be at rest. What tells rest looks at some time already."""
-TRIES = 3
+TRIES = 4
 """Times that frames are judged in one session: a motion may pause."""
 
 
