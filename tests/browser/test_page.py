@@ -131,7 +131,11 @@ def test_turned_away(server, visit, filmed, anna, take, clean):
     with visit(server, filmed(take)) as visitor:
         clean.append(visitor)
         visitor.come().name(user)
-        assert visitor.verdict() == "Not this time"
+        title = visitor.verdict()
+        if title == "Only the picture moved":  # a busy machine left out too many frames, which counts as no failure
+            visitor.come().name(user)
+            title = visitor.verdict()
+        assert title == "Not this time"
         visitor.shot("rejected", both=True)
     assert server.call("GET", f"/v1/users/{user}").json()["failures"] == 1
 

@@ -58,13 +58,9 @@ def looked(session_environment) -> Callable[[list], Recorder]:
     return look
 
 
-@pytest.mark.parametrize(("repeated", "outcome"), [(False, "accepted"), (True, "replay")])
-def test_a_take_is_judged_once_and_before_it_ends(repeated, outcome, server, encode, rested, monkeypatch):
-    """A client ends its take some time after the face came to rest; only what settles it is left then."""
-    user = f"ada-{outcome}"
-    takes = [encode(np.stack([frame for frame, _ in rested(seed, 12)])) for seed in (61, 66)]
-    enrolled = server.enrol(user, takes)
-    assert enrolled.status_code == 201, enrolled.text
+@pytest.fixture
+def judged(monkeypatch) -> list[int]:
+    """Numbers of frames of what was judged, so far."""
     judged, plain = [], Verification.foresee
 
     def foresee(self, user, recording):
@@ -72,23 +68,50 @@ def test_a_take_is_judged_once_and_before_it_ends(repeated, outcome, server, enc
         return plain(self, user, recording)
 
     monkeypatch.setattr(Verification, "foresee", foresee)
+    return judged
+
+
+def enrol(server, encode, rested, user: str) -> None:
+    takes = [encode(np.stack([frame for frame, _ in rested(seed, 12)])) for seed in (61, 66)]
+    enrolled = server.enrol(user, takes)
+    assert enrolled.status_code == 201, enrolled.text
+
+
+def attempt(server, user: str, rested, judged: list[int], before_the_end: Callable[[], object] = bool) -> bool:
+    """A take that ends some time after the face came to rest."""
+    with Socket(server, user) as socket:
+        socket.take([jpeg(frame, 100 + seconds) for frame, seconds in rested(68, 20)])
+        until = time.monotonic() + 10
+        while not judged:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        before_the_end()
+        socket.say("done")
+        return socket.until("accepted")["accepted"]
+
+
+@pytest.mark.parametrize(("repeated", "outcome"), [(False, "accepted"), (True, "replay")])
+def test_a_take_is_judged_once_and_before_it_ends(repeated, outcome, server, encode, rested, judged):
+    user = f"ada-{outcome}"
+    enrol(server, encode, rested, user)
     for _ in range(1 + repeated):
         judged.clear()
-        with Socket(server, user) as socket:
-            frames = [jpeg(frame, 100 + seconds) for frame, seconds in rested(68, 20)]
-            socket.take(frames)
-            until = time.monotonic() + 10
-            while not judged:
-                assert time.monotonic() < until
-                time.sleep(0.02)
-            socket.say("done")
-            accepted = socket.until("accepted")["accepted"]
+        accepted = attempt(server, user, rested, judged)
         assert len(judged) == 1
-        assert 20 < judged[0] < len(frames)
-    assert server.trail(user)[-1]["outcome"] == outcome
+        assert 20 < judged[0] < len(rested(68, 20))
+    row = server.trail(user)[-1]
+    assert row["outcome"] == outcome
     assert accepted == (outcome == "accepted")
-    assert json.loads(server.trail(user)[-1]["detail"])["quality"]["frames"] == judged[0]
+    assert json.loads(row["detail"])["quality"]["frames"] == judged[0]
     server.call("POST", f"/v1/users/{user}/unlock")
+
+
+def test_who_is_deleted_after_the_look_is_not_let_in(server, encode, rested, judged):
+    enrol(server, encode, rested, "bea")
+    gone = partial(server.call, "DELETE", "/v1/users/bea")
+    assert attempt(server, "bea", rested, judged, gone) is False
+    assert server.trail("bea")[-1]["outcome"] == "unknown user"
+    assert len(judged) == 2
 
 
 def test_a_face_that_moves_again_is_looked_at_anew(looked, rested):

@@ -126,7 +126,9 @@ class Verification:
         """
 
         def judged() -> Answer | None:
-            looked = foreseen or self.foresee(user, acquire())
+            looked = foreseen
+            if looked is None or self._store.find(user) != looked.enrolled:  # deleted, or enrolled again, meanwhile
+                looked = self.foresee(user, acquire())
             return None if looked.outcome == IN_DOUBT else self._settle(caller, user, ticket, looked)
 
         return self._guarded(caller, user, ticket, judged)

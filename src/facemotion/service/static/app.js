@@ -3,7 +3,7 @@
 import { Camera } from "./camera.js";
 import { agree, agreed, showTerms } from "./consent.js";
 import { $, choice } from "./elements.js";
-import { Cut, Refusal, erase, handedOver, later, nonce, sentBack } from "./link.js";
+import { Cut, Missing, Refusal, erase, handedOver, later, nonce, sentBack } from "./link.js";
 import { recall, remember } from "./memory.js";
 import { Session } from "./session.js";
 import { readySound } from "./sound.js";
@@ -117,6 +117,7 @@ export async function goBack() {
 export function failed(error, onAgain, user = "") {
   const { name, message } = /** @type {Error} */ (error);
   if (name === "SessionError") forgetVisit();
+  if (error instanceof Missing) onAgain = () => location.reload();
   if (name === "ProofError") proven = { user: "", nonce: "" }; // too old by now
   const wait = error instanceof Refusal ? error.seconds : 0;
   const known = /** @type {Record<string, string[]>} */ (FAULTS)[error instanceof Cut ? error.reason : name];

@@ -21,10 +21,13 @@ export class Cut extends Error {
   }
 }
 
+/** A script couldn't be had. A browser doesn't ask for it again before the page is loaded anew. */
+export class Missing extends Cut {}
+
 /** A module that is asked for only now. @template T @param {Promise<T>} coming @returns {Promise<T>} */
 export const later = (coming) =>
   coming.catch(() => {
-    throw new Cut("offline");
+    throw new Missing("offline");
   });
 
 const ROOT = new URL("../", import.meta.url); // of the service; a proxy may serve it under a path
