@@ -17,7 +17,7 @@ async function once(load, work) {
   $("home").hidden = true;
   [$("visit-title").textContent, $("visit-text").textContent] = FAULTS.offline;
   $("visit-begin").textContent = WORDS.again;
-  $("visit-begin").onclick = () => location.reload(); // before that a browser doesn't ask for a script again
+  $("visit-begin").onclick = () => location.reload();
   $("visit-title").focus();
 }
 

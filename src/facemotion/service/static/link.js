@@ -21,7 +21,7 @@ export class Cut extends Error {
   }
 }
 
-/** A script couldn't be had. A browser doesn't ask for it again before the page is loaded anew. */
+/** A script couldn't be had. */
 export class Missing extends Cut {}
 
 /** A module that is asked for only now. @template T @param {Promise<T>} coming @returns {Promise<T>} */

@@ -5,18 +5,18 @@ import { soundEnd, soundGo } from "./sound.js";
 import { STEPS, WORDS } from "./strings.js";
 
 const STEADY = 600; // ms of good guidance before "go"
-const RESTLESS = 600; // ms for which a face moves before it is told to rest: a blink is shorter
-const PATIENCE = 1500; // ms of good guidance after which "go" comes though the face moves
-const TAKE = 3000; // ms of a take, or more while the face still moves: a motion that is cut off is another one
+const RESTLESS = 600; // ms that a face moves before it is told to rest: a blink is shorter
+const PATIENCE = 1500; // ms of good guidance, then "go" comes though the face moves
+const TAKE = 3000; // ms of a take, or more while the face still moves: a motion cut off is another one
 const LONGEST = 6000; // ms of a take at most
-const LATELY = 500; // ms for which what was heard of the face holds
-const RESTART = 4000; // ms after which frames of finding one's place are forgotten, and by which the service hears of us
-const READING = 2000; // ms to read that the camera was turned before the take starts over
+const LATELY = 500; // ms that news of the face hold
+const RESTART = 4000; // ms after which frames of finding one's place are forgotten
+const READING = 2000; // ms to read that the camera was turned
 const PACING = 500; // ms between two looks at the rate of frames
-const NEAR_LEAST = 1.5; // times the least rate, below which pictures get smaller
-const FALLS_BEHIND = 0.8; // share of the camera's frames below which it isn't the camera that is slow
-const STEP_SHARE = 0.7; // of the time that a step may take, after which the page says that it was shown
-const NEARLY = 0.75; // share of a take from which the user is told to come back to rest
+const NEAR_LEAST = 1.5; // times the least rate; below, pictures get smaller
+const FALLS_BEHIND = 0.8; // share of the camera's frames; below, it isn't the camera that is slow
+const STEP_SHARE = 0.7; // of a step's time, after which it counts as shown
+const NEARLY = 0.75; // share of a take from which the user is told to rest
 
 /** @import { Answer, FrameGuidance, Judging, Placing, Shot, State, StepAsked, Taken } from "./types.js" */
 
